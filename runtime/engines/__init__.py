@@ -1,1 +1,17 @@
+"""Inference engines behind one interface."""
 
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
+from pocketdet.runtime.options import DetectorOptions
+
+__all__ = ["Array", "Engine", "GraphName", "NcnnEngine", "make_engine"]
+
+
+def make_engine(bundle: Bundle, options: DetectorOptions) -> Engine:
+    """The engine that `options` names, with the bundle's graphs loaded. Raises `EngineError`."""
+    if options.engine == "onnxruntime":
+        from pocketdet.runtime.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(bundle, options.threads)
+    return NcnnEngine(bundle, options.threads, options.precision)

@@ -1,0 +1,106 @@
+"""The public runtime: a bundle in, boxes out."""
+
+import os
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.engines import Array, make_engine
+from pocketdet.runtime.images import as_rgb
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.pipeline import Pipeline
+
+STAGES = ("preprocess", "features", "proposals", "roi_align", "head", "boxes")
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found, best first.
+
+    boxes (N, 4) float32 `(x1, y1, x2, y2)` in pixels of the image given; scores (N,) float32 in [0, 1];
+    labels (N,) int32 from 0; names: one class name per box; milliseconds: wall time per stage.
+    """
+
+    boxes: Array
+    scores: Array
+    labels: NDArray[np.int32]
+    names: tuple[str, ...]
+    milliseconds: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def total_milliseconds(self) -> float:
+        """From the image to the boxes."""
+        return sum(self.milliseconds.values())
+
+
+class Detector:
+    """Runs one bundle on images. `detect` may be called from several threads at once.
+
+    Raises `BundleError` or `GraphError` if the bundle cannot be trusted, `EngineError` if the engine is
+    missing, `UsageError` for bad options.
+    """
+
+    def __init__(self, bundle: str | os.PathLike[str] | Bundle, options: DetectorOptions | None = None) -> None:
+        self.options = options or DetectorOptions()
+        self._owns_bundle = not isinstance(bundle, Bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        try:
+            self.engine = make_engine(self.bundle, self.options)
+        except BaseException:
+            self.close()
+            raise
+        self.pipeline = Pipeline(self.bundle.manifest, self.engine, self.options)
+        self._names = self.bundle.manifest.class_names
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic that the engine uses on this machine, which may differ from what was asked."""
+        return self.engine.precision
+
+    def detect(self, image: NDArray[Any]) -> Detections:
+        """Find objects in an RGB image (H, W, 3) uint8; grey, RGBA and 16-bit arrays are converted.
+
+        Raises `ImageError` if the array is not an image.
+        """
+        pixels = as_rgb(image)
+        p, clock = self.pipeline, [time.perf_counter()]
+
+        def tick() -> None:
+            clock.append(time.perf_counter())
+
+        tensor = p.preprocess(pixels)
+        tick()
+        maps = p.features(tensor)
+        tick()
+        rois = p.propose(maps["rpn_scores"], maps["rpn_deltas"])
+        tick()
+        features = p.roi_features(maps["sam"], rois.boxes)
+        tick()
+        head = p.head(features)
+        tick()
+        found = p.boxes(head, rois.boxes, pixels.shape[:2])
+        tick()
+        spans = {s: 1e3 * (b - a) for s, a, b in zip(STAGES, clock, clock[1:], strict=False)}
+        names = tuple(self._names[i] for i in found.labels)
+        return Detections(found.boxes, found.scores, found.labels, names, spans)
+
+    def close(self) -> None:
+        """Release the files of the bundle if this detector opened it. The detector cannot be used after."""
+        if self._owns_bundle:
+            self.bundle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,42 @@
+"""The one small interface behind which networks run."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+GraphName = Literal["features", "head"]
+
+
+class Engine(Protocol):
+    """Runs a bundle's graphs. Safe to call from several threads at once."""
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic in use on this machine: "fp32" or "fp16"."""
+
+    def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run one graph: float32 arrays without a batch axis, by role, in and out.
+
+        Raises `EngineError` if an input does not fit or the engine fails.
+        """
+
+
+def check_inputs(
+    graph: str, expected: Mapping[str, tuple[int | None, ...]], inputs: Mapping[str, Array]
+) -> str | None:
+    """A sentence about the first input that does not fit, or `None`."""
+    for role, shape in expected.items():
+        value = inputs.get(role)
+        if value is None:
+            return f"graph {graph!r} needs an input {role!r}"
+        if value.dtype != np.float32:
+            return f"input {role!r} of graph {graph!r}: expected float32, found {value.dtype}"
+        fits = len(shape) == value.ndim and all(
+            s is None or s == n for s, n in zip(shape, value.shape, strict=True)
+        )
+        if not fits:
+            return f"input {role!r} of graph {graph!r}: expected shape {shape}, found {value.shape}"
+    return None

@@ -1,0 +1,87 @@
+"""ncnn: the engine that phones run."""
+
+import platform
+from collections.abc import Iterable, Mapping
+
+import ncnn
+import numpy as np
+
+from pocketdet.errors import EngineError
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
+
+
+class NcnnEngine:
+    """Runs a bundle's graphs with the ncnn wheel on the CPU.
+
+    Each call makes its own extractor, so calls from several threads do not meet. The bundle has validated
+    the graphs: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn refuses a file.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1, precision: str = "fp32") -> None:
+        self._graphs: dict[str, GraphSpec] = {
+            "features": bundle.manifest.graphs.features,
+            "head": bundle.manifest.graphs.head,
+        }
+        half = precision == "fp16"
+        self._nets = {name: _load(bundle, spec, threads, half) for name, spec in self._graphs.items()}
+        self._precision = "fp16" if half and _has_half_arithmetic() else "fp32"
+
+    @property
+    def precision(self) -> str:
+        """fp16 only where the CPU has half-precision arithmetic (ARMv8.2); x86 computes in fp32."""
+        return self._precision
+
+    def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Engine.run`."""
+        return self._extract(graph, inputs, {o.role: o.blob for o in self._graphs[graph].outputs})
+
+    def run_blobs(
+        self, graph: GraphName, inputs: Mapping[str, Array], blobs: Iterable[str]
+    ) -> dict[str, Array]:
+        """Run one graph and return these inner blobs, by blob name; for layer-wise comparison."""
+        return self._extract(graph, inputs, {b: b for b in blobs}, light=False)
+
+    def _extract(
+        self, graph: GraphName, inputs: Mapping[str, Array], wanted: Mapping[str, str], light: bool = True
+    ) -> dict[str, Array]:
+        spec = self._graphs[graph]
+        problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
+        if problem:
+            raise EngineError(problem)
+        if any(inputs[i.role].size == 0 for i in spec.inputs):
+            return self._empty(spec)
+        extractor = self._nets[graph].create_extractor()
+        extractor.set_light_mode(light)
+        kept = {i.blob: np.ascontiguousarray(inputs[i.role]) for i in spec.inputs}
+        for blob, array in kept.items():
+            extractor.input(blob, ncnn.Mat(array))
+        results: dict[str, Array] = {}
+        for key, blob in wanted.items():
+            status, mat = extractor.extract(blob)
+            if status != 0:
+                raise EngineError(f"ncnn failed in graph {graph!r} at blob {blob!r} (status {status})")
+            results[key] = np.array(mat)
+        return results
+
+    def _empty(self, spec: GraphSpec) -> dict[str, Array]:
+        return {o.role: np.zeros([n or 0 for n in o.shape], np.float32) for o in spec.outputs}
+
+
+def _load(bundle: Bundle, spec: GraphSpec, threads: int, half: bool) -> ncnn.Net:
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_vulkan_compute = False
+    net.opt.use_fp16_packed = half
+    net.opt.use_fp16_storage = half
+    net.opt.use_fp16_arithmetic = half
+    net.opt.use_bf16_storage = False
+    for load, name in ((net.load_param, spec.param), (net.load_model, spec.bin)):
+        if load(str(bundle.path(name))) != 0:
+            raise EngineError(f"ncnn {ncnn.__version__} refuses {name} of {bundle.source}")
+    return net
+
+
+def _has_half_arithmetic() -> bool:
+    return platform.machine() in ("aarch64", "arm64") and ncnn.cpu_support_arm_asimdhp() != 0

@@ -1,0 +1,63 @@
+"""How far one array is from another, and how far it may be."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: `subject` against `reference`, judged by the largest absolute difference.
+
+    `snr_db` is 10 log10(sum ref^2 / sum diff^2), `None` where nothing differs; `cosine` is in [-1, 1].
+    `tolerance` is absolute. A subject with another shape, or a NaN where the reference has none, fails.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    max_abs: float
+    snr_db: float | None
+    cosine: float
+    tolerance: float
+    ok: bool
+    note: str = ""
+
+    def __str__(self) -> str:
+        mark = "✓" if self.ok else "x"
+        note = f": {self.note}" if self.note else ""
+        return (
+            f"-[{mark}] {self.name} {self.shape} max abs {self.max_abs:.1e} (tolerance {self.tolerance:.0e}){note}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON report; an infinite difference becomes `None`."""
+        record = asdict(self)
+        record["max_abs"] = self.max_abs if np.isfinite(self.max_abs) else None
+        return record
+
+
+def compare(
+    name: str, reference: NDArray[Any], subject: NDArray[Any], *, relative: float = 0.0, absolute: float = 0.0
+) -> Check:
+    """Compare two arrays of one shape.
+
+    The tolerance is `absolute + relative * max|reference|`; 0 and 0 asks for equality.
+    """
+    if reference.shape != subject.shape:
+        note = f"expected shape {reference.shape}, found {subject.shape}"
+        return Check(name, tuple(subject.shape), float("inf"), None, 0.0, absolute, False, note)
+    ref, sub = reference.astype(np.float64).ravel(), subject.astype(np.float64).ravel()
+    if not np.array_equal(np.isfinite(ref), np.isfinite(sub)):
+        note = f"{int((~np.isfinite(sub)).sum())} values are NaN or infinite"
+        return Check(name, tuple(subject.shape), float("inf"), None, 0.0, absolute, False, note)
+    ref, sub = ref[np.isfinite(ref)], sub[np.isfinite(ref)]
+    diff = sub - ref
+    max_abs = float(np.abs(diff).max(initial=0.0))
+    tolerance = absolute + relative * float(np.abs(ref).max(initial=0.0))
+    noise, signal = float(diff @ diff), float(ref @ ref)
+    snr = None if noise == 0 else 10 * float(np.log10(max(signal, 1e-300) / noise))
+    norms = float(np.linalg.norm(ref) * np.linalg.norm(sub))
+    cosine = float(ref @ sub) / norms if norms > 0 else float(noise == 0)
+    return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, max_abs <= tolerance)
