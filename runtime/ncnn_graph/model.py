@@ -1,0 +1,138 @@
+"""An ncnn network as data: layers in execution order, their parameters and their weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from pocketdet.errors import GraphError
+from pocketdet.runtime.ncnn_graph.params import ParamValue
+from pocketdet.runtime.ncnn_graph.weight import Weight
+
+
+@dataclass
+class Layer:
+    """One line of the .param file and its share of the .bin file. Edit any field in place.
+
+    `params` maps ncnn's parameter ids (0..31, array ids already translated from -233XX) to typed values.
+    `weights` maps a role ("weight", "bias", "slope", ...; see `weight_slots`) to a blob, in the order of the
+    file. `text` is the line as it was read: it is written back verbatim as long as the fields still say the
+    same. `origin` is where the layer was read, for messages.
+    """
+
+    type: str
+    name: str
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    params: dict[int, ParamValue] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    text: str = field(default="", repr=False, compare=False)
+    origin: str = field(default="", repr=False, compare=False)
+
+    def __str__(self) -> str:
+        place = f"{self.origin}: " if self.origin else ""
+        return f"{place}{self.type} {self.name!r}"
+
+    def error(self, problem: str) -> GraphError:
+        """A GraphError that names this layer and where it was read."""
+        return GraphError(f"{self}: {problem}")
+
+    def int_param(self, key: int, default: int) -> int:
+        """Integer parameter. Raises GraphError on any other type, where ncnn would silently take its default.
+        """
+        value = self.params.get(key, default)
+        if not isinstance(value, int):
+            raise self.error(f"parameter {key} must be an integer, found {value!r}")
+        return value
+
+    def float_param(self, key: int, default: float) -> float:
+        """Float parameter; an integer is converted, as ncnn does."""
+        value = self.params.get(key, default)
+        if not isinstance(value, int | float):
+            raise self.error(f"parameter {key} must be a number, found {value!r}")
+        return float(value)
+
+    def int_array(self, key: int) -> tuple[int, ...]:
+        """Array of integers, empty when absent."""
+        values = self.params.get(key, ())
+        if not isinstance(values, tuple) or not all(isinstance(value, int) for value in values):
+            raise self.error(f"parameter {key} must be an array of integers, found {values!r:.60}")
+        return tuple(int(value) for value in values)
+
+    def float_array(self, key: int) -> tuple[float, ...]:
+        """Array of numbers as floats, empty when absent."""
+        values = self.params.get(key, ())
+        if not isinstance(values, tuple):
+            raise self.error(f"parameter {key} must be an array, found {values!r}")
+        return tuple(float(value) for value in values)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first two lines of a .param file as they were read, and the counts of what really followed."""
+
+    text: str
+    declared_layers: int
+    declared_blobs: int
+    found_layers: int
+    found_blobs: int
+
+    @property
+    def honest(self) -> bool:
+        """Whether the declared counts are the real ones; ncnn ignores lines after the declared count."""
+        return (self.declared_layers, self.declared_blobs) == (self.found_layers, self.found_blobs)
+
+
+@dataclass
+class Graph:
+    """A network: `layers` in the order in which ncnn loads them. Edit the list and the layers in place.
+
+    `header` and `trailer` are the text around the layers as read, so that an untouched graph is written
+    verbatim. `structure_only` is true for a graph read from a .param alone: its layers have no weights.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    header: Header | None = field(default=None, compare=False)
+    trailer: str = field(default="", repr=False, compare=False)
+    structure_only: bool = False
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name. Raises GraphError when there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise GraphError(f"the graph has no layer {name!r}")
+
+    def blob_names(self) -> Iterator[str]:
+        """Every blob once, in order of first mention."""
+        return iter(
+            dict.fromkeys(blob for layer in self.layers for blob in (*layer.inputs, *layer.outputs)),
+        )
+
+    def producers(self) -> dict[str, Layer]:
+        """Blob name -> the layer that makes it (the last one, should two claim it)."""
+        return {blob: layer for layer in self.layers for blob in layer.outputs}
+
+    def consumers(self) -> dict[str, list[Layer]]:
+        """Blob name -> the layers that read it, in order; every blob has an entry."""
+        readers: dict[str, list[Layer]] = {blob: [] for blob in self.blob_names()}
+        for layer in self.layers:
+            for blob in layer.inputs:
+                readers[blob].append(layer)
+        return readers
+
+    def input_names(self) -> list[str]:
+        """Blobs that a caller must feed: outputs of Input layers, then blobs that nothing produces."""
+        made = self.producers()
+        declared = [blob for layer in self.layers if layer.type == "Input" for blob in layer.outputs]
+        loose = [blob for layer in self.layers for blob in layer.inputs if blob not in made]
+        return list(dict.fromkeys([*declared, *loose]))
+
+    def output_names(self) -> list[str]:
+        """Blobs that no layer reads, in order of production."""
+        readers = self.consumers()
+        return [blob for layer in self.layers for blob in layer.outputs if not readers[blob]]
+
+    def replace_layers(self, layers: list[Layer]) -> Self:
+        """Put `layers` in place of the present ones and return the graph, for chaining passes."""
+        self.layers = layers
+        return self
