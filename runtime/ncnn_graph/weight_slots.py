@@ -250,10 +250,11 @@ _RULES: Mapping[str, Callable[[Layer], tuple[Slot, ...]]] = MappingProxyType(
 )
 
 WITHOUT_WEIGHTS = frozenset(
-    "AbsVal ArgMax BNLL BinaryOp CELU Cast Clip Concat CopyTo Crop CumulativeSum DeepCopy DetectionOutput Diag Dropout"
-    " ELU Einsum Eltwise Erf Exp ExpandDims Flatten Flip Fold GELU GLU GridSample HardSigmoid HardSwish Input Interp"
-    " InverseSpectrogram LRN Log MVN MatMul Mish Noop PSROIPooling Packing Permute PixelShuffle Pooling Pooling1D"
-    " Pooling3D Power PriorBox Proposal ROIAlign ROIPooling ReLU Reduction Reorg Reshape RotaryEmbed SDPA SELU SPP"
-    " ShuffleChannel Shrink Sigmoid Slice Softmax Softplus Spectrogram Split Squeeze StatisticsPooling Swish TanH"
-    " Threshold Tile UnaryOp Unfold YoloDetectionOutput Yolov3DetectionOutput".split()
+    "AbsVal ArgMax BNLL BinaryOp CELU Cast Clip Concat CopyTo Crop CumulativeSum DeepCopy DetectionOutput "
+    "Diag Dropout ELU Einsum Eltwise Erf Exp ExpandDims Flatten Flip Fold GELU GLU GridSample HardSigmoid "
+    "HardSwish Input Interp InverseSpectrogram LRN Log MVN MatMul Mish Noop PSROIPooling Packing Permute "
+    "PixelShuffle Pooling Pooling1D Pooling3D Power PriorBox Proposal ROIAlign ROIPooling ReLU Reduction "
+    "Reorg Reshape RotaryEmbed SDPA SELU SPP ShuffleChannel Shrink Sigmoid Slice Softmax Softplus "
+    "Spectrogram Split Squeeze StatisticsPooling Swish TanH Threshold Tile UnaryOp Unfold "
+    "YoloDetectionOutput Yolov3DetectionOutput".split()
 )
