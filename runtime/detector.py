@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from pocketdet.runtime.engines import Array, make_engine
 from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Pipeline
+
+T = TypeVar("T")
 
 STAGES = ("preprocess", "features", "proposals", "roi_align", "head", "boxes")
 
@@ -71,24 +74,21 @@ class Detector:
         Raises `ImageError` if the array is not an image.
         """
         pixels = as_rgb(image)
-        p, clock = self.pipeline, [time.perf_counter()]
+        p = self.pipeline
+        spans: dict[str, float] = {}
 
-        def tick() -> None:
-            clock.append(time.perf_counter())
+        def timed(stage: str, step: Callable[..., T], *args: object) -> T:
+            start = time.perf_counter()
+            result = step(*args)
+            spans[stage] = 1e3 * (time.perf_counter() - start)
+            return result
 
-        tensor = p.preprocess(pixels)
-        tick()
-        maps = p.features(tensor)
-        tick()
-        rois = p.propose(maps["rpn_scores"], maps["rpn_deltas"])
-        tick()
-        features = p.roi_features(maps["sam"], rois.boxes)
-        tick()
-        head = p.head(features)
-        tick()
-        found = p.boxes(head, rois.boxes, pixels.shape[:2])
-        tick()
-        spans = {s: 1e3 * (b - a) for s, a, b in zip(STAGES, clock, clock[1:], strict=False)}
+        tensor = timed("preprocess", p.preprocess, pixels)
+        maps = timed("features", p.features, tensor)
+        rois = timed("proposals", p.propose, maps["rpn_scores"], maps["rpn_deltas"])
+        features = timed("roi_align", p.roi_features, maps["sam"], rois.boxes)
+        head = timed("head", p.head, features)
+        found = timed("boxes", p.boxes, head, rois.boxes, pixels.shape[:2])
         names = tuple(self._names[i] for i in found.labels)
         return Detections(found.boxes, found.scores, found.labels, names, spans)
 

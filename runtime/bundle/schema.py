@@ -48,13 +48,17 @@ class TensorSpec(_Record):
 
 
 class GraphSpec(_Record):
-    """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs."""
+    """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs.
+
+    `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export.
+    """
 
     param: Text
     bin: Text
     onnx: Text | None = None
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=16)]
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
+    layer_sources: Annotated[dict[str, Text], Field(max_length=20_000)] = {}
 
     def output(self, role: str) -> TensorSpec:
         """The output with this role; `KeyError` if there is none."""
@@ -157,7 +161,6 @@ class Manifest(_Record):
     layout: Layout
     golden: Golden
     reference_weights: Text | None = None
-    layer_sources: Annotated[dict[str, str], Field(max_length=20_000)] = {}
     tools: Annotated[dict[str, str], Field(max_length=64)]
     card: Annotated[dict[str, str], Field(max_length=256)] = {}
     files: Annotated[dict[str, FileEntry], Field(max_length=64)]

@@ -1,0 +1,60 @@
+"""Every intermediate value of a torch graph, by the module that made it.
+
+Used to say which module a converted blob came from, and to compare the two later.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from pocketdet.export.fold_bn import trace
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of one run: `source` is a module path, with the function's name where no module made it."""
+
+    source: str
+    array: NDArray[np.float32]
+
+
+def capture(model: nn.Module, example: Tensor) -> list[Value]:
+    """Run `model` on `example` and return each value in the order of execution.
+
+    A source that makes several values gets "#2", "#3", ... from the second on.
+    """
+    graph = trace(model)
+    recorder = _Recorder(fx.GraphModule(model, graph))
+    with torch.no_grad():
+        recorder.run(example)
+    return recorder.values
+
+
+class _Recorder(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.values: list[Value] = []
+        self._seen: Counter[str] = Counter()
+
+    def run_node(self, n: fx.Node) -> object:
+        result = super().run_node(n)
+        transparent = n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), nn.Identity)
+        if isinstance(result, Tensor) and n.op not in ("placeholder", "output", "get_attr") and not transparent:
+            source = _source(n)
+            self._seen[source] += 1
+            suffix = f"#{self._seen[source]}" if self._seen[source] > 1 else ""
+            self.values.append(Value(source + suffix, result.detach().float().numpy().copy()))
+        return result
+
+
+def _source(node: fx.Node) -> str:
+    if node.op == "call_module":
+        return str(node.target)
+    stack = node.meta.get("nn_module_stack") or {}
+    scope = next(reversed(stack.values()))[0] if stack else ""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
+    return f"{scope}:{name}" if scope else str(name)

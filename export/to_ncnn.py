@@ -1,0 +1,72 @@
+"""An ONNX graph to ncnn's .param and .bin through pnnx, with the precision said aloud.
+
+pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; here the storage is always
+explicit and inputs and outputs get the names of their roles back.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pnnx
+
+from pocketdet.errors import ExportError
+from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
+
+WeightStorage = Literal["fp32", "fp16"]
+
+
+def to_ncnn(
+    onnx_path: Path,
+    param: Path,
+    bin_: Path,
+    *,
+    input_shape: Sequence[int],
+    input_name: str,
+    output_names: Sequence[str],
+    storage: WeightStorage = "fp32",
+) -> Graph:
+    """Convert `onnx_path` and write `param` and `bin_`; the graph that was written is returned.
+
+    `input_shape` includes the leading axis that ncnn drops (batch, or the number of RoIs).
+    Raises `ExportError` with pnnx's last words if it fails or leaves something unsupported behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
+        graph = _convert(onnx_path, Path(scratch), input_shape, storage)
+    names = {"in0": input_name} | {f"out{i}": name for i, name in enumerate(output_names)}
+    for layer in graph.layers:
+        layer.inputs = [names.get(blob, blob) for blob in layer.inputs]
+        layer.outputs = [names.get(blob, blob) for blob in layer.outputs]
+    write_graph(graph, param, bin_)
+    return graph
+
+
+def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int], storage: WeightStorage) -> Graph:
+    shape = ",".join(str(n) for n in input_shape)
+    outputs = {
+        key: str(scratch / name)
+        for key, name in {
+            "pnnxparam": "m.pnnx.param",
+            "pnnxbin": "m.pnnx.bin",
+            "pnnxpy": "m_pnnx.py",
+            "pnnxonnx": "m.pnnx.onnx",
+            "ncnnparam": "m.ncnn.param",
+            "ncnnbin": "m.ncnn.bin",
+            "ncnnpy": "m_ncnn.py",
+        }.items()
+    }
+    command = [
+        pnnx.EXEC_PATH,
+        str(onnx_path.resolve()),
+        f"inputshape=[{shape}]",
+        f"fp16={int(storage == 'fp16')}",
+        *(f"{key}={value}" for key, value in outputs.items()),
+    ]
+    done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+    param, bin_ = Path(outputs["ncnnparam"]), Path(outputs["ncnnbin"])
+    if done.returncode != 0 or not param.exists() or not bin_.exists():
+        words = " / ".join((done.stderr + done.stdout).strip().splitlines()[-3:])
+        raise ExportError(f"pnnx failed on {onnx_path.name} (exit {done.returncode}): {words}")
+    return read_graph(param, bin_)

@@ -1,0 +1,81 @@
+"""A folded torch graph to a simplified ONNX file: `torch.onnx.export(dynamo=True)`, then onnxsim.
+
+One call exports one graph. Inputs and outputs carry the names of their roles ("image", "rpn_scores", ...).
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import onnxsim
+import torch
+from torch import Tensor, nn
+
+from pocketdet.errors import ExportError
+
+OPSET = 18
+
+
+def to_onnx(
+    graph: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    input_name: str,
+    output_names: Sequence[str],
+    dynamic_rows: bool = False,
+) -> None:
+    """Write `graph` to `path`. `dynamic_rows` leaves the first axis of input and outputs free (RoIs).
+
+    Raises `ExportError` naming the step that failed, with the exporter's own words.
+    """
+    shapes = ({0: torch.export.Dim.DYNAMIC},) if dynamic_rows else None
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                graph.eval(),
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[input_name],
+                output_names=list(output_names),
+                dynamic_shapes=shapes,
+                external_data=False,
+            )
+    except Exception as error:  # the exporter raises many kinds, all about the model
+        raise ExportError(f"torch.onnx.export failed on {type(graph).__name__}: {error}") from error
+    assert program is not None
+    simplify(program.model_proto, path)
+
+
+def simplify(model: onnx.ModelProto, path: Path) -> None:
+    """Constant-fold and prune `model` with onnxsim, check it, and write it. Raises `ExportError`."""
+    try:
+        simplified, ok = onnxsim.simplify(model)
+        onnx.checker.check_model(simplified, full_check=True)
+    except Exception as error:  # onnxsim and the checker raise untyped C++ errors
+        raise ExportError(f"the ONNX graph for {path.name} cannot be simplified: {error}") from error
+    if not ok:
+        raise ExportError(f"onnxsim changed the answers of {path.name}; nothing was written")
+    # names of source files and stack frames of the exporting machine do not belong in an artefact
+    for node in simplified.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.save(simplified, path)
+
+
+@contextlib.contextmanager
+def _quiet():  # type: ignore[no-untyped-def]
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

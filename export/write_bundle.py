@@ -1,0 +1,101 @@
+"""Write a bundle so that it is there whole or not at all.
+
+Everything is written into a temporary directory beside the target, flushed, loaded back with every check a
+stranger's bundle gets, and only then renamed. Ctrl-C, a full disk or a failed check leave nothing behind.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pocketdet.errors import ExportError
+from pocketdet.runtime.bundle import hash_file, load_bundle, manifest_to_json
+from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry, Manifest
+
+SUFFIX = ".pocketdet"
+
+
+@contextmanager
+def staging_directory(target: Path) -> Iterator[Path]:
+    """A private directory beside `target`, on the same file system, removed on the way out.
+
+    Raises `ExportError` if the place does not exist, cannot be written or is full.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        scratch.chmod(0o755)  # mkdtemp makes it private; the bundle it becomes is not
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    try:
+        yield scratch
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
+    """Hash every file in `scratch`, let `make_manifest` complete the manifest, and write it."""
+    paths = sorted(p for p in scratch.rglob("*") if p.is_file())
+    files = {p.relative_to(scratch).as_posix(): hash_file(p) for p in paths}
+    manifest = make_manifest(files)
+    (scratch / MANIFEST_NAME).write_text(manifest_to_json(manifest), encoding="utf-8")
+    load_bundle(scratch).close()
+    return manifest
+
+
+def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Move a sealed directory to `target`, as a directory or, if `target` ends in .zip, as one file.
+
+    Raises `ExportError` if something is there already and `overwrite` is false, or if what is there is
+    neither a bundle nor a zip file.
+    """
+    if target.exists():
+        if not overwrite:
+            raise ExportError(f"{target} exists already: choose another --out or --name, or pass --overwrite")
+        if target.is_dir() and not (target / MANIFEST_NAME).is_file():
+            raise ExportError(f"{target} is a directory but not a bundle: it will not be overwritten")
+    source = _zipped(scratch, target) if target.suffix == ".zip" else scratch
+    retired = scratch.with_name(f"{scratch.name}.old")
+    if target.exists():
+        os.rename(target, retired)
+    try:
+        os.rename(source, target)
+    except OSError:
+        if retired.exists():
+            os.rename(retired, target)
+        raise
+    if retired.is_dir():
+        shutil.rmtree(retired)
+    else:
+        retired.unlink(missing_ok=True)
+
+
+def _zipped(scratch: Path, target: Path) -> Path:
+    archive = scratch / target.name
+    with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as out:
+        for path in sorted(p for p in scratch.rglob("*") if p.is_file() and p != archive):
+            # a fixed time stamp makes the same bundle the same file
+            info = zipfile.ZipInfo(path.relative_to(scratch).as_posix(), (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            out.writestr(info, path.read_bytes())
+    return archive
+
+
+def _cannot_write(target: Path, error: OSError) -> ExportError:
+    why = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.EROFS: "the file system is read-only",
+        errno.ENOTDIR: "a parent of it is not a directory",
+        errno.EEXIST: "a file of that name is in the way",
+    }.get(error.errno or 0, str(error))
+    return ExportError(f"cannot write {target}: {why}; nothing was left behind")

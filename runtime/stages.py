@@ -1,0 +1,113 @@
+"""Stage-by-stage parity: each stage is fed the reference's own inputs, so that only its own error shows.
+
+`StageValues` holds every intermediate array of one image by name. PyTorch makes the reference (live, or
+stored in the bundle as golden); a `Detector` is the subject. Because no stage inherits the error of the one
+before, the first failing row names the stage at fault. The last row runs the whole detector from the image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.parity import Check, compare
+from pocketdet.runtime.pipeline import Boxes
+
+StageValues = Mapping[str, NDArray[Any]]
+
+STAGE_NAMES = (
+    "image",  # (H, W, 3) uint8 RGB, after decoding
+    "resized",  # (h, w, 3) uint8, network channel order
+    "normalised",  # (3, h, w)
+    "rpn_scores",  # (2A, h/16, w/16)
+    "rpn_deltas",  # (4A, h/16, w/16)
+    "sam",  # (245, h/16, w/16)
+    "proposal_indices",  # (R,) int32 anchor indices
+    "proposal_boxes",  # (R, 4) network pixels
+    "roi_features",  # (R, 245)
+    "head",  # (R, classes + 1 + 4)
+    "boxes",  # (N, 4) original pixels
+    "scores",  # (N,)
+    "labels",  # (N,) int32
+)
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far a subject may be from PyTorch. `relative` is to the largest value of the reference."""
+
+    features: float
+    head: float
+    box_pixels: float
+    score: float
+    roi_features: float = 1e-5
+    proposal_pixels: float = 1e-3
+
+
+TOLERANCES = {
+    "fp32": Tolerances(features=1e-4, head=1e-4, box_pixels=0.1, score=1e-3),
+    "fp16": Tolerances(features=3e-2, head=3e-2, box_pixels=4.0, score=5e-2),
+}
+
+
+def compare_stages(reference: StageValues, detector: Detector, subject: str) -> list[Check]:
+    """One check per stage of one image; `subject` is the prefix of the names, for example "ncnn".
+
+    `reference` holds every name of `STAGE_NAMES`. Settings that change the set of detections must be those
+    the reference was made with. Raises `EngineError` if the engine fails.
+    """
+    p, tol = detector.pipeline, TOLERANCES[detector.precision]
+    ref = reference
+    image = np.ascontiguousarray(ref["image"])
+    checks = [
+        compare("resize", ref["resized"], p.resize(image)),
+        compare("normalise", ref["normalised"], p.preprocess(image)),
+    ]
+    maps = p.features(np.ascontiguousarray(ref["normalised"]))
+    for role in ("rpn_scores", "rpn_deltas", "sam"):
+        checks.append(compare(f"features.{role}", ref[role], maps[role], relative=tol.features))
+    rois = p.propose(ref["rpn_scores"], ref["rpn_deltas"])
+    checks.append(compare("proposals.anchors", ref["proposal_indices"], rois.indices))
+    boxes = compare("proposals.boxes", ref["proposal_boxes"], rois.boxes, absolute=tol.proposal_pixels)
+    roi_features = p.roi_features(ref["sam"], ref["proposal_boxes"])
+    head = p.head(np.ascontiguousarray(ref["roi_features"]))
+    checks += [
+        boxes,
+        compare("roi_features", ref["roi_features"], roi_features, relative=tol.roi_features),
+        compare("head", ref["head"], head, relative=tol.head),
+    ]
+    found = p.boxes(ref["head"], ref["proposal_boxes"], (image.shape[0], image.shape[1]))
+    checks.append(compare_detections("boxes", ref, found, tol))
+    whole = detector.detect(image)
+    found = Boxes(whole.boxes, whole.scores, whole.labels)
+    checks.append(compare_detections("image to boxes", ref, found, tol))
+    return [replace(c, name=f"{subject} {c.name}") for c in checks]
+
+
+def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tolerances) -> Check:
+    """Whether two sets of detections are one: the same labels, boxes and scores within tolerance.
+
+    Each reference detection takes the nearest unused one of its label; `max_abs` is the largest box
+    difference in pixels. A detection without a partner fails the check.
+    """
+    n_ref, n_sub = len(reference["scores"]), len(found.scores)
+    free = np.ones(n_sub, bool)
+    partner = np.zeros(n_ref, np.int64)
+    for i in range(n_ref):
+        distance = np.abs(found.boxes - reference["boxes"][i]).max(axis=1, initial=0.0)
+        distance[~free | (found.labels != reference["labels"][i])] = np.inf
+        if not n_sub or np.isinf(distance.min()):
+            note = f"detection {i} (label {int(reference['labels'][i])}) is missing"
+            return Check(name, (n_sub, 4), float("inf"), None, 0.0, tol.box_pixels, False, note)
+        partner[i] = int(distance.argmin())
+        free[partner[i]] = False
+    if free.any():
+        note = f"{int(free.sum())} detections that the reference does not have"
+        return Check(name, (n_sub, 4), float("inf"), None, 0.0, tol.box_pixels, False, note)
+    check = compare(name, reference["boxes"], found.boxes[partner], absolute=tol.box_pixels)
+    gap = float(np.abs(found.scores[partner] - reference["scores"]).max(initial=0.0))
+    note = f"{n_ref} detections, scores within {gap:.1e}"
+    return replace(check, ok=check.ok and gap <= tol.score, note=note)
