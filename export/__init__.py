@@ -1,1 +1,32 @@
+"""From a trained PyTorch detector to a bundle, and the proof that nothing changed on the way.
 
+`pocketdet.export(model, out)` is `export_detector`: the package itself is callable.
+"""
+
+import sys
+import types
+from typing import Any
+
+from pocketdet.export.export_detector import ExportOptions, ExportResult, export_detector
+from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
+from pocketdet.export.verify import VerifyReport, verify
+
+__all__ = [
+    "ExportOptions",
+    "ExportResult",
+    "Fold",
+    "FoldReport",
+    "Refusal",
+    "VerifyReport",
+    "export_detector",
+    "fold_batch_norm",
+    "verify",
+]
+
+
+class _CallablePackage(types.ModuleType):
+    def __call__(self, *args: Any, **kwargs: Any) -> ExportResult:
+        return export_detector(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

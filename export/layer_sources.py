@@ -1,7 +1,7 @@
 """Which module made which ncnn blob, found by value.
 
-Converters fuse, rename and reorder, so names prove nothing. Two values that agree to 1e-3 over thousands of
-numbers of a random input do. The map is found once at export, while the graph is known to be right, and
+Converters fuse, rename and reorder, so names prove nothing. Two values that agree within the export's tolerance
+over thousands of numbers of a random input do. The map is found once at export, while the graph is known to be right, and
 stored in the manifest; `verify --layers` uses it to name the first blob that no longer agrees.
 """
 
@@ -10,13 +10,32 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from pocketdet.export.dataflow import Value
+from pocketdet.export.dataflow import Value, capture
+from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.engines.base import GraphName
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 
 Array = NDArray[np.float32]
 
 
-def match_sources(blobs: Mapping[str, Array], values: Sequence[Value], relative: float = 1e-3) -> dict[str, str]:
+def find_sources(
+    module: nn.Module,
+    engine: NcnnEngine,
+    graph: GraphName,
+    spec: GraphSpec,
+    blobs: Sequence[str],
+    example: Tensor,
+    relative: float,
+) -> dict[str, str]:
+    """Run `example` through the torch module and through ncnn and match every blob; see `match_sources`."""
+    array = (example[0] if example.dim() == 4 else example).contiguous().numpy()
+    found = engine.run_blobs(graph, {spec.inputs[0].role: array}, blobs)
+    return match_sources(found, capture(module, example), relative)
+
+
+def match_sources(blobs: Mapping[str, Array], values: Sequence[Value], relative: float) -> dict[str, str]:
     """Blob name -> source, for every blob that equals some value; the closest wins, then the earliest."""
     by_size: defaultdict[int, list[Value]] = defaultdict(list)
     for value in values:

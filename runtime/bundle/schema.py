@@ -60,20 +60,16 @@ class GraphSpec(_Record):
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
     layer_sources: Annotated[dict[str, Text], Field(max_length=20_000)] = {}
 
-    def output(self, role: str) -> TensorSpec:
-        """The output with this role; `KeyError` if there is none."""
-        return next((o for o in self.outputs if o.role == role), None) or _missing(role)
-
-
-def _missing(role: str) -> TensorSpec:
-    raise KeyError(role)
-
 
 class Graphs(_Record):
     """The two networks of a two-stage detector."""
 
     features: GraphSpec
     head: GraphSpec
+
+    def by_name(self) -> dict[str, GraphSpec]:
+        """The graphs in the order in which they run."""
+        return {"features": self.features, "head": self.head}
 
 
 class InputSize(_Record):
@@ -171,7 +167,7 @@ class Manifest(_Record):
             if not is_safe_path(path):
                 raise ValueError(f"file name {path!r} is not a plain path inside the bundle")
         named = [self.golden.image, self.golden.stages]
-        for graph in (self.graphs.features, self.graphs.head):
+        for graph in self.graphs.by_name().values():
             named += [graph.param, graph.bin, *([graph.onnx] if graph.onnx else [])]
         named += [self.reference_weights] if self.reference_weights else []
         for path in named:
@@ -192,7 +188,7 @@ class Manifest(_Record):
         }
         found = {
             (name, spec.role): spec.shape
-            for name, graph in (("features", self.graphs.features), ("head", self.graphs.head))
+            for name, graph in self.graphs.by_name().items()
             for spec in graph.outputs
         }
         found |= {("features", "image"): self.graphs.features.inputs[0].shape}

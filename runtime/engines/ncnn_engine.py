@@ -1,31 +1,30 @@
 """ncnn: the engine that phones run."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import ncnn
 import numpy as np
 
 from pocketdet.errors import EngineError
-from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 
 
 class NcnnEngine:
-    """Runs a bundle's graphs with the ncnn wheel on the CPU.
+    """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
 
-    Each call makes its own extractor, so calls from several threads do not meet. The bundle has validated
-    the graphs: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn refuses a file.
+    Each call makes its own extractor, so calls from several threads do not meet. The graphs must have been
+    validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn refuses a file.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1, precision: str = "fp32") -> None:
-        self._graphs: dict[str, GraphSpec] = {
-            "features": bundle.manifest.graphs.features,
-            "head": bundle.manifest.graphs.head,
-        }
+    def __init__(
+        self, graphs: Graphs, locate: Callable[[str], Path], threads: int = 1, precision: str = "fp32"
+    ) -> None:
+        self._graphs = graphs.by_name()
         half = precision == "fp16"
-        self._nets = {name: _load(bundle, spec, threads, half) for name, spec in self._graphs.items()}
+        self._nets = {n: _load(spec, locate, threads, half) for n, spec in self._graphs.items()}
         self._precision = "fp16" if half and _has_half_arithmetic() else "fp32"
 
     @property
@@ -69,7 +68,7 @@ class NcnnEngine:
         return {o.role: np.zeros([n or 0 for n in o.shape], np.float32) for o in spec.outputs}
 
 
-def _load(bundle: Bundle, spec: GraphSpec, threads: int, half: bool) -> ncnn.Net:
+def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, half: bool) -> ncnn.Net:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
@@ -78,8 +77,8 @@ def _load(bundle: Bundle, spec: GraphSpec, threads: int, half: bool) -> ncnn.Net
     net.opt.use_fp16_arithmetic = half
     net.opt.use_bf16_storage = False
     for load, name in ((net.load_param, spec.param), (net.load_model, spec.bin)):
-        if load(str(bundle.path(name))) != 0:
-            raise EngineError(f"ncnn {ncnn.__version__} refuses {name} of {bundle.source}")
+        if load(str(locate(name))) != 0:
+            raise EngineError(f"ncnn {ncnn.__version__} refuses {locate(name)}")
     return net
 
 

@@ -1,17 +1,19 @@
 """onnxruntime: the same networks one step earlier in the pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 
 from pocketdet.errors import EngineError
-from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.bundle.schema import Graphs
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 
 
 class OnnxEngine:
     """Runs the ONNX twins that a bundle may carry, on onnxruntime's CPU provider, in fp32.
+
+    `locate` gives the path of a file by its name.
 
     Blobs have a leading batch axis of 1 in the features graph. Sessions may be shared between threads.
     Raises `EngineError` if onnxruntime is not installed or the bundle carries no ONNX.
@@ -19,30 +21,27 @@ class OnnxEngine:
 
     precision = "fp32"
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, graphs: Graphs, locate: Callable[[str], Path], threads: int = 1) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
                 "engine 'onnxruntime' needs the onnxruntime package: pip install 'pocketdet[onnxruntime]'"
             ) from error
-        self._graphs: dict[str, GraphSpec] = {
-            "features": bundle.manifest.graphs.features,
-            "head": bundle.manifest.graphs.head,
-        }
+        self._graphs = graphs.by_name()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         self._sessions = {}
         for name, spec in self._graphs.items():
             if spec.onnx is None:
-                raise EngineError(f"{bundle.source} carries no ONNX files: export it without --slim")
+                raise EngineError("the bundle carries no ONNX files: export it without --slim")
             try:
                 self._sessions[name] = onnxruntime.InferenceSession(
-                    bundle.path(spec.onnx), options, providers=["CPUExecutionProvider"]
+                    locate(spec.onnx), options, providers=["CPUExecutionProvider"]
                 )
             except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
-                raise EngineError(f"onnxruntime refuses {spec.onnx} of {bundle.source}: {error}") from error
+                raise EngineError(f"onnxruntime refuses {locate(spec.onnx)}: {error}") from error
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See `Engine.run`."""

@@ -1,0 +1,53 @@
+# pocketdet: `make demo` shows it, `make test` proves it. `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+IMAGE  ?= docs/images/scene.jpg
+OUT    ?= demo
+NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
+
+.PHONY: demo test lint types help clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "pocketdet needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Try make PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+# CMake, Ninja and the build back end live in the environment, so that rebuilding is incremental
+$(VENV)/tools.stamp: constraints.txt | $(BIN)/python
+	@echo "== build tools"
+	@$(PIP) install -q -c constraints.txt scikit-build-core nanobind cmake ninja
+	@touch $@
+
+$(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE)
+	@echo "== pocketdet[export] into $(VENV) (a few minutes the first time)"
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[export]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/export.stamp
+	@echo "== pocketdet[dev] into $(VENV)"
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/export.stamp ## export SNet49, prove it, detect on a picture (IMAGE=photo.jpg)
+	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
+
+test: $(VENV)/dev.stamp ## all tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/dev.stamp ## ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
+	@rm -rf build/types && mkdir -p build/types/pocketdet
+	@ln -s ../../../models ../../../export ../../../runtime ../../../benchmarks build/types/pocketdet/
+	@ln -s ../../../pocketdet/* build/types/pocketdet/
+	@cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pocketdet
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build demo

@@ -1,0 +1,65 @@
+"""Which layer went wrong first: every ncnn blob against the PyTorch module that made it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from pocketdet.export.dataflow import capture
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
+from pocketdet.runtime.ncnn_graph import read_graph
+from pocketdet.runtime.parity import Check, compare
+
+
+@dataclass(frozen=True)
+class LayerCheck:
+    """One blob of an ncnn graph; `source` is the PyTorch module, `None` where export found no equal value."""
+
+    graph: str
+    layer: str
+    layer_type: str
+    blob: str
+    source: str | None
+    check: Check | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the blob agrees, or cannot be judged."""
+        return self.check is None or self.check.ok
+
+    def __str__(self) -> str:
+        verdict = str(self.check) if self.check else f"-[ ] {self.blob}: no PyTorch value to compare with"
+        return f"{verdict}  {self.layer_type} {self.layer!r} <- {self.source}"
+
+
+def compare_layers(
+    bundle: Bundle, engine: NcnnEngine, graph: GraphName, module: nn.Module, inputs: Array, relative: float
+) -> list[LayerCheck]:
+    """Every blob of one graph in the order of execution, so that the first failure is where an error begins.
+
+    `module` is the folded PyTorch twin of the graph; `inputs` its input without a batch axis. Raises
+    `GraphError` or `EngineError` if the bundle's graph cannot run.
+    """
+    spec = bundle.manifest.graphs.by_name()[graph]
+    network = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
+    example = torch.from_numpy(np.ascontiguousarray(inputs))
+    values = {v.source: v.array for v in capture(module, example[None] if example.dim() == 3 else example)}
+    wanted = [blob for layer in network.layers for blob in layer.outputs]
+    blobs = engine.run_blobs(graph, {spec.inputs[0].role: inputs}, wanted)
+    rows = []
+    for layer in network.layers:
+        for blob in layer.outputs:
+            source = spec.layer_sources.get(blob)
+            reference = values.get(source) if source else None
+            check = None
+            if reference is not None:
+                subject = blobs[blob]
+                same_size = reference.size == subject.size
+                check = compare(
+                    blob, reference.reshape(subject.shape) if same_size else reference, subject, relative=relative
+                )
+            rows.append(LayerCheck(graph, layer.name, layer.type, blob, source, check))
+    return rows

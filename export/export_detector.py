@@ -1,0 +1,226 @@
+"""A trained detector in, a bundle out, every step checked against the model it came from.
+
+ 1. refuse weights that are not finite
+ 2. fold batch norm                      check: folded against original, two inputs
+ 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
+ 4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
+ 5. name the module behind each ncnn blob
+ 6. write the golden image and stages, the manifest and the hashes
+ 7. load the bundle as a stranger would, replay golden, publish
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pocketdet.errors import CheckFailed, ExportError
+from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
+from pocketdet.export.graph_checks import check_engine, check_module
+from pocketdet.export.layer_sources import find_sources
+from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
+from pocketdet.export.reference import reference_values
+from pocketdet.export.to_ncnn import to_ncnn
+from pocketdet.export.to_onnx import to_onnx
+from pocketdet.export.write_bundle import SUFFIX, publish, seal, staging_directory
+from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.thundernet import FeaturesGraph, HeadGraph, ThunderNet
+from pocketdet.runtime.bundle import load_bundle, write_golden
+from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.engines.base import GraphName
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
+from pocketdet.runtime.engines.onnx_engine import OnnxEngine
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.parity import Check
+from pocketdet.runtime.stages import TOLERANCES, compare_stages
+
+Log = Callable[[str], None]
+Step = Literal["fold", "onnx", "ncnn", "bundle"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """name: of the bundle, by default its architecture. precision: storage of the ncnn weights.
+
+    slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
+    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one.
+    """
+
+    name: str | None = None
+    precision: Literal["fp32", "fp16"] = "fp32"
+    slim: bool = False
+    archive: bool = False
+    overwrite: bool = False
+    golden_image: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """Where the bundle is, what was folded, and every check that was made on the way."""
+
+    path: Path
+    manifest: Manifest
+    folds: FoldReport
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One graph on its way through the steps."""
+
+    name: GraphName
+    original: nn.Module
+    folded: nn.Module
+    spec: GraphSpec
+    examples: tuple[Tensor, Tensor]
+
+
+def export_detector(
+    model: ThunderNet,
+    out: Path,
+    options: ExportOptions | None = None,
+    *,
+    card: Mapping[str, str] | None = None,
+    log: Log = lambda line: None,
+) -> ExportResult:
+    """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check.
+
+    Raises `ExportError` if a step fails or the target cannot be written, `CheckFailed` if a step changed
+    the model's answers. Either way nothing is left behind.
+    """
+    options = options or ExportOptions()
+    name = options.name or model.config.arch
+    target = out / (name + SUFFIX + (".zip" if options.archive else ""))
+    _refuse_unsound_weights(model)
+    model = model.eval()
+    folded, folds = fold_batch_norm(FeaturesGraph(model))
+    for line in (*folds.folds, *folds.refusals):
+        log(str(line))
+    graphs = graph_specs(model.config, with_onnx=True)
+    checks: list[Check] = []
+
+    def judge(found: list[Check]) -> None:
+        checks.extend(found)
+        for check in found:
+            log(str(check))
+        failed = [c for c in found if not c.ok]
+        if failed:
+            raise CheckFailed(f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}")
+
+    with staging_directory(target) as scratch:
+        for part in _parts(model, folded, graphs):
+            sources = _convert(part, scratch, options, judge)
+            graphs = graphs.model_copy(
+                update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
+            )
+        manifest = _seal_with_golden(model, graphs, name, scratch, options, dict(card or {}))
+        judge(_replay(scratch))
+        if options.slim:
+            manifest = _slim_down(manifest, scratch)
+        publish(scratch, target, overwrite=options.overwrite)
+    return ExportResult(target, manifest, folds, tuple(checks))
+
+
+def _refuse_unsound_weights(model: nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            count = int((~torch.isfinite(tensor)).sum())
+            raise ExportError(f"weight {name!r} has {count} NaN or infinite values: the model is damaged")
+
+
+def _parts(model: ThunderNet, folded: nn.Module, graphs: Graphs) -> tuple[_Part, _Part]:
+    height, width = model.config.input_size
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.randn(1, 3, height, width, generator=generator) for _ in range(2)]
+    # two different row counts prove that the number of RoIs was not baked in
+    rois = [torch.randn(n, model.config.head.channels, generator=generator) for n in (200, 37)]
+    head = HeadGraph(model).eval()
+    return (
+        _Part("features", FeaturesGraph(model).eval(), folded, graphs.features, (images[0], images[1])),
+        _Part("head", head, head, graphs.head, (rois[0], rois[1])),
+    )
+
+
+def _convert(
+    part: _Part, scratch: Path, options: ExportOptions, judge: Callable[[list[Check]], None]
+) -> dict[str, str]:
+    """Steps 2 to 5 of one graph. Returns the sources of its ncnn blobs."""
+    spec, tolerance = part.spec, TOLERANCES["fp32"].features
+    alone = Graphs.model_construct(**{part.name: spec})
+    source, targets = spec.inputs[0].role, [o.role for o in spec.outputs]
+    judge(check_module("fold", part.original, part.folded, spec, part.examples, tolerance))
+
+    assert spec.onnx is not None
+    onnx_path = scratch / spec.onnx
+    onnx_path.parent.mkdir(exist_ok=True)
+    example = part.examples[0]
+    rows = part.name == "head"
+    to_onnx(part.folded, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
+    onnx = OnnxEngine(alone, scratch.joinpath)
+    judge(check_engine("onnx", part.folded, onnx, part.name, spec, part.examples, tolerance))
+
+    graph = to_ncnn(
+        onnx_path,
+        scratch / spec.param,
+        scratch / spec.bin,
+        input_shape=example.shape,
+        input_name=source,
+        output_names=targets,
+        storage=options.precision,
+    )
+    ncnn = NcnnEngine(alone, scratch.joinpath)
+    tolerance = TOLERANCES[options.precision].features
+    judge(check_engine("ncnn", part.folded, ncnn, part.name, spec, part.examples, tolerance))
+    return find_sources(part.folded, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
+
+
+def _seal_with_golden(
+    model: ThunderNet, graphs: Graphs, name: str, scratch: Path, options: ExportOptions, card: dict[str, str]
+) -> Manifest:
+    """Step 6."""
+    image = options.golden_image if options.golden_image is not None else synthetic_image(model.config.input_size)
+    write_golden(scratch, GOLDEN, reference_values(model, image))
+    save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
+
+    def manifest(files: dict[str, FileEntry]) -> Manifest:
+        layout = Layout(weight_storage=options.precision, lanes=1)
+        return make_manifest(model.config, graphs, files, name=name, layout=layout, card=card)
+
+    return seal(scratch, manifest)
+
+
+def _replay(scratch: Path) -> list[Check]:
+    """Step 7: the whole detector on the golden image, in both engines."""
+    checks: list[Check] = []
+    with load_bundle(scratch) as bundle:
+        golden = bundle.golden()
+        for engine in ("onnxruntime", "ncnn"):
+            detector = Detector(bundle, DetectorOptions(engine=engine))
+            checks += compare_stages(golden, detector, engine)
+    return checks
+
+
+def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
+    """Remove what only proofs on a workstation need, and seal again."""
+    keep = {p: f for p, f in manifest.files.items() if not p.startswith("reference/")}
+    for path in set(manifest.files) - set(keep):
+        (scratch / path).unlink()
+    (scratch / "reference").rmdir()
+    specs = {n: g.model_copy(update={"onnx": None}) for n, g in manifest.graphs.by_name().items()}
+    update = {"graphs": Graphs(**specs), "reference_weights": None}
+    return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))
+
+
+def synthetic_image(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A seeded (h, w, 3) RGB picture of soft blobs, smooth enough that resizing keeps its structure."""
+    rng = np.random.default_rng(0)
+    height, width = size[0] * 5 // 4, size[1] * 3 // 2
+    coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3), np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
