@@ -1,1 +1,12 @@
+"""A bundle: everything a program needs to run a detector it has never seen, and proof that it is whole.
 
+with load_bundle("snet49.pocketdet") as bundle:
+    print(bundle.manifest.class_names, bundle.path(bundle.manifest.graphs.features.param))
+"""
+
+from pocketdet.runtime.bundle.files import hash_file
+from pocketdet.runtime.bundle.golden import write_golden
+from pocketdet.runtime.bundle.load import Bundle, load_bundle
+from pocketdet.runtime.bundle.manifest import manifest_to_json, parse_manifest
+
+__all__ = ["Bundle", "hash_file", "load_bundle", "manifest_to_json", "parse_manifest", "write_golden"]

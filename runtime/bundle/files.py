@@ -1,0 +1,144 @@
+"""From untrusted files to private copies whose bytes are known.
+
+Everything that is later parsed or handed to a native loader is read from the copy that was hashed, so a file
+that changes after the check changes nothing.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from pocketdet.errors import BundleError
+from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry
+
+MAX_BUNDLE_BYTES = 1 << 30
+_CHUNK = 1 << 20
+
+
+class FileSource(Protocol):
+    """Where the files of a bundle come from: a folder or an archive."""
+
+    def open(self, name: str) -> BinaryIO:
+        """A stream of the bytes of `name`, a path that `is_safe_path` accepts. Raises `BundleError`."""
+
+    def close(self) -> None:
+        """Release what is open."""
+
+
+class FolderSource:
+    """The files of a bundle that is a directory. Symlinks and special files are refused."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, name: str) -> BinaryIO:
+        """See `FileSource.open`."""
+        path = self._root
+        for part in name.split("/")[:-1]:
+            path = path / part
+            if path.is_symlink():
+                raise BundleError(f"{path}: expected a folder of the bundle, found a symlink")
+        path = self._root / name
+        # O_NONBLOCK: opening a FIFO must not wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            if path.is_symlink():
+                raise BundleError(f"{path}: expected a regular file, found a symlink")
+            descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:
+            raise BundleError(
+                f"{path}: the file is missing; the bundle is incomplete, copy or export it again"
+            ) from None
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise BundleError(f"{path}: expected a regular file, found something else")
+        return os.fdopen(descriptor, "rb")
+
+    def close(self) -> None:
+        """See `FileSource.close`."""
+
+
+def hash_file(path: str | os.PathLike[str]) -> FileEntry:
+    """Size and SHA-256 of a file, as the manifest lists them. Raises `OSError`."""
+    digest, size = hashlib.sha256(), 0
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return FileEntry(size=size, sha256=digest.hexdigest())
+
+
+def read_limited(source: FileSource, name: str, limit: int, label: str) -> bytes:
+    """All bytes of one file. Raises `BundleError` if there are more than `limit`."""
+    try:
+        with source.open(name) as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise BundleError(f"{label}/{name}: cannot be read: {error.strerror or error}") from error
+    if len(data) > limit:
+        raise BundleError(f"{label}/{name}: expected at most {limit} bytes, found more")
+    return data
+
+
+def stage_files(source: FileSource, files: Mapping[str, FileEntry], folder: Path, label: str) -> None:
+    """Copy every listed file into `folder` and check its size and SHA-256 on the way.
+
+    Raises `BundleError` for a file that is missing, special, of another size or content, for names that
+    collide on a file system, and for more than `MAX_BUNDLE_BYTES` in all.
+    """
+    _check_listing(files, label)
+    for name, entry in files.items():
+        target = folder / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _stage_one(source, name, entry, target, label)
+            target.chmod(0o400)
+        except OSError as error:
+            raise BundleError(
+                f"{label}/{name}: cannot be copied to {folder}: {error.strerror or error}"
+            ) from error
+
+
+def _check_listing(files: Mapping[str, FileEntry], label: str) -> None:
+    total = sum(entry.size for entry in files.values())
+    if total > MAX_BUNDLE_BYTES:
+        raise BundleError(
+            f"{label}/{MANIFEST_NAME}: expected at most {MAX_BUNDLE_BYTES} bytes of files, found {total}"
+        )
+    taken = {MANIFEST_NAME: MANIFEST_NAME}
+    for name in files:
+        clash = taken.setdefault(name.casefold(), name)
+        if clash != name or name == MANIFEST_NAME:
+            raise BundleError(f"{label}/{MANIFEST_NAME}: files {clash!r} and {name!r} have the same name")
+    for name in taken:
+        parent = next((p for p in map(str, Path(name).parents) if p in taken), None)
+        if parent:
+            raise BundleError(
+                f"{label}/{MANIFEST_NAME}: {taken[parent]!r} is listed as a file and as a folder"
+            )
+
+
+def _stage_one(source: FileSource, name: str, entry: FileEntry, target: Path, label: str) -> None:
+    digest, size = hashlib.sha256(), 0
+    with source.open(name) as stream, target.open("xb") as copy:
+        while chunk := stream.read(min(_CHUNK, entry.size + 1 - size)):
+            size += len(chunk)
+            if size > entry.size:
+                break
+            digest.update(chunk)
+            copy.write(chunk)
+    if size != entry.size:
+        found = f"more than {entry.size}" if size > entry.size else str(size)
+        raise BundleError(
+            f"{label}/{name}: expected {entry.size} bytes, found {found}; copy or export the bundle again"
+        )
+    if digest.hexdigest() != entry.sha256:
+        raise BundleError(
+            f"{label}/{name}: expected SHA-256 {entry.sha256[:12]}..., found {digest.hexdigest()[:12]}...; "
+            "the file is damaged or edited, copy or export the bundle again"
+        )

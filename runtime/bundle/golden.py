@@ -1,0 +1,113 @@
+"""The golden record of a bundle: one input image and the arrays PyTorch made of it, stage by stage."""
+
+import json
+import struct
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from pocketdet.errors import BundleError
+from pocketdet.runtime.bundle.schema import Golden
+from pocketdet.runtime.images import read_image
+
+IMAGE = "image"
+MAX_STAGES_BYTES = 256 << 20
+MAX_HEADER_BYTES = 1 << 20
+MAX_STAGES = 1024
+MAX_DIMENSIONS = 8
+_DTYPES = {"F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1}
+
+
+def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]]) -> None:
+    """Write `stages["image"]`, (H, W, 3) uint8 RGB, as a PNG and the other stages as safetensors.
+
+    The files take the names in `golden` below `folder`. `read_golden` gives the same bits back.
+    Raises `OSError` if they cannot be written.
+    """
+    others = {name: np.ascontiguousarray(array) for name, array in stages.items() if name != IMAGE}
+    bgr = cv2.cvtColor(np.ascontiguousarray(stages[IMAGE]), cv2.COLOR_RGB2BGR)
+    for name, data in (
+        (golden.image, cv2.imencode(".png", bgr)[1].tobytes()),
+        (golden.stages, save(others)),
+    ):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def read_golden(image: Path, stages: Path, label: str) -> dict[str, NDArray[Any]]:
+    """The golden stages by name, "image" among them. Raises `BundleError` or `ImageError`."""
+    return {IMAGE: read_image(image), **read_stages(stages, label)}
+
+
+def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
+    """Arrays by stage name from a safetensors file; `label` names it in messages.
+
+    Raises `BundleError` for a file that is too large, truncated, or whose header is out of the format, lists
+    overlapping or missing bytes, or a type other than float32, float64, int32, int64, uint8 and bool.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_STAGES_BYTES + 1)
+    except OSError as error:
+        raise BundleError(f"{label}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_STAGES_BYTES:
+        raise BundleError(f"{label}: expected at most {MAX_STAGES_BYTES} bytes of golden stages, found more")
+    _check_header(_header(data, label), label)
+    try:
+        return dict(load(data))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{label}: not a readable safetensors file: {error}") from error
+
+
+def _header(data: bytes, label: str) -> dict[str, Any]:
+    if len(data) < 8:
+        raise BundleError(f"{label}: expected a safetensors file, found {len(data)} bytes")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > min(MAX_HEADER_BYTES, len(data) - 8):
+        raise BundleError(
+            f"{label}: a safetensors header of {length} bytes does not fit; the file is damaged"
+        )
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError):
+        raise BundleError(f"{label}: the safetensors header is not JSON; the file is damaged") from None
+    if not isinstance(header, dict):
+        raise BundleError(f"{label}: the safetensors header is not a JSON object; the file is damaged")
+    header.pop("__metadata__", None)
+    return header
+
+
+def _check_header(header: dict[str, Any], label: str) -> None:
+    if len(header) > MAX_STAGES:
+        raise BundleError(f"{label}: expected at most {MAX_STAGES} golden stages, found {len(header)}")
+    for name, entry in header.items():
+        dtype = entry.get("dtype") if isinstance(entry, dict) else None
+        if dtype not in _DTYPES:
+            raise BundleError(
+                f"{label}: stage {name[:80]!r}: expected one of {', '.join(_DTYPES)}, found {dtype}"
+            )
+        shape, span = entry.get("shape"), entry.get("data_offsets")
+        if not (_are_sizes(shape, MAX_DIMENSIONS) and _are_sizes(span, 2) and len(span) == 2):
+            raise BundleError(
+                f"{label}: stage {name[:80]!r}: shape {shape} at {span} is not a place in the file"
+            )
+        if span[1] - span[0] != prod(shape) * _DTYPES[dtype]:
+            raise BundleError(
+                f"{label}: stage {name[:80]!r}: {dtype} {tuple(shape)} is not {span[1] - span[0]} bytes"
+            )
+
+
+def _are_sizes(value: object, most: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= most
+        and all(type(n) is int and 0 <= n <= MAX_STAGES_BYTES for n in value)
+    )
