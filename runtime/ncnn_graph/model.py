@@ -37,7 +37,7 @@ class Layer:
         return GraphError(f"{self}: {problem}")
 
     def int_param(self, key: int, default: int) -> int:
-        """Integer parameter. Raises GraphError on any other type, where ncnn would silently take its default."""
+        """Integer parameter. Raises GraphError on another type, where ncnn silently takes its default."""
         value = self.params.get(key, default)
         if not isinstance(value, int):
             raise self.error(f"parameter {key} must be an integer, found {value!r}")

@@ -124,7 +124,7 @@ def _end_of_names(line: str, blob_count: int) -> int:
 
 
 def _layer_text(layer: Layer) -> str:
-    """The text as read if it still says what the layer says, else a fresh line that keeps unchanged fields."""
+    """The line as read if it still says what the layer says, else a new one with unchanged fields kept."""
     written: dict[int, tuple[object, str]] = {}
     if layer.text:
         original = _read_layer(layer.text, layer.origin)

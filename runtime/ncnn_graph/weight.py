@@ -74,7 +74,7 @@ class Weight:
         return self.data.astype(np.float32)
 
     def with_values(self, values: NDArray[np.float32] | NDArray[np.int8]) -> "Weight":
-        """New numbers in the same storage (a table256 becomes fp32: its table is fitted to the old numbers)."""
+        """New numbers in the same storage; a table256, whose table fits the old ones, becomes fp32."""
         return encode(values, "fp32" if self.storage == "table256" else self.storage)
 
     @property
