@@ -69,7 +69,7 @@ class ArchiveSource:
             stream = self._zip.open(info)
         except _ZIP_ERRORS as error:
             raise BundleError(f"{self._path}/{name}: damaged zip entry: {error}") from error
-        return cast(BinaryIO, _Inflating(stream, f"{self._path}/{name}"))
+        return cast(BinaryIO, _Inflating(stream, info.file_size, f"{self._path}/{name}"))
 
     def close(self) -> None:
         """See `FileSource.close`."""
@@ -87,16 +87,20 @@ class ArchiveSource:
 
 
 class _Inflating(RawIOBase):
-    """Reads a zip entry and turns what a damaged one raises into `BundleError`."""
+    """Reads a zip entry; one that is damaged, or shorter than its header says, raises `BundleError`."""
 
-    def __init__(self, stream: Any, label: str) -> None:
-        self._inner, self._label = stream, label
+    def __init__(self, stream: Any, declared: int, label: str) -> None:
+        self._inner, self._left, self._label = stream, declared, label
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return cast(bytes, self._inner.read(size))
+            data = cast(bytes, self._inner.read(size))
         except _ZIP_ERRORS as error:
             raise BundleError(f"{self._label}: damaged zip entry: {error}") from error
+        self._left -= len(data)
+        if not data and size and self._left:
+            raise BundleError(f"{self._label}: damaged zip entry: {self._left} bytes are missing")
+        return data
 
     def close(self) -> None:
         self._inner.close()

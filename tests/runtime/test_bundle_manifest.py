@@ -1,0 +1,179 @@
+"""manifest.json from strangers: one sentence that names file, field, expected and found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pocketdet.errors import BundleError
+from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
+from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
+from pocketdet.runtime.bundle.schema import is_safe_path
+
+
+@pytest.fixture
+def document(tiny_bundle_template: Path) -> dict[str, Any]:
+    return dict(json.loads((tiny_bundle_template / "manifest.json").read_text()))
+
+
+def refusal(document: object) -> str:
+    with pytest.raises(BundleError) as caught:
+        parse_manifest(json.dumps(document).encode(), "b/manifest.json")
+    message = str(caught.value)
+    assert message.startswith("b/manifest.json: ")
+    assert "\n" not in message
+    return message
+
+
+def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
+    text = (tiny_bundle_template / "manifest.json").read_text()
+    assert manifest_to_json(parse_manifest(text.encode(), "m")) == text
+    assert text.startswith('{\n  "schema_version": 1,\n  "name": "tiny",')
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (("input", "width"), "320", "field 'input.width': expected a valid integer, found '320'"),
+        (("input", "width"), 320.5, "field 'input.width': expected a valid integer"),
+        (("input", "width"), True, "field 'input.width': expected a valid integer, found True"),
+        (("input", "height"), 10**30, "field 'input.height'"),
+        (("class_names",), [], "field 'class_names'"),
+        (("class_names", 1), 5, "field 'class_names[1]': expected a valid string, found 5"),
+        (("class_names",), ["a", "b", "c"], "expected shape (None, 8), found (None, 7)"),
+        (("anchors", "sizes", 0), [1.0], "field 'anchors.sizes[0][1]' is missing"),
+        (
+            ("proposals", "nms_iou"),
+            1.5,
+            "field 'proposals.nms_iou': expected less than or equal to 1, found 1.5",
+        ),
+        (("graphs", "head", "onnx"), "head.onnx", "'head.onnx' is used but not listed under files"),
+        (("golden", "image"), "../../etc/passwd", "'../../etc/passwd' is used but not listed under files"),
+        (("files", "../x"), {"size": 1, "sha256": "0" * 64}, "file name '../x' is not a plain path"),
+        (("files", "x"), {"size": -1, "sha256": "0" * 64}, "field 'files.x.size'"),
+        (("files", "x"), {"size": 1, "sha256": "AB"}, "field 'files.x.sha256'"),
+        (("colour",), "red", "field 'colour' is unknown in schema version 1"),
+        (("schema_version",), "1", "field 'schema_version'"),
+        (("schema_version",), 0, "field 'schema_version'"),
+    ],
+)
+def test_wrong_fields(document: dict[str, Any], path: tuple[Any, ...], value: object, sentence: str) -> None:
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert sentence in refusal(document)
+
+
+def test_missing_fields(document: dict[str, Any]) -> None:
+    del document["anchors"]["stride"]
+    assert refusal(document).endswith("field 'anchors.stride' is missing")
+    del document["tools"]
+    assert refusal(document).endswith("(and 1 more)")
+
+
+def test_a_newer_schema_says_what_to_do(document: dict[str, Any]) -> None:
+    document["schema_version"] = 7
+    document["anchors"] = "whatever version 7 makes of it"
+    message = refusal(document)
+    assert "schema_version 7 needs a newer pocketdet, this one reads version 1; upgrade" in message
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "expected JSON"),
+        (b"{", "expected JSON"),
+        (b"\xff\xfe\x00", "expected JSON"),
+        (b"[]", "expected a JSON object, found list"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"name": NaN}', "NaN is not a JSON number"),
+        (b'{"name": "a", "name": "b"}', "field 'name' appears twice"),
+        (b'{"schema_version": ' + b"9" * 10_000 + b"}", "expected JSON"),
+        (b'{"schema_version": 1, "card": ' + b"[" * 400 + b"]" * 400 + b"}", "manifest"),
+    ],
+)
+def test_text_that_is_no_manifest(data: bytes, sentence: str) -> None:
+    with pytest.raises(BundleError, match="manifest") as caught:
+        parse_manifest(data, "manifest.json")
+    assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_enormous_manifest_is_not_read(tiny_bundle: Path) -> None:
+    with (tiny_bundle / "manifest.json").open("ab") as stream:
+        stream.truncate(MAX_MANIFEST_BYTES + 1)
+    with pytest.raises(BundleError, match=r"manifest\.json: expected at most \d+ bytes"):
+        load_bundle(tiny_bundle)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ("a.bin", "A.bin", "have the same name"),
+        ("a", "a/b", "is listed as a file and as a folder"),
+        ("Manifest.json", "other", "have the same name"),
+        ("manifest.json", "other", "have the same name"),
+        ("manifest.json/x", "other", "is listed as a file and as a folder"),
+    ],
+)
+def test_names_that_collide(tiny_bundle: Path, first: str, second: str, sentence: str) -> None:
+    path = tiny_bundle / "manifest.json"
+    document = json.loads(path.read_text())
+    for name in (first, second):
+        document["files"][name] = {"size": 0, "sha256": "0" * 64}
+    path.write_text(json.dumps(document))
+    with pytest.raises(BundleError, match=sentence):
+        load_bundle(tiny_bundle)
+
+
+def test_too_many_bytes_are_refused_before_copying(tiny_bundle: Path) -> None:
+    path = tiny_bundle / "manifest.json"
+    document = json.loads(path.read_text())
+    document["files"]["huge"] = {"size": 2**31, "sha256": "0" * 64}
+    path.write_text(json.dumps(document))
+    with pytest.raises(BundleError, match="expected at most 1073741824 bytes of files"):
+        load_bundle(tiny_bundle)
+
+
+@given(st.text(max_size=40))
+def test_safe_paths_stay_inside(path: str) -> None:
+    if is_safe_path(path):
+        resolved = (Path("/bundle") / path).resolve()
+        assert resolved.is_relative_to("/bundle")
+        assert resolved != Path("/bundle")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), value=JSON)
+def test_any_value_anywhere_is_a_typed_error_or_a_manifest(
+    tiny_bundle_template: Path, data: st.DataObject, value: object
+) -> None:
+    document = json.loads((tiny_bundle_template / "manifest.json").read_text())
+    place: Any = document
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = value
+    try:
+        manifest = parse_manifest(json.dumps(document).encode(), "m")
+    except BundleError as error:
+        message = str(error)
+    else:
+        message = "m: accepted"
+        assert parse_manifest(manifest_to_json(manifest).encode(), "m") == manifest
+    assert message.startswith("m: ")
+    assert "\n" not in message
