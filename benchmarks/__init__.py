@@ -1,1 +1,1 @@
-
+"""Measurements of bundles on real machines."""

@@ -1,7 +1,5 @@
 """Which layer went wrong first: every ncnn blob against the PyTorch module that made it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
@@ -11,28 +9,8 @@ from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.ncnn_graph import read_graph
-from pocketdet.runtime.parity import Check, compare
-
-
-@dataclass(frozen=True)
-class LayerCheck:
-    """One blob of an ncnn graph; `source` is the PyTorch module, `None` where export found no equal value."""
-
-    graph: str
-    layer: str
-    layer_type: str
-    blob: str
-    source: str | None
-    check: Check | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the blob agrees, or cannot be judged."""
-        return self.check is None or self.check.ok
-
-    def __str__(self) -> str:
-        verdict = str(self.check) if self.check else f"-[ ] {self.blob}: no PyTorch value to compare with"
-        return f"{verdict}  {self.layer_type} {self.layer!r} <- {self.source}"
+from pocketdet.runtime.parity import compare
+from pocketdet.runtime.report import LayerCheck
 
 
 def compare_layers(
@@ -59,7 +37,10 @@ def compare_layers(
                 subject = blobs[blob]
                 same_size = reference.size == subject.size
                 check = compare(
-                    blob, reference.reshape(subject.shape) if same_size else reference, subject, relative=relative
+                    blob,
+                    reference.reshape(subject.shape) if same_size else reference,
+                    subject,
+                    relative=relative,
                 )
             rows.append(LayerCheck(graph, layer.name, layer.type, blob, source, check))
     return rows

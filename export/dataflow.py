@@ -43,7 +43,11 @@ class _Recorder(fx.Interpreter):
     def run_node(self, n: fx.Node) -> object:
         result = super().run_node(n)
         transparent = n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), nn.Identity)
-        if isinstance(result, Tensor) and n.op not in ("placeholder", "output", "get_attr") and not transparent:
+        if (
+            isinstance(result, Tensor)
+            and n.op not in ("placeholder", "output", "get_attr")
+            and not transparent
+        ):
             source = _source(n)
             self._seen[source] += 1
             suffix = f"#{self._seen[source]}" if self._seen[source] > 1 else ""

@@ -1,16 +1,16 @@
 """A trained detector in, a bundle out, every step checked against the model it came from.
 
- 1. refuse weights that are not finite
- 2. fold batch norm                      check: folded against original, two inputs
- 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
- 4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
- 5. name the module behind each ncnn blob
- 6. write the golden image and stages, the manifest and the hashes
- 7. load the bundle as a stranger would, replay golden, publish
+1. refuse weights that are not finite
+2. fold batch norm                      check: folded against original, two inputs
+3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
+4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
+5. name the module behind each ncnn blob
+6. write the golden image and stages, the manifest and the hashes
+7. load the bundle as a stranger would, replay golden, publish
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,13 +33,12 @@ from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import FeaturesGraph, HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest
-from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
-from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import Check
-from pocketdet.runtime.stages import TOLERANCES, compare_stages
+from pocketdet.runtime.replay import compare_engines, make_detectors
+from pocketdet.runtime.stages import TOLERANCES, golden_stages
 
 Log = Callable[[str], None]
 Step = Literal["fold", "onnx", "ncnn", "bundle"]
@@ -112,7 +111,9 @@ def export_detector(
             log(str(check))
         failed = [c for c in found if not c.ok]
         if failed:
-            raise CheckFailed(f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}")
+            raise CheckFailed(
+                f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}"
+            )
 
     with staging_directory(target) as scratch:
         for part in _parts(model, folded, graphs):
@@ -185,7 +186,9 @@ def _seal_with_golden(
     model: ThunderNet, graphs: Graphs, name: str, scratch: Path, options: ExportOptions, card: dict[str, str]
 ) -> Manifest:
     """Step 6."""
-    image = options.golden_image if options.golden_image is not None else synthetic_image(model.config.input_size)
+    image = (
+        options.golden_image if options.golden_image is not None else synthetic_image(model.config.input_size)
+    )
     write_golden(scratch, GOLDEN, reference_values(model, image))
     save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
 
@@ -198,13 +201,9 @@ def _seal_with_golden(
 
 def _replay(scratch: Path) -> list[Check]:
     """Step 7: the whole detector on the golden image, in both engines."""
-    checks: list[Check] = []
     with load_bundle(scratch) as bundle:
-        golden = bundle.golden()
-        for engine in ("onnxruntime", "ncnn"):
-            detector = Detector(bundle, DetectorOptions(engine=engine))
-            checks += compare_stages(golden, detector, engine)
-    return checks
+        by_engine = compare_engines(golden_stages(bundle), make_detectors(bundle))
+        return [check for checks in by_engine.values() for check in checks]
 
 
 def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:

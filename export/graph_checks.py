@@ -24,7 +24,12 @@ def torch_outputs(graph: nn.Module, example: Tensor, spec: GraphSpec) -> dict[st
 
 
 def check_module(
-    name: str, reference: nn.Module, subject: nn.Module, spec: GraphSpec, examples: Sequence[Tensor], relative: float
+    name: str,
+    reference: nn.Module,
+    subject: nn.Module,
+    spec: GraphSpec,
+    examples: Sequence[Tensor],
+    relative: float,
 ) -> list[Check]:
     """Compare two torch modules, the worst of `examples` per output."""
     pairs = [(torch_outputs(reference, e, spec), torch_outputs(subject, e, spec)) for e in examples]

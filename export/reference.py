@@ -9,7 +9,7 @@ from pocketdet.runtime.stages import StageValues
 
 
 def reference_values(model: ThunderNet, image: NDArray[np.uint8]) -> StageValues:
-    """Every stage of `model` in eval mode on an RGB image (H, W, 3), by the names of `STAGE_NAMES`."""
+    """Every stage of `model` in eval mode on an RGB image (H, W, 3), by stage name."""
     stages = reference_stages(model, image)
     return {
         "image": image,

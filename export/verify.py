@@ -4,16 +4,14 @@ The golden image's reference is stored in the bundle, so it needs no torch weigh
 image needs the PyTorch weights, which a bundle carries unless it was exported slim.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
-from pocketdet.export.compare_layers import LayerCheck, compare_layers
+from pocketdet.export.compare_layers import compare_layers
 from pocketdet.export.fold_bn import fold_batch_norm
 from pocketdet.export.reference import reference_values
 from pocketdet.models.checkpoint import load_checkpoint
@@ -22,69 +20,10 @@ from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.parity import Check, compare
-from pocketdet.runtime.stages import TOLERANCES, StageValues, compare_stages
-
-GOLDEN = "golden"
-
-
-@dataclass(frozen=True)
-class ImageReport:
-    """The checks of one image, in stage order, by subject ("pytorch", "onnxruntime", "ncnn")."""
-
-    image: str
-    checks: Mapping[str, Sequence[Check]]
-
-
-@dataclass(frozen=True)
-class VerifyReport:
-    """Everything that was compared. `ok` is the verdict; the first failure names where trouble begins."""
-
-    bundle: str
-    images: Sequence[ImageReport]
-    layers: Sequence[LayerCheck] = field(default_factory=tuple)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every check of every image and layer holds."""
-        return self.first_stage is None and self.first_layer is None
-
-    @property
-    def first_stage(self) -> Check | None:
-        """The first stage out of tolerance."""
-        found = (c for i in self.images for checks in i.checks.values() for c in checks)
-        return next((c for c in found if not c.ok), None)
-
-    @property
-    def first_layer(self) -> LayerCheck | None:
-        """The first ncnn layer out of tolerance."""
-        return next((row for row in self.layers if not row.ok), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain values."""
-        stage, layer = self.first_stage, self.first_layer
-        return {
-            "bundle": self.bundle,
-            "ok": self.ok,
-            "first_stage": stage.name if stage else None,
-            "first_layer": layer.layer if layer else None,
-            "images": [
-                {"image": i.image, "subjects": {s: [c.to_json() for c in cs] for s, cs in i.checks.items()}}
-                for i in self.images
-            ],
-            "layers": [
-                {
-                    "graph": row.graph,
-                    "layer": row.layer,
-                    "type": row.layer_type,
-                    "blob": row.blob,
-                    "source": row.source,
-                    "check": row.check.to_json() if row.check else None,
-                }
-                for row in self.layers
-            ],
-        }
+from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
+from pocketdet.runtime.report import ImageReport, LayerCheck, VerifyReport
+from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages
 
 
 def verify(
@@ -102,13 +41,14 @@ def verify(
                 f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "
                 "or verify without --image and --layers"
             )
-        detectors = dict(_detectors(bundle))
-        golden = bundle.golden()
-        reports = [ImageReport(GOLDEN, _compare(golden, detectors, model))]
+        detectors = make_detectors(bundle)
+        golden = golden_stages(bundle)
+        stored = {"pytorch": _compare_stored(golden, model)} if model is not None else {}
+        reports = [ImageReport(GOLDEN, stored | compare_engines(golden, detectors))]
         for image in images:
             assert model is not None
             values = reference_values(model, read_image(image))
-            reports.append(ImageReport(str(image), _compare(values, detectors, None)))
+            reports.append(ImageReport(str(image), compare_engines(values, detectors)))
         rows: list[LayerCheck] = []
         if layers:
             assert model is not None
@@ -126,23 +66,6 @@ def _reference_model(bundle: Bundle, weights: Path | None) -> ThunderNet | None:
     return load_checkpoint(
         path, arch=manifest.architecture, class_names=manifest.class_names, input_size=size
     )
-
-
-def _detectors(bundle: Bundle) -> Iterator[tuple[str, Detector]]:
-    engines: list[EngineName] = ["onnxruntime"] if bundle.manifest.graphs.features.onnx else []
-    for engine in [*engines, "ncnn"]:
-        yield engine, Detector(bundle, DetectorOptions(engine=engine))
-
-
-def _compare(
-    reference: StageValues, detectors: Mapping[str, Detector], model: ThunderNet | None
-) -> dict[str, list[Check]]:
-    checks: dict[str, list[Check]] = {}
-    if model is not None:
-        checks["pytorch"] = _compare_stored(reference, model)
-    for name, detector in detectors.items():
-        checks[name] = compare_stages(reference, detector, name)
-    return checks
 
 
 def _compare_stored(golden: StageValues, model: ThunderNet) -> list[Check]:

@@ -51,7 +51,9 @@ class Detector:
     missing, `UsageError` for bad options.
     """
 
-    def __init__(self, bundle: str | os.PathLike[str] | Bundle, options: DetectorOptions | None = None) -> None:
+    def __init__(
+        self, bundle: str | os.PathLike[str] | Bundle, options: DetectorOptions | None = None
+    ) -> None:
         self.options = options or DetectorOptions()
         self._owns_bundle = not isinstance(bundle, Bundle)
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)

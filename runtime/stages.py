@@ -12,27 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.errors import BundleError
+from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.pipeline import Boxes
 
 StageValues = Mapping[str, NDArray[Any]]
 
-STAGE_NAMES = (
-    "image",  # (H, W, 3) uint8 RGB, after decoding
-    "resized",  # (h, w, 3) uint8, network channel order
-    "normalised",  # (3, h, w)
-    "rpn_scores",  # (2A, h/16, w/16)
-    "rpn_deltas",  # (4A, h/16, w/16)
-    "sam",  # (245, h/16, w/16)
-    "proposal_indices",  # (R,) int32 anchor indices
-    "proposal_boxes",  # (R, 4) network pixels
-    "roi_features",  # (R, 245)
-    "head",  # (R, classes + 1 + 4)
-    "boxes",  # (N, 4) original pixels
-    "scores",  # (N,)
-    "labels",  # (N,) int32
-)
+# name: (type, number of axes)
+_KINDS = {
+    "image": ("uint8", 3),  # (H, W, 3) RGB, after decoding
+    "resized": ("uint8", 3),  # (h, w, 3) in the network's channel order
+    "normalised": ("float32", 3),  # (3, h, w)
+    "rpn_scores": ("float32", 3),  # (2A, h/16, w/16)
+    "rpn_deltas": ("float32", 3),  # (4A, h/16, w/16)
+    "sam": ("float32", 3),  # (245, h/16, w/16)
+    "proposal_indices": ("int32", 1),  # (R,) anchors
+    "proposal_boxes": ("float32", 2),  # (R, 4) network pixels
+    "roi_features": ("float32", 2),  # (R, 245)
+    "head": ("float32", 2),  # (R, classes + 1 + 4)
+    "boxes": ("float32", 2),  # (N, 4) original pixels
+    "scores": ("float32", 1),  # (N,)
+    "labels": ("int32", 1),  # (N,)
+}
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,26 @@ TOLERANCES = {
 }
 
 
+def golden_stages(bundle: Bundle) -> StageValues:
+    """The stored reference of a bundle, complete and of the right types. Raises `BundleError` if it is not."""
+    values = bundle.golden()
+    for name, (kind, axes) in _KINDS.items():
+        array = values.get(name)
+        if array is None or array.dtype != kind or array.ndim != axes:
+            found = "nothing" if array is None else f"{array.ndim} axes of {array.dtype}"
+            raise BundleError(
+                f"{bundle.source}: golden stage {name!r}: expected {axes} axes of {kind}, found {found}"
+            )
+    return values
+
+
 def compare_stages(reference: StageValues, detector: Detector, subject: str) -> list[Check]:
     """One check per stage of one image; `subject` is the prefix of the names, for example "ncnn".
 
-    `reference` holds every name of `STAGE_NAMES`. Settings that change the set of detections must be those
+    `reference` holds every stage, as `golden_stages` or the exporter's torch reference give it. Settings that change the set of detections must be those
     the reference was made with. Raises `EngineError` if the engine fails.
     """
-    p, tol = detector.pipeline, TOLERANCES[detector.precision]
+    p, tol = detector.pipeline, tolerances_for(detector)
     ref = reference
     image = np.ascontiguousarray(ref["image"])
     checks = [
@@ -85,6 +101,16 @@ def compare_stages(reference: StageValues, detector: Detector, subject: str) -> 
     found = Boxes(whole.boxes, whole.scores, whole.labels)
     checks.append(compare_detections("image to boxes", ref, found, tol))
     return [replace(c, name=f"{subject} {c.name}") for c in checks]
+
+
+def tolerances_for(detector: Detector) -> Tolerances:
+    """Half-precision weights cost as much as half-precision arithmetic; onnxruntime runs the fp32 twin."""
+    storage = detector.bundle.manifest.layout.weight_storage if detector.options.engine == "ncnn" else "fp32"
+    return (
+        TOLERANCES["fp32" if storage == "fp32" else storage]
+        if detector.precision == "fp32"
+        else TOLERANCES["fp16"]
+    )
 
 
 def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tolerances) -> Check:

@@ -1,0 +1,111 @@
+"""Where the milliseconds of one detector go: wall time per stage over many frames, on one machine.
+
+    python -m pocketdet.benchmarks.stage_times thundernet-snet49.pocketdet [--image photo.jpg] [--frames 200]
+
+The frames are timed one after the other, after a warm-up, and reported as median and 90th percentile; the
+share of a stage is the median over frames of its part of that frame. fps is 1000 / median of the totals.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from pocketdet.errors import PocketdetError
+from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.images import read_image
+from pocketdet.runtime.options import DetectorOptions
+
+POST_PROCESSING = ("proposals", "roi_align", "boxes")
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Milliseconds (frames, stages), in the order of `STAGES`."""
+
+    samples: NDArray[np.float64]
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """Milliseconds of each frame, image to boxes."""
+        return np.asarray(self.samples.sum(axis=1))
+
+    def share(self, stages: Sequence[str]) -> float:
+        """Median over frames of the part that these stages take, 0..1."""
+        columns = [STAGES.index(s) for s in stages]
+        return float(np.median(self.samples[:, columns].sum(axis=1) / self.totals))
+
+    @property
+    def fps(self) -> float:
+        """1000 / median total."""
+        return 1000.0 / float(np.median(self.totals))
+
+
+def measure_stages(
+    detector: Detector,
+    image: NDArray[Any],
+    frames: int = 200,
+    warm_up: int = 20,
+    progress: Callable[[], None] = lambda: None,
+) -> StageTimes:
+    """Time `frames` calls of `detector.detect(image)` after `warm_up` more that do not count."""
+    samples = np.zeros((frames, len(STAGES)))
+    for i in range(-warm_up, frames):
+        spans = detector.detect(image).milliseconds
+        progress()
+        if i >= 0:
+            samples[i] = [spans[s] for s in STAGES]
+    return StageTimes(samples)
+
+
+def stage_table(times: StageTimes, title: str) -> Table:
+    """Median, p90 and share per stage, then post-processing and the whole."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("stage")
+    for column in ("median ms", "p90 ms", "share"):
+        table.add_column(column, justify="right")
+
+    def row(name: str, values: NDArray[np.float64], share: float, end: bool = False) -> None:
+        p50, p90 = np.percentile(values, [50, 90])
+        table.add_row(name, f"{p50:.2f}", f"{p90:.2f}", f"{share:.1%}", end_section=end)
+
+    for i, stage in enumerate(STAGES):
+        row(stage, times.samples[:, i], times.share([stage]), end=stage == STAGES[-1])
+    columns = [STAGES.index(s) for s in POST_PROCESSING]
+    post = times.samples[:, columns].sum(axis=1)
+    row(f"post-processing ({', '.join(POST_PROCESSING)})", post, times.share(POST_PROCESSING))
+    row("total", times.totals, 1.0)
+    return table
+
+
+def main() -> int:
+    """The command line; 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="stage_times", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--image", type=Path, help="by default the bundle's golden image")
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--engine", choices=("ncnn", "onnxruntime"), default="ncnn")
+    args = parser.parse_args()
+    console = Console()
+    try:
+        with Detector(args.bundle, DetectorOptions(engine=args.engine)) as detector:
+            image = read_image(args.image) if args.image else detector.bundle.golden()["image"]
+            times = measure_stages(detector, image, args.frames)
+            name = detector.bundle.manifest.name
+    except PocketdetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    console.print(stage_table(times, f"{name}, {args.engine}, 1 thread, {args.frames} frames"))
+    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

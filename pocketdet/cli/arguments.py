@@ -1,0 +1,30 @@
+"""Arguments that more than one command reads."""
+
+from pathlib import Path
+
+from pocketdet.errors import UsageError
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "320" or "320x480" to (height, width). Raises `UsageError`."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(p.isascii() and p.isdigit() for p in parts):
+        raise UsageError(
+            f"input size {text!r}: expected one side or HEIGHTxWIDTH, for example 320 or 320x480"
+        )
+    return int(parts[0]), int(parts[-1])
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Class names, one a line, blank lines ignored, without background. Raises `UsageError`."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a list of class names: {error}") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise UsageError(f"{path}: expected one class name a line, found none")
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise UsageError(f"{path}: class name {twice!r} stands there more than once")
+    return names

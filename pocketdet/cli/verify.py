@@ -1,0 +1,109 @@
+"""`pocketdet verify`: is this bundle still the model it was made from?"""
+
+import importlib.util
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.export.compare_layers import LayerCheck
+    from pocketdet.export.verify import VerifyReport
+    from pocketdet.runtime.parity import Check
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A .pocketdet folder or zip file.")],
+    image: Annotated[list[Path] | None, typer.Option(help="More pictures to compare on; repeatable.")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Compare every ncnn layer, too.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="PyTorch weights, if the bundle carries none (--slim).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Replay the bundle stage by stage: PyTorch against ONNX against ncnn.
+
+    The golden picture in the bundle is always replayed; it needs no torch. Each stage is fed with PyTorch's own
+    inputs, so the first failing row names the stage at fault. Exit code 1 if anything is out of tolerance.
+
+    Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
+    """
+    report = _report(bundle, image or [], layers, weights)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        print_report(report, Console(highlight=False))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _report(bundle: Path, images: list[Path], layers: bool, weights: Path | None) -> "VerifyReport":
+    if importlib.util.find_spec("torch") is None:
+        if images or layers or weights:
+            raise UsageError("--image, --layers and --weights need PyTorch: pip install 'pocketdet[export]'")
+        from pocketdet.runtime.replay import replay
+
+        return replay(bundle)
+    from pocketdet.export.verify import verify as compare_with_torch
+
+    return compare_with_torch(bundle, images, layers=layers, weights=weights)
+
+
+def print_report(report: "VerifyReport", console: Console) -> None:
+    """One table per image, the layers if asked for, and the verdict."""
+    for part in report.images:
+        for subject, checks in part.checks.items():
+            console.print(_stage_table(f"{part.image}: {subject} against PyTorch", checks))
+    if report.layers:
+        console.print(_layer_table(report.layers))
+    stage, layer = report.first_stage, report.first_layer
+    if stage:
+        console.print(f"first stage out of tolerance: {stage.name}", style="bold red", markup=False)
+    if layer:
+        console.print(
+            f"first layer out of tolerance: {layer.layer_type} {layer.layer!r} (blob {layer.blob}), "
+            f"made by {layer.source}",
+            style="bold red",
+            markup=False,
+        )
+    if report.ok:
+        count = sum(len(c) for i in report.images for c in i.checks.values())
+        rows = f" and {len(report.layers)} layer outputs" if report.layers else ""
+        console.print(f"all {count} stage checks{rows} hold", style="green")
+
+
+def _stage_table(title: str, checks: "Iterable[Check]") -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("", "stage", "shape"):
+        table.add_column(column)
+    for column in ("max abs", "tolerance", "SNR dB", "cosine"):
+        table.add_column(column, justify="right")
+    table.add_column("note")
+    for check in checks:
+        mark = "[green]✓[/]" if check.ok else "[red]x[/]"
+        table.add_row(mark, check.name, str(check.shape), *_figures(check), check.note)
+    return table
+
+
+def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
+    table = Table(title="ncnn layers against the PyTorch modules that made them", title_justify="left")
+    for column in ("", "layer", "type", "PyTorch module"):
+        table.add_column(column, overflow="fold")
+    for column in ("max abs", "tolerance", "SNR dB", "cosine"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        mark = "" if row.check is None else "[green]✓[/]" if row.ok else "[red]x[/]"
+        figures: list[Any] = _figures(row.check) if row.check else [""] * 4
+        table.add_row(mark, row.layer, row.layer_type, row.source or "", *figures)
+    return table
+
+
+def _figures(check: "Check") -> list[str]:
+    snr = "exact" if check.snr_db is None and check.ok else f"{check.snr_db or 0:.0f}"
+    return [f"{check.max_abs:.1e}", f"{check.tolerance:.0e}", snr, f"{check.cosine:.6f}"]
