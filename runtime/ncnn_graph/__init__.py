@@ -1,17 +1,24 @@
-"""ncnn's .param/.bin networks as data: read, check, change, write.
+"""ncnn's .param/.bin networks as data: read, check, change, cost, write. Knows the format, does not import
+ncnn.
 
     graph = read_graph("model.ncnn.param", "model.ncnn.bin")
-    conv = graph.layer("Conv_0")
+    valid = validate(graph, {"in0": (3, 320, 320)}, lambda name: ncnn.layer_to_index(name) >= 0)
+    print(valid.shapes["out0"], valid.macs)
+
+    conv = graph.layer("conv_3")
     conv.weights["bias"] = conv.weights["bias"].with_values(numpy.zeros(24, "float32"))
     write_graph(graph, "edited.ncnn.param", "edited.ncnn.bin")
 
-An untouched graph is written back byte for byte. Everything here raises `pocketdet.errors.GraphError`.
+An untouched graph is written back byte for byte. Whatever is wrong raises `pocketdet.errors.GraphError`.
 """
 
+from pocketdet.runtime.ncnn_graph.cost import LayerCost, count_macs
 from pocketdet.runtime.ncnn_graph.files import read_graph, write_graph
 from pocketdet.runtime.ncnn_graph.model import Graph, Header, Layer
 from pocketdet.runtime.ncnn_graph.param_text import read_param, to_param_text
 from pocketdet.runtime.ncnn_graph.params import ParamValue
+from pocketdet.runtime.ncnn_graph.shapes import Shape, infer_shapes
+from pocketdet.runtime.ncnn_graph.validate import Limits, ValidGraph, validate
 from pocketdet.runtime.ncnn_graph.weight import Storage, Weight, encode
 from pocketdet.runtime.ncnn_graph.weight_slots import Slot, has_known_weights, weight_slots
 
@@ -19,15 +26,22 @@ __all__ = [
     "Graph",
     "Header",
     "Layer",
+    "LayerCost",
+    "Limits",
     "ParamValue",
+    "Shape",
     "Slot",
     "Storage",
+    "ValidGraph",
     "Weight",
+    "count_macs",
     "encode",
     "has_known_weights",
+    "infer_shapes",
     "read_graph",
     "read_param",
     "to_param_text",
+    "validate",
     "weight_slots",
     "write_graph",
 ]

@@ -10,8 +10,8 @@ from pocketdet.runtime.ncnn_graph.bin_file import read_weights, weight_chunks
 from pocketdet.runtime.ncnn_graph.model import Graph
 from pocketdet.runtime.ncnn_graph.param_text import read_param, to_param_text
 
-MAX_PARAM_BYTES = 64 * 1024 * 1024
-MAX_BIN_BYTES = 4 * 1024 * 1024 * 1024
+MAX_PARAM_BYTES = 8 * 1024 * 1024
+MAX_BIN_BYTES = 2 * 1024 * 1024 * 1024
 
 
 def read_graph(param_path: str | os.PathLike[str], bin_path: str | os.PathLike[str] | None = None) -> Graph:

@@ -87,12 +87,14 @@ class Graph:
 
     `header` and `trailer` are the text around the layers as read, so that an untouched graph is written
     verbatim. `structure_only` is true for a graph read from a .param alone: its layers have no weights.
+    `source` names the file in messages.
     """
 
     layers: list[Layer] = field(default_factory=list)
     header: Header | None = field(default=None, compare=False)
     trailer: str = field(default="", repr=False, compare=False)
     structure_only: bool = False
+    source: str = field(default="", compare=False)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name. Raises GraphError when there is none."""

@@ -14,7 +14,7 @@ from pocketdet.runtime.ncnn_graph.params import format_param, parse_params, same
 MAGIC = 7767517
 MAX_NAME_BYTES = 255
 MAX_COUNT = 1_000_000
-MAX_TEXT_CHARS = 256 * 1024 * 1024
+MAX_TEXT_CHARS = 8 * 1024 * 1024
 _TOKEN = re.compile(r"[^ \t]+")
 _COUNT = re.compile(r"[0-9]{1,7}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
@@ -39,7 +39,7 @@ def read_param(text: str, source: str = ".param") -> Graph:
         raise GraphError(
             f"{source}: the header declares {declared_layers} layers and the file has {len(layers)}"
         )
-    graph = Graph(layers, trailer=pending, structure_only=True)
+    graph = Graph(layers, trailer=pending, structure_only=True, source=source)
     graph.header = Header(
         "".join(lines[:header_end]),
         declared_layers,

@@ -187,7 +187,7 @@ def _scale(layer: Layer) -> tuple[Slot, ...]:
 
 
 def _affine(size_key: int, flag_key: int) -> Callable[[Layer], tuple[Slot, ...]]:
-    """gamma and beta of GroupNorm, LayerNorm and InstanceNorm."""
+    """Gamma and beta of GroupNorm, LayerNorm and InstanceNorm."""
 
     def rule(layer: Layer) -> tuple[Slot, ...]:
         size = (layer.int_param(size_key, 0),)
@@ -249,12 +249,13 @@ _RULES: Mapping[str, Callable[[Layer], tuple[Slot, ...]]] = MappingProxyType(
     }
 )
 
-WITHOUT_WEIGHTS = frozenset(
-    "AbsVal ArgMax BNLL BinaryOp CELU Cast Clip Concat CopyTo Crop CumulativeSum DeepCopy DetectionOutput "
-    "Diag Dropout ELU Einsum Eltwise Erf Exp ExpandDims Flatten Flip Fold GELU GLU GridSample HardSigmoid "
-    "HardSwish Input Interp InverseSpectrogram LRN Log MVN MatMul Mish Noop PSROIPooling Packing Permute "
-    "PixelShuffle Pooling Pooling1D Pooling3D Power PriorBox Proposal ROIAlign ROIPooling ReLU Reduction "
-    "Reorg Reshape RotaryEmbed SDPA SELU SPP ShuffleChannel Shrink Sigmoid Slice Softmax Softplus "
-    "Spectrogram Split Squeeze StatisticsPooling Swish TanH Threshold Tile UnaryOp Unfold "
-    "YoloDetectionOutput Yolov3DetectionOutput".split()
+_ROWS = (
+    "AbsVal ArgMax BNLL BinaryOp CELU Cast Clip Concat CopyTo Crop CumulativeSum DeepCopy DetectionOutput",
+    "Diag Dropout ELU Einsum Eltwise Erf Exp ExpandDims Flatten Flip Fold GELU GLU GridSample HardSigmoid",
+    "HardSwish Input Interp InverseSpectrogram LRN Log MVN MatMul Mish Noop PSROIPooling Packing Permute",
+    "PixelShuffle Pooling Pooling1D Pooling3D Power PriorBox Proposal ROIAlign ROIPooling ReLU Reduction",
+    "Reorg Reshape RotaryEmbed SDPA SELU SPP Shrink ShuffleChannel Sigmoid Slice Softmax Softplus",
+    "Spectrogram Split Squeeze StatisticsPooling Swish TanH Threshold Tile UnaryOp Unfold",
+    "YoloDetectionOutput Yolov3DetectionOutput",
 )
+WITHOUT_WEIGHTS = frozenset(name for row in _ROWS for name in row.split())
