@@ -35,12 +35,8 @@ def compare_layers(
             check = None
             if reference is not None:
                 subject = blobs[blob]
-                same_size = reference.size == subject.size
-                check = compare(
-                    blob,
-                    reference.reshape(subject.shape) if same_size else reference,
-                    subject,
-                    relative=relative,
-                )
+                if reference.size == subject.size:
+                    reference = reference.reshape(subject.shape)
+                check = compare(blob, reference, subject, relative=relative)
             rows.append(LayerCheck(graph, layer.name, layer.type, blob, source, check))
     return rows

@@ -1,6 +1,7 @@
 """Fold batch normalisation into the convolution or linear layer before it.
 
-With gamma, beta, mu, var, eps of the batch norm and W, b of the layer (b = 0 without bias), per output channel:
+With gamma, beta, mu, var, eps of the batch norm and W, b of the layer (b = 0 without bias), per output
+channel:
 
     s  = gamma / sqrt(var + eps)
     W' = W * s
@@ -120,7 +121,8 @@ def _describe(source: object) -> str:
 @torch.no_grad()
 def _fold_into(layer: nn.Module, norm: _BatchNorm) -> None:
     assert isinstance(layer, (_ConvNd, nn.Linear))
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     mean, var = norm.running_mean.double(), norm.running_var.double()
     gamma = norm.weight.double() if norm.weight is not None else torch.ones_like(mean)
     beta = norm.bias.double() if norm.bias is not None else torch.zeros_like(mean)

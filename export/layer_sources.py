@@ -1,8 +1,8 @@
 """Which module made which ncnn blob, found by value.
 
-Converters fuse, rename and reorder, so names prove nothing. Two values that agree within the export's tolerance
-over thousands of numbers of a random input do. The map is found once at export, while the graph is known to be right, and
-stored in the manifest; `verify --layers` uses it to name the first blob that no longer agrees.
+Converters fuse, rename and reorder, so names prove nothing. Two values that agree within the export's
+tolerance over thousands of numbers of a random input do. The map is found once at export, while the graph is
+known to be right, and stored in the manifest; `verify --layers` names the first blob that no longer agrees.
 """
 
 from collections import defaultdict

@@ -69,7 +69,7 @@ def make_manifest(
     layout: Layout,
     card: Mapping[str, str],
 ) -> Manifest:
-    """The manifest of a bundle whose `files` are written. Raises pydantic's `ValidationError` if they do not fit."""
+    """The manifest of a bundle whose `files` are written. Raises `ValidationError` if they do not fit."""
     pre, head, props, post = config.preprocessing, config.head, config.proposals, config.postprocessing
     return Manifest(
         schema_version=SCHEMA_VERSION,

@@ -5,7 +5,6 @@ stranger's bundle gets, and only then renamed. Ctrl-C, a full disk or a failed c
 """
 
 import errno
-import os
 import shutil
 import tempfile
 import zipfile
@@ -64,12 +63,12 @@ def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
     source = _zipped(scratch, target) if target.suffix == ".zip" else scratch
     retired = scratch.with_name(f"{scratch.name}.old")
     if target.exists():
-        os.rename(target, retired)
+        target.rename(retired)
     try:
-        os.rename(source, target)
+        source.rename(target)
     except OSError:
         if retired.exists():
-            os.rename(retired, target)
+            retired.rename(target)
         raise
     if retired.is_dir():
         shutil.rmtree(retired)

@@ -26,8 +26,8 @@ class Check:
 
     def __str__(self) -> str:
         mark = "✓" if self.ok else "x"
-        note = f": {self.note}" if self.note else ""
-        return f"-[{mark}] {self.name} {self.shape} max abs {self.max_abs:.1e} (tolerance {self.tolerance:.0e}){note}"
+        figures = f"max abs {self.max_abs:.1e} (tolerance {self.tolerance:.0e})"
+        return f"-[{mark}] {self.name} {self.shape} {figures}" + (f": {self.note}" if self.note else "")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON report; an infinite difference becomes `None`."""

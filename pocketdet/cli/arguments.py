@@ -6,7 +6,7 @@ from pocketdet.errors import UsageError
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "320" or "320x480" to (height, width). Raises `UsageError`."""
+    """From "320" or "320x480" to (height, width). Raises `UsageError`."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(p.isascii() and p.isdigit() for p in parts):
         raise UsageError(

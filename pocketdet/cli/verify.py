@@ -29,8 +29,8 @@ def verify(
 ) -> None:
     """Replay the bundle stage by stage: PyTorch against ONNX against ncnn.
 
-    The golden picture in the bundle is always replayed; it needs no torch. Each stage is fed with PyTorch's own
-    inputs, so the first failing row names the stage at fault. Exit code 1 if anything is out of tolerance.
+    The golden picture in the bundle is always replayed; it needs no torch. Each stage is fed with PyTorch's
+    own inputs, so the first failing row names the stage at fault. Exit code 1 if one is out of tolerance.
 
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
