@@ -1,0 +1,94 @@
+#include "detections.h"
+
+#include <algorithm>
+
+namespace pocketdet {
+
+namespace {
+
+bool all_finite(const float* values, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        if (!std::isfinite(values[i])) return false;
+    }
+    return true;
+}
+
+// Puts RoI `r` into the pool of every class whose probability exceeds the threshold.
+void classify(const HeadOutput& head, size_t r, float score_threshold, DetectWorkspace& workspace) {
+    const float* logits = head.logits + r * head.classes;
+    const double highest = static_cast<double>(*std::max_element(logits, logits + head.classes));
+    double sum = 0.0;
+    for (size_t c = 0; c < head.classes; ++c) {
+        workspace.exponentials[c] = std::exp(static_cast<double>(logits[c]) - highest);
+        sum += workspace.exponentials[c];
+    }
+    for (size_t label = 0; label + 1 < head.classes; ++label) {
+        const float probability = static_cast<float>(workspace.exponentials[label + 1] / sum);
+        if (!(probability > score_threshold)) continue;
+        size_t& left = workspace.pools[label].left;
+        workspace.candidates[label * head.count + left++] = {probability, static_cast<int32_t>(r)};
+    }
+}
+
+void fill_pools(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace) {
+    workspace.boxes.resize(head.count);
+    workspace.exponentials.resize(head.classes);
+    workspace.candidates.resize(head.count * (head.classes - 1));
+    workspace.pools.assign(head.classes - 1, {0, 0});
+    for (size_t r = 0; r < head.count; ++r) {
+        const float* deltas = head.deltas + 4 * r;
+        if (!is_finite(head.rois[r]) || !all_finite(deltas, 4)) continue;
+        if (!all_finite(head.logits + r * head.classes, head.classes)) continue;
+        const Box box = clip(decode(head.rois[r], deltas, options.delta_std), options.image);
+        if (!(box.x2 - box.x1 > 0.0f && box.y2 - box.y1 > 0.0f)) continue;
+        workspace.boxes[r] = box;
+        classify(head, r, options.rule.score_threshold, workspace);
+    }
+    for (size_t label = 0; label < workspace.pools.size(); ++label) {
+        DetectWorkspace::ClassPool& pool = workspace.pools[label];
+        if (pool.left > 0) pool.best = best_position(&workspace.candidates[label * head.count], pool.left);
+    }
+}
+
+}  // namespace
+
+// Suppression within a class only ever lowers scores, so the best candidate of all classes is always final: taking
+// one at a time gives the sorted answer, and classes are suppressed no further than the answer needs.
+void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,
+            std::vector<Detection>& detections) {
+    detections.clear();
+    fill_pools(head, options, workspace);
+    while (detections.size() < options.max_detections) {
+        const Candidate* best = nullptr;
+        size_t best_label = 0;
+        for (size_t label = 0; label < workspace.pools.size(); ++label) {
+            const DetectWorkspace::ClassPool& pool = workspace.pools[label];
+            if (pool.left == 0) continue;
+            const Candidate* candidate = &workspace.candidates[label * head.count + pool.best];
+            if (best == nullptr || candidate->score > best->score) {
+                best = candidate;
+                best_label = label;
+            }
+        }
+        if (best == nullptr) return;
+        detections.push_back({workspace.boxes[static_cast<size_t>(best->index)], best->score,
+                              static_cast<int32_t>(best_label), best->index});
+        DetectWorkspace::ClassPool& pool = workspace.pools[best_label];
+        Candidate* candidates = &workspace.candidates[best_label * head.count];
+        pool.left = take(candidates, pool.left, pool.best, workspace.boxes.data(), options.rule);
+        if (pool.left > 0) pool.best = best_position(candidates, pool.left);
+    }
+}
+
+Box to_original(const Box& box, Size source, Size target, ResizeRule rule) {
+    const Placement placed = place(rule, source, target);
+    const float scale_x = static_cast<float>(source.width) / static_cast<float>(placed.width);
+    const float scale_y = static_cast<float>(source.height) / static_cast<float>(placed.height);
+    const float x0 = static_cast<float>(placed.x0);
+    const float y0 = static_cast<float>(placed.y0);
+    const Box mapped{(box.x1 - x0) * scale_x, (box.y1 - y0) * scale_y, (box.x2 - x0) * scale_x,
+                     (box.y2 - y0) * scale_y};
+    return clip(mapped, source);
+}
+
+}  // namespace pocketdet

@@ -1,0 +1,47 @@
+#include "proposals.h"
+
+#include "ranking.h"
+
+namespace pocketdet {
+
+static void rank_objectness(const FeatureMap& scores, int size_count, std::vector<uint64_t>& keys) {
+    keys.clear();
+    for (int size = 0; size < size_count; ++size) {
+        const float* background = scores.plane(size);
+        const float* foreground = scores.plane(size_count + size);
+        for (int cell = 0; cell < scores.plane_size(); ++cell) {
+            const float logit = foreground[cell] - background[cell];
+            if (std::isfinite(logit)) keys.push_back(rank_key(logit, static_cast<uint32_t>(cell * size_count + size)));
+        }
+    }
+}
+
+static Box decode_anchor(const FeatureMap& deltas, const AnchorGrid& grid, int index) {
+    constexpr float kUnitStd[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+    const int size = index % grid.size_count;
+    const int cell = index / grid.size_count;
+    float delta[4];
+    for (int k = 0; k < 4; ++k) delta[k] = deltas.plane(4 * size + k)[cell];
+    return decode(anchor_box(grid, cell / grid.width, cell % grid.width, size), delta, kUnitStd);
+}
+
+void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid,
+             const ProposalOptions& options, ProposalWorkspace& workspace, std::vector<Proposal>& proposals) {
+    rank_objectness(scores, grid.size_count, workspace.keys);
+    keep_best(workspace.keys, options.pre_nms_top_n);
+    workspace.kept.clear();
+    proposals.clear();
+    for (const uint64_t key : workspace.keys) {
+        const int index = static_cast<int>(rank_index(key));
+        const Box box = clip(decode_anchor(deltas, grid, index), options.image);
+        if (!is_finite(box)) continue;
+        if (box.x2 - box.x1 < options.min_size || box.y2 - box.y1 < options.min_size) continue;
+        const float area = area_of(box);
+        if (workspace.kept.overlap(box, area, options.nms_iou)) continue;
+        proposals.push_back({box, rank_score(key), index});
+        if (proposals.size() == options.post_nms_top_n) break;
+        workspace.kept.push(box, area);
+    }
+}
+
+}  // namespace pocketdet
