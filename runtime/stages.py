@@ -57,7 +57,7 @@ TOLERANCES = {
 
 
 def golden_stages(bundle: Bundle) -> StageValues:
-    """The stored reference of a bundle, complete and of the right types. Raises `BundleError` if it is not."""
+    """The stored reference of a bundle, complete and of the right types; else `BundleError`."""
     values = bundle.golden()
     for name, (kind, axes) in _KINDS.items():
         array = values.get(name)
@@ -72,8 +72,8 @@ def golden_stages(bundle: Bundle) -> StageValues:
 def compare_stages(reference: StageValues, detector: Detector, subject: str) -> list[Check]:
     """One check per stage of one image; `subject` is the prefix of the names, for example "ncnn".
 
-    `reference` holds every stage, as `golden_stages` or the exporter's torch reference give it. Settings that change the set of detections must be those
-    the reference was made with. Raises `EngineError` if the engine fails.
+    `reference` holds every stage, as `golden_stages` or the exporter's torch reference give it; it must have
+    been made with the manifest's own thresholds. Raises `EngineError` if the engine fails.
     """
     p, tol = detector.pipeline, tolerances_for(detector)
     ref = reference
@@ -83,8 +83,10 @@ def compare_stages(reference: StageValues, detector: Detector, subject: str) -> 
         compare("normalise", ref["normalised"], p.preprocess(image)),
     ]
     maps = p.features(np.ascontiguousarray(ref["normalised"]))
-    for role in ("rpn_scores", "rpn_deltas", "sam"):
-        checks.append(compare(f"features.{role}", ref[role], maps[role], relative=tol.features))
+    checks += [
+        compare(f"features.{role}", ref[role], maps[role], relative=tol.features)
+        for role in ("rpn_scores", "rpn_deltas", "sam")
+    ]
     rois = p.propose(ref["rpn_scores"], ref["rpn_deltas"])
     checks.append(compare("proposals.anchors", ref["proposal_indices"], rois.indices))
     boxes = compare("proposals.boxes", ref["proposal_boxes"], rois.boxes, absolute=tol.proposal_pixels)
@@ -106,11 +108,7 @@ def compare_stages(reference: StageValues, detector: Detector, subject: str) -> 
 def tolerances_for(detector: Detector) -> Tolerances:
     """Half-precision weights cost as much as half-precision arithmetic; onnxruntime runs the fp32 twin."""
     storage = detector.bundle.manifest.layout.weight_storage if detector.options.engine == "ncnn" else "fp32"
-    return (
-        TOLERANCES["fp32" if storage == "fp32" else storage]
-        if detector.precision == "fp32"
-        else TOLERANCES["fp16"]
-    )
+    return TOLERANCES["fp16" if "fp16" in (storage, detector.precision) else "fp32"]
 
 
 def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tolerances) -> Check:

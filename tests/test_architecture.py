@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("models", "export", "runtime", "benchmarks")
 
-# An editable install maps the rooms with an import hook that answers before sys.path; the linter must see the copy.
+# An editable install maps the rooms with an import hook that answers before sys.path; lint the copy instead.
 LINT = """
 import sys
 sys.meta_path[:] = [f for f in sys.meta_path if not type(f).__module__.startswith("_editable")]

@@ -125,7 +125,7 @@ class Postprocessing(_Record):
 
 
 class Layout(_Record):
-    """How the ncnn files are laid out: weight storage, and the SIMD lanes that channels are padded to (1: none)."""
+    """How the ncnn files are laid out: weight storage, and the SIMD lanes channels are padded to (1: none)."""
 
     weight_storage: Literal["fp32", "fp16", "int8"]
     lanes: Literal[1, 4, 8, 16]
