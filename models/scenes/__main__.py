@@ -1,0 +1,71 @@
+"""`python -m pocketdet.models.scenes OUT`: render the demo picture, or a random scene."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pocketdet.errors import PocketdetError, UsageError
+
+from .compose import render_scene
+from .layouts import demo_scene, random_scene
+from .spec import Scene
+
+JPEG_QUALITY = 92
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected WxH such as 640x480, got {text!r}") from None
+    return width, height
+
+
+def _with_boxes(scene: Scene) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    image = scene.image.copy()
+    for box, label in zip(scene.boxes, scene.labels, strict=True):
+        x1, y1, x2, y2 = (round(float(v)) for v in box)
+        cv2.rectangle(image, (x1, y1), (x2, y2), (255, 210, 0), 1, cv2.LINE_AA)
+        cv2.putText(image, label, (x1, max(y1 - 4, 10)), 0, 0.45, (255, 210, 0), 1, cv2.LINE_AA)
+    return image
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Render one picture; returns the process exit code (0, or 2 for bad input)."""
+    parser = argparse.ArgumentParser(prog="python -m pocketdet.models.scenes", description=__doc__)
+    parser.add_argument("out", type=Path, help="picture to write, .png or .jpg")
+    parser.add_argument("--seed", type=int, default=7, help="draws the ground, and the scene with --random")
+    parser.add_argument("--random", action="store_true", help="a random scene instead of the demo picture")
+    parser.add_argument("--size", type=_size, help="WxH in pixels (640x480 with --random)")
+    parser.add_argument("--boxes", action="store_true", help="draw the boxes and labels")
+    options = parser.parse_args(arguments)
+    try:
+        _render(options.out, options.seed, options.random, options.size, options.boxes)
+    except PocketdetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _render(out: Path, seed: int, is_random: bool, size: tuple[int, int] | None, boxes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    spec = random_scene(rng, size or (640, 480)) if is_random else demo_scene(size or (960, 720))
+    scene = render_scene(spec, rng)
+    image = _with_boxes(scene) if boxes else scene.image
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"{out}: the picture must end in .png or .jpg")
+    settings = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    ok, data = cv2.imencode(out.suffix, image[..., ::-1], settings)
+    if not ok:
+        raise UsageError(f"{out}: the picture could not be encoded")
+    try:
+        out.write_bytes(data.tobytes())
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

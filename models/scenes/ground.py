@@ -1,0 +1,111 @@
+"""The ground: height and colour of concrete, asphalt or exposed aggregate, drawn flat in millimetres."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .ground_marks import Canvas, add_cracks, add_joint, add_marking, add_stains
+from .noise import octaves, smooth_field, smoothstep
+from .sdf import Array
+from .spec import GroundSpec
+
+
+@dataclass(frozen=True)
+class GroundMap:
+    """The ground seen straight from above; row 0 is its far edge (largest world y).
+
+    Attributes:
+        albedo: (H, W, 3) float32 linear RGB.
+        slope: (H, W, 2) float32 height gradient along world x and y.
+        open_sky: (H, W) float32 share of the sky that pits and cracks leave free.
+        rough: (H, W) float32 GGX roughness.
+    """
+
+    albedo: Array
+    slope: Array
+    open_sky: Array
+    rough: Array
+
+
+def _cells(rng: np.random.Generator, shape: tuple[int, int], size: float) -> tuple[Array, Array]:
+    """Voronoi cells about `size` pixels wide: distance to the seed and a random value for each cell."""
+    height, width = shape
+    count = max(int(height * width / (size * size)), 1)
+    seeds = np.full(shape, 255, np.uint8)
+    seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
+    distance, owner = cv2.distanceTransformWithLabels(
+        seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    values = rng.random(int(owner.max()) + 1).astype(np.float32)
+    return np.asarray(distance, np.float32), values[owner]
+
+
+def _concrete(rng: np.random.Generator, shape: tuple[int, int], mm: float, worn: bool) -> Canvas:
+    """Cement paste with sand, broom strokes (cast) or a trowelled blotchy skin (worn), and air pores."""
+    mottle = octaves(rng, shape, [170 / mm, 60 / mm, 22 / mm, 8 / mm], [0.06, 0.055, 0.045, 0.04])
+    grain = octaves(rng, shape, [2.6 / mm, 1.2 / mm, 0.5 / mm], [0.03, 0.045, 0.04])
+    distance, value = _cells(rng, shape, 2.2 / mm)
+    sand = smoothstep(0.75, 0.45, distance * mm) * (smoothstep(0.9, 0.97, value) - smoothstep(0.12, 0.03, value))
+    tone = 0.30 * (1 + (1.6 if worn else 1.0) * mottle + grain + 0.38 * sand)
+    height = 0.055 * octaves(rng, shape, [6 / mm, 1.6 / mm, 0.7 / mm], [1.0, 0.8, 0.7])
+    if not worn:
+        height += 0.035 * smooth_field(rng, shape, 160 / mm, 1.6 / mm) * (0.6 + 0.5 * smooth_field(rng, shape, 90 / mm))
+    else:
+        height *= 0.5
+    far, pick = _cells(rng, shape, 13 / mm)
+    pit = smoothstep(1.0, 0.2, far * mm / (0.35 + 1.1 * np.clip(pick - 0.6, 0, 1))) * (pick > 0.6)
+    height -= 0.55 * pit
+    tone = tone * (1 - 0.42 * pit)
+    hue = smooth_field(rng, shape, 120 / mm)[..., None] * np.array([0.02, 0.0, -0.025], np.float32)
+    albedo = tone[..., None] * (np.array([1.0, 0.965, 0.90], np.float32) + hue)
+    rough = np.full(shape, 0.62 if worn else 0.88, np.float32) + 0.10 * mottle
+    return Canvas(albedo.astype(np.float32), height.astype(np.float32), rough.astype(np.float32), mm)
+
+
+def _stones(rng: np.random.Generator, shape: tuple[int, int], mm: float, brown: bool) -> Canvas:
+    """Stones set in a binder: bitumen for asphalt, sandy cement for exposed aggregate."""
+    distance, value = _cells(rng, shape, (5.5 if brown else 4.8) / mm)
+    small, shade = _cells(rng, shape, 1.9 / mm)
+    warp = 0.5 * smooth_field(rng, shape, 2.2 / mm)
+    reach = 1.3 + 1.6 * np.abs(value * 7 % 1)
+    stone = smoothstep(1.15, 0.75, distance * mm / reach + 0.22 * warp)
+    grit = smoothstep(1.1, 0.5, small * mm) * shade * (1 - stone)
+    grain = octaves(rng, shape, [1.1 / mm, 0.5 / mm], [0.08, 0.08])
+    mottle = octaves(rng, shape, [190 / mm, 50 / mm, 16 / mm], [0.07, 0.05, 0.05])
+    if brown:
+        binder, low, spread = np.array([0.33, 0.25, 0.175], np.float32), 0.20, 0.28
+    else:
+        binder, low, spread = np.array([0.062, 0.062, 0.065], np.float32), 0.085, 0.17
+    tone = low + spread * value**1.6
+    warmth = ((value * 13) % 1 - 0.45)[..., None] * np.array([0.30, 0.05, -0.25], np.float32)
+    lean = np.array([1.12, 0.96, 0.80] if brown else [1.0, 0.985, 0.96], np.float32)
+    rock = tone[..., None] * lean * (1 + (0.7 if brown else 0.4) * warmth)
+    albedo = binder * (1 + 0.9 * grit[..., None]) * (1 - stone[..., None]) + rock * stone[..., None]
+    albedo = albedo * (1 + grain + mottle)[..., None]
+    dome = np.sqrt(np.clip(1 - (distance * mm / (reach * 1.3)) ** 2, 0, 1))
+    height = 0.9 * stone * dome + 0.25 * grit + 0.05 * smooth_field(rng, shape, 0.8 / mm)
+    rough = np.where(stone > 0.5, 0.75, 0.68 if not brown else 0.9).astype(np.float32)
+    return Canvas(albedo.astype(np.float32), height.astype(np.float32), rough, mm)
+
+
+def draw_ground(spec: GroundSpec, shape: tuple[int, int], mm: float, rng: np.random.Generator) -> GroundMap:
+    """Ground of `shape` (rows, columns) at `mm` millimetres per texel."""
+    if spec.kind in ("concrete", "worn"):
+        canvas = _concrete(rng, shape, mm, worn=spec.kind == "worn")
+    else:
+        canvas = _stones(rng, shape, mm, brown=spec.kind == "aggregate")
+    add_stains(canvas, spec.stains * (1.5 if spec.kind == "worn" else 1.0), rng)
+    if spec.joint:
+        add_joint(canvas, rng)
+    if spec.marking:
+        add_marking(canvas, rng)
+    for _ in range(spec.cracks):
+        add_cracks(canvas, rng)
+    albedo = np.clip(canvas.albedo * np.array(spec.tint, np.float32), 0.01, 0.9)
+    height = cv2.GaussianBlur(canvas.height, (0, 0), 0.6)
+    down, right = np.gradient(height, mm)
+    slope = np.stack([right, -down], axis=-1).astype(np.float32)
+    hollow = cv2.GaussianBlur(height, (0, 0), max(1.6 / mm, 0.8)) - height
+    open_sky = np.clip(1 - 0.9 * np.clip(hollow, 0, None), 0.25, 1)
+    return GroundMap(albedo, slope, open_sky.astype(np.float32), np.clip(canvas.rough, 0.2, 1))

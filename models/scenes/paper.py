@@ -1,0 +1,123 @@
+"""Luggage tag and sticky label: thin printed things with a bend in them."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .materials import STEEL, Rgb, layered, metal, plastic, stamp
+from .noise import NoiseTile, uniform
+from .sdf import Array, bake, box2, extrude, polyline2, smooth_cut, spline
+from .solid import Hit, Painter, Part, Solid
+
+TAG_COLORS: tuple[Rgb, ...] = (
+    (0.03, 0.03, 0.033),
+    (0.33, 0.03, 0.026),
+    (0.03, 0.08, 0.22),
+    (0.66, 0.65, 0.61),
+    (0.30, 0.14, 0.06),
+)
+
+
+def _barcode(rng: np.random.Generator, canvas: NDArray[np.uint8], box: tuple[int, int, int, int]) -> None:
+    """Draw random vertical bars into the pixels x0, y0, x1, y1 of `canvas`."""
+    x0, y0, x1, y1 = box
+    x = x0
+    while x < x1:
+        width = int(rng.integers(1, 5))
+        canvas[y0:y1, x : min(x + width, x1)] = 255
+        x += width + int(rng.integers(1, 5))
+
+
+def _form(rng: np.random.Generator, words: tuple[str, ...]) -> Array:
+    """A printed form (160, 280): ruled lines of words and a bar code; 1 is ink."""
+    canvas: NDArray[np.uint8] = np.zeros((160, 280), np.uint8)
+    for k, word in enumerate(words):
+        y = 30 + 26 * k
+        size = 0.95 if k == 0 else 0.55
+        cv2.putText(canvas, word, (14, y), cv2.FONT_HERSHEY_SIMPLEX, size, 255, 2, cv2.LINE_AA)
+        if k > 0:
+            cv2.line(canvas, (100, y + 3), (264, y + 3), 170, 1)
+    _barcode(rng, canvas, (16, 116, 262, 150))
+    return canvas.astype(np.float32) / 255
+
+
+def _printed(base: Painter, ink: Painter, image: Array, half: tuple[float, float]) -> Painter:
+    """`ink` through `image`, stretched over the rectangle of half extents `half` about the origin."""
+
+    def mask(hit: Hit) -> Array:
+        return stamp(image, hit.x / (2 * half[0]) + 0.5, 0.5 - hit.y / (2 * half[1])) * (hit.nz > 0.3)
+
+    return layered(base, ink, mask)
+
+
+def luggage_tag(rng: np.random.Generator) -> Solid:
+    """Luggage tag along x: leather or plastic frame, paper window, strap with a buckle at the left."""
+    noise, half_x, half_y = NoiseTile.draw(rng), 36.0, 21.0
+    color = TAG_COLORS[int(rng.integers(0, len(TAG_COLORS)))]
+    sway = uniform(rng, -22, 22)
+    hole = (-half_x + 6.0, 0.0)
+    loop = [hole, (-52, 9 + sway * 0.3), (-76, 12 + sway), (-86, 2 + sway), (-74, -8 + sway)]
+    loop += [(-52, -4 + sway * 0.3), hole]
+    path = spline(loop, 5)
+    reach = 36.0 + abs(sway)
+
+    def card(x: Array, y: Array) -> Array:
+        return smooth_cut(box2(x, y, half_x, half_y, 6.0), box2(x - hole[0], y, 1.6, 6.0, 1.5), 0.4)
+
+    def strap(x: Array, y: Array) -> Array:
+        return polyline2(x, y, path)[0]
+
+    flat = bake(card, (-half_x - 5, -half_y - 5), (half_x + 5, half_y + 5), 0.4)
+    cord = bake(strap, (-100.0, -reach), (-20.0, reach), 0.5)
+
+    def bend(x: Array) -> Array:
+        return (0.0014 * x * x).astype(np.float32)
+
+    def plate(x: Array, y: Array, z: Array) -> Array:
+        level = z - 1.6 - bend(x)
+        body = extrude(flat(x, y), level, 1.5, 0.8)
+        window = extrude(box2(x - 5, y, 26.0, 15.0, 2.0), level - 1.5, 0.6, 0.2)
+        return smooth_cut(body, window, 0.3) * np.float32(0.9)
+
+    def band(x: Array, y: Array, z: Array) -> Array:
+        lift = 2.6 + 0.9 * np.sin(x * 0.06)
+        return (extrude(cord(x, y) - 2.6, z - lift, 0.9, 0.5) * 0.85).astype(np.float32)
+
+    def buckle(x: Array, y: Array, z: Array) -> Array:
+        frame = np.abs(box2(x + 62, y - sway * 0.6, 4.5, 9.0, 1.0)) - 0.9
+        return extrude(frame, z - 2.6, 1.6, 0.6) * np.float32(0.95)
+
+    skin = plastic(noise, color, 0.5, 0.09)
+    paper = plastic(noise, (0.70, 0.69, 0.65), 0.3, 0.004)
+    form = _printed(paper, plastic(noise, (0.03, 0.03, 0.05), 0.5), _form(rng, ("NAME", "FLIGHT", "TO")), (24, 13))
+    face = layered(
+        skin,
+        form,
+        lambda hit: ((np.abs(hit.x - 5) < 25.8) & (np.abs(hit.y) < 14.8) & (hit.nz > 0.6)) * np.float32(1),
+    )
+    parts = (Part(plate, face), Part(band, skin), Part(buckle, metal(noise, STEEL, 0.2, 0.0, 0.02)))
+    return Solid(parts, (-95.0, -reach, 0.0), (half_x, reach, 7.0))
+
+
+def label(rng: np.random.Generator) -> Solid:
+    """Printed sticker lying face up, two corners curled."""
+    noise, half_x, half_y = NoiseTile.draw(rng), uniform(rng, 34, 46), uniform(rng, 20, 28)
+    curl = [uniform(rng, 0.0, 0.30), uniform(rng, 0.1, 0.45)]
+    words = ("CARGO 417", "FROM", "TO") if rng.random() < 0.5 else ("FRAGILE", "LOT", "QTY")
+
+    def body(x: Array, y: Array, z: Array) -> Array:
+        a = np.clip((x + y * 0.8) - 0.72 * half_x, 0, None)
+        b = np.clip((-x + y * 0.5) - 0.80 * half_x, 0, None)
+        rise = curl[0] * a + curl[1] * b * b * 0.08 + 0.5 * (1 + noise(x / 22, y / 22))
+        flat = box2(x, y, half_x, half_y, 2.0)
+        return (extrude(flat, z - rise - 0.35, 0.35, 0.1) * 0.72).astype(np.float32)
+
+    paper = plastic(noise, (0.72, 0.71, 0.67), 0.55, 0.01)
+    dark = plastic(noise, (0.03, 0.03, 0.035), 0.6, 0.01)
+    face = _printed(paper, dark, _form(rng, words), (half_x * 0.94, half_y * 0.92))
+    stripe = TAG_COLORS[int(rng.integers(1, 3))]
+    face = layered(
+        face, plastic(noise, stripe, 0.5, 0.01), lambda hit: (hit.y > 0.80 * half_y) * np.float32(1)
+    )
+    top = 0.45 * 0.8 * half_y + 3 + curl[1] * 0.08 * (0.2 * half_x + 0.5 * half_y) ** 2
+    return Solid((Part(body, face),), (-half_x, -half_y, 0.0), (half_x, half_y, top))
