@@ -14,6 +14,7 @@ from pocketdet.runtime.image_header import SUFFIXES
 from pocketdet.runtime.images import as_rgb, read_image
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+MAX_CAMERA = 255
 _SHORTFALL = 0.05  # containers only estimate their frame count
 
 
@@ -74,10 +75,10 @@ def _video(path: Path) -> Iterator[Frame]:
 
 
 def _camera(index: int) -> Iterator[Frame]:
-    try:
-        capture = cv2.VideoCapture(index)
-    except (cv2.error, OverflowError) as error:
-        raise ImageError(f"camera {index}: not a camera index") from error
+    # OpenCV 5 crashes on a negative index.
+    if not 0 <= index <= MAX_CAMERA:
+        raise ImageError(f"camera {index}: expected an index from 0 to {MAX_CAMERA}")
+    capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         raise ImageError(f"camera {index}: cannot be opened; check that it is connected and not in use")
     return _frames(capture, f"camera{index}", f"camera {index}", None)

@@ -1,0 +1,194 @@
+"""Detections on a picture: a box in the colour of its class, a label that stays inside the picture."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.runtime.text import Colour, Font, best_font, fit
+
+_SHIFT = 4  # fractional bits of the coordinates given to OpenCV
+_SHADE = 0.35  # opacity of the dark line beside each edge, which keeps a box visible on any background
+
+
+class Found(Protocol):
+    """What is drawn; `Detections` fits."""
+
+    @property
+    def boxes(self) -> NDArray[Any]:
+        """(N, 4) numbers, `(x1, y1, x2, y2)` in pixels of the picture, best first."""
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """(N,) numbers in [0, 1]."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """(N,) class indices from 0."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One class name per box."""
+
+
+@dataclass(frozen=True)
+class _Style:
+    """Sizes in pixels, in proportion to the picture."""
+
+    line: int
+    text: int
+
+    @property
+    def pad(self) -> int:
+        return max(2, round(self.text * 0.33))
+
+    @property
+    def chip_height(self) -> int:
+        return round(self.text * 1.45)
+
+
+def draw_detections(image: NDArray[np.uint8], detections: Found) -> NDArray[np.uint8]:
+    """A copy of `image`, (H, W, 3) uint8 RGB, with every detection drawn on it; the best lie on top.
+
+    Boxes may reach beyond the picture. One that is not finite is left out.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    scale = math.sqrt(image.shape[0] * image.shape[1])
+    style = _Style(line=max(2, round(scale / 260)), text=max(11, round(scale / 44)))
+    font = best_font(style.text)
+    order = [i for i in range(len(detections.scores)) if np.isfinite(detections.boxes[i]).all()]
+    for i in reversed(order):
+        _draw_box(canvas, detections.boxes[i], class_colour(int(detections.labels[i])), style)
+    chips = []
+    taken: list[tuple[int, int, int, int]] = []
+    for i in order:
+        text = fit(font, f"{detections.names[i]} {detections.scores[i]:.2f}", image.shape[1] - 2 * style.pad)
+        size = font.width(text) + 2 * style.pad, style.chip_height
+        place = _place(detections.boxes[i], size, canvas.shape[:2], style, taken)
+        taken.append((*place, place[0] + size[0], place[1] + size[1]))
+        chips.append((text, place, size, class_colour(int(detections.labels[i]))))
+    for text, place, size, colour in reversed(chips):
+        _draw_chip(canvas, text, place, size, colour, font, style)
+    return canvas
+
+
+def class_colour(label: int) -> Colour:
+    """An RGB colour for a class: hues a golden angle apart at a lightness that suits photographs (OKLCh)."""
+    hue = math.radians(25 + 137.50776 * label)
+    lightness, chroma = (0.74, 0.66, 0.82)[label % 3], 0.17
+    a, b = chroma * math.cos(hue), chroma * math.sin(hue)
+    # OKLab to linear sRGB, https://bottosson.github.io/posts/oklab/
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        _gamma(4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short),
+        _gamma(-1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short),
+        _gamma(-0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short),
+    )
+
+
+def _gamma(linear: float) -> int:
+    value = min(1.0, max(0.0, linear))
+    return round(255 * (12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055))
+
+
+def _draw_box(canvas: NDArray[np.uint8], box: NDArray[Any], colour: Colour, style: _Style) -> None:
+    height, width = canvas.shape[:2]
+    inset = style.line / 2
+    limits = (inset, inset, width - inset, height - inset)
+    # Beyond the picture by more than a line there is nothing to see, and OpenCV's integers have an end.
+    x1, y1 = (max(float(v), low - 2 * style.line) for v, low in zip(box[:2], limits[:2], strict=True))
+    x2, y2 = (min(float(v), high + 2 * style.line) for v, high in zip(box[2:], limits[2:], strict=True))
+    if x2 < x1 or y2 < y1:
+        return
+    x1, y1 = max(x1, limits[0]), max(y1, limits[1])
+    x2, y2 = max(x1, min(x2, limits[2])), max(y1, min(y2, limits[3]))
+    outline = _rounded(x1, y1, x2, y2, min(2.5 * style.line, (x2 - x1) / 2, (y2 - y1) / 2))
+    margin = 2 * style.line + 2
+    left, top = max(0, int(x1) - margin), max(0, int(y1) - margin)
+    right, bottom = min(width, int(x2) + margin + 1), min(height, int(y2) + margin + 1)
+    region = canvas[top:bottom, left:right]
+    points = np.round((outline - (left, top)) * (1 << _SHIFT)).astype(np.int32)
+    shaded = region.copy()
+    cv2.polylines(shaded, [points], True, (0, 0, 0), style.line + 2, cv2.LINE_AA, _SHIFT)
+    cv2.addWeighted(shaded, _SHADE, region, 1 - _SHADE, 0, dst=shaded)
+    cv2.polylines(shaded, [points], True, colour, style.line, cv2.LINE_AA, _SHIFT)
+    region[:] = shaded
+
+
+def _rounded(x1: float, y1: float, x2: float, y2: float, radius: float) -> NDArray[np.float64]:
+    """Corners of a rounded rectangle, (24, 2), as a closed line through pixel centres."""
+    turn = np.linspace(0, np.pi / 2, 6)
+    arc = radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    centres = [(x2 - radius, y2 - radius), (x1 + radius, y2 - radius)]
+    centres += [(x1 + radius, y1 + radius), (x2 - radius, y1 + radius)]
+    quarters = []
+    for centre in centres:
+        quarters.append(np.asarray(centre) + arc)
+        arc = np.stack([-arc[:, 1], arc[:, 0]], axis=1)
+    return np.concatenate(quarters) - 0.5
+
+
+def _place(
+    box: NDArray[Any],
+    size: tuple[int, int],
+    picture: tuple[int, ...],
+    style: _Style,
+    taken: list[tuple[int, int, int, int]],
+) -> tuple[int, int]:
+    """Top left corner of a label: the first place that is free of other labels, else the least covered."""
+    x1, y1, x2, y2 = np.clip(box, -(1 << 20), 1 << 20)
+    (width, height), edge = size, style.line // 2
+    rows = (y1 - height + edge, y1 - edge, y2 - edge, y2 - height + edge)
+    columns = (x1 - edge, x2 - width + edge)
+    best, least = (0, 0), math.inf
+    for y in rows:
+        for x in columns:
+            place = (
+                max(0, min(round(float(x)), picture[1] - width)),
+                max(0, min(round(float(y)), picture[0] - height)),
+            )
+            covered = sum(_overlap((*place, place[0] + width, place[1] + height), other) for other in taken)
+            if covered < least:
+                best, least = place, covered
+            if not covered:
+                return best
+    return best
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> int:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0, width) * max(0, height)
+
+
+def _draw_chip(
+    canvas: NDArray[np.uint8],
+    text: str,
+    place: tuple[int, int],
+    size: tuple[int, int],
+    colour: Colour,
+    font: Font,
+    style: _Style,
+) -> None:
+    region = canvas[place[1] : place[1] + size[1], place[0] : place[0] + size[0]]
+    chip = np.full((size[1], size[0], 3), colour, np.uint8)
+    dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 130
+    baseline = round(size[1] / 2 + style.text * 0.36)
+    font.draw(chip, text, style.pad, baseline, (16, 16, 16) if dark else (255, 255, 255))
+    mask = _chip_mask(size, style)[: region.shape[0], : region.shape[1], None]
+    region[:] = np.round(mask * chip[: region.shape[0], : region.shape[1]] + (1 - mask) * region)
+
+
+def _chip_mask(size: tuple[int, int], style: _Style) -> NDArray[np.float32]:
+    """Opacity of a label (height, width) in [0, 1], with smooth round corners."""
+    fine = 4
+    mask = np.zeros((size[1] * fine, size[0] * fine), np.float32)
+    outline = _rounded(0, 0, mask.shape[1], mask.shape[0], fine * min(style.text * 0.28, size[1] / 2))
+    cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 1.0)
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.float32)

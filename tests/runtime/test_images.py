@@ -1,0 +1,189 @@
+"""Every picture becomes uint8 RGB, or an ImageError that says why not."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pocketdet.errors import ImageError
+from pocketdet.runtime.image_header import declared_size
+from pocketdet.runtime.images import as_rgb, read_image
+
+FORMATS = [".png", ".jpg", ".bmp", ".webp", ".tiff"]
+
+
+def encoded(suffix: str, image: NDArray[Any], *options: int) -> bytes:
+    return cv2.imencode(suffix, image, options)[1].tobytes()
+
+
+def smooth(height: int = 20, width: int = 31) -> NDArray[np.uint8]:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 255 // width, y * 255 // height, (x + y) * 2 % 256], axis=2).astype(np.uint8)
+
+
+def saved(folder: Path, suffix: str, data: bytes) -> Path:
+    path = folder / f"picture{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
+def test_lossless_formats_come_back_as_rgb(tmp_path: Path, suffix: str) -> None:
+    rgb = smooth()
+    path = saved(tmp_path, suffix, encoded(suffix, rgb[..., ::-1]))
+    np.testing.assert_array_equal(read_image(path), rgb)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_lossy_formats_come_back_close(tmp_path: Path, suffix: str) -> None:
+    rgb = smooth(64, 96)
+    path = saved(tmp_path, suffix, encoded(suffix, rgb[..., ::-1]))
+    assert np.abs(read_image(str(path)).astype(int) - rgb).mean() < 8
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bit_is_rounded_to_8(tmp_path: Path, suffix: str, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    deep = rng.integers(0, 65536, (9, 7, channels), dtype=np.uint16)
+    deep[0, :4] = [[0], [65535], [128], [129]]
+    rgb = read_image(saved(tmp_path, suffix, encoded(suffix, deep)))
+    colours = np.repeat(deep, 3, axis=2) if channels == 1 else deep[..., [2, 1, 0]]
+    np.testing.assert_array_equal(rgb, np.round(colours / 257).astype(np.uint8))
+    assert rgb[0, :4, 0].tolist() == [0, 255, 0, 1]
+
+
+def test_grey_and_alpha(tmp_path: Path) -> None:
+    grey = smooth()[..., 0]
+    np.testing.assert_array_equal(
+        read_image(saved(tmp_path, ".png", encoded(".png", grey))), np.repeat(grey[..., None], 3, axis=2)
+    )
+    bgra = np.random.default_rng(0).integers(0, 256, (8, 9, 4), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        read_image(saved(tmp_path, ".png", encoded(".png", bgra))), bgra[..., 2::-1]
+    )
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 3), (3, 2), (8, 1)])
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, turns: int) -> None:
+    jpeg = encoded(".jpg", smooth(40, 64), cv2.IMWRITE_JPEG_QUALITY, 100)
+    plain = read_image(saved(tmp_path, ".jpg", jpeg))
+    tiff = struct.pack("<2sHI H HHII I", b"II", 42, 8, 1, 0x112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0" + tiff
+    turned = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+    np.testing.assert_array_equal(read_image(saved(tmp_path, ".jpg", turned)), np.rot90(plain, turns))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.7, 0.95])
+def test_truncated_files(tmp_path: Path, suffix: str, keep: float) -> None:
+    data = encoded(suffix, smooth(100, 120))
+    with pytest.raises(ImageError, match=r"picture\.\w+: .*(empty|damaged)"):
+        read_image(saved(tmp_path, suffix, data[: int(len(data) * keep)]))
+
+
+@pytest.mark.parametrize(
+    "data", [b"GIF89a" + bytes(50), b"text, not a picture", b"\xff\xd8\xff", b"BM", b"RIFF"]
+)
+def test_other_files(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(ImageError, match="expected a JPEG, PNG, WebP, BMP or TIFF picture"):
+        read_image(saved(tmp_path, ".jpg", data))
+
+
+def test_float_pictures_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, ".tiff", encoded(".tiff", np.ones((4, 5, 3), np.float32)))
+    with pytest.raises(ImageError, match="expected 8- or 16-bit samples, found float32"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40_000, 1), (20_000, 20_000), (0, 5), (5, 0)])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp"])
+def test_absurd_sizes_are_refused_before_decoding(tmp_path: Path, kind: str, width: int, height: int) -> None:
+    if kind == "png":
+        data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(100)
+    elif kind == "jpeg":
+        data = b"\xff\xd8\xff\xc0" + struct.pack(">HBHH", 17, 8, height, width) + bytes(100)
+    else:
+        data = b"BM" + struct.pack("<III", 100, 0, 54) + struct.pack("<Iii", 40, width, -height) + bytes(100)
+    with pytest.raises(ImageError, match=f"found {width} x {height}"):
+        read_image(saved(tmp_path, f".{kind}", data))
+
+
+def test_missing_files_folders_and_enormous_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImageError, match="No such file"):
+        read_image(tmp_path / "absent.jpg")
+    with pytest.raises(ImageError, match="Is a directory"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image("nul\0byte.png")
+    monkeypatch.setattr("pocketdet.runtime.images.MAX_FILE_BYTES", 100)
+    with pytest.raises(ImageError, match="at most 100 bytes"):
+        read_image(saved(tmp_path, ".png", encoded(".png", smooth())))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 500), (257, 2)])
+def test_declared_size(suffix: str, height: int, width: int) -> None:
+    assert declared_size(encoded(suffix, smooth(height, width))) == (width, height)
+
+
+def test_declared_size_of_lossless_webp() -> None:
+    data = encoded(".webp", smooth(33, 44), cv2.IMWRITE_WEBP_QUALITY, 101)
+    assert declared_size(data) == (44, 33)
+
+
+@settings(max_examples=300)
+@given(
+    start=st.sampled_from(
+        [b"\xff\xd8", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"RIFF", b"BM", b"II*\0", b"MM\0*", b""]
+    ),
+    rest=st.binary(max_size=60),
+)
+def test_declared_size_of_anything(start: bytes, rest: bytes) -> None:
+    size = declared_size(start + rest)
+    assert size is None or (len(size) == 2 and min(size) >= 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2"])
+def test_arrays(shape: tuple[int, ...], dtype: str) -> None:
+    array = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    rgb = as_rgb(array)
+    eight = array if dtype == "uint8" else np.round(array / 257).astype(np.uint8)
+    channels = np.atleast_3d(eight)[..., :3]
+    np.testing.assert_array_equal(rgb, np.broadcast_to(channels, (*shape[:2], 3)))
+    assert rgb.flags.c_contiguous
+
+
+def test_an_array_that_fits_is_not_copied() -> None:
+    image = smooth()
+    assert np.shares_memory(as_rgb(image), image)
+    assert as_rgb(image[:, ::-1]).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"found float32; scale it to 0..255"),
+        (np.zeros((4, 4, 3), np.int64), "found int64"),
+        (np.zeros((4, 4, 3), bool), "found bool"),
+        (np.zeros((3, 40, 50), np.uint8), r"found \(3, 40, 50\); move the channels last"),
+        (np.zeros((1, 40, 50, 3), np.uint8), "without a batch axis"),
+        (np.zeros((4, 4, 2), np.uint8), r"found \(4, 4, 2\)"),
+        (np.zeros(4, np.uint8), r"found \(4,\)"),
+        (np.zeros((0, 4, 3), np.uint8), "expected a picture with pixels, found 4 x 0"),
+        (np.zeros((4, 0), np.uint8), "expected a picture with pixels, found 0 x 4"),
+        (np.broadcast_to(np.uint8(0), (20_000, 20_000, 3)), "found 20000 x 20000"),
+        ([[1, 2], [3, 4]], "found list"),
+        (None, "found NoneType"),
+    ],
+)
+def test_arrays_that_are_no_pictures(array: Any, sentence: str) -> None:
+    with pytest.raises(ImageError, match=sentence):
+        as_rgb(array)
