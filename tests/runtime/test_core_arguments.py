@@ -119,6 +119,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("rois", lambda: psroi_align(rois=BOXES.astype(np.float64))),
     ("logits", lambda: detect(logits=np.zeros((3, 1), F))),
     ("logits", lambda: detect(logits=np.zeros((2, 4), F))),
+    ("logits", lambda: detect(logits=np.zeros((3, 8), F)[:, ::2])),
     ("deltas", lambda: detect(deltas=BOXES[:2])),
     ("delta_std", lambda: detect(delta_std=(0.1, 0.1, float("inf"), 0.2))),
     ("score_threshold", lambda: detect(score_threshold=2.0)),

@@ -208,6 +208,18 @@ def test_maps_with_padded_planes_equal_packed_ones() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_slices_of_one_head_matrix_equal_copies() -> None:
+    rng = np.random.default_rng(4)
+    head = rng.normal(size=(30, 9)).astype(F)
+    rois = random_boxes(rng, 30)
+    options = (rois, (0.1, 0.1, 0.2, 0.2), (300, 300), 0.1)
+    sliced = _core.detect(head[:, :5], head[:, 5:], *options)
+    copied = _core.detect(head[:, :5].copy(), head[:, 5:].copy(), *options)
+    assert len(sliced[0]) > 10
+    for a, b in zip(sliced, copied, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_several_threads_get_the_same_answers() -> None:
     rng = np.random.default_rng(3)
     image = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)

@@ -15,7 +15,7 @@ bool all_finite(const float* values, size_t count) {
 
 // Puts RoI `r` into the pool of every class whose probability exceeds the threshold.
 void classify(const HeadOutput& head, size_t r, float score_threshold, DetectWorkspace& workspace) {
-    const float* logits = head.logits + r * head.classes;
+    const float* logits = head.logits_of(r);
     const double highest = static_cast<double>(*std::max_element(logits, logits + head.classes));
     double sum = 0.0;
     for (size_t c = 0; c < head.classes; ++c) {
@@ -36,9 +36,9 @@ void fill_pools(const HeadOutput& head, const DetectOptions& options, DetectWork
     workspace.candidates.resize(head.count * (head.classes - 1));
     workspace.pools.assign(head.classes - 1, {0, 0});
     for (size_t r = 0; r < head.count; ++r) {
-        const float* deltas = head.deltas + 4 * r;
+        const float* deltas = head.deltas_of(r);
         if (!is_finite(head.rois[r]) || !all_finite(deltas, 4)) continue;
-        if (!all_finite(head.logits + r * head.classes, head.classes)) continue;
+        if (!all_finite(head.logits_of(r), head.classes)) continue;
         const Box box = clip(decode(head.rois[r], deltas, options.delta_std), options.image);
         if (!(box.x2 - box.x1 > 0.0f && box.y2 - box.y1 > 0.0f)) continue;
         workspace.boxes[r] = box;

@@ -10,11 +10,17 @@
 
 namespace pocketdet {
 
+// Rows may lie at any distance (in floats), as they do when one matrix holds logits and deltas.
 struct HeadOutput {
     const float* logits;  // (count, classes), background first
+    std::ptrdiff_t logits_stride;
     const float* deltas;  // (count, 4), class-agnostic
-    const Box* rois;      // network pixels
+    std::ptrdiff_t deltas_stride;
+    const Box* rois;  // network pixels
     size_t count, classes;
+
+    const float* logits_of(size_t roi) const { return logits + static_cast<std::ptrdiff_t>(roi) * logits_stride; }
+    const float* deltas_of(size_t roi) const { return deltas + static_cast<std::ptrdiff_t>(roi) * deltas_stride; }
 };
 
 struct DetectOptions {

@@ -71,6 +71,14 @@ ReadArray load_array(nb::handle value, const char* name, nb::dlpack::dtype type,
     return array;
 }
 
+ReadArray load_rows(nb::handle value, const char* name, const char* expected, int64_t rows, int64_t columns) {
+    ReadArray array = load_strided(value, name, nb::dtype<float>(), expected, {rows, columns});
+    if (!is_contiguous(array, 1)) {
+        reject(name, "contiguous rows (numpy.ascontiguousarray makes them)", "other strides");
+    }
+    return array;
+}
+
 ReadArray load_boxes(nb::handle value, const char* name, int64_t count) {
     const std::string rows = count < 0 ? "N" : std::to_string(count);
     const std::string expected = "a float32 array of shape (" + rows + ", 4)";

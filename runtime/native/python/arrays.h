@@ -41,6 +41,9 @@ ReadArray load_array(nb::handle value, const char* name, nb::dlpack::dtype type,
 ReadArray load_strided(nb::handle value, const char* name, nb::dlpack::dtype type, const char* expected,
                        std::initializer_list<int64_t> shape);
 
+// (rows, columns) with contiguous rows at any distance; -1 matches any number of columns.
+ReadArray load_rows(nb::handle value, const char* name, const char* expected, int64_t rows, int64_t columns);
+
 // (N, 4) float32, at most kMaxBoxes; the same count as another argument where `count` is not -1.
 ReadArray load_boxes(nb::handle value, const char* name, int64_t count = -1);
 inline const Box* boxes_of(const ReadArray& array) { return static_cast<const Box*>(array.data()); }

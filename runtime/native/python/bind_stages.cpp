@@ -100,10 +100,11 @@ nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, co
                        int64_t max_detections) {
     const ReadArray roi_array = load_boxes(rois, "rois");
     const size_t count = roi_array.shape(0);
-    const ReadArray delta_array = load_boxes(deltas, "deltas", static_cast<int64_t>(count));
+    const int64_t rows = static_cast<int64_t>(count);
     const std::string expected = "a float32 array of shape (" + std::to_string(count) + ", C), C >= 2";
-    const ReadArray logit_array =
-        load_array(logits, "logits", nb::dtype<float>(), expected.c_str(), {static_cast<int64_t>(count), -1});
+    const ReadArray logit_array = load_rows(logits, "logits", expected.c_str(), rows, -1);
+    const std::string expected_deltas = "a float32 array of shape (" + std::to_string(count) + ", 4)";
+    const ReadArray delta_array = load_rows(deltas, "deltas", expected_deltas.c_str(), rows, 4);
     const size_t classes = logit_array.shape(1);
     if (classes < 2) reject("logits", expected, logits);
     DetectOptions options{};
@@ -112,7 +113,10 @@ nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, co
     options.image = check_size("image_size", image_size);
     options.rule = load_rule({"nms", "nms_iou"}, nms, nms_iou, sigma, score_threshold);
     options.max_detections = static_cast<size_t>(check_range("max_detections", max_detections, 1, kMaxBoxes));
-    const HeadOutput head{floats_of(logit_array), floats_of(delta_array), boxes_of(roi_array), count, classes};
+    const HeadOutput head{floats_of(logit_array), static_cast<std::ptrdiff_t>(logit_array.stride(0)),
+                          floats_of(delta_array), static_cast<std::ptrdiff_t>(delta_array.stride(0)),
+                          boxes_of(roi_array),    count,
+                          classes};
     std::vector<Detection> detections;
     {
         nb::gil_scoped_release released;
@@ -141,6 +145,7 @@ void bind_stages(nb::module_& module) {
     module.def("detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a,
                "score_threshold"_a, "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100,
                "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"
+               "Rows of both may lie at any distance, so slices of one matrix will do.\n"
                "Softmax, decode, class-wise NMS ('hard', 'linear' or 'gaussian'), then the best `max_detections`.\n"
                "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,) without background,\n"
                "int32 RoI indices (D,); by score, then label, then RoI.");

@@ -137,15 +137,16 @@ void fuzz_psroi_align(Fuzz& fuzz, Workspaces& workspaces) {
 void fuzz_detect(Fuzz& fuzz, Workspaces& workspaces) {
     const size_t count = static_cast<size_t>(fuzz.integer(0, 20));
     const size_t classes = static_cast<size_t>(fuzz.integer(2, 6));
-    const auto logits = fuzz.numbers(count * classes);
-    const auto deltas = fuzz.numbers(count * 4);
+    const auto columns = static_cast<std::ptrdiff_t>(classes) + 4;  // one matrix holds logits and deltas
+    const auto head = fuzz.numbers(count * (classes + 4));
     const auto rois = fuzz.boxes(count);
     const DetectOptions options{{0.1f, 0.1f, 0.2f, 0.2f},
                                 {64, 64},
                                 {static_cast<NmsMethod>(fuzz.integer(0, 2)), 0.5f, 0.5f, 0.01f},
                                 static_cast<size_t>(fuzz.integer(1, 30))};
     std::vector<Detection> detections;
-    detect({logits.get(), deltas.get(), rois.get(), count, classes}, options, workspaces.detect, detections);
+    detect({head.get(), columns, head.get() + classes, columns, rois.get(), count, classes}, options, workspaces.detect,
+           detections);
     CHECK(detections.size() <= options.max_detections);
     for (size_t i = 0; i < detections.size(); ++i) {
         CHECK(i == 0 || detections[i - 1].score >= detections[i].score);
