@@ -1,5 +1,6 @@
-"""Pictures in: every file and array becomes uint8 RGB (H, W, 3), or an `ImageError` that says why not."""
+"""Pictures in and out: files and arrays become uint8 RGB (H, W, 3), or an `ImageError` says why not."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.image_header import FORMATS, declared_size
+from pocketdet.runtime.image_header import FORMATS, SUFFIXES, declared_size
 
 MAX_SIDE = 1 << 15
 MAX_PIXELS = 1 << 27
@@ -67,6 +68,26 @@ def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
     if channels == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return np.ascontiguousarray(pixels)
+
+
+def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
+    """Write an RGB picture (H, W, 3) uint8 in the format that the suffix names; JPEG at quality 95.
+
+    Raises `ImageError` for a suffix that is no picture's and a place that cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
+    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_bytes(data.tobytes())
+        part.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise ImageError(f"{path}: the picture cannot be written: {error.strerror or error}") from error
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

@@ -1,23 +1,47 @@
 """The networks of a bundle, checked before any native loader sees them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import ncnn
 
 from pocketdet.errors import GraphError
-from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.ncnn_graph import read_graph
+from pocketdet.runtime.bundle.schema import GraphSpec, TensorSpec
+from pocketdet.runtime.ncnn_graph import Shape, ValidGraph, infer_shapes, read_graph, validate
+
+_FEWER_ROIS = (1, 7)
 
 
-def check_graph(spec: GraphSpec, folder: Path, label: str) -> None:
-    """Check that the ncnn at hand can run the graph and that its blobs are what the manifest says.
+def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str) -> ValidGraph:
+    """Check that the ncnn at hand can run a graph and that its blobs have the manifest's shapes.
 
-    `label` names the bundle in messages. Raises `GraphError`.
+    `folder` holds the files; `rois` is the most RoIs a run may have, and fewer are checked too. `label` names
+    the bundle in messages. Raises `GraphError`.
     """
     try:
         graph = read_graph(folder / spec.param, folder / spec.bin)
-        for layer in graph.layers:
-            if ncnn.layer_to_index(layer.type) < 0:
-                raise layer.error(f"ncnn {ncnn.__version__} has no layer type {layer.type!r}")
+        outputs = [output.blob for output in spec.outputs]
+        valid = validate(graph, _shapes(spec.inputs, rois), ncnn_has_layer, outputs=outputs)
+        _check_outputs(spec, valid.shapes, rois)
+        for fewer in _FEWER_ROIS:
+            _check_outputs(spec, infer_shapes(graph, _shapes(spec.inputs, fewer)), fewer)
     except GraphError as error:
         raise GraphError(f"{label}: {error}") from error
+    return valid
+
+
+def ncnn_has_layer(layer_type: str) -> bool:
+    """Whether the ncnn that is installed has this layer type."""
+    return bool(ncnn.layer_to_index(layer_type) >= 0)
+
+
+def _shapes(tensors: tuple[TensorSpec, ...], rois: int) -> dict[str, Shape]:
+    return {t.blob: tuple(rois if n is None else n for n in t.shape) for t in tensors}
+
+
+def _check_outputs(spec: GraphSpec, found: Mapping[str, Shape], rois: int) -> None:
+    for blob, shape in _shapes(spec.outputs, rois).items():
+        if found.get(blob) != shape:
+            raise GraphError(
+                f"{spec.param}: blob {blob!r} has the shape {found.get(blob)}, the manifest says {shape}"
+            )

@@ -112,7 +112,7 @@ def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: st
     try:
         stage_files(files, manifest.files, folder, str(source))
         for spec in (manifest.graphs.features, manifest.graphs.head):
-            check_graph(spec, folder, str(source))
+            check_graph(spec, folder, manifest.proposals.post_nms_top_n, str(source))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
 from pocketdet.runtime.image_header import declared_size
-from pocketdet.runtime.images import as_rgb, read_image
+from pocketdet.runtime.images import as_rgb, read_image, write_image
 
 FORMATS = [".png", ".jpg", ".bmp", ".webp", ".tiff"]
 
@@ -187,3 +187,22 @@ def test_an_array_that_fits_is_not_copied() -> None:
 def test_arrays_that_are_no_pictures(array: Any, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         as_rgb(array)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".webp", ".tif"])
+def test_written_pictures_come_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    write_image(path, smooth(60, 80)[:, ::-1])
+    assert np.abs(read_image(path).astype(int) - smooth(60, 80)[:, ::-1]).mean() < 8
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_pictures_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="expected a name that ends in"):
+        write_image(tmp_path / "out.xyz", smooth())
+    with pytest.raises(ImageError, match="cannot be written: No such file"):
+        write_image(tmp_path / "absent" / "out.png", smooth())
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(ImageError, match="cannot be written"):
+        write_image(tmp_path / "taken.png", smooth())
+    assert [p.name for p in tmp_path.iterdir()] == ["taken.png"]
