@@ -6,6 +6,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
+# an editable install knows the packages of the day it was made
+PACKAGES := $(shell find pocketdet models export runtime benchmarks -name __init__.py)
 
 .PHONY: demo test lint types help clean
 
@@ -23,7 +25,7 @@ $(VENV)/tools.stamp: constraints.txt | $(BIN)/python
 	@$(PIP) install -q -c constraints.txt scikit-build-core nanobind cmake ninja
 	@touch $@
 
-$(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE)
+$(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE) $(PACKAGES)
 	@echo "== pocketdet[export] into $(VENV) (a few minutes the first time)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[export]'
 	@touch $@

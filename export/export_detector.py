@@ -30,7 +30,7 @@ from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.export.write_bundle import SUFFIX, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.thundernet import FeaturesGraph, HeadGraph, ThunderNet
+from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest
 from pocketdet.runtime.engines.base import GraphName
@@ -99,7 +99,7 @@ def export_detector(
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     _refuse_unsound_weights(model)
     model = model.eval()
-    folded, folds = fold_batch_norm(FeaturesGraph(model))
+    folded, folds = fold_batch_norm(model)
     for line in (*folds.folds, *folds.refusals):
         log(str(line))
     graphs = graph_specs(model.config, with_onnx=True)
@@ -144,7 +144,7 @@ def _parts(model: ThunderNet, folded: nn.Module, graphs: Graphs) -> tuple[_Part,
     rois = [torch.randn(n, model.config.head.channels, generator=generator) for n in (200, 37)]
     head = HeadGraph(model).eval()
     return (
-        _Part("features", FeaturesGraph(model).eval(), folded, graphs.features, (images[0], images[1])),
+        _Part("features", model, folded, graphs.features, (images[0], images[1])),
         _Part("head", head, head, graphs.head, (rois[0], rois[1])),
     )
 

@@ -15,7 +15,7 @@ from pocketdet.export.compare_layers import compare_layers
 from pocketdet.export.fold_bn import fold_batch_norm
 from pocketdet.export.reference import reference_values
 from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.models.thundernet import FeaturesGraph, HeadGraph, ThunderNet
+from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -90,7 +90,7 @@ def _layer_rows(
 ) -> list[LayerCheck]:
     assert isinstance(detector.engine, NcnnEngine)
     tol = TOLERANCES[bundle.manifest.layout.weight_storage]
-    folded, _ = fold_batch_norm(FeaturesGraph(model))
+    folded, _ = fold_batch_norm(model)
     image = np.ascontiguousarray(golden["normalised"], np.float32)
     rois = np.ascontiguousarray(golden["roi_features"], np.float32)
     rows = compare_layers(bundle, detector.engine, "features", folded, image, tol.features)

@@ -1,1 +1,1 @@
-
+"""PyTorch reference detectors, their operators and their checkpoints."""

@@ -1,1 +1,38 @@
+"""Plain torch operators: the reference that everything else is tested against. Meaning: docs/DEFINITIONS.md."""
 
+from pocketdet.models.ops.anchors import make_anchors
+from pocketdet.models.ops.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
+from pocketdet.models.ops.detections import Detections, detect
+from pocketdet.models.ops.nms import nms, soft_nms
+from pocketdet.models.ops.proposals import RoIs, propose
+from pocketdet.models.ops.psroi_align import psroi_align
+from pocketdet.models.ops.resize import (
+    normalise,
+    nv21_to_rgb,
+    resize_bilinear,
+    resize_geometry,
+    resize_image,
+    to_original,
+)
+
+__all__ = [
+    "Detections",
+    "RoIs",
+    "box_area",
+    "box_iou",
+    "clip_boxes",
+    "decode_boxes",
+    "detect",
+    "encode_boxes",
+    "make_anchors",
+    "nms",
+    "normalise",
+    "nv21_to_rgb",
+    "propose",
+    "psroi_align",
+    "resize_bilinear",
+    "resize_geometry",
+    "resize_image",
+    "soft_nms",
+    "to_original",
+]

@@ -1,0 +1,87 @@
+"""Seeded random weights with the statistics of a trained detector, for tests and for demos without training."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pocketdet.models.build import build_detector
+from pocketdet.models.config import DetectorConfig
+from pocketdet.models.ops import psroi_align
+from pocketdet.models.thundernet import ThunderNet
+
+# spread of the outputs of a trained detector, so that proposals and detections are neither empty nor ties
+OBJECTNESS_STD, RPN_DELTA_STD, LOGIT_STD, HEAD_DELTA_STD = 2.0, 0.2, 2.5, 0.5
+BACKGROUND_BIAS = 4.0
+
+
+@torch.no_grad()
+def seeded_detector(config: DetectorConfig, seed: int) -> ThunderNet:
+    """A detector in eval mode whose weights depend on `seed` alone (on one machine and torch version)."""
+    generator = torch.Generator().manual_seed(seed)
+    model = build_detector(config)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fan_in = module.weight[0].numel()
+            module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+            if module.bias is not None:
+                module.bias.normal_(0, 0.1, generator=generator)
+        elif isinstance(module, _BatchNorm):
+            module.weight.uniform_(0.8, 1.2, generator=generator)
+            module.bias.normal_(0, 0.2, generator=generator)
+    images = _smooth_images(4, config.input_size, generator)
+    _calibrate_batch_norm(model, images)
+    _calibrate_outputs(model, images)
+    return model.eval()
+
+
+def _smooth_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Normalised pictures (N, 3, H, W) with structure at several scales, as photographs have."""
+    total = torch.zeros(count, 3, *size)
+    for cells in (2, 5, 11, 23):
+        coarse = torch.randn(count, 3, cells, cells, generator=generator)
+        total += F.interpolate(coarse, size, mode="bicubic", align_corners=False)
+    return total / total.std()
+
+
+def _calibrate_batch_norm(model: ThunderNet, images: Tensor) -> None:
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    for norm in norms:
+        norm.momentum = None  # a plain average over what follows
+        norm.reset_running_stats()
+    model.train()
+    model(images)
+    model.eval()
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def _calibrate_outputs(model: ThunderNet, images: Tensor) -> None:
+    config = model.config
+    scores, deltas, sam = model(images)
+    anchors = scores.shape[1] // 2
+    objectness = scores[:, anchors:] - scores[:, :anchors]
+    _scale(model.rpn.scores, OBJECTNESS_STD / float(objectness.std()))
+    _scale(model.rpn.deltas, RPN_DELTA_STD / float(deltas.std()))
+    height, width = config.input_size
+    corners = torch.rand(64, 2, generator=torch.Generator().manual_seed(0)) * 0.6
+    rois = torch.cat([corners, corners + 0.3], dim=1) * torch.tensor([width, height, width, height])
+    image_index = torch.arange(64) % len(images)
+    head = config.head
+    features = psroi_align(sam, rois, image_index, config.anchors.stride, head.pool_size, head.sampling_ratio)
+    features_scale = float(features.std())
+    _scale(model.head.fc, 1 / features_scale)
+    logits, box_deltas = model.head(features)
+    # centre each class over the RoIs, so that which class wins depends on the RoI
+    model.head.scores.bias -= logits.mean(dim=0)
+    spread = LOGIT_STD / float((logits - logits.mean(dim=0)).std())
+    _scale(model.head.scores, spread)
+    model.head.scores.bias[0] += np.log(config.num_classes) + BACKGROUND_BIAS / 2
+    _scale(model.head.deltas, HEAD_DELTA_STD / float(box_deltas.std()))
+
+
+def _scale(layer: nn.Conv2d | nn.Linear, factor: float) -> None:
+    layer.weight *= factor
+    assert layer.bias is not None
+    layer.bias *= factor

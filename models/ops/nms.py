@@ -1,0 +1,60 @@
+"""Greedy and soft non-maximum suppression. Definition: docs/DEFINITIONS.md, "IoU and NMS"."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pocketdet.models.ops.boxes import box_iou, exact_exp
+
+
+def usable(boxes: Tensor, scores: Tensor) -> Tensor:
+    """Indices of the candidates whose score and coordinates are finite."""
+    return (torch.isfinite(scores) & torch.isfinite(boxes).all(dim=1)).nonzero()[:, 0]
+
+
+def descending(scores: Tensor) -> Tensor:
+    """Indices by score descending, ties by index ascending."""
+    return torch.sort(scores, descending=True, stable=True).indices
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Indices (K,) of the boxes (N, 4) that survive, best first."""
+    order = usable(boxes, scores)
+    order = order[descending(scores[order])]
+    keep = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        keep.append(best)
+        order = rest[box_iou(boxes[best][None], boxes[rest])[0] <= iou_threshold]
+    return torch.stack(keep) if keep else order
+
+
+def soft_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    method: Literal["linear", "gaussian"],
+    iou_threshold: float,
+    sigma: float,
+    score_threshold: float,
+) -> tuple[Tensor, Tensor]:
+    """Indices (K,) and decayed scores (K,), in the order in which they were taken (Bodla et al. 2017)."""
+    remaining = usable(boxes, scores)
+    current = scores.clone()
+    indices, taken = [], []
+    remaining = remaining[current[remaining] > score_threshold]
+    while len(remaining):
+        best = remaining[int(descending(current[remaining])[0])]
+        indices.append(best)
+        taken.append(current[best])
+        remaining = remaining[remaining != best]
+        iou = box_iou(boxes[best][None], boxes[remaining])[0]
+        if method == "linear":
+            decay = torch.where(iou > iou_threshold, 1 - iou, torch.ones_like(iou))
+        else:
+            decay = exact_exp(-(iou * iou) / sigma)
+        current[remaining] = current[remaining] * decay
+        remaining = remaining[current[remaining] > score_threshold]
+    if not indices:
+        return remaining, scores[remaining]
+    return torch.stack(indices), torch.stack(taken)

@@ -1,0 +1,37 @@
+"""From RPN maps to RoIs. Definition: docs/DEFINITIONS.md, "Proposals"."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pocketdet.models.config import Anchors, Proposals
+from pocketdet.models.ops.anchors import make_anchors
+from pocketdet.models.ops.boxes import clip_boxes, decode_boxes
+from pocketdet.models.ops.nms import descending, nms
+
+
+@dataclass(frozen=True)
+class RoIs:
+    """boxes (R, 4) in network pixels, anchor indices (R,), objectness logits (R,), best first."""
+
+    boxes: Tensor
+    indices: Tensor
+    logits: Tensor
+
+
+def propose(scores: Tensor, deltas: Tensor, anchors: Anchors, rule: Proposals, size: tuple[int, int]) -> RoIs:
+    """RPN scores (2A, h, w) and deltas (4A, h, w) of one image of `size` (height, width) -> proposals."""
+    count = scores.shape[0] // 2
+    logits = (scores[count:] - scores[:count]).permute(1, 2, 0).reshape(-1)
+    flat = deltas.reshape(count, 4, *deltas.shape[1:]).permute(2, 3, 0, 1).reshape(-1, 4)
+    boxes = make_anchors((scores.shape[1], scores.shape[2]), anchors.stride, anchors.sizes())
+
+    finite = torch.isfinite(logits).nonzero()[:, 0]
+    top = finite[descending(logits[finite])][: rule.pre_nms_top_n]
+    decoded = clip_boxes(decode_boxes(flat[top], boxes[top], (1.0, 1.0, 1.0, 1.0)), size)
+    sides = decoded[:, 2:] - decoded[:, :2]
+    sound = torch.isfinite(decoded).all(dim=1) & (sides >= rule.min_size).all(dim=1)
+    top, decoded = top[sound], decoded[sound]
+    keep = nms(decoded, logits[top], rule.nms_iou)[: rule.post_nms_top_n]
+    return RoIs(decoded[keep], top[keep], logits[top[keep]])

@@ -1,0 +1,59 @@
+"""Position-sensitive RoI align. ThunderNet section 3.2; definition: docs/DEFINITIONS.md, "PSRoI align"."""
+
+import torch
+from torch import Tensor
+
+
+def psroi_align(
+    features: Tensor, rois: Tensor, batch_index: Tensor, stride: int, pool_size: int, sampling_ratio: int
+) -> Tensor:
+    """Features (N, C, h, w), RoIs (R, 4) in input pixels, image of each RoI (R,) -> (R, C), C = alpha * p * p.
+
+    Differentiable with respect to `features`. A RoI with a non-finite coordinate gives zeros.
+    """
+    height, width = features.shape[2:]
+    finite = torch.isfinite(rois).all(dim=1)
+    safe = torch.where(finite[:, None], rois, torch.zeros_like(rois))
+    scale = 1.0 / stride
+    y_low, y_high, y_frac, y_in = _samples(safe[:, 1], safe[:, 3], scale, pool_size, sampling_ratio, height)
+    x_low, x_high, x_frac, x_in = _samples(safe[:, 0], safe[:, 2], scale, pool_size, sampling_ratio, width)
+
+    # (R, p, n) indices and weights per axis; bin (i, j) of channel group c reads plane (c * p + i) * p + j
+    planes = features.reshape(len(features), -1, pool_size, pool_size, height * width)
+    total = features.new_zeros(len(rois), planes.shape[1], pool_size, pool_size)
+    for ky in range(sampling_ratio):
+        for kx in range(sampling_ratio):
+            inside = (y_in[:, :, None, ky] & x_in[:, None, :, kx]).to(features.dtype)
+            for y, wy in ((y_low, 1 - y_frac), (y_high, y_frac)):
+                for x, wx in ((x_low, 1 - x_frac), (x_high, x_frac)):
+                    weight = wy[:, :, None, ky] * wx[:, None, :, kx] * inside
+                    cell = y[:, :, None, ky] * width + x[:, None, :, kx]
+                    total = total + _gather(planes, batch_index, cell) * weight[:, None]
+    mean = total / sampling_ratio**2
+    return (mean * finite[:, None, None, None]).reshape(len(rois), features.shape[1])
+
+
+def _samples(
+    low: Tensor, high: Tensor, scale: float, bins: int, samples: int, size: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Per RoI, bin and sample of one axis: both neighbours, the fraction between them, and whether it counts."""
+    start, end = low * scale - 0.5, high * scale - 0.5
+    bin_size = (end - start) / bins
+    j = torch.arange(bins, dtype=low.dtype)[None, :, None]
+    k = torch.arange(samples, dtype=low.dtype)[None, None, :]
+    at = start[:, None, None] + j * bin_size[:, None, None] + (k + 0.5) * bin_size[:, None, None] / samples
+    inside = (at >= -1) & (at <= size)
+    at = torch.where(inside, at, torch.zeros_like(at)).clamp(min=0)
+    lower = at.floor().clamp(max=size - 1)
+    fraction = torch.where(lower >= size - 1, torch.zeros_like(at), at - lower)
+    index = lower.long()
+    return index, (index + 1).clamp(max=size - 1), fraction, inside
+
+
+def _gather(planes: Tensor, batch_index: Tensor, cell: Tensor) -> Tensor:
+    """Planes (N, alpha, p, p, h*w) at cell (R, p, p) of image batch_index (R,) -> (R, alpha, p, p)."""
+    p = torch.arange(planes.shape[2])
+    picked: Tensor = planes.permute(0, 2, 3, 4, 1)[
+        batch_index[:, None, None], p[None, :, None], p[None, None, :], cell
+    ]
+    return picked.permute(0, 3, 1, 2)

@@ -1,0 +1,66 @@
+"""ThunderNet (ICCV 2019): a two-stage detector light enough for a phone."""
+
+from torch import Tensor, nn
+
+from pocketdet.errors import UsageError
+from pocketdet.models.config import DetectorConfig
+from pocketdet.models.snet import SNet, SNetChannels
+from pocketdet.models.thundernet.modules import (
+    ContextEnhancement,
+    LightHead,
+    RegionProposal,
+    SpatialAttention,
+)
+
+STRIDE = 32  # of C5, the coarsest map
+
+
+class ThunderNet(nn.Module):
+    """The two networks of the detector; what lies between them is in `models/ops`.
+
+    Raises `UsageError` if the input size is not a multiple of 32.
+    """
+
+    def __init__(self, config: DetectorConfig, channels: SNetChannels) -> None:
+        super().__init__()
+        _check_input_size(config.input_size)
+        self.config = config
+        thin = config.head.channels
+        self.backbone = SNet(channels)
+        self.cem = ContextEnhancement(channels.c4, channels.c5, thin)
+        self.rpn = RegionProposal(thin, len(config.anchors.sizes()))
+        self.sam = SpatialAttention(thin)
+        self.head = LightHead(thin, config.head.fc_channels, config.num_classes)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised image (N, 3, H, W) -> scores (N, 2A, h, w), deltas (N, 4A, h, w), SAM map (N, 245, h, w).
+
+        The first of the two exported graphs; h = H/16, w = W/16. The second is `HeadGraph`.
+        """
+        cem = self.cem(*self.backbone(image))
+        feature, scores, deltas = self.rpn(cem)
+        return scores, deltas, self.sam(cem, feature)
+
+
+class HeadGraph(nn.Module):
+    """The second exported graph: RoI features (R, 245) -> logits and deltas (R, classes + 4) in one product."""
+
+    def __init__(self, model: ThunderNet) -> None:
+        super().__init__()
+        self.fc = model.head.fc
+        self.relu = nn.ReLU()
+        self.scores_and_deltas = model.head.merged()
+
+    def forward(self, roi_features: Tensor) -> Tensor:
+        out: Tensor = self.scores_and_deltas(self.relu(self.fc(roi_features)))
+        return out
+
+
+def _check_input_size(size: tuple[int, int]) -> None:
+    for name, side in zip(("height", "width"), size, strict=True):
+        if side <= 0 or side % STRIDE:
+            nearest = max(STRIDE, round(side / STRIDE) * STRIDE)
+            raise UsageError(
+                f"input {name} {side} does not fit the network: expected a multiple of {STRIDE}, "
+                f"the nearest is {nearest}"
+            )

@@ -1,0 +1,90 @@
+"""The detection part of ThunderNet, section 3.2: CEM, RPN, SAM and the light head."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pocketdet.models.snet import conv_bn
+
+RPN_CHANNELS = 256
+
+
+class GlobalAveragePool(nn.Module):
+    """(N, C, H, W) -> (N, C, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3), keepdim=True)
+
+
+class ContextEnhancement(nn.Module):
+    """CEM: C4, C5 and the pooled C5, each squeezed to `channels` by a 1x1 convolution and summed (Figure 3).
+
+    The global branch has a bias and no batch norm: statistics of one value per image are noise.
+    """
+
+    def __init__(self, c4: int, c5: int, channels: int) -> None:
+        super().__init__()
+        self.c4 = conv_bn(c4, channels, 1, relu=False)
+        self.c5 = conv_bn(c5, channels, 1, relu=False)
+        self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+        self.pool = GlobalAveragePool()
+        self.glb = nn.Conv2d(c5, channels, 1)
+
+    def forward(self, c4: Tensor, c5: Tensor) -> Tensor:
+        return self.c4(c4) + self.upsample(self.c5(c5)) + self.glb(self.pool(c5))
+
+
+class RegionProposal(nn.Module):
+    """RPN: 5x5 depthwise and 256-channel 1x1 convolutions, then two scores and four deltas per anchor.
+
+    (N, channels, h, w) -> feature (N, 256, h, w), scores (N, 2A, h, w), deltas (N, 4A, h, w); the layout of
+    the channels is in docs/DEFINITIONS.md.
+    """
+
+    def __init__(self, channels: int, anchors_per_cell: int) -> None:
+        super().__init__()
+        self.depthwise = conv_bn(channels, channels, 5, groups=channels, relu=False)
+        self.pointwise = conv_bn(channels, RPN_CHANNELS, 1)
+        self.scores = nn.Conv2d(RPN_CHANNELS, 2 * anchors_per_cell, 1)
+        self.deltas = nn.Conv2d(RPN_CHANNELS, 4 * anchors_per_cell, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        feature = self.pointwise(self.depthwise(x))
+        return feature, self.scores(feature), self.deltas(feature)
+
+
+class SpatialAttention(nn.Module):
+    """SAM, equation 1: F_CEM * sigmoid(theta(F_RPN)), theta a 1x1 convolution with batch norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.theta = conv_bn(RPN_CHANNELS, channels, 1, relu=False)
+        self.gate = nn.Sigmoid()
+
+    def forward(self, cem: Tensor, rpn: Tensor) -> Tensor:
+        return cem * self.gate(self.theta(rpn))
+
+
+class LightHead(nn.Module):
+    """R-CNN subnet: one fc layer, then classes (background first) and class-agnostic deltas.
+
+    (R, channels) -> logits (R, classes), deltas (R, 4).
+    """
+
+    def __init__(self, channels: int, fc_channels: int, classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, fc_channels)
+        self.scores = nn.Linear(fc_channels, classes)
+        self.deltas = nn.Linear(fc_channels, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = F.relu(self.fc(x))
+        return self.scores(hidden), self.deltas(hidden)
+
+    def merged(self) -> nn.Linear:
+        """Both predictors as one layer (R, fc) -> (R, classes + 4): one matrix product instead of two."""
+        both = nn.Linear(self.fc.out_features, self.scores.out_features + 4)
+        with torch.no_grad():
+            both.weight.copy_(torch.cat([self.scores.weight, self.deltas.weight]))
+            both.bias.copy_(torch.cat([self.scores.bias, self.deltas.bias]))
+        return both
