@@ -46,7 +46,8 @@ def check_element_types(graph: Graph, outputs: Iterable[str] = ()) -> None:
 def _check_weight(layer: Layer, slot: Slot, weight: Weight) -> None:
     if weight.data.shape != slot.shape or (weight.storage == "raw") == slot.tagged:
         raise layer.error(
-            f"its {slot.role} must have the shape {slot.shape}, found {weight.data.shape} stored as {weight.storage}"
+            f"its {slot.role} must have the shape {slot.shape},"
+            f" found {weight.data.shape} stored as {weight.storage}"
         )
     numbers = weight.data if weight.table is None else weight.table
     if weight.storage == "bf16":

@@ -1,9 +1,8 @@
 """Shapes of every blob of a graph from the shapes of its inputs, layer by layer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from pocketdet.errors import GraphError
 from pocketdet.runtime.ncnn_graph.model import Graph, Layer
 from pocketdet.runtime.ncnn_graph.shapes.convolution import CONVOLUTION_OPS
 from pocketdet.runtime.ncnn_graph.shapes.elementwise import ELEMENTWISE_OPS
@@ -49,13 +48,17 @@ def infer_shapes(
         for name, shape in zip(layer.outputs, outputs, strict=False):
             if name in shapes and name not in fed:
                 raise layer.error(f"makes the blob {name!r} a second time")
-            shapes[name] = shape
+            if shape is not None:
+                shapes[name] = shape
     return shapes
 
 
-def _outputs(layer: Layer, shapes: Mapping[str, Shape], fed: set[str], partial: bool) -> list[Shape]:
+def _outputs(
+    layer: Layer, shapes: Mapping[str, Shape], fed: set[str], partial: bool
+) -> Sequence[Shape | None]:
+    """Shapes of a layer's outputs, None or missing where `partial` allows that they are not known."""
     if layer.type in SOURCE_PARAMS:
-        return [_source_shape(layer, shapes)]
+        return _source_shapes(layer, shapes, partial)
     missing = [name for name in layer.inputs if name not in shapes]
     rule = OPS.get(layer.type)
     if (missing or rule is None) and partial:
@@ -69,20 +72,18 @@ def _outputs(layer: Layer, shapes: Mapping[str, Shape], fed: set[str], partial: 
     return rule.shapes(layer, [shapes[name] for name in layer.inputs])
 
 
-def _source_shape(layer: Layer, shapes: Mapping[str, Shape]) -> Shape:
-    if layer.inputs or len(layer.outputs) != 1:
-        raise layer.error(
-            f"takes no input and gives one blob, found {len(layer.inputs)} and {len(layer.outputs)}"
-        )
+def _source_shapes(layer: Layer, shapes: Mapping[str, Shape], partial: bool) -> list[Shape | None]:
+    """The size of a MemoryData; for every output of an Input the given shape, or else the written one."""
+    if layer.inputs:
+        raise layer.error(f"takes no input, found {len(layer.inputs)}")
     if layer.type == "MemoryData":
         slots = weight_slots(layer)
-        if not slots:
-            raise layer.error("has no size, so ncnn would give it one value that nobody wrote")
-        return checked(layer, slots[0].shape)
-    name = layer.outputs[0]
-    if name in shapes:
-        return checked(layer, shapes[name])
+        if not slots or len(layer.outputs) != 1:
+            raise layer.error("must have a size and one output")
+        return [checked(layer, slots[0].shape)]
     w, h, c, d = (layer.int_param(key, 0) for key in (0, 1, 2, 11))
-    if not w:
-        raise GraphError(f"{layer}: the shape of the input {name!r} is neither written nor given")
-    return checked(layer, (c, d, h, w) if d else (c, h, w) if c else (h, w) if h else (w,))
+    written = ((c, d, h, w) if d else (c, h, w) if c else (h, w) if h else (w,)) if w else None
+    found = [shapes.get(name, written) for name in layer.outputs]
+    if None in found and not partial:
+        raise layer.error(f"the shape of {layer.outputs[found.index(None)]!r} is neither written nor given")
+    return [shape if shape is None else checked(layer, shape) for shape in found]

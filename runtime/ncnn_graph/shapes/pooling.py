@@ -58,7 +58,9 @@ def _interp(layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
     if layer.int_param(5, 0) == 1 or len(inputs) == 2:
         if (layer.int_param(5, 0), len(inputs)) != (1, 2):
             raise layer.error("a size from a second input needs parameter 5=1 and two inputs")
-        height, width = (inputs[1][-2] if len(inputs[1]) > 1 else 1), inputs[1][-1]
+        # ncnn reads the packed size of a vector or matrix here.
+        expect_dims(layer, inputs[1], 3)
+        height, width = inputs[1][1:]
     else:
         scales = (layer.float_param(1, 1.0), layer.float_param(2, 1.0))
         if not all(2**-14 <= scale <= 2**14 for scale in scales):

@@ -1,0 +1,305 @@
+"""Untrusted graphs: what passes runs in ncnn without a crash, what does not is refused in one sentence."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from pocketdet.errors import GraphError
+from pocketdet.runtime.ncnn_graph import (
+    Graph,
+    Layer,
+    Limits,
+    encode,
+    infer_shapes,
+    read_graph,
+    read_param,
+    validate,
+    write_graph,
+)
+
+BASE = """7767517
+14 16
+Input                    in0                      0 1 in0
+Convolution              conv                     1 1 in0 a 0=8 1=3 3=2 4=1 5=1 6=216 9=2 -23310=1,1.0e-01
+Split                    split                    1 2 a b c
+Slice                    slice                    1 2 b d e -23300=2,-233,-233
+ConvolutionDepthWise     dw                       1 1 d f 0=4 1=5 4=2 5=1 6=100 7=4
+Concat                   cat                      2 1 f e g
+ShuffleChannel           shuffle                  1 1 g h 0=2
+Eltwise                  add                      2 1 h c i 0=1 -23301=2,1.0,0.5
+Pooling                  pool                     1 1 i j 0=1 1=2 2=2
+Interp                   up                       1 1 j k 0=2 1=2.0 2=2.0
+Permute                  permute                  1 1 k l 0=3
+Reshape                  reshape                  1 1 l m 0=8 1=-1
+InnerProduct             fc                       1 1 m n 0=5 1=1 2=40
+Softmax                  softmax                  1 1 n out0 0=1 1=1
+"""
+INPUTS = {"in0": (3, 16, 16)}
+
+
+def _refused(text, message, layer_exists, fill, inputs=None, **options):
+    graph = fill(read_param(text, "m.param"))
+    if "declares" not in message:
+        graph.header = None
+    with pytest.raises(GraphError, match=re.escape(message)):
+        validate(graph, inputs or INPUTS, layer_exists, **options)
+
+
+def test_a_sound_graph_passes_with_its_costs(fill, layer_exists, run_ncnn):
+    graph = fill(read_param(BASE))
+    valid = validate(graph, INPUTS, layer_exists, outputs=["out0"])
+    assert valid.shapes["out0"] == (64, 5)
+    assert valid.macs == 216 * 64 + 100 * 64 + 64 * 40
+    assert valid.parameters == 216 + 8 + 100 + 4 + 40 + 5
+    for light in (True, False):
+        answer = run_ncnn(graph, INPUTS, ["out0"], light=light)
+        assert answer["shapes"] == {"out0": (64, 5)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("14 16", "14 17", "declares 14 layers and 17 blobs, the file has 14 and 16"),
+        (
+            "ShuffleChannel           shuffle",
+            "ShuffleChannel           cat",
+            "has the name of an earlier layer",
+        ),
+        ("1 2 b d e", "1 2 b d d", "makes the blob 'd' a second time"),
+        ("1 1 j k", "1 1 i k", "reads the blob 'i', which 'pool' reads already; a Split is needed"),
+        ("2 1 f e g", "2 1 f zz g", "reads the blob 'zz', which no earlier layer makes"),
+        ("Softmax  ", "Flip  ", "the layer type Flip is not supported by the checks"),
+        ("shuffle                  1 1 g h 0=2", "shuffle 1 1 g h 0=2 5=1", "parameter 5 is not one that"),
+        ("1 1 n out0", "1 0 n", "has no output"),
+        ("0=1 1=1\n", "0=1 1=1 31=-1\n", "the feature mask must be 0..255"),
+        ("0=1 1=1\n", "0=1 1=1 -23330=4,2,5,63,1\n", "its shape hint says (63, 5) and 'out0' is (64, 5)"),
+        ("0=1 1=1\n", "0=1 1=1 -23330=3,2,5,64\n", "3 shape hints do not fit 1 outputs"),
+        ("0=1 1=2 2=2", "0=1 1=2 2=2 3=1.5", "parameter 3 must be an integer, found 1.5"),
+        ("0=8 1=-1", "0=7 1=-1", "Reshape 'reshape': cannot reshape (8, 8, 8)"),
+    ],
+)
+def test_faults_are_named(old, new, message, layer_exists, fill):
+    assert old in BASE
+    _refused(BASE.replace(old, new, 1), message, layer_exists, fill)
+
+
+def test_the_ncnn_at_hand_must_have_the_layer_type(fill):
+    with pytest.raises(GraphError, match="Softmax 'softmax': the ncnn at hand has no layer type Softmax"):
+        validate(fill(read_param(BASE)), INPUTS, lambda name: name != "Softmax")
+
+
+def test_true_hints_pass(fill, layer_exists):
+    text = BASE.replace("0=1 1=1\n", "0=1 1=1 -23330=4,2,5,64,1 31=1\n").replace(
+        "0=2\n", "0=2 -23330=5,3,8,8,1,8\n"
+    )
+    assert validate(fill(read_param(text)), INPUTS, layer_exists).macs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ({"in1": (3, 16, 16)}, {}, "its inputs are ['in0'] and shapes are given for ['in1']"),
+        ({"in0": (3, 0, 16)}, {}, "empty or too large"),
+        ({"in0": (3, 2**14, 2**14)}, {}, "too large"),
+        (INPUTS, {"outputs": ["nope"]}, "has no blob 'nope', its outputs are ['out0']"),
+        (INPUTS, {"limits": Limits(layers=13)}, "14 layers and 16 blobs, allowed are 1..13"),
+        (INPUTS, {"limits": Limits(elements_per_blob=500)}, "larger than allowed"),
+        (INPUTS, {"limits": Limits(elements_in_all=3000)}, "larger than allowed"),
+        (INPUTS, {"limits": Limits(macs=1000)}, "multiply-accumulates are more than the 1000 allowed"),
+    ],
+)
+def test_inputs_outputs_and_limits(inputs, options, message, layer_exists, fill):
+    _refused(BASE, message, layer_exists, fill, inputs, **options)
+
+
+@pytest.mark.parametrize("storage", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_name_their_layer(storage, value, layer_exists, fill):
+    graph = fill(read_param(BASE), storage=storage)
+    values = graph.layer("dw").weights["weight"].values().copy()
+    values[3, 0, 2, 2] = value
+    graph.layer("dw").weights["weight"] = encode(values, storage)
+    with pytest.raises(GraphError, match="ConvolutionDepthWise 'dw': its weight holds NaN or infinity"):
+        validate(graph, INPUTS, layer_exists)
+
+
+def test_int8_weights_need_their_scales(layer_exists, fill, run_ncnn):
+    with pytest.raises(
+        GraphError, match="'conv': its weight is int8 and its parameters announce no int8 scales"
+    ):
+        validate(fill(read_param(BASE), storage="int8"), INPUTS, layer_exists)
+    text = BASE.replace("9=2", "8=2 9=2").replace("7=4", "7=4 8=1").replace("2=40", "2=40 8=2")
+    for storage in ("int8", "fp32"):
+        graph = fill(read_param(text), storage=storage)
+        valid = validate(graph, INPUTS, layer_exists)
+        assert run_ncnn(graph, INPUTS, ["out0"])["shapes"] == {"out0": valid.shapes["out0"]}
+
+
+def test_int8_blobs_reach_only_int8_layers(layer_exists, fill, run_ncnn):
+    text = (
+        "7767517\n3 3\nInput in0 0 1 in0\nConvolution a 1 1 in0 x 0=8 1=1 6=24 8=102\n"
+        "Convolution b 1 1 x out0 0=4 1=1 6=32 8=2\n"
+    )
+    graph = fill(read_param(text), storage="int8")
+    assert validate(graph, INPUTS, layer_exists)
+    assert run_ncnn(graph, INPUTS, ["out0"])["shapes"] == {"out0": (4, 16, 16)}
+    for old, new in (
+        ("6=32 8=2", "6=32"),
+        ("Convolution b 1 1 x out0 0=4 1=1 6=32 8=2", "ReLU b 1 1 x out0"),
+    ):
+        with pytest.raises(GraphError, match="reads 'x', which 'a' makes as int8"):
+            validate(fill(read_param(text.replace(old, new))), INPUTS, layer_exists)
+    with pytest.raises(GraphError, match="the output 'out0' would be int8"):
+        validate(fill(read_param(text.replace("6=32 8=2", "6=32 8=101"))), INPUTS, layer_exists)
+
+
+CRASHERS = {
+    "a blob read twice after an Input": "Permute p 1 1 in0 a 0=1\nReLU r 1 1 in0 out0\n",
+    "an input that nothing feeds": "Input other 0 1 x\nConcat c 2 1 in0 x out0\n",
+    "more outputs than inputs": "Noop n 1 2 in0 out0 y\n",
+    "a permute beyond its dimensions": "Reshape r 1 1 in0 a 0=16 1=48\nPermute p 1 1 a out0 0=5\n",
+    "an axis far below zero": "Reduction r 1 1 in0 out0 1=0 -23303=1,-4 5=1\n",
+    "too few input channels": "Convolution c 1 1 in0 out0 0=8 1=3 6=1152\n",
+    "too many inputs for a fully connected layer": "InnerProduct i 1 1 in0 out0 0=4 2=400000\n",
+    "a reshape in place to a larger plane": "Reshape r 1 1 in0 out0 0=4096 1=4096 2=3\n",
+    "a scale by a second input with bias": "MemoryData m 0 1 x 0=3\nScale s 2 1 in0 x out0 0=-233 1=1\n",
+    "a crop outside": "Crop c 1 1 in0 out0 -23309=1,100000 -23310=1,2000000 -23311=1,1\n",
+    "a slice beyond the end": "Slice s 1 2 in0 out0 y -23300=2,1,4000000\n",
+    "a reflection wider than the image": "Padding p 1 1 in0 out0 2=100000 4=2\n",
+    "a normalisation over too many channels": "BatchNorm b 1 1 in0 out0 0=2\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(CRASHERS))
+def test_what_ncnn_does_not_survive_is_refused(name, layer_exists, fill):
+    graph = fill(read_param("7767517\n1 1\nInput in0 0 1 in0\n" + CRASHERS[name]))
+    graph.header = None
+    with pytest.raises(GraphError):
+        validate(graph, INPUTS, layer_exists)
+
+
+def _mutate_text(rng, text):
+    lines = text.splitlines()
+    for _ in range(int(rng.integers(1, 3))):
+        row = int(rng.integers(0, len(lines)))
+        tokens = lines[row].split()
+        kind = int(rng.integers(0, 8))
+        if kind == 0 and len(tokens) > 1:
+            tokens.pop(int(rng.integers(0, len(tokens))))
+        elif kind == 1:
+            tokens.insert(int(rng.integers(0, len(tokens) + 1)), tokens[int(rng.integers(0, len(tokens)))])
+        elif kind == 2:
+            lines.insert(row, lines[int(rng.integers(0, len(lines)))])
+            continue
+        elif kind == 3 and len(lines) > 3:
+            other = int(rng.integers(0, len(lines)))
+            lines[row], lines[other] = lines[other], lines[row]
+            continue
+        elif kind == 4:
+            other = lines[int(rng.integers(2, len(lines)))].split()
+            tokens[0] = other[0]
+        else:
+            numbers = [i for i, token in enumerate(tokens) if re.search(r"\d", token)]
+            if numbers:
+                index = numbers[int(rng.integers(0, len(numbers)))]
+                spots = list(re.finditer(r"-?\d+", tokens[index]))
+                spot = spots[int(rng.integers(0, len(spots)))]
+                values = (
+                    "0",
+                    "1",
+                    "-1",
+                    "2",
+                    "3",
+                    "7",
+                    "16",
+                    "65536",
+                    "2147483647",
+                    "-233",
+                    "-2147483648",
+                    "1.5",
+                )
+                value = values[int(rng.integers(0, len(values)))]
+                tokens[index] = tokens[index][: spot.start()] + value + tokens[index][spot.end() :]
+        lines[row] = " ".join(tokens)
+    return "\n".join(lines) + "\n"
+
+
+def _mutate_bin(rng, data):
+    damaged = bytearray(data)
+    kind = int(rng.integers(0, 4))
+    if kind == 0:
+        return bytes(damaged[: int(rng.integers(0, len(damaged)))])
+    if kind == 1:
+        return bytes(damaged) + bytes(int(rng.integers(1, 9)))
+    for _ in range(int(rng.integers(1, 20))):
+        damaged[int(rng.integers(0, len(damaged)))] = int(rng.integers(0, 256))
+    return bytes(damaged)
+
+
+def _fuzz(param, bin_path, inputs, folder, run_ncnn, layer_exists, count, seed):
+    """Corrupt a pair `count` times; return (refused, ran). A crash, a hang or another shape fails."""
+    rng = np.random.default_rng(seed)
+    text, data = param.read_text(), bin_path.read_bytes()
+    paths = (folder / "x.param", folder / "x.bin")
+    refused = ran = 0
+    for trial in range(count):
+        damage_bin = trial % 4 == 3
+        paths[0].write_text(text if damage_bin else _mutate_text(rng, text))
+        paths[1].write_bytes(_mutate_bin(rng, data) if damage_bin else data)
+        try:
+            valid = validate(read_graph(*paths), inputs, layer_exists)
+        except GraphError as refusal:
+            refused += 1
+            assert "\n" not in str(refusal)
+            continue
+        ran += 1
+        fed = valid.graph.input_names()
+        expected = {name: shape for name, shape in valid.shapes.items() if name not in fed}
+        answer = run_ncnn.run(*paths, inputs, expected)
+        assert answer.get("shapes") == expected, (trial, paths[0].read_text(), answer)
+        outputs = valid.graph.output_names()
+        light = run_ncnn.run(*paths, inputs, [name for name in outputs if name not in fed], light=True)
+        assert set(light["shapes"]) == set(outputs) - set(fed)
+    return refused, ran
+
+
+def test_corrupted_graphs_are_refused_or_run(tmp_path, fill, run_ncnn, layer_exists):
+    write_graph(fill(read_param(BASE)), tmp_path / "base.param", tmp_path / "base.bin")
+    pair = (tmp_path / "base.param", tmp_path / "base.bin")
+    refused, ran = _fuzz(*pair, INPUTS, tmp_path, run_ncnn, layer_exists, 500, seed=1)
+    assert refused > 200
+    assert ran > 20
+
+
+def test_corrupted_converted_graphs_are_refused_or_run(converted, tmp_path, run_ncnn, layer_exists):
+    refused, ran = _fuzz(
+        converted.param, converted.bin, converted.inputs, tmp_path, run_ncnn, layer_exists, 200, seed=2
+    )
+    assert refused > 80
+    assert ran > 8
+
+
+def test_a_corrupted_model_of_others_is_refused_or_runs(shared_data, tmp_path, run_ncnn, layer_exists):
+    pair = [shared_data / "peers" / f"FastestDet.{suffix}" for suffix in ("param", "bin")]
+    refused, ran = _fuzz(*pair, {"input.1": (3, 64, 64)}, tmp_path, run_ncnn, layer_exists, 200, seed=3)
+    assert refused > 80
+    assert ran > 8
+
+
+def test_a_long_chain_takes_linear_time_and_no_recursion(layer_exists):
+    def chain(count):
+        layers = [Layer("Input", "in0", [], ["b0"])]
+        layers += [Layer("ReLU", f"relu{i}", [f"b{i}"], [f"b{i + 1}"]) for i in range(count)]
+        begin = time.process_time()
+        validate(Graph(layers), {"b0": (8, 4, 4)}, layer_exists)
+        return time.process_time() - begin
+
+    assert chain(16_000) < 12 * max(chain(4_000), 0.02)
+
+
+def test_absurd_sizes_are_refused_before_anything_is_allocated(fill, layer_exists):
+    graph = read_param("7767517\n2 2\nInput in 0 1 in\nMemoryData m 0 1 x 0=65536 1=65536 2=65536\n")
+    with pytest.raises(GraphError, match="empty or too large"):
+        infer_shapes(graph, {"in": (1,)})
