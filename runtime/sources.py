@@ -15,6 +15,7 @@ from pocketdet.runtime.images import as_rgb, read_image
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 MAX_CAMERA = 255
+MAX_RATE = 1000.0
 _SHORTFALL = 0.05  # containers only estimate their frame count
 
 
@@ -22,13 +23,16 @@ _SHORTFALL = 0.05  # containers only estimate their frame count
 class Frame:
     """One picture of a source: RGB uint8 (H, W, 3), its place from 0, and how many there are if known.
 
-    `name` is a file name without folder or suffix, unique within the source.
+    `name` is unique within the source. `moving` tells a video or camera from pictures; `rate` is its frames
+    per second, `None` where it does not tell.
     """
 
     name: str
     image: NDArray[np.uint8]
     index: int
     total: int | None
+    moving: bool = False
+    rate: float | None = None
 
 
 def iter_source(source: str | os.PathLike[str] | int) -> Iterator[Frame]:
@@ -58,8 +62,8 @@ def _folder(folder: Path) -> Iterator[Frame]:
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise ImageError(f"{folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
-    stems = [p.stem for p in paths]
-    names = [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in paths]
+    stems = {p.stem for p in paths}
+    names = [p.stem if len(stems) == len(paths) else p.name for p in paths]
     return (
         Frame(name, read_image(p), i, len(paths))
         for i, (name, p) in enumerate(zip(names, paths, strict=True))
@@ -85,13 +89,15 @@ def _camera(index: int) -> Iterator[Frame]:
 
 
 def _frames(capture: cv2.VideoCapture, name: str, label: str, total: int | None) -> Iterator[Frame]:
-    index = 0
+    index, told = 0, capture.get(cv2.CAP_PROP_FPS)
+    rate = told if 0 < told < MAX_RATE else None
     try:
         while True:
             ok, picture = capture.read()
             if not ok or picture is None:
                 break
-            yield Frame(f"{name}_{index:06d}", as_rgb(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), index, total)
+            rgb = as_rgb(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            yield Frame(f"{name}_{index:06d}", rgb, index, total, True, rate)
             index += 1
     finally:
         capture.release()

@@ -40,7 +40,7 @@ def test_a_folder_in_order_without_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "folder.png").mkdir()
     frames = list(iter_source(str(tmp_path)))
-    assert [f.name for f in frames] == ["a", "b_jpg", "b_png", "c"]
+    assert [f.name for f in frames] == ["a.jpg", "b.jpg", "b.png", "c.BMP"]
     assert [(f.index, f.total) for f in frames] == [(i, 4) for i in range(4)]
 
 
@@ -57,6 +57,7 @@ def test_a_video_as_rgb(video: Path) -> None:
     frames = list(iter_source(video))
     assert [f.name for f in frames[:2]] == ["clip_000000", "clip_000001"]
     assert [(f.index, f.total) for f in frames] == [(i, 20) for i in range(20)]
+    assert {f.rate for f in frames} == {10.0}
     reds = [f.image[..., 0].mean() for f in frames]
     assert np.abs(np.asarray(reds) - 12 * np.arange(20)).max() < 4
     assert max(f.image[..., 2].mean() for f in frames) < 8

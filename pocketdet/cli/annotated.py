@@ -1,0 +1,98 @@
+"""Where annotated pictures go: one JPEG a picture, one MP4 a video or camera, or a window."""
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.errors import ImageError, UsageError
+from pocketdet.runtime.images import write_image
+from pocketdet.runtime.sources import Frame
+
+_USUAL_RATE = 30.0
+_CODEC = "mp4v"
+
+
+class AnnotatedFiles:
+    """Writes into `folder`, which is made on the first write. A video gets its name once it is whole.
+
+    Raises `UsageError` if the folder cannot be made, `ImageError` if a file cannot be written.
+    """
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self._folder, self._stem = folder, stem
+        self._video: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+        self.written: list[Path] = []
+
+    @property
+    def _part(self) -> Path:
+        return self._folder / f".{self._stem}.part.mp4"
+
+    def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
+        """Add one annotated picture, (H, W, 3) uint8 RGB, made from `frame`."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{self._folder}: the folder cannot be made: {error.strerror or error}"
+            ) from error
+        if frame.moving:
+            self._write_frame(picture, frame.rate or _USUAL_RATE)
+        else:
+            path = self._folder / f"{frame.name}_boxes.jpg"
+            write_image(path, picture)
+            self.written.append(path)
+
+    def _write_frame(self, picture: NDArray[np.uint8], rate: float) -> None:
+        size = picture.shape[1], picture.shape[0]
+        if self._video is None:
+            self._video, self._size = cv2.VideoWriter(str(self._part), _codec(), rate, size), size
+            if not self._video.isOpened():
+                raise ImageError(f"{self._folder}: a video of {size[0]} x {size[1]} cannot be written there")
+        if size != self._size:
+            raise ImageError(f"{self._stem}: the size of the video changes from {self._size} to {size}")
+        self._video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._video is None:
+            return
+        self._video.release()
+        if kind is None:
+            path = self._folder / f"{self._stem}_boxes.mp4"
+            self._part.replace(path)
+            self.written.append(path)
+        else:
+            self._part.unlink(missing_ok=True)
+
+
+def _codec() -> int:
+    return int(cv2.VideoWriter.fourcc(*_CODEC))
+
+
+class Window:
+    """A window on the screen; Esc or q ends. Raises `UsageError` where there is no screen."""
+
+    def __init__(self, title: str) -> None:
+        # Without a display OpenCV's window library ends the process, so ask first.
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise UsageError("--show needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set")
+        self._title = title
+
+    def show(self, picture: NDArray[np.uint8], wait: bool) -> bool:
+        """Show a picture, `wait` for a key or not; whether to go on."""
+        try:
+            cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            return cv2.waitKey(0 if wait else 1) & 0xFF not in (27, ord("q"))
+        except cv2.error as error:
+            raise UsageError("--show needs an OpenCV with windows: pip install opencv-python") from error

@@ -1,0 +1,175 @@
+"""`pocketdet doctor`: what this machine has, and which engines really run on it."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# Distribution and the extra that installs it; "" is what pocketdet cannot run without.
+PACKAGES = (
+    ("numpy", ""),
+    ("ncnn", ""),
+    ("opencv-python", ""),
+    ("pydantic", ""),
+    ("safetensors", ""),
+    ("rich", ""),
+    ("typer", ""),
+    ("onnxruntime", "onnxruntime"),
+    ("torch", "train"),
+    ("onnx", "export"),
+    ("onnxscript", "export"),
+    ("onnxsim", "export"),
+    ("pnnx", "export"),
+    ("matplotlib", "bench"),
+)
+_STAND_INS = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python")}
+_TIMEOUT = 60
+
+Status = Literal["works", "missing", "broken"]
+
+
+@dataclass(frozen=True)
+class Package:
+    """One library: its version, or `None` and the extra of pocketdet that installs it."""
+
+    name: str
+    version: str | None
+    extra: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One native part, tried in its own process. `detail` says what is wrong, `features` what it uses."""
+
+    name: str
+    status: Status
+    detail: str
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The computer that runs this."""
+
+    system: str
+    processor: str
+    architecture: str
+    cores: int
+    python: str
+    pocketdet: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say what this machine has: versions, processor, and which engines run.
+
+    Every engine computes a tiny network in a process of its own, so that one that crashes is a line in the
+    report. Exit code 1 if a part that is needed is missing or an installed one does not work.
+
+    Example: pocketdet doctor --json
+    """
+    machine = _machine()
+    packages = [_package(name, extra) for name, extra in PACKAGES]
+    engines = [try_engine(name) for name in ("core", "ncnn", "onnxruntime")]
+    needed = all(p.version for p in packages if not p.extra)
+    ok = needed and all(
+        e.status == "works" or (e.status, e.name) == ("missing", "onnxruntime") for e in engines
+    )
+    if as_json:
+        parts = {"machine": asdict(machine), "packages": [asdict(p) for p in packages]}
+        typer.echo(json.dumps({**parts, "engines": [asdict(e) for e in engines], "ok": ok}, indent=2))
+    else:
+        _print(machine, packages, engines, ok)
+    if not ok:
+        raise typer.Exit(1)
+
+
+def try_engine(name: str) -> Engine:
+    """Run the probe of this name (see `probe.py`) in a child process and say how it ended."""
+    if name != "core" and _version(name) is None:
+        extra = next(extra for package, extra in PACKAGES if package == name)
+        return Engine(name, "missing", f"not installed: {_install(extra)}")
+    command = [sys.executable, "-m", "pocketdet.cli.probe", name]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return Engine(name, "broken", f"did not finish a tiny run within {_TIMEOUT} s")
+    if child.returncode < 0:
+        return Engine(name, "broken", f"crashed with {signal.Signals(-child.returncode).name} in a tiny run")
+    if child.returncode:
+        lines = child.stderr.strip().splitlines()
+        return Engine(name, "broken", lines[-1] if lines else f"ended with exit code {child.returncode}")
+    features = json.loads(child.stdout.strip().splitlines()[-1])["features"]
+    return Engine(name, "works", "", tuple(features))
+
+
+def _machine() -> Machine:
+    return Machine(
+        system=platform.platform(),
+        processor=_processor_name(),
+        architecture=platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        python=platform.python_version(),
+        pocketdet=importlib.metadata.version("pocketdet"),
+    )
+
+
+def _processor_name() -> str:
+    """The name in /proc/cpuinfo (x86) or the device tree (ARM boards), else what Python knows."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "Model", "Hardware")):
+                return line.split(":", 1)[1].strip()
+        return Path("/proc/device-tree/model").read_text().strip("\0\n")
+    except OSError:
+        return platform.processor() or "unknown"
+
+
+def _package(name: str, extra: str) -> Package:
+    found = (_version(candidate) for candidate in (name, *_STAND_INS.get(name, ())))
+    return Package(name, next(filter(None, found), None), extra)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'pocketdet[{extra}]'" if extra else "pip install --force-reinstall pocketdet"
+
+
+def _print(machine: Machine, packages: list[Package], engines: list[Engine], ok: bool) -> None:
+    console = Console(highlight=False)
+    table = Table(title="machine", title_justify="left", show_header=False)
+    for key, value in asdict(machine).items():
+        table.add_row(key, escape(str(value)))
+    console.print(table)
+    table = Table("package", "version", "", title="packages", title_justify="left")
+    for package in packages:
+        missing = f"[yellow]{escape(_install(package.extra))}[/]"
+        table.add_row(package.name, package.version or "-", "" if package.version else missing)
+    console.print(table)
+    table = Table("", "engine", "", title="engines, each tried on a tiny network", title_justify="left")
+    marks = {"works": "[green]✓[/]", "missing": "[yellow]-[/]", "broken": "[red]x[/]"}
+    for engine in engines:
+        table.add_row(marks[engine.status], engine.name, escape(engine.detail or " ".join(engine.features)))
+    console.print(table)
+    if ok:
+        console.print("ready: bundles run on this machine", style="green")
+    else:
+        console.print("not ready: see the lines marked x and the missing packages", style="bold red")

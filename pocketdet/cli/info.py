@@ -1,0 +1,184 @@
+"""`pocketdet info`: what a bundle, a graph, a checkpoint or an architecture is and costs."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.models.counting import MacRow
+
+Record = dict[str, Any]
+
+
+def info(
+    target: Annotated[
+        Path | None, typer.Argument(help="A bundle, an ncnn .param file or .safetensors weights.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Input shape of a .param that does not say: 3x320x320 or in0=3x320x320; repeatable."
+        ),
+    ] = None,
+    arch: Annotated[str | None, typer.Option(help="An architecture, with --macs.")] = None,
+    macs: Annotated[
+        bool, typer.Option("--macs", help="Table of MACs and parameters beside the paper's figures.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show inputs, outputs, layers by type, multiply-accumulates (MACs), parameters, precision and hashes.
+
+    A bundle is checked whole first, as before it runs.
+
+    Example: pocketdet info snet49.pocketdet
+
+    Example: pocketdet info --arch thundernet-snet49 --macs
+    """
+    console = Console(highlight=False)
+    if macs or arch:
+        if target:
+            raise UsageError(f"--arch and --macs describe an architecture; leave out {target}")
+        rows = _mac_rows(arch)
+        if as_json:
+            typer.echo(json.dumps([_mac_record(row) for row in rows], indent=2))
+        else:
+            console.print(_mac_table(rows))
+        return
+    if target is None:
+        raise UsageError("nothing to describe: name a bundle, a .param or .safetensors file, or pass --macs")
+    card = _card(target, _shapes(shape or []))
+    if as_json:
+        typer.echo(json.dumps(card, indent=2))
+    else:
+        _print_card(card, console)
+
+
+def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
+    from pocketdet.cli.info_cards import bundle_card, param_card, weights_card
+    from pocketdet.runtime.bundle import load_bundle
+
+    if shapes and target.suffix != ".param":
+        raise UsageError(f"--shape is for .param files; {target} is none")
+    if target.suffix == ".param":
+        return param_card(target, shapes)
+    if target.suffix == ".safetensors":
+        return weights_card(target)
+    with load_bundle(target) as bundle:
+        return bundle_card(bundle)
+
+
+def _shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
+    """From "in0=3x320x320" to {"in0": (3, 320, 320)}; without a name it is for every input (key "")."""
+    shapes = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        parts = sizes.split("x")
+        if not 1 <= len(parts) <= 4 or not all(p.isascii() and p.isdigit() and int(p[:9]) for p in parts):
+            raise UsageError(f"--shape {text!r}: expected sizes such as 3x320x320 or in0=3x320x320")
+        shapes[name] = tuple(int(p) for p in parts)
+    return shapes
+
+
+def _mac_rows(arch: str | None) -> "list[MacRow]":
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError("--macs builds the model and needs PyTorch: pip install 'pocketdet[train]'")
+    from pocketdet.models.build import ARCHITECTURES, build_detector
+    from pocketdet.models.config import DetectorConfig
+    from pocketdet.models.counting import mac_table
+
+    if arch is not None and arch not in ARCHITECTURES:
+        build_detector(DetectorConfig(arch, ("object",)))  # raises UsageError with the closest name
+    return [row for row in mac_table() if arch in (None, row.arch)]
+
+
+def _mac_record(row: "MacRow") -> Record:
+    return {
+        "arch": row.arch,
+        "data_set": row.data_set,
+        "macs": row.cost.macs,
+        "total_macs": row.cost.total,
+        "paper_mflops": row.paper,
+        "difference": row.difference,
+        "parameters": row.cost.parameters,
+    }
+
+
+def _mac_table(rows: "list[MacRow]") -> Table:
+    title = "million multiply-accumulates at 320 x 320, 200 RoIs (the paper writes MFLOPs)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("architecture", "for"):
+        table.add_column(column, no_wrap=True)
+    for column in ("backbone", "RPN", "head", "total", "paper", "differs", "params"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        parts = (f"{row.cost.macs[part] / 1e6:.1f}" for part in ("backbone", "rpn", "head"))
+        total = f"[bold]{row.mmacs:.1f}[/]"
+        tail = (str(row.paper), f"{row.difference:+.1%}", f"{row.cost.parameters / 1e6:.2f} M")
+        table.add_row(row.arch, row.data_set, *parts, total, *tail)
+    return table
+
+
+def _print_card(card: Record, console: Console) -> None:
+    table = Table(title=f"{card['kind']} {escape(card['path'])}", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in card.items():
+        if key not in ("kind", "path", "graphs", "files", "inputs", "outputs", "layers_by_type"):
+            table.add_row(key.replace("_", " "), escape(_value(key, value)))
+    console.print(table)
+    for graph in card.get("graphs", [card] if "layers_by_type" in card else []):
+        _print_graph(graph, console)
+    if "files" in card:
+        table = Table("file", title="files", title_justify="left")
+        table.add_column("bytes", justify="right")
+        table.add_column("SHA-256", no_wrap=True)
+        for name, entry in card["files"].items():
+            table.add_row(escape(name), f"{entry['size']:,}", f"{entry['sha256'][:16]}...")
+        console.print(table)
+
+
+def _print_graph(graph: Record, console: Console) -> None:
+    name = escape(graph.get("name", "graph"))
+    table = Table("", "blob", "role", "shape", title=f"{name}: inputs and outputs", title_justify="left")
+    for kind in ("inputs", "outputs"):
+        for blob in graph[kind]:
+            table.add_row(kind[:-1], escape(blob["blob"]), blob["role"] or "-", _shape(blob["shape"]))
+    console.print(table)
+    table = Table("type", title=f"{name}: {graph['layers']} layers", title_justify="left")
+    for column in ("count", "MACs", "parameters"):
+        table.add_column(column, justify="right")
+    for row in graph["layers_by_type"]:
+        table.add_row(row["type"], str(row["count"]), _number(row["macs"]), _number(row["parameters"]))
+    total = "[bold]all[/]", str(graph["layers"]), _number(graph["macs"]), _number(graph["parameters"])
+    table.add_row(*total)
+    console.print(table)
+    if graph["macs"] is None:
+        console.print("MACs need every input's shape: pass --shape 3x320x320", style="yellow")
+
+
+def _value(key: str, value: object) -> str:
+    if key == "classes" and isinstance(value, list):
+        shown = ", ".join(map(str, value[:12])) + (", ..." if len(value) > 12 else "")
+        return f"{len(value)}: {shown}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return _number(value) if isinstance(value, int) or value is None else str(value)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _shape(shape: list[int] | None) -> str:
+    return "unknown" if shape is None else " x ".join(map(str, shape))

@@ -1,0 +1,164 @@
+"""Facts for `pocketdet info`, as plain values that print as a card or as JSON."""
+
+import json
+import struct
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from pocketdet.errors import CheckpointError
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes, read_graph
+
+Record = dict[str, Any]
+
+_MAX_HEADER = 64 << 20
+
+
+def bundle_card(bundle: Bundle) -> Record:
+    """What a bundle says about itself, and what its two graphs cost."""
+    m = bundle.manifest
+    rois = m.proposals.post_nms_top_n
+    graphs = [_bundle_graph(bundle, name, spec, rois) for name, spec in _graphs(bundle)]
+    return {
+        "kind": "bundle",
+        "path": str(bundle.source),
+        "name": m.name,
+        "architecture": m.architecture,
+        "input": f"{m.input.height} x {m.input.width} pixels, {m.preprocessing.resize}",
+        "preprocessing": m.preprocessing.model_dump(exclude={"resize"}),
+        "classes": list(m.class_names),
+        "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
+        "proposals": f"{rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}",
+        "postprocessing": m.postprocessing.model_dump(),
+        "layout": m.layout.model_dump(),
+        "graphs": graphs,
+        "macs": sum(g["macs"] or 0 for g in graphs),
+        "parameters": sum(g["parameters"] for g in graphs),
+        "card": dict(m.card),
+        "tools": dict(m.tools),
+        "digest": bundle.digest,
+        "files": {name: entry.model_dump() for name, entry in m.files.items()},
+        "bytes": sum(entry.size for entry in m.files.values()),
+    }
+
+
+def _graphs(bundle: Bundle) -> Iterable[tuple[str, GraphSpec]]:
+    return ("features", bundle.manifest.graphs.features), ("head", bundle.manifest.graphs.head)
+
+
+def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Record:
+    graph = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
+    inputs = {t.blob: tuple(rois if n is None else n for n in t.shape) for t in spec.inputs}
+    roles = {t.blob: t.role for t in (*spec.inputs, *spec.outputs)}
+    outputs = [t.blob for t in spec.outputs]
+    return {"name": name, "param": spec.param, **graph_card(graph, inputs, outputs, roles)}
+
+
+def param_card(param: Path, inputs: Mapping[str, tuple[int, ...]]) -> Record:
+    """A .param file, with the weights of the .bin beside it if there is one."""
+    weights = param.with_suffix(".bin")
+    graph = read_graph(param, weights if weights.is_file() else None)
+    shaped = {name: inputs.get(name, inputs.get("")) for name in graph.input_names()}
+    given = {name: shape for name, shape in shaped.items() if shape}
+    card = graph_card(graph, given, graph.output_names(), {})
+    return {
+        "kind": "ncnn graph",
+        "path": str(param),
+        "weights": str(weights) if weights.is_file() else None,
+        **card,
+    }
+
+
+def graph_card(
+    graph: Graph, inputs: Mapping[str, tuple[int, ...]], outputs: Iterable[str], roles: Mapping[str, str]
+) -> Record:
+    """Blobs with shapes, layers by type with their cost, storage of the weights.
+
+    MACs and shapes are `None` where an input's shape is neither given nor written, or a layer is not known.
+    """
+    shapes = infer_shapes(graph, inputs, partial=True)
+    costs = count_macs(graph, shapes)
+
+    def blob(name: str) -> Record:
+        return {
+            "blob": name,
+            "role": roles.get(name),
+            "shape": list(shapes[name]) if name in shapes else None,
+        }
+
+    kinds = [
+        {
+            "type": kind,
+            "count": count,
+            "macs": _sum(c.macs for c in costs if c.type == kind),
+            "parameters": sum(c.parameters for c in costs if c.type == kind),
+        }
+        for kind, count in Counter(c.type for c in costs).most_common()
+    ]
+    storages = {w.storage for layer in graph.layers for w in layer.weights.values() if w.storage != "raw"}
+    return {
+        "inputs": [blob(name) for name in graph.input_names()],
+        "outputs": [blob(name) for name in outputs],
+        "layers": len(graph.layers),
+        "layers_by_type": kinds,
+        "macs": _sum(c.macs for c in costs),
+        "parameters": sum(c.parameters for c in costs),
+        "weight_storage": sorted(storages),
+        "weight_bytes": _sum(c.weight_bytes for c in costs),
+    }
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return None if None in known else sum(v for v in known if v is not None)
+
+
+def weights_card(path: Path) -> Record:
+    """A safetensors checkpoint, from its header alone. Raises `CheckpointError`."""
+    header = _safetensors_header(path)
+    metadata = header.pop("__metadata__", {})
+    try:
+        config = json.loads(metadata.get("config", "{}"))
+        card = json.loads(metadata.get("card", "{}"))
+        dtypes = Counter[str]()
+        for entry in header.values():
+            dtypes[entry["dtype"]] += prod(entry["shape"])
+        return {
+            "kind": "weights",
+            "path": str(path),
+            "architecture": config.get("arch"),
+            "input_size": config.get("input_size"),
+            "classes": list(config.get("class_names", [])),
+            "tensors": len(header),
+            "parameters": sum(dtypes.values()),
+            "parameters_by_type": dict(dtypes),
+            "card": dict(card),
+            "bytes": path.stat().st_size,
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its safetensors header is damaged: {error}") from error
+
+
+def _safetensors_header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(_MAX_HEADER, path.stat().st_size - 8):
+                raise CheckpointError(
+                    f"{path}: expected safetensors weights, found another or a damaged file"
+                )
+            header = json.loads(stream.read(length))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: expected safetensors weights, found another or a damaged file"
+        ) from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path}: expected safetensors weights, found another or a damaged file")
+    return header
