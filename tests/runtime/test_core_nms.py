@@ -66,6 +66,19 @@ def test_soft_nms(method: str, count: int, threshold: float, levels: int) -> Non
     _check_soft(boxes, scores, method, 0.3, threshold)
 
 
+def test_thresholds_are_exclusive() -> None:
+    boxes = np.array([[0, 0, 2, 1], [0, 0, 1, 1], [9, 9, 10, 10]], F)  # the first two overlap by exactly 1/2
+    scores = np.array([0.9, 0.5, 0.25], F)
+    assert _core.nms(boxes, scores, 0.5).tolist() == [0, 1, 2]
+    kept, decayed = _core.soft_nms(boxes, scores, "linear", 0.5, 0.5, 0.1)
+    assert kept.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(decayed, scores)
+    kept, _ = _core.soft_nms(boxes, scores, "linear", 0.4, 0.5, 0.25)
+    assert kept.tolist() == [0]  # the second decays to 0.25, the third starts there
+    for threshold in (0.25, 0.4, 0.5):
+        _check_soft(boxes, scores, "linear", threshold, 0.25)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.integers(0, 12), st.sampled_from([0.0, 0.25, 1 / 3, 0.5]))
 def test_both_on_ties_and_odd_numbers(data: st.DataObject, count: int, threshold: float) -> None:

@@ -78,7 +78,9 @@ void fuzz_resize(Fuzz& fuzz, Workspaces& workspaces) {
     const float one[3] = {1, 1, 1};
     resize_to_bytes(image, options, workspaces.resize, out.get());
     resize_to_planes(image, options, make_normalise_table(zero, one), workspaces.resize, planes.get(), area);
-    for (int i = 0; i < 3 * area; ++i) CHECK(planes[static_cast<size_t>(i % 3 * area + i / 3)] == out[static_cast<size_t>(i)]);
+    for (size_t i = 0; i < static_cast<size_t>(3 * area); ++i) {
+        CHECK(planes[i % 3 * static_cast<size_t>(area) + i / 3] == out[i]);
+    }
 }
 
 void fuzz_nms(Fuzz& fuzz, Workspaces& workspaces) {
@@ -87,7 +89,8 @@ void fuzz_nms(Fuzz& fuzz, Workspaces& workspaces) {
     const auto scores = fuzz.numbers(count);
     const float threshold = static_cast<float>(fuzz.integer(0, 10)) / 10.0f;
     std::vector<int32_t> keep;
-    greedy_nms(boxes.get(), scores.get(), count, threshold, static_cast<size_t>(fuzz.integer(0, 5)), workspaces.nms, keep);
+    const size_t max_keep = static_cast<size_t>(fuzz.integer(0, 5));
+    greedy_nms(boxes.get(), scores.get(), count, threshold, max_keep, workspaces.nms, keep);
     for (size_t i = 1; i < keep.size(); ++i) {
         CHECK(scores[static_cast<size_t>(keep[i - 1])] >= scores[static_cast<size_t>(keep[i])]);
     }

@@ -105,6 +105,21 @@ void test_soft_nms() {
     CHECK(out.size() == 2 && out[1].index == 2);
 }
 
+void test_thresholds_are_exclusive() {
+    const Box boxes[3] = {{0, 0, 2, 1}, {0, 0, 1, 1}, {9, 9, 10, 10}};  // the first two overlap by exactly 1/2
+    const float scores[3] = {0.9f, 0.5f, 0.25f};
+    NmsWorkspace workspace;
+    std::vector<int32_t> keep;
+    greedy_nms(boxes, scores, 3, 0.5f, 0, workspace, keep);
+    CHECK((keep == std::vector<int32_t>{0, 1, 2}));
+    std::vector<Candidate> pool;
+    std::vector<Candidate> out;
+    soft_nms(boxes, scores, 3, {NmsMethod::linear, 0.5f, 0.5f, 0.1f}, pool, out);
+    CHECK(out.size() == 3 && out[1].score == 0.5f);
+    soft_nms(boxes, scores, 3, {NmsMethod::linear, 0.4f, 0.5f, 0.25f}, pool, out);
+    CHECK(out.size() == 1);  // the second decays to 0.25, the third starts there
+}
+
 void test_propose() {
     const float sizes[2] = {10, 10};
     const AnchorGrid grid{1, 4, 16.0f, sizes, 1};
@@ -218,12 +233,13 @@ int main() {
     pocketdet::test_nms();
     pocketdet::test_kept_boxes_across_blocks();
     pocketdet::test_soft_nms();
+    pocketdet::test_thresholds_are_exclusive();
     pocketdet::test_propose();
     pocketdet::test_psroi_align();
     pocketdet::test_detect();
     pocketdet::test_placement();
     pocketdet::test_resize();
     pocketdet::test_nv21();
-    std::puts("core_test: 12 tests passed");
+    std::puts("core_test: 13 tests passed");
     return 0;
 }
