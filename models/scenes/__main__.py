@@ -14,6 +14,7 @@ from .layouts import demo_scene, random_scene
 from .spec import Scene
 
 JPEG_QUALITY = 92
+DEMO_SEED = 15
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -37,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Render one picture; returns the process exit code (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.models.scenes", description=__doc__)
     parser.add_argument("out", type=Path, help="picture to write, .png or .jpg")
-    parser.add_argument("--seed", type=int, default=7, help="draws the ground, and the scene with --random")
+    parser.add_argument(
+        "--seed", type=int, default=DEMO_SEED, help="draws the ground, and the scene with --random"
+    )
     parser.add_argument("--random", action="store_true", help="a random scene instead of the demo picture")
     parser.add_argument("--size", type=_size, help="WxH in pixels (640x480 with --random)")
     parser.add_argument("--boxes", action="store_true", help="draw the boxes and labels")
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _render(options.out, options.seed, options.random, options.size, options.boxes)
     except PocketdetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
 

@@ -49,14 +49,14 @@ class Camera:
     def origin(self) -> Array:
         """(3,) position of the camera."""
         distance = self.focal * self.mm_per_pixel
-        return (-distance * self.axes[2]).astype(np.float32)
+        return np.asarray(-distance * self.axes[2], np.float32)
 
     def rays(self, u: Array, v: Array) -> Array:
         """(3, N) unit directions through pixel positions u, v (N,)."""
         right, up, forward = self.axes.astype(np.float32)
         a, b = (u - self.width / 2) / self.focal, (self.height / 2 - v) / self.focal
         d = forward[:, None] + right[:, None] * a + up[:, None] * b
-        return (d / np.sqrt((d * d).sum(axis=0))).astype(np.float32)
+        return np.asarray(d / np.sqrt((d * d).sum(axis=0)), np.float32)
 
     def project(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 2) pixel positions of world points (N, 3) in front of the camera."""

@@ -8,28 +8,34 @@ import numpy as np
 
 from pocketdet.errors import UsageError
 
-from . import debris, fasteners, hand_tools, household, paper, strands, wrenches
+from . import debris, fasteners, hand_tools, household, paper, pieces, strands, wrenches
 from .solid import Solid
 
 Builder = Callable[[np.random.Generator], Solid]
 
 CATALOG: Mapping[str, Builder] = MappingProxyType(
     {
+        "AdjustableClamp": pieces.adjustable_clamp,
         "AdjustableWrench": wrenches.adjustable_wrench,
         "Battery": household.battery,
         "Bolt": fasteners.bolt,
         "BoltNutSet": fasteners.bolt_nut_set,
         "BoltWasher": fasteners.bolt_washer,
+        "ClampPart": pieces.clamp_part,
+        "Cutter": pieces.cutter,
         "FuelCap": household.fuel_cap,
         "Hammer": hand_tools.hammer,
         "Hose": strands.hose,
         "Label": paper.label,
+        "LuggagePart": pieces.luggage_part,
         "LuggageTag": paper.luggage_tag,
+        "MetalPart": pieces.metal_part,
         "MetalSheet": debris.metal_sheet,
         "Nail": fasteners.nail,
         "Nut": fasteners.nut,
         "PaintChip": debris.paint_chip,
         "Pen": household.pen,
+        "PlasticPart": pieces.plastic_part,
         "Pliers": hand_tools.pliers,
         "Rock": debris.rock,
         "Screw": fasteners.screw,

@@ -152,7 +152,8 @@ def _boxes(
             continue
         boxes.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
         labels.append(spec.placements[k].kind)
-    return np.array(boxes, np.float32).reshape(-1, 4) / OVERSAMPLE, tuple(labels)
+    found = np.array(boxes, np.float32).reshape(-1, 4) / np.float32(OVERSAMPLE)
+    return found.astype(np.float32), tuple(labels)
 
 
 def render_scene(spec: SceneSpec, rng: np.random.Generator) -> Scene:

@@ -6,7 +6,19 @@ import numpy as np
 
 from .materials import BRASS, STEEL, YELLOW_ZINC, ZINC, Rgb, metal, rusted
 from .noise import NoiseTile, uniform
-from .sdf import Array, box2, extrude, length2, ngon, rotate2, smooth_cut, triangle_wave
+from .sdf import (
+    Array,
+    box2,
+    extrude,
+    intersection,
+    length2,
+    ngon,
+    rotate2,
+    shorten,
+    smooth_cut,
+    triangle_wave,
+    union,
+)
 from .solid import Distance3, Painter, Part, Solid
 
 
@@ -14,7 +26,7 @@ def thread(axis: Array, a: Array, b: Array, radius: float, pitch: float) -> Arra
     """Distance to a threaded rod of outer `radius` about the axis a = b = 0 (without its ends)."""
     turn = np.arctan2(b, a) / np.float32(2 * np.pi)
     ridge = triangle_wave(axis / pitch + turn)
-    return (length2(a, b) - radius + 0.55 * pitch * (1 - ridge)) * 0.75
+    return (length2(a, b) - radius + 0.55 * pitch * (1 - ridge)) * 0.72
 
 
 def plated(rng: np.random.Generator, noise: NoiseTile) -> Painter:
@@ -50,18 +62,18 @@ def _bolt_shape(size: float, length: float, threaded: float) -> Distance3:
     def shape(x: Array, y: Array, z: Array) -> Array:
         head = hex_prism(-x - tall / 2, z, y, apothem, tall / 2, both=False)
         plain = extrude(length2(y, z) - size / 2 * 0.97, x - length / 2, length / 2, 0.2)
-        ridged = np.maximum(thread(x, y, z, size / 2, pitch), np.abs(x - length + threaded / 2) - threaded / 2)
+        ridged = np.maximum(
+            thread(x, y, z, size / 2, pitch), np.abs(x - length + threaded / 2) - threaded / 2
+        )
         ridged = np.maximum(ridged, (length2(y, z) + x - length - size / 2 + 0.14 * size) * 0.7)
         rod = np.where(x > length - threaded, ridged, np.maximum(plain, x - length + threaded))
         flange = extrude(length2(y, z) - apothem * 0.95, x + 0.2, 0.4, 0.2)
-        return np.minimum(np.minimum(head, rod), flange)
+        return union(head, rod, flange)
 
     return shape
 
 
-def _bolt_with(
-    rng: np.random.Generator, extra: Callable[[float, float], Distance3] | None
-) -> Solid:
+def _bolt_with(rng: np.random.Generator, extra: Callable[[float, float], Distance3] | None) -> Solid:
     """A hex bolt along x, its head at the left; `extra(size, length)` adds a part on its rod."""
     noise, size = NoiseTile.draw(rng), uniform(rng, 10, 16)
     length = size * uniform(rng, 3.2, 5.5)
@@ -118,7 +130,7 @@ def nut(rng: np.random.Generator) -> Solid:
         rho = length2(x, y)
         bore = -thread(z, x, y, 0.54 * size, 0.14 * size)
         mouth = (0.60 * size - rho - (tall / 2 - np.abs(z - tall / 2))) * 0.7
-        return np.maximum(np.maximum(body, bore), mouth)
+        return intersection(body, bore, mouth)
 
     wide = apothem * 1.17
     return Solid((Part(shape, finish),), (-wide, -wide, 0.0), (wide, wide, tall + 0.3))
@@ -155,9 +167,9 @@ def screw(rng: np.random.Generator) -> Solid:
         core = rho - radius * 0.72 * taper
         turn = np.arctan2(z, y) / np.float32(2 * np.pi)
         ridge = np.clip(triangle_wave(x / (radius * 0.95) + turn) * 2.2 - 1.2, 0, 1)
-        rod = (core - 0.5 * radius * ridge * np.sqrt(taper) * (x > length * 0.28)) * 0.55
+        rod = (core - 0.5 * radius * ridge * np.sqrt(taper) * (x > length * 0.28)) * 0.45
         rod = np.maximum(rod, np.abs(x - length / 2) - length / 2)
-        return np.minimum(cone, rod)
+        return union(cone, rod)
 
     part = Part(_leaning(shape, length, head, radius * 0.3), finish)
     return Solid((part,), (-1.5, -head - 1, 0.0), (length + 1, head + 1, 2 * head + 1))
@@ -176,7 +188,7 @@ def nail(rng: np.random.Generator) -> Solid:
         point = np.maximum(np.abs(y), np.abs(z)) - (length - x) * 0.45
         rod = np.maximum(np.maximum(rho - radius, point * 0.8), -x)
         cap = extrude(rho - head, x - 0.7, 0.7, 0.25)
-        return np.minimum(rod, cap) * 0.85
+        return shorten(union(rod, cap), 0.85)
 
     part = Part(_leaning(shape, length, head, radius), finish)
     wide = head + abs(bend) * length**2 + 0.5

@@ -13,7 +13,8 @@ def tone_curve(linear: Array) -> Array:
     """Linear scene light to linear display light in [0, 1): straight in the shadows, a soft shoulder."""
     knee = np.float32(0.55)
     over = np.maximum(linear - knee, 0)
-    return np.minimum(linear, knee) + (1 - knee) * (1 - np.exp(-over / (1 - knee) * 0.8))
+    shoulder: Array = (1 - knee) * (1 - np.exp(-over / (1 - knee) * 0.8))
+    return shoulder + np.minimum(linear, knee)
 
 
 def contrast(display: Array) -> Array:
@@ -40,7 +41,13 @@ def _bloom(image: Array) -> Array:
     """A little of each highlight spills around it, as in a real lens."""
     bright = np.clip(image - 1.0, 0, 3)
     wide = cv2.GaussianBlur(bright, (0, 0), max(image.shape[:2]) / 170)
-    return image + np.float32(0.22) * (wide - bright * 0.3)
+    spill = np.asarray(wide - bright * 0.3, np.float32)
+    return image + np.float32(0.22) * spill
+
+
+def _sharpen(image: Array) -> Array:
+    """The mild unsharp mask that every camera applies to its own files."""
+    return image + np.float32(0.28) * (image - cv2.GaussianBlur(image, (0, 0), 0.9))
 
 
 def develop(
@@ -58,6 +65,7 @@ def develop(
     x = np.linspace(-1, 1, width, dtype=np.float32)[None] * (width / max(width, height))
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * (height / max(width, height))
     image = image * (1 - 0.17 * (x * x + y * y))[..., None]
+    image = np.maximum(_sharpen(image), 0)
     shot = rng.standard_normal(image.shape, dtype=np.float32)
     grain = 0.6 * shot + 0.4 * cv2.GaussianBlur(shot, (0, 0), 0.8) * 2
     image = image + grain * (0.0035 + 0.010 * np.sqrt(np.maximum(image, 0))) * 0.7

@@ -34,9 +34,7 @@ def _cells(rng: np.random.Generator, shape: tuple[int, int], size: float) -> tup
     count = max(int(height * width / (size * size)), 1)
     seeds = np.full(shape, 255, np.uint8)
     seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
-    distance, owner = cv2.distanceTransformWithLabels(
-        seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    distance, owner = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     values = rng.random(int(owner.max()) + 1).astype(np.float32)
     return np.asarray(distance, np.float32), values[owner]
 
@@ -46,11 +44,17 @@ def _concrete(rng: np.random.Generator, shape: tuple[int, int], mm: float, worn:
     mottle = octaves(rng, shape, [170 / mm, 60 / mm, 22 / mm, 8 / mm], [0.06, 0.055, 0.045, 0.04])
     grain = octaves(rng, shape, [2.6 / mm, 1.2 / mm, 0.5 / mm], [0.03, 0.045, 0.04])
     distance, value = _cells(rng, shape, 2.2 / mm)
-    sand = smoothstep(0.75, 0.45, distance * mm) * (smoothstep(0.9, 0.97, value) - smoothstep(0.12, 0.03, value))
+    sand = smoothstep(0.75, 0.45, distance * mm) * (
+        smoothstep(0.9, 0.97, value) - smoothstep(0.12, 0.03, value)
+    )
     tone = 0.30 * (1 + (1.6 if worn else 1.0) * mottle + grain + 0.38 * sand)
     height = 0.055 * octaves(rng, shape, [6 / mm, 1.6 / mm, 0.7 / mm], [1.0, 0.8, 0.7])
     if not worn:
-        height += 0.035 * smooth_field(rng, shape, 160 / mm, 1.6 / mm) * (0.6 + 0.5 * smooth_field(rng, shape, 90 / mm))
+        height += (
+            0.035
+            * smooth_field(rng, shape, 160 / mm, 1.6 / mm)
+            * (0.6 + 0.5 * smooth_field(rng, shape, 90 / mm))
+        )
     else:
         height *= 0.5
     far, pick = _cells(rng, shape, 13 / mm)
@@ -90,18 +94,22 @@ def _stones(rng: np.random.Generator, shape: tuple[int, int], mm: float, brown: 
 
 
 def draw_ground(spec: GroundSpec, shape: tuple[int, int], mm: float, rng: np.random.Generator) -> GroundMap:
-    """Ground of `shape` (rows, columns) at `mm` millimetres per texel."""
+    """Ground of `shape` (rows, columns) at `mm` millimetres per texel.
+
+    Joints, cracks and paint keep their places when only the resolution changes.
+    """
+    joint, marking, cracks = (np.random.default_rng(int(rng.integers(0, 2**62))) for _ in range(3))
     if spec.kind in ("concrete", "worn"):
         canvas = _concrete(rng, shape, mm, worn=spec.kind == "worn")
     else:
         canvas = _stones(rng, shape, mm, brown=spec.kind == "aggregate")
     add_stains(canvas, spec.stains * (1.5 if spec.kind == "worn" else 1.0), rng)
     if spec.joint:
-        add_joint(canvas, rng)
+        add_joint(canvas, joint)
     if spec.marking:
-        add_marking(canvas, rng)
+        add_marking(canvas, marking)
     for _ in range(spec.cracks):
-        add_cracks(canvas, rng)
+        add_cracks(canvas, cracks)
     albedo = np.clip(canvas.albedo * np.array(spec.tint, np.float32), 0.01, 0.9)
     height = cv2.GaussianBlur(canvas.height, (0, 0), 0.6)
     down, right = np.gradient(height, mm)

@@ -27,15 +27,16 @@ class Canvas:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.height.shape[0], self.height.shape[1]
 
-    def coordinates(self, degrees: float) -> tuple[Array, Array]:
-        """(H, W) millimetres along and across a direction, about the middle."""
+    def across(self, degrees: float) -> Array:
+        """(H, W) signed millimetres from the line through the middle that runs at `degrees`."""
         rows, columns = self.shape
         x = (np.arange(columns, dtype=np.float32) - columns / 2)[None] * np.float32(self.mm)
         y = (np.arange(rows, dtype=np.float32) - rows / 2)[:, None] * np.float32(self.mm)
         c, s = np.float32(np.cos(np.radians(degrees))), np.float32(np.sin(np.radians(degrees)))
-        return c * x + s * y, c * y - s * x
+        return np.asarray(c * y - s * x, np.float32)
 
 
 def add_stains(canvas: Canvas, strength: float, rng: np.random.Generator) -> None:
@@ -59,7 +60,7 @@ def add_stains(canvas: Canvas, strength: float, rng: np.random.Generator) -> Non
 
 def add_joint(canvas: Canvas, rng: np.random.Generator) -> None:
     """A straight saw-cut, filled with dirt, its edges slightly spalled."""
-    along, across = canvas.coordinates(uniform(rng, -12, 12) + 90 * int(rng.integers(0, 2)))
+    across = canvas.across(uniform(rng, -12, 12) + 90 * int(rng.integers(0, 2)))
     reach = min(canvas.shape) * canvas.mm
     offset = uniform(rng, 0.22, 0.36) * reach * (1 if rng.random() < 0.5 else -1)
     wobble = 0.35 * smooth_field(rng, canvas.shape, 9 / canvas.mm)
@@ -75,7 +76,7 @@ def add_joint(canvas: Canvas, rng: np.random.Generator) -> None:
 def add_marking(canvas: Canvas, rng: np.random.Generator) -> None:
     """A painted band that enters from one side, worn through where the ground stands highest."""
     angle = uniform(rng, 20, 70) * (1 if rng.random() < 0.5 else -1)
-    along, across = canvas.coordinates(angle)
+    across = canvas.across(angle)
     reach = min(canvas.shape) * canvas.mm
     middle = uniform(rng, 0.42, 0.5) * reach * (1 if rng.random() < 0.5 else -1)
     half = uniform(rng, 0.09, 0.13) * reach
@@ -88,7 +89,7 @@ def add_marking(canvas: Canvas, rng: np.random.Generator) -> None:
     color = (0.60, 0.40, 0.055) if rng.random() < 0.6 else (0.62, 0.61, 0.57)
     dirt = 1 - 0.12 * smoothstep(-0.5, 1.5, wear) + 0.04 * smooth_field(rng, shape, 2 / mm)
     coat = np.array(color, np.float32) * dirt[..., None]
-    canvas.albedo += paint[..., None] * (coat * (0.8 + 0.2) - canvas.albedo)
+    canvas.albedo += paint[..., None] * (coat - canvas.albedo)
     canvas.height += 0.25 * paint - 0.35 * paint * (canvas.height - canvas.height.mean())
     canvas.rough -= 0.2 * paint
 

@@ -9,13 +9,16 @@ from .sdf import (
     bake,
     box2,
     extrude,
+    intersection,
     lathe,
     length2,
     polygon,
     polyline2,
     rotate2,
+    shorten,
     smooth_union,
     spline,
+    union,
 )
 from .solid import Hit, Painter, Part, Solid
 
@@ -50,7 +53,7 @@ def screwdriver(rng: np.random.Generator) -> Solid:
         rho, turn = length2(y, w), np.arctan2(w, y)
         hold = np.clip((-26 - u) / 10, 0, 1) * np.clip((u + 96) / 12, 0, 1)
         flute = 1.25 * hold * np.clip(np.cos(6 * turn) * 1.4, -0.2, 1)
-        return lathe(u, rho + flute, profile, 1.5) * np.float32(0.85)
+        return shorten(lathe(u, rho + flute, profile, 1.5), 0.85)
 
     def rod(x: Array, y: Array, z: Array) -> Array:
         u, w = frame(x, z)
@@ -59,26 +62,20 @@ def screwdriver(rng: np.random.Generator) -> Solid:
         if flat:
             thin = np.abs(w) - (0.55 + 0.19 * np.clip(to_tip, 0, None))
             wide = box2(u - blade + 7, y, 7, shaft + 1.0, 1.2)
-            spade = np.maximum(wide, np.maximum(thin, np.abs(w) - shaft)) * np.float32(0.9)
-            return smooth_union(np.maximum(round_rod, thin * 0.9), spade, 1.0)
+            spade = shorten(intersection(wide, thin, np.abs(w) - shaft), 0.9)
+            return smooth_union(intersection(round_rod, shorten(thin, 0.9)), spade, 1.0)
         cone = (length2(y, w) - 0.9 - 0.6 * np.clip(to_tip, 0, None)) * 0.8
-        groove = np.maximum(0.45 + 0.12 * to_tip - np.minimum(np.abs(y + w), np.abs(y - w)) * 0.7, to_tip - 8)
-        groove = np.maximum(0.5 - np.minimum(np.abs(y), np.abs(w)), -0.5 * groove)
-        return np.maximum(np.maximum(round_rod, cone), -np.maximum(groove, to_tip - 8))
-
-    color = _pick(rng, GRIP_COLORS)
-    grip = plastic(noise, color, 0.22, 0.01)
-    rubber = plastic(noise, (0.03, 0.03, 0.032), 0.6, 0.05)
-
-    def dark_zone(hit: Hit) -> Array:
-        u, _ = frame(hit.x, hit.z)
-        return ((u > -24) | ((u < -36) & (u > -86) & (hit.nz > -1))) * np.float32(1.0)
+        cross = union(np.abs(y), np.abs(w)) - 0.55
+        core = 0.9 + 0.28 * to_tip - length2(y, w)
+        return intersection(round_rod, cone, -intersection(-cross, core, to_tip - 9))
 
     def inlay(hit: Hit) -> Array:
         u, w = frame(hit.x, hit.z)
         lobe = np.cos(6 * np.arctan2(w, hit.y)) > 0.1
-        return dark_zone(hit) * np.where(u > -24, 1, lobe)
+        return ((u > -24) | (lobe & (u < -36) & (u > -86))) * np.float32(1.0)
 
+    grip = plastic(noise, _pick(rng, GRIP_COLORS), 0.22, 0.01)
+    rubber = plastic(noise, (0.03, 0.03, 0.032), 0.6, 0.05)
     steel = metal(noise, CHROME, 0.2, 0.01, 0.02, 0.3)
     tip = metal(noise, DARK_STEEL, 0.35, 0.02, 0.03, 0.2)
     tipped = layered(steel, tip, lambda hit: (hit.x > blade - 16) * np.float32(1.0))
@@ -107,7 +104,7 @@ def hammer(rng: np.random.Generator) -> Solid:
     def head(x: Array, y: Array, z: Array) -> Array:
         u, w = x - head_x, z - thick
         half = np.clip(11.5 + 0.06 * np.clip(y + 16, -60, 0), 6, None)
-        claw = extrude(flat(x, y), w * 11.5 / half, 11.5, 2.5) * np.float32(0.72)
+        claw = shorten(extrude(flat(x, y), w * 11.5 / half, 11.5, 2.5), 0.72)
         rho = length2(u, w)
         neck = [(8, 10), (18, 9.2), (27, 9.0), (31, 12.2), (33, 13.0), (45, 13.0), (46.6, 11.6)]
         return smooth_union(claw, lathe(y, rho, neck, 0.8), 3.0)
@@ -177,20 +174,20 @@ def pliers(rng: np.random.Generator) -> Solid:
             half = 5.2 - 1.6 * np.clip(x / nose, 0, 1)
             teeth = 0.35 * np.sin(x * 2.6) * (x > nose * 0.4) * (np.abs(y) < 2)
             body = extrude(flat(x, y) + teeth, z - level, 5.2, 1.1)
-            return np.maximum(body, np.abs(z - level) - half)
+            return intersection(body, np.abs(z - level) - half)
 
         def grip(x: Array, y: Array, z: Array) -> Array:
             flare = 1.2 * np.exp(-(((x + 54) / 5) ** 2))
             d = length2(spine(x, y), (z - 6.4) * 1.15) - 6.6 - flare
-            return (d * 0.8).astype(np.float32)
+            return shorten(d, 0.8)
 
-        bright = metal(noise, STEEL if color[0] > 0.2 else CHROME, 0.24, 0.03, 0.03, 0.4)
+        bright = metal(noise, STEEL, 0.24, 0.05, 0.07, 0.5)
         return Part(jaw, bright), Part(grip, plastic(noise, color, 0.33, 0.02))
 
     def pivot(x: Array, y: Array, z: Array) -> Array:
         rho = length2(x, y)
         slot = np.maximum(np.abs(x * 0.5 + y) - 0.9, 13.2 - z)
-        return np.maximum(extrude(rho - 6.8, z - 7.0, 7.4, 1.2), -slot)
+        return intersection(extrude(rho - 6.8, z - 7.0, 7.4, 1.2), -slot)
 
     parts = (*metal_half(1.0), *metal_half(-1.0), Part(pivot, metal(noise, DARK_STEEL, 0.32, 0.02)))
     wide = 33.0 + 150 * float(np.sin(np.radians(spread)))

@@ -16,7 +16,19 @@ from .materials import (
     stamp,
 )
 from .noise import NoiseTile, smoothstep, uniform
-from .sdf import Array, box2, extrude, lathe, length2, rotate2, segment2, smooth_cut, smooth_union
+from .sdf import (
+    Array,
+    box2,
+    extrude,
+    lathe,
+    length2,
+    rotate2,
+    segment2,
+    shorten,
+    smooth_cut,
+    smooth_union,
+    union,
+)
 from .solid import Hit, Painter, Part, Solid
 
 INKS: tuple[Rgb, ...] = (
@@ -50,7 +62,7 @@ def battery(rng: np.random.Generator) -> Solid:
         body = extrude(rho - radius, x, half, 0.9)
         lip = extrude(np.abs(rho - radius + 1.0) - 0.9, np.abs(x) - half, 0.35, 0.2)
         button = extrude(rho - 2.7, x - half, 1.5, 0.4)
-        return np.minimum(np.minimum(body, lip), button)
+        return union(body, lip, button)
 
     steel = metal(noise, STEEL, 0.22, 0.01, 0.01, 0.2)
     dark = plastic(noise, (0.022, 0.022, 0.025), 0.22, 0.004)
@@ -123,7 +135,7 @@ def soda_can(rng: np.random.Generator) -> Solid:
         rho = length2(y, z - radius)
         lid = extrude(rho - 24.6, x - half, 2.2, 0.8)
         hollow = np.maximum(rho - 19.5, -x - half - 1) + np.clip(x + half, -1, None) * 0.9
-        return smooth_cut(smooth_cut(shell, lid, 0.6), hollow, 1.5) * np.float32(0.75)
+        return shorten(smooth_cut(smooth_cut(shell, lid, 0.6), hollow, 1.5), 0.75)
 
     def tab(x: Array, y: Array, z: Array) -> Array:
         w = z - radius
@@ -131,7 +143,7 @@ def soda_can(rng: np.random.Generator) -> Solid:
         plate = smooth_cut(plate, length2(y, w - 11.5) - 4.0, 0.4)
         mouth = np.abs(length2(y / 1.25, w + 10) - 9.0) - 0.5
         flat = extrude(plate, x - half + 1.0, 0.7, 0.3)
-        return np.minimum(flat, extrude(mouth, x - half + 2.0, 0.5, 0.3)) * np.float32(0.8)
+        return shorten(union(flat, extrude(mouth, x - half + 2.0, 0.5, 0.3)), 0.8)
 
     silver = metal(noise, ALUMINIUM, 0.22, 0.0, 0.02, 0.2)
     parts = (Part(body, _can_art(noise, rng, half, radius)), Part(tab, silver))
@@ -162,7 +174,7 @@ def pen(rng: np.random.Generator) -> Solid:
         button = extrude(rho - 2.6, x + 66, 5.0, 0.9)
         clip = np.maximum(box2(x + 40, b - 6.3, 21, 0.55, 0.4), np.abs(a) - 1.9)
         foot = np.maximum(box2(x + 59, b - 5, 2.0, 1.8, 0.5), np.abs(a) - 1.9)
-        return np.minimum(np.minimum(ring, button), np.minimum(clip, foot)) * np.float32(0.9)
+        return shorten(union(ring, button, clip, foot), 0.9)
 
     color: Rgb = (0.55, 0.55, 0.53) if clear else ink
     shell = plastic(noise, color, 0.15, 0.003)
@@ -170,14 +182,19 @@ def pen(rng: np.random.Generator) -> Solid:
     shell = layered(shell, grip, lambda hit: ((hit.x > 26) & (hit.x < 51)) * np.float32(1))
     chrome = metal(noise, STEEL, 0.14, 0.0, 0.01, 0.15)
     parts = (Part(barrel, shell), Part(tip, chrome), Part(trim, chrome))
-    return Solid(parts, (-72.0, -7.0, 0.0), (68.0, 7.0, 12.0))
+    return Solid(parts, (-72.0, -7.0, 0.0), (68.0, 7.0, 12.4))
 
 
 def tape(rng: np.random.Generator) -> Solid:
     """Roll of tape lying flat, a cardboard core inside, a loose end sticking out."""
     noise, outer = NoiseTile.draw(rng), uniform(rng, 40, 52)
     inner, half = outer * uniform(rng, 0.62, 0.76), uniform(rng, 8, 13)
-    colors: tuple[Rgb, ...] = ((0.02, 0.02, 0.022), (0.34, 0.35, 0.36), (0.42, 0.28, 0.11), (0.45, 0.03, 0.02))
+    colors: tuple[Rgb, ...] = (
+        (0.02, 0.02, 0.022),
+        (0.34, 0.35, 0.36),
+        (0.42, 0.28, 0.11),
+        (0.45, 0.03, 0.02),
+    )
     color = colors[int(rng.integers(0, 4))]
     end = uniform(rng, 0, 360)
 
@@ -187,7 +204,7 @@ def tape(rng: np.random.Generator) -> Solid:
         ring = extrude(np.maximum(rho - outer, inner - rho), z - half + layers, half, 0.7)
         u, v = rotate2(x, y, end)
         flap, _ = segment2(u, v, (0.0, outer - 0.3), (13.0, outer + 1.8))
-        return np.minimum(ring, extrude(flap - 0.4, z - half, half - 0.2, 0.2)) * np.float32(0.95)
+        return shorten(union(ring, extrude(flap - 0.4, z - half, half - 0.2, 0.2)), 0.95)
 
     def core(x: Array, y: Array, z: Array) -> Array:
         rho = length2(x, y)
@@ -213,7 +230,7 @@ def fuel_cap(rng: np.random.Generator) -> Solid:
         dish = extrude(rho - 0.74 * radius, z - tall, 1.4, 0.6)
         bar = box2(x, y, 0.70 * radius, 0.15 * radius, 0.12 * radius)
         handle = extrude(bar, z - tall - 1.5, 6.0, 1.8)
-        return smooth_union(smooth_cut(skirt, dish, 0.8), handle, 1.5) * np.float32(0.75)
+        return shorten(smooth_union(smooth_cut(skirt, dish, 0.8), handle, 1.5), 0.7)
 
     image = print_mask("FUEL", 4)
 

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from pocketdet.errors import UsageError
+
 from .camera import Camera
 from .catalog import build, kinds
 from .noise import uniform
@@ -25,9 +27,10 @@ def demo_scene(size: tuple[int, int] = (960, 720)) -> SceneSpec:
         Placement("SodaCan", 0.36, 0.84, -24, 0.9, 3),
         Placement("Bolt", 0.62, 0.85, 24, 1.2, 0),
         Placement("Nut", 0.33, 0.52, 10, 1.3, 3),
+        Placement("Washer", 0.63, 0.66, 0, 0.8, 0),
         Placement("Battery", 0.88, 0.88, 66, 1.2, 0),
     )
-    ground = GroundSpec("concrete", (1.03, 1.0, 0.96), cracks=1, joint=True, stains=0.4)
+    ground = GroundSpec("concrete", (1.02, 1.0, 0.98), cracks=1, joint=True, stains=0.7)
     return SceneSpec(
         size=size,
         placements=placements,
@@ -35,8 +38,9 @@ def demo_scene(size: tuple[int, int] = (960, 720)) -> SceneSpec:
         tilt=24,
         sun_azimuth=152,
         sun_elevation=26,
-        haze=0.08,
+        haze=0.06,
         ground=ground,
+        exposure=1.12,
     )
 
 
@@ -105,11 +109,16 @@ def random_scene(rng: np.random.Generator, size: tuple[int, int], max_objects: i
         rng: source of all choices.
         size: (width, height) in pixels.
         max_objects: at least 1.
+
+    Raises:
+        UsageError: `max_objects` below 1, or a size outside the limits of `SceneSpec`.
     """
+    if max_objects < 1:
+        raise UsageError(f"max_objects must be at least 1, got {max_objects}")
     width, height = size
     view = float(np.exp(uniform(rng, np.log(140.0), np.log(650.0)))) * width / min(width, height)
     camera = Camera(width, height, view, uniform(rng, 0, 32))
-    wanted = int(rng.integers(1, max(max_objects, 1) + 1))
+    wanted = int(rng.integers(1, max_objects + 1))
     placements: list[Placement] = []
     items: list[Instance] = []
     for _ in range(TRIES * 3):

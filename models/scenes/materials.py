@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .noise import NoiseTile, smoothstep
-from .sdf import Array
+from .sdf import Array, Baked
 from .solid import Hit, Painter, Surface
 
 Rgb = tuple[float, float, float]
@@ -95,7 +95,7 @@ def rust(noise: NoiseTile) -> Painter:
     """Matt orange to dark brown oxide, pitted."""
 
     def paint(hit: Hit) -> Surface:
-        surface = uniform_surface(hit, (0.22, 0.085, 0.035), 0.0, 0.9)
+        surface = uniform_surface(hit, (0.155, 0.058, 0.026), 0.0, 0.9)
         u, v = hit.x / 2.5, (hit.y + 0.7 * hit.z) / 2.5
         shade = 0.75 + 0.55 * noise.fbm(u, v, 4)
         tint = np.stack([shade, shade**1.15 * 0.95, shade**1.3 * 0.9], axis=1)
@@ -168,12 +168,10 @@ def print_mask(text: str, thickness: int = 2, font: int = cv2.FONT_HERSHEY_SIMPL
 
 
 def stamp(image: Array, u: Array, v: Array) -> Array:
-    """Read `image` (H, W) at u, v in [0, 1] (v down); 0 outside."""
+    """Read `image` (H, W) bilinearly at u, v in [0, 1] (v down); 0 outside."""
     height, width = image.shape
     inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
-    j = np.clip(u * width, 0, width - 1).astype(np.int32)
-    i = np.clip(v * height, 0, height - 1).astype(np.int32)
-    return np.where(inside, image[i, j], 0).astype(np.float32)
+    return np.where(inside, Baked(image, 0.5, 0.5, 1.0)(u * width, v * height), 0).astype(np.float32)
 
 
 def text_mask(text: str, center: tuple[float, float], height: float, thickness: int = 3) -> Mask:

@@ -24,6 +24,7 @@ class NoiseTile:
 
     @staticmethod
     def draw(rng: np.random.Generator) -> "NoiseTile":
+        """A tile of fresh values."""
         return NoiseTile(rng.uniform(-1, 1, (TILE, TILE)).astype(np.float32))
 
     def __call__(self, u: Array, v: Array) -> Array:
@@ -72,4 +73,4 @@ def octaves(
 def smoothstep(low: float, high: float, x: Array) -> Array:
     """Cubic ramp: 0 at or below `low`, 1 at or above `high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

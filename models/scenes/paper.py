@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from .materials import STEEL, Rgb, layered, metal, plastic, stamp
 from .noise import NoiseTile, uniform
-from .sdf import Array, bake, box2, extrude, polyline2, smooth_cut, spline
+from .sdf import Array, bake, box2, extrude, polyline2, shorten, smooth_cut, spline
 from .solid import Hit, Painter, Part, Solid
 
 TAG_COLORS: tuple[Rgb, ...] = (
@@ -77,19 +77,21 @@ def luggage_tag(rng: np.random.Generator) -> Solid:
         level = z - 1.6 - bend(x)
         body = extrude(flat(x, y), level, 1.5, 0.8)
         window = extrude(box2(x - 5, y, 26.0, 15.0, 2.0), level - 1.5, 0.6, 0.2)
-        return smooth_cut(body, window, 0.3) * np.float32(0.9)
+        return shorten(smooth_cut(body, window, 0.3), 0.9)
 
     def band(x: Array, y: Array, z: Array) -> Array:
         lift = 2.6 + 0.9 * np.sin(x * 0.06)
-        return (extrude(cord(x, y) - 2.6, z - lift, 0.9, 0.5) * 0.85).astype(np.float32)
+        return shorten(extrude(cord(x, y) - 2.6, z - lift, 0.9, 0.5), 0.85)
 
     def buckle(x: Array, y: Array, z: Array) -> Array:
         frame = np.abs(box2(x + 62, y - sway * 0.6, 4.5, 9.0, 1.0)) - 0.9
-        return extrude(frame, z - 2.6, 1.6, 0.6) * np.float32(0.95)
+        return shorten(extrude(frame, z - 2.6, 1.6, 0.6), 0.95)
 
     skin = plastic(noise, color, 0.5, 0.09)
     paper = plastic(noise, (0.70, 0.69, 0.65), 0.3, 0.004)
-    form = _printed(paper, plastic(noise, (0.03, 0.03, 0.05), 0.5), _form(rng, ("NAME", "FLIGHT", "TO")), (24, 13))
+    form = _printed(
+        paper, plastic(noise, (0.03, 0.03, 0.05), 0.5), _form(rng, ("NAME", "FLIGHT", "TO")), (24, 13)
+    )
     face = layered(
         skin,
         form,
@@ -110,7 +112,7 @@ def label(rng: np.random.Generator) -> Solid:
         b = np.clip((-x + y * 0.5) - 0.80 * half_x, 0, None)
         rise = curl[0] * a + curl[1] * b * b * 0.08 + 0.5 * (1 + noise(x / 22, y / 22))
         flat = box2(x, y, half_x, half_y, 2.0)
-        return (extrude(flat, z - rise - 0.35, 0.35, 0.1) * 0.72).astype(np.float32)
+        return shorten(extrude(flat, z - rise - 0.35, 0.35, 0.1), 0.72)
 
     paper = plastic(noise, (0.72, 0.71, 0.67), 0.55, 0.01)
     dark = plastic(noise, (0.03, 0.03, 0.035), 0.6, 0.01)

@@ -7,12 +7,15 @@ sphere tracer take shorter steps.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Distance2 = Callable[[Array, Array], Array]
 
 
@@ -68,7 +71,24 @@ def polygon(x: Array, y: Array, vertices: Sequence[tuple[float, float]]) -> Arra
 def extrude(flat: Array, height: Array, half: float, radius: float = 0.0) -> Array:
     """A 2-D shape given a thickness of 2 * half about height 0, with edges of the given radius."""
     a, b = flat + radius, np.abs(height) - (half - radius)
-    return np.minimum(np.maximum(a, b), 0) + length2(np.maximum(a, 0), np.maximum(b, 0)) - radius
+    outside = length2(np.maximum(a, 0), np.maximum(b, 0))
+    inside: Array = np.minimum(np.maximum(a, b), 0)
+    return outside + inside - radius
+
+
+def union(*distances: Array) -> Array:
+    """The nearest of several shapes."""
+    return reduce(np.minimum, distances)
+
+
+def intersection(*distances: Array) -> Array:
+    """What lies inside all of several shapes; pass -b to cut b away."""
+    return reduce(np.maximum, distances)
+
+
+def shorten(distance: Array, factor: float) -> Array:
+    """A field that grows faster than true distance, scaled so that no traced step is too long."""
+    return (distance * factor).astype(np.float32)
 
 
 def smooth_union(a: Array, b: Array, blend: float) -> Array:
@@ -112,6 +132,7 @@ class Baked:
     step: float
 
     def __call__(self, x: Array, y: Array) -> Array:
+        """The function at points x, y (N,)."""
         height, width = self.values.shape
         u = np.clip((x - self.x0) / self.step, 0, width - 1.001)
         v = np.clip((y - self.y0) / self.step, 0, height - 1.001)
@@ -120,7 +141,7 @@ class Baked:
         flat, at = self.values.ravel(), i * width + j
         top = flat[at] * (1 - fu) + flat[at + 1] * fu
         bottom = flat[at + width] * (1 - fu) + flat[at + width + 1] * fu
-        return (top * (1 - fv) + bottom * fv).astype(np.float32)
+        return np.asarray(top * (1 - fv) + bottom * fv, np.float32)
 
 
 def grid(
@@ -147,8 +168,8 @@ def bake(
     x, y, size = grid(lo, hi, step)
     values = shape(x, y).reshape(size)
     if soften > 0:
-        values = cv2.GaussianBlur(values, (0, 0), soften / step)
-    return Baked(np.asarray(values, np.float32), lo[0], lo[1], step)
+        values = np.asarray(cv2.GaussianBlur(values, (0, 0), soften / step), np.float32)
+    return Baked(values, lo[0], lo[1], step)
 
 
 def spline(points: Sequence[tuple[float, float]], pieces: int = 6) -> list[tuple[float, float]]:
@@ -167,7 +188,7 @@ def spline(points: Sequence[tuple[float, float]], pieces: int = 6) -> list[tuple
 def polyline2(x: Array, y: Array, points: Sequence[tuple[float, float]]) -> tuple[Array, Array]:
     """Distance to a polyline, and the arc length (mm) of the nearest point on it."""
     nearest, where, done = np.full_like(x, np.inf), np.zeros_like(x), 0.0
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         distance, along = segment2(x, y, a, b)
         length = float(np.hypot(b[0] - a[0], b[1] - a[1]))
         where = np.where(distance < nearest, done + along * np.float32(length), where)

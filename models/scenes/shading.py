@@ -89,7 +89,7 @@ def shade(
     glancing = f0 + np.maximum(gloss - f0, 0) * ((1 - facing) ** 5)[:, None]
     specular = light.environment(mirror, surface.rough) * glancing * (openness**1.3)[:, None]
     out = sun + diffuse * ambient * openness[:, None] + specular
-    return np.minimum(out, 6).astype(np.float32)
+    return np.asarray(np.minimum(out, 6), np.float32)
 
 
 def sun_vector(azimuth: float, elevation: float) -> Array:

@@ -34,7 +34,9 @@ class Placement:
 
     def __post_init__(self) -> None:
         if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
-            raise UsageError(f"placement of {self.kind}: x and y must lie in [0, 1], got ({self.x}, {self.y})")
+            raise UsageError(
+                f"placement of {self.kind}: x and y must lie in [0, 1], got ({self.x}, {self.y})"
+            )
         if not 0.1 <= self.scale <= 10:
             raise UsageError(f"placement of {self.kind}: scale must lie in [0.1, 10], got {self.scale}")
 

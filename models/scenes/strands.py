@@ -4,7 +4,7 @@ import numpy as np
 
 from .materials import BRASS, COPPER, STEEL, Rgb, layered, metal, plastic
 from .noise import NoiseTile, uniform
-from .sdf import Array, Baked, bake, extrude, length2, ngon, polyline2, rotate2, spline
+from .sdf import Array, Baked, bake, extrude, length2, ngon, polyline2, rotate2, shorten, spline
 from .solid import Part, Solid
 
 Path = list[tuple[float, float]]
@@ -49,18 +49,21 @@ def wire(rng: np.random.Generator) -> Solid:
         s = along(x, y)
         core = np.where((s < 11) | (s > total - 11), radius * 0.55, radius) if insulated else radius
         lift = radius + rise * (1 - np.cos(s * np.float32(9.4 / total)))
-        return (length2(distance(x, y), z - lift) - core) * np.float32(0.8)
+        return shorten((length2(distance(x, y), z - lift) - core), 0.8)
 
-    colors: tuple[Rgb, ...] = ((0.45, 0.02, 0.02), (0.02, 0.02, 0.022), (0.50, 0.40, 0.02), (0.02, 0.10, 0.38))
+    colors: tuple[Rgb, ...] = (
+        (0.45, 0.02, 0.02),
+        (0.02, 0.02, 0.022),
+        (0.50, 0.40, 0.02),
+        (0.02, 0.10, 0.38),
+    )
     bare = metal(noise, COPPER if insulated or rng.random() < 0.5 else STEEL, 0.3, 0.0, 0.04, 0.3)
     if insulated:
         sleeve = plastic(noise, colors[int(rng.integers(0, 4))], 0.35, 0.01)
         finish = layered(
             bare,
             sleeve,
-            lambda hit: (
-                (along(hit.x, hit.y) > 10.5) & (along(hit.x, hit.y) < total - 10.5)
-            ) * np.float32(1),
+            lambda hit: ((along(hit.x, hit.y) > 10.5) & (along(hit.x, hit.y) < total - 10.5)) * np.float32(1),
         )
     else:
         finish = bare
@@ -77,7 +80,7 @@ def hose(rng: np.random.Generator) -> Solid:
 
     def tube(x: Array, y: Array, z: Array) -> Array:
         weave = 0.12 * np.sin(along(x, y) * 1.6)
-        return (length2(distance(x, y), z - level) - radius + weave) * np.float32(0.92)
+        return shorten((length2(distance(x, y), z - level) - radius + weave), 0.92)
 
     def end_frame(x: Array, y: Array, last: bool) -> tuple[Array, Array]:
         tip, inner = (path[-1], path[-3]) if last else (path[0], path[2])
@@ -94,7 +97,7 @@ def hose(rng: np.random.Generator) -> Solid:
             hexagon = extrude(ngon(v, z - level, 6, radius * 0.9, 90.0), u - 10, 4.5, 0.6)
             spout = extrude(np.maximum(rho - radius * 0.62, radius * 0.38 - rho), u - 18, 5.0, 0.4)
             nearest = np.minimum(nearest, np.minimum(np.minimum(ferrule, hexagon), spout))
-        return nearest * np.float32(0.85)
+        return shorten(nearest, 0.85)
 
     colors: tuple[Rgb, ...] = ((0.20, 0.035, 0.025), (0.024, 0.024, 0.026), (0.02, 0.06, 0.17))
     rubber = plastic(noise, colors[int(rng.integers(0, 3))], 0.48, 0.03)

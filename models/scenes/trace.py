@@ -47,7 +47,9 @@ class Instance:
     def close_to(self, other: "Instance", reach: float) -> bool:
         """Whether the two bounding boxes come within `reach` millimetres of each other."""
         a, b = self.corners(), other.corners()
-        return bool((a.min(axis=0) - reach <= b.max(axis=0)).all() and (b.min(axis=0) - reach <= a.max(axis=0)).all())
+        return bool(
+            (a.min(axis=0) - reach <= b.max(axis=0)).all() and (b.min(axis=0) - reach <= a.max(axis=0)).all()
+        )
 
     def span(self, origin: Array, direction: Array, margin: float = 0.0) -> tuple[Array, Array]:
         """Entry and exit (N,) of local rays through the bounding box grown by `margin`; entry >= 0."""

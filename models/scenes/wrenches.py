@@ -3,17 +3,19 @@
 import numpy as np
 
 from .materials import CHROME, DARK_STEEL, STEEL, Mask, layered, metal, plastic, rusted, text_mask
-from .noise import NoiseTile, uniform
+from .noise import NoiseTile, smoothstep, uniform
 from .sdf import (
     Array,
     bake,
     box2,
     extrude,
+    intersection,
     length2,
     ngon,
     polygon,
     rotate2,
     segment2,
+    shorten,
     smooth_cut,
     smooth_union,
 )
@@ -45,8 +47,7 @@ def _wrench_finish(rng: np.random.Generator, noise: NoiseTile, size: int) -> Pai
             metal(noise, DARK_STEEL, 0.5, 0.02, 0.05),
         )
     else:
-        old = rusted(metal(noise, STEEL, 0.36, 0.05, 0.05, 0.5), noise, uniform(rng, 0.15, 0.5), 14.0)
-        return old
+        return rusted(metal(noise, STEEL, 0.36, 0.05, 0.05, 0.5), noise, uniform(rng, 0.15, 0.5), 14.0)
     name = text_mask(("CHROME VANADIUM", "DROP FORGED", "CR-V  STEEL")[int(rng.integers(0, 3))], (0, 0), 4.2)
     mark = text_mask(str(size), (-0.28 * _length(size), 0), 4.6)
 
@@ -54,7 +55,7 @@ def _wrench_finish(rng: np.random.Generator, noise: NoiseTile, size: int) -> Pai
         return (np.abs(hit.y) < 0.21 * size) * (np.abs(hit.x) < 0.36 * _length(size)) * (hit.nz > 0.7) * 1.0
 
     def letters(hit: Hit) -> Array:
-        return np.maximum(name(hit), mark(hit)) * np.float32(0.9)
+        return shorten(np.maximum(name(hit), mark(hit)), 0.9)
 
     dark: Painter = plastic(noise, (0.05, 0.05, 0.055), 0.55)
     panel_mask: Mask = on_panel
@@ -82,7 +83,7 @@ def wrench(rng: np.random.Generator) -> Solid:
 
     def shank(x: Array, y: Array) -> Array:
         taper = width * (1.0 + 0.16 * x / half_length)
-        return np.maximum(np.abs(y) - taper, np.abs(x) - half_length + 0.92 * size) * np.float32(0.98)
+        return shorten(intersection(np.abs(y) - taper, np.abs(x) - half_length + 0.92 * size), 0.98)
 
     pad = 1.4 * size
     low, high = (-half_length - pad, -pad), (half_length + pad, pad)
@@ -95,11 +96,11 @@ def wrench(rng: np.random.Generator) -> Solid:
         bar = smooth_cut(extrude(shanks(x, y), top, 0.21 * size, 0.11 * size), recess, 0.04 * size)
         heads = extrude(jaws(x, y), top, 0.25 * size, 0.05 * size)
         heads = np.minimum(heads, extrude(rings(x, y), top, 0.30 * size, 0.07 * size))
-        return smooth_union(bar, heads, 0.42 * size) * np.float32(0.95)
+        return shorten(smooth_union(bar, heads, 0.42 * size), 0.95)
 
     part = Part(body, _wrench_finish(rng, noise, size))
     reach, wide = half_length + 1.25 * size, 1.3 * size
-    return Solid((part,), (-reach, -wide, 0.0), (reach, wide, 0.62 * size))
+    return Solid((part,), (-reach, -wide, 0.0), (reach, wide, 0.66 * size))
 
 
 FIXED_JAW = (
@@ -136,10 +137,10 @@ def adjustable_wrench(rng: np.random.Generator) -> Solid:
     middle = 7.5
 
     def body(x: Array, y: Array, z: Array) -> Array:
-        thick = 4.6 + 2.9 * np.clip((x - 8) / 32, 0, 1)
+        thick = 4.6 + 2.9 * smoothstep(0, 48, x)
         web = segment2(x, y, (tail + 17, 0), (head_x - 40, 0))[0] - 6.0
         recess = extrude(web, np.abs(z - middle) - thick, 1.0, 0.4)
-        shell = extrude(flat_fixed(x, y), (z - middle) * 7.5 / thick, 7.5, 2.0) * np.float32(0.65)
+        shell = shorten(extrude(flat_fixed(x, y), (z - middle) * 7.5 / thick, 7.5, 2.0), 0.65)
         return shell if grip else smooth_cut(shell, recess, 0.8)
 
     def jaw(x: Array, y: Array, z: Array) -> Array:
@@ -149,12 +150,12 @@ def adjustable_wrench(rng: np.random.Generator) -> Solid:
         u, v = head_frame(x, y)
         a, b = u + 10, z - middle
         groove = 0.9 * np.sin(v * np.float32(1.9) + np.arctan2(b, a))
-        return extrude(length2(a, b) - 6.2 + groove, v + 9, 8.0, 0.8) * np.float32(0.55)
+        return shorten(extrude(length2(a, b) - 6.2 + groove, v + 9, 8.0, 0.8), 0.55)
 
     bright = metal(noise, CHROME if rng.random() < 0.7 else STEEL, 0.2, 0.03, 0.03, 0.3)
     parts = [Part(body, _adjustable_finish(rng, noise, bright, grip)), Part(jaw, bright)]
     parts.append(Part(worm, metal(noise, DARK_STEEL, 0.42, 0.0, 0.03, 0.5)))
-    return Solid(tuple(parts), (tail - 13, -34.0, 0.0), (head_x + 46, 46.0, 15.2))
+    return Solid(tuple(parts), (tail - 13, -37.0, 0.0), (head_x + 46, 46.0, 15.2))
 
 
 def _adjustable_finish(rng: np.random.Generator, noise: NoiseTile, bright: Painter, grip: bool) -> Painter:
