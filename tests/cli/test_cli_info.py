@@ -1,0 +1,123 @@
+"""`pocketdet info` on bundles, graphs, weights and architectures."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from pocketdet.cli.main import app
+from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
+
+FASTEST_DET = Path(__file__).parents[3] / "shared" / "data" / "peers" / "FastestDet.param"
+runner = CliRunner()
+
+
+def info(*arguments: object) -> Any:
+    return runner.invoke(app, ["info", *map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "160"})
+
+
+def info_json(*arguments: object) -> Any:
+    result = info(*arguments, "--json")
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
+
+
+def test_a_bundle(tiny_bundle_template: Path) -> None:
+    card = info_json(tiny_bundle_template)
+    # features: 64, 4 and 1 pixels; the head: 20 RoIs
+    macs = {"features": 64 * (216 + 36) + 4 * 64 + 64 + 4 * (16 + 32 + 32), "head": 20 * (64 + 112)}
+    assert {g["name"]: g["macs"] for g in card["graphs"]} == macs
+    assert card["macs"] == sum(macs.values())
+    weights = 216 + 8 + 36 + 4 + 64 + 8 + 64 + 8 + 16 + 2 + 32 + 4 + 32 + 4 + 64 + 16 + 112 + 7
+    assert card["parameters"] == weights
+    assert card["classes"] == ["bolt", "wrench"]
+    assert card["graphs"][0]["weight_storage"] == ["fp32"]
+    assert card["graphs"][1]["inputs"] == [{"blob": "in0", "role": "roi_features", "shape": [20, 4]}]
+    result = info(tiny_bundle_template)
+    for text in ("2: bolt, wrench", "rpn_scores", "4 x 2 x 2", "ConvolutionDepthWise", "golden/image.png"):
+        assert text in result.stdout
+
+
+def test_a_param_without_shapes_says_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "net.param"
+    path.write_text("7767517\n2 2\nInput in 0 1 in0\nConvolution c 1 1 in0 out0 0=4 1=1 6=12\n")
+    card = info_json(path)
+    assert (card["macs"], card["parameters"], card["weights"]) == (None, 12, None)
+    assert "pass --shape 3x320x320" in info(path).stdout
+    for shape in ("3x10x20", "in0=3x10x20"):
+        card = info_json(path, "--shape", shape)
+        assert card["macs"] == 12 * 200
+        assert card["outputs"] == [{"blob": "out0", "role": None, "shape": [4, 10, 20]}]
+
+
+@pytest.mark.skipif(not FASTEST_DET.is_file(), reason="../shared/data/peers/FastestDet.param is missing")
+def test_a_graph_that_nobody_here_converted() -> None:
+    card = info_json(FASTEST_DET, "--shape", "3x352x352")
+    assert card["outputs"] == [{"blob": "758", "role": None, "shape": [85, 22, 22]}]
+    assert card["layers"] == 130
+    assert card["weight_storage"] == ["fp16"]
+
+
+def test_weights(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    config = {"arch": "thundernet-snet49", "class_names": ["a", "b"], "input_size": [320, 320]}
+    arrays = {"x": np.zeros((3, 4), np.float32), "y": np.zeros(5, np.float16)}
+    save_file(arrays, path, {"config": json.dumps(config), "card": json.dumps({"seed": "7"})})
+    card = info_json(path)
+    assert card["architecture"] == "thundernet-snet49"
+    assert card["parameters_by_type"] == {"F32": 12, "F16": 5}
+    assert (card["tensors"], card["parameters"], card["card"]) == (2, 17, {"seed": "7"})
+    assert "2: a, b" in info(path).stdout
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"short",
+        struct.pack("<Q", 2**60) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 8) + b'{"a":{}}',
+        struct.pack("<Q", 7) + b'{"a":3}',
+        struct.pack("<Q", 32) + b'{"__metadata__":{"config":"[1]"}}'[:32],
+    ],
+)
+def test_damaged_weights(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"w\.safetensors: "):
+        info(path)
+
+
+def test_the_paper_s_table() -> None:
+    rows = info_json("--macs")
+    assert len(rows) == 6
+    rows = info_json("--arch", "thundernet-snet49", "--macs")
+    assert [(r["data_set"], r["paper_mflops"]) for r in rows] == [("COCO", 262), ("VOC", 250)]
+    assert all(abs(r["difference"]) < 0.01 for r in rows)
+    table = info("--arch", "thundernet-snet49", "--macs").stdout
+    assert "263.5" in table
+    assert "262" in table
+
+
+def test_bad_input(tmp_path: Path, tiny_bundle_template: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'thundernet-snet49'"):
+        info("--arch", "thundernet-snet48", "--macs")
+    with pytest.raises(UsageError, match="nothing to describe"):
+        info()
+    with pytest.raises(UsageError, match=r"--shape is for \.param files"):
+        info(tiny_bundle_template, "--shape", "3x4x5")
+    with pytest.raises(UsageError, match="leave out"):
+        info(tiny_bundle_template, "--macs")
+    for shape in ("3x", "axb", "0x4", "1x2x3x4x5", "in0="):
+        with pytest.raises(UsageError, match="expected sizes such as"):
+            info("x.param", "--shape", shape)
+    with pytest.raises(BundleError, match="no such bundle"):
+        info(tmp_path / "absent")
+    with pytest.raises(GraphError, match=r"absent\.param"):
+        info(tmp_path / "absent.param")

@@ -1,0 +1,130 @@
+"""The command line as a user meets it: help, typos, errors, exit codes, Ctrl-C."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("export", "verify", "detect", "info", "doctor", "demo")
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from pocketdet.cli.main import main; main()", *arguments]
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_command() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert all(f" {name} " in result.stdout for name in COMMANDS)
+    assert "Exit codes: 0 all is well, 1 a check failed, 2 bad input or usage" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.returncode == 0
+    assert f"Example: pocketdet {command} " in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("torch", "cv2", "ncnn", "numpy", "onnxruntime", "onnx")
+    code = (
+        "import sys, pocketdet.cli.main as m\n"
+        "try: m.app(['detect', '--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_help_is_quick() -> None:
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 1.0  # processor time; about 0.25 s on a common machine
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("exprot", "export"), ("detct", "detect"), ("docter", "doctor")])
+def test_typos_get_a_suggestion(typo: str, meant: str) -> None:
+    result = run(typo)
+    assert result.returncode == 2
+    assert f"Did you mean '{meant}'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("detect",),
+        ("detect", "bundle", "picture", "--engine", "tflite"),
+        ("detect", "bundle", "picture", "--threads", "many"),
+        ("info", "--colour"),
+    ],
+)
+def test_usage_errors(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
+    result = run("detect", "absent.pocketdet", "photo.jpg", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr == "error: absent.pocketdet: no such bundle; expected a folder or a zip file\n"
+
+
+def test_a_bug_shows_its_traceback() -> None:
+    code = (
+        "import pocketdet.cli.main as m\n"
+        "def broken() -> None: raise ZeroDivisionError('a bug')\n"
+        "m.app.command()(broken)\n"
+        "m.sys.argv = ['pocketdet', 'broken']\n"
+        "m.main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "ZeroDivisionError: a bug" in result.stderr
+
+
+def test_ctrl_c_is_a_sentence() -> None:
+    code = (
+        "import pocketdet.cli.main as m, time\n"
+        "def wait() -> None:\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(30)\n"
+        "m.app.command()(wait)\n"
+        "m.sys.argv = ['pocketdet', 'wait']\n"
+        "m.main()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert errors.strip() == "error: interrupted"
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("pocketdet 0.")
