@@ -3,6 +3,10 @@
 ncnn's loader and layers trust the file: a wrong count, size or element type is read out of bounds and ends
 the process. Here a graph is refused unless every layer is of a type whose rule in `shapes` accepts it, so
 what is not understood does not pass. One pass over layers, blobs and weights, without recursion.
+
+Proved against ncnn 1.0.20261020 on x86 with its default options. Two options of that release crash on graphs
+that are sound: use_packing_layout=False on a dilation larger than the output, and use_bf16_storage=True on
+DeconvolutionDepthWise whose groups are not single channels.
 """
 
 from collections.abc import Callable, Iterable, Mapping

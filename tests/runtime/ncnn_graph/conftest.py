@@ -168,6 +168,7 @@ def _model(torch):
 def converted(request, tmp_path_factory):
     """A small net converted by pnnx: paths of its .param and .bin, its storage, the shapes of its inputs."""
     torch = pytest.importorskip("torch")
+    pytest.importorskip("pnnx")
     folder = tmp_path_factory.mktemp(f"pnnx-{request.param}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

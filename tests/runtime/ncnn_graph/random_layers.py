@@ -332,13 +332,12 @@ def other_case(rng, kind):
         return {0: int(rng.integers(-len(blob), len(blob))), 1: 1}, [blob], 1
     if kind == "GELU":
         return {0: pick(rng, 0, 1)}, [blob], 1
-    if kind in ONE_FLOAT:
-        return {0: 0.25}, [blob], 1
-    return {}, [blob], 1
+    return {0: 0.25} if kind in ONE_FLOAT else {}, [blob], 1
 
 
 _KINDS = {
-    convolution_case: "Convolution ConvolutionDepthWise Deconvolution DeconvolutionDepthWise DeformableConv2D",
+    convolution_case: "Convolution ConvolutionDepthWise Deconvolution DeconvolutionDepthWise "
+    "DeformableConv2D",
     broadcast_case: "BinaryOp",
     per_channel_case: "BatchNorm Bias Scale PReLU GroupNorm InstanceNorm LayerNorm RMSNorm Normalize LRN",
     routing_case: "Concat Slice Split Noop ShuffleChannel PixelShuffle Reorg Padding Crop",
