@@ -159,6 +159,8 @@ def _boxes(
 def render_scene(spec: SceneSpec, rng: np.random.Generator) -> Scene:
     """Render a scene; the same spec and the same generator state give the same bytes.
 
+    Takes about 1 kB of memory per pixel of the picture.
+
     Args:
         spec: what to draw.
         rng: draws the ground, the clouds and the sensor noise.

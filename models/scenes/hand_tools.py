@@ -72,7 +72,8 @@ def screwdriver(rng: np.random.Generator) -> Solid:
     def inlay(hit: Hit) -> Array:
         u, w = frame(hit.x, hit.z)
         lobe = np.cos(6 * np.arctan2(w, hit.y)) > 0.1
-        return ((u > -24) | (lobe & (u < -36) & (u > -86))) * np.float32(1.0)
+        zone = (u > -24) | (lobe & (u < -36) & (u > -86))
+        return np.asarray(zone, np.float32)
 
     grip = plastic(noise, _pick(rng, GRIP_COLORS), 0.22, 0.01)
     rubber = plastic(noise, (0.03, 0.03, 0.032), 0.6, 0.05)

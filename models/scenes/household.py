@@ -89,7 +89,7 @@ def _can_art(noise: NoiseTile, rng: np.random.Generator, half: float, radius: fl
 
     def sweep(hit: Hit) -> Array:
         turn = np.arctan2(hit.y, hit.z - radius)
-        wave = hit.y * 0 + 0.42 * half + 7 * np.sin(2 * turn + hit.x / 30)
+        wave = 0.42 * half + 7 * np.sin(2 * turn + hit.x / 30)
         return smoothstep(0.5, -0.5, np.abs(hit.x - wave) - 2.6)
 
     def ends(hit: Hit) -> Array:

@@ -27,7 +27,7 @@ def demo_scene(size: tuple[int, int] = (960, 720)) -> SceneSpec:
         Placement("SodaCan", 0.36, 0.84, -24, 0.9, 3),
         Placement("Bolt", 0.62, 0.85, 24, 1.2, 0),
         Placement("Nut", 0.33, 0.52, 10, 1.3, 3),
-        Placement("Washer", 0.63, 0.66, 0, 0.8, 0),
+        Placement("Washer", 0.645, 0.66, 0, 0.8, 0),
         Placement("Battery", 0.88, 0.88, 66, 1.2, 0),
     )
     ground = GroundSpec("concrete", (1.02, 1.0, 0.98), cracks=1, joint=True, stains=0.7)

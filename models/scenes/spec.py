@@ -1,5 +1,6 @@
 """What a scene is: the description that goes in and the labelled picture that comes out."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -10,7 +11,7 @@ from pocketdet.errors import UsageError
 
 GroundKind = Literal["concrete", "worn", "asphalt", "aggregate"]
 GROUND_KINDS: tuple[GroundKind, ...] = get_args(GroundKind)
-MIN_SIDE, MAX_SIDE = 32, 4096
+MIN_SIDE, MAX_SIDE = 32, 2048
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Placement:
             )
         if not 0.1 <= self.scale <= 10:
             raise UsageError(f"placement of {self.kind}: scale must lie in [0.1, 10], got {self.scale}")
+        if not math.isfinite(self.angle):
+            raise UsageError(f"placement of {self.kind}: angle must be a finite number, got {self.angle}")
+        if self.seed < 0:
+            raise UsageError(f"placement of {self.kind}: seed must not be negative, got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class GroundSpec:
 
     Attributes:
         kind: concrete (cast), worn (trowelled and stained), asphalt or aggregate (exposed pebbles).
-        tint: linear RGB factor on its natural colour.
-        cracks: how many cracks cross the picture.
+        tint: linear RGB factor on its natural colour, each in (0, 4].
+        cracks: how many cracks cross the picture, in [0, 20].
         joint: draw a saw-cut joint.
         marking: draw the edge of a worn painted line.
         stains: strength of oil and water stains in [0, 1].
@@ -64,6 +69,12 @@ class GroundSpec:
     def __post_init__(self) -> None:
         if self.kind not in GROUND_KINDS:
             raise UsageError(f"ground kind must be one of {', '.join(GROUND_KINDS)}, got {self.kind!r}")
+        if not 0 <= self.stains <= 1:
+            raise UsageError(f"ground stains must lie in [0, 1], got {self.stains}")
+        if not 0 <= self.cracks <= 20:
+            raise UsageError(f"ground cracks must lie in [0, 20], got {self.cracks}")
+        if not all(0 < channel <= 4 for channel in self.tint):
+            raise UsageError(f"ground tint must lie in (0, 4], got {self.tint}")
 
 
 @dataclass(frozen=True)
@@ -71,11 +82,12 @@ class SceneSpec:
     """A scene to render.
 
     Attributes:
-        size: (width, height) of the picture in pixels, each in [32, 4096].
+        size: (width, height) of the picture in pixels, each in [32, 2048].
         placements: the objects; one that lies on another is drawn through it, so keep them apart.
         view_mm: millimetres of ground that the middle row shows.
         tilt: slant of the camera from straight down, degrees in [0, 45].
-        sun_azimuth: where the light comes from, degrees counter-clockwise from the picture's right.
+        sun_azimuth: where the light comes from, degrees counter-clockwise from the picture's right,
+            in [-360, 360].
         sun_elevation: height of the sun, degrees in [5, 90].
         haze: 0 for a clear sky with crisp shadows, 1 for an overcast one without.
         ground: what the objects lie on.
@@ -98,6 +110,7 @@ class SceneSpec:
             "height": (self.size[1], MIN_SIDE, MAX_SIDE),
             "view_mm": (self.view_mm, 20, 5000),
             "tilt": (self.tilt, 0, 45),
+            "sun_azimuth": (self.sun_azimuth, -360, 360),
             "sun_elevation": (self.sun_elevation, 5, 90),
             "haze": (self.haze, 0, 1),
             "exposure": (self.exposure, 0.1, 10),

@@ -101,13 +101,12 @@ class Instance:
         the sun by h / (t * sun_radius) in [-1, 1], and the darkest sample wins.
         """
         p = self.to_local(points)
-        d = self.turn_local(np.tile(sun[:, None], (1, 1)))
-        d = np.broadcast_to(d, p.shape)
+        slope = self.turn_local(sun[:, None])
         margin = 0.25 * max(self.solid.hi[2], 4.0)
-        near, far = self.span(p, d, margin)
+        near, far = self.span(p, np.broadcast_to(slope, p.shape), margin)
         light = np.ones(p.shape[1], np.float32)
         at = np.flatnonzero(near < far)
-        p, t, far, slope = p[:, at], near[at] + np.float32(0.25), far[at], d[:, 0]
+        p, t, far = p[:, at], near[at] + np.float32(0.25), far[at]
         seen = np.ones(at.size, np.float32)
         for _ in range(SHADOW_STEPS):
             h = self.solid.distance(p[0] + t * slope[0], p[1] + t * slope[1], p[2] + t * slope[2])

@@ -249,6 +249,11 @@ def test_demo_scene_shows_all_its_objects_apart() -> None:
         lambda: SceneSpec(sun_elevation=0.0),
         lambda: Placement("Bolt", 1.5, 0.5),
         lambda: Placement("Bolt", 0.5, 0.5, scale=0.0),
+        lambda: Placement("Bolt", 0.5, 0.5, angle=float("nan")),
+        lambda: Placement("Bolt", 0.5, 0.5, seed=-1),
+        lambda: GroundSpec(stains=2.0),
+        lambda: GroundSpec(cracks=-1),
+        lambda: GroundSpec(tint=(1.0, 0.0, 1.0)),
         lambda: GroundSpec(kind="lava"),  # type: ignore[arg-type]
         lambda: random_scene(rng(), (96, 96), 0),
     ],
