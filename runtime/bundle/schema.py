@@ -13,8 +13,9 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+# Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.
+Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 UnitInterval = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -125,7 +126,7 @@ class Postprocessing(_Record):
 
 
 class Layout(_Record):
-    """How the ncnn files are laid out: weight storage, and the SIMD lanes channels are padded to (1: none)."""
+    """How the ncnn files are laid out: weight storage, and the lanes that channels are padded to (1: none)."""
 
     weight_storage: Literal["fp32", "fp16", "int8"]
     lanes: Literal[1, 4, 8, 16]

@@ -177,3 +177,9 @@ def test_any_value_anywhere_is_a_typed_error_or_a_manifest(
         assert parse_manifest(manifest_to_json(manifest).encode(), "m") == manifest
     assert message.startswith("m: ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e-300, 0])
+def test_numbers_that_float32_cannot_hold(document: dict[str, Any], value: float) -> None:
+    document["preprocessing"]["mean" if abs(value) > 1 else "std"][0] = value
+    assert "field 'preprocessing." in refusal(document)
