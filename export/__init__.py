@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any
 
-from pocketdet.export.export_detector import ExportOptions, ExportResult, export_detector
+from pocketdet.export.exporter import ExportOptions, ExportResult, export_detector
 from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
 from pocketdet.export.verify import VerifyReport, verify
 

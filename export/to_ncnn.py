@@ -17,6 +17,8 @@ from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 
 WeightStorage = Literal["fp32", "fp16"]
 
+_GEMM_CONSTANT_M = 7  # pnnx bakes the rows of the example into the layer; 0 takes them from the input
+
 
 def to_ncnn(
     onnx_path: Path,
@@ -26,11 +28,13 @@ def to_ncnn(
     input_shape: Sequence[int],
     input_name: str,
     output_names: Sequence[str],
+    dynamic_rows: bool = False,
     storage: WeightStorage = "fp32",
 ) -> Graph:
     """Convert `onnx_path` and write `param` and `bin_`; the graph that was written is returned.
 
-    `input_shape` includes the leading axis that ncnn drops (batch, or the number of RoIs).
+    `input_shape` includes the leading axis: the batch, which ncnn drops, or with `dynamic_rows` the number of
+    RoIs, which stays free.
     Raises `ExportError` with pnnx's last words if it fails or leaves something unsupported behind.
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
@@ -39,6 +43,8 @@ def to_ncnn(
     for layer in graph.layers:
         layer.inputs = [names.get(blob, blob) for blob in layer.inputs]
         layer.outputs = [names.get(blob, blob) for blob in layer.outputs]
+        if dynamic_rows and layer.type == "Gemm":
+            layer.params[_GEMM_CONSTANT_M] = 0
     write_graph(graph, param, bin_)
     return graph
 

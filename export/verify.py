@@ -22,7 +22,7 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
-from pocketdet.runtime.report import ImageReport, LayerCheck, VerifyReport
+from pocketdet.runtime.report import PYTORCH, ImageReport, LayerCheck, VerifyReport
 from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages
 
 
@@ -43,7 +43,7 @@ def verify(
             )
         detectors = make_detectors(bundle)
         golden = golden_stages(bundle)
-        stored = {"pytorch": _compare_stored(golden, model)} if model is not None else {}
+        stored = {PYTORCH: _compare_stored(golden, model)} if model is not None else {}
         reports = [ImageReport(GOLDEN, stored | compare_engines(golden, detectors))]
         for image in images:
             assert model is not None
@@ -75,7 +75,7 @@ def _compare_stored(golden: StageValues, model: ThunderNet) -> list[Check]:
     limits = {"boxes": tol.box_pixels, "proposal_boxes": tol.proposal_pixels}
     return [
         compare(
-            f"pytorch {name}",
+            name,
             golden[name],
             live[name],
             relative=0.0 if name in limits or golden[name].dtype.kind != "f" else tol.features,

@@ -40,7 +40,8 @@ def staging_directory(target: Path) -> Iterator[Path]:
 
 
 def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
-    """Hash every file in `scratch`, let `make_manifest` complete the manifest, and write it."""
+    """Hash every file in `scratch`, let `make_manifest` complete the manifest, write it, and load it all."""
+    (scratch / MANIFEST_NAME).unlink(missing_ok=True)
     paths = sorted(p for p in scratch.rglob("*") if p.is_file())
     files = {p.relative_to(scratch).as_posix(): hash_file(p) for p in paths}
     manifest = make_manifest(files)

@@ -12,7 +12,7 @@ from pocketdet.models.ops import psroi_align
 from pocketdet.models.thundernet import ThunderNet
 
 # spread of the outputs of a trained detector, so that proposals and detections are neither empty nor ties
-OBJECTNESS_STD, RPN_DELTA_STD, LOGIT_STD, HEAD_DELTA_STD = 2.0, 0.2, 2.5, 0.5
+OBJECTNESS_STD, RPN_DELTA_STD, LOGIT_STD, HEAD_DELTA_STD = 1.5, 0.15, 1.5, 0.3
 BACKGROUND_BIAS = 4.0
 
 
@@ -30,19 +30,22 @@ def seeded_detector(config: DetectorConfig, seed: int) -> ThunderNet:
         elif isinstance(module, _BatchNorm):
             module.weight.uniform_(0.8, 1.2, generator=generator)
             module.bias.normal_(0, 0.2, generator=generator)
-    images = _smooth_images(4, config.input_size, generator)
+    images = _natural_images(8, config.input_size, generator)
     _calibrate_batch_norm(model, images)
     _calibrate_outputs(model, images)
     return model.eval()
 
 
-def _smooth_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Normalised pictures (N, 3, H, W) with structure at several scales, as photographs have."""
+def _natural_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Normalised pictures (N, 3, H, W) with structure at every scale, from smooth to noisy, light to dark."""
     total = torch.zeros(count, 3, *size)
-    for cells in (2, 5, 11, 23):
+    decay = torch.linspace(0.4, 1.0, count)[:, None, None, None]
+    for octave in range(8):
+        cells = min(2 << octave, *size)
         coarse = torch.randn(count, 3, cells, cells, generator=generator)
-        total += F.interpolate(coarse, size, mode="bicubic", align_corners=False)
-    return total / total.std()
+        total += decay**octave * F.interpolate(coarse, size, mode="bilinear", align_corners=False)
+    total /= total.std(dim=(1, 2, 3), keepdim=True)
+    return total + 0.5 * torch.randn(count, 1, 1, 1, generator=generator)
 
 
 def _calibrate_batch_norm(model: ThunderNet, images: Tensor) -> None:

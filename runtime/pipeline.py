@@ -87,8 +87,8 @@ class Pipeline:
         """Head outputs to detections in the pixels of the original (height, width)."""
         post = self._post
         boxes, scores, labels, _ = _core.detect(
-            np.ascontiguousarray(head[:, :-4]),
-            np.ascontiguousarray(head[:, -4:]),
+            head[:, :-4],
+            head[:, -4:],
             rois,
             self._manifest.roi_head.delta_std,
             self._size,

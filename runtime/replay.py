@@ -33,4 +33,4 @@ def make_detectors(bundle: Bundle) -> dict[str, Detector]:
 
 def compare_engines(reference: StageValues, detectors: Mapping[str, Detector]) -> dict[str, list[Check]]:
     """The stage checks of one picture, by engine."""
-    return {name: compare_stages(reference, detector, name) for name, detector in detectors.items()}
+    return {name: compare_stages(reference, detector) for name, detector in detectors.items()}

@@ -39,6 +39,9 @@ class LayerCheck:
         return f"{verdict}  {self.layer_type} {self.layer!r} <- {self.source}"
 
 
+PYTORCH = "pytorch"
+
+
 @dataclass(frozen=True)
 class ImageReport:
     """The checks of one image, in stage order, by subject ("pytorch", "onnxruntime", "ncnn")."""
@@ -61,10 +64,16 @@ class VerifyReport:
         return self.first_stage is None and self.first_layer is None
 
     @property
-    def first_stage(self) -> Check | None:
-        """The first stage out of tolerance."""
-        found = (c for i in self.images for checks in i.checks.values() for c in checks)
-        return next((c for c in found if not c.ok), None)
+    def first_stage(self) -> str | None:
+        """The first stage out of tolerance, with its subject and image."""
+        found = (
+            f"{check.name} ({subject}, {part.image})"
+            for part in self.images
+            for subject, checks in part.checks.items()
+            for check in checks
+            if not check.ok
+        )
+        return next(found, None)
 
     @property
     def first_layer(self) -> LayerCheck | None:
@@ -77,7 +86,7 @@ class VerifyReport:
         return {
             "bundle": self.bundle,
             "ok": self.ok,
-            "first_stage": stage.name if stage else None,
+            "first_stage": stage,
             "first_layer": layer.layer if layer else None,
             "images": [
                 {"image": i.image, "subjects": {s: [c.to_json() for c in cs] for s, cs in i.checks.items()}}

@@ -20,8 +20,8 @@ from pocketdet.runtime.pipeline import Boxes
 
 StageValues = Mapping[str, NDArray[Any]]
 
-# name: (type, number of axes)
-_KINDS = {
+# name: (type, number of axes), in the order of the stages
+STAGE_KINDS = {
     "image": ("uint8", 3),  # (H, W, 3) RGB, after decoding
     "resized": ("uint8", 3),  # (h, w, 3) in the network's channel order
     "normalised": ("float32", 3),  # (3, h, w)
@@ -40,37 +40,42 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far a subject may be from PyTorch. `relative` is to the largest value of the reference."""
+    """How far a subject may be from PyTorch.
+
+    features, head and roi_features are relative to the largest value of the reference. `lost` is the share
+    of detections that may be without a partner: rounding moves a few across a threshold or past an NMS.
+    """
 
     features: float
     head: float
     box_pixels: float
     score: float
+    lost: float
     roi_features: float = 1e-5
     proposal_pixels: float = 1e-3
 
 
 TOLERANCES = {
-    "fp32": Tolerances(features=1e-4, head=1e-4, box_pixels=0.1, score=1e-3),
-    "fp16": Tolerances(features=3e-2, head=3e-2, box_pixels=4.0, score=5e-2),
+    "fp32": Tolerances(features=1e-4, head=1e-4, box_pixels=0.1, score=1e-3, lost=0.0),
+    "fp16": Tolerances(features=3e-2, head=3e-2, box_pixels=4.0, score=5e-2, lost=0.2),
 }
 
 
 def golden_stages(bundle: Bundle) -> StageValues:
     """The stored reference of a bundle, complete and of the right types; else `BundleError`."""
     values = bundle.golden()
-    for name, (kind, axes) in _KINDS.items():
+    for name, (kind, axes) in STAGE_KINDS.items():
         array = values.get(name)
         if array is None or array.dtype != kind or array.ndim != axes:
             found = "nothing" if array is None else f"{array.ndim} axes of {array.dtype}"
             raise BundleError(
                 f"{bundle.source}: golden stage {name!r}: expected {axes} axes of {kind}, found {found}"
             )
-    return values
+    return {name: values[name] for name in STAGE_KINDS}
 
 
-def compare_stages(reference: StageValues, detector: Detector, subject: str) -> list[Check]:
-    """One check per stage of one image; `subject` is the prefix of the names, for example "ncnn".
+def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
+    """One check per stage of one image, in the order of the stages.
 
     `reference` holds every stage, as `golden_stages` or the exporter's torch reference give it; it must have
     been made with the manifest's own thresholds. Raises `EngineError` if the engine fails.
@@ -102,7 +107,7 @@ def compare_stages(reference: StageValues, detector: Detector, subject: str) -> 
     whole = detector.detect(image)
     found = Boxes(whole.boxes, whole.scores, whole.labels)
     checks.append(compare_detections("image to boxes", ref, found, tol))
-    return [replace(c, name=f"{subject} {c.name}") for c in checks]
+    return checks
 
 
 def tolerances_for(detector: Detector) -> Tolerances:
@@ -114,24 +119,29 @@ def tolerances_for(detector: Detector) -> Tolerances:
 def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tolerances) -> Check:
     """Whether two sets of detections are one: the same labels, boxes and scores within tolerance.
 
-    Each reference detection takes the nearest unused one of its label; `max_abs` is the largest box
-    difference in pixels. A detection without a partner fails the check.
+    `max_abs` is the largest box difference in pixels among the detections that agree.
     """
-    n_ref, n_sub = len(reference["scores"]), len(found.scores)
-    free = np.ones(n_sub, bool)
-    partner = np.zeros(n_ref, np.int64)
-    for i in range(n_ref):
-        distance = np.abs(found.boxes - reference["boxes"][i]).max(axis=1, initial=0.0)
-        distance[~free | (found.labels != reference["labels"][i])] = np.inf
-        if not n_sub or np.isinf(distance.min()):
-            note = f"detection {i} (label {int(reference['labels'][i])}) is missing"
-            return Check(name, (n_sub, 4), float("inf"), None, 0.0, tol.box_pixels, False, note)
-        partner[i] = int(distance.argmin())
-        free[partner[i]] = False
-    if free.any():
-        note = f"{int(free.sum())} detections that the reference does not have"
-        return Check(name, (n_sub, 4), float("inf"), None, 0.0, tol.box_pixels, False, note)
-    check = compare(name, reference["boxes"], found.boxes[partner], absolute=tol.box_pixels)
-    gap = float(np.abs(found.scores[partner] - reference["scores"]).max(initial=0.0))
-    note = f"{n_ref} detections, scores within {gap:.1e}"
-    return replace(check, ok=check.ok and gap <= tol.score, note=note)
+    ours, theirs = _partners(reference, found, tol)
+    check = compare(name, reference["boxes"][ours], found.boxes[theirs], absolute=tol.box_pixels)
+    total, agreed = max(len(reference["scores"]), len(found.scores)), len(ours)
+    gap = float(np.abs(found.scores[theirs] - reference["scores"][ours]).max(initial=0.0))
+    note = f"{agreed} of {total} detections agree, scores within {gap:.1e}"
+    return replace(check, ok=check.ok and total - agreed <= tol.lost * total, note=note)
+
+
+def _partners(
+    reference: StageValues, found: Boxes, tol: Tolerances
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of each reference detection and of the nearest unused one that agrees with it."""
+    free = np.ones(len(found.scores), bool)
+    ours, theirs = [], []
+    for i, box in enumerate(reference["boxes"]):
+        distance = np.abs(found.boxes - box).max(axis=1, initial=0.0)
+        agrees = free & (found.labels == reference["labels"][i]) & (distance <= tol.box_pixels)
+        agrees &= np.abs(found.scores - reference["scores"][i]) <= tol.score
+        if agrees.any():
+            nearest = int(np.where(agrees, distance, np.inf).argmin())
+            free[nearest] = False
+            ours.append(i)
+            theirs.append(nearest)
+    return np.array(ours, np.int64), np.array(theirs, np.int64)

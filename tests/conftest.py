@@ -1,144 +1,74 @@
-"""A complete bundle small enough to make by hand: 32x32 input, one anchor per cell, two classes."""
+"""What many tests need: small detectors with seeded weights, and their bundles, exported once a session."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
-from pocketdet.runtime.bundle import hash_file, manifest_to_json, write_golden
-from pocketdet.runtime.bundle.schema import Golden, Manifest
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.exporter import synthetic_image
+from pocketdet.models.config import DetectorConfig
+from pocketdet.models.init import seeded_detector
+from pocketdet.models.thundernet import ThunderNet
 
-FEATURES = """7767517
-8 10
-Input                    image                    0 1 in0 0=32 1=32 2=3
-Convolution              stem                     1 1 in0 c1 0=8 1=3 3=4 4=1 5=1 6=216 9=1
-ConvolutionDepthWise     depthwise                1 1 c1 c2 0=8 1=3 3=2 4=1 5=1 6=72 7=8
-Convolution              pointwise                1 1 c2 c3 0=8 1=1 3=2 5=1 6=64 9=1
-Split                    fan                      1 3 c3 c3a c3b c3c
-Convolution              scores                   1 1 c3a out0 0=2 1=1 5=1 6=16
-Convolution              deltas                   1 1 c3b out1 0=4 1=1 5=1 6=32
-Convolution              sam                      1 1 c3c out2 0=4 1=1 5=1 6=32
-"""
-HEAD = """7767517
-3 3
-Input                    features                 0 1 in0
-InnerProduct             fc                       1 1 in0 f1 0=16 1=1 2=64 9=1
-InnerProduct             outputs                  1 1 f1 out0 0=7 1=1 2=112
-"""
-FEATURES_WEIGHTS = ((216, 8), (72, 8), (64, 8), (16, 2), (32, 4), (32, 4))
-HEAD_WEIGHTS = ((64, 16), (112, 7))
+torch.set_num_threads(1)
 
-
-def _bin(blobs: tuple[tuple[int, int], ...], rng: np.random.Generator) -> bytes:
-    parts = []
-    for weights, bias in blobs:
-        parts += [b"\0\0\0\0", rng.normal(0, 0.3, weights).astype("<f4").tobytes()]
-        parts += [rng.normal(0, 0.1, bias).astype("<f4").tobytes()]
-    return b"".join(parts)
-
-
-def _manifest(files: dict[str, dict[str, object]]) -> str:
-    def blob(name: str, role: str, *shape: int | None) -> dict[str, object]:
-        return {"blob": name, "role": role, "shape": shape}
-
-    def graph(name: str, inputs: list[object], outputs: list[object]) -> dict[str, object]:
-        paths = {"param": f"{name}.ncnn.param", "bin": f"{name}.ncnn.bin"}
-        return {**paths, "inputs": inputs, "outputs": outputs}
-
-    maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
-    document = {
-        "schema_version": 1,
-        "name": "tiny",
-        "task": "object-detection",
-        "detector": "two-stage",
-        "architecture": "tiny-by-hand",
-        "input": {"height": 32, "width": 32},
-        "class_names": ["bolt", "wrench"],
-        "preprocessing": {
-            "channel_order": "RGB",
-            "mean": [123.675, 116.28, 103.53],
-            "std": [58.395, 57.12, 57.375],
-            "resize": "letterbox",
-            "pad": [124, 116, 104],
-        },
-        "graphs": {
-            "features": graph(
-                "features",
-                [blob("in0", "image", 3, 32, 32)],
-                [blob(f"out{i}", role, channels, 2, 2) for i, (role, channels) in enumerate(maps)],
-            ),
-            "head": graph(
-                "head",
-                [blob("in0", "roi_features", None, 4)],
-                [blob("out0", "class_logits_and_deltas", None, 7)],
-            ),
-        },
-        "anchors": {"stride": 16, "sizes": [[16.0, 12.0]]},
-        "proposals": {"pre_nms_top_n": 100, "post_nms_top_n": 20, "nms_iou": 0.7, "min_size": 1.0},
-        "roi_head": {
-            "alpha": 1,
-            "pool_size": 2,
-            "sampling_ratio": 2,
-            "delta_std": [0.1, 0.1, 0.2, 0.2],
-        },
-        "postprocessing": {
-            "score_threshold": 0.05,
-            "nms": "hard",
-            "nms_iou": 0.5,
-            "sigma": 0.5,
-            "max_detections": 100,
-        },
-        "layout": {"weight_storage": "fp32", "lanes": 1},
-        "golden": {"image": "golden/image.png", "stages": "golden/stages.safetensors"},
-        "tools": {"pocketdet": "test"},
-        "files": files,
-    }
-    return manifest_to_json(Manifest.model_validate_json(json.dumps(document)))
-
-
-def _list_files(folder: Path) -> dict[str, dict[str, object]]:
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
-    return {p.relative_to(folder).as_posix(): hash_file(p).model_dump() for p in paths}
-
-
-def _make(folder: Path) -> Path:
-    rng = np.random.default_rng(7)
-    folder.mkdir()
-    (folder / "features.ncnn.param").write_text(FEATURES)
-    (folder / "features.ncnn.bin").write_bytes(_bin(FEATURES_WEIGHTS, rng))
-    (folder / "head.ncnn.param").write_text(HEAD)
-    (folder / "head.ncnn.bin").write_bytes(_bin(HEAD_WEIGHTS, rng))
-    image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    stages = {"image": image, "rpn_scores": np.zeros((2, 2, 2), np.float32)}
-    golden = Golden(image="golden/image.png", stages="golden/stages.safetensors")
-    write_golden(folder, golden, stages)
-    (folder / "manifest.json").write_text(_manifest(_list_files(folder)), encoding="utf-8")
-    return folder
+CLASSES = tuple(f"class {i}" for i in range(1, 81))
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One tiny bundle for the whole session. Read it, never change it."""
-    return _make(tmp_path_factory.mktemp("bundle") / "tiny.pocketdet")
+def detector_of() -> Callable[[str], ThunderNet]:
+    """Architecture -> the seeded detector at its full size, 80 classes."""
+    made: dict[str, ThunderNet] = {}
 
+    def make(arch: str) -> ThunderNet:
+        if arch not in made:
+            made[arch] = seeded_detector(DetectorConfig(arch, CLASSES), seed=7)
+        return made[arch]
 
-@pytest.fixture
-def tiny_bundle(tiny_bundle_template: Path, tmp_path: Path) -> Path:
-    """A fresh copy of the tiny bundle for a test to change."""
-    return Path(shutil.copytree(tiny_bundle_template, tmp_path / "tiny.pocketdet"))
+    return make
 
 
 @pytest.fixture(scope="session")
-def rehash() -> Callable[[Path], None]:
-    """Make the hashes in a bundle's manifest agree with its files again, whatever they hold now."""
+def bundle_of(
+    detector_of: Callable[[str], ThunderNet], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Architecture -> path of its exported bundle. Tests that change files work on a copy."""
+    made: dict[str, Path] = {}
 
-    def apply(folder: Path) -> None:
-        manifest = folder / "manifest.json"
-        document = json.loads(manifest.read_text(encoding="utf-8"))
-        document["files"] = _list_files(folder)
-        manifest.write_text(json.dumps(document), encoding="utf-8")
+    def make(arch: str) -> Path:
+        if arch not in made:
+            out = tmp_path_factory.mktemp("bundles")
+            made[arch] = export_detector(detector_of(arch), out).path
+        return made[arch]
 
-    return apply
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_model() -> ThunderNet:
+    """A quick detector: SNet49 on 96x64 pixels, three classes."""
+    config = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), input_size=(96, 64))
+    return seeded_detector(config, seed=3)
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `small_model`."""
+    return export_detector(small_model, tmp_path_factory.mktemp("small"), ExportOptions(name="small")).path
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[NDArray[np.uint8]]:
+    """Ten different pictures: soft blobs, noise, gradients, tall, wide, small and large."""
+    images = [synthetic_image((320, 320), seed) for seed in range(4)]
+    rng = np.random.default_rng(11)
+    for height, width in ((320, 320), (97, 413), (700, 210), (31, 17)):
+        images.append(rng.integers(0, 256, (height, width, 3), np.uint8))  # noqa: PERF401
+    ramp = np.linspace(0, 255, 480, dtype=np.uint8)
+    images.append(np.stack(np.broadcast_arrays(ramp[None, :], ramp[:300, None], 128), -1).astype(np.uint8))
+    images.append(np.full((240, 240, 3), 77, np.uint8))
+    return images

@@ -59,12 +59,13 @@ def print_report(report: "VerifyReport", console: Console) -> None:
     """One table per image, the layers if asked for, and the verdict."""
     for part in report.images:
         for subject, checks in part.checks.items():
-            console.print(_stage_table(f"{part.image}: {subject} against PyTorch", checks))
+            then = "PyTorch at export" if subject == "pytorch" else "PyTorch"
+            console.print(_stage_table(f"{part.image}: {subject} against {then}", checks))
     if report.layers:
         console.print(_layer_table(report.layers))
     stage, layer = report.first_stage, report.first_layer
     if stage:
-        console.print(f"first stage out of tolerance: {stage.name}", style="bold red", markup=False)
+        console.print(f"first stage out of tolerance: {stage}", style="bold red", markup=False)
     if layer:
         console.print(
             f"first layer out of tolerance: {layer.layer_type} {layer.layer!r} (blob {layer.blob}), "

@@ -36,7 +36,7 @@ def assert_folds_exactly(model: nn.Module, example: Callable[[torch.Generator], 
 
 @pytest.mark.parametrize(
     ("kind", "groups", "bias", "affine"),
-    itertools.product((nn.Conv2d, nn.ConvTranspose2d), (1, 2, 8), (False, True), (False, True)),
+    list(itertools.product((nn.Conv2d, nn.ConvTranspose2d), (1, 2, 8), (False, True), (False, True))),
 )
 def test_convolutions(kind: type[nn.Conv2d], groups: int, bias: bool, affine: bool) -> None:
     out = 8 if groups == 8 else 6

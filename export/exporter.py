@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.export.write_bundle import SUFFIX, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.ops import normalise, resize_image
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest
@@ -137,9 +138,8 @@ def _refuse_unsound_weights(model: nn.Module) -> None:
 
 
 def _parts(model: ThunderNet, folded: nn.Module, graphs: Graphs) -> tuple[_Part, _Part]:
-    height, width = model.config.input_size
     generator = torch.Generator().manual_seed(0)
-    images = [torch.randn(1, 3, height, width, generator=generator) for _ in range(2)]
+    images = [_network_input(model, synthetic_image(model.config.input_size, seed)) for seed in (1, 2)]
     # two different row counts prove that the number of RoIs was not baked in
     rois = [torch.randn(n, model.config.head.channels, generator=generator) for n in (200, 37)]
     head = HeadGraph(model).eval()
@@ -154,7 +154,6 @@ def _convert(
 ) -> dict[str, str]:
     """Steps 2 to 5 of one graph. Returns the sources of its ncnn blobs."""
     spec, tolerance = part.spec, TOLERANCES["fp32"].features
-    alone = Graphs.model_construct(**{part.name: spec})
     source, targets = spec.inputs[0].role, [o.role for o in spec.outputs]
     judge(check_module("fold", part.original, part.folded, spec, part.examples, tolerance))
 
@@ -164,7 +163,7 @@ def _convert(
     example = part.examples[0]
     rows = part.name == "head"
     to_onnx(part.folded, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
-    onnx = OnnxEngine(alone, scratch.joinpath)
+    onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
     judge(check_engine("onnx", part.folded, onnx, part.name, spec, part.examples, tolerance))
 
     graph = to_ncnn(
@@ -174,9 +173,10 @@ def _convert(
         input_shape=example.shape,
         input_name=source,
         output_names=targets,
+        dynamic_rows=rows,
         storage=options.precision,
     )
-    ncnn = NcnnEngine(alone, scratch.joinpath)
+    ncnn = NcnnEngine({part.name: spec}, scratch.joinpath)
     tolerance = TOLERANCES[options.precision].features
     judge(check_engine("ncnn", part.folded, ncnn, part.name, spec, part.examples, tolerance))
     return find_sources(part.folded, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
@@ -203,7 +203,7 @@ def _replay(scratch: Path) -> list[Check]:
     """Step 7: the whole detector on the golden image, in both engines."""
     with load_bundle(scratch) as bundle:
         by_engine = compare_engines(golden_stages(bundle), make_detectors(bundle))
-        return [check for checks in by_engine.values() for check in checks]
+        return [replace(c, name=f"{engine} {c.name}") for engine, checks in by_engine.items() for c in checks]
 
 
 def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
@@ -217,9 +217,16 @@ def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))
 
 
-def synthetic_image(size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A seeded (h, w, 3) RGB picture of soft blobs, smooth enough that resizing keeps its structure."""
-    rng = np.random.default_rng(0)
+def _network_input(model: ThunderNet, image: NDArray[np.uint8]) -> Tensor:
+    config = model.config
+    pre = config.preprocessing
+    resized = resize_image(torch.from_numpy(image), config.input_size, pre.resize, pre.channel_order, pre.pad)
+    return normalise(resized, pre.mean, pre.std)[None]
+
+
+def synthetic_image(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
+    """A (H, W, 3) RGB picture of soft blobs, larger than `size`, smooth enough that resizing keeps it."""
+    rng = np.random.default_rng(seed)
     height, width = size[0] * 5 // 4, size[1] * 3 // 2
     coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3), np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)

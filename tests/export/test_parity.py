@@ -1,0 +1,63 @@
+"""PyTorch against ncnn fp32 for every backbone on ten pictures: the promise of the whole project."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketdet.export.reference import reference_values
+from pocketdet.models.build import ARCHITECTURES
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.stages import compare_stages
+
+MAX_RELATIVE_ERROR = 1e-3
+
+
+@pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_ten_pictures_through_every_stage(
+    arch: str,
+    engine: str,
+    detector_of: Callable[[str], ThunderNet],
+    bundle_of: Callable[[str], Path],
+    pictures: list[NDArray[np.uint8]],
+) -> None:
+    detections = 0
+    with Detector(bundle_of(arch), DetectorOptions(engine=engine)) as detector:  # type: ignore[arg-type]
+        for picture in pictures:
+            reference = reference_values(detector_of(arch), picture)
+            maps = detector.pipeline.features(reference["normalised"])
+            head = detector.pipeline.head(reference["roi_features"])
+            for role, value in {**maps, "head": head}.items():
+                largest = np.abs(reference[role]).max()
+                assert np.abs(value - reference[role]).max() < MAX_RELATIVE_ERROR * largest, role
+            failed = [str(c) for c in compare_stages(reference, detector) if not c.ok]
+            assert not failed
+            detections += len(reference["scores"])
+    assert detections > 100  # the comparison of detections was about something
+
+
+def test_detections_differ_between_pictures(
+    bundle_of: Callable[[str], Path], pictures: list[NDArray[np.uint8]]
+) -> None:
+    """Nothing of the example input is baked into the graphs."""
+    with Detector(bundle_of("thundernet-snet49")) as detector:
+        first, second = (detector.detect(p) for p in pictures[:2])
+    assert first.labels.tolist() != second.labels.tolist()
+
+
+@pytest.mark.parametrize("rois", [1, 10, 200, 1000])
+def test_any_number_of_rois(
+    rois: int, bundle_of: Callable[[str], Path], pictures: list[NDArray[np.uint8]]
+) -> None:
+    with Detector(bundle_of("thundernet-snet49"), DetectorOptions(rois=rois)) as detector:
+        maps = detector.pipeline.features(detector.pipeline.preprocess(pictures[0]))
+        found = detector.pipeline.propose(maps["rpn_scores"], maps["rpn_deltas"])
+        assert 0 < len(found.boxes) <= rois
+        assert len(detector.pipeline.head(detector.pipeline.roi_features(maps["sam"], found.boxes))) == len(
+            found.boxes
+        )
