@@ -13,5 +13,5 @@ def make_engine(bundle: Bundle, options: DetectorOptions) -> Engine:
     if options.engine == "onnxruntime":
         from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 
-        return OnnxEngine(bundle.manifest.graphs, bundle.path, options.threads)
-    return NcnnEngine(bundle.manifest.graphs, bundle.path, options.threads, options.precision)
+        return OnnxEngine(bundle.manifest.graphs.by_name(), bundle.path, options.threads)
+    return NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path, options.threads, options.precision)

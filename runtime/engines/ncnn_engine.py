@@ -8,7 +8,7 @@ import ncnn
 import numpy as np
 
 from pocketdet.errors import EngineError
-from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
+from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 
 
@@ -20,9 +20,9 @@ class NcnnEngine:
     """
 
     def __init__(
-        self, graphs: Graphs, locate: Callable[[str], Path], threads: int = 1, precision: str = "fp32"
+        self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1, precision: str = "fp32"
     ) -> None:
-        self._graphs = graphs.by_name()
+        self._graphs = dict(graphs)
         half = precision == "fp16"
         self._nets = {n: _load(spec, locate, threads, half) for n, spec in self._graphs.items()}
         self._precision = "fp16" if half and _has_half_arithmetic() else "fp32"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketdet.errors import EngineError
-from pocketdet.runtime.bundle.schema import Graphs
+from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 
 
@@ -21,14 +21,14 @@ class OnnxEngine:
 
     precision = "fp32"
 
-    def __init__(self, graphs: Graphs, locate: Callable[[str], Path], threads: int = 1) -> None:
+    def __init__(self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
                 "engine 'onnxruntime' needs the onnxruntime package: pip install 'pocketdet[onnxruntime]'"
             ) from error
-        self._graphs = graphs.by_name()
+        self._graphs = dict(graphs)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
