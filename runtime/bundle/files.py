@@ -97,7 +97,6 @@ def stage_files(source: FileSource, files: Mapping[str, FileEntry], folder: Path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _stage_one(source, name, entry, target, label)
-            target.chmod(0o400)
         except OSError as error:
             raise BundleError(
                 f"{label}/{name}: cannot be copied to {folder}: {error.strerror or error}"

@@ -90,7 +90,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         files: FileSource
         if source.is_dir():
             files = FolderSource(source)
-        elif source.exists():
+        elif source.is_file():
             files = ArchiveSource(source)
         else:
             raise BundleError(f"{source}: no such bundle; expected a folder or a zip file")

@@ -5,11 +5,11 @@ that passes describes a detector whose stages fit together. Meaning of the numbe
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 MANIFEST_NAME = "manifest.json"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -126,7 +126,7 @@ class Postprocessing(_Record):
 
 
 class Layout(_Record):
-    """How the ncnn files are laid out: weight storage, and the lanes that channels are padded to (1: none)."""
+    """Layout of the ncnn files: weight storage, and the lanes that channels are padded to (1: none)."""
 
     weight_storage: Literal["fp32", "fp16", "int8"]
     lanes: Literal[1, 4, 8, 16]

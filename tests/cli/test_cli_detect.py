@@ -1,6 +1,7 @@
 """`pocketdet detect` on pictures, folders and videos."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,39 @@ def test_a_broken_video_leaves_nothing(tiny_bundle_template: Path, tmp_path: Pat
     with pytest.raises(ImageError, match=r"clip\.avi"):
         detect(tiny_bundle_template, path, "--out", out)
     assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize("total", [None, 9])
+def test_ctrl_c_ends_a_camera_and_drops_an_unfinished_video(
+    tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int | None
+) -> None:
+    from pocketdet.runtime.sources import Frame
+
+    def frames(source: str) -> Iterator[Frame]:
+        for i in range(3):
+            yield Frame(f"camera0_{i:06d}", np.full((64, 96, 3), 80 * i, np.uint8), i, total, True, 25.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pocketdet.runtime.sources.iter_source", frames)
+    result = detect(tiny_bundle_template, "0", "--out", tmp_path)
+    assert result.exit_code == (0 if total is None else 130)
+    assert [p.name for p in tmp_path.iterdir()] == (["camera0_boxes.mp4"] if total is None else [])
+    assert ("in 3 pictures" in result.stdout) == (total is None)
+
+
+def test_a_window_ends_at_a_key(
+    tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(3):
+        picture(tmp_path / "photos" / f"{i}.png", i)
+    shown: list[tuple[int, ...]] = []
+    keys = iter([ord("x"), ord("q")])
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image.shape))
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: next(keys))
+    report = detect_json(tiny_bundle_template, tmp_path / "photos", "--show", "--no-save")
+    assert shown == [(60, 90, 3), (60, 90, 3)]
+    assert len(report["frames"]) == 2
 
 
 def test_bad_input(tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

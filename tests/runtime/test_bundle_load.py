@@ -148,6 +148,12 @@ def test_paths_that_lead_nowhere(tmp_path: Path, name: str) -> None:
         load_bundle(tmp_path / name)
 
 
+def test_a_fifo_in_place_of_a_bundle_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(BundleError, match="no such bundle; expected a folder or a zip file"):
+        load_bundle(tmp_path / "pipe.zip")
+
+
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: the file is missing"):
         load_bundle(tmp_path)
