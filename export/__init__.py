@@ -9,7 +9,8 @@ from typing import Any
 
 from pocketdet.export.exporter import ExportOptions, ExportResult, export_detector
 from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
-from pocketdet.export.verify import VerifyReport, verify
+from pocketdet.export.verify import verify
+from pocketdet.runtime.report import VerifyReport
 
 __all__ = [
     "ExportOptions",

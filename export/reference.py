@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.runtime.stages import StageValues
+from pocketdet.runtime.stages import StageValues, image_rows
 
 
 def reference_values(model: ThunderNet, image: NDArray[np.uint8]) -> StageValues:
@@ -13,6 +13,7 @@ def reference_values(model: ThunderNet, image: NDArray[np.uint8]) -> StageValues
     stages = reference_stages(model, image)
     return {
         "image": image,
+        "image_rows": image_rows(image),
         "resized": stages.resized.numpy(),
         "normalised": stages.normalised.numpy(),
         "rpn_scores": stages.rpn_scores.numpy(),

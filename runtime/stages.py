@@ -23,6 +23,7 @@ StageValues = Mapping[str, NDArray[Any]]
 # name: (type, number of axes), in the order of the stages
 STAGE_KINDS = {
     "image": ("uint8", 3),  # (H, W, 3) RGB, after decoding
+    "image_rows": ("int64", 2),  # (H, 3) sums over each row: proves the decoder without a second picture
     "resized": ("uint8", 3),  # (h, w, 3) in the network's channel order
     "normalised": ("float32", 3),  # (3, h, w)
     "rpn_scores": ("float32", 3),  # (2A, h/16, w/16)
@@ -84,6 +85,7 @@ def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
     ref = reference
     image = np.ascontiguousarray(ref["image"])
     checks = [
+        compare("decode", ref["image_rows"], image_rows(image)),
         compare("resize", ref["resized"], p.resize(image)),
         compare("normalise", ref["normalised"], p.preprocess(image)),
     ]
@@ -110,6 +112,11 @@ def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
     return checks
 
 
+def image_rows(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Sums (H, 3) over the columns of a picture (H, W, 3)."""
+    return np.asarray(image.sum(axis=1, dtype=np.int64))
+
+
 def tolerances_for(detector: Detector) -> Tolerances:
     """Half-precision weights cost as much as half-precision arithmetic; onnxruntime runs the fp32 twin."""
     storage = detector.bundle.manifest.layout.weight_storage if detector.options.engine == "ncnn" else "fp32"
@@ -124,9 +131,8 @@ def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tol
     ours, theirs = _partners(reference, found, tol)
     check = compare(name, reference["boxes"][ours], found.boxes[theirs], absolute=tol.box_pixels)
     total, agreed = max(len(reference["scores"]), len(found.scores)), len(ours)
-    gap = float(np.abs(found.scores[theirs] - reference["scores"][ours]).max(initial=0.0))
-    note = f"{agreed} of {total} detections agree, scores within {gap:.1e}"
-    return replace(check, ok=check.ok and total - agreed <= tol.lost * total, note=note)
+    ok = check.ok and total - agreed <= tol.lost * total
+    return replace(check, ok=ok, note=f"{agreed}/{total} agree")
 
 
 def _partners(

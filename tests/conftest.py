@@ -67,7 +67,7 @@ def pictures() -> list[NDArray[np.uint8]]:
     images = [synthetic_image((320, 320), seed) for seed in range(4)]
     rng = np.random.default_rng(11)
     for height, width in ((320, 320), (97, 413), (700, 210), (31, 17)):
-        images.append(rng.integers(0, 256, (height, width, 3), np.uint8))  # noqa: PERF401
+        images.append(rng.integers(0, 256, (height, width, 3), np.uint8))
     ramp = np.linspace(0, 255, 480, dtype=np.uint8)
     images.append(np.stack(np.broadcast_arrays(ramp[None, :], ramp[:300, None], 128), -1).astype(np.uint8))
     images.append(np.full((240, 240, 3), 77, np.uint8))

@@ -10,6 +10,7 @@ from rich.progress import Progress
 ARCHITECTURE = "thundernet-snet49"
 SEED = 7
 FRAMES = 100
+SHOWN_SCORE = 0.5
 
 
 def demo(
@@ -33,6 +34,7 @@ def demo(
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.draw import draw_detections
     from pocketdet.runtime.images import read_image, write_image
+    from pocketdet.runtime.options import DetectorOptions
 
     console = Console(highlight=False)
     picture = read_image(image)
@@ -56,7 +58,7 @@ def demo(
     if not report.ok:
         raise CheckFailed(f"{result.path} does not verify")
     console.rule("4  detect")
-    with Detector(result.path) as detector:
+    with Detector(result.path, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
         found = detector.detect(picture)
         annotated = out / "detections.jpg"
         write_image(annotated, draw_detections(picture, found))
@@ -68,4 +70,4 @@ def demo(
             times = measure_stages(detector, picture, FRAMES, progress=lambda: progress.advance(task))
     console.print(stage_table(times, f"{ARCHITECTURE}, ncnn, 1 thread, {FRAMES} frames"))
     console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
-    console.print(next_commands(result.path), markup=False)
+    console.print(next_commands(result.path), markup=False, soft_wrap=True)

@@ -65,14 +65,14 @@ def export(
         result = export_detector(model, out, options, log=log)
     size = sum(f.size for f in result.manifest.files.values())
     console.print(f"\n{result.path}  {size / 1e6:.1f} MB, {len(result.checks)} checks passed", markup=False)
-    console.print(next_commands(result.path), markup=False)
+    console.print(next_commands(result.path), markup=False, soft_wrap=True)
 
 
 def next_commands(bundle: Path) -> str:
     """What a user is likely to want now."""
     return (
         "\nNext:\n"
-        f"  pocketdet verify {bundle} --layers            every stage and layer against PyTorch\n"
-        f"  pocketdet detect {bundle} photo.jpg           boxes on a picture, a folder, a video, a camera\n"
-        f"  pocketdet info   {bundle}                     inputs, outputs, layers, MACs, files"
+        f"  pocketdet verify {bundle} --layers\n"
+        f"  pocketdet detect {bundle} photo.jpg      # or a folder, a video, a camera index\n"
+        f"  pocketdet info {bundle}\n"
     )

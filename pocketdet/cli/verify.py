@@ -4,7 +4,7 @@ import importlib.util
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,9 +13,8 @@ from rich.table import Table
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketdet.export.compare_layers import LayerCheck
-    from pocketdet.export.verify import VerifyReport
     from pocketdet.runtime.parity import Check
+    from pocketdet.runtime.report import LayerCheck, VerifyReport
 
 
 def verify(
@@ -60,7 +59,7 @@ def print_report(report: "VerifyReport", console: Console) -> None:
     for part in report.images:
         for subject, checks in part.checks.items():
             then = "PyTorch at export" if subject == "pytorch" else "PyTorch"
-            console.print(_stage_table(f"{part.image}: {subject} against {then}", checks))
+            console.print(_stage_table(f"{subject} against {then}, {part.image}", checks))
     if report.layers:
         console.print(_layer_table(report.layers))
     stage, layer = report.first_stage, report.first_layer
@@ -80,31 +79,37 @@ def print_report(report: "VerifyReport", console: Console) -> None:
 
 
 def _stage_table(title: str, checks: "Iterable[Check]") -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in ("", "stage", "shape"):
-        table.add_column(column)
-    for column in ("max abs", "tolerance", "SNR dB", "cosine"):
-        table.add_column(column, justify="right")
-    table.add_column("note")
+    table = _table(title, "stage", "max abs", "limit", "SNR dB", "cosine")
+    table.add_column("note", no_wrap=True)
     for check in checks:
-        mark = "[green]✓[/]" if check.ok else "[red]x[/]"
-        table.add_row(mark, check.name, str(check.shape), *_figures(check), check.note)
+        table.add_row(_mark(check.ok), check.name, *_figures(check), check.note)
     return table
 
 
 def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
-    table = Table(title="ncnn layers against the PyTorch modules that made them", title_justify="left")
-    for column in ("", "layer", "type", "PyTorch module"):
-        table.add_column(column, overflow="fold")
-    for column in ("max abs", "tolerance", "SNR dB", "cosine"):
-        table.add_column(column, justify="right")
+    table = _table("every ncnn blob against its PyTorch module", "layer", "max abs", "limit", "SNR dB")
+    table.add_column("PyTorch module", overflow="fold")
     for row in rows:
-        mark = "" if row.check is None else "[green]✓[/]" if row.ok else "[red]x[/]"
-        figures: list[Any] = _figures(row.check) if row.check else [""] * 4
-        table.add_row(mark, row.layer, row.layer_type, row.source or "", *figures)
+        figures = _figures(row.check)[:3] if row.check else [""] * 3
+        table.add_row(_mark(row.ok) if row.check else "", row.layer, *figures, row.source)
     return table
 
 
+def _table(title: str, subject: str, *figures: str) -> Table:
+    table = Table(
+        title=f"\n{title}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column("")
+    table.add_column(subject, no_wrap=True)
+    for column in figures:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _mark(ok: bool) -> str:
+    return "[green]✓[/]" if ok else "[red]x[/]"
+
+
 def _figures(check: "Check") -> list[str]:
-    snr = "exact" if check.snr_db is None and check.ok else f"{check.snr_db or 0:.0f}"
+    snr = "exact" if check.max_abs == 0 else "" if check.snr_db is None else f"{check.snr_db:.0f}"
     return [f"{check.max_abs:.1e}", f"{check.tolerance:.0e}", snr, f"{check.cosine:.6f}"]

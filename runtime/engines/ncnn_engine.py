@@ -10,6 +10,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
+from pocketdet.runtime.options import Precision
 
 
 class NcnnEngine:
@@ -20,7 +21,11 @@ class NcnnEngine:
     """
 
     def __init__(
-        self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1, precision: str = "fp32"
+        self,
+        graphs: Mapping[str, GraphSpec],
+        locate: Callable[[str], Path],
+        threads: int = 1,
+        precision: Precision = "fp32",
     ) -> None:
         self._graphs = dict(graphs)
         half = precision == "fp16"

@@ -21,7 +21,9 @@ class OnnxEngine:
 
     precision = "fp32"
 
-    def __init__(self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1) -> None:
+    def __init__(
+        self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1
+    ) -> None:
         try:
             import onnxruntime
         except ImportError as error:
