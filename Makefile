@@ -9,7 +9,7 @@ NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMak
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet models export runtime benchmarks -name __init__.py)
 
-.PHONY: demo test lint types help clean
+.PHONY: demo test native-test lint types help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,8 +38,15 @@ $(VENV)/dev.stamp: $(VENV)/export.stamp
 demo: $(VENV)/export.stamp ## export SNet49, prove it, detect on a picture (IMAGE=photo.jpg)
 	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
 
-test: $(VENV)/dev.stamp ## all tests
+test: $(VENV)/dev.stamp native-test ## all tests
 	@$(BIN)/python -m pytest -q
+
+native-test: $(VENV)/tools.stamp ## the C++ core's own tests, without Python
+	@mkdir -p build
+	@$(BIN)/cmake -S runtime/native -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	  -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON >build/native.log || { cat build/native.log; exit 1; }
+	@$(BIN)/cmake --build build/native -- -v >>build/native.log || { cat build/native.log; exit 1; }
+	@$(BIN)/ctest --test-dir build/native --output-on-failure
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .
