@@ -7,19 +7,18 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-ARCHITECTURE = "thundernet-snet49"
 SEED = 7
+CLASSES = 20  # as many as Pascal VOC has
 FRAMES = 100
 SHOWN_SCORE = 0.5
 
 
 def demo(
     image: Annotated[Path, typer.Option(help="Any picture.")],
-    out: Annotated[Path, typer.Option(help="Folder for the bundle and the annotated picture.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("demo"),
+    arch: Annotated[str, typer.Option(help="Architecture.")] = "thundernet-snet49",
 ) -> None:
-    """Export SNet49 to a bundle, verify it against PyTorch, detect on a picture and time every stage.
+    """Export a detector to a bundle, verify it against PyTorch, detect on a picture and time every stage.
 
     Example: pocketdet demo --image photo.jpg
     """
@@ -39,10 +38,10 @@ def demo(
     console = Console(highlight=False)
     picture = read_image(image)
     console.rule("1  weights")
-    names = tuple(f"class {i}" for i in range(1, 21))
-    model = seeded_detector(DetectorConfig(ARCHITECTURE, names), SEED)
+    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
+    model = seeded_detector(DetectorConfig(arch, names), SEED)
     console.print(
-        f"No trained weights ship yet: {ARCHITECTURE} runs with random ones (seed {SEED}), so its boxes are "
+        f"No trained weights ship yet: {arch} runs with random ones (seed {SEED}), so its boxes are "
         "real computations that mean nothing.",
         style="yellow",
     )
@@ -68,6 +67,6 @@ def demo(
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("timing", total=FRAMES + 20)
             times = measure_stages(detector, picture, FRAMES, progress=lambda: progress.advance(task))
-    console.print(stage_table(times, f"{ARCHITECTURE}, ncnn, 1 thread, {FRAMES} frames"))
+    console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {FRAMES} frames"))
     console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
