@@ -4,6 +4,7 @@ A checkpoint of ours carries the whole `DetectorConfig` as JSON in the safetenso
 further argument. A `.pt` or `.pth` state dict is loaded with `weights_only=True`: it cannot run code.
 """
 
+import dataclasses
 import json
 import os
 import tempfile
@@ -14,32 +15,37 @@ from typing import Any
 import pydantic
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pocketdet.errors import CheckpointError, UsageError
-from pocketdet.models.build import ARCHITECTURES, build_detector
+from pocketdet.models.build import build_detector
 from pocketdet.models.config import DetectorConfig
+from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.thundernet import ThunderNet
 
 FORMAT_VERSION = "1"
-_CONFIG = pydantic.TypeAdapter(DetectorConfig, config=pydantic.ConfigDict(extra="forbid"))
+_CONFIG = pydantic.TypeAdapter(DetectorConfig)
+_CARD = pydantic.TypeAdapter(dict[str, str])
 
 
 def save_checkpoint(path: Path, model: ThunderNet, card: Mapping[str, str] | None = None) -> None:
-    """Write weights, configuration and a free-form card, whole or not at all. Raises `OSError` if it cannot."""
+    """Write weights, configuration and a free-form card, whole or not at all.
+
+    Raises `OSError` if the file cannot be written.
+    """
     metadata = {
         "pocketdet_format": FORMAT_VERSION,
         "config": _CONFIG.dump_json(model.config).decode(),
         "card": json.dumps(dict(card or {})),
     }
-    weights = {k: v.contiguous() for k, v in model.state_dict().items()}
+    content = save({k: v.contiguous() for k, v in model.state_dict().items()}, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
     try:
-        save_file(weights, scratch, metadata)
-        Path(scratch).chmod(0o644)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(scratch).chmod(0o644)  # mkstemp makes it private
         Path(scratch).replace(path)
     finally:
         Path(scratch).unlink(missing_ok=True)
@@ -49,8 +55,10 @@ def read_card(path: Path) -> dict[str, str]:
     """The card stored with a safetensors checkpoint, empty for other files. Raises `CheckpointError`."""
     if path.suffix != ".safetensors":
         return {}
-    card = json.loads(_read_safetensors(path)[1].get("card", "{}"))
-    return {str(k): str(v) for k, v in card.items()}
+    try:
+        return _CARD.validate_json(_read_safetensors(path)[1].get("card", "{}"), strict=True)
+    except pydantic.ValidationError as error:
+        raise CheckpointError(f"{path}: its card cannot be read: {_first(error)}") from error
 
 
 def load_checkpoint(
@@ -67,13 +75,19 @@ def load_checkpoint(
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected .safetensors, .pt or .pth weights")
-    weights, metadata = (
-        _read_safetensors(path) if path.suffix == ".safetensors" else (_read_state_dict(path), {})
-    )
-    config = _config(path, metadata, weights, arch, class_names, input_size)
-    _check_finite(path, weights)
+    if path.suffix == ".safetensors":
+        weights, metadata = _read_safetensors(path)
+    else:
+        weights, metadata = _read_state_dict(path), {}
+    check_values(path, weights)
+    changes: dict[str, Any] = {"arch": arch, "class_names": class_names, "input_size": input_size}
+    changes = {k: v for k, v in changes.items() if v is not None}
+    if "config" in metadata:
+        config = dataclasses.replace(_stored_config(path, metadata), **changes)
+    else:
+        config = _told_config(path, weights, changes)
     model = build_detector(config)
-    _check_fit(path, model, weights)
+    check_fit(path, model, weights)
     model.load_state_dict(weights)
     return model
 
@@ -95,93 +109,40 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
+    for name, value in content.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise CheckpointError(
+                f"{path}: expected a dictionary of tensors, but {str(name)!r} is of type {kind}"
+            )
     return {str(k).removeprefix("module."): v for k, v in content.items()}
 
 
-def _config(
-    path: Path,
-    metadata: Mapping[str, str],
-    weights: Mapping[str, Tensor],
-    arch: str | None,
-    class_names: tuple[str, ...] | None,
-    input_size: tuple[int, int] | None,
-) -> DetectorConfig:
-    changes: dict[str, Any] = {"arch": arch, "class_names": class_names, "input_size": input_size}
-    changes = {k: v for k, v in changes.items() if v is not None}
-    if "config" in metadata:
-        if metadata.get("pocketdet_format") != FORMAT_VERSION:
-            found = metadata.get("pocketdet_format")
-            raise CheckpointError(f"{path}: format {found!r}: expected {FORMAT_VERSION!r}; upgrade pocketdet")
-        try:
-            stored = json.loads(metadata["config"])
-            return _CONFIG.validate_python({**stored, **changes})
-        except (ValueError, TypeError) as error:
-            raise CheckpointError(f"{path}: its configuration cannot be read: {_first(error)}") from error
-    if arch is None:
+def _stored_config(path: Path, metadata: Mapping[str, str]) -> DetectorConfig:
+    found = metadata.get("pocketdet_format")
+    if found != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: format {found!r}: expected {FORMAT_VERSION!r}; upgrade pocketdet")
+    try:
+        return _CONFIG.validate_json(metadata["config"])
+    except (pydantic.ValidationError, UsageError) as error:
+        raise CheckpointError(f"{path}: its configuration cannot be read: {_first(error)}") from error
+
+
+def _told_config(path: Path, weights: Mapping[str, Tensor], changes: dict[str, Any]) -> DetectorConfig:
+    """Of a file that holds weights only: what the caller says, and as many classes as the classifier has."""
+    if "arch" not in changes:
         raise UsageError(f"{path} does not say what it is: name its architecture with --arch")
-    if class_names is None:
-        classes = weights["head.scores.weight"].shape[0] if "head.scores.weight" in weights else 2
-        changes["class_names"] = tuple(f"class {i}" for i in range(1, classes))
-    return DetectorConfig(**changes)
+    classifier = weights.get(CLASSIFIER)
+    outputs = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 2
+    unnamed = tuple(f"class {i}" for i in range(1, max(outputs, 2)))
+    return DetectorConfig(**{"class_names": unnamed, **changes})
 
 
 def _first(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
         detail = error.errors()[0]
-        return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+        where = ".".join(map(str, detail["loc"]))
+        return f"{where}: {detail['msg']}" if where else detail["msg"]
     return str(error)
-
-
-def _check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
-    for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            count = int((~torch.isfinite(tensor)).sum())
-            raise CheckpointError(
-                f"{path}: weight {name!r} has {count} NaN or infinite values: it is damaged"
-            )
-
-
-def _check_fit(path: Path, model: ThunderNet, weights: Mapping[str, Tensor]) -> None:
-    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in weights.items()}
-    if expected == found:
-        return
-    classifier = "head.scores.weight"
-    if {k for k in expected if expected[k] != found.get(k)} <= {classifier, "head.scores.bias"} and (
-        expected.keys() == found.keys()
-    ):
-        raise CheckpointError(
-            f"{path}: the classifier has {found[classifier][0] - 1} classes besides background, "
-            f"but {model.config.num_classes - 1} class names were given"
-        )
-    fitting = [a for a in ARCHITECTURES if a != model.config.arch and _shapes_fit(a, model.config, found)]
-    hint = f"; they fit {fitting[0]}" if fitting else ""
-    raise CheckpointError(
-        f"{path}: weights do not fit {model.config.arch}: {_differences(expected, found)}{hint}"
-    )
-
-
-def _shapes_fit(arch: str, config: DetectorConfig, found: Mapping[str, tuple[int, ...]]) -> bool:
-    with torch.device("meta"):
-        other = ThunderNet(config, ARCHITECTURES[arch])
-    shapes = {k: tuple(v.shape) for k, v in other.state_dict().items() if not k.startswith("head.scores.")}
-    return shapes == {k: v for k, v in found.items() if not k.startswith("head.scores.")}
-
-
-def _differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    missing = [k for k in expected if k not in found]
-    extra = [k for k in found if k not in expected]
-    wrong = [k for k in expected if k in found and expected[k] != found[k]]
-    parts = []
-    if missing:
-        parts.append(f"{len(missing)} missing (first {missing[0]!r})")
-    if extra:
-        parts.append(f"{len(extra)} unexpected (first {extra[0]!r})")
-    if wrong:
-        name = wrong[0]
-        parts.append(
-            f"{len(wrong)} of another shape ({name!r}: expected {expected[name]}, found {found[name]})"
-        )
-    return ", ".join(parts)

@@ -1,35 +1,85 @@
 """What a detector is, apart from its weights: one frozen dataclass per concern.
 
 These travel inside every checkpoint (as JSON) and, through the exporter, into the bundle's manifest.
-Numerical meaning of each field: docs/DEFINITIONS.md.
+Numerical meaning of each field: docs/DEFINITIONS.md. A value out of range raises `UsageError`.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal, get_args
+
+from pydantic import ConfigDict
+
+from pocketdet.errors import UsageError
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
+ChannelOrder = Literal["RGB", "BGR"]
+ResizeRule = Literal["stretch", "letterbox"]
+Suppression = Literal["hard", "linear", "gaussian"]
+
+# Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.
+_LARGE, _TINY = 1e6, 1e-6
+
+
+class _Record:
+    """Read from JSON without coercion or unknown fields; ranges are checked whoever builds it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def _within(self, low: float, high: float, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if not low <= number <= high:
+                    label = f"{type(self).__name__}.{name}"
+                    raise UsageError(f"{label} has the value {number}: expected {low:g} to {high:g}")
+
+    def _counts(self, high: int, *names: str) -> None:
+        for name in names:
+            count = len(getattr(self, name))
+            if not 1 <= count <= high:
+                raise UsageError(f"{type(self).__name__}.{name} has {count} entries: expected 1 to {high}")
+
+    def _one_of(self, name: str, choices: Collection[str]) -> None:
+        if getattr(self, name) not in choices:
+            label = f"{type(self).__name__}.{name}"
+            raise UsageError(f"{label} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
+
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(_Record):
     """From a picture to the network's input; mean and std in 0..255 units, in `channel_order`."""
 
-    channel_order: Literal["RGB", "BGR"] = "RGB"
+    channel_order: ChannelOrder = "RGB"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    resize: Literal["stretch", "letterbox"] = "stretch"
+    resize: ResizeRule = "stretch"
     pad: tuple[int, int, int] = (124, 116, 104)
+
+    def __post_init__(self) -> None:
+        self._one_of("channel_order", get_args(ChannelOrder))
+        self._one_of("resize", get_args(ResizeRule))
+        self._within(-_LARGE, _LARGE, "mean")
+        self._within(_TINY, _LARGE, "std")
+        self._within(0, 255, "pad")
 
 
 @dataclass(frozen=True)
-class Anchors:
+class Anchors(_Record):
     """Anchor scales (square root of the area, pixels) and ratios (height / width). ThunderNet section 3.2."""
 
     stride: int = 16
     scales: tuple[float, ...] = (32, 64, 128, 256, 512)
     ratios: tuple[float, ...] = (1 / 2, 3 / 4, 1, 4 / 3, 2)
+
+    def __post_init__(self) -> None:
+        self._within(1, 256, "stride")
+        self._counts(16, "scales", "ratios")
+        self._within(1, 4096, "scales")
+        self._within(0.01, 100, "ratios")
 
     def sizes(self) -> tuple[tuple[float, float], ...]:
         """The (width, height) of each anchor of a cell, scales outermost."""
@@ -37,7 +87,7 @@ class Anchors:
 
 
 @dataclass(frozen=True)
-class Proposals:
+class Proposals(_Record):
     """From RPN maps to RoIs. 200 RoIs at test time: ThunderNet section 4.1."""
 
     pre_nms_top_n: int = 1000
@@ -45,9 +95,15 @@ class Proposals:
     nms_iou: float = 0.7
     min_size: float = 1.0
 
+    def __post_init__(self) -> None:
+        self._within(1, 100_000, "pre_nms_top_n")
+        self._within(1, 10_000, "post_nms_top_n")
+        self._within(0, 1, "nms_iou")
+        self._within(0, 4096, "min_size")
+
 
 @dataclass(frozen=True)
-class RoIHead:
+class RoIHead(_Record):
     """PSRoI align and the light head. alpha = 5, p = 7, a 1024-d fc: ThunderNet section 3.2."""
 
     alpha: int = 5
@@ -56,6 +112,13 @@ class RoIHead:
     fc_channels: int = 1024
     delta_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
 
+    def __post_init__(self) -> None:
+        self._within(1, 64, "alpha")
+        self._within(1, 32, "pool_size")
+        self._within(1, 8, "sampling_ratio")
+        self._within(1, 65_536, "fc_channels")
+        self._within(_TINY, _LARGE, "delta_std")
+
     @property
     def channels(self) -> int:
         """Channels of the thin feature map, alpha * p * p (245)."""
@@ -63,18 +126,24 @@ class RoIHead:
 
 
 @dataclass(frozen=True)
-class Postprocessing:
+class Postprocessing(_Record):
     """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1."""
 
     score_threshold: float = 0.05
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
+    nms: Suppression = "hard"
     nms_iou: float = 0.5
     sigma: float = 0.5
     max_detections: int = 100
 
+    def __post_init__(self) -> None:
+        self._one_of("nms", get_args(Suppression))
+        self._within(0, 1, "score_threshold", "nms_iou")
+        self._within(_TINY, _LARGE, "sigma")
+        self._within(1, 10_000, "max_detections")
+
 
 @dataclass(frozen=True)
-class DetectorConfig:
+class DetectorConfig(_Record):
     """Everything that, with the weights, defines a two-stage detector."""
 
     arch: str
@@ -85,6 +154,13 @@ class DetectorConfig:
     proposals: Proposals = field(default_factory=Proposals)
     head: RoIHead = field(default_factory=RoIHead)
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
+
+    def __post_init__(self) -> None:
+        self._counts(10_000, "class_names")
+        for name in self.class_names:
+            if not 1 <= len(name) <= 200:
+                raise UsageError(f"class name {name[:40]!r} has {len(name)} characters: expected 1 to 200")
+        self._within(1, 4096, "input_size")
 
     @property
     def num_classes(self) -> int:

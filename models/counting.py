@@ -25,7 +25,7 @@ _PARTS = {"backbone": "backbone", "cem": "backbone", "rpn": "rpn", "sam": "head"
 
 @dataclass(frozen=True)
 class Cost:
-    """MACs by part ("backbone", "rpn", "head") and the number of parameters of a detector without batch norm."""
+    """MACs by part ("backbone", "rpn", "head") and parameters of a detector, its batch norm folded."""
 
     macs: dict[str, int]
     parameters: int

@@ -1,6 +1,7 @@
-"""Seeded random weights with the statistics of a trained detector, for tests and for demos without training."""
+"""Seeded random weights with the statistics of a trained detector, for tests and untrained demos."""
 
-import numpy as np
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,14 +14,15 @@ from pocketdet.models.thundernet import ThunderNet
 
 # spread of the outputs of a trained detector, so that proposals and detections are neither empty nor ties
 OBJECTNESS_STD, RPN_DELTA_STD, LOGIT_STD, HEAD_DELTA_STD = 1.5, 0.15, 1.5, 0.3
-BACKGROUND_BIAS = 4.0
+BACKGROUND_BIAS = 2.0  # beyond that of equal odds between background and all classes
 
 
 @torch.no_grad()
 def seeded_detector(config: DetectorConfig, seed: int) -> ThunderNet:
-    """A detector in eval mode whose weights depend on `seed` alone (on one machine and torch version)."""
+    """A detector in eval mode; its weights depend on `config` and `seed` alone (on one machine and torch)."""
     generator = torch.Generator().manual_seed(seed)
-    model = build_detector(config)
+    with torch.random.fork_rng(devices=[]):  # what torch draws here is overwritten
+        model = build_detector(config)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             fan_in = module.weight[0].numel()
@@ -77,10 +79,10 @@ def _calibrate_outputs(model: ThunderNet, images: Tensor) -> None:
     _scale(model.head.fc, 1 / features_scale)
     logits, box_deltas = model.head(features)
     # centre each class over the RoIs, so that which class wins depends on the RoI
-    model.head.scores.bias -= logits.mean(dim=0)
+    model.head.scores.bias.sub_(logits.mean(dim=0))
     spread = LOGIT_STD / float((logits - logits.mean(dim=0)).std())
     _scale(model.head.scores, spread)
-    model.head.scores.bias[0] += np.log(config.num_classes) + BACKGROUND_BIAS / 2
+    model.head.scores.bias[0] += math.log(config.num_classes) + BACKGROUND_BIAS
     _scale(model.head.deltas, HEAD_DELTA_STD / float(box_deltas.std()))
 
 

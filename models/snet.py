@@ -50,6 +50,7 @@ class ChannelShuffle(nn.Module):
     """Interleave two channel groups: (N, 2C, H, W) -> (N, 2C, H, W). ncnn: ShuffleChannel."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Channels 0, C, 1, C + 1, ... of `x`."""
         n, c, h, w = x.shape
         return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
 
@@ -72,8 +73,10 @@ class BasicUnit(nn.Module):
         self.shuffle = ChannelShuffle()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
         passed, computed = x.chunk(2, dim=1)
-        return self.shuffle(torch.cat([passed, self.branch(computed)], dim=1))
+        out: Tensor = self.shuffle(torch.cat([passed, self.branch(computed)], dim=1))
+        return out
 
 
 class DownUnit(nn.Module):
@@ -90,7 +93,9 @@ class DownUnit(nn.Module):
         self.shuffle = ChannelShuffle()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shuffle(torch.cat([self.shortcut(x), self.branch(x)], dim=1))
+        """(N, in, H, W) -> (N, C, H/2, W/2), halves rounded up."""
+        out: Tensor = self.shuffle(torch.cat([self.shortcut(x), self.branch(x)], dim=1))
+        return out
 
 
 class SNet(nn.Module):
@@ -109,6 +114,7 @@ class SNet(nn.Module):
         self.conv5 = conv_bn(widths[-1], channels.conv5, 1) if channels.conv5 else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised image -> C4, C5."""
         x = self.stage2(self.pool(self.conv1(x)))
         c4 = self.stage3(x)
         c5 = self.stage4(c4)

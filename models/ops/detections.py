@@ -12,7 +12,7 @@ from pocketdet.models.ops.nms import nms, soft_nms
 
 @dataclass(frozen=True)
 class Detections:
-    """boxes (N, 4) in network pixels, scores (N,), labels (N,) from 0, and the RoI of each (N,), best first."""
+    """Best first: boxes (N, 4) in network pixels, scores (N,), labels (N,) from 0, index of the RoI (N,)."""
 
     boxes: Tensor
     scores: Tensor
@@ -33,7 +33,7 @@ def detect(
     boxes = clip_boxes(decode_boxes(deltas, rois, delta_std), size)
     solid = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(dim=1)
     alive = (finite & solid).nonzero()[:, 0]
-    probabilities = torch.softmax(logits[alive].double(), dim=1).float()
+    probabilities = _softmax(logits[alive])
 
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for label in range(logits.shape[1] - 1):
@@ -46,8 +46,14 @@ def detect(
         return Detections(boxes[:0], logits.new_zeros(0), alive[:0], alive[:0])
     scores, labels, roi = (torch.cat(part) for part in zip(*found, strict=True))
     order = sorted(range(len(scores)), key=lambda i: (-float(scores[i]), int(labels[i]), int(roi[i])))
-    best = torch.tensor(order[: rule.max_detections], dtype=torch.int64)
+    best = torch.tensor(order[: rule.max_detections], dtype=torch.int64, device=roi.device)
     return Detections(boxes[roi[best]], scores[best], labels[best], roi[best])
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Rows (R, C) in float64, summed left to right, rounded to float32."""
+    powers = (logits.double() - logits.double().amax(dim=1, keepdim=True)).exp()
+    return (powers / powers.cumsum(dim=1)[:, -1:]).float()
 
 
 def _suppress(boxes: Tensor, scores: Tensor, rule: Postprocessing) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,8 @@ def propose(scores: Tensor, deltas: Tensor, anchors: Anchors, rule: Proposals, s
     count = scores.shape[0] // 2
     logits = (scores[count:] - scores[:count]).permute(1, 2, 0).reshape(-1)
     flat = deltas.reshape(count, 4, *deltas.shape[1:]).permute(2, 3, 0, 1).reshape(-1, 4)
-    boxes = make_anchors((scores.shape[1], scores.shape[2]), anchors.stride, anchors.sizes())
+    grid = (scores.shape[1], scores.shape[2])
+    boxes = make_anchors(grid, anchors.stride, anchors.sizes(), scores.device)
 
     finite = torch.isfinite(logits).nonzero()[:, 0]
     top = finite[descending(logits[finite])][: rule.pre_nms_top_n]

@@ -7,9 +7,10 @@ from torch import Tensor
 def psroi_align(
     features: Tensor, rois: Tensor, batch_index: Tensor, stride: int, pool_size: int, sampling_ratio: int
 ) -> Tensor:
-    """Features (N, C, h, w), RoIs (R, 4) in input pixels, image of each RoI (R,) -> (R, C), C = alpha * p * p.
+    """Features (N, C, h, w) and RoIs (R, 4) in input pixels -> (R, C) with C = alpha * p * p.
 
-    Differentiable with respect to `features`. A RoI with a non-finite coordinate gives zeros.
+    `batch_index` (R,) names the image of each RoI. Differentiable with respect to `features`; a RoI with a
+    non-finite coordinate gives zeros.
     """
     height, width = features.shape[2:]
     finite = torch.isfinite(rois).all(dim=1)
@@ -36,11 +37,11 @@ def psroi_align(
 def _samples(
     low: Tensor, high: Tensor, scale: float, bins: int, samples: int, size: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Per RoI, bin and sample of one axis: both neighbours, the fraction between them, and whether it counts."""
+    """One axis, each (R, p, n): lower and upper neighbour, fraction between them, whether a sample counts."""
     start, end = low * scale - 0.5, high * scale - 0.5
     bin_size = (end - start) / bins
-    j = torch.arange(bins, dtype=low.dtype)[None, :, None]
-    k = torch.arange(samples, dtype=low.dtype)[None, None, :]
+    j = torch.arange(bins, dtype=low.dtype, device=low.device)[None, :, None]
+    k = torch.arange(samples, dtype=low.dtype, device=low.device)[None, None, :]
     at = start[:, None, None] + j * bin_size[:, None, None] + (k + 0.5) * bin_size[:, None, None] / samples
     inside = (at >= -1) & (at <= size)
     at = torch.where(inside, at, torch.zeros_like(at)).clamp(min=0)
@@ -52,7 +53,7 @@ def _samples(
 
 def _gather(planes: Tensor, batch_index: Tensor, cell: Tensor) -> Tensor:
     """Planes (N, alpha, p, p, h*w) at cell (R, p, p) of image batch_index (R,) -> (R, alpha, p, p)."""
-    p = torch.arange(planes.shape[2])
+    p = torch.arange(planes.shape[2], device=cell.device)
     picked: Tensor = planes.permute(0, 2, 3, 4, 1)[
         batch_index[:, None, None], p[None, :, None], p[None, None, :], cell
     ]

@@ -1,12 +1,12 @@
 """Integer bilinear resize and normalisation. Definitions: docs/DEFINITIONS.md, "Resize" and "Normalise"."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Rule = Literal["stretch", "letterbox"]
+from pocketdet.models.config import ChannelOrder, ResizeRule
+
 _ONE = 1 << 11  # fixed-point one, 11 fractional bits
 
 
@@ -20,7 +20,7 @@ class Placement:
     height: int
 
 
-def resize_geometry(source: tuple[int, int], size: tuple[int, int], rule: Rule) -> Placement:
+def resize_geometry(source: tuple[int, int], size: tuple[int, int], rule: ResizeRule) -> Placement:
     """Where a picture of `source` (height, width) lands in an input of `size` (height, width)."""
     (h, w), (height, width) = source, size
     if rule == "stretch":
@@ -55,8 +55,8 @@ def resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
 def resize_image(
     image: Tensor,
     size: tuple[int, int],
-    rule: Rule,
-    channel_order: Literal["RGB", "BGR"],
+    rule: ResizeRule,
+    channel_order: ChannelOrder,
     pad: tuple[int, int, int],
 ) -> Tensor:
     """RGB uint8 (H, W, 3) -> uint8 (h, w, 3) in the network's channel order."""
@@ -86,7 +86,7 @@ def nv21_to_rgb(frame: Tensor) -> Tensor:
     return torch.stack([red, green, blue], dim=2).clamp(0, 255).to(torch.uint8)
 
 
-def to_original(boxes: Tensor, source: tuple[int, int], size: tuple[int, int], rule: Rule) -> Tensor:
+def to_original(boxes: Tensor, source: tuple[int, int], size: tuple[int, int], rule: ResizeRule) -> Tensor:
     """Boxes (N, 4) in network pixels -> pixels of the original picture (height, width), clipped to it."""
     (h, w), place = source, resize_geometry(source, size, rule)
     x_scale = torch.tensor(float(w)) / torch.tensor(float(place.width))

@@ -13,17 +13,20 @@ from pocketdet.models.thundernet.modules import (
 )
 
 STRIDE = 32  # of C5, the coarsest map
+MAP_STRIDE = 16  # of C4, and of the maps that RPN, SAM and PSRoI align work on
 
 
 class ThunderNet(nn.Module):
     """The two networks of the detector; what lies between them is in `models/ops`.
 
-    Raises `UsageError` if the input size is not a multiple of 32.
+    Raises `UsageError` if the input size is not a multiple of 32 or the anchors' stride is not 16.
     """
 
     def __init__(self, config: DetectorConfig, channels: SNetChannels) -> None:
         super().__init__()
         _check_input_size(config.input_size)
+        if config.anchors.stride != MAP_STRIDE:
+            raise UsageError(f"anchor stride {config.anchors.stride}: ThunderNet's maps have {MAP_STRIDE}")
         self.config = config
         thin = config.head.channels
         self.backbone = SNet(channels)
@@ -33,9 +36,9 @@ class ThunderNet(nn.Module):
         self.head = LightHead(thin, config.head.fc_channels, config.num_classes)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised image (N, 3, H, W) -> scores (N, 2A, h, w), deltas (N, 4A, h, w), SAM map (N, 245, h, w).
+        """Image (N, 3, H, W) -> RPN scores (N, 2A, h, w), RPN deltas (N, 4A, h, w), SAM map (N, 245, h, w).
 
-        The first of the two exported graphs; h = H/16, w = W/16. The second is `HeadGraph`.
+        The image is normalised; h = H/16, w = W/16. The first exported graph; the second is `HeadGraph`.
         """
         cem = self.cem(*self.backbone(image))
         feature, scores, deltas = self.rpn(cem)
@@ -43,7 +46,7 @@ class ThunderNet(nn.Module):
 
 
 class HeadGraph(nn.Module):
-    """The second exported graph: RoI features (R, 245) -> logits and deltas (R, classes + 4) in one product."""
+    """The second exported graph: both predictors of the head in one matrix product."""
 
     def __init__(self, model: ThunderNet) -> None:
         super().__init__()
@@ -52,6 +55,7 @@ class HeadGraph(nn.Module):
         self.scores_and_deltas = model.head.merged()
 
     def forward(self, roi_features: Tensor) -> Tensor:
+        """RoI features (R, 245) -> (R, classes + 4): logits, background first, then the four deltas."""
         out: Tensor = self.scores_and_deltas(self.relu(self.fc(roi_features)))
         return out
 

@@ -13,6 +13,7 @@ class GlobalAveragePool(nn.Module):
     """(N, C, H, W) -> (N, C, 1, 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Mean of each channel."""
         return x.mean(dim=(2, 3), keepdim=True)
 
 
@@ -31,7 +32,9 @@ class ContextEnhancement(nn.Module):
         self.glb = nn.Conv2d(c5, channels, 1)
 
     def forward(self, c4: Tensor, c5: Tensor) -> Tensor:
-        return self.c4(c4) + self.upsample(self.c5(c5)) + self.glb(self.pool(c5))
+        """C4 (N, c4, h, w), C5 (N, c5, h/2, w/2) -> (N, channels, h, w)."""
+        out: Tensor = self.c4(c4) + self.upsample(self.c5(c5)) + self.glb(self.pool(c5))
+        return out
 
 
 class RegionProposal(nn.Module):
@@ -49,6 +52,7 @@ class RegionProposal(nn.Module):
         self.deltas = nn.Conv2d(RPN_CHANNELS, 4 * anchors_per_cell, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """CEM map -> feature, scores, deltas."""
         feature = self.pointwise(self.depthwise(x))
         return feature, self.scores(feature), self.deltas(feature)
 
@@ -62,7 +66,9 @@ class SpatialAttention(nn.Module):
         self.gate = nn.Sigmoid()
 
     def forward(self, cem: Tensor, rpn: Tensor) -> Tensor:
-        return cem * self.gate(self.theta(rpn))
+        """CEM map (N, channels, h, w), RPN feature (N, 256, h, w) -> (N, channels, h, w)."""
+        out: Tensor = cem * self.gate(self.theta(rpn))
+        return out
 
 
 class LightHead(nn.Module):
@@ -78,6 +84,7 @@ class LightHead(nn.Module):
         self.deltas = nn.Linear(fc_channels, 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """RoI features -> logits, deltas."""
         hidden = F.relu(self.fc(x))
         return self.scores(hidden), self.deltas(hidden)
 

@@ -1,0 +1,83 @@
+"""Whether weights are sound and fit a detector, and a sentence about it where they do not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pocketdet.errors import CheckpointError
+from pocketdet.models.build import ARCHITECTURES
+from pocketdet.models.config import DetectorConfig
+from pocketdet.models.thundernet import ThunderNet
+
+CLASSIFIER = "head.scores.weight"
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_COUNTS = {torch.int32, torch.int64}  # BatchNorm's num_batches_tracked
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def check_values(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Raises `CheckpointError` for a tensor that is not plain numbers, all finite as float32."""
+    for name, tensor in weights.items():
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.dtype not in _FLOATS | _COUNTS:
+            kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device.type}".replace("torch.", "")
+            raise CheckpointError(f"{path}: weight {name!r} is {kind}: expected dense floats")
+        bad = int((~torch.isfinite(tensor.float())).sum())
+        if bad:
+            raise CheckpointError(f"{path}: weight {name!r} has {bad} NaN or infinite values: it is damaged")
+        if name.endswith("running_var") and tensor.numel() and tensor.min() < 0:
+            raise CheckpointError(f"{path}: variance {name!r} has negative values: it is damaged")
+
+
+def check_fit(path: Path, model: ThunderNet, weights: Mapping[str, Tensor]) -> None:
+    """Raises `CheckpointError` if names or shapes differ from what `model` has, naming the first few."""
+    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in weights.items()}
+    if expected == found:
+        return
+    if expected.keys() == found.keys() and _without_classifier(expected) == _without_classifier(found):
+        outputs = found[CLASSIFIER][0] if len(found[CLASSIFIER]) == 2 else 0
+        if outputs not in (0, model.config.num_classes):
+            raise CheckpointError(
+                f"{path}: the classifier has {outputs - 1} classes besides background, "
+                f"but {model.config.num_classes - 1} class names were given"
+            )
+    fitting = [a for a in ARCHITECTURES if a != model.config.arch and _fits(a, model.config, found)]
+    hint = f"; they fit {fitting[0]}" if fitting else ""
+    raise CheckpointError(
+        f"{path}: weights do not fit {model.config.arch}: {_differences(expected, found)}{hint}"
+    )
+
+
+def _without_classifier(shapes: Shapes) -> Shapes:
+    return {k: v for k, v in shapes.items() if k not in (CLASSIFIER, "head.scores.bias")}
+
+
+def _fits(arch: str, config: DetectorConfig, found: Shapes) -> bool:
+    with torch.device("meta"):
+        other = ThunderNet(config, ARCHITECTURES[arch])
+    shapes = {k: tuple(v.shape) for k, v in other.state_dict().items()}
+    return _without_classifier(shapes) == _without_classifier(found)
+
+
+def _differences(expected: Shapes, found: Shapes) -> str:
+    wrong = [
+        f"{k!r} (expected {expected[k]}, found {found[k]})"
+        for k in expected
+        if k in found and expected[k] != found[k]
+    ]
+    parts = [
+        _listed("missing", [repr(k) for k in expected if k not in found]),
+        _listed("unexpected", [repr(k) for k in found if k not in expected]),
+        _listed("of another shape", wrong),
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _listed(kind: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    return f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
