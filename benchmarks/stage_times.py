@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.detector import STAGES, Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
@@ -55,7 +55,12 @@ def measure_stages(
     warm_up: int = 20,
     progress: Callable[[], None] = lambda: None,
 ) -> StageTimes:
-    """Time `frames` calls of `detector.detect(image)` after `warm_up` more that do not count."""
+    """Time `frames` calls of `detector.detect(image)` after `warm_up` more that do not count.
+
+    Raises `UsageError` if there is no frame to time.
+    """
+    if frames < 1 or warm_up < 0:
+        raise UsageError(f"{frames} frames after {warm_up}: expected at least 1 frame after 0 or more")
     samples = np.zeros((frames, len(STAGES)))
     for i in range(-warm_up, frames):
         spans = detector.detect(image).milliseconds

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pocketdet.errors import CheckFailed, ExportError
+from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_engine, check_module
 from pocketdet.export.layer_sources import find_sources
@@ -28,15 +28,16 @@ from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, ma
 from pocketdet.export.reference import reference_values
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
-from pocketdet.export.write_bundle import SUFFIX, publish, seal, staging_directory
+from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.ops import normalise, resize_image
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
-from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest
+from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
 from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
+from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.replay import compare_engines, make_detectors
 from pocketdet.runtime.stages import TOLERANCES, golden_stages
@@ -93,11 +94,16 @@ def export_detector(
     """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check.
 
     Raises `ExportError` if a step fails or the target cannot be written, `CheckFailed` if a step changed
-    the model's answers. Either way nothing is left behind.
+    the model's answers, `UsageError` for a name that no file can have, `ImageError` for a golden image that
+    is none. In any case nothing is left behind.
     """
     options = options or ExportOptions()
-    name = options.name or model.config.arch
+    name = _bundle_name(model, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
+    check_target(target, overwrite=options.overwrite)
+    golden = as_rgb(
+        synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
+    )
     _refuse_unsound_weights(model)
     model = model.eval()
     folded, folds = fold_batch_norm(model)
@@ -122,12 +128,23 @@ def export_detector(
             graphs = graphs.model_copy(
                 update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
             )
-        manifest = _seal_with_golden(model, graphs, name, scratch, options, dict(card or {}))
+        write_golden(scratch, GOLDEN, reference_values(model, golden))
+        manifest = _seal(model, graphs, name, scratch, options, dict(card or {}))
         judge(_replay(scratch))
         if options.slim:
             manifest = _slim_down(manifest, scratch)
         publish(scratch, target, overwrite=options.overwrite)
     return ExportResult(target, manifest, folds, tuple(checks))
+
+
+def _bundle_name(model: ThunderNet, options: ExportOptions) -> str:
+    name = model.config.arch if options.name is None else options.name
+    if not is_safe_path(name) or "/" in name:
+        raise UsageError(
+            f"bundle name {name!r}: expected 1 to 100 ASCII letters, digits, '_', '.' or '-', "
+            "and a letter, digit or '_' first"
+        )
+    return name
 
 
 def _refuse_unsound_weights(model: nn.Module) -> None:
@@ -182,14 +199,10 @@ def _convert(
     return find_sources(part.folded, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
 
 
-def _seal_with_golden(
+def _seal(
     model: ThunderNet, graphs: Graphs, name: str, scratch: Path, options: ExportOptions, card: dict[str, str]
 ) -> Manifest:
-    """Step 6."""
-    image = (
-        options.golden_image if options.golden_image is not None else synthetic_image(model.config.input_size)
-    )
-    write_golden(scratch, GOLDEN, reference_values(model, image))
+    """Step 6, the golden image and stages being there."""
     save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:

@@ -4,6 +4,7 @@ pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; 
 explicit and inputs and outputs get the names of their roles back.
 """
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -63,14 +64,22 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int], storage
             "ncnnpy": "m_ncnn.py",
         }.items()
     }
+    # pnnx leaves a simplified twin beside what it reads, so it reads a copy
     command = [
         pnnx.EXEC_PATH,
-        str(onnx_path.resolve()),
+        str(shutil.copyfile(onnx_path, scratch / "m.onnx")),
         f"inputshape=[{shape}]",
         f"fp16={int(storage == 'fp16')}",
         *(f"{key}={value}" for key, value in outputs.items()),
     ]
-    done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, cwd=scratch, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:
+        raise ExportError(
+            f"pnnx cannot be started: {error}; reinstall it: pip install --force-reinstall pnnx"
+        ) from error
     param, bin_ = Path(outputs["ncnnparam"]), Path(outputs["ncnnbin"])
     if done.returncode != 0 or not param.exists() or not bin_.exists():
         words = " / ".join((done.stderr + done.stdout).strip().splitlines()[-3:])

@@ -5,11 +5,12 @@ stranger's bundle gets, and only then renamed. Ctrl-C, a full disk or a failed c
 """
 
 import errno
+import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pocketdet.errors import ExportError
@@ -23,8 +24,10 @@ SUFFIX = ".pocketdet"
 def staging_directory(target: Path) -> Iterator[Path]:
     """A private directory beside `target`, on the same file system, removed on the way out.
 
-    Raises `ExportError` if the place does not exist, cannot be written or is full.
+    Missing parents are made, and removed again if nothing came to stand in them.
+    Raises `ExportError` if the place cannot be written or is full.
     """
+    made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -37,6 +40,9 @@ def staging_directory(target: Path) -> Iterator[Path]:
         raise _cannot_write(target, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
@@ -53,28 +59,35 @@ def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest
 def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
     """Move a sealed directory to `target`, as a directory or, if `target` ends in .zip, as one file.
 
-    Raises `ExportError` if something is there already and `overwrite` is false, or if what is there is
-    neither a bundle nor a zip file.
+    What stood there comes back if the move fails or is interrupted. Raises `ExportError` as `check_target`.
     """
-    if target.exists():
-        if not overwrite:
-            raise ExportError(f"{target} exists already: choose another --out or --name, or pass --overwrite")
-        if target.is_dir() and not (target / MANIFEST_NAME).is_file():
-            raise ExportError(f"{target} is a directory but not a bundle: it will not be overwritten")
+    check_target(target, overwrite=overwrite)
     source = _zipped(scratch, target) if target.suffix == ".zip" else scratch
     retired = scratch.with_name(f"{scratch.name}.old")
-    if target.exists():
-        target.rename(retired)
     try:
+        if os.path.lexists(target):
+            target.rename(retired)
         source.rename(target)
-    except OSError:
-        if retired.exists():
+    except BaseException:
+        if os.path.lexists(retired) and not os.path.lexists(target):
             retired.rename(target)
         raise
-    if retired.is_dir():
-        shutil.rmtree(retired)
+    if retired.is_dir() and not retired.is_symlink():
+        shutil.rmtree(retired, ignore_errors=True)  # the new bundle stands: no failure from here on
     else:
         retired.unlink(missing_ok=True)
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Raise `ExportError` if something is at `target` and `overwrite` is false, or it is not a bundle."""
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise ExportError(f"{target} exists already: choose another --out or --name, or pass --overwrite")
+    if target.is_dir() and not (target / MANIFEST_NAME).is_file():
+        raise ExportError(f"{target} is a directory but not a bundle: it will not be overwritten")
+    if target.is_file() and not zipfile.is_zipfile(target):
+        raise ExportError(f"{target} is a file but not a bundle: it will not be overwritten")
 
 
 def _zipped(scratch: Path, target: Path) -> Path:
@@ -97,5 +110,6 @@ def _cannot_write(target: Path, error: OSError) -> ExportError:
         errno.EROFS: "the file system is read-only",
         errno.ENOTDIR: "a parent of it is not a directory",
         errno.EEXIST: "a file of that name is in the way",
+        errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, str(error))
     return ExportError(f"cannot write {target}: {why}; nothing was left behind")

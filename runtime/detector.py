@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines import Array, make_engine
 from pocketdet.runtime.images import as_rgb
@@ -56,6 +57,7 @@ class Detector:
     ) -> None:
         self.options = options or DetectorOptions()
         self._owns_bundle = not isinstance(bundle, Bundle)
+        self._closed = False
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         try:
             self.engine = make_engine(self.bundle, self.options)
@@ -73,8 +75,10 @@ class Detector:
     def detect(self, image: NDArray[Any]) -> Detections:
         """Find objects in an RGB image (H, W, 3) uint8; grey, RGBA and 16-bit arrays are converted.
 
-        Raises `ImageError` if the array is not an image.
+        Raises `ImageError` if the array is not an image, `UsageError` if the detector is closed.
         """
+        if self._closed:
+            raise UsageError("the detector is closed; make a new one")
         pixels = as_rgb(image)
         p = self.pipeline
         spans: dict[str, float] = {}
@@ -95,7 +99,11 @@ class Detector:
         return Detections(found.boxes, found.scores, found.labels, names, spans)
 
     def close(self) -> None:
-        """Release the files of the bundle if this detector opened it. The detector cannot be used after."""
+        """Release the files of the bundle if this detector opened it. The detector cannot be used after.
+
+        Calls that run in other threads come to their end. Closing twice is allowed.
+        """
+        self._closed = True
         if self._owns_bundle:
             self.bundle.close()
 

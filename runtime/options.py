@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from pocketdet.errors import UsageError
 
 EngineName = Literal["ncnn", "onnxruntime"]
@@ -34,11 +36,13 @@ class DetectorOptions:
         _one_of("precision", self.precision, ("fp32", "fp16"))
         if self.nms is not None:
             _one_of("nms", self.nms, ("hard", "linear", "gaussian"))
-        _within("threads", self.threads, 1, 256)
-        _within("score_threshold", self.score_threshold, 0, 1)
-        _within("nms_iou", self.nms_iou, 0, 1)
-        _within("rois", self.rois, 1, 10_000)
-        _within("max_detections", self.max_detections, 1, 10_000)
+        _within("threads", self.threads, 1, 256, whole=True)
+        for name, share in (("score_threshold", self.score_threshold), ("nms_iou", self.nms_iou)):
+            if share is not None:
+                _within(name, share, 0, 1, whole=False)
+        for name, count in (("rois", self.rois), ("max_detections", self.max_detections)):
+            if count is not None:
+                _within(name, count, 1, 10_000, whole=True)
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -46,6 +50,8 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
 
 
-def _within(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise UsageError(f"{name}={value!r}: expected a number from {low} to {high}")
+def _within(name: str, value: object, low: int, high: int, *, whole: bool) -> None:
+    kinds = (int, np.integer) if whole else (int, np.integer, float, np.floating)
+    # True and False are integers to Python, not to a reader of this option; NaN is in no range
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        raise UsageError(f"{name}={value!r}: expected a {'whole ' * whole}number from {low} to {high}")

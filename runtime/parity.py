@@ -12,7 +12,8 @@ class Check:
     """One comparison: `subject` against `reference`, judged by the largest absolute difference.
 
     `snr_db` is 10 log10(sum ref^2 / sum diff^2), `None` where nothing differs; `cosine` is in [-1, 1].
-    `tolerance` is absolute. A subject with another shape, or a NaN where the reference has none, fails.
+    `tolerance` is absolute. A subject with another shape fails, and so does one whose NaN and infinite
+    values are not exactly those of the reference.
     """
 
     name: str
@@ -47,10 +48,12 @@ def compare(
         note = f"expected shape {reference.shape}, found {subject.shape}"
         return Check(name, tuple(subject.shape), float("inf"), None, 0.0, absolute, False, note)
     ref, sub = reference.astype(np.float64).ravel(), subject.astype(np.float64).ravel()
-    if not np.array_equal(np.isfinite(ref), np.isfinite(sub)):
-        note = f"{int((~np.isfinite(sub)).sum())} values are NaN or infinite"
+    finite = np.isfinite(ref) & np.isfinite(sub)
+    if not np.array_equal(ref[~finite], sub[~finite], equal_nan=True):
+        wrong, expected = (int(np.count_nonzero(~np.isfinite(a))) for a in (sub, ref))
+        note = f"{wrong} values are NaN or infinite, expected {expected}"
         return Check(name, tuple(subject.shape), float("inf"), None, 0.0, absolute, False, note)
-    ref, sub = ref[np.isfinite(ref)], sub[np.isfinite(ref)]
+    ref, sub = ref[finite], sub[finite]
     diff = sub - ref
     max_abs = float(np.abs(diff).max(initial=0.0))
     tolerance = absolute + relative * float(np.abs(ref).max(initial=0.0))

@@ -14,28 +14,30 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.pipeline import Boxes
 
 StageValues = Mapping[str, NDArray[Any]]
 
-# name: (type, number of axes), in the order of the stages
-STAGE_KINDS = {
-    "image": ("uint8", 3),  # (H, W, 3) RGB, after decoding
-    "image_rows": ("int64", 2),  # (H, 3) sums over each row: proves the decoder without a second picture
-    "resized": ("uint8", 3),  # (h, w, 3) in the network's channel order
-    "normalised": ("float32", 3),  # (3, h, w)
-    "rpn_scores": ("float32", 3),  # (2A, h/16, w/16)
-    "rpn_deltas": ("float32", 3),  # (4A, h/16, w/16)
-    "sam": ("float32", 3),  # (245, h/16, w/16)
-    "proposal_indices": ("int32", 1),  # (R,) anchors
-    "proposal_boxes": ("float32", 2),  # (R, 4) network pixels
-    "roi_features": ("float32", 2),  # (R, 245)
-    "head": ("float32", 2),  # (R, classes + 1 + 4)
-    "boxes": ("float32", 2),  # (N, 4) original pixels
-    "scores": ("float32", 1),  # (N,)
-    "labels": ("int32", 1),  # (N,)
+# name: (type, shape), in the order of the stages. (H, W) is the picture, (h, w) the network input, (y, x) its
+# grid of A anchors a cell; R RoIs, N detections. What the manifest does not fix is fixed by its first use.
+STAGE_SHAPES: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "image": ("uint8", ("H", "W", 3)),  # RGB, after decoding
+    "image_rows": ("int64", ("H", 3)),  # sums over each row: proves the decoder without a second picture
+    "resized": ("uint8", ("h", "w", 3)),  # in the network's channel order
+    "normalised": ("float32", (3, "h", "w")),
+    "rpn_scores": ("float32", ("2A", "y", "x")),
+    "rpn_deltas": ("float32", ("4A", "y", "x")),
+    "sam": ("float32", ("alpha*p*p", "y", "x")),
+    "proposal_indices": ("int32", ("R",)),  # anchors
+    "proposal_boxes": ("float32", ("R", 4)),  # network pixels
+    "roi_features": ("float32", ("R", "alpha*p*p")),
+    "head": ("float32", ("R", "classes+1+4")),
+    "boxes": ("float32", ("N", 4)),  # original pixels
+    "scores": ("float32", ("N",)),
+    "labels": ("int32", ("N",)),
 }
 
 
@@ -63,16 +65,41 @@ TOLERANCES = {
 
 
 def golden_stages(bundle: Bundle) -> StageValues:
-    """The stored reference of a bundle, complete and of the right types; else `BundleError`."""
+    """The stored reference of a bundle, complete and of types and shapes that fit together.
+
+    Raises `BundleError` if it is not, or cannot be read; `ImageError` if its picture cannot.
+    """
     values = bundle.golden()
-    for name, (kind, axes) in STAGE_KINDS.items():
+    sizes = _sizes(bundle.manifest)
+    for name, (kind, shape) in STAGE_SHAPES.items():
         array = values.get(name)
-        if array is None or array.dtype != kind or array.ndim != axes:
-            found = "nothing" if array is None else f"{array.ndim} axes of {array.dtype}"
+        fits = array is not None and array.dtype == kind and array.ndim == len(shape)
+        if array is not None and fits:
+            for axis, length in zip(shape, array.shape, strict=True):
+                known = sizes.setdefault(axis, length) if isinstance(axis, str) else axis
+                fits = fits and known == length
+        if not fits:
+            wanted = ", ".join(f"{a}={sizes[a]}" if a in sizes else str(a) for a in shape)
+            found = "nothing" if array is None else f"{array.dtype} {array.shape}"
             raise BundleError(
-                f"{bundle.source}: golden stage {name!r}: expected {axes} axes of {kind}, found {found}"
+                f"{bundle.source}: golden stage {name!r}: expected {kind} ({wanted}), found {found}"
             )
-    return {name: values[name] for name in STAGE_KINDS}
+    return {name: values[name] for name in STAGE_SHAPES}
+
+
+def _sizes(manifest: Manifest) -> dict[str | int, int]:
+    """The axes of `STAGE_SHAPES` whose length the manifest fixes."""
+    size, stride, per_cell = manifest.input, manifest.anchors.stride, len(manifest.anchors.sizes)
+    return {
+        "h": size.height,
+        "w": size.width,
+        "y": size.height // stride,
+        "x": size.width // stride,
+        "2A": 2 * per_cell,
+        "4A": 4 * per_cell,
+        "alpha*p*p": manifest.roi_head.alpha * manifest.roi_head.pool_size**2,
+        "classes+1+4": len(manifest.class_names) + 1 + 4,
+    }
 
 
 def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:

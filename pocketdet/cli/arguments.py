@@ -8,7 +8,7 @@ from pocketdet.errors import UsageError
 def parse_size(text: str) -> tuple[int, int]:
     """From "320" or "320x480" to (height, width). Raises `UsageError`."""
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(p.isascii() and p.isdigit() for p in parts):
+    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts):
         raise UsageError(
             f"input size {text!r}: expected one side or HEIGHTxWIDTH, for example 320 or 320x480"
         )
@@ -16,9 +16,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Class names, one a line, blank lines ignored, without background. Raises `UsageError`."""
+    """Class names, one a line, blank lines ignored, without background. Raises `UsageError`.
+
+    UTF-8, with or without the byte order mark that some editors put first.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as a list of class names: {error}") from error
     names = tuple(line.strip() for line in lines if line.strip())
