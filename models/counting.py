@@ -4,6 +4,7 @@ The papers write "MFLOPs" and mean millions of multiply-accumulates (MACs). Thun
 into backbone (SNet and CEM), RPN and head (SAM's 1x1 and the R-CNN subnet on 200 RoIs).
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -57,9 +58,12 @@ class MacRow:
 
 
 def count(model: ThunderNet) -> Cost:
-    """Cost of one image of the model's input size with the RoIs of its configuration."""
+    """Cost of one image of the model's input size with the RoIs of its configuration.
+
+    A copy without values runs, so `model` keeps its mode and its batch norm statistics.
+    """
+    model = copy.deepcopy(model).to("meta").eval()
     macs = dict.fromkeys(("backbone", "rpn", "head"), 0)
-    handles = []
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             part = _PARTS[name.split(".")[0]]
@@ -67,17 +71,12 @@ def count(model: ThunderNet) -> Cost:
             def add(layer: nn.Module, _: object, output: Tensor, part: str = part) -> None:
                 macs[part] += _macs(layer, output)
 
-            handles.append(module.register_forward_hook(add))
+            module.register_forward_hook(add)
     height, width = model.config.input_size
     rois = model.config.proposals.post_nms_top_n
-    try:
-        with torch.no_grad():
-            device = next(model.parameters()).device
-            model(torch.zeros(1, 3, height, width, device=device))
-            model.head(torch.zeros(rois, model.config.head.channels, device=device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad():
+        model(torch.zeros(1, 3, height, width, device="meta"))
+        model.head(torch.zeros(rois, model.config.head.channels, device="meta"))
     return Cost(macs, _folded_parameters(model))
 
 

@@ -1,5 +1,7 @@
 """Multiply-accumulates against the papers' tables, the derivation of the design notes, and hand formulas."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -35,14 +37,14 @@ def backbone_by_hand(channels: SNetChannels, image: int) -> int:
     """SNet's layers by their formula: h * w * out * (in / groups) * k * k."""
     side = image // 2
     total = conv(side, channels.conv1, 3 * 9)
-    side, previous = side // 4, channels.conv1
+    side, previous = side // 2, channels.conv1
     for width, repeats in zip(channels.stages, (3, 7, 3), strict=True):
-        half = width // 2
+        side, half = side // 2, width // 2
         total += conv(side, previous, 25) + conv(side, half, previous)  # shortcut
         total += conv(2 * side, half, previous) + conv(side, half, 25) + conv(side, half, half)
         total += repeats * (2 * conv(side, half, half) + conv(side, half, 25))
-        side, previous = side // 2, width
-    return total + (conv(2 * side, channels.conv5, previous) if channels.conv5 else 0)
+        previous = width
+    return total + (conv(side, channels.conv5, previous) if channels.conv5 else 0)
 
 
 def by_hand(channels: SNetChannels, image: int, classes: int) -> dict[str, int]:
@@ -131,14 +133,9 @@ def test_parameters_are_those_of_the_folded_layers(small_model: ThunderNet) -> N
 
 
 def test_counting_leaves_the_model_as_it_was(small_model: ThunderNet) -> None:
-    before = {k: v.clone() for k, v in small_model.state_dict().items()}
-    small_model.train()
-    try:
-        first = count(small_model)
-        assert small_model.training
-    finally:
-        small_model.eval()
-    assert count(small_model) == first
-    assert not any(m._forward_hooks for m in small_model.modules())
+    model = copy.deepcopy(small_model).train()
+    assert count(model) == count(small_model)
+    assert model.training
+    assert not any(m._forward_hooks for m in model.modules())
     for name, value in small_model.state_dict().items():
-        assert torch.equal(value, before[name]), name
+        assert torch.equal(value, model.state_dict()[name]), name
