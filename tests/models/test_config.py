@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from pocketdet.errors import UsageError
-from pocketdet.models.build import build_detector
 from pocketdet.models.config import (
     Anchors,
     DetectorConfig,
@@ -45,35 +44,3 @@ def test_a_value_out_of_range_is_named(make: Callable[[], object], message: str)
     with pytest.raises(UsageError) as caught:
         make()
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [
-        ((300, 320), "height 300 .* multiple of 32, the nearest is 288"),
-        ((320, 310), "width 310 .* the nearest is 320"),
-        ((1, 32), "height 1 .* the nearest is 32"),
-    ],
-)
-def test_an_input_size_that_does_not_fit_names_the_nearest(size: tuple[int, int], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        build_detector(DetectorConfig(ARCH, ("bolt",), size))
-
-
-def test_anchors_of_another_stride_than_the_maps_are_refused() -> None:
-    with pytest.raises(UsageError, match="anchor stride 8"):
-        build_detector(DetectorConfig(ARCH, ("bolt",), anchors=Anchors(stride=8)))
-
-
-@pytest.mark.parametrize(
-    ("arch", "hint"),
-    [
-        ("thundernet-snet94", "did you mean 'thundernet-snet"),
-        ("thundernet_snet535", "did you mean 'thundernet-snet535'"),
-        ("yolo", "known: thundernet-snet49, thundernet-snet146, thundernet-snet535"),
-    ],
-)
-def test_an_unknown_architecture_suggests_the_closest(arch: str, hint: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        build_detector(DetectorConfig(arch, ("bolt",)))
-    assert hint in str(caught.value)
