@@ -1,5 +1,8 @@
 """`pocketdet export`: weights in, a proved bundle out."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -69,10 +72,20 @@ def export(
 
 
 def next_commands(bundle: Path) -> str:
-    """What a user is likely to want now."""
+    """What a user is likely to want now, ready to be pasted into the same shell."""
+    program = _program()
     return (
         "\nNext:\n"
-        f"  pocketdet verify {bundle} --layers\n"
-        f"  pocketdet detect {bundle} photo.jpg      # or a folder, a video, a camera index\n"
-        f"  pocketdet info {bundle}\n"
+        f"  {program} verify {bundle} --layers\n"
+        f"  {program} detect {bundle} photo.jpg      # or a folder, a video, a camera index\n"
+        f"  {program} info {bundle}\n"
     )
+
+
+def _program() -> str:
+    """How this shell starts pocketdet: by name where it is on the path, else by its file."""
+    found = shutil.which("pocketdet")
+    here = Path(sys.argv[0])
+    if here.name != "pocketdet" or (found and Path(found).samefile(here)):
+        return "pocketdet"
+    return os.path.relpath(here)
