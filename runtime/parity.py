@@ -40,7 +40,7 @@ class Check:
 def compare(
     name: str, reference: NDArray[Any], subject: NDArray[Any], *, relative: float = 0.0, absolute: float = 0.0
 ) -> Check:
-    """Compare two arrays of one shape.
+    """Compare two arrays of one shape, float32 or integers.
 
     The tolerance is `absolute + relative * max|reference|`; 0 and 0 asks for equality.
     """
@@ -58,7 +58,8 @@ def compare(
     max_abs = float(np.abs(diff).max(initial=0.0))
     tolerance = absolute + relative * float(np.abs(ref).max(initial=0.0))
     noise, signal = float(diff @ diff), float(ref @ ref)
-    snr = None if noise == 0 else 10 * float(np.log10(max(signal, 1e-300) / noise))
+    # a floor, and logarithms before the quotient, keep it finite where the reference is all zeros
+    snr = None if noise == 0 else 10 * float(np.log10(max(signal, 1e-300)) - np.log10(noise))
     norms = float(np.linalg.norm(ref) * np.linalg.norm(sub))
     cosine = float(ref @ sub) / norms if norms > 0 else float(noise == 0)
     return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, max_abs <= tolerance)

@@ -1,0 +1,224 @@
+"""`Detector`: what comes out, from which pictures, from how many threads, and when it refuses."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketdet.errors import BundleError, EngineError, ImageError, UsageError
+from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.detector import STAGES, Detections, Detector
+from pocketdet.runtime.engines import ncnn_engine
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.pipeline import Boxes
+from pocketdet.runtime.stages import TOLERANCES, compare_detections
+
+Pictures = list[NDArray[np.uint8]]
+
+
+@pytest.fixture(scope="module")
+def detector(small_bundle: Path) -> Detector:
+    return Detector(small_bundle)
+
+
+def same(first: Detections, second: Detections) -> bool:
+    fields = ("boxes", "scores", "labels")
+    return all(np.array_equal(getattr(first, f), getattr(second, f)) for f in fields)
+
+
+def without_answers(graph: str, value: float) -> Callable[..., dict[str, NDArray[np.float32]]]:
+    """`NcnnEngine.run` whose outputs of one graph all have one value."""
+    run = ncnn_engine.NcnnEngine.run
+
+    def replaced(self: ncnn_engine.NcnnEngine, name: Any, inputs: Any) -> dict[str, NDArray[np.float32]]:
+        found = run(self, name, inputs)
+        return {role: np.full_like(v, value) for role, v in found.items()} if name == graph else found
+
+    return replaced
+
+
+def test_both_engines_find_the_same(small_bundle: Path, pictures: Pictures) -> None:
+    total = 0
+    with Detector(small_bundle) as ncnn, Detector(small_bundle, DetectorOptions("onnxruntime")) as onnx:
+        for picture in pictures:
+            ours, theirs = ncnn.detect(picture), onnx.detect(picture)
+            reference = {"boxes": theirs.boxes, "scores": theirs.scores, "labels": theirs.labels}
+            found = Boxes(ours.boxes, ours.scores, ours.labels)
+            check = compare_detections("engines", reference, found, TOLERANCES["fp32"])
+            assert check.ok, str(check)
+            total += len(ours)
+    assert total > 10
+
+
+def test_fields_are_as_documented(detector: Detector, pictures: Pictures) -> None:
+    for picture in pictures:
+        found = detector.detect(picture)
+        height, width = picture.shape[:2]
+        assert found.boxes.shape == (len(found), 4)
+        assert found.scores.shape == found.labels.shape == (len(found),)
+        assert (found.boxes.dtype, found.scores.dtype, found.labels.dtype) == ("f4", "f4", "i4")
+        assert np.all(np.diff(found.scores) <= 0)
+        assert np.all((found.scores >= 0) & (found.scores <= 1))
+        assert np.all(found.boxes[:, :2] <= found.boxes[:, 2:])
+        assert np.all((found.boxes >= 0) & (found.boxes <= [width, height, width, height]))
+        assert found.names == tuple(("bolt", "nut", "washer")[i] for i in found.labels)
+        assert tuple(found.milliseconds) == STAGES
+        assert found.total_milliseconds == sum(found.milliseconds.values()) > 0
+
+
+def test_grey_rgba_and_16_bit_become_rgb(detector: Detector, pictures: Pictures) -> None:
+    picture = pictures[0]
+    expected = detector.detect(picture)
+    alpha = np.random.default_rng(0).integers(0, 256, (*picture.shape[:2], 1), np.uint8)
+    grey = picture[..., 0]
+    assert len(expected) > 0
+    assert same(detector.detect(np.concatenate([picture, alpha], axis=2)), expected)
+    assert same(detector.detect(picture.astype(np.uint16) * 257), expected)
+    as_three = detector.detect(np.stack([grey] * 3, axis=2))
+    assert same(detector.detect(grey), as_three)
+    assert same(detector.detect(grey[..., None]), as_three)
+
+
+def test_strides_do_not_matter(detector: Detector, pictures: Pictures) -> None:
+    picture = pictures[0]
+    views = [
+        picture[::-1],
+        picture[:, ::-1],
+        picture[::2, 1::3],
+        np.asfortranarray(picture),
+        picture[..., ::-1],
+    ]
+    for view in views:
+        assert same(detector.detect(view), detector.detect(view.copy(order="C")))
+    frozen = picture.copy()
+    frozen.flags.writeable = False
+    assert same(detector.detect(frozen), detector.detect(picture))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.int32),
+        np.zeros((8, 8, 3), bool),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros((8, 0, 3), np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((3, 8, 8), np.uint8),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros(8, np.uint8),
+        np.zeros((), np.uint8),
+        [[1, 2, 3]],
+        None,
+        "photo.jpg",
+    ],
+)
+def test_what_is_no_image_is_refused(detector: Detector, image: Any) -> None:
+    with pytest.raises(ImageError, match="expected"):
+        detector.detect(image)
+
+
+def test_one_pixel_is_an_image(detector: Detector) -> None:
+    found = detector.detect(np.full((1, 1, 3), 200, np.uint8))
+    assert np.all((found.boxes >= 0) & (found.boxes <= 1))
+
+
+def test_eight_threads_on_one_detector(detector: Detector, pictures: Pictures) -> None:
+    expected = [detector.detect(p) for p in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(detector.detect, pictures * 8))
+    assert all(same(f, expected[i % len(pictures)]) for i, f in enumerate(found))
+
+
+@pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
+def test_two_detectors_at_once(
+    small_bundle: Path, detector: Detector, pictures: Pictures, engine: Any
+) -> None:
+    with Detector(small_bundle, DetectorOptions(engine)) as one, ThreadPoolExecutor(8) as pool:
+        alone = [(one.detect(p), detector.detect(p)) for p in pictures]
+        together = [(pool.submit(one.detect, p), pool.submit(detector.detect, p)) for p in pictures * 4]
+        for i, (first, second) in enumerate(together):
+            assert same(first.result(), alone[i % len(pictures)][0])
+            assert same(second.result(), alone[i % len(pictures)][1])
+
+
+@pytest.mark.parametrize(
+    ("graph", "value"), [("features", np.nan), ("features", np.inf), ("head", np.nan), ("head", -np.inf)]
+)
+def test_networks_that_answer_nonsense_find_nothing(
+    small_bundle: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, graph: str, value: float
+) -> None:
+    monkeypatch.setattr(ncnn_engine.NcnnEngine, "run", without_answers(graph, value))
+    with Detector(small_bundle) as detector:
+        found = detector.detect(pictures[0])
+    assert len(found) == 0
+    assert found.boxes.shape == (0, 4)
+    assert found.names == ()
+    assert tuple(found.milliseconds) == STAGES
+
+
+def test_no_roi_gives_an_empty_head(small_bundle: Path) -> None:
+    for engine in ("ncnn", "onnxruntime"):
+        with Detector(small_bundle, DetectorOptions(engine)) as detector:  # type: ignore[arg-type]
+            assert detector.pipeline.head(np.zeros((0, 245), np.float32)).shape == (0, 8)
+
+
+def test_nothing_is_above_a_threshold_of_one(small_bundle: Path, pictures: Pictures) -> None:
+    with Detector(small_bundle, DetectorOptions(score_threshold=1)) as detector:
+        assert len(detector.detect(pictures[0])) == 0
+
+
+def test_a_closed_detector_says_so(small_bundle: Path, pictures: Pictures) -> None:
+    with Detector(small_bundle) as detector:
+        detector.detect(pictures[0])
+    with pytest.raises(UsageError, match="the detector is closed"):
+        detector.detect(pictures[0])
+    detector.close()
+
+
+def test_a_bundle_given_stays_open(small_bundle: Path, pictures: Pictures) -> None:
+    with load_bundle(small_bundle) as bundle:
+        with Detector(bundle) as detector:
+            detector.detect(pictures[0])
+        assert bundle.golden()["image"].ndim == 3
+    with pytest.raises(BundleError, match="the bundle is closed"):
+        Detector(bundle)
+
+
+def test_a_bundle_opened_is_closed_when_the_engine_fails(
+    small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Bundle] = []
+
+    def failing(bundle: Bundle, options: DetectorOptions) -> None:
+        opened.append(bundle)
+        raise EngineError("no")
+
+    monkeypatch.setattr("pocketdet.runtime.detector.make_engine", failing)
+    with pytest.raises(EngineError):
+        Detector(small_bundle)
+    with pytest.raises(BundleError, match="closed"):
+        opened[0].golden()
+
+
+def test_torch_is_never_imported(small_bundle: Path) -> None:
+    code = (
+        "import sys, numpy as np, pocketdet.runtime, pocketdet\n"
+        "d = pocketdet.Detector(sys.argv[1])\n"
+        "d.detect(np.zeros((50, 40, 3), np.uint8))\n"
+        "print([m for m in ('torch', 'onnx', 'onnxruntime', 'pnnx', 'pocketdet.models') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(small_bundle)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "[]\n"
