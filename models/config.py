@@ -22,6 +22,7 @@ Suppression = Literal["hard", "linear", "gaussian"]
 
 # Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.
 _LARGE, _TINY = 1e6, 1e-6
+MAX_CLASSES = 10_000
 
 
 class _Record:
@@ -156,7 +157,7 @@ class DetectorConfig(_Record):
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
 
     def __post_init__(self) -> None:
-        self._counts(10_000, "class_names")
+        self._counts(MAX_CLASSES, "class_names")
         for name in self.class_names:
             if not 1 <= len(name) <= 200:
                 raise UsageError(f"class name {name[:40]!r} has {len(name)} characters: expected 1 to 200")

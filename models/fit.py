@@ -13,7 +13,7 @@ from pocketdet.models.thundernet import ThunderNet
 
 CLASSIFIER = "head.scores.weight"
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-_COUNTS = {torch.int32, torch.int64}  # BatchNorm's num_batches_tracked
+_COUNTS = {torch.int32, torch.int64}
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -21,15 +21,22 @@ Shapes = Mapping[str, tuple[int, ...]]
 def check_values(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Raises `CheckpointError` for a tensor that is not plain numbers, all finite as float32."""
     for name, tensor in weights.items():
-        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-        if not plain or tensor.dtype not in _FLOATS | _COUNTS:
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or not _is_number(name, tensor):
             kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device.type}".replace("torch.", "")
             raise CheckpointError(f"{path}: weight {name!r} is {kind}: expected dense floats")
+        stored, claimed = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.element_size()
+        if claimed > stored:  # a view that repeats its elements: a small file could ask for any memory
+            raise CheckpointError(f"{path}: weight {name!r} claims {claimed} bytes, but stores {stored}")
         bad = int((~torch.isfinite(tensor.float())).sum())
         if bad:
             raise CheckpointError(f"{path}: weight {name!r} has {bad} NaN or infinite values: it is damaged")
         if name.endswith("running_var") and tensor.numel() and tensor.min() < 0:
             raise CheckpointError(f"{path}: variance {name!r} has negative values: it is damaged")
+
+
+def _is_number(name: str, tensor: Tensor) -> bool:
+    counter = name.endswith("num_batches_tracked")
+    return tensor.dtype in _FLOATS or (counter and tensor.dtype in _COUNTS)
 
 
 def check_fit(path: Path, model: ThunderNet, weights: Mapping[str, Tensor]) -> None:
