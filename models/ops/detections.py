@@ -20,6 +20,7 @@ class Detections:
     rois: Tensor
 
 
+@torch.no_grad()
 def detect(
     logits: Tensor,
     deltas: Tensor,

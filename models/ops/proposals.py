@@ -20,8 +20,12 @@ class RoIs:
     logits: Tensor
 
 
+@torch.no_grad()
 def propose(scores: Tensor, deltas: Tensor, anchors: Anchors, rule: Proposals, size: tuple[int, int]) -> RoIs:
-    """RPN scores (2A, h, w) and deltas (4A, h, w) of one image of `size` (height, width) -> proposals."""
+    """RPN scores (2A, h, w) and deltas (4A, h, w) of one image of `size` (height, width) -> proposals.
+
+    They carry no gradient: in training it reaches the RPN through its losses and through SAM (equation 2).
+    """
     count = scores.shape[0] // 2
     logits = (scores[count:] - scores[:count]).permute(1, 2, 0).reshape(-1)
     flat = deltas.reshape(count, 4, *deltas.shape[1:]).permute(2, 3, 0, 1).reshape(-1, 4)

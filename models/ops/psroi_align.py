@@ -24,14 +24,16 @@ def psroi_align(
     total = features.new_zeros(len(rois), planes.shape[1], pool_size, pool_size)
     for ky in range(sampling_ratio):
         for kx in range(sampling_ratio):
-            inside = (y_in[:, :, None, ky] & x_in[:, None, :, kx]).to(features.dtype)
+            sample = torch.zeros_like(total)
             for y, wy in ((y_low, 1 - y_frac), (y_high, y_frac)):
                 for x, wx in ((x_low, 1 - x_frac), (x_high, x_frac)):
-                    weight = wy[:, :, None, ky] * wx[:, None, :, kx] * inside
+                    weight = wy[:, :, None, ky] * wx[:, None, :, kx]
                     cell = y[:, :, None, ky] * width + x[:, None, :, kx]
-                    total = total + _gather(planes, batch_index, cell) * weight[:, None]
-    mean = total / sampling_ratio**2
-    return (mean * finite[:, None, None, None]).reshape(len(rois), features.shape[1])
+                    sample = sample + _gather(planes, batch_index, cell) * weight[:, None]
+            inside = y_in[:, None, :, None, ky] & x_in[:, None, None, :, kx]
+            total = total + torch.where(inside, sample, torch.zeros_like(sample))
+    mean = torch.where(finite[:, None, None, None], total, torch.zeros_like(total)) / sampling_ratio**2
+    return mean.reshape(len(rois), features.shape[1])
 
 
 def _samples(

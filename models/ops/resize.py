@@ -44,10 +44,13 @@ def resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
     """uint8 (H, W, C) -> uint8 (h, w, C), integer arithmetic throughout."""
     top, bottom, fy = _axis(image.shape[0], size[0])
     left, right, fx = _axis(image.shape[1], size[1])
-    wide = image.to(torch.int64)
     fy, fx = fy[:, None, None], fx[None, :, None]
-    upper = (_ONE - fx) * wide[top][:, left] + fx * wide[top][:, right]
-    lower = (_ONE - fx) * wide[bottom][:, left] + fx * wide[bottom][:, right]
+
+    def row(index: Tensor) -> Tensor:
+        lines = image[index]
+        return (_ONE - fx) * lines[:, left].to(torch.int64) + fx * lines[:, right].to(torch.int64)
+
+    upper, lower = row(top), row(bottom)
     mixed = (_ONE - fy) * upper + fy * lower
     return ((mixed + (1 << 21)) >> 22).to(torch.uint8)
 

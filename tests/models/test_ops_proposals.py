@@ -120,3 +120,10 @@ def test_each_box_is_its_anchor_decoded_and_they_do_not_overlap(grid: tuple[int,
         1
     )
     assert torch.equal(found.boxes, inside)
+
+
+def test_no_gradient_runs_through_the_coordinates_of_proposals() -> None:
+    scores, deltas = maps([[6.0, 5.0]])
+    found = propose(scores.requires_grad_(), deltas.requires_grad_(), ONE, RULE, (16, 32))
+    assert not found.boxes.requires_grad
+    assert not found.logits.requires_grad

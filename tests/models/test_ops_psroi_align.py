@@ -153,3 +153,10 @@ def test_the_operator_works_on_the_device_of_its_input() -> None:
     image = torch.zeros(3, dtype=torch.int64, device="meta")
     found = psroi_align(torch.zeros(1, 245, 4, 4, device="meta"), rois, image, 16, 7, 2)
     assert (found.device.type, found.shape) == ("meta", (3, 245))
+
+
+def test_samples_outside_read_nothing_even_of_a_map_that_is_not_finite() -> None:
+    features = torch.full((1, 4, 3, 3), math.inf)
+    outside = torch.tensor([[100.0, 0, 140, 40], [math.nan, 0, 10, 10]])
+    found = psroi_align(features, outside, torch.zeros(2, dtype=torch.int64), 16, 2, 2)
+    assert found.tolist() == [[0] * 4] * 2
