@@ -1,0 +1,68 @@
+"""Everything that is wrong with a data set, named at once and before training starts."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pocketdet.datasets.pictures import read_picture
+from pocketdet.datasets.records import Annotated, Dataset, Problem
+from pocketdet.errors import ImageError, UsageError
+
+SHOWN_PER_KIND = 5
+
+
+def check_dataset(dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Dataset:
+    """The data set without the pictures that cannot be used, which join its problems.
+
+    Every picture is decoded once; `progress` is called after each.
+    """
+    problems = list(dataset.problems)
+    sound = []
+    for image in dataset.images:
+        problem = _picture_problem(image)
+        progress()
+        if problem is None:
+            sound.append(image)
+        else:
+            problems.append(problem)
+    return replace(dataset, images=tuple(sound), problems=tuple(problems))
+
+
+def _picture_problem(image: Annotated) -> Problem | None:
+    if not image.path.is_file():
+        return Problem("missing image", str(image.path), "no such file")
+    try:
+        height, width = read_picture(image.path).shape[:2]
+    except ImageError as error:
+        return Problem("corrupt image", str(image.path), str(error).removeprefix(f"{image.path}: "))
+    if (width, height) != image.size:
+        said = f"the annotations say {image.size[0]}x{image.size[1]}"
+        return Problem("wrong image size", str(image.path), f"it has {width}x{height} pixels, {said}")
+    return None
+
+
+def keep_sound(dataset: Dataset, *, skip_bad: bool) -> Dataset:
+    """The data set itself, if it can be trained on.
+
+    Raises `UsageError` with the whole report if something is wrong and `skip_bad` is false, or if no box
+    is left.
+    """
+    if dataset.problems and not skip_bad:
+        raise UsageError(f"{report(dataset.problems)}\nmend the data, or leave these out with --skip-bad")
+    if not any((~image.ignored).any() for image in dataset.images):
+        reason = f"\n{report(dataset.problems)}" if dataset.problems else ""
+        raise UsageError(f"the data has no box to train on{reason}")
+    return dataset
+
+
+def report(problems: Sequence[Problem]) -> str:
+    """How many problems of each kind there are, with the first few of each by name."""
+    counts = Counter(problem.kind for problem in problems)
+    lines = [f"the data has {len(problems)} problem{'s' if len(problems) != 1 else ''}:"]
+    for kind, count in counts.items():
+        lines.append(f"  {kind}: {count}")
+        shown = [p for p in problems if p.kind == kind][:SHOWN_PER_KIND]
+        lines += [f"    {p.where}: {p.detail}" for p in shown]
+        if count > len(shown):
+            lines.append(f"    and {count - len(shown)} more")
+    return "\n".join(lines)

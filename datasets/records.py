@@ -1,0 +1,112 @@
+"""What a data set is once it is read, whatever its format was."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal[
+    "missing image",
+    "corrupt image",
+    "wrong image size",
+    "duplicate image",
+    "box outside",
+    "zero area",
+    "unknown category",
+    "unknown image",
+    "bad annotation",
+    "empty annotation file",
+]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """One picture and its objects.
+
+    Attributes:
+        path: the picture.
+        size: (width, height) in pixels as the annotation file says.
+        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels, edges as in docs/DEFINITIONS.md.
+        labels: (N,) int64, 0-based indices into the class names.
+        ignored: (N,) bool: crowds (COCO) and difficult objects (VOC), neither trained on nor counted.
+        image_id: the picture's identity in its annotation file.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+    image_id: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the data: what, where, and the value found."""
+
+    kind: Kind
+    where: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures in the order of the annotation file, without what `problems` names.
+
+    A box with a problem is left out, so is a picture; the rest of its file stays.
+    """
+
+    class_names: tuple[str, ...]
+    images: tuple[Annotated, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def objects(self) -> int:
+        """How many boxes there are, ignored ones included."""
+        return sum(len(image.boxes) for image in self.images)
+
+
+def annotated(
+    path: Path,
+    size: tuple[int, int],
+    objects: list[tuple[tuple[float, float, float, float], int, bool]],
+    image_id: int,
+) -> Annotated:
+    """An `Annotated` from a list of (box, label, ignored)."""
+    return Annotated(
+        path,
+        size,
+        np.array([box for box, _, _ in objects], np.float32).reshape(-1, 4),
+        np.array([label for _, label, _ in objects], np.int64),
+        np.array([ignored for _, _, ignored in objects], np.bool_),
+        image_id,
+    )
+
+
+def box_problem(box: tuple[float, float, float, float], size: tuple[int, int], where: str) -> Problem | None:
+    """What is wrong with a box (x1, y1, x2, y2) in a picture of (width, height), or nothing.
+
+    Up to one pixel over an edge is rounding and no problem.
+    """
+    x1, y1, x2, y2 = box
+    text = "(" + ", ".join(f"{value:g}" for value in box) + ")"
+    if not np.isfinite(box).all():
+        return Problem("bad annotation", where, f"box {text} is not finite")
+    if x2 <= x1 or y2 <= y1:
+        return Problem("zero area", where, f"box {text} has no area")
+    if x1 < -1 or y1 < -1 or x2 > size[0] + 1 or y2 > size[1] + 1:
+        return Problem("box outside", where, f"box {text} leaves the {size[0]}x{size[1]} picture")
+    return None
+
+
+def clip_box(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """The part of a box inside a picture of (width, height)."""
+    width, height = size
+    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
