@@ -6,8 +6,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
+ROOMS  := $(wildcard models export runtime benchmarks datasets)
 # an editable install knows the packages of the day it was made
-PACKAGES := $(shell find pocketdet models export runtime benchmarks -name __init__.py)
+PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
 .PHONY: demo test native-test lint types help clean
 
@@ -54,8 +55,7 @@ lint: $(VENV)/dev.stamp ## ruff
 
 types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
 	@rm -rf build/types && mkdir -p build/types/pocketdet
-	@ln -s ../../../models ../../../export ../../../runtime ../../../benchmarks build/types/pocketdet/
-	@ln -s ../../../pocketdet/* build/types/pocketdet/
+	@ln -s $(ROOMS:%=$(CURDIR)/%) $(CURDIR)/pocketdet/* build/types/pocketdet/
 	@cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pocketdet
 
 clean: ## remove the environment and everything built
