@@ -9,7 +9,7 @@ import torch
 from pocketdet.models.build import ARCHITECTURES
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.init import seeded_detector
-from pocketdet.models.postprocess import Stages, postprocess, reference_stages
+from pocketdet.models.postprocess import Stages, reference_stages
 from pocketdet.models.thundernet import ThunderNet
 
 SMALL = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), input_size=(64, 64))
@@ -88,33 +88,3 @@ def test_different_pictures_get_different_detections(detector_of: Callable[[str]
     model = detector_of("thundernet-snet49")
     first, second = (reference_stages(model, picture(seed)) for seed in (0, 1))
     assert first.labels.tolist() != second.labels.tolist()
-
-
-def test_stages_have_their_documented_shapes(small_model: ThunderNet) -> None:
-    stages = reference_stages(small_model, picture(3, (128, 160)))
-    assert (stages.resized.shape, stages.resized.dtype) == ((96, 64, 3), torch.uint8)
-    assert (stages.normalised.shape, stages.normalised.dtype) == ((3, 96, 64), torch.float32)
-    assert stages.rpn_scores.shape == (50, 6, 4)
-    assert stages.rpn_deltas.shape == (100, 6, 4)
-    assert stages.sam.shape == (245, 6, 4)
-    rois, found = len(stages.proposal_indices), len(stages.scores)
-    assert stages.proposal_boxes.shape == (rois, 4)
-    assert stages.roi_features.shape == (rois, 245)
-    assert stages.logits.shape == (rois, 4)
-    assert stages.deltas.shape == (rois, 4)
-    assert stages.boxes.shape == (found, 4)
-    assert stages.labels.shape == (found,)
-
-
-def test_post_processing_starts_from_the_maps_alone(small_model: ThunderNet) -> None:
-    stages = reference_stages(small_model, picture(3, (128, 160)))
-    found = postprocess(small_model, stages.rpn_scores, stages.rpn_deltas, stages.sam, (128, 160))
-    for name, value in vars(found).items():
-        assert torch.equal(value, getattr(stages, name)), name
-
-
-def test_maps_that_are_not_finite_give_no_detections(small_model: ThunderNet) -> None:
-    scores, deltas, sam = torch.full((50, 6, 4), torch.nan), torch.zeros(100, 6, 4), torch.zeros(245, 6, 4)
-    found = postprocess(small_model, scores, deltas, sam, (96, 64))
-    assert found.boxes.shape == (0, 4)
-    assert found.logits.shape == (0, 4)
