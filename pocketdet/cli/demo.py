@@ -1,11 +1,17 @@
 """`pocketdet demo`: the main job from weights to boxes, on one picture, with everything proved and timed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pocketdet.models.thundernet import ThunderNet
+    from pocketdet.runtime.detector import Detector
 
 SEED = 7
 CLASSES = 20  # as many as Pascal VOC has
@@ -22,51 +28,85 @@ def demo(
 
     Example: pocketdet demo --image photo.jpg
     """
-    from pocketdet.benchmarks.stage_times import measure_stages, stage_table
-    from pocketdet.cli.detect_report import detection_table
     from pocketdet.cli.export import next_commands
-    from pocketdet.cli.verify import print_report
-    from pocketdet.errors import CheckFailed
-    from pocketdet.export import ExportOptions, export_detector, verify
-    from pocketdet.models.config import DetectorConfig
-    from pocketdet.models.init import seeded_detector
     from pocketdet.runtime.detector import Detector
-    from pocketdet.runtime.draw import draw_detections
-    from pocketdet.runtime.images import read_image, write_image
+    from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
     console = Console(highlight=False)
     picture = read_image(image)
     console.rule("1  weights")
-    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
-    model = seeded_detector(DetectorConfig(arch, names), SEED)
+    model = _weights(arch, console)
+    console.rule("2  export: fold, ONNX, ncnn, bundle")
+    bundle = _export(model, picture, out, console)
+    console.rule("3  verify: PyTorch against ONNX against ncnn")
+    _verify(bundle, console)
+    with Detector(bundle, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
+        console.rule("4  detect")
+        _detect(detector, picture, out / "detections.jpg", console)
+        console.rule("5  time, one thread")
+        _time(detector, picture, f"{arch}, ncnn, 1 thread, {FRAMES} frames", console)
+    console.print(next_commands(bundle), markup=False, soft_wrap=True)
+
+
+def _weights(arch: str, console: Console) -> "ThunderNet":
+    from pocketdet.models.checkpoint import load_checkpoint, read_card
+    from pocketdet.models.config import DetectorConfig
+    from pocketdet.models.init import seeded_detector
+    from pocketdet.models.zoo import zoo_checkpoint
+
+    path = zoo_checkpoint(arch)
+    if path is not None:
+        for key, value in read_card(path).items():
+            console.print(f"{key}: {value}", markup=False)
+        return load_checkpoint(path)
     console.print(
-        f"No trained weights ship yet: {arch} runs with random ones (seed {SEED}), so its boxes are "
+        f"No trained weights of {arch} ship yet: it runs with random ones (seed {SEED}), so its boxes are "
         "real computations that mean nothing.",
         style="yellow",
     )
-    console.rule("2  export: fold, ONNX, ncnn, bundle")
+    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
+    return seeded_detector(DetectorConfig(arch, names), SEED)
+
+
+def _export(model: "ThunderNet", picture: "NDArray[Any]", out: Path, console: Console) -> Path:
+    from pocketdet.export import ExportOptions, export_detector
+
     options = ExportOptions(overwrite=True, golden_image=picture)
     with console.status("exporting"):
         result = export_detector(
             model, out, options, log=lambda line: console.print(line, markup=False, soft_wrap=True)
         )
-    console.rule("3  verify: PyTorch against ONNX against ncnn")
-    report = verify(result.path)
+    return result.path
+
+
+def _verify(bundle: Path, console: Console) -> None:
+    from pocketdet.cli.verify import print_report
+    from pocketdet.errors import CheckFailed
+    from pocketdet.export import verify
+
+    report = verify(bundle)
     print_report(report, console)
     if not report.ok:
-        raise CheckFailed(f"{result.path} does not verify")
-    console.rule("4  detect")
-    with Detector(result.path, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
-        found = detector.detect(picture)
-        annotated = out / "detections.jpg"
-        write_image(annotated, draw_detections(picture, found))
-        console.print(detection_table(found))
-        console.print(f"wrote {annotated}", markup=False)
-        console.rule("5  time, one thread")
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("timing", total=FRAMES + 20)
-            times = measure_stages(detector, picture, FRAMES, progress=lambda: progress.advance(task))
-    console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {FRAMES} frames"))
+        raise CheckFailed(f"{bundle} does not verify")
+
+
+def _detect(detector: "Detector", picture: "NDArray[Any]", annotated: Path, console: Console) -> None:
+    from pocketdet.cli.detect_report import detection_table
+    from pocketdet.runtime.draw import draw_detections
+    from pocketdet.runtime.images import write_image
+
+    found = detector.detect(picture)
+    write_image(annotated, draw_detections(picture, found))
+    console.print(detection_table(found))
+    console.print(f"wrote {annotated}", markup=False)
+
+
+def _time(detector: "Detector", picture: "NDArray[Any]", title: str, console: Console) -> None:
+    from pocketdet.benchmarks.stage_times import measure_stages, stage_table
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("timing", total=None)
+        times = measure_stages(detector, picture, FRAMES, progress=lambda: progress.advance(task))
+    console.print(stage_table(times, title))
     console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
-    console.print(next_commands(result.path), markup=False, soft_wrap=True)
