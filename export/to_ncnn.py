@@ -4,6 +4,7 @@ pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; 
 explicit and inputs and outputs get the names of their roles back.
 """
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,11 +14,12 @@ from typing import Literal
 
 import pnnx
 
-from pocketdet.errors import ExportError
+from pocketdet.errors import ExportError, GraphError
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 
 WeightStorage = Literal["fp32", "fp16"]
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _GEMM_CONSTANT_M = 7  # pnnx bakes the rows of the example into the layer; 0 takes them from the input
 
 
@@ -39,7 +41,13 @@ def to_ncnn(
     Raises `ExportError` with pnnx's last words if it fails or leaves something unsupported behind.
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
-        graph = _convert(onnx_path, Path(scratch), input_shape, storage)
+        try:
+            graph = _convert(onnx_path, Path(scratch), input_shape, storage)
+        except GraphError as error:
+            raise ExportError(
+                f"{onnx_path.name} cannot become an ncnn graph, an operator has no ncnn layer that pocketdet "
+                f"knows: {error}"
+            ) from error
     names = {"in0": input_name} | {f"out{i}": name for i, name in enumerate(output_names)}
     for layer in graph.layers:
         layer.inputs = [names.get(blob, blob) for blob in layer.inputs]
@@ -82,6 +90,6 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int], storage
         ) from error
     param, bin_ = Path(outputs["ncnnparam"]), Path(outputs["ncnnbin"])
     if done.returncode != 0 or not param.exists() or not bin_.exists():
-        words = " / ".join((done.stderr + done.stdout).strip().splitlines()[-3:])
+        words = " / ".join(_COLOURS.sub("", done.stderr + done.stdout).strip().splitlines()[-3:])
         raise ExportError(f"pnnx failed on {onnx_path.name} (exit {done.returncode}): {words}")
     return read_graph(param, bin_)

@@ -6,6 +6,7 @@ One call exports one graph. Inputs and outputs carry the names of their roles ("
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from pocketdet.errors import ExportError
 
 OPSET = 18
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def to_onnx(
@@ -47,7 +50,9 @@ def to_onnx(
                 external_data=False,
             )
     except Exception as error:  # the exporter raises many kinds, all about the model
-        raise ExportError(f"torch.onnx.export failed on {type(graph).__name__}: {error}") from error
+        raise ExportError(
+            f"torch.onnx.export failed on {type(graph).__name__}: {root_cause(error)}"
+        ) from error
     assert program is not None
     simplify(program.model_proto, path)
 
@@ -58,7 +63,9 @@ def simplify(model: onnx.ModelProto, path: Path) -> None:
         simplified, ok = onnxsim.simplify(model)
         onnx.checker.check_model(simplified, full_check=True)
     except Exception as error:  # onnxsim and the checker raise untyped C++ errors
-        raise ExportError(f"the ONNX graph for {path.name} cannot be simplified: {error}") from error
+        raise ExportError(
+            f"the ONNX graph for {path.name} cannot be simplified: {root_cause(error)}"
+        ) from error
     if not ok:
         raise ExportError(f"onnxsim changed the answers of {path.name}; nothing was written")
     # names of source files and stack frames of the exporting machine do not belong in an artefact
@@ -66,6 +73,14 @@ def simplify(model: onnx.ModelProto, path: Path) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.save(simplified, path)
+
+
+def root_cause(error: BaseException) -> str:
+    """The first line of what an error stems from: torch wraps it in pages of advice and colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)
 
 
 @contextlib.contextmanager

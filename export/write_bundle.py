@@ -28,18 +28,17 @@ def staging_directory(target: Path) -> Iterator[Path]:
     Raises `ExportError` if the place cannot be written or is full.
     """
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
+    scratch = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         scratch.chmod(0o755)  # mkdtemp makes it private; the bundle it becomes is not
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    try:
         yield scratch
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
