@@ -1,0 +1,242 @@
+"""What a training run is: frozen dataclasses, read from a TOML file. The defaults are ThunderNet section 4.1.
+
+One number of the paper cannot be kept: 240 of its multi-scale {240, 320, 480} is no multiple of the
+network's stride of 32; 256 stands in its place.
+"""
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pydantic
+from pydantic import ConfigDict
+
+from pocketdet.errors import UsageError
+from pocketdet.models.config import DetectorConfig
+
+STRIDE = 32
+
+
+class _Strict:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def _range(self, low: float, high: float, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}: expected {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class Source(_Strict):
+    """One data set of the mix.
+
+    Attributes:
+        annotations: a COCO json file, or the root of a Pascal VOC folder.
+        images: the folder of the pictures (COCO).
+        split: the list in ImageSets/Main (VOC).
+        share: how often it is drawn from, against the shares of the other sources.
+    """
+
+    annotations: Path
+    images: Path | None = None
+    split: str | None = None
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._range(1e-6, 1e6, "share")
+        if (self.images is None) == (self.split is None):
+            raise ValueError("a source names either images (COCO) or split (Pascal VOC)")
+
+
+@dataclass(frozen=True)
+class Schedule(_Strict):
+    """How long, how fast, at which input sizes.
+
+    Attributes:
+        images: pictures seen in all; the schedule is counted in them.
+        batch: pictures a step. The paper: 62,500 steps of 4 x 16 on VOC.
+        learning_rate: its peak.
+        warmup_steps: steps of linear rise from 0.
+        decay: "step" divides by ten at 50% and 75%; "cosine" falls to zero.
+        sizes: input sides, a multiple of 32 each; one is drawn for each step.
+        early_sizes: the sides of the first `early_share` of the run, if there are any.
+    """
+
+    images: int = 4_000_000
+    batch: int = 64
+    learning_rate: float = 0.01
+    warmup_steps: int = 500
+    decay: Literal["step", "cosine"] = "step"
+    sizes: tuple[int, ...] = (256, 320, 480)
+    early_sizes: tuple[int, ...] = ()
+    early_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._range(1, 1e10, "images")
+        self._range(1, 4096, "batch")
+        self._range(1e-9, 10, "learning_rate")
+        self._range(0, 1e6, "warmup_steps")
+        self._range(0, 1, "early_share")
+        if not self.sizes:
+            raise ValueError("sizes is empty: expected at least one input side")
+        for side in (*self.sizes, *self.early_sizes):
+            if side < STRIDE or side % STRIDE:
+                raise ValueError(
+                    f"input side {side} does not fit the network: expected a multiple of {STRIDE}"
+                )
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return max(1, self.images // self.batch)
+
+
+@dataclass(frozen=True)
+class Optimizer(_Strict):
+    """SGD with momentum, or AdamW; batch norms and biases are not decayed. `ema` 0 keeps no average."""
+
+    kind: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    clip_norm: float = 10.0
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._range(0, 0.99999, "momentum", "ema")
+        self._range(0, 1, "weight_decay")
+        self._range(1e-3, 1e6, "clip_norm")
+
+
+@dataclass(frozen=True)
+class Augment(_Strict):
+    """Which pictures are made of the data.
+
+    "ssd" is the paper's: photometric, zoom out, IoU crop, horizontal flip (SSD section 3.3). "strong" is
+    for views without an up: all eight orientations, zoom in and out, colour, blur, objects pasted on other
+    grounds, and mosaics of object crops, of which `mosaic` is the share until `mosaic_until` of the run.
+    """
+
+    kind: Literal["ssd", "strong", "none"] = "ssd"
+    mosaic: float = 0.6
+    mosaic_until: float = 0.75
+    paste: float = 0.3
+    bare_ground: float = 0.15
+
+    def __post_init__(self) -> None:
+        self._range(0, 1, "mosaic", "mosaic_until", "paste", "bare_ground")
+
+
+@dataclass(frozen=True)
+class Losses(_Strict):
+    """Sampling and weights of the RPN and R-CNN losses.
+
+    Attributes:
+        rpn_positive, rpn_negative: IoU from which an anchor is an object, and below which it is ground.
+        rpn_hard, rpn_random: ground anchors of each picture: those with the highest score, and drawn.
+        pre_nms, proposals: candidates before and after NMS at 0.7 (the paper trains with 2000).
+        rois: RoIs of each picture that go through the head, at most half of them objects.
+        ohem: how many of them the loss keeps, the hardest (Shrivastava et al. 2016); 0 keeps all.
+        jitter: shaken copies of the true boxes among the RoIs, for each object.
+        label_smoothing: of the head's classification.
+        class_weight: weight of the head's classification against the three other terms.
+    """
+
+    rpn_positive: float = 0.7
+    rpn_negative: float = 0.3
+    rpn_hard: int = 128
+    rpn_random: int = 128
+    pre_nms: int = 4000
+    proposals: int = 2000
+    rois: int = 2000
+    ohem: int = 128
+    jitter: int = 1
+    label_smoothing: float = 0.0
+    class_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._range(0, 1, "rpn_positive", "rpn_negative", "label_smoothing")
+        self._range(0, 1e5, "rpn_hard", "rpn_random", "ohem", "jitter")
+        self._range(1, 1e5, "pre_nms", "proposals")
+        self._range(2, 1e5, "rois")
+        self._range(0, 100, "class_weight")
+        if self.rpn_negative > self.rpn_positive:
+            raise ValueError("rpn_negative must not be above rpn_positive")
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Strict):
+    """A whole run.
+
+    Attributes:
+        data: the sources; all name the same classes.
+        out: folder of checkpoints and log.
+        class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
+        background_bias: start of the RPN's background score.
+        save_every: steps between checkpoints.
+    """
+
+    data: tuple[Source, ...]
+    out: Path
+    arch: str = "thundernet-snet49"
+    input_size: tuple[int, int] = (320, 320)
+    anchor_scales: tuple[float, ...] = (32, 64, 128, 256, 512)
+    seed: int = 1
+    class_power: float = 0.0
+    background_bias: float = 4.0
+    save_every: int = 250
+    schedule: Schedule = field(default_factory=Schedule)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    augment: Augment = field(default_factory=Augment)
+    losses: Losses = field(default_factory=Losses)
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("data is empty: expected at least one source")
+        self._range(0, 2**31, "seed")
+        self._range(-2, 0, "class_power")
+        self._range(0, 20, "background_bias")
+        self._range(1, 1e9, "save_every")
+
+    def detector(self, class_names: tuple[str, ...]) -> DetectorConfig:
+        """The detector that this run trains. Raises `UsageError` if it cannot be."""
+        base = DetectorConfig(self.arch, class_names, self.input_size)
+        return replace(base, anchors=replace(base.anchors, scales=self.anchor_scales))
+
+
+_CONFIG = pydantic.TypeAdapter(TrainConfig)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a TOML file; paths in it are relative to it. Raises `UsageError` that names the setting."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a training configuration: {error}") from error
+    try:
+        config = _CONFIG.validate_python(content)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{path}: {_first(error)}") from error
+    folder = path.parent
+    sources = tuple(
+        replace(s, annotations=folder / s.annotations, images=None if s.images is None else folder / s.images)
+        for s in config.data
+    )
+    return replace(config, data=sources, out=folder / config.out)
+
+
+def fingerprint(config: TrainConfig) -> str:
+    """The configuration as JSON, without what a resumed run may change (`out`, `save_every`, paths)."""
+    fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
+    for name in ("out", "save_every", "data"):
+        fields.pop(name)
+    shares = [s.share for s in config.data]
+    return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()
+
+
+def _first(error: pydantic.ValidationError) -> str:
+    detail = error.errors()[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

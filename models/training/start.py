@@ -1,0 +1,41 @@
+"""Fresh weights and the optimizer of a run."""
+
+import torch
+from torch import nn
+
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.training.config import Optimizer
+
+
+@torch.no_grad()
+def initialise(model: ThunderNet, seed: int, background_bias: float) -> None:
+    """Weights that depend on `seed` alone: He's for layers before a ReLU, small ones for predictors.
+
+    The RPN's background scores start at `background_bias`: nearly all anchors are ground (RetinaNet
+    section 3.3 does the same for focal loss).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    predictors = (model.rpn.scores, model.rpn.deltas, model.head.scores, model.head.deltas)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fan_in = module.weight[0].numel()
+            std = 0.01 if module in predictors else (2 / fan_in) ** 0.5
+            module.weight.normal_(0, std, generator=generator)
+            if module.bias is not None:
+                module.bias.zero_()
+    scores = model.rpn.scores
+    assert scores.bias is not None
+    scores.bias[: scores.out_channels // 2] = background_bias
+
+
+def make_optimizer(model: nn.Module, rule: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
+    """SGD or AdamW; weight decay on matrices and kernels only."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": rule.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if rule.kind == "adamw":
+        return torch.optim.AdamW(groups, lr=learning_rate)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=rule.momentum)

@@ -1,0 +1,101 @@
+"""Training configurations: the paper's by default, strict about what they do not know."""
+
+from pathlib import Path
+
+import pytest
+
+from pocketdet.errors import UsageError
+from pocketdet.models.training.config import Schedule, Source, TrainConfig, fingerprint, read_config
+from pocketdet.models.training.schedule import input_side, learning_rate
+
+SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "pictures"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "train.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_defaults_are_the_papers(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, SMALLEST))
+    schedule, optimizer, losses = config.schedule, config.optimizer, config.losses
+    assert (optimizer.kind, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert (schedule.batch, schedule.steps, schedule.learning_rate) == (64, 62_500, 0.01)
+    assert schedule.sizes == (256, 320, 480)
+    assert (losses.proposals, config.augment.kind) == (2000, "ssd")
+    assert losses.ohem > 0
+    assert config.detector(("bolt",)).anchors.scales == (32, 64, 128, 256, 512)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, SMALLEST))
+    assert config.out == tmp_path / "run"
+    assert config.data == (Source(tmp_path / "train.json", tmp_path / "pictures"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "data"),
+        ("out = ", "cannot be read"),
+        ('out = "run"\ndata = []\n', "data is empty"),
+        (SMALLEST + "colour = 1\n", "colour"),
+        ("lr = 3\n" + SMALLEST, "lr"),
+        (SMALLEST + "[schedule]\nsizes = [240, 320]\n", "240"),
+        (SMALLEST + "[schedule]\nsizes = []\n", "sizes is empty"),
+        (SMALLEST + "[schedule]\nbatch = 0\n", "batch is 0"),
+        (SMALLEST + '[schedule]\ndecay = "linear"\n', "schedule.decay"),
+        (SMALLEST + "[optimizer]\nema = 1.5\n", "ema is 1.5"),
+        (SMALLEST + "[losses]\nrpn_negative = 0.9\n", "rpn_negative"),
+        (SMALLEST + "[schedule]\nlearning_rate = nan\n", "learning_rate is nan"),
+        ('out = "run"\n[[data]]\nannotations = "a"\n', "images"),
+        ('out = "run"\n[[data]]\nannotations = "a"\nimages = "b"\nsplit = "c"\n', "either"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, part: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_config(write(tmp_path, text))
+    assert part in str(raised.value)
+    assert "train.toml" in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_the_fingerprint_sees_the_recipe_and_not_the_folders() -> None:
+    source = Source(Path("a"), Path("b"))
+    base = TrainConfig((source,), Path("out"))
+    assert fingerprint(base) == fingerprint(TrainConfig((Source(Path("c"), Path("d")),), Path("elsewhere")))
+    assert fingerprint(base) != fingerprint(TrainConfig((source,), Path("out"), seed=2))
+    assert fingerprint(base) != fingerprint(TrainConfig((source, source), Path("out")))
+
+
+def test_step_decay_divides_by_ten_at_half_and_three_quarters() -> None:
+    schedule = Schedule(images=6400, batch=64, warmup_steps=10)
+    rates = [learning_rate(schedule, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.001)
+    assert rates[9:50] == pytest.approx([0.01] * 41)
+    assert rates[50:75] == pytest.approx([0.001] * 25)
+    assert rates[75:] == pytest.approx([0.0001] * 25)
+
+
+def test_cosine_falls_to_zero() -> None:
+    schedule = Schedule(images=1000, batch=1, warmup_steps=0, decay="cosine", learning_rate=2.0)
+    rates = [learning_rate(schedule, step) for step in range(1000)]
+    assert rates[0] == 2.0
+    assert rates[500] == pytest.approx(1.0)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 1e-5
+
+
+def test_sizes_are_drawn_from_their_part_of_the_run() -> None:
+    schedule = Schedule(images=900, batch=1, sizes=(256, 320, 480), early_sizes=(128,), early_share=1 / 3)
+    sides = [input_side(schedule, 1, step) for step in range(900)]
+    assert set(sides[:300]) == {128}
+    assert set(sides[300:]) == {256, 320, 480}
+    assert min(sides[300:].count(side) for side in (256, 320, 480)) > 150
+    assert sides == [input_side(schedule, 1, step) for step in range(900)]
+    assert sides != [input_side(schedule, 2, step) for step in range(900)]
