@@ -23,7 +23,7 @@ from pocketdet.runtime.images import read_image
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
 from pocketdet.runtime.report import PYTORCH, ImageReport, LayerCheck, VerifyReport
-from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages
+from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages, tolerances_for
 
 
 def verify(
@@ -89,7 +89,7 @@ def _layer_rows(
     bundle: Bundle, detector: Detector, model: ThunderNet, golden: StageValues
 ) -> list[LayerCheck]:
     assert isinstance(detector.engine, NcnnEngine)
-    tol = TOLERANCES[bundle.manifest.layout.weight_storage]
+    tol = tolerances_for(detector)
     folded, _ = fold_batch_norm(model)
     image = np.ascontiguousarray(golden["normalised"], np.float32)
     rois = np.ascontiguousarray(golden["roi_features"], np.float32)

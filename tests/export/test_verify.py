@@ -1,40 +1,20 @@
 """Damage is found and named."""
 
 import json
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from damage import damaged_copy, weighted_layers
 
 from pocketdet.errors import UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.runtime.bundle import hash_file, manifest_to_json, parse_manifest
-from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 from pocketdet.runtime.replay import replay
 
 
-def rehash(bundle: Path) -> None:
-    """What an honest tool would do after changing a file: the hashes are right, the content is not."""
-    path = bundle / "manifest.json"
-    manifest = parse_manifest(path.read_bytes(), str(path))
-    files = {name: hash_file(bundle / name) for name in manifest.files}
-    path.write_text(manifest_to_json(manifest.model_copy(update={"files": files})))
-
-
-def damaged_copy(bundle: Path, target: Path, graph: str, layer: str) -> Path:
-    shutil.copytree(bundle, target)
-    param, bin_ = target / f"{graph}.ncnn.param", target / f"{graph}.ncnn.bin"
-    network = read_graph(param, bin_)
-    weights = network.layer(layer).weights
-    role = "weight" if graph == "features" else "b"
-    values = weights[role].values().copy()
-    values.flat[values.size // 2] += 5 * np.abs(values).max()
-    weights[role] = weights[role].with_values(values)
-    write_graph(network, param, bin_)
-    rehash(target)
-    return target
+@pytest.fixture(scope="module")
+def half_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_detector(small_model, tmp_path_factory.mktemp("half"), ExportOptions(precision="fp16")).path
 
 
 def test_a_sound_bundle_verifies(small_bundle: Path) -> None:
@@ -48,8 +28,7 @@ def test_a_sound_bundle_verifies(small_bundle: Path) -> None:
 
 @pytest.mark.parametrize("index", [0, 17, 60])
 def test_the_damaged_layer_is_named(small_bundle: Path, tmp_path: Path, index: int) -> None:
-    network = read_graph(small_bundle / "features.ncnn.param", small_bundle / "features.ncnn.bin")
-    weighted = [layer.name for layer in network.layers if layer.weights]
+    weighted = weighted_layers(small_bundle, "features")
     name = weighted[index % len(weighted)]
     bundle = damaged_copy(small_bundle, tmp_path / "damaged", "features", name)
     report = verify(bundle, layers=True)
@@ -62,8 +41,7 @@ def test_the_damaged_layer_is_named(small_bundle: Path, tmp_path: Path, index: i
 
 
 def test_damage_in_the_head_is_found_in_the_head(small_bundle: Path, tmp_path: Path) -> None:
-    network = read_graph(small_bundle / "head.ncnn.param", small_bundle / "head.ncnn.bin")
-    name = next(layer.name for layer in network.layers if layer.type == "Gemm")
+    name = weighted_layers(small_bundle, "head")[0]
     report = verify(damaged_copy(small_bundle, tmp_path / "damaged", "head", name), layers=True)
     assert report.first_layer is not None
     assert (report.first_layer.graph, report.first_layer.layer) == ("head", name)
@@ -71,8 +49,7 @@ def test_damage_in_the_head_is_found_in_the_head(small_bundle: Path, tmp_path: P
 
 
 def test_replay_without_torch_weights_sees_the_damage_too(small_bundle: Path, tmp_path: Path) -> None:
-    network = read_graph(small_bundle / "features.ncnn.param", small_bundle / "features.ncnn.bin")
-    name = next(layer.name for layer in network.layers if layer.weights)
+    name = weighted_layers(small_bundle, "features")[0]
     assert replay(small_bundle).ok
     assert not replay(damaged_copy(small_bundle, tmp_path / "damaged", "features", name)).ok
 
@@ -95,3 +72,16 @@ def test_a_slim_bundle_says_what_it_needs(small_model: ThunderNet, tmp_path: Pat
     assert verify(slim).ok
     with pytest.raises(UsageError, match="--weights FILE"):
         verify(slim, layers=True)
+
+
+def test_half_precision_weights_verify_layer_by_layer(half_bundle: Path) -> None:
+    report = verify(half_bundle, layers=True)
+    assert report.ok
+    assert any(row.check and row.check.max_abs > 0 for row in report.layers)
+
+
+def test_damage_in_half_precision_weights_is_named(half_bundle: Path, tmp_path: Path) -> None:
+    name = weighted_layers(half_bundle, "features")[9]
+    report = verify(damaged_copy(half_bundle, tmp_path / "damaged", "features", name), layers=True)
+    assert report.first_layer is not None
+    assert report.first_layer.layer == name
