@@ -139,3 +139,9 @@ def test_counting_leaves_the_model_as_it_was(small_model: ThunderNet) -> None:
     assert not any(m._forward_hooks for m in model.modules())
     for name, value in small_model.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
+
+
+def test_a_model_in_training_is_counted_even_where_batch_norm_could_not_run() -> None:
+    with torch.device("meta"):  # C5 is one cell: a batch of one has no variance
+        model = build_detector(DetectorConfig("thundernet-snet49", ("bolt",), (32, 32))).train()
+    assert count(model).macs == by_hand(ARCHITECTURES["thundernet-snet49"], 32, 1)

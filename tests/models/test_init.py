@@ -65,6 +65,9 @@ def test_statistics_are_those_of_a_trained_detector(
         assert 0.03 < stages.rpn_deltas.std() < 0.6
         assert 0.3 < stages.logits.std() < 6
         assert 0.05 < stages.deltas.std() < 1.5
+        objects = stages.logits[:, 1:]
+        spread = (objects - objects.mean(dim=0)).std()
+        assert objects.mean(dim=0).std() < 0.75 * spread  # the RoI decides which class wins, not the class
         check_alive(stages, picture(seed).shape)
 
 

@@ -79,6 +79,8 @@ def test_nms_returns_the_best_first() -> None:
 def test_an_overlap_of_exactly_the_threshold_survives() -> None:
     half = torch.tensor([(0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 5.0)])
     assert nms(half, torch.tensor([0.9, 0.8]), 0.5).tolist() == [0, 1]
+    _, values = soft_nms(half, torch.tensor([0.9, 0.8]), "linear", 0.5, 0.5, 0.0)
+    assert values.tolist() == pytest.approx([0.9, 0.8])
 
 
 def test_ties_go_to_the_lower_index() -> None:
