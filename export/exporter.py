@@ -106,9 +106,6 @@ def export_detector(
     )
     _refuse_unsound_weights(model)
     model = model.eval()
-    folded, folds = fold_batch_norm(model)
-    for line in (*folds.folds, *folds.refusals):
-        log(str(line))
     graphs = graph_specs(model.config, with_onnx=True)
     checks: list[Check] = []
 
@@ -123,6 +120,9 @@ def export_detector(
             )
 
     with staging_directory(target) as scratch:
+        folded, folds = fold_batch_norm(model)
+        for line in (*folds.folds, *folds.refusals):
+            log(str(line))
         for part in _parts(model, folded, graphs):
             sources = _convert(part, scratch, options, judge)
             graphs = graphs.model_copy(

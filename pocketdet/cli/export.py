@@ -1,6 +1,7 @@
 """`pocketdet export`: weights in, a proved bundle out."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -73,12 +74,12 @@ def export(
 
 def next_commands(bundle: Path) -> str:
     """What a user is likely to want now, ready to be pasted into the same shell."""
-    program = _program()
+    program, path = shlex.quote(_program()), shlex.quote(str(bundle))
     return (
         "\nNext:\n"
-        f"  {program} verify {bundle} --layers\n"
-        f"  {program} detect {bundle} photo.jpg      # or a folder, a video, a camera index\n"
-        f"  {program} info {bundle}\n"
+        f"  {program} verify {path} --layers\n"
+        f"  {program} detect {path} photo.jpg      # or a folder, a video, a camera index\n"
+        f"  {program} info {path}\n"
     )
 
 

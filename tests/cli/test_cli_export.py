@@ -1,0 +1,158 @@
+"""`pocketdet export` from a checkpoint and from a plain state dict, its refusals, and Ctrl-C."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from command_line import Ending, command, process
+
+from pocketdet.cli.export import next_commands
+from pocketdet.export import FoldReport, fold_batch_norm
+from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.images import read_image
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+ARCH = ("--arch", "thundernet-snet49")
+
+
+@pytest.fixture(scope="module")
+def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights of the small model in both forms, and its class names."""
+    folder = tmp_path_factory.mktemp("weights")
+    save_checkpoint(folder / "w.safetensors", small_model)
+    torch.save(small_model.state_dict(), folder / "w.pt")
+    (folder / "labels.txt").write_text("\ufeffSchraube\n\nnut\nwasher\n", encoding="utf-8")
+    cv2.imwrite(str(folder / "picture.png"), np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8))
+    return folder
+
+
+def test_a_checkpoint_needs_no_words(command: Command, weights: Path, tmp_path: Path) -> None:
+    ending = command("export", weights / "w.safetensors", "--out", tmp_path / "out")
+    assert (ending.code, ending.err) == (0, "")
+    lines = ending.out.splitlines()
+    assert sum(line.startswith("-[✓] folded ") for line in lines) > 50
+    assert sum(line.startswith("-[✓] ncnn ") for line in lines) > 10
+    assert not [line for line in lines if line.startswith("-[x]")]
+    target = tmp_path / "out" / "thundernet-snet49.pocketdet"
+    assert f"pocketdet verify {target} --layers" in ending.out
+    assert list((tmp_path / "out").iterdir()) == [target]
+    with load_bundle(target) as bundle:
+        assert bundle.manifest.class_names == ("bolt", "nut", "washer")
+        assert (bundle.manifest.input.height, bundle.manifest.input.width) == (96, 64)
+
+
+def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_path: Path) -> None:
+    ending = command(
+        *("export", weights / "w.pt", *ARCH, "--names", weights / "labels.txt", "--input-size", "64X96"),
+        *("--golden", weights / "picture.png", "--name", "mine"),
+        *("--slim", "--zip", "--out", tmp_path),
+    )
+    assert (ending.code, ending.err) == (0, "")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.pocketdet.zip"]
+    with load_bundle(tmp_path / "mine.pocketdet.zip") as bundle:
+        manifest = bundle.manifest
+        assert manifest.name == "mine"
+        assert manifest.class_names == ("Schraube", "nut", "washer")
+        assert (manifest.input.height, manifest.input.width) == (64, 96)
+        assert manifest.layout.weight_storage == "fp32"
+        assert manifest.reference_weights is None
+        assert np.array_equal(bundle.golden()["image"], read_image(weights / "picture.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("absent.safetensors",), "absent.safetensors: no such file"),
+        (("w.pt",), "name its architecture with --arch"),
+        (("w.pt", "--arch", "thundernet-snet94"), "thundernet-snet49"),
+        (("w.pt", "--arch", "thundernet-snet535"), "w.pt"),
+        (("w.pt", *ARCH, "--names", "two.txt"), "w.pt"),
+        (("w.pt", *ARCH, "--names", "twice.txt"), "class name 'nut' stands there more than once"),
+        (("w.pt", *ARCH, "--names", "empty.txt"), "expected one class name a line, found none"),
+        (("w.pt", *ARCH, "--names", "latin.txt"), "latin.txt: cannot be read as a list of class names"),
+        (("w.pt", *ARCH, "--names", "absent.txt"), "absent.txt: cannot be read"),
+        (("w.pt", *ARCH, "--input-size", "300"), "300"),
+        (("w.pt", *ARCH, "--input-size", "0"), "input_size"),
+        (("w.pt", *ARCH, "--input-size", "9" * 5000), "expected one side or HEIGHTxWIDTH"),
+        (("w.pt", *ARCH, "--input-size", "320x"), "expected one side or HEIGHTxWIDTH"),
+        (("w.pt", *ARCH, "--input-size", "-320"), "expected one side or HEIGHTxWIDTH"),
+        (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
+        (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the picture cannot be read"),
+        (("w.pt", *ARCH, "--precision", "int4"), "int4"),
+        (("w.safetensors", "--name", "../up"), "bundle name '../up'"),
+        (("w.safetensors", "--out", "labels.txt"), "cannot write"),
+        (("w.safetensors", "--name", "taken"), "taken.pocketdet exists already"),
+        (("w.safetensors", "--name", "taken", "--overwrite"), "not a bundle: it will not be overwritten"),
+        (("labels.txt", *ARCH), "labels.txt: cannot tell its format"),
+        (("cut.safetensors",), "cut.safetensors: not a readable safetensors file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_written(
+    command: Command,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    folder = Path(shutil.copytree(weights, tmp_path / "here"))
+    (folder / "two.txt").write_text("bolt\nnut\n")
+    (folder / "twice.txt").write_text("nut\nbolt\nnut\n")
+    (folder / "empty.txt").write_text("\n  \n")
+    (folder / "latin.txt").write_bytes("Schlüssel\nnut\nbolt\n".encode("latin-1"))
+    (folder / "cut.safetensors").write_bytes((folder / "w.safetensors").read_bytes()[:-1000])
+    (folder / "taken.pocketdet").mkdir()
+    before = sorted(folder.rglob("*"))
+    monkeypatch.chdir(folder)
+    ending = command("export", *arguments)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
+    assert "Traceback" not in ending.err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_step_that_changes_answers_exits_with_one(
+    command: Command, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sabotage(model: ThunderNet) -> tuple[torch.nn.Module, FoldReport]:
+        folded, report = fold_batch_norm(model)
+        with torch.no_grad():
+            folded.get_parameter("rpn.deltas.weight").mul_(1.01)
+        return folded, report
+
+    monkeypatch.setattr("pocketdet.export.exporter.fold_batch_norm", sabotage)
+    ending = command("export", weights / "w.safetensors", "--out", tmp_path / "out")
+    assert ending.code == 1
+    assert ending.err.startswith(
+        "error: the export of thundernet-snet49 stopped, 1 check(s) failed; first: -[x]"
+    )
+    assert "-[x] fold rpn_deltas" in ending.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reached", ["folded backbone", "onnx sam", "ncnn sam"])
+def test_ctrl_c_leaves_nothing(weights: Path, tmp_path: Path, reached: str) -> None:
+    out = tmp_path / "out"
+    child = process("export", weights / "w.safetensors", "--out", out, start_new_session=True)
+    assert child.stdout is not None
+    assert any(reached in line for line in child.stdout)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to pnnx, too, if it runs
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert errors.strip().splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in errors
+    assert not out.exists()
+
+
+def test_next_commands_can_be_pasted() -> None:
+    assert "verify 'my bundles/x.pocketdet' --layers" in next_commands(Path("my bundles/x.pocketdet"))
