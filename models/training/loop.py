@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketdet.errors import CheckFailed
+from pocketdet.errors import CheckFailed, UsageError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
@@ -18,7 +18,7 @@ from pocketdet.models.training.config import TrainConfig, fingerprint
 from pocketdet.models.training.ema import Ema
 from pocketdet.models.training.schedule import input_side, learning_rate
 from pocketdet.models.training.start import initialise, make_optimizer
-from pocketdet.models.training.state import RunState, load_state, save_state
+from pocketdet.models.training.state import STATE_FILE, RunState, load_state, save_state
 from pocketdet.models.training.step import Truth, loss_terms
 
 STEP_STREAM = 2
@@ -36,41 +36,42 @@ class StepReport:
     losses: dict[str, float]
 
 
-def start_run(config: TrainConfig, detector: DetectorConfig) -> RunState:
-    """Fresh weights, optimizer and average."""
+def start_run(config: TrainConfig, detector: DetectorConfig, *, resume: bool = False) -> RunState:
+    """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
+
+    Raises `CheckpointError` if there is nothing to resume from, `UsageError` if a fresh run would write
+    over another.
+    """
     model = build_detector(detector)
     initialise(model, config.seed, config.background_bias)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)
-    return RunState(model, optimizer, Ema(model, config.optimizer.ema) if config.optimizer.ema else None)
+    state = RunState(model, optimizer, Ema(model, config.optimizer.ema) if config.optimizer.ema else None)
+    if resume:
+        load_state(config.out, state, fingerprint(config))
+    elif (config.out / STATE_FILE).exists():
+        raise UsageError(f"{config.out} already holds a run: go on with --resume, or choose another folder")
+    return state
 
 
 def train(
-    config: TrainConfig,
-    recipe: Recipe,
-    state: RunState,
-    *,
-    resume: bool = False,
-    stop: Callable[[], bool] = lambda: False,
+    config: TrainConfig, recipe: Recipe, state: RunState, *, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[StepReport]:
     """Yield after every step until the schedule is over, or `stop` says so after a step.
 
     `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
-    end. Raises `CheckpointError` if a run cannot be resumed, `CheckFailed` if the loss stops being finite,
-    `OSError` if a checkpoint cannot be written.
+    end. Raises `CheckFailed` if the loss stops being finite, `OSError` if a checkpoint cannot be written.
     """
-    identity = fingerprint(config)
     config.out.mkdir(parents=True, exist_ok=True)
-    if resume:
-        load_state(config.out, state, identity)
     state.model.train()
     total = config.schedule.steps
     while state.step < total:
-        yield one_step(config, recipe, state)
+        report = one_step(config, recipe, state)
         stopped = stop()
         if state.step % config.save_every == 0 or state.step == total or stopped:
-            save_state(config.out, state, identity)
+            save_state(config.out, state, fingerprint(config))
             save_weights(config.out / WEIGHTS_FILE, config, state)
+        yield report
         if stopped:
             return
 

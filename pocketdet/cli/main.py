@@ -12,6 +12,7 @@ from pocketdet.cli.detect import detect
 from pocketdet.cli.doctor import doctor
 from pocketdet.cli.export import export
 from pocketdet.cli.info import info
+from pocketdet.cli.train import train
 from pocketdet.cli.verify import verify
 from pocketdet.errors import PocketdetError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, verify, detect, info, doctor, demo):
+for command in (export, verify, detect, info, doctor, demo, train):
     app.command()(command)
 
 

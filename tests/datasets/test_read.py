@@ -89,7 +89,9 @@ def test_an_annotation_file_without_content_is_a_problem(tmp_path: Path, part: d
     assert kinds(read_coco(coco(tmp_path, **part), tmp_path)) == ["empty annotation file"]
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "{", "[]", '{"images": []}', '{"images": 1, "annotations": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "  \n", "{", "[]", '{"images": []}', '{"images": 1, "annotations": []}']
+)
 def test_what_is_no_coco_json_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "data.json"
     path.write_text(text, encoding="utf-8")

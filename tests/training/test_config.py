@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import pocketdet.models.training as recipes
 from pocketdet.errors import UsageError
 from pocketdet.models.training.config import Schedule, Source, TrainConfig, fingerprint, read_config
 from pocketdet.models.training.schedule import input_side, learning_rate
@@ -99,3 +100,9 @@ def test_sizes_are_drawn_from_their_part_of_the_run() -> None:
     assert min(sides[300:].count(side) for side in (256, 320, 480)) > 150
     assert sides == [input_side(schedule, 1, step) for step in range(900)]
     assert sides != [input_side(schedule, 2, step) for step in range(900)]
+
+
+@pytest.mark.parametrize("name", ["paper_voc", "fod_a_snet49"])
+def test_the_recipes_can_be_read(name: str) -> None:
+    config = read_config(Path(recipes.__file__).parent / "recipes" / f"{name}.toml")
+    assert config.detector(("bolt",)).arch == config.arch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketdet.errors import CheckFailed, CheckpointError
+from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.models.training.augment import Recipe
 from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
@@ -47,11 +47,8 @@ def config(out: Path, kind: str = "adamw", ema: float = 0.9) -> TrainConfig:
 
 
 def run(setup: TrainConfig, *, resume: bool = False, stop_after: int = 99) -> list[StepReport]:
-    state = start_run(setup, setup.detector(NAMES))
-    reports: list[StepReport] = []
-    loop = train(setup, recipe(), state, resume=resume, stop=lambda: state.step >= stop_after)
-    reports.extend(loop)
-    return reports
+    state = start_run(setup, setup.detector(NAMES), resume=resume)
+    return list(train(setup, recipe(), state, stop=lambda: state.step >= stop_after))
 
 
 @pytest.mark.parametrize(("kind", "ema"), [("adamw", 0.9), ("sgd", 0.0)])
@@ -88,6 +85,12 @@ def test_the_weights_carry_their_card(tmp_path: Path) -> None:
     assert model.config == setup.detector(NAMES)
 
 
+def test_a_fresh_run_does_not_write_over_another(tmp_path: Path) -> None:
+    run(config(tmp_path), stop_after=1)
+    with pytest.raises(UsageError, match="--resume"):
+        run(config(tmp_path))
+
+
 def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
     setup = config(tmp_path)
     with pytest.raises(CheckpointError, match="no such file"):
@@ -104,8 +107,8 @@ def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
 def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     setup = config(tmp_path)
     run(setup, stop_after=2)
-    state = start_run(setup, setup.detector(NAMES))
-    loop = train(setup, recipe(), state, resume=True)
+    state = start_run(setup, setup.detector(NAMES), resume=True)
+    loop = train(setup, recipe(), state)
     next(loop)
     with torch.no_grad():
         state.model.head.fc.weight.fill_(float("nan"))

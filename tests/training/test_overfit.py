@@ -1,0 +1,81 @@
+"""Sixteen rendered pictures are learnt by heart: network, targets, losses and operators work together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pocketdet.models.ops import box_iou
+from pocketdet.models.postprocess import reference_stages
+from pocketdet.models.scenes import random_scene, render_scene
+from pocketdet.models.training.augment import Recipe
+from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.models.training.labelled import Labelled
+from pocketdet.models.training.loop import start_run, train
+from pocketdet.models.training.pool import make_pool
+
+SIDE, PICTURES, STEPS = 128, 16, 150
+NAMES = ("Hammer", "SodaCan", "Wrench", "LuggageTag")
+
+
+def scenes() -> list[Labelled]:
+    """Pictures of one to three large objects of four kinds."""
+    made = []
+    for seed in range(PICTURES):
+        rng = np.random.default_rng(seed)
+        spec = random_scene(rng, (SIDE, SIDE), max_objects=2)
+        placements = tuple(
+            replace(p, kind=NAMES[(seed + i) % len(NAMES)]) for i, p in enumerate(spec.placements)
+        )
+        scene = render_scene(replace(spec, placements=placements, view_mm=420.0), rng)
+        labels = np.array([NAMES.index(name) for name in scene.labels], np.int64)
+        made.append(
+            Labelled(scene.image, scene.boxes.astype(np.float32), labels, np.zeros((0, 4), np.float32))
+        )
+    return made
+
+
+def average_precision(found: list[tuple[float, bool]], objects: int) -> float:
+    """Area under precision against recall of detections (score, correct), as VOC 2010 takes it."""
+    correct = np.array([ok for _, ok in sorted(found, key=lambda f: -f[0])], float)
+    recall = np.cumsum(correct) / objects
+    precision = np.cumsum(correct) / np.arange(1, len(correct) + 1)
+    best_later = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((np.diff(recall, prepend=0) * best_later).sum())
+
+
+def test_sixteen_pictures_are_learnt(tmp_path: Path) -> None:
+    pictures = scenes()
+    setup = TrainConfig(
+        data=(Source(Path("rendered.json"), Path("rendered")),),
+        out=tmp_path,
+        input_size=(SIDE, SIDE),
+        anchor_scales=(16, 32, 64, 128),
+        save_every=STEPS,
+        schedule=Schedule(
+            PICTURES * STEPS, PICTURES, learning_rate=2e-3, warmup_steps=20, decay="cosine", sizes=(SIDE,)
+        ),
+        optimizer=Optimizer("adamw", weight_decay=0.01, clip_norm=5.0),
+        augment=Augment(kind="none"),
+        losses=Losses(0.6, 0.4, 32, 32, pre_nms=100, proposals=50, rois=32, ohem=0, jitter=8),
+    )
+    state = start_run(setup, setup.detector(NAMES))
+    reports = list(train(setup, Recipe([make_pool(pictures, len(NAMES), 0.0)], [1.0], setup.augment), state))
+    assert reports[-1].losses["loss"] < 0.1 * reports[0].losses["loss"]
+
+    model = state.model.eval()
+    found: dict[int, list[tuple[float, bool]]] = {label: [] for label in range(len(NAMES))}
+    for picture in pictures:
+        stages = reference_stages(model, picture.image)
+        taken: set[int] = set()
+        for box, score, label in zip(stages.boxes, stages.scores, stages.labels, strict=True):
+            iou = box_iou(box[None], torch.from_numpy(picture.boxes))[0]
+            iou[torch.from_numpy(picture.labels) != label] = 0
+            best = int(iou.argmax())
+            correct = float(iou[best]) >= 0.5 and best not in taken
+            taken |= {best} if correct else set()
+            found[int(label)].append((float(score), correct))
+    labels = np.concatenate([picture.labels for picture in pictures])
+    scores = [average_precision(found[k], int((labels == k).sum())) for k in found]
+    assert np.mean(scores) > 0.95, scores
