@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pocketdet.errors import UsageError
 
@@ -59,9 +60,10 @@ def print_report(report: "VerifyReport", console: Console) -> None:
     for part in report.images:
         for subject, checks in part.checks.items():
             then = "PyTorch at export" if subject == "pytorch" else "PyTorch"
-            console.print(_stage_table(f"{subject} against {then}, {part.image}", checks))
+            _print_table(console, f"{subject} against {then}, {part.image}", _stage_table(checks))
     if report.layers:
-        console.print(_layer_table(report.layers))
+        title = "every ncnn blob against its PyTorch module"
+        _print_table(console, title, _layer_table(report.layers))
     stage, layer = report.first_stage, report.first_layer
     if stage:
         console.print(f"first stage out of tolerance: {stage}", style="bold red", markup=False)
@@ -78,27 +80,32 @@ def print_report(report: "VerifyReport", console: Console) -> None:
         console.print(f"all {count} stage checks{rows} hold", style="green")
 
 
-def _stage_table(title: str, checks: "Iterable[Check]") -> Table:
-    table = _table(title, "stage", "max abs", "limit", "SNR dB", "cosine")
+def _print_table(console: Console, title: str, table: Table) -> None:
+    # a title of the table's own would be cut to the width of the table, and read for markup
+    console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
+    console.print(table)
+
+
+def _stage_table(checks: "Iterable[Check]") -> Table:
+    table = _table("stage", "max abs", "limit", "SNR dB", "cosine")
     table.add_column("note", no_wrap=True)
     for check in checks:
-        table.add_row(_mark(check.ok), check.name, *_figures(check), check.note)
+        table.add_row(_mark(check.ok), check.name, *_figures(check), Text(check.note))
     return table
 
 
 def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
-    table = _table("every ncnn blob against its PyTorch module", "layer", "max abs", "limit", "SNR dB")
+    table = _table("layer", "max abs", "limit", "SNR dB")
     table.add_column("PyTorch module", overflow="fold")
     for row in rows:
         figures = _figures(row.check)[:3] if row.check else [""] * 3
-        table.add_row(_mark(row.ok) if row.check else "", row.layer, *figures, row.source)
+        # layer names and sources are what a stranger's bundle says
+        table.add_row(_mark(row.ok) if row.check else "", Text(row.layer), *figures, Text(row.source or ""))
     return table
 
 
-def _table(title: str, subject: str, *figures: str) -> Table:
-    table = Table(
-        title=f"\n{title}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
-    )
+def _table(subject: str, *figures: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column(subject, no_wrap=True)
     for column in figures:
