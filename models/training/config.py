@@ -1,18 +1,15 @@
-"""What a training run is: frozen dataclasses, read from a TOML file. The defaults are ThunderNet section 4.1.
+"""What a training run is, as frozen dataclasses. The defaults are ThunderNet section 4.1.
 
 One number of the paper cannot be kept: 240 of its multi-scale {240, 320, 480} is no multiple of the
 network's stride of 32; 256 stands in its place.
 """
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import pydantic
 from pydantic import ConfigDict
 
-from pocketdet.errors import UsageError
 from pocketdet.models.config import DetectorConfig
 
 STRIDE = 32
@@ -203,40 +200,3 @@ class TrainConfig(_Strict):
         """The detector that this run trains. Raises `UsageError` if it cannot be."""
         base = DetectorConfig(self.arch, class_names, self.input_size)
         return replace(base, anchors=replace(base.anchors, scales=self.anchor_scales))
-
-
-_CONFIG = pydantic.TypeAdapter(TrainConfig)
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Read a TOML file; paths in it are relative to it. Raises `UsageError` that names the setting."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a training configuration: {error}") from error
-    try:
-        config = _CONFIG.validate_python(content)
-    except pydantic.ValidationError as error:
-        raise UsageError(f"{path}: {_first(error)}") from error
-    folder = path.parent
-    sources = tuple(
-        replace(s, annotations=folder / s.annotations, images=None if s.images is None else folder / s.images)
-        for s in config.data
-    )
-    return replace(config, data=sources, out=folder / config.out)
-
-
-def fingerprint(config: TrainConfig) -> str:
-    """The configuration as JSON, without what a resumed run may change (`out`, `save_every`, paths)."""
-    fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
-    for name in ("out", "save_every", "data"):
-        fields.pop(name)
-    shares = [s.share for s in config.data]
-    return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()
-
-
-def _first(error: pydantic.ValidationError) -> str:
-    detail = error.errors()[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message

@@ -14,7 +14,8 @@ from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.training.augment import Recipe, make_picture
-from pocketdet.models.training.config import TrainConfig, fingerprint
+from pocketdet.models.training.config import TrainConfig
+from pocketdet.models.training.config_file import fingerprint
 from pocketdet.models.training.ema import Ema
 from pocketdet.models.training.schedule import input_side, learning_rate
 from pocketdet.models.training.start import initialise, make_optimizer

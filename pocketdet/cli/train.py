@@ -33,7 +33,7 @@ def train(
     """
     import torch
 
-    from pocketdet.models.training.config import read_config
+    from pocketdet.models.training.config_file import read_config
     from pocketdet.models.training.loop import start_run
     from pocketdet.models.training.memory import keep_freed_memory
     from pocketdet.models.training.run import make_recipe, read_sources

@@ -6,7 +6,8 @@ import pytest
 
 import pocketdet.models.training as recipes
 from pocketdet.errors import UsageError
-from pocketdet.models.training.config import Schedule, Source, TrainConfig, fingerprint, read_config
+from pocketdet.models.training.config import Schedule, Source, TrainConfig
+from pocketdet.models.training.config_file import fingerprint, read_config
 from pocketdet.models.training.schedule import input_side, learning_rate
 
 SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "pictures"\n'

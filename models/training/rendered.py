@@ -1,0 +1,85 @@
+"""`python -m pocketdet.models.training.rendered OUT`: rendered scenes as a data set in COCO json."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.models.scenes import Scene, kinds, random_scene, render_scene
+
+BARE_EVERY = 5  # one scene in five is ground alone, for objects of other pictures to be pasted on
+MAX_OBJECTS = 9
+
+
+def write_rendered(
+    out: Path,
+    count: int,
+    seed: int,
+    size: tuple[int, int] = (320, 320),
+    step: Callable[[], None] = lambda: None,
+) -> Path:
+    """Render scenes `seed` to `seed + count - 1` of (width, height) into the folder `out`.
+
+    Returns the json file, which is written last; its categories are all `kinds()` with ids from 1. About a
+    second for each scene; `step` is called after each. Raises `UsageError` if `out` cannot be written.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            rng = np.random.default_rng(seed + number)
+            spec = random_scene(rng, size, MAX_OBJECTS)
+            if number % BARE_EVERY == BARE_EVERY - 1:
+                spec = replace(spec, placements=())
+            scene = render_scene(spec, rng)
+            name = f"{number:05d}.png"
+            (out / name).write_bytes(cv2.imencode(".png", scene.image[..., ::-1])[1].tobytes())
+            images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+            annotations += _annotations(scene, number, len(annotations))
+            step()
+        categories = [{"id": i, "name": name} for i, name in enumerate(kinds(), 1)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        path = out / "scenes.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+    return path
+
+
+def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    found = []
+    for index, (box, label) in enumerate(zip(scene.boxes.tolist(), scene.labels, strict=True)):
+        x1, y1, x2, y2 = box
+        bbox = [x1, y1, x2 - x1, y2 - y1]
+        category = kinds().index(label) + 1
+        place = {"id": first_id + index, "image_id": image_id, "category_id": category}
+        found.append({**place, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0})
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Render a data set; returns the process exit code (0, or 2 for bad input)."""
+    parser = argparse.ArgumentParser(prog="python -m pocketdet.models.training.rendered", description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the pictures and scenes.json")
+    parser.add_argument("--count", type=int, default=500, help="how many scenes")
+    parser.add_argument("--seed", type=int, default=90_000, help="of the first scene")
+    options = parser.parse_args(arguments)
+    try:
+        path = write_rendered(options.out, options.count, options.seed)
+    except PocketdetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"wrote {path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
