@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,9 @@ from pocketdet.models.init import seeded_detector
 from pocketdet.models.thundernet import ThunderNet
 
 torch.set_num_threads(1)
+# the same examples on every machine, and no verdict by how busy it is
+hypothesis.settings.register_profile("pocketdet", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("pocketdet")
 
 CLASSES = tuple(f"class {i}" for i in range(1, 81))
 
