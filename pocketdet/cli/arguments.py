@@ -1,8 +1,18 @@
 """Arguments that more than one command reads."""
 
+import importlib.util
 from pathlib import Path
 
 from pocketdet.errors import UsageError
+
+EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
+
+
+def require_export_packages() -> None:
+    """Raise `UsageError` with what to install, if a package that exporting needs is missing."""
+    missing = [name for name in EXPORT_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"exporting needs {', '.join(missing)}: pip install 'pocketdet[export]'")
 
 
 def parse_size(text: str) -> tuple[int, int]:

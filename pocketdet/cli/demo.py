@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from pocketdet.cli.arguments import require_export_packages
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ def demo(
 
     Example: pocketdet demo --image photo.jpg
     """
+    require_export_packages()
     from pocketdet.cli.export import next_commands
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.images import read_image

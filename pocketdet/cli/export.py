@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import parse_size, read_names
+from pocketdet.cli.arguments import parse_size, read_names, require_export_packages
 
 
 def export(
@@ -41,6 +41,7 @@ def export(
 
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
+    require_export_packages()
     from pocketdet.export import ExportOptions, export_detector
     from pocketdet.models.checkpoint import load_checkpoint
     from pocketdet.runtime.images import read_image

@@ -1,0 +1,56 @@
+"""`pocketdet demo`, once, as a user starts it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from command_line import Ending, command, process
+
+from pocketdet.models.zoo import zoo_checkpoint
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.detector import STAGES
+
+__all__ = ["command"]
+
+ARCH = "thundernet-snet49"
+
+
+def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
+    picture = np.random.default_rng(2).integers(0, 256, (12, 16, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "my photo.png"), cv2.resize(picture, (320, 240)))
+    out = tmp_path / "made by demo"
+    child = process("demo", "--image", tmp_path / "my photo.png", "--out", out)
+    text, errors = child.communicate(timeout=300)
+    assert (child.returncode, errors) == (0, "")
+    assert sorted(p.name for p in out.iterdir()) == ["detections.jpg", "thundernet-snet49.pocketdet"]
+    annotated = cv2.imread(str(out / "detections.jpg"))
+    assert annotated is not None
+    assert annotated.shape == (240, 320, 3)
+    with load_bundle(out / "thundernet-snet49.pocketdet") as bundle:
+        assert bundle.golden()["image"].shape == (240, 320, 3)
+    untrained = f"No trained weights of {ARCH} ship yet: it runs with random ones (seed "
+    assert (untrained in re.sub(r"\s+", " ", text)) is (zoo_checkpoint(ARCH) is None)
+    assert "-[x]" not in text
+    assert "stage checks hold" in text
+    for stage in (*STAGES, "post-processing", "total"):
+        assert stage in text
+    assert re.search(r"\d+\.\d fps on this machine", text)
+    for step in ("verify", "detect", "info"):
+        assert f"{step} '{out}/thundernet-snet49.pocketdet'" in text
+
+
+def test_a_picture_that_is_none_stops_before_the_work(command: Callable[..., Ending], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    ending = command("demo", "--image", tmp_path / "notes.txt", "--out", tmp_path / "out")
+    assert (ending.code, ending.out) == (2, "")
+    assert "notes.txt: expected a " in ending.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_architecture_names_the_nearest(command: Callable[..., Ending], tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    ending = command("demo", "--image", tmp_path / "a.png", "--arch", "thundernet-snet48", "--out", tmp_path)
+    assert ending.code == 2
+    assert "thundernet-snet49" in ending.err

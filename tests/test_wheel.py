@@ -1,0 +1,165 @@
+"""The built wheel, in an environment of its own that has the runtime's dependencies and nothing else."""
+
+import email
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.images import read_image
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("cli", "models", "export", "runtime", "benchmarks")
+NO_INDEX = (
+    "Failed to establish a new connection",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from this checkout, beside it: the developer's build folder is not touched."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
+    command += ["-w", str(folder / "out"), "-C", f"build-dir={folder / 'build'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (folder / "out").iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel and its dependencies; skipped by name without a package index."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    install = [str(folder / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if any(words in done.stderr for words in NO_INDEX):
+        pytest.skip("the wheel's dependencies cannot be installed: no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(environment: Path, program: str, *arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
+    command = [str(environment / "bin" / program), *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**clean, "COLUMNS": "160"}, check=False
+    )
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    ours = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
+    assert {name.split("/")[0] for name in ours} == {"pocketdet"}
+    for needed in ("__init__.py", "py.typed", "errors.py", "runtime/_core.pyi", "runtime/detector.py"):
+        assert f"pocketdet/{needed}" in ours
+    for room in ROOMS:
+        assert f"pocketdet/{room}/__init__.py" in ours
+    assert sum(name.startswith("pocketdet/runtime/_core.") and name.endswith(".so") for name in ours) == 1
+    unwanted = [n for n in ours if "/tests/" in n or "/native/" in n or n.endswith((".cpp", ".h", ".pyc"))]
+    assert unwanted == []
+
+
+def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if tracked.returncode != 0:
+        pytest.skip("this is no git checkout, so what belongs in the wheel cannot be listed")
+    present = [name for name in tracked.stdout.split() if (ROOT / name).exists()]
+    expected = {
+        name if name.startswith("pocketdet/") else f"pocketdet/{name}"
+        for name in present
+        if name.split("/")[0] in ("pocketdet", *ROOMS)
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        assert expected <= set(archive.namelist())
+
+
+def test_the_metadata_is_complete(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+        scripts = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
+        assert name.replace("METADATA", "licenses/LICENSE") in archive.namelist()
+    assert metadata["Name"] == "pocketdet"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert "pocketdet=pocketdet.cli.main:main" in scripts.replace(" ", "")
+    plain = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
+    assert not [r for r in plain if r.startswith(("torch", "onnx", "pnnx", "matplotlib"))]
+    assert {"train", "export", "bench", "dev"} <= set(metadata.get_all("Provides-Extra", []))
+
+
+def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
+    absent = run(environment, "python", "-c", "import torch", cwd=tmp_path)
+    assert "No module named 'torch'" in absent.stderr
+    version = run(environment, "pocketdet", "--version", cwd=tmp_path)
+    assert (version.returncode, version.stdout.split()[0]) == (0, "pocketdet")
+    doctor = run(environment, "pocketdet", "doctor", cwd=tmp_path)
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    verify = run(environment, "pocketdet", "verify", small_bundle, cwd=tmp_path)
+    assert verify.returncode == 0, verify.stdout + verify.stderr
+    assert "all 12 stage checks hold" in verify.stdout  # ncnn alone: onnxruntime is not installed
+    info = run(environment, "pocketdet", "info", small_bundle, cwd=tmp_path)
+    assert info.returncode == 0
+    assert "thundernet-snet49" in info.stdout
+    for arguments in (("export", "w.pt"), ("demo", "--image", "a.png"), ("verify", small_bundle, "--layers")):
+        refused = run(environment, "pocketdet", *arguments, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "pip install 'pocketdet[export]'" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_it_finds_the_same_boxes(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(picture, (240, 180), interpolation=cv2.INTER_CUBIC))
+    with Detector(small_bundle) as detector:
+        expected = detector.detect(read_image(tmp_path / "photo.png"))
+    assert len(expected) > 0
+    code = (
+        "import sys, numpy as np, pocketdet\n"
+        "found = pocketdet.Detector(sys.argv[1]).detect(pocketdet.read_image('photo.png'))\n"
+        "np.savez('found.npz', boxes=found.boxes, scores=found.scores, labels=found.labels)\n"
+        "print(pocketdet.__file__)"
+    )
+    done = run(environment, "python", "-c", code, small_bundle, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(environment))
+    with np.load(tmp_path / "found.npz") as found:
+        for field in ("boxes", "scores", "labels"):
+            assert np.array_equal(found[field], getattr(expected, field)), field
+    detect = run(
+        environment, "pocketdet", "detect", small_bundle, "photo.png", "--out", "drawn", cwd=tmp_path
+    )
+    assert detect.returncode == 0, detect.stderr
+    assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["photo_boxes.jpg"]
+
+
+def test_types_are_found_by_a_type_checker(environment: Path, tmp_path: Path) -> None:
+    if shutil.which("mypy", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("mypy is not installed")
+    (tmp_path / "user.py").write_text(
+        "from pocketdet import Detector\nreveal_type(Detector('x').detect)\nDetector('x', threads=3)\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--python-executable",
+        str(environment / "bin" / "python"),
+        "user.py",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Detections" in done.stdout, done.stdout + done.stderr
+    assert 'Unexpected keyword argument "threads"' in done.stdout
