@@ -2,6 +2,7 @@
 
 1. refuse weights that are not finite
 2. fold batch norm                      check: folded against original, two inputs
+   (half precision: round the weights; the rounded model is the reference from here on)
 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
 4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
 5. name the module behind each ncnn blob
@@ -25,8 +26,9 @@ from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_engine, check_module
 from pocketdet.export.layer_sources import find_sources
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
-from pocketdet.export.reference import reference_values
-from pocketdet.export.to_ncnn import to_ncnn
+from pocketdet.export.reference import reference_values, rounding_cost
+from pocketdet.export.round_weights import round_to_half
+from pocketdet.export.to_ncnn import WeightStorage, to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
@@ -55,7 +57,7 @@ class ExportOptions:
     """
 
     name: str | None = None
-    precision: Literal["fp32", "fp16"] = "fp32"
+    precision: WeightStorage = "fp32"
     slim: bool = False
     archive: bool = False
     overwrite: bool = False
@@ -77,8 +79,7 @@ class _Part:
     """One graph on its way through the steps."""
 
     name: GraphName
-    original: nn.Module
-    folded: nn.Module
+    module: nn.Module
     spec: GraphSpec
     examples: tuple[Tensor, Tensor]
 
@@ -123,12 +124,18 @@ def export_detector(
         folded, folds = fold_batch_norm(model)
         for line in (*folds.folds, *folds.refusals):
             log(str(line))
-        for part in _parts(model, folded, graphs):
-            sources = _convert(part, scratch, options, judge)
+        judge(_compare_folded(model, folded, graphs.features))
+        reference = model
+        if options.precision == "fp16":
+            reference = folded = round_to_half(folded)
+        for part in _parts(folded, graphs):
+            sources = _convert(part, scratch, options.precision, judge)
             graphs = graphs.model_copy(
                 update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
             )
-        write_golden(scratch, GOLDEN, reference_values(model, golden))
+        write_golden(scratch, GOLDEN, reference_values(reference, golden))
+        for line in rounding_cost(model, reference, golden):
+            log(line)
         manifest = _seal(model, graphs, name, scratch, options, dict(card or {}))
         judge(_replay(scratch))
         if options.slim:
@@ -154,34 +161,40 @@ def _refuse_unsound_weights(model: nn.Module) -> None:
             raise ExportError(f"weight {name!r} has {count} NaN or infinite values: the model is damaged")
 
 
-def _parts(model: ThunderNet, folded: nn.Module, graphs: Graphs) -> tuple[_Part, _Part]:
+def _examples(model: ThunderNet) -> tuple[Tensor, Tensor]:
+    first, second = (_network_input(model, synthetic_image(model.config.input_size, s)) for s in (1, 2))
+    return first, second
+
+
+def _compare_folded(model: ThunderNet, folded: ThunderNet, spec: GraphSpec) -> list[Check]:
+    """Step 2 changed nothing; the head has no batch norm."""
+    return check_module("fold", model, folded, spec, _examples(model), TOLERANCES["fp32"].features)
+
+
+def _parts(folded: ThunderNet, graphs: Graphs) -> tuple[_Part, _Part]:
     generator = torch.Generator().manual_seed(0)
-    images = [_network_input(model, synthetic_image(model.config.input_size, seed)) for seed in (1, 2)]
     # two different row counts prove that the number of RoIs was not baked in
-    rois = [torch.randn(n, model.config.head.channels, generator=generator) for n in (200, 37)]
-    head = HeadGraph(model).eval()
+    few, many = (torch.randn(n, folded.config.head.channels, generator=generator) for n in (37, 200))
     return (
-        _Part("features", model, folded, graphs.features, (images[0], images[1])),
-        _Part("head", head, head, graphs.head, (rois[0], rois[1])),
+        _Part("features", folded, graphs.features, _examples(folded)),
+        _Part("head", HeadGraph(folded).eval(), graphs.head, (many, few)),
     )
 
 
 def _convert(
-    part: _Part, scratch: Path, options: ExportOptions, judge: Callable[[list[Check]], None]
+    part: _Part, scratch: Path, storage: WeightStorage, judge: Callable[[list[Check]], None]
 ) -> dict[str, str]:
-    """Steps 2 to 5 of one graph. Returns the sources of its ncnn blobs."""
+    """Steps 3 to 5 of one graph. Returns the sources of its ncnn blobs."""
     spec, tolerance = part.spec, TOLERANCES["fp32"].features
     source, targets = spec.inputs[0].role, [o.role for o in spec.outputs]
-    judge(check_module("fold", part.original, part.folded, spec, part.examples, tolerance))
-
     assert spec.onnx is not None
     onnx_path = scratch / spec.onnx
     onnx_path.parent.mkdir(exist_ok=True)
     example = part.examples[0]
     rows = part.name == "head"
-    to_onnx(part.folded, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
+    to_onnx(part.module, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
     onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
-    judge(check_engine("onnx", part.folded, onnx, part.name, spec, part.examples, tolerance))
+    judge(check_engine("onnx", part.module, onnx, part.name, spec, part.examples, tolerance))
 
     graph = to_ncnn(
         onnx_path,
@@ -191,12 +204,11 @@ def _convert(
         input_name=source,
         output_names=targets,
         dynamic_rows=rows,
-        storage=options.precision,
+        storage=storage,
     )
     ncnn = NcnnEngine({part.name: spec}, scratch.joinpath)
-    tolerance = TOLERANCES[options.precision].features
-    judge(check_engine("ncnn", part.folded, ncnn, part.name, spec, part.examples, tolerance))
-    return find_sources(part.folded, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
+    judge(check_engine("ncnn", part.module, ncnn, part.name, spec, part.examples, tolerance))
+    return find_sources(part.module, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
 
 
 def _seal(

@@ -15,6 +15,7 @@ normalization layers are merged with the preceding convolutions".
 import copy
 from collections import Counter
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -22,6 +23,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from pocketdet.errors import ExportError
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class FoldReport:
     refusals: tuple[Refusal, ...]
 
 
-def fold_batch_norm(model: nn.Module) -> tuple[nn.Module, FoldReport]:
+def fold_batch_norm(model: Model) -> tuple[Model, FoldReport]:
     """A copy of `model` in eval mode with every foldable batch norm replaced by `nn.Identity`.
 
     The model must be traceable by `torch.fx` (no data-dependent control flow).

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.parity import compare
 from pocketdet.runtime.stages import StageValues, image_rows
 
 
@@ -27,3 +28,17 @@ def reference_values(model: ThunderNet, image: NDArray[np.uint8]) -> StageValues
         "scores": stages.scores.numpy(),
         "labels": stages.labels.numpy().astype(np.int32),
     }
+
+
+def rounding_cost(model: ThunderNet, rounded: ThunderNet, image: NDArray[np.uint8]) -> list[str]:
+    """What half-precision weights change, a line per output; nothing where they are the same model."""
+    if rounded is model:
+        return []
+    before, after = reference_values(model, image), reference_values(rounded, image)
+    lines = []
+    for name in ("rpn_scores", "rpn_deltas", "sam"):
+        change = compare(name, before[name], after[name])
+        share = change.max_abs / float(np.abs(before[name]).max())
+        snr = "exact" if change.snr_db is None else f"SNR {change.snr_db:.0f} dB"
+        lines.append(f"-[i] fp16 weights change {name} by at most {share:.1%} of its largest value ({snr})")
+    return lines

@@ -1,7 +1,7 @@
 """An ONNX graph to ncnn's .param and .bin through pnnx, with the precision said aloud.
 
-pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; here the storage is always
-explicit and inputs and outputs get the names of their roles back.
+pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; here it always writes fp32,
+our own pass rounds where half precision is asked for, and inputs and outputs get their roles' names back.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import Literal
 import pnnx
 
 from pocketdet.errors import ExportError, GraphError
+from pocketdet.export.passes.half_weights import store_half
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 
 WeightStorage = Literal["fp32", "fp16"]
@@ -42,7 +43,7 @@ def to_ncnn(
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
         try:
-            graph = _convert(onnx_path, Path(scratch), input_shape, storage)
+            graph = _convert(onnx_path, Path(scratch), input_shape)
         except GraphError as error:
             raise ExportError(
                 f"{onnx_path.name} cannot become an ncnn graph, an operator has no ncnn layer that pocketdet "
@@ -54,11 +55,13 @@ def to_ncnn(
         layer.outputs = [names.get(blob, blob) for blob in layer.outputs]
         if dynamic_rows and layer.type == "Gemm":
             layer.params[_GEMM_CONSTANT_M] = 0
+    if storage == "fp16":
+        store_half(graph)
     write_graph(graph, param, bin_)
     return graph
 
 
-def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int], storage: WeightStorage) -> Graph:
+def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int]) -> Graph:
     shape = ",".join(str(n) for n in input_shape)
     outputs = {
         key: str(scratch / name)
@@ -77,7 +80,7 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int], storage
         pnnx.EXEC_PATH,
         str(shutil.copyfile(onnx_path, scratch / "m.onnx")),
         f"inputshape=[{shape}]",
-        f"fp16={int(storage == 'fp16')}",
+        "fp16=0",
         *(f"{key}={value}" for key, value in outputs.items()),
     ]
     try:

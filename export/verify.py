@@ -14,6 +14,7 @@ from pocketdet.errors import UsageError
 from pocketdet.export.compare_layers import compare_layers
 from pocketdet.export.fold_bn import fold_batch_norm
 from pocketdet.export.reference import reference_values
+from pocketdet.export.round_weights import round_to_half
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle
@@ -63,9 +64,12 @@ def _reference_model(bundle: Bundle, weights: Path | None) -> ThunderNet | None:
     path = weights if weights is not None else bundle.path(stored or "")
     manifest = bundle.manifest
     size = (manifest.input.height, manifest.input.width)
-    return load_checkpoint(
+    model = load_checkpoint(
         path, arch=manifest.architecture, class_names=manifest.class_names, input_size=size
     )
+    if manifest.layout.weight_storage == "fp16":
+        return round_to_half(fold_batch_norm(model)[0])
+    return model
 
 
 def _compare_stored(golden: StageValues, model: ThunderNet) -> list[Check]:

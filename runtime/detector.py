@@ -14,7 +14,7 @@ from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines import Array, make_engine
 from pocketdet.runtime.images import as_rgb
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.options import DetectorOptions, Precision
 from pocketdet.runtime.pipeline import Pipeline
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Detector:
         self._names = self.bundle.manifest.class_names
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """The arithmetic that the engine uses on this machine, which may differ from what was asked."""
         return self.engine.precision
 

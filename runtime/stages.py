@@ -145,9 +145,8 @@ def image_rows(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def tolerances_for(detector: Detector) -> Tolerances:
-    """Half-precision weights cost as much as half-precision arithmetic; onnxruntime runs the fp32 twin."""
-    storage = detector.bundle.manifest.layout.weight_storage if detector.options.engine == "ncnn" else "fp32"
-    return TOLERANCES["fp16" if "fp16" in (storage, detector.precision) else "fp32"]
+    """By the arithmetic in use: how weights are stored is part of the reference that a bundle carries."""
+    return TOLERANCES[detector.precision]
 
 
 def compare_detections(name: str, reference: StageValues, found: Boxes, tol: Tolerances) -> Check:

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.runtime.options import Precision
+
 Array = NDArray[np.float32]
 GraphName = Literal["features", "head"]
 
@@ -14,7 +16,7 @@ class Engine(Protocol):
     """Runs a bundle's graphs. Safe to call from several threads at once."""
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """The arithmetic in use on this machine: "fp32" or "fp16"."""
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:

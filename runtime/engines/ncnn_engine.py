@@ -30,10 +30,10 @@ class NcnnEngine:
         self._graphs = dict(graphs)
         half = precision == "fp16"
         self._nets = {n: _load(spec, locate, threads, half) for n, spec in self._graphs.items()}
-        self._precision = "fp16" if half and _has_half_arithmetic() else "fp32"
+        self._precision: Precision = "fp16" if half and _has_half_arithmetic() else "fp32"
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """fp16 only where the CPU has half-precision arithmetic (ARMv8.2); x86 computes in fp32."""
         return self._precision
 

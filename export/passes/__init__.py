@@ -1,0 +1,1 @@
+"""Rewrites of a converted ncnn graph, one to a file."""

@@ -1,0 +1,40 @@
+"""Half-precision storage, as the PyTorch model it amounts to.
+
+The weights of convolutions and linear layers, not their biases, are rounded to IEEE halves, nearest even.
+What is below the smallest normal half (2^-14) becomes 0, since not every CPU path of ncnn reads subnormal
+halves. A model with the same rounding is the exact reference of such a bundle: its conversion is judged by
+the limits of fp32, and what rounding itself costs is told apart from it.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from pocketdet.errors import ExportError
+from pocketdet.export.fold_bn import Model
+
+_SMALLEST_NORMAL = 2.0**-14
+
+
+def round_to_half(model: Model) -> Model:
+    """A copy of `model` with the weights that a half-precision ncnn file of it holds.
+
+    Raises `ExportError` naming a weight that is beyond the range of a half (65504).
+    """
+    rounded = copy.deepcopy(model)
+    for name, module in rounded.named_modules():
+        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+            half = _half(module.weight.detach())
+            if not torch.isfinite(half).all():
+                raise ExportError(
+                    f"weight '{name}.weight' exceeds 65504, the largest half: export it as fp32"
+                )
+            with torch.no_grad():
+                module.weight.copy_(half)
+    return rounded
+
+
+def _half(weight: Tensor) -> Tensor:
+    half = weight.half().to(weight.dtype)
+    return torch.where(half.abs() < _SMALLEST_NORMAL, torch.zeros_like(half), half)
