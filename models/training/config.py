@@ -137,7 +137,8 @@ class Losses(_Strict):
         ohem: how many of them the loss keeps, the hardest (Shrivastava et al. 2016); 0 keeps all.
         jitter: shaken copies of the true boxes among the RoIs, for each object.
         label_smoothing: of the head's classification.
-        class_weight: weight of the head's classification against the three other terms.
+        class_weight: weight of the head's classification.
+        box_weight: weight of the box terms of the RPN and of the head; objectness has 1.
     """
 
     rpn_positive: float = 0.7
@@ -151,13 +152,14 @@ class Losses(_Strict):
     jitter: int = 1
     label_smoothing: float = 0.0
     class_weight: float = 1.0
+    box_weight: float = 1.0
 
     def __post_init__(self) -> None:
         self._range(0, 1, "rpn_positive", "rpn_negative", "label_smoothing")
         self._range(0, 1e5, "rpn_hard", "rpn_random", "ohem", "jitter")
         self._range(1, 1e5, "pre_nms", "proposals")
         self._range(2, 1e5, "rois")
-        self._range(0, 100, "class_weight")
+        self._range(0, 100, "class_weight", "box_weight")
         if self.rpn_negative > self.rpn_positive:
             raise ValueError("rpn_negative must not be above rpn_positive")
 

@@ -87,7 +87,7 @@ def one_step(config: TrainConfig, recipe: Recipe, state: RunState) -> StepReport
     images, truths = make_batch(config, recipe, state.model.config, step, side)
     generator = torch.Generator().manual_seed(_mixed_seed(config.seed, step))
     terms = loss_terms(state.model, images.to(device), truths, config.losses, generator)
-    loss = terms.total(config.losses.class_weight)
+    loss = terms.total(config.losses)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pocketdet.models.training.config import Losses
+
 RPN_BETA = 1 / 9  # where smooth L1 turns linear; the head's deltas are divided by their std, so there it is 1
 
 
@@ -19,9 +21,10 @@ class LossTerms:
     head_box: Tensor
     accuracy: Tensor
 
-    def total(self, class_weight: float) -> Tensor:
+    def total(self, rule: Losses) -> Tensor:
         """What is minimised."""
-        return self.rpn_class + self.rpn_box + class_weight * self.head_class + self.head_box
+        boxes = self.rpn_box + self.head_box
+        return self.rpn_class + rule.class_weight * self.head_class + rule.box_weight * boxes
 
 
 def rpn_losses(

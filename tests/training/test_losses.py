@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pocketdet.models.training.losses import head_losses, rpn_losses
+from pocketdet.models.training.config import Losses
+from pocketdet.models.training.losses import LossTerms, head_losses, rpn_losses
 
 
 def test_rpn_losses_by_hand() -> None:
@@ -88,3 +89,9 @@ def test_only_padding_gives_zero() -> None:
         torch.randn(2, 3), torch.randn(2, 4), torch.full((2,), -1), torch.zeros(2, 4), 0, 0.0
     )
     assert (float(ce), float(box), float(accuracy)) == (0, 0, 0)
+
+
+def test_the_total_weighs_classes_and_boxes() -> None:
+    terms = LossTerms(*(torch.tensor(v) for v in (1.0, 10.0, 100.0, 1000.0, 0.5)))
+    assert float(terms.total(Losses())) == 1111
+    assert float(terms.total(Losses(class_weight=2, box_weight=0.5))) == 1 + 200 + 505
