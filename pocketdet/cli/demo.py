@@ -53,23 +53,17 @@ def demo(
 
 
 def _weights(arch: str, console: Console) -> "ThunderNet":
-    from pocketdet.models.checkpoint import load_checkpoint, read_card
     from pocketdet.models.config import DetectorConfig
     from pocketdet.models.init import seeded_detector
-    from pocketdet.models.zoo import zoo_checkpoint
 
-    path = zoo_checkpoint(arch)
-    if path is not None:
-        for key, value in read_card(path).items():
-            console.print(f"{key}: {value}", markup=False)
-        return load_checkpoint(path)
+    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
+    model = seeded_detector(DetectorConfig(arch, names), SEED)
     console.print(
-        f"No trained weights of {arch} ship yet: it runs with random ones (seed {SEED}), so its boxes are "
-        "real computations that mean nothing.",
+        f"No trained weights ship yet: {arch} runs with random ones (seed {SEED}), so its boxes are real "
+        "computations that mean nothing.",
         style="yellow",
     )
-    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
-    return seeded_detector(DetectorConfig(arch, names), SEED)
+    return model
 
 
 def _export(model: "ThunderNet", picture: "NDArray[Any]", out: Path, console: Console) -> Path:
