@@ -13,39 +13,32 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from pocketdet.errors import CheckFailed, ExportError, UsageError
+from pocketdet.export.convert import convert, split
+from pocketdet.export.examples import network_inputs, synthetic_image
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
-from pocketdet.export.graph_checks import check_engine, check_module
-from pocketdet.export.layer_sources import find_sources
+from pocketdet.export.graph_checks import check_module
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
 from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
-from pocketdet.export.to_ncnn import WeightStorage, to_ncnn
-from pocketdet.export.to_onnx import to_onnx
+from pocketdet.export.to_ncnn import WeightStorage
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.ops import normalise, resize_image
-from pocketdet.models.thundernet import HeadGraph, ThunderNet
+from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
-from pocketdet.runtime.engines.base import GraphName
-from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
-from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.replay import compare_engines, make_detectors
 from pocketdet.runtime.stages import TOLERANCES, golden_stages
 
 Log = Callable[[str], None]
-Step = Literal["fold", "onnx", "ncnn", "bundle"]
 
 
 @dataclass(frozen=True)
@@ -72,16 +65,6 @@ class ExportResult:
     manifest: Manifest
     folds: FoldReport
     checks: tuple[Check, ...]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One graph on its way through the steps."""
-
-    name: GraphName
-    module: nn.Module
-    spec: GraphSpec
-    examples: tuple[Tensor, Tensor]
 
 
 def export_detector(
@@ -128,8 +111,8 @@ def export_detector(
         reference = model
         if options.precision == "fp16":
             reference = folded = round_to_half(folded)
-        for part in _parts(folded, graphs):
-            sources = _convert(part, scratch, options.precision, judge)
+        for part in split(folded, graphs):
+            sources = convert(part, scratch, options.precision, judge)
             graphs = graphs.model_copy(
                 update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
             )
@@ -161,54 +144,9 @@ def _refuse_unsound_weights(model: nn.Module) -> None:
             raise ExportError(f"weight {name!r} has {count} NaN or infinite values: the model is damaged")
 
 
-def _examples(model: ThunderNet) -> tuple[Tensor, Tensor]:
-    first, second = (_network_input(model, synthetic_image(model.config.input_size, s)) for s in (1, 2))
-    return first, second
-
-
 def _compare_folded(model: ThunderNet, folded: ThunderNet, spec: GraphSpec) -> list[Check]:
     """Step 2 changed nothing; the head has no batch norm."""
-    return check_module("fold", model, folded, spec, _examples(model), TOLERANCES["fp32"].features)
-
-
-def _parts(folded: ThunderNet, graphs: Graphs) -> tuple[_Part, _Part]:
-    generator = torch.Generator().manual_seed(0)
-    # two different row counts prove that the number of RoIs was not baked in
-    few, many = (torch.randn(n, folded.config.head.channels, generator=generator) for n in (37, 200))
-    return (
-        _Part("features", folded, graphs.features, _examples(folded)),
-        _Part("head", HeadGraph(folded).eval(), graphs.head, (many, few)),
-    )
-
-
-def _convert(
-    part: _Part, scratch: Path, storage: WeightStorage, judge: Callable[[list[Check]], None]
-) -> dict[str, str]:
-    """Steps 3 to 5 of one graph. Returns the sources of its ncnn blobs."""
-    spec, tolerance = part.spec, TOLERANCES["fp32"].features
-    source, targets = spec.inputs[0].role, [o.role for o in spec.outputs]
-    assert spec.onnx is not None
-    onnx_path = scratch / spec.onnx
-    onnx_path.parent.mkdir(exist_ok=True)
-    example = part.examples[0]
-    rows = part.name == "head"
-    to_onnx(part.module, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
-    onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
-    judge(check_engine("onnx", part.module, onnx, part.name, spec, part.examples, tolerance))
-
-    graph = to_ncnn(
-        onnx_path,
-        scratch / spec.param,
-        scratch / spec.bin,
-        input_shape=example.shape,
-        input_name=source,
-        output_names=targets,
-        dynamic_rows=rows,
-        storage=storage,
-    )
-    ncnn = NcnnEngine({part.name: spec}, scratch.joinpath)
-    judge(check_engine("ncnn", part.module, ncnn, part.name, spec, part.examples, tolerance))
-    return find_sources(part.module, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
+    return check_module("fold", model, folded, spec, network_inputs(model), TOLERANCES["fp32"].features)
 
 
 def _seal(
@@ -240,18 +178,3 @@ def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     specs = {n: g.model_copy(update={"onnx": None}) for n, g in manifest.graphs.by_name().items()}
     update = {"graphs": Graphs(**specs), "reference_weights": None}
     return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))
-
-
-def _network_input(model: ThunderNet, image: NDArray[np.uint8]) -> Tensor:
-    config = model.config
-    pre = config.preprocessing
-    resized = resize_image(torch.from_numpy(image), config.input_size, pre.resize, pre.channel_order, pre.pad)
-    return normalise(resized, pre.mean, pre.std)[None]
-
-
-def synthetic_image(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
-    """A (H, W, 3) RGB picture of soft blobs, larger than `size`, smooth enough that resizing keeps it."""
-    rng = np.random.default_rng(seed)
-    height, width = size[0] * 5 // 4, size[1] * 3 // 2
-    coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3), np.uint8)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)

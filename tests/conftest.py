@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.exporter import synthetic_image
+from pocketdet.export.examples import synthetic_image
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.init import seeded_detector
 from pocketdet.models.thundernet import ThunderNet

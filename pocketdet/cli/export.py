@@ -43,7 +43,7 @@ def export(
     """
     require_export_packages()
     from pocketdet.export import ExportOptions, export_detector
-    from pocketdet.models.checkpoint import load_checkpoint
+    from pocketdet.models.checkpoint import load_checkpoint, read_card
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
@@ -67,7 +67,7 @@ def export(
             console.print(line, markup=False, soft_wrap=True)
             status.update(f"exporting: {line.split(' ', 1)[-1][:60]}")
 
-        result = export_detector(model, out, options, log=log)
+        result = export_detector(model, out, options, card=read_card(weights), log=log)
     size = sum(f.size for f in result.manifest.files.values())
     console.print(f"\n{result.path}  {size / 1e6:.1f} MB, {len(result.checks)} checks passed", markup=False)
     console.print(next_commands(result.path), markup=False, soft_wrap=True)

@@ -29,7 +29,7 @@ ARCH = ("--arch", "thundernet-snet49")
 def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the weights of the small model in both forms, and its class names."""
     folder = tmp_path_factory.mktemp("weights")
-    save_checkpoint(folder / "w.safetensors", small_model)
+    save_checkpoint(folder / "w.safetensors", small_model, {"data": "three bolts"})
     torch.save(small_model.state_dict(), folder / "w.pt")
     (folder / "labels.txt").write_text("\ufeffSchraube\n\nnut\nwasher\n", encoding="utf-8")
     cv2.imwrite(str(folder / "picture.png"), np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8))
@@ -49,6 +49,7 @@ def test_a_checkpoint_needs_no_words(command: Command, weights: Path, tmp_path: 
     with load_bundle(target) as bundle:
         assert bundle.manifest.class_names == ("bolt", "nut", "washer")
         assert (bundle.manifest.input.height, bundle.manifest.input.width) == (96, 64)
+        assert bundle.manifest.card == {"data": "three bolts"}
 
 
 def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_path: Path) -> None:

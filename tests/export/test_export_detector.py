@@ -13,6 +13,7 @@ from torch import nn
 import pocketdet
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export import ExportOptions, FoldReport, export_detector, fold_batch_norm
+from pocketdet.models.checkpoint import read_card
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.init import seeded_detector
 from pocketdet.models.thundernet import ThunderNet
@@ -58,6 +59,14 @@ def test_half_precision_storage_is_recorded_and_smaller(small_model: ThunderNet,
     half = export_detector(small_model, tmp_path, ExportOptions(name="half", precision="fp16")).manifest
     assert (full.layout.weight_storage, half.layout.weight_storage) == ("fp32", "fp16")
     assert half.files["features.ncnn.bin"].size < 0.6 * full.files["features.ncnn.bin"].size
+
+
+def test_the_card_travels_with_the_bundle(small_model: ThunderNet, tmp_path: Path) -> None:
+    card = {"data": "three bolts", "licence": "MIT"}
+    result = export_detector(small_model, tmp_path, card=card)
+    with load_bundle(result.path) as bundle:
+        assert bundle.manifest.card == card
+        assert read_card(bundle.path("reference/weights.safetensors")) == card
 
 
 def test_the_package_itself_is_callable(small_model: ThunderNet, tmp_path: Path) -> None:
