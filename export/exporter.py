@@ -1,6 +1,6 @@
 """A trained detector in, a bundle out, every step checked against the model it came from.
 
-1. refuse weights that are not finite
+1. copy the model to the CPU in eval mode, refuse weights that are not finite
 2. fold batch norm                      check: folded against original, two inputs
    (half precision: round the weights; the rounded model is the reference from here on)
 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
@@ -10,6 +10,7 @@
 7. load the bundle as a stranger would, replay golden, publish
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +90,7 @@ def export_detector(
         synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
     )
     _refuse_unsound_weights(model)
-    model = model.eval()
+    model = copy.deepcopy(model).cpu().eval()  # the caller's own stays on its device and in its mode
     graphs = graph_specs(model.config, with_onnx=True)
     checks: list[Check] = []
 
@@ -116,9 +117,11 @@ def export_detector(
             graphs = graphs.model_copy(
                 update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
             )
-        write_golden(scratch, GOLDEN, reference_values(reference, golden))
-        for line in rounding_cost(model, reference, golden):
-            log(line)
+        values = reference_values(reference, golden)
+        write_golden(scratch, GOLDEN, values)
+        if reference is not model:
+            for line in rounding_cost(reference_values(model, golden), values):
+                log(line)
         manifest = _seal(model, graphs, name, scratch, options, dict(card or {}))
         judge(_replay(scratch))
         if options.slim:

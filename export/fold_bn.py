@@ -110,7 +110,7 @@ def _reason_to_keep(
     if calls[id(layer)] > 1:
         return f"{source.target} is shared: it is called {calls[id(layer)]} times"
     if len(source.users) > 1:
-        readers = ", ".join(sorted(str(u.target) for u in source.users if u.target != norm))
+        readers = ", ".join(sorted(str(u.target) for u in source.users))
         return f"the output of {source.target} is read {len(source.users)} times ({readers})"
     return None
 

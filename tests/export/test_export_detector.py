@@ -61,6 +61,17 @@ def test_half_precision_storage_is_recorded_and_smaller(small_model: ThunderNet,
     assert half.files["features.ncnn.bin"].size < 0.6 * full.files["features.ncnn.bin"].size
 
 
+def test_a_model_in_training_is_exported_as_it_infers_and_stays_in_training(
+    small_model: ThunderNet, small_bundle: Path, tmp_path: Path
+) -> None:
+    model = copy.deepcopy(small_model).train()
+    exported = export_detector(model, tmp_path).path
+    assert model.training
+    with load_bundle(exported) as found, load_bundle(small_bundle) as expected:
+        for name in ("features.ncnn.bin", "golden/stages.safetensors"):
+            assert found.read_bytes(name) == expected.read_bytes(name)
+
+
 def test_the_card_travels_with_the_bundle(small_model: ThunderNet, tmp_path: Path) -> None:
     card = {"data": "three bolts", "licence": "MIT"}
     result = export_detector(small_model, tmp_path, card=card)
