@@ -42,6 +42,12 @@ class StageTimes:
         columns = [STAGES.index(s) for s in stages]
         return float(np.median(self.samples[:, columns].sum(axis=1) / self.totals))
 
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """Median and 90th percentile in milliseconds of every stage and of the total."""
+        columns = {**dict(zip(STAGES, self.samples.T, strict=True)), "total": self.totals}
+        quantiles = {name: np.percentile(values, [50, 90]) for name, values in columns.items()}
+        return {name: {"median": float(p50), "p90": float(p90)} for name, (p50, p90) in quantiles.items()}
+
     @property
     def fps(self) -> float:
         """1000 / median total."""

@@ -3,14 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.runtime.detector import Detections
+from pocketdet.benchmarks.stage_times import StageTimes, stage_table
+from pocketdet.runtime.detector import STAGES, Detections
 from pocketdet.runtime.sources import Frame
 
 _ROWS = 20
@@ -23,7 +24,7 @@ class Summary:
     keep_records: bool = False
     frames: list[tuple[str, int, str, float]] = field(default_factory=list)
     classes: Counter[str] = field(default_factory=Counter)
-    stages: dict[str, list[float]] = field(default_factory=dict)
+    samples: list[list[float]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     last: Detections | None = None
 
@@ -34,25 +35,20 @@ class Summary:
         self.frames.append((frame.name, len(found), text, found.total_milliseconds))
         self.classes.update(counts)
         self.last = found
-        for stage, milliseconds in found.milliseconds.items():
-            self.stages.setdefault(stage, []).append(milliseconds)
+        self.samples.append([found.milliseconds[stage] for stage in STAGES])
         if self.keep_records:
             self.records.append(_record(frame, found))
 
-    def times(self) -> dict[str, dict[str, float]]:
-        """Median and 90th percentile in milliseconds for every stage and the total."""
-        columns = {**self.stages, "total": [frame[3] for frame in self.frames]}
-        return {name: {"median": median(v), "p90": _p90(v)} for name, v in columns.items() if v}
-
-    def fps(self) -> float | None:
-        """Pictures a second from the median total; reading, drawing and writing are not counted."""
-        times = self.times()
-        return 1000 / times["total"]["median"] if times else None
+    def times(self) -> StageTimes | None:
+        """Milliseconds of every frame and stage; nothing without frames."""
+        return StageTimes(np.array(self.samples)) if self.samples else None
 
     def to_json(self) -> dict[str, Any]:
         """Frames with their detections, class counts and times."""
         counts = {"frames": self.records, "classes": dict(self.classes)}
-        return {**counts, "milliseconds": self.times(), "fps": self.fps()}
+        times = self.times()
+        spans = times.to_json() if times else {}
+        return {**counts, "milliseconds": spans, "fps": times.fps if times else None}
 
 
 def detection_table(found: Detections) -> Table:
@@ -73,9 +69,10 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
         console.print(detection_table(summary.last))
     else:
         console.print(_frame_table(summary))
-    console.print(_time_table(summary, title))
-    if summary.fps():
-        console.print(f"{summary.fps():.1f} fps: 1000 / median total, without reading, drawing and writing")
+    times = summary.times()
+    if times:
+        console.print(stage_table(times, title))
+        console.print(f"{times.fps:.1f} fps: 1000 / median total, without reading, drawing and writing")
     for path in written[:3]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if len(written) > 3:
@@ -96,22 +93,6 @@ def _frame_table(summary: Summary) -> Table:
         table.add_row(f"... and {len(summary.frames) - _ROWS} more", "", "")
         table.add_row("all", escape(everything) or "-", "")
     return table
-
-
-def _time_table(summary: Summary, title: str) -> Table:
-    table = Table("stage", title=title, title_justify="left")
-    for column in ("median ms", "90% ms", "share"):
-        table.add_column(column, justify="right")
-    times = summary.times()
-    for name, value in times.items():
-        share = value["median"] / max(times["total"]["median"], 1e-9)
-        style = "bold" if name == "total" else None
-        table.add_row(name, f"{value['median']:.2f}", f"{value['p90']:.2f}", f"{share:.0%}", style=style)
-    return table
-
-
-def _p90(values: list[float]) -> float:
-    return quantiles(values, n=10, method="inclusive")[8] if len(values) > 1 else values[0]
 
 
 def _record(frame: Frame, found: Detections) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def bundle_card(bundle: Bundle) -> Record:
     """What a bundle says about itself, and what its two graphs cost."""
     m = bundle.manifest
     rois = m.proposals.post_nms_top_n
-    graphs = [_bundle_graph(bundle, name, spec, rois) for name, spec in _graphs(bundle)]
+    graphs = [_bundle_graph(bundle, name, spec, rois) for name, spec in m.graphs.by_name().items()]
     return {
         "kind": "bundle",
         "path": str(bundle.source),
@@ -44,10 +44,6 @@ def bundle_card(bundle: Bundle) -> Record:
         "files": {name: entry.model_dump() for name, entry in m.files.items()},
         "bytes": sum(entry.size for entry in m.files.values()),
     }
-
-
-def _graphs(bundle: Bundle) -> Iterable[tuple[str, GraphSpec]]:
-    return ("features", bundle.manifest.graphs.features), ("head", bundle.manifest.graphs.head)
 
 
 def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Record:

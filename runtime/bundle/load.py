@@ -111,7 +111,7 @@ def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: st
         raise BundleError(f"{source}: no temporary folder can be made for its files: {error}") from error
     try:
         stage_files(files, manifest.files, folder, str(source))
-        for spec in (manifest.graphs.features, manifest.graphs.head):
+        for spec in manifest.graphs.by_name().values():
             check_graph(spec, folder, manifest.proposals.post_nms_top_n, str(source))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
