@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
-ROOMS  := $(wildcard models export runtime benchmarks datasets)
+ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 

@@ -139,6 +139,7 @@ class Losses(_Strict):
         label_smoothing: of the head's classification.
         class_weight: weight of the head's classification.
         box_weight: weight of the box terms of the RPN and of the head; objectness has 1.
+        box_beta: where the head's smooth L1 turns linear, in deltas divided by their std; small is near L1.
     """
 
     rpn_positive: float = 0.7
@@ -153,6 +154,7 @@ class Losses(_Strict):
     label_smoothing: float = 0.0
     class_weight: float = 1.0
     box_weight: float = 1.0
+    box_beta: float = 1.0
 
     def __post_init__(self) -> None:
         self._range(0, 1, "rpn_positive", "rpn_negative", "label_smoothing")
@@ -160,6 +162,7 @@ class Losses(_Strict):
         self._range(1, 1e5, "pre_nms", "proposals")
         self._range(2, 1e5, "rois")
         self._range(0, 100, "class_weight", "box_weight")
+        self._range(1e-3, 10, "box_beta")
         if self.rpn_negative > self.rpn_positive:
             raise ValueError("rpn_negative must not be above rpn_positive")
 

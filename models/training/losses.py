@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.models.training.config import Losses
 
-RPN_BETA = 1 / 9  # where smooth L1 turns linear; the head's deltas are divided by their std, so there it is 1
+RPN_BETA = 1 / 9  # where smooth L1 turns linear (Faster R-CNN)
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,24 @@ def rpn_losses(
 
 
 def head_losses(
-    logits: Tensor, deltas: Tensor, classes: Tensor, wanted: Tensor, keep: int, label_smoothing: float
+    logits: Tensor, deltas: Tensor, classes: Tensor, wanted: Tensor, rule: Losses
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (R, C), deltas (R, 4), classes (R,) with -1 for padding -> class loss, box loss, accuracy.
 
-    With `keep` above 0 only that many RoIs count, those with the greatest loss (OHEM, Shrivastava et al.
-    2016). The box loss is divided by the objects among them, as the class loss is by all.
+    Padding included, `rule.ohem` of every `rule.rois` RoIs count, those with the greatest loss (OHEM,
+    Shrivastava et al. 2016), or all if it is 0. The box loss is divided by the objects among them, as the
+    class loss is by all.
     """
     used = classes >= 0
     ce = F.cross_entropy(
-        logits, classes.clamp(min=0), reduction="none", label_smoothing=label_smoothing
+        logits, classes.clamp(min=0), reduction="none", label_smoothing=rule.label_smoothing
     ) * used.to(logits.dtype)
     is_object = classes > 0
-    box = F.smooth_l1_loss(deltas, wanted, reduction="none").sum(dim=1) * is_object.to(logits.dtype)
+    box = F.smooth_l1_loss(deltas, wanted, beta=rule.box_beta, reduction="none").sum(dim=1)
+    box = box * is_object.to(logits.dtype)
     accuracy = _mean((logits.detach().argmax(dim=1) == classes)[is_object].to(logits.dtype))
-    if keep:
+    if rule.ohem:
+        keep = rule.ohem * len(ce) // rule.rois
         hardness = torch.where(used, (ce + box).detach(), torch.full_like(ce, -1.0))
         hardest = hardness.topk(min(keep, len(ce))).indices
         ce, box, used, is_object = ce[hardest], box[hardest], used[hardest], is_object[hardest]

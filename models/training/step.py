@@ -86,5 +86,4 @@ def _head_terms(
     logits, deltas = model.head(features)
     classes = torch.cat([t.classes for t in targets]).to(device)
     wanted = torch.cat([t.deltas for t in targets]).to(device)
-    keep = rule.ohem * len(targets)
-    return head_losses(logits, deltas, classes, wanted, keep, rule.label_smoothing)
+    return head_losses(logits, deltas, classes, wanted, rule)

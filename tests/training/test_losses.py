@@ -47,16 +47,24 @@ def test_head_losses_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)], [9.0, 9.0]])
     deltas = torch.tensor([[5.0, 5, 5, 5], [0.5, 2, 0, 0], [1.0, 1, 1, 1]])
     classes = torch.tensor([0, 1, -1])
-    ce, box, accuracy = head_losses(logits, deltas, classes, torch.zeros(3, 4), 0, 0.0)
+    ce, box, accuracy = head_losses(logits, deltas, classes, torch.zeros(3, 4), Losses(ohem=0))
     assert float(ce) == pytest.approx((math.log(2) + math.log(4 / 3)) / 2, rel=1e-6)
     assert float(box) == pytest.approx(0.125 + 1.5)  # of the one object: 0.5 * 0.5^2, and 2 - 0.5
     assert float(accuracy) == 1
 
 
+@pytest.mark.parametrize(("beta", "expected"), [(1.0, 0.125 + 1.5), (0.5, 0.25 + 1.75), (2.0, 0.0625 + 1.0)])
+def test_box_beta_is_where_the_loss_turns_linear(beta: float, expected: float) -> None:
+    deltas = torch.tensor([[0.5, 2.0, 0, 0]])
+    rule = Losses(box_beta=beta)
+    _, box, _ = head_losses(torch.zeros(1, 2), deltas, torch.ones(1, dtype=torch.int64), deltas * 0, rule)
+    assert float(box) == pytest.approx(expected)
+
+
 def test_ohem_keeps_the_hardest_and_only_they_get_a_gradient() -> None:
     logits = torch.tensor([[4.0, 0.0], [0.0, 4.0], [2.0, 0.0], [0.0, 0.0]], requires_grad=True)
     classes = torch.tensor([0, 0, 0, -1])  # losses: small, large, middle, padding
-    ce, _, _ = head_losses(logits, torch.zeros(4, 4), classes, torch.zeros(4, 4), 2, 0.0)
+    ce, _, _ = head_losses(logits, torch.zeros(4, 4), classes, torch.zeros(4, 4), Losses(rois=4, ohem=2))
     each = F.cross_entropy(logits.detach(), torch.zeros(4, dtype=torch.int64), reduction="none")
     torch.testing.assert_close(ce.detach(), each[[1, 2]].mean())
     ce.backward()
@@ -68,7 +76,7 @@ def test_ohem_counts_the_box_loss_of_objects() -> None:
     logits, classes = torch.zeros(3, 2), torch.tensor([1, 1, 0])
     deltas = torch.zeros(3, 4)
     deltas[1] = 3.0
-    _, box, _ = head_losses(logits, deltas, classes, torch.zeros(3, 4), 1, 0.0)
+    _, box, _ = head_losses(logits, deltas, classes, torch.zeros(3, 4), Losses(rois=3, ohem=1))
     assert float(box) == 4 * 2.5
 
 
@@ -76,8 +84,8 @@ def test_keeping_all_equals_no_mining_and_padding_never_counts() -> None:
     generator = torch.Generator().manual_seed(2)
     logits, deltas = torch.randn(8, 5, generator=generator), torch.randn(8, 4, generator=generator)
     classes, wanted = torch.tensor([0, 3, -1, 2, 0, -1, 4, 1]), torch.randn(8, 4, generator=generator)
-    plain = head_losses(logits, deltas, classes, wanted, 0, 0.1)
-    mined = head_losses(logits, deltas, classes, wanted, 100, 0.1)
+    plain = head_losses(logits, deltas, classes, wanted, Losses(ohem=0, label_smoothing=0.1))
+    mined = head_losses(logits, deltas, classes, wanted, Losses(rois=8, ohem=100, label_smoothing=0.1))
     torch.testing.assert_close(plain, mined)
     used = classes >= 0
     expected = F.cross_entropy(logits[used], classes[used], label_smoothing=0.1)
@@ -86,7 +94,7 @@ def test_keeping_all_equals_no_mining_and_padding_never_counts() -> None:
 
 def test_only_padding_gives_zero() -> None:
     ce, box, accuracy = head_losses(
-        torch.randn(2, 3), torch.randn(2, 4), torch.full((2,), -1), torch.zeros(2, 4), 0, 0.0
+        torch.randn(2, 3), torch.randn(2, 4), torch.full((2,), -1), torch.zeros(2, 4), Losses()
     )
     assert (float(ce), float(box), float(accuracy)) == (0, 0, 0)
 

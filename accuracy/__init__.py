@@ -1,0 +1,1 @@
+"""How well detections match labelled pictures: COCO and VOC average precision, curves, misses."""
