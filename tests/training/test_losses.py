@@ -56,7 +56,7 @@ def test_head_losses_by_hand() -> None:
 @pytest.mark.parametrize(("beta", "expected"), [(1.0, 0.125 + 1.5), (0.5, 0.25 + 1.75), (2.0, 0.0625 + 1.0)])
 def test_box_beta_is_where_the_loss_turns_linear(beta: float, expected: float) -> None:
     deltas = torch.tensor([[0.5, 2.0, 0, 0]])
-    rule = Losses(box_beta=beta)
+    rule = Losses(ohem=0, box_beta=beta)
     _, box, _ = head_losses(torch.zeros(1, 2), deltas, torch.ones(1, dtype=torch.int64), deltas * 0, rule)
     assert float(box) == pytest.approx(expected)
 
