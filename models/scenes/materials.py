@@ -97,7 +97,7 @@ def rust(noise: NoiseTile) -> Painter:
     def paint(hit: Hit) -> Surface:
         surface = uniform_surface(hit, (0.155, 0.058, 0.026), 0.0, 0.9)
         u, v = hit.x / 2.5, (hit.y + 0.7 * hit.z) / 2.5
-        shade = 0.75 + 0.55 * noise.fbm(u, v, 4)
+        shade = np.maximum(0.75 + 0.55 * noise.fbm(u, v, 4), 0)  # the noise reaches below -1.4
         tint = np.stack([shade, shade**1.15 * 0.95, shade**1.3 * 0.9], axis=1)
         return Surface(
             surface.albedo * np.maximum(tint, 0.2).astype(np.float32),

@@ -71,9 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder for the pictures and scenes.json")
     parser.add_argument("--count", type=int, default=500, help="how many scenes")
     parser.add_argument("--seed", type=int, default=90_000, help="of the first scene")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(320, 320), metavar=("WIDTH", "HEIGHT"), help="of the pictures"
+    )
     options = parser.parse_args(arguments)
     try:
-        path = write_rendered(options.out, options.count, options.seed)
+        path = write_rendered(options.out, options.count, options.seed, tuple(options.size))
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

@@ -19,8 +19,10 @@ from pocketdet.models.scenes import (
 from pocketdet.models.scenes.__main__ import main
 from pocketdet.models.scenes.camera import Camera
 from pocketdet.models.scenes.catalog import build
+from pocketdet.models.scenes.materials import rust
 from pocketdet.models.scenes.noise import NoiseTile, smooth_field
 from pocketdet.models.scenes.sdf import bake, box2, extrude, length2, ngon, polygon, polyline2, smooth_union
+from pocketdet.models.scenes.solid import Hit
 from pocketdet.models.scenes.spec import GROUND_KINDS
 from pocketdet.models.scenes.trace import Instance, centred
 
@@ -331,3 +333,12 @@ def test_noise_is_periodic_bounded_and_smooth() -> None:
     field = smooth_field(rng(5), (70, 90), 12.0)
     assert field.shape == (70, 90)
     assert 0.3 < field.std() < 1.6
+
+
+def test_rust_is_finite_where_the_noise_is_lowest() -> None:
+    x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 600, 400), np.linspace(0, 600, 400)))
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    surface = rust(NoiseTile.draw(rng(1)))(Hit(x, y, zero, zero, zero, one))
+    assert np.isfinite(surface.albedo).all()
+    assert 0 < surface.albedo.min()
+    assert surface.albedo.max() < 1

@@ -21,6 +21,12 @@ def test_rendered_scenes_are_sound_data(tmp_path: Path) -> None:
     assert len(done) == 5
 
 
+def test_the_size_can_be_chosen(tmp_path: Path) -> None:
+    out = tmp_path / "wide"
+    assert main([str(out), "--count", "1", "--size", "96", "64"]) == 0
+    assert read_coco(out / "scenes.json", out).images[0].size == (96, 64)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="file"):
