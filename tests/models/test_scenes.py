@@ -336,9 +336,7 @@ def test_noise_is_periodic_bounded_and_smooth() -> None:
 
 
 def test_rust_is_finite_where_the_noise_is_lowest() -> None:
-    x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0, 600, 400), np.linspace(0, 600, 400)))
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    surface = rust(NoiseTile.draw(rng(1)))(Hit(x, y, zero, zero, zero, one))
+    zero, one = np.zeros(1), np.ones(1)
+    surface = rust(NoiseTile(np.full((256, 256), -1, np.float32)))(Hit(zero, zero, zero, zero, zero, one))
     assert np.isfinite(surface.albedo).all()
-    assert 0 < surface.albedo.min()
-    assert surface.albedo.max() < 1
+    assert surface.albedo.min() > 0
