@@ -1,20 +1,25 @@
 """`python -m pocketdet.models.scenes OUT`: render the demo picture, or a random scene."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketdet.errors import PocketdetError, UsageError
 
 from .compose import render_scene
+from .labels import coco_content
 from .layouts import demo_scene, random_scene
 from .spec import Scene
 
 JPEG_QUALITY = 92
 DEMO_SEED = 15
+
+Picture = NDArray[np.uint8]
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -25,7 +30,7 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _with_boxes(scene: Scene) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _with_boxes(scene: Scene) -> Picture:
     image = scene.image.copy()
     for box, label in zip(scene.boxes, scene.labels, strict=True):
         x1, y1, x2, y2 = (round(float(v)) for v in box)
@@ -44,30 +49,41 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--random", action="store_true", help="a random scene instead of the demo picture")
     parser.add_argument("--size", type=_size, help="WxH in pixels (640x480 with --random)")
     parser.add_argument("--boxes", action="store_true", help="draw the boxes and labels")
+    parser.add_argument("--coco", type=Path, help="COCO json to write with what lies where")
     options = parser.parse_args(arguments)
     try:
-        _render(options.out, options.seed, options.random, options.size, options.boxes)
+        scene = _scene(options.seed, options.random, options.size)
+        _write(options.out, _encoded(options.out, _with_boxes(scene) if options.boxes else scene.image))
+        if options.coco:
+            content = coco_content([(options.out.name, scene)])
+            _write(options.coco, (json.dumps(content, indent=1) + "\n").encode())
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
 
 
-def _render(out: Path, seed: int, is_random: bool, size: tuple[int, int] | None, boxes: bool) -> None:
+def _scene(seed: int, is_random: bool, size: tuple[int, int] | None) -> Scene:
     rng = np.random.default_rng(seed)
     spec = random_scene(rng, size or (640, 480)) if is_random else demo_scene(size or (960, 720))
-    scene = render_scene(spec, rng)
-    image = _with_boxes(scene) if boxes else scene.image
+    return render_scene(spec, rng)
+
+
+def _encoded(out: Path, image: Picture) -> bytes:
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out}: the picture must end in .png or .jpg")
     settings = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     ok, data = cv2.imencode(out.suffix, image[..., ::-1], settings)
     if not ok:
         raise UsageError(f"{out}: the picture could not be encoded")
+    return data.tobytes()
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        out.write_bytes(data.tobytes())
+        path.write_bytes(content)
     except OSError as error:
-        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from pocketdet.errors import PocketdetError, UsageError
-from pocketdet.models.scenes import Scene, kinds, random_scene, render_scene
+from pocketdet.models.scenes import Scene, random_scene, render_scene
+from pocketdet.models.scenes.labels import coco_content
 
 BARE_EVERY = 5  # one scene in five is ground alone, for objects of other pictures to be pasted on
 MAX_OBJECTS = 9
@@ -30,23 +30,9 @@ def write_rendered(
     Returns the json file, which is written last; its categories are all `kinds()` with ids from 1. About a
     second for each scene; `step` is called after each. Raises `UsageError` if `out` cannot be written.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            rng = np.random.default_rng(seed + number)
-            spec = random_scene(rng, size, MAX_OBJECTS)
-            if number % BARE_EVERY == BARE_EVERY - 1:
-                spec = replace(spec, placements=())
-            scene = render_scene(spec, rng)
-            name = f"{number:05d}.png"
-            (out / name).write_bytes(cv2.imencode(".png", scene.image[..., ::-1])[1].tobytes())
-            images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
-            annotations += _annotations(scene, number, len(annotations))
-            step()
-        categories = [{"id": i, "name": name} for i, name in enumerate(kinds(), 1)]
-        content = {"images": images, "annotations": annotations, "categories": categories}
+        content = coco_content(_rendered(out, count, seed, size, step))
         path = out / "scenes.json"
         path.write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:
@@ -54,15 +40,19 @@ def write_rendered(
     return path
 
 
-def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    found = []
-    for index, (box, label) in enumerate(zip(scene.boxes.tolist(), scene.labels, strict=True)):
-        x1, y1, x2, y2 = box
-        bbox = [x1, y1, x2 - x1, y2 - y1]
-        category = kinds().index(label) + 1
-        place = {"id": first_id + index, "image_id": image_id, "category_id": category}
-        found.append({**place, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0})
-    return found
+def _rendered(
+    out: Path, count: int, seed: int, size: tuple[int, int], step: Callable[[], None]
+) -> Iterator[tuple[str, Scene]]:
+    for number in range(count):
+        rng = np.random.default_rng(seed + number)
+        spec = random_scene(rng, size, MAX_OBJECTS)
+        if number % BARE_EVERY == BARE_EVERY - 1:
+            spec = replace(spec, placements=())
+        scene = render_scene(spec, rng)
+        name = f"{number:05d}.png"
+        (out / name).write_bytes(cv2.imencode(".png", scene.image[..., ::-1])[1].tobytes())
+        yield name, scene
+        step()
 
 
 def main(arguments: list[str] | None = None) -> int:

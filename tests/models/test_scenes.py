@@ -1,5 +1,6 @@
 """The scene renderer: what it draws is repeatable, labelled truly and inside its own bounds."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -275,6 +276,12 @@ def test_command_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[
     out = tmp_path / "scene.png"
     assert main([str(out), "--random", "--seed", "4", "--size", "80x60", "--boxes"]) == 0
     assert cv2.imread(str(out)).shape == (60, 80, 3)
+    truth = tmp_path / "scene.json"
+    assert main([str(out), "--random", "--seed", "4", "--size", "80x60", "--coco", str(truth)]) == 0
+    content = json.loads(truth.read_text())
+    assert content["images"] == [{"id": 0, "file_name": out.name, "width": 80, "height": 60}]
+    same = rng(4)
+    assert len(content["annotations"]) == len(render_scene(random_scene(same, (80, 60)), same).boxes)
     assert main([str(tmp_path / "scene.gif"), "--random", "--size", "80x60"]) == 2
     assert main([str(tmp_path / "none" / "scene.png"), "--random", "--size", "80x60"]) == 2
     assert "scene.gif" in capsys.readouterr().err
