@@ -1,7 +1,7 @@
 """The training loop: a step at a time, each a function of the run's state and of the step number."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,8 +123,10 @@ def make_batch(
     return images.permute(0, 3, 1, 2), truths
 
 
-def save_weights(path: Path, config: TrainConfig, state: RunState) -> None:
-    """The run's weights as a checkpoint with a card. Raises `OSError`."""
+def save_weights(
+    path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
+) -> None:
+    """The run's weights as a checkpoint whose card has `notes` too. Raises `OSError`."""
     model = build_detector(state.model.config)
     model.load_state_dict(state.weights)
     card = {
@@ -132,6 +134,7 @@ def save_weights(path: Path, config: TrainConfig, state: RunState) -> None:
         "recipe": fingerprint(config),
         "seed": str(config.seed),
         "images seen": str(state.step * config.schedule.batch),
+        **(notes or {}),
     }
     save_checkpoint(path, model, card)
 
