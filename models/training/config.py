@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from pocketdet.models.config import DetectorConfig
+from pocketdet.models.config import DetectorConfig, Suppression
 
 STRIDE = 32
 
@@ -45,6 +45,29 @@ class Source(_Strict):
         self._range(1e-6, 1e6, "share")
         if (self.images is None) == (self.split is None):
             raise ValueError("a source names either images (COCO) or split (Pascal VOC)")
+
+
+@dataclass(frozen=True)
+class Evaluation(_Strict):
+    """Labelled pictures on which the run is measured while it goes on; what is trained does not change.
+
+    Attributes:
+        annotations, images, split: as in `Source`; its classes are those of the training data, or some.
+        every: steps between evaluations; one more follows the last step.
+        limit: pictures of an evaluation, evenly spaced over the set; 0 takes all, as the last one does too.
+    """
+
+    annotations: Path
+    images: Path | None = None
+    split: str | None = None
+    every: int = 1000
+    limit: int = 200
+
+    def __post_init__(self) -> None:
+        self._range(1, 1e9, "every")
+        self._range(0, 1e9, "limit")
+        if (self.images is None) == (self.split is None):
+            raise ValueError("an evaluation names either images (COCO) or split (Pascal VOC)")
 
 
 @dataclass(frozen=True)
@@ -176,7 +199,9 @@ class TrainConfig(_Strict):
         out: folder of checkpoints and log.
         class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
         background_bias: start of the RPN's background score.
+        nms: how the trained detector suppresses overlapping boxes; the paper tests with soft-NMS.
         save_every: steps between checkpoints.
+        evaluation: what the run is measured on, if anything.
     """
 
     data: tuple[Source, ...]
@@ -187,7 +212,9 @@ class TrainConfig(_Strict):
     seed: int = 1
     class_power: float = 0.0
     background_bias: float = 4.0
+    nms: Suppression = "gaussian"
     save_every: int = 250
+    evaluation: Evaluation | None = None
     schedule: Schedule = field(default_factory=Schedule)
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
@@ -204,4 +231,8 @@ class TrainConfig(_Strict):
     def detector(self, class_names: tuple[str, ...]) -> DetectorConfig:
         """The detector that this run trains. Raises `UsageError` if it cannot be."""
         base = DetectorConfig(self.arch, class_names, self.input_size)
-        return replace(base, anchors=replace(base.anchors, scales=self.anchor_scales))
+        return replace(
+            base,
+            anchors=replace(base.anchors, scales=self.anchor_scales),
+            postprocessing=replace(base.postprocessing, nms=self.nms),
+        )

@@ -3,14 +3,16 @@
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
 from pocketdet.errors import UsageError
-from pocketdet.models.training.config import TrainConfig
+from pocketdet.models.training.config import Evaluation, Source, TrainConfig
 
 _CONFIG = pydantic.TypeAdapter(TrainConfig)
+FREE = ("out", "save_every", "data", "evaluation", "nms")
+_Data = TypeVar("_Data", Source, Evaluation)
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -24,20 +26,30 @@ def read_config(path: Path) -> TrainConfig:
     except pydantic.ValidationError as error:
         raise UsageError(f"{path}: {_first(error)}") from error
     folder = path.parent
-    sources = tuple(
-        replace(s, annotations=folder / s.annotations, images=None if s.images is None else folder / s.images)
-        for s in config.data
+    return replace(
+        config,
+        data=tuple(_located(source, folder) for source in config.data),
+        evaluation=None if config.evaluation is None else _located(config.evaluation, folder),
+        out=folder / config.out,
     )
-    return replace(config, data=sources, out=folder / config.out)
 
 
 def fingerprint(config: TrainConfig) -> str:
-    """The configuration as JSON, without what a resumed run may change (`out`, `save_every`, paths)."""
+    """The configuration as JSON, without what a resumed run may change.
+
+    That is where it reads and writes, how often it saves, what it is measured on, and `nms`, which comes
+    after the network: none of it touches the weights.
+    """
     fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
-    for name in ("out", "save_every", "data"):
+    for name in FREE:
         fields.pop(name)
     shares = [s.share for s in config.data]
     return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()
+
+
+def _located(data: _Data, folder: Path) -> _Data:
+    images = None if data.images is None else folder / data.images
+    return replace(data, annotations=folder / data.annotations, images=images)
 
 
 def _first(error: pydantic.ValidationError) -> str:

@@ -1,26 +1,35 @@
-"""The log of a run: one CSV line per step, whole lines only, cut back where a resumed run starts again."""
+"""A log of a run: a CSV file of whole lines, cut back where a resumed run starts again."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pocketdet.models.training.loop import StepReport
 
-COLUMNS = (
+STEP_COLUMNS = (
     *("step", "images", "side", "learning_rate", "loss", "rpn_class", "rpn_box", "head_class", "head_box"),
     *("accuracy", "gradient"),
 )
 
 
 class Journal:
-    """Appends to a CSV file. Lines after `done` steps, from a run that was killed, are dropped first."""
+    """Appends to a CSV file whose first column is the step.
 
-    def __init__(self, path: Path, done: int) -> None:
-        rows = _rows_until(path, done)
-        self._file = path.open("w", encoding="utf-8", newline="")
+    Lines after `done` steps, from a run that was killed, are dropped first; `kept` are the others.
+    Raises `OSError` if the file cannot be written.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], done: int) -> None:
+        self.columns = tuple(columns)
+        self.kept = _rows_until(path, self.columns, done)
+        scratch = path.with_name(f".{path.name}")
+        with scratch.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([self.columns, *self.kept])
+        scratch.replace(path)
+        self._file = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerows([COLUMNS, *rows])
 
     def __enter__(self) -> Self:
         return self
@@ -30,16 +39,23 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def add(self, report: StepReport) -> None:
-        """Write one step."""
-        start = [report.step, report.images, report.side, f"{report.learning_rate:.6g}"]
-        self._writer.writerow([*start, *(f"{report.losses[name]:.6g}" for name in COLUMNS[4:])])
+    def add(self, cells: Sequence[object]) -> None:
+        """Write one line, a cell for each column; numbers that are not whole get six digits."""
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+        self._writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells])
         self._file.flush()
 
 
-def _rows_until(path: Path, done: int) -> list[list[str]]:
+def step_cells(report: StepReport) -> list[object]:
+    """A step under `STEP_COLUMNS`."""
+    start = [report.step, report.images, report.side, report.learning_rate]
+    return [*start, *(report.losses[name] for name in STEP_COLUMNS[4:])]
+
+
+def _rows_until(path: Path, columns: tuple[str, ...], done: int) -> list[list[str]]:
     if not path.is_file() or not done:
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS) and row[0].isdigit()]
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = [row for row in csv.reader(file) if len(row) == len(columns) and row[0].isdigit()]
     return [row for row in rows if int(row[0]) <= done]

@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from pocketdet.models.training.augment import Recipe
     from pocketdet.models.training.config import TrainConfig
+    from pocketdet.models.training.evaluation import Evaluator
     from pocketdet.models.training.loop import StepReport
+    from pocketdet.models.training.record import Record
     from pocketdet.models.training.state import RunState
 
 SMOOTHING = 0.97  # of the losses on screen; the log has each step's own
@@ -27,16 +29,21 @@ def train(
     ] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 1,
 ) -> None:
-    """Train a detector; checkpoints, weights and a CSV log go to the folder that the file names.
+    """Train a detector; checkpoints, weights and logs go to the folder that the file names.
+
+    With a table [evaluation] in the file (annotations, images or split, every, limit), AP is measured every
+    so many steps and after the last one: evaluations.csv, a picture of what is found, and best.safetensors
+    lie beside the weights. TensorBoard reads the folder tensorboard.
 
     Ctrl-C writes a checkpoint after the step in progress. Example: pocketdet train fod_a.toml --resume
     """
     import torch
 
     from pocketdet.models.training.config_file import read_config
+    from pocketdet.models.training.evaluation import Evaluator
     from pocketdet.models.training.loop import start_run
     from pocketdet.models.training.memory import keep_freed_memory
-    from pocketdet.models.training.run import make_recipe, read_sources
+    from pocketdet.models.training.run import make_recipe, read_data
 
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -44,45 +51,78 @@ def train(
     setup = read_config(config)
     with _bar(console) as bar:
         advancing = _advancing(bar)
-        datasets = read_sources(setup, skip_bad=skip_bad, progress=advancing)
-        names = datasets[0].class_names
-        state = start_run(setup, setup.detector(names), resume=resume)
-        recipe = make_recipe(setup, datasets, advancing)
-    pictures = sum(len(dataset.images) for dataset in datasets)
-    objects = sum(dataset.objects for dataset in datasets)
-    console.print(f"{pictures} pictures, {objects} objects, {len(names)} classes")
-    _run(console, setup, recipe, state)
+        data = read_data(setup, skip_bad=skip_bad, progress=advancing)
+        detector = setup.detector(data.class_names)
+        state = start_run(setup, detector, resume=resume)
+        recipe = make_recipe(setup, data.training, advancing)
+    evaluator = None
+    if setup.evaluation is not None and data.evaluation is not None:
+        evaluator = Evaluator(detector, data.evaluation, setup.evaluation.limit)
+    pictures = sum(len(dataset.images) for dataset in data.training)
+    objects = sum(dataset.objects for dataset in data.training)
+    console.print(f"{pictures} pictures, {objects} objects, {len(data.class_names)} classes")
+    _run(console, setup, recipe, state, evaluator)
 
 
-def _run(console: Console, setup: "TrainConfig", recipe: "Recipe", state: "RunState") -> None:
-    from pocketdet.models.training.journal import Journal
+def _run(
+    console: Console,
+    setup: "TrainConfig",
+    recipe: "Recipe",
+    state: "RunState",
+    evaluator: "Evaluator | None",
+) -> None:
     from pocketdet.models.training.loop import WEIGHTS_FILE, train
+    from pocketdet.models.training.record import BEST_FILE, Record
 
-    setup.out.mkdir(parents=True, exist_ok=True)
     shown: dict[str, float] = {}
     total = setup.schedule.steps
     with (
-        Journal(setup.out / "log.csv", state.step) as journal,
+        Record(setup, state, evaluator) as record,
         _bar(console) as bar,
         _deferred_interrupt() as interrupted,
     ):
+        if not record.board.installed:
+            console.print("no TensorBoard files: tensorboard is not installed; the CSV files have it all")
         task = bar.add_task("training", total=total, completed=state.step)
+        _evaluate(bar, record, interrupted)  # where the last run was stopped before it could
         for report in train(setup, recipe, state, stop=interrupted):
-            journal.add(report)
-            bar.update(task, advance=1, description=_line(report, shown))
-    weights = setup.out / WEIGHTS_FILE
+            record.step(report)
+            bar.update(task, advance=1, description=_line(report, shown, record.last_ap))
+            _evaluate(bar, record, interrupted)
     if state.step < total:
         console.print(f"stopped after {state.step} of {total} steps; go on with --resume")
+    elif record.due:
+        console.print("the last evaluation was interrupted; --resume does it again")
+    if record.best is not None:
+        ap, step = record.best
+        console.print(
+            f"best AP {ap:.3f} at step {step}: {setup.out / BEST_FILE}", markup=False, soft_wrap=True
+        )
+    weights = setup.out / WEIGHTS_FILE
     console.print(f"wrote {weights}", markup=False)
     console.print(f"next: pocketdet export {weights} --out bundles", markup=False, soft_wrap=True)
 
 
-def _line(report: "StepReport", shown: dict[str, float]) -> str:
-    """The smoothed losses of a run, for the left of its bar."""
+def _evaluate(bar: Progress, record: "Record", interrupted: Callable[[], bool]) -> None:
+    """Measure the weights if it is time to, with a bar of its own meanwhile."""
+    pictures = 0 if interrupted() else record.due
+    if not pictures:
+        return
+    task = bar.add_task("evaluating", total=pictures)
+    try:
+        for evaluated in record.evaluate(lambda: bar.advance(task), interrupted):
+            bar.console.print(str(evaluated), markup=False, soft_wrap=True)
+    finally:
+        bar.remove_task(task)
+
+
+def _line(report: "StepReport", shown: dict[str, float], ap: float | None) -> str:
+    """The smoothed losses of a run and its last AP, for the left of its bar."""
     for name in ("loss", "accuracy"):
         value = report.losses[name]
         shown[name] = SMOOTHING * shown.get(name, value) + (1 - SMOOTHING) * value
-    return f"{report.side} px  loss {shown['loss']:.3f}  class accuracy {shown['accuracy']:.2f}"
+    losses = f"{report.side} px  loss {shown['loss']:.3f}  class accuracy {shown['accuracy']:.2f}"
+    return losses if ap is None else f"{losses}  AP {ap:.3f}"
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""The curves of a run as TensorBoard event files."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.models.training.evaluation import Evaluated
+from pocketdet.models.training.loop import StepReport
+
+EVERY = 10  # steps between points of the losses; log.csv has all of them
+SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+
+
+class Board:
+    """Writes to a folder that `tensorboard --logdir` reads, or nowhere if tensorboard is not installed.
+
+    Points after `done` steps, from a run that was killed, are hidden by those that follow.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
+        self._writer = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+
+    @property
+    def installed(self) -> bool:
+        """Whether anything is written."""
+        return self._writer is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def step(self, report: StepReport) -> None:
+        """Losses and learning rate, every `EVERY` steps."""
+        if self._writer is None or report.step % EVERY:
+            return
+        for name, value in {**report.losses, "learning_rate": report.learning_rate}.items():
+            self._scalar(f"training/{name}", value, report.step)
+
+    def evaluation(self, evaluated: Evaluated, group: str) -> None:
+        """Average precision as a point of the curves of `group`."""
+        for name in SCORES:
+            self._scalar(f"{group}/{name}", getattr(evaluated, name), evaluated.step)
+
+    def picture(self, sheet: NDArray[np.uint8], step: int) -> None:
+        """The picture of detections, (H, W, 3) RGB."""
+        if self._writer is not None:
+            self._writer.add_image("detections", sheet, step, dataformats="HWC")
+            self._writer.flush()
+
+    def _scalar(self, tag: str, value: float, step: int) -> None:
+        if self._writer is not None:
+            self._writer.add_scalar(tag, value, step)

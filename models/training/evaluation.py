@@ -1,0 +1,134 @@
+"""How good the weights of a run are, measured on labelled pictures while it goes on."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from pocketdet.accuracy import Found, coco_accuracy
+from pocketdet.datasets import Annotated, Dataset, read_picture
+from pocketdet.models.build import build_detector
+from pocketdet.models.config import DetectorConfig
+from pocketdet.models.postprocess import reference_stages
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.training.state import RunState
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """COCO average precision, 0 to 1 (not a number where no object is of that size).
+
+    Attributes:
+        step, images: how far the run was: steps done, pictures seen.
+        pictures, total: pictures that were measured, and pictures of the whole set.
+        seconds: wall-clock time that it took, decoding included.
+    """
+
+    step: int
+    images: int
+    pictures: int
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    seconds: float
+    total: int
+
+    def __str__(self) -> str:
+        numbers = f"AP {self.ap:.3f}  AP50 {self.ap50:.3f}  AP75 {self.ap75:.3f}"
+        return f"step {self.step}: {numbers}  {self.extent} ({self.seconds:.0f} s)"
+
+    @property
+    def extent(self) -> str:
+        """Which part of the set the numbers are of, in words."""
+        if self.pictures == self.total:
+            return f"on all {self.total} pictures"
+        return f"on {self.pictures} of {self.total} pictures"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One or two evaluations of the same weights, and what was found in the pictures of the first.
+
+    The first is over the pictures that every evaluation of the run has, so it can be compared with the
+    earlier ones; at the end of a run a second one is over the whole set, where that is more.
+    """
+
+    evaluations: tuple[Evaluated, ...]
+    dataset: Dataset
+    found: tuple[Found, ...]
+
+
+def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
+    """`limit` pictures (all for 0) from the middles of as many equal parts of the set."""
+    total = len(dataset.images)
+    if not 0 < limit < total:
+        return dataset
+    return replace(
+        dataset, images=tuple(dataset.images[(2 * i + 1) * total // (2 * limit)] for i in range(limit))
+    )
+
+
+class Evaluator:
+    """Runs the weights of a run, the average where there is one, on a model of its own on the CPU.
+
+    Nothing of the run is touched: neither its weights nor a random stream.
+    """
+
+    def __init__(self, detector: DetectorConfig, dataset: Dataset, limit: int) -> None:
+        with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
+            self._model = build_detector(detector).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._all = dataset
+        self.dataset = evenly_spaced(dataset, limit)
+
+    def pictures(self, *, everything: bool) -> int:
+        """How many pictures `measure` looks at."""
+        return len((self._all if everything else self.dataset).images)
+
+    def measure(
+        self,
+        state: RunState,
+        batch: int,
+        *,
+        everything: bool = False,
+        progress: Callable[[], None] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Measured | None:
+        """Average precision of the weights now, with `everything` over the whole set as well.
+
+        `progress` is called after each picture. None if `stop` said so between two pictures. Raises
+        `ImageError` if a picture can no longer be read.
+        """
+        self._model.load_state_dict(state.weights)
+        begin = time.perf_counter()
+        found: dict[int, Found] = {}
+        evaluations: list[Evaluated] = []
+        for part in (self.dataset, self._all) if everything else (self.dataset,):
+            if evaluations and len(part.images) == len(self.dataset.images):
+                break
+            missing = (image for image in part.images if image.image_id not in found)
+            for image, result in find(self._model, missing):
+                found[image.image_id] = result
+                progress()
+                if stop():
+                    return None
+            scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
+            evaluations.append(
+                Evaluated(
+                    *(state.step, state.step * batch, len(part.images), scores.ap, scores.ap50, scores.ap75),
+                    *(scores.ap_small, scores.ap_medium, scores.ap_large, time.perf_counter() - begin),
+                    total=len(self._all.images),
+                )
+            )
+        results = tuple(found[image.image_id] for image in self.dataset.images)
+        return Measured(tuple(evaluations), self.dataset, results)
+
+
+def find(model: ThunderNet, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:
+    """Every picture with what the reference pipeline finds in it, boxes in its pixels."""
+    for image in images:
+        stages = reference_stages(model, read_picture(image.path))
+        yield image, Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())

@@ -1,0 +1,119 @@
+"""What a run leaves behind beside its checkpoints.
+
+`log.csv` has a line per step, `evaluations.csv` one per evaluation, two after the last step
+(`evaluation.Measured`); `tensorboard/` has both as curves. `detections-<step>.jpg` shows true and found
+boxes in a few pictures. `best.safetensors` are the weights of the highest AP over the pictures that all
+evaluations share: for sets that may choose weights, which a test set may not.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from pocketdet.models.training.board import Board
+from pocketdet.models.training.config import TrainConfig
+from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured
+from pocketdet.models.training.journal import STEP_COLUMNS, Journal, step_cells
+from pocketdet.models.training.loop import StepReport, save_weights
+from pocketdet.models.training.state import RunState
+
+BEST_FILE = "best.safetensors"
+EVALUATION_COLUMNS = (
+    *("step", "images", "pictures", "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "seconds"),
+)
+
+
+class Record:
+    """Writes while the run goes on; each file continues where `state` does.
+
+    Attributes:
+        best: (AP, step) of the weights in `best.safetensors`, if there are any.
+        last_ap: AP of the last evaluation, if there was any.
+        board: the TensorBoard files.
+    """
+
+    def __init__(self, config: TrainConfig, state: RunState, evaluator: Evaluator | None) -> None:
+        self._config, self._state, self._evaluator = config, state, evaluator
+        self.best: tuple[float, int] | None = None
+        self.last_ap: float | None = None
+        self._evaluated: set[int] = set()
+        self._files = ExitStack()
+
+    def __enter__(self) -> Self:
+        out, done = self._config.out, self._state.step
+        out.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files:
+            self._steps = files.enter_context(Journal(out / "log.csv", STEP_COLUMNS, done))
+            if self._evaluator is not None:
+                path = out / "evaluations.csv"
+                self._evaluations = files.enter_context(Journal(path, EVALUATION_COLUMNS, done))
+                self._recall(self._evaluations.kept)
+            self.board = files.enter_context(Board(out / "tensorboard", done))
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def step(self, report: StepReport) -> None:
+        """Take in a step that is done."""
+        self._steps.add(step_cells(report))
+        self.board.step(report)
+
+    @property
+    def due(self) -> int:
+        """Pictures to evaluate now, 0 if it is not the time or it is done."""
+        step, rule = self._state.step, self._config.evaluation
+        if self._evaluator is None or rule is None or step in self._evaluated:
+            return 0
+        if self._over or (step and step % rule.every == 0):
+            return self._evaluator.pictures(everything=self._over)
+        return 0
+
+    def evaluate(
+        self, progress: Callable[[], None] = lambda: None, stop: Callable[[], bool] = lambda: False
+    ) -> tuple[Evaluated, ...]:
+        """Measure the weights as they are and write it down; nothing if `stop` said so meanwhile.
+
+        Raises `ImageError` if a picture can no longer be read, `OSError` if a file cannot be written.
+        """
+        assert self._evaluator is not None
+        batch = self._config.schedule.batch
+        measured = self._evaluator.measure(
+            self._state, batch, everything=self._over, progress=progress, stop=stop
+        )
+        if measured is None:
+            return ()
+        self._write(measured)
+        return measured.evaluations
+
+    @property
+    def _over(self) -> bool:
+        return self._state.step >= self._config.schedule.steps
+
+    def _write(self, measured: Measured) -> None:
+        shared = measured.evaluations[0]
+        if self.best is None or shared.ap > self.best[0]:
+            self.best = (shared.ap, shared.step)
+            card = {"AP": f"{shared.ap:.4f} {shared.extent} of the evaluation set"}
+            save_weights(self._config.out / BEST_FILE, self._config, self._state, card)
+        for evaluated, group in zip(measured.evaluations, ("evaluation", "whole_set"), strict=False):
+            self._evaluations.add([getattr(evaluated, name) for name in EVALUATION_COLUMNS])
+            self.board.evaluation(evaluated, group)
+            self.last_ap = evaluated.ap
+        self._evaluated.add(shared.step)
+
+    def _recall(self, rows: list[list[str]]) -> None:
+        """What the run knew of its evaluations before it was stopped."""
+        assert self._evaluator is not None
+        step, pictures, ap = (EVALUATION_COLUMNS.index(name) for name in ("step", "pictures", "ap"))
+        shared = str(self._evaluator.pictures(everything=False))
+        for row in rows:
+            self._evaluated.add(int(row[step]))
+            self.last_ap = float(row[ap])
+            if row[pictures] == shared and not math.isnan(self.last_ap):
+                self.best = max(self.best or (-1.0, 0), (self.last_ap, int(row[step])), key=lambda b: b[0])
