@@ -62,14 +62,15 @@ class Measured:
     found: tuple[Found, ...]
 
 
+def spaced(total: int, limit: int) -> list[int]:
+    """The middles of `limit` equal parts of 0 .. `total` - 1; all numbers for 0, or where there are fewer."""
+    count = limit if 0 < limit < total else total
+    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
+
+
 def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
-    """`limit` pictures (all for 0) from the middles of as many equal parts of the set."""
-    total = len(dataset.images)
-    if not 0 < limit < total:
-        return dataset
-    return replace(
-        dataset, images=tuple(dataset.images[(2 * i + 1) * total // (2 * limit)] for i in range(limit))
-    )
+    """`limit` pictures of a data set, 0 for all: the same ones each time."""
+    return replace(dataset, images=tuple(dataset.images[i] for i in spaced(len(dataset.images), limit)))
 
 
 class Evaluator:

@@ -12,11 +12,15 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+import torch
+
+from pocketdet.datasets import read_picture
 from pocketdet.models.training.board import Board
 from pocketdet.models.training.config import TrainConfig
 from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured
 from pocketdet.models.training.journal import STEP_COLUMNS, Journal, step_cells
 from pocketdet.models.training.loop import StepReport, save_weights
+from pocketdet.models.training.sheet import write_sheet
 from pocketdet.models.training.state import RunState
 
 BEST_FILE = "best.safetensors"
@@ -100,11 +104,15 @@ class Record:
         if self.best is None or shared.ap > self.best[0]:
             self.best = (shared.ap, shared.step)
             card = {"AP": f"{shared.ap:.4f} {shared.extent} of the evaluation set"}
-            save_weights(self._config.out / BEST_FILE, self._config, self._state, card)
+            with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
+                save_weights(self._config.out / BEST_FILE, self._config, self._state, card)
         for evaluated, group in zip(measured.evaluations, ("evaluation", "whole_set"), strict=False):
             self._evaluations.add([getattr(evaluated, name) for name in EVALUATION_COLUMNS])
             self.board.evaluation(evaluated, group)
             self.last_ap = evaluated.ap
+        sheet = self._config.out / f"detections-{shared.step}.jpg"
+        write_sheet(sheet, measured)
+        self.board.picture(read_picture(sheet), shared.step)
         self._evaluated.add(shared.step)
 
     def _recall(self, rows: list[list[str]]) -> None:

@@ -38,10 +38,8 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
     Raises `UsageError` with one report over all of them if something is wrong and `skip_bad` is false, if
     one has no box, if the sources name different classes, or if what evaluation needs is not installed.
     """
-    if config.evaluation is not None and importlib.util.find_spec("pycocotools") is None:
-        raise UsageError(
-            "evaluation needs pycocotools: pip install 'pocketdet[accuracy]', or leave out [evaluation]"
-        )
+    if config.evaluation is not None:
+        _require_packages()
     found = [_read(source) for source in config.data]
     for source, dataset in zip(config.data, found, strict=True):
         if dataset.class_names != found[0].class_names:
@@ -76,6 +74,15 @@ def _read(source: Source | Evaluation, class_names: tuple[str, ...] | None = Non
         return read_coco(source.annotations, source.images, class_names)
     assert source.split is not None
     return read_voc(source.annotations, source.split, class_names or VOC_CLASSES)
+
+
+def _require_packages() -> None:
+    missing = [name for name in ("pycocotools", "matplotlib") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"evaluation needs {' and '.join(missing)}: pip install 'pocketdet[accuracy]', or leave out "
+            "[evaluation]"
+        )
 
 
 def _measurable(rule: Evaluation, dataset: Dataset) -> Dataset:

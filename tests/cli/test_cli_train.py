@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from pocketdet.cli.main import app
 from pocketdet.errors import UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
+from pocketdet.models.training import evaluation
 from pocketdet.models.training.loop import StepReport
 from pocketdet.models.training.state import STATE_FILE
 
@@ -36,7 +39,16 @@ ohem = 4
 """
 
 
-def project(folder: Path, *, bad: bool = False) -> Path:
+EVALUATION = """
+[evaluation]
+annotations = "train.json"
+images = "."
+every = 2
+limit = 2
+"""
+
+
+def project(folder: Path, *, bad: bool = False, evaluated: bool = False) -> Path:
     """A configuration, three pictures with a box each, and with `bad` a fourth that does not exist."""
     rng = np.random.default_rng(1)
     for index in range(3):
@@ -47,7 +59,7 @@ def project(folder: Path, *, bad: bool = False) -> Path:
     content = {"images": images, "annotations": entries, "categories": [{"id": 1, "name": "bolt"}]}
     (folder / "train.json").write_text(json.dumps(content), encoding="utf-8")
     path = folder / "train.toml"
-    path.write_text(RECIPE, encoding="utf-8")
+    path.write_text(RECIPE + (EVALUATION if evaluated else ""), encoding="utf-8")
     return path
 
 
@@ -72,6 +84,48 @@ def test_a_run_writes_weights_a_state_and_a_log(tmp_path: Path) -> None:
     assert read_card(weights)["images seen"] == "12"
     with pytest.raises(UsageError, match="--resume"):
         run(tmp_path / "train.toml")
+
+
+def test_an_evaluated_run_says_how_good_it_is_and_where_the_best_weights_are(tmp_path: Path) -> None:
+    output = run(project(tmp_path, evaluated=True))
+    assert re.search(
+        r"step 2: AP 0\.\d{3}  AP50 0\.\d{3}  AP75 0\.\d{3}  on 2 of 3 pictures \(\d+ s\)", output
+    )
+    assert re.search(r"step 3: AP .* on 2 of 3 pictures", output)
+    assert re.search(r"step 3: AP .* on all 3 pictures", output)
+    best = re.search(r"best AP (0\.\d{3}) at step ([23]): (.+)", output)
+    assert best is not None
+    assert Path(best[3]) == tmp_path / "run" / "best.safetensors"
+    assert read_card(Path(best[3]))["AP"].startswith(best[1])
+    lines = (tmp_path / "run" / "evaluations.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "2", "3", "3"]
+    assert (tmp_path / "run" / "detections-2.jpg").is_file()
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_ctrl_c_leaves_out_an_evaluation_and_resume_makes_up_for_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = project(tmp_path, evaluated=True)
+    whole = evaluation.find
+
+    def interrupted(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluation, "find", interrupted)
+    config.write_text(config.read_text(encoding="utf-8").replace("every = 2", "every = 9"), encoding="utf-8")
+    output = run(config)
+    assert "the last evaluation was interrupted" in output
+    assert "AP" not in output
+    monkeypatch.setattr(evaluation, "find", whole)
+    assert "on all 3 pictures" in run(config, "--resume")
+
+
+def test_a_run_without_tensorboard_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert "tensorboard is not installed" in run(project(tmp_path))
+    assert steps(tmp_path) == ["1", "2", "3"]
 
 
 def test_ctrl_c_keeps_the_step_and_resume_ends_the_run(

@@ -6,7 +6,7 @@ import pytest
 
 import pocketdet.models.training as recipes
 from pocketdet.errors import UsageError
-from pocketdet.models.training.config import Schedule, Source, TrainConfig
+from pocketdet.models.training.config import Evaluation, Schedule, Source, TrainConfig
 from pocketdet.models.training.config_file import fingerprint, read_config
 from pocketdet.models.training.schedule import input_side, learning_rate
 
@@ -27,13 +27,23 @@ def test_the_defaults_are_the_papers(tmp_path: Path) -> None:
     assert schedule.sizes == (256, 320, 480)
     assert (losses.proposals, config.augment.kind) == (2000, "ssd")
     assert losses.ohem > 0
-    assert config.detector(("bolt",)).anchors.scales == (32, 64, 128, 256, 512)
+    detector = config.detector(("bolt",))
+    assert detector.anchors.scales == (32, 64, 128, 256, 512)
+    assert detector.postprocessing.nms == "gaussian"
+    assert detector.proposals.post_nms_top_n == 200
+    assert config.evaluation is None
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, SMALLEST))
     assert config.out == tmp_path / "run"
     assert config.data == (Source(tmp_path / "train.json", tmp_path / "pictures"),)
+    table = '[evaluation]\nannotations = "val.json"\nimages = "pictures"\nevery = 7\n'
+    evaluated = read_config(write(tmp_path, SMALLEST + table))
+    assert evaluated.evaluation == Evaluation(tmp_path / "val.json", tmp_path / "pictures", every=7)
+    table = '[evaluation]\nannotations = "VOC2007"\nsplit = "test"\n'
+    evaluated = read_config(write(tmp_path, SMALLEST + table))
+    assert evaluated.evaluation == Evaluation(tmp_path / "VOC2007", split="test")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (SMALLEST + "[optimizer]\nema = 1.5\n", "ema is 1.5"),
         (SMALLEST + "[losses]\nrpn_negative = 0.9\n", "rpn_negative"),
         (SMALLEST + "[schedule]\nlearning_rate = nan\n", "learning_rate is nan"),
+        ('nms = "none"\n' + SMALLEST, "nms"),
+        (SMALLEST + '[evaluation]\nannotations = "a"\n', "either images"),
+        (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nevery = 0\n', "every is 0"),
+        (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nlimit = -1\n', "limit is -1"),
+        (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nshare = 1.0\n', "share"),
         ('out = "run"\n[[data]]\nannotations = "a"\n', "images"),
         ('out = "run"\n[[data]]\nannotations = "a"\nimages = "b"\nsplit = "c"\n', "either"),
     ],
@@ -71,6 +86,9 @@ def test_the_fingerprint_sees_the_recipe_and_not_the_folders() -> None:
     source = Source(Path("a"), Path("b"))
     base = TrainConfig((source,), Path("out"))
     assert fingerprint(base) == fingerprint(TrainConfig((Source(Path("c"), Path("d")),), Path("elsewhere")))
+    measured = Evaluation(Path("e"), Path("f"))
+    assert fingerprint(base) == fingerprint(TrainConfig((source,), Path("out"), evaluation=measured))
+    assert fingerprint(base) == fingerprint(TrainConfig((source,), Path("out"), nms="hard", save_every=9))
     assert fingerprint(base) != fingerprint(TrainConfig((source,), Path("out"), seed=2))
     assert fingerprint(base) != fingerprint(TrainConfig((source, source), Path("out")))
 
@@ -107,3 +125,4 @@ def test_sizes_are_drawn_from_their_part_of_the_run() -> None:
 def test_the_recipes_can_be_read(name: str) -> None:
     config = read_config(Path(recipes.__file__).parent / "recipes" / f"{name}.toml")
     assert config.detector(("bolt",)).arch == config.arch
+    assert config.evaluation is not None
