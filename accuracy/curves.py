@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _RECALL = np.linspace(0, 1, 101)
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's palette
 _DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (5, 3)), (0, (2, 2)), (0, (7, 2, 2, 2)))
-_TOP, _ROW, _FOOT = 430, 172, 44  # heights in pixels
+_TOP, _ROW, _FOOT = 424, 172, 44  # heights in pixels
 _COLUMNS = 6
 _LEFT, _RIGHT = 56, 20  # margins in pixels
 
@@ -47,7 +47,7 @@ def write_curves(path: str | Path, curves: Mapping[str, CocoAccuracy], class_nam
         _draw_means(figure, curves, height)
         figure.text(
             _LEFT / WIDTH,
-            1 - (_TOP - 38) / height,
+            1 - (_TOP - 6) / height,
             f"Classes of {shortened(name, 60)}, best AP first",
             size=11,
         )
@@ -60,7 +60,7 @@ def write_curves(path: str | Path, curves: Mapping[str, CocoAccuracy], class_nam
 
 
 def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: int) -> None:
-    axes = figure.add_axes((_LEFT / WIDTH, 1 - (_TOP - 90) / height, 560 / WIDTH, (_TOP - 140) / height))
+    axes = figure.add_axes((_LEFT / WIDTH, 1 - (_TOP - 82) / height, 560 / WIDTH, (_TOP - 134) / height))
     _plain(axes)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))

@@ -1,9 +1,10 @@
 """The worst misses as a contact sheet."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TRUE_COLOUR, FOUND_COLOUR = "#19c37d", "#ff8a00"
-_COLUMNS, _GAP, _HEAD, _CAPTION = 4, 16, 76, 52  # the last three in pixels
+_COLUMNS, _GAP, _HEAD, _CAPTION = 4, 16, 76, 62  # the last three in pixels
 _TILE = (WIDTH - _GAP) // _COLUMNS - _GAP
 _CONTEXT = 3.0  # side of the part that is shown, in sides of what went wrong
-_LEAST_SIDE = 96.0  # pixels of the picture: less would show no surroundings
+_LEAST_SIDE = 64.0  # pixels of the picture: less would show no surroundings
 
 
 def write_gallery(path: str | Path, dataset: Dataset, found: Sequence[Found], misses: Sequence[Miss]) -> None:
@@ -69,10 +70,12 @@ def _draw_tile(axes: "Axes", dataset: Dataset, one: Found, miss: Miss) -> None:
         _draw_box(axes, miss.true_box, TRUE_COLOUR, 2.4)
     if miss.found_box is not None:
         _draw_box(axes, miss.found_box, FOUND_COLOUR, 2.4)
-    caption = shortened(miss.words(dataset.class_names), 42)
-    axes.annotate(caption, (0, 0), (0, -13), "axes fraction", "offset points", size=9.5, color=INK)
+    names = [shortened(name, 28) for name in dataset.class_names]
+    lines = textwrap.wrap(miss.words(names), 42)
     where = f"{shortened(image.path.name, 26)}   {x2 - x1}×{y2 - y1} at ({x1}, {y1})"
-    axes.annotate(where, (0, 0), (0, -25), "axes fraction", "offset points", size=7.5, color=MUTED)
+    below: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+    axes.annotate("\n".join(lines), (0, 0), (0, -4), size=9.5, color=INK, **below)
+    axes.annotate(where, (0, 0), (0, -6 - 12 * len(lines)), size=7.5, color=MUTED, **below)
 
 
 def view(miss: Miss, size: tuple[int, int]) -> tuple[int, int, int, int]:
