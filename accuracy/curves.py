@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _RECALL = np.linspace(0, 1, 101)
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's palette
-_DASHES: tuple[tuple[int, tuple[int, ...]], ...] = ((0, ()), (0, (5, 3)), (0, (2, 2)), (0, (7, 2, 2, 2)))
+_DASHES = ((0, (5, 3)), (0, (2, 2)), (0, (7, 2, 2, 2)))
 _TOP, _ROW, _FOOT = 424, 172, 44  # heights in pixels
-_COLUMNS = 6
+_COLUMNS, _LEGEND_ROWS = 6, 7
 _LEFT, _RIGHT = 56, 20  # margins in pixels
 
 
@@ -45,12 +45,8 @@ def write_curves(path: str | Path, curves: Mapping[str, CocoAccuracy], class_nam
     height = _TOP + math.ceil(len(counted) / _COLUMNS) * _ROW + _FOOT
     with drawn(path, height) as figure:
         _draw_means(figure, curves, height)
-        figure.text(
-            _LEFT / WIDTH,
-            1 - (_TOP - 6) / height,
-            f"Classes of {shortened(name, 60)}, best AP first",
-            size=11,
-        )
+        title = f"Classes of {shortened(name, 60)}, best AP first"
+        figure.text(_LEFT / WIDTH, 1 - (_TOP - 6) / height, title, size=11)
         for place, k in enumerate(counted):
             _draw_class(figure, place, first, k, class_names[k], height)
         absent = [class_names[k] for k in range(len(class_names)) if k not in counted]
@@ -67,9 +63,8 @@ def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: in
     axes.grid(color=RULE, linewidth=0.6)
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
-    figure.text(
-        _LEFT / WIDTH, 1 - 30 / height, "Precision over recall at IoU 0.5, mean over the classes", size=13
-    )
+    title = "Precision over recall at IoU 0.5, mean over the classes"
+    figure.text(_LEFT / WIDTH, 1 - 30 / height, title, size=13)
     for number, (subject, accuracy) in enumerate(curves.items()):
         mean = np.nanmean(accuracy.curves50, axis=0)
         # Subjects that agree lie on one another: the first is broad, the others are dashed upon it.
@@ -78,7 +73,7 @@ def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: in
             mean,
             color=_COLOURS[number % len(_COLOURS)],
             linewidth=1.6 if number else 3.0,
-            linestyle=_DASHES[number % len(_DASHES)],
+            linestyle=_DASHES[number % len(_DASHES)] if number else "solid",
             label=f"{shortened(subject, 34)}\nAP {accuracy.ap:.3f}   AP50 {accuracy.ap50:.3f}   "
             f"AP75 {accuracy.ap75:.3f}",
         )
@@ -86,10 +81,10 @@ def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: in
         loc="upper left",
         bbox_to_anchor=(1.03, 1.02),
         frameon=False,
-        fontsize=10,
+        fontsize=10 if len(curves) <= _LEGEND_ROWS else 8,
         labelspacing=0.9,
         handlelength=3.2,
-        ncols=math.ceil(len(curves) / 7),
+        ncols=math.ceil(len(curves) / _LEGEND_ROWS),
     )
 
 
