@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TRUE_COLOUR, FOUND_COLOUR = "#19c37d", "#ff8a00"
 _COLUMNS, _GAP, _HEAD, _CAPTION = 4, 16, 76, 62  # the last three in pixels
 _TILE = (WIDTH - _GAP) // _COLUMNS - _GAP
+_TRUE_LINE, _FOUND_LINE = 4.0, 1.8  # so that both are seen where they lie on one another
 _CONTEXT = 3.0  # side of the part that is shown, in sides of what went wrong
 _LEAST_SIDE = 64.0  # pixels of the picture: less would show no surroundings
 
@@ -59,6 +60,7 @@ def _draw_tile(axes: "Axes", dataset: Dataset, one: Found, miss: Miss) -> None:
     picture = read_picture(image.path)
     x1, y1, x2, y2 = view(miss, (picture.shape[1], picture.shape[0]))
     axes.set_axis_off()
+    axes.set_anchor("SW")  # the caption begins where the picture does
     axes.imshow(picture[y1:y2, x1:x2], extent=(x1, x2, y2, y1))
     axes.set_xlim(x1, x2)
     axes.set_ylim(y2, y1)
@@ -67,11 +69,11 @@ def _draw_tile(axes: "Axes", dataset: Dataset, one: Found, miss: Miss) -> None:
     for box in one.boxes[np.asarray(one.scores) >= SEEN]:
         _draw_box(axes, box.tolist(), FOUND_COLOUR, 1.0)
     if miss.true_box is not None:
-        _draw_box(axes, miss.true_box, TRUE_COLOUR, 2.4)
+        _draw_box(axes, miss.true_box, TRUE_COLOUR, _TRUE_LINE)
     if miss.found_box is not None:
-        _draw_box(axes, miss.found_box, FOUND_COLOUR, 2.4)
-    names = [shortened(name, 28) for name in dataset.class_names]
-    lines = textwrap.wrap(miss.words(names), 42)
+        _draw_box(axes, miss.found_box, FOUND_COLOUR, _FOUND_LINE)
+    names = [shortened(name, 24) for name in dataset.class_names]
+    lines = textwrap.wrap(miss.words(names), 37)
     where = f"{shortened(image.path.name, 26)}   {x2 - x1}×{y2 - y1} at ({x1}, {y1})"
     below: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
     axes.annotate("\n".join(lines), (0, 0), (0, -4), size=9.5, color=INK, **below)
@@ -101,5 +103,5 @@ def _draw_box(axes: "Axes", box: Box | list[float] | NDArray[np.float32], colour
 
     x1, y1, x2, y2 = box
     # The dark line beneath keeps a box visible on any picture.
-    for line, ink in ((width + 1.6, "#00000090"), (width, colour)):
+    for line, ink in ((width + 0.8, "#00000090"), (width, colour)):
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=line))

@@ -139,7 +139,7 @@ def pixels_of_empty_gallery(folder: Path, data: Dataset) -> tuple[int, int]:
 
 
 def test_a_box_is_drawn_where_it_is(tmp_path: Path, data: Dataset) -> None:
-    # The only tile begins at (16, 76) and is 280 pixels wide; it shows the left 150 x 150 of the picture.
+    # The only tile begins at (16, 76) and is 280 pixels wide; it shows the whole picture.
     miss = Miss("missed", 0, 1.0, (25.0, 50.0, 125.0, 100.0), 0)
     empty = Dataset(NAMES, (replace(data.images[0], boxes=np.zeros((0, 4), np.float32)),))
     path = tmp_path / "gallery.png"
@@ -147,7 +147,7 @@ def test_a_box_is_drawn_where_it_is(tmp_path: Path, data: Dataset) -> None:
     assert view(miss, (200, 150)) == (0, 0, 200, 150)
     green = np.abs(read(path)[76:356, 16:296].astype(int) - GREEN).max(axis=-1) <= 8
     rows, columns = np.flatnonzero(green.any(axis=1)), np.flatnonzero(green.any(axis=0))
-    scale, top = 280 / 200, (280 - 150 * 280 / 200) / 2  # the picture is wide: it lies in the middle
+    scale, top = 280 / 200, 280 - 150 * 280 / 200  # the picture is wide: it lies at the bottom
     drawn = (columns[0], rows[0], columns[-1], rows[-1])
     expected = (25 * scale, top + 50 * scale, 125 * scale, top + 100 * scale)
     np.testing.assert_allclose(drawn, expected, atol=3)
