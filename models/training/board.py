@@ -1,5 +1,6 @@
 """The curves of a run as TensorBoard event files."""
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -7,11 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.models.training.evaluation import Evaluated
+from pocketdet.models.training.evaluation import SCORES, Evaluated
 from pocketdet.models.training.loop import StepReport
 
 EVERY = 10  # steps between points of the losses; log.csv has all of them
-SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
 class Board:
@@ -49,10 +49,12 @@ class Board:
         for name, value in {**report.losses, "learning_rate": report.learning_rate}.items():
             self._scalar(f"training/{name}", value, report.step)
 
-    def evaluation(self, evaluated: Evaluated, group: str) -> None:
-        """Average precision as a point of the curves of `group`."""
+    def evaluation(self, evaluated: Evaluated) -> None:
+        """Average precision, in a group of curves that says over how many pictures."""
         for name in SCORES:
-            self._scalar(f"{group}/{name}", getattr(evaluated, name), evaluated.step)
+            self._scalar(
+                f"evaluation_{evaluated.pictures}_pictures/{name}", getattr(evaluated, name), evaluated.step
+            )
 
     def picture(self, sheet: NDArray[np.uint8], step: int) -> None:
         """The picture of detections, (H, W, 3) RGB."""
@@ -61,5 +63,5 @@ class Board:
             self._writer.flush()
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
-        if self._writer is not None:
+        if self._writer is not None and math.isfinite(value):  # AP of a size that no object has
             self._writer.add_scalar(tag, value, step)

@@ -1,7 +1,7 @@
 """How good the weights of a run are, measured on labelled pictures while it goes on."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,10 +14,12 @@ from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.training.state import RunState
 
+SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+
 
 @dataclass(frozen=True)
 class Evaluated:
-    """COCO average precision, 0 to 1 (not a number where no object is of that size).
+    """COCO average precision, 0 to 1, to six places (not a number where no object is of that size).
 
     Attributes:
         step, images: how far the run was: steps done, pictures seen.
@@ -39,14 +41,17 @@ class Evaluated:
 
     def __str__(self) -> str:
         numbers = f"AP {self.ap:.3f}  AP50 {self.ap50:.3f}  AP75 {self.ap75:.3f}"
-        return f"step {self.step}: {numbers}  {self.extent} ({self.seconds:.0f} s)"
+        return f"step {self.step}: {numbers}  on {self.extent} ({self.seconds:.0f} s)"
 
     @property
     def extent(self) -> str:
         """Which part of the set the numbers are of, in words."""
-        if self.pictures == self.total:
-            return f"on all {self.total} pictures"
-        return f"on {self.pictures} of {self.total} pictures"
+        return extent(self.pictures, self.total)
+
+
+def extent(pictures: int, total: int) -> str:
+    """A part of a data set in words."""
+    return f"all {total} pictures" if pictures == total else f"{pictures} of {total} pictures"
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,14 @@ class Evaluator:
 
     def __init__(self, detector: DetectorConfig, dataset: Dataset, limit: int) -> None:
         with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
-            self._model = build_detector(detector).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._model = build_detector(detector)
         self._all = dataset
         self.dataset = evenly_spaced(dataset, limit)
+
+    @property
+    def extent(self) -> str:
+        """Which part of the set every evaluation of the run is over, in words."""
+        return extent(len(self.dataset.images), len(self._all.images))
 
     def pictures(self, *, everything: bool) -> int:
         """How many pictures `measure` looks at."""
@@ -116,16 +126,18 @@ class Evaluator:
                 progress()
                 if stop():
                     return None
-            scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
-            evaluations.append(
-                Evaluated(
-                    *(state.step, state.step * batch, len(part.images), scores.ap, scores.ap50, scores.ap75),
-                    *(scores.ap_small, scores.ap_medium, scores.ap_large, time.perf_counter() - begin),
-                    total=len(self._all.images),
-                )
-            )
+            seconds = time.perf_counter() - begin
+            evaluations.append(self._evaluated(part, found, state.step, state.step * batch, seconds))
         results = tuple(found[image.image_id] for image in self.dataset.images)
         return Measured(tuple(evaluations), self.dataset, results)
+
+    def _evaluated(
+        self, part: Dataset, found: Mapping[int, Found], step: int, images: int, seconds: float
+    ) -> Evaluated:
+        scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
+        numbers = {name: round(getattr(scores, name), 6) for name in SCORES}
+        counts = {"pictures": len(part.images), "total": len(self._all.images)}
+        return Evaluated(step=step, images=images, seconds=seconds, **counts, **numbers)
 
 
 def find(model: ThunderNet, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:

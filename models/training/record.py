@@ -6,35 +6,36 @@ boxes in a few pictures. `best.safetensors` are the weights of the highest AP ov
 evaluations share: for sets that may choose weights, which a test set may not.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import torch
 
 from pocketdet.datasets import read_picture
+from pocketdet.errors import CheckpointError
+from pocketdet.models.checkpoint import read_card
 from pocketdet.models.training.board import Board
 from pocketdet.models.training.config import TrainConfig
-from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured
+from pocketdet.models.training.evaluation import SCORES, Evaluated, Evaluator, Measured
 from pocketdet.models.training.journal import STEP_COLUMNS, Journal, step_cells
 from pocketdet.models.training.loop import StepReport, save_weights
 from pocketdet.models.training.sheet import write_sheet
 from pocketdet.models.training.state import RunState
 
 BEST_FILE = "best.safetensors"
-EVALUATION_COLUMNS = (
-    *("step", "images", "pictures", "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "seconds"),
-)
+_AP, _OVER, _STEP = "AP", "AP measured on", "step"  # in its card
+EVALUATION_COLUMNS = ("step", "images", "pictures", *SCORES, "seconds")
 
 
 class Record:
     """Writes while the run goes on; each file continues where `state` does.
 
     Attributes:
-        best: (AP, step) of the weights in `best.safetensors`, if there are any.
-        last_ap: AP of the last evaluation, if there was any.
+        best: (AP, step) of the weights in `best.safetensors`, if there are any of this run.
+        last_ap: AP of the last evaluation since the run was started or resumed, if there was any.
         board: the TensorBoard files.
     """
 
@@ -53,7 +54,9 @@ class Record:
             if self._evaluator is not None:
                 path = out / "evaluations.csv"
                 self._evaluations = files.enter_context(Journal(path, EVALUATION_COLUMNS, done))
-                self._recall(self._evaluations.kept)
+                self._evaluated = {int(row[0]) for row in self._evaluations.kept}
+                if done:
+                    self.best = _best_so_far(out / BEST_FILE, self._evaluator.extent)
             self.board = files.enter_context(Board(out / "tensorboard", done))
             self._files = files.pop_all()
         return self
@@ -100,28 +103,28 @@ class Record:
         return self._state.step >= self._config.schedule.steps
 
     def _write(self, measured: Measured) -> None:
-        shared = measured.evaluations[0]
+        """The lines of the CSV file come last: with them the evaluation counts as done."""
+        shared, out = measured.evaluations[0], self._config.out
         if self.best is None or shared.ap > self.best[0]:
             self.best = (shared.ap, shared.step)
-            card = {"AP": f"{shared.ap:.4f} {shared.extent} of the evaluation set"}
+            card = {_AP: str(shared.ap), _OVER: shared.extent, _STEP: str(shared.step)}
             with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
-                save_weights(self._config.out / BEST_FILE, self._config, self._state, card)
-        for evaluated, group in zip(measured.evaluations, ("evaluation", "whole_set"), strict=False):
-            self._evaluations.add([getattr(evaluated, name) for name in EVALUATION_COLUMNS])
-            self.board.evaluation(evaluated, group)
-            self.last_ap = evaluated.ap
-        sheet = self._config.out / f"detections-{shared.step}.jpg"
+                save_weights(out / BEST_FILE, self._config, self._state, card)
+        sheet = out / f"detections-{shared.step}.jpg"
         write_sheet(sheet, measured)
+        for evaluated in measured.evaluations:
+            self.board.evaluation(evaluated)
         self.board.picture(read_picture(sheet), shared.step)
+        for evaluated in measured.evaluations:
+            self._evaluations.add([getattr(evaluated, name) for name in EVALUATION_COLUMNS])
         self._evaluated.add(shared.step)
+        self.last_ap = shared.ap
 
-    def _recall(self, rows: list[list[str]]) -> None:
-        """What the run knew of its evaluations before it was stopped."""
-        assert self._evaluator is not None
-        step, pictures, ap = (EVALUATION_COLUMNS.index(name) for name in ("step", "pictures", "ap"))
-        shared = str(self._evaluator.pictures(everything=False))
-        for row in rows:
-            self._evaluated.add(int(row[step]))
-            self.last_ap = float(row[ap])
-            if row[pictures] == shared and not math.isnan(self.last_ap):
-                self.best = max(self.best or (-1.0, 0), (self.last_ap, int(row[step])), key=lambda b: b[0])
+
+def _best_so_far(path: Path, extent: str) -> tuple[float, int] | None:
+    """(AP, step) of the weights at `path`, if they were measured on as many pictures."""
+    try:
+        card = read_card(path)
+        return (float(card[_AP]), int(card[_STEP])) if card[_OVER] == extent else None
+    except (CheckpointError, KeyError, ValueError):
+        return None

@@ -93,11 +93,10 @@ def _run(
         console.print(f"stopped after {state.step} of {total} steps; go on with --resume")
     elif record.due:
         console.print("the last evaluation was interrupted; --resume does it again")
-    if record.best is not None:
+    if evaluator is not None and record.best is not None:
         ap, step = record.best
-        console.print(
-            f"best AP {ap:.3f} at step {step}: {setup.out / BEST_FILE}", markup=False, soft_wrap=True
-        )
+        best = f"best AP {ap:.3f} on {evaluator.extent}, at step {step}: {setup.out / BEST_FILE}"
+        console.print(best, markup=False, soft_wrap=True)
     weights = setup.out / WEIGHTS_FILE
     console.print(f"wrote {weights}", markup=False)
     console.print(f"next: pocketdet export {weights} --out bundles", markup=False, soft_wrap=True)
