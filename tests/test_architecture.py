@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("models", "datasets", "export", "runtime", "benchmarks")
+ROOMS = ("models", "datasets", "accuracy", "export", "runtime", "benchmarks")
 
 # An editable install maps the rooms with an import hook that answers before sys.path; lint the copy instead.
 LINT = """
