@@ -87,8 +87,9 @@ def _run(
         _evaluate(bar, record, interrupted)  # where the last run was stopped before it could
         for report in train(setup, recipe, state, stop=interrupted):
             record.step(report)
-            bar.update(task, advance=1, description=_line(report, shown, record.last_ap))
+            bar.advance(task)
             _evaluate(bar, record, interrupted)
+            bar.update(task, description=_line(report, shown, record.last_ap))
     if state.step < total:
         console.print(f"stopped after {state.step} of {total} steps; go on with --resume")
     elif record.due:

@@ -236,6 +236,11 @@ def test_the_best_weights_are_kept_across_a_resume(tmp_path: Path) -> None:
     kept = load_checkpoint(setup.out / BEST_FILE).state_dict()
     assert all(torch.equal(best[key], kept[key]) for key in best)
     assert any(not torch.equal(kept[key], state.weights[key]) for key in kept)
+    data = read_data(setup, skip_bad=False).evaluation
+    assert data is not None
+    for limit, wanted in ((LIMIT, (0.6, 2)), (0, None)):  # AP on other pictures cannot be compared
+        with Record(setup, state, Evaluator(state.model.config, data, limit)) as record:
+            assert record.best == wanted
 
 
 def test_tensorboard_has_the_curves_without_the_steps_that_were_lost(
