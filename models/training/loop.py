@@ -5,24 +5,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pocketdet.errors import CheckFailed, UsageError
+from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.training.augment import Recipe, make_picture
+from pocketdet.models.training.augment import Recipe
+from pocketdet.models.training.batch_norm import synchronise
+from pocketdet.models.training.batches import StepPictures, made, picture_numbers, sampling_seed, to_batch
 from pocketdet.models.training.config import TrainConfig
 from pocketdet.models.training.config_file import fingerprint
+from pocketdet.models.training.distributed import ALONE, World, parallel
 from pocketdet.models.training.ema import Ema
-from pocketdet.models.training.schedule import input_side, learning_rate
+from pocketdet.models.training.labelled import Labelled
+from pocketdet.models.training.losses import LossTerms
+from pocketdet.models.training.schedule import learning_rate
 from pocketdet.models.training.start import initialise, make_optimizer
 from pocketdet.models.training.state import STATE_FILE, RunState, load_state, save_state
-from pocketdet.models.training.step import Truth, loss_terms
+from pocketdet.models.training.step import TrainingPass
 
-STEP_STREAM = 2
 WEIGHTS_FILE = "weights.safetensors"
 
 
@@ -37,15 +40,19 @@ class StepReport:
     losses: dict[str, float]
 
 
-def start_run(config: TrainConfig, detector: DetectorConfig, *, resume: bool = False) -> RunState:
+def start_run(
+    config: TrainConfig, detector: DetectorConfig, *, resume: bool = False, world: World = ALONE
+) -> RunState:
     """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
 
     Raises `CheckpointError` if there is nothing to resume from, `UsageError` if a fresh run would write
-    over another.
+    over another or the processes cannot share its batches.
     """
+    world.part(config.schedule.batch)
     model = build_detector(detector)
     initialise(model, config.seed, config.background_bias)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    synchronise(model, world)
     optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)
     state = RunState(model, optimizer, Ema(model, config.optimizer.ema) if config.optimizer.ema else None)
     if resume:
@@ -56,44 +63,60 @@ def start_run(config: TrainConfig, detector: DetectorConfig, *, resume: bool = F
 
 
 def train(
-    config: TrainConfig, recipe: Recipe, state: RunState, *, stop: Callable[[], bool] = lambda: False
+    config: TrainConfig,
+    recipe: Recipe,
+    state: RunState,
+    *,
+    world: World = ALONE,
+    workers: int = 0,
+    autocast: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepReport]:
-    """Yield after every step until the schedule is over, or `stop` says so after a step.
+    """Yield after every step until the schedule is over, or `stop` says so after a step in any process.
 
     `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
-    end. Raises `CheckFailed` if the loss stops being finite, `OSError` if a checkpoint cannot be written.
+    end. `workers` processes make pictures ahead (`batches.made`). Raises `CheckFailed` if the loss stops
+    being finite, `CheckpointError` if the processes resumed from different steps, `OSError` if a checkpoint
+    cannot be written.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
+    _check_same_step(config, state, world)
+    if world.first:
+        config.out.mkdir(parents=True, exist_ok=True)
     state.model.train()
     total = config.schedule.steps
-    while state.step < total:
-        report = one_step(config, recipe, state)
-        stopped = stop()
+    network = parallel(TrainingPass(state.model, config.losses, world, autocast), world)
+    for pictures in made(StepPictures(config, recipe, world), range(state.step, total), workers):
+        report = one_step(config, state, network, pictures, world)
+        stopped = world.any(stop())
         if state.step % config.save_every == 0 or state.step == total or stopped:
-            save_state(config.out, state, fingerprint(config))
-            save_weights(config.out / WEIGHTS_FILE, config, state)
+            if world.first:
+                save_state(config.out, state, fingerprint(config))
+                save_weights(config.out / WEIGHTS_FILE, config, state)
+            world.wait()
         yield report
         if stopped:
             return
 
 
-def one_step(config: TrainConfig, recipe: Recipe, state: RunState) -> StepReport:
-    """Draw a batch, update the weights, count the step."""
+def one_step(
+    config: TrainConfig, state: RunState, network: nn.Module, pictures: list[Labelled], world: World
+) -> StepReport:
+    """Update the weights with this process's pictures of the batch, and with the others', count the step."""
     step, schedule = state.step, config.schedule
-    side, rate = input_side(schedule, config.seed, step), learning_rate(schedule, step)
+    rate = learning_rate(schedule, step)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    device = next(state.model.parameters()).device
-    images, truths = make_batch(config, recipe, state.model.config, step, side)
-    generator = torch.Generator().manual_seed(_mixed_seed(config.seed, step))
-    terms = loss_terms(state.model, images.to(device), truths, config.losses, generator)
+    seeds = [sampling_seed(config.seed, number) for number in picture_numbers(config, step, world)]
+    images, truths = to_batch(pictures, seeds, state.model.config.preprocessing, world.device)
+    terms: LossTerms = network(images, truths)
     loss = terms.total(config.losses)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
-    values = {name: float(value.detach()) for name, value in vars(terms).items()}
-    values = {"loss": float(loss.detach()), **values, "gradient": float(norm)}
-    if not math.isfinite(values["loss"]) or not math.isfinite(values["gradient"]):
+    names = ("loss", *vars(terms), "gradient")
+    values = _over_processes(torch.stack([loss, *vars(terms).values(), norm]).detach(), world)
+    losses = dict(zip(names, values, strict=True))
+    if not math.isfinite(losses["loss"]) or not math.isfinite(losses["gradient"]):
         raise CheckFailed(
             f"step {step + 1}: the loss or its gradient is not finite; lower schedule.learning_rate "
             f"(now {rate:g}) and go on from the last checkpoint with --resume"
@@ -102,25 +125,7 @@ def one_step(config: TrainConfig, recipe: Recipe, state: RunState) -> StepReport
     state.step = step + 1
     if state.ema is not None:
         state.ema.update(state.model, state.step)
-    return StepReport(state.step, state.step * schedule.batch, side, rate, values)
-
-
-def make_batch(
-    config: TrainConfig, recipe: Recipe, detector: DetectorConfig, step: int, side: int
-) -> tuple[Tensor, list[Truth]]:
-    """Normalised pictures (N, 3, side, side), channels last in memory, and their truths."""
-    batch, pre = config.schedule.batch, detector.preprocessing
-    progress = step / config.schedule.steps
-    made = [make_picture(recipe, config.seed, step * batch + i, progress, side) for i in range(batch)]
-    pixels = np.stack([picture.image for picture in made])
-    if pre.channel_order == "BGR":
-        pixels = pixels[..., ::-1]
-    images = (torch.from_numpy(pixels.astype(np.float32)) - torch.tensor(pre.mean)) / torch.tensor(pre.std)
-    truths = [
-        Truth(torch.from_numpy(p.boxes), torch.from_numpy(p.labels), torch.from_numpy(p.ignored))
-        for p in made
-    ]
-    return images.permute(0, 3, 1, 2), truths
+    return StepReport(state.step, state.step * schedule.batch, images.shape[2], rate, losses)
 
 
 def save_weights(
@@ -139,6 +144,17 @@ def save_weights(
     save_checkpoint(path, model, card)
 
 
-def _mixed_seed(seed: int, step: int) -> int:
-    """A seed of 63 bits for the sampling of one step."""
-    return int(np.random.SeedSequence((seed, STEP_STREAM, step)).generate_state(1, np.uint64)[0] >> 1)
+def _over_processes(values: Tensor, world: World) -> list[float]:
+    """The mean over processes: the value of the whole batch (`losses`), the same number in each of them."""
+    means: list[float] = (world.sums(values) / world.size).tolist()
+    return means
+
+
+def _check_same_step(config: TrainConfig, state: RunState, world: World) -> None:
+    """Raises `CheckpointError` if the processes of several machines read different checkpoints."""
+    steps = world.gathered(torch.tensor([state.step], device=world.device)).tolist()
+    if len(set(steps)) > 1:
+        raise CheckpointError(
+            f"{config.out / STATE_FILE}: the processes found checkpoints of steps "
+            f"{', '.join(map(str, steps))}; give all machines the same folder, or copy the file to each"
+        )

@@ -1,0 +1,168 @@
+"""One of the processes that torchrun starts for a test: does several things, writes down what it saw.
+
+Arguments: a folder, and what to do: "agree" or "crash". With "agree" `seen-<rank>.pt` is written there.
+"""
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pocketdet.errors import CheckpointError, PocketdetError
+from pocketdet.models.training.augment import Recipe
+from pocketdet.models.training.batch_norm import SyncedBatchNorm2d, synchronise
+from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.models.training.distributed import ALONE, World, joined, together
+from pocketdet.models.training.ema import Ema
+from pocketdet.models.training.labelled import Labelled
+from pocketdet.models.training.loop import StepReport, start_run, train
+from pocketdet.models.training.memory import keep_freed_memory
+from pocketdet.models.training.pool import make_pool
+
+NAMES = ("bolt", "nut")
+STEPS, BATCH, SIDE = 10, 8, 96
+SHORT = 4 * BATCH  # pictures of a run of four steps
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one process saw of a run."""
+
+    losses: list[dict[str, float]]
+    weights: dict[str, Tensor]
+    average: dict[str, Tensor]
+
+
+def recipe() -> Recipe:
+    """Six noisy pictures with a light or a dark box; one of them has two."""
+    rng = np.random.default_rng(5)
+    pictures = []
+    for index in range(6):
+        image = rng.integers(0, 120, (SIDE, SIDE, 3), np.uint8)
+        boxes = np.array([[20, 24, 60, 50], [4, 60, 40, 90]], np.float32)[: 1 + (index == 3)]
+        for x1, y1, x2, y2 in boxes.astype(int):
+            image[y1:y2, x1:x2] = 250 if index % 2 else 180
+        labels = np.array([index % 2, 0])[: len(boxes)]
+        pictures.append(Labelled(image, boxes, labels, np.zeros((0, 4), np.float32)))
+    rule = Augment(kind="ssd")
+    return Recipe([make_pool(pictures, 2, 0.0)], [1.0], rule)
+
+
+def config(out: Path, **schedule: object) -> TrainConfig:
+    """The paper's recipe in small: SGD with momentum, warm-up, hard example mining; and an average."""
+    rule = Schedule(STEPS * BATCH, BATCH, learning_rate=0.01, warmup_steps=4, sizes=(SIDE, SIDE - 32))
+    return TrainConfig(
+        data=(Source(Path("toy.json"), Path("toy")),),
+        out=out,
+        input_size=(SIDE, SIDE),
+        anchor_scales=(16, 32, 64),
+        save_every=5,
+        schedule=replace(rule, **schedule),  # type: ignore[arg-type]
+        optimizer=Optimizer(ema=0.9),
+        losses=Losses(pre_nms=80, proposals=40, rois=24, ohem=6, rpn_hard=8, rpn_random=8),
+    )
+
+
+def run(
+    setup: TrainConfig,
+    world: World = ALONE,
+    *,
+    resume: bool = False,
+    stop_after: int = 99,
+    workers: int = 0,
+    double: bool = False,
+) -> Seen:
+    """Train, with `double` in float64; `stop_after` is heeded by the last process alone."""
+    state = start_run(setup, setup.detector(NAMES), resume=resume, world=world)
+    if double:
+        state.model.double().register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
+        state.ema = Ema(state.model, setup.optimizer.ema)
+    stop = lambda: world.rank == world.size - 1 and state.step >= stop_after  # noqa: E731
+    reports: list[StepReport] = list(train(setup, recipe(), state, world=world, workers=workers, stop=stop))
+    assert state.ema is not None
+    return Seen([r.losses for r in reports], state.model.state_dict(), state.ema.weights)
+
+
+def batch_norm(world: World) -> dict[str, Tensor]:
+    """What a batch norm over all processes gives for our half of a batch whose mean is far from zero."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(6, 5, 4, 3, generator=generator) * 2 + 30
+    wanted = torch.randn(6, 5, 4, 3, generator=generator)
+    layer = nn.Sequential(nn.BatchNorm2d(5))
+    synchronise(layer, world)
+    assert isinstance(layer[0], SyncedBatchNorm2d) == (world.size > 1)
+    part = world.part(6)
+    mine = x[part.start : part.stop].clone().requires_grad_()
+    out = layer(mine)
+    (out * wanted[part.start : part.stop]).sum().backward()
+    assert mine.grad is not None
+    layer.eval()
+    found = {"out": out.detach(), "gradient": mine.grad, "eval": layer(mine).detach()}
+    parameters = {name: world.sums(p.grad) for name, p in layer.named_parameters() if p.grad is not None}
+    return {**found, **parameters, **layer.state_dict(keep_vars=False)}
+
+
+def failures(world: World, out: Path) -> list[str]:
+    """The errors that each process is told of when the last of them fails."""
+    told = []
+    for guilty in (world.size - 1, 0):
+        try:
+            with together(world):
+                if world.rank == guilty:
+                    raise CheckpointError("the disk is gone")
+        except PocketdetError as error:
+            told.append(f"{type(error).__name__}: {error}")
+    with together(world):
+        pass
+    try:
+        run(config(out, batch=9), world)
+    except PocketdetError as error:
+        told.append(f"{type(error).__name__}: {error}")
+    return told
+
+
+def stale(world: World, out: Path) -> str:
+    """The error when the processes resume from different steps."""
+    setup = config(out / f"stale-{world.rank}", images=SHORT)
+    run(setup, stop_after=1 + world.rank)  # alone, each for itself
+    try:
+        run(setup, world, resume=True)
+    except CheckpointError as error:
+        return str(error)
+    return "no error"
+
+
+def agree(out: Path) -> None:
+    """Everything that is compared with one process."""
+    with joined("cpu") as world:
+        seen = {
+            "exact": run(config(out / "exact"), world, double=True),
+            "whole": run(config(out / "whole", images=SHORT), world),
+            "ahead": run(config(out / "ahead", images=SHORT), world, workers=2),
+            "first": run(config(out / "parted", images=SHORT), world, stop_after=2),
+            "rest": run(config(out / "parted", images=SHORT), world, resume=True),
+            "batch_norm": batch_norm(world),
+            "failures": failures(world, out / "failed"),
+            "stale": stale(world, out),
+        }
+        torch.save(seen, out / f"seen-{world.rank}.pt")
+
+
+def crash(out: Path) -> None:
+    """The last process dies after two steps, without a word."""
+    with joined("cpu") as world:
+        setup = config(out / "crash")
+        state = start_run(setup, setup.detector(NAMES), world=world)
+        for report in train(setup, recipe(), state, world=world):
+            if report.step == 2 and world.rank == world.size - 1:
+                os._exit(7)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    {"agree": agree, "crash": crash}[sys.argv[2]](Path(sys.argv[1]))
