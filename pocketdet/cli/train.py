@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pocketdet.errors import PocketdetError
+
 if TYPE_CHECKING:
     from pocketdet.models.training.augment import Recipe
     from pocketdet.models.training.config import TrainConfig
+    from pocketdet.models.training.distributed import World
     from pocketdet.models.training.evaluation import Evaluator
     from pocketdet.models.training.loop import StepReport
     from pocketdet.models.training.record import Record
@@ -28,6 +32,12 @@ def train(
         bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
     ] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    autocast: Annotated[
+        bool | None,
+        typer.Option("--autocast/--no-autocast", help="bfloat16 in the network; yes where a GPU has it."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make pictures ahead.")] = 0,
 ) -> None:
     """Train a detector; checkpoints, weights and logs go to the folder that the file names.
 
@@ -36,42 +46,66 @@ def train(
     lie beside the weights. TensorBoard reads the folder tensorboard.
 
     Ctrl-C writes a checkpoint after the step in progress. Example: pocketdet train fod_a.toml --resume
+
+    Several GPUs, or CPUs with --device cpu, share each batch if torchrun starts them, one process for each:
+    torchrun --nproc-per-node 4 --no-python pocketdet train fod_a.toml --workers 4
     """
     import torch
 
-    from pocketdet.models.training.config_file import read_config
-    from pocketdet.models.training.evaluation import Evaluator
-    from pocketdet.models.training.loop import start_run
+    from pocketdet.models.training.device import use_autocast
+    from pocketdet.models.training.distributed import joined
+    from pocketdet.models.training.loop import train
     from pocketdet.models.training.memory import keep_freed_memory
-    from pocketdet.models.training.run import make_recipe, read_data
 
     torch.set_num_threads(threads)
     keep_freed_memory()
-    console = Console(highlight=False)
-    setup = read_config(config)
-    with _bar(console) as bar:
+    with joined(device) as world, _one_voice(world):
+        console = Console(highlight=False, quiet=not world.first)
+        half = use_autocast(world.device, autocast)
+        setup, recipe, state, evaluator = _prepare(console, config, world, resume=resume, skip_bad=skip_bad)
+        if world.size > 1 or half or world.device.type != "cpu":
+            console.print(f"{world.size} x {world.device.type}, {'bfloat16' if half else 'float32'}")
+        steps = partial(train, setup, recipe, state, world=world, workers=workers, autocast=half)
+        if world.first:
+            _run(console, setup, state, evaluator, steps)
+        else:
+            _follow(steps)
+
+
+def _prepare(
+    console: Console, config: Path, world: "World", *, resume: bool, skip_bad: bool
+) -> "tuple[TrainConfig, Recipe, RunState, Evaluator | None]":
+    """Everything that can be wrong before the first step, in each process; the first has the evaluator."""
+    from pocketdet.models.training.config_file import read_config
+    from pocketdet.models.training.distributed import together
+    from pocketdet.models.training.evaluation import Evaluator
+    from pocketdet.models.training.loop import start_run
+    from pocketdet.models.training.run import make_recipe, read_data
+
+    with together(world), _bar(console) as bar:
+        setup = read_config(config)
         advancing = _advancing(bar)
         data = read_data(setup, skip_bad=skip_bad, progress=advancing)
         detector = setup.detector(data.class_names)
-        state = start_run(setup, detector, resume=resume)
+        state = start_run(setup, detector, resume=resume, world=world)
         recipe = make_recipe(setup, data.training, advancing)
     evaluator = None
-    if setup.evaluation is not None and data.evaluation is not None:
+    if setup.evaluation is not None and data.evaluation is not None and world.first:
         evaluator = Evaluator(detector, data.evaluation, setup.evaluation.limit)
     pictures = sum(len(dataset.images) for dataset in data.training)
     objects = sum(dataset.objects for dataset in data.training)
     console.print(f"{pictures} pictures, {objects} objects, {len(data.class_names)} classes")
-    _run(console, setup, recipe, state, evaluator)
+    return setup, recipe, state, evaluator
 
 
 def _run(
     console: Console,
     setup: "TrainConfig",
-    recipe: "Recipe",
     state: "RunState",
     evaluator: "Evaluator | None",
+    steps: "Callable[..., Iterator[StepReport]]",
 ) -> None:
-    from pocketdet.models.training.loop import WEIGHTS_FILE, train
+    from pocketdet.models.training.loop import WEIGHTS_FILE
     from pocketdet.models.training.record import BEST_FILE, Record
 
     shown: dict[str, float] = {}
@@ -85,7 +119,7 @@ def _run(
             console.print("no TensorBoard files: tensorboard is not installed; the CSV files have it all")
         task = bar.add_task("training", total=total, completed=state.step)
         _evaluate(bar, record, interrupted)  # where the last run was stopped before it could
-        for report in train(setup, recipe, state, stop=interrupted):
+        for report in steps(stop=interrupted):
             record.step(report)
             bar.advance(task)
             _evaluate(bar, record, interrupted)
@@ -101,6 +135,24 @@ def _run(
     weights = setup.out / WEIGHTS_FILE
     console.print(f"wrote {weights}", markup=False)
     console.print(f"next: pocketdet export {weights} --out bundles", markup=False, soft_wrap=True)
+
+
+def _follow(steps: "Callable[..., Iterator[StepReport]]") -> None:
+    """What a process does that is not the first: its part of each step."""
+    with _deferred_interrupt() as interrupted:
+        for _ in steps(stop=interrupted):
+            pass
+
+
+@contextmanager
+def _one_voice(world: "World") -> Iterator[None]:
+    """Every process meets the errors of the run; the first one says them."""
+    try:
+        yield
+    except PocketdetError as error:
+        if world.first:
+            raise
+        raise typer.Exit(error.exit_code) from error
 
 
 def _evaluate(bar: Progress, record: "Record", interrupted: Callable[[], bool]) -> None:
