@@ -6,13 +6,23 @@ from pathlib import Path
 from pocketdet.errors import UsageError
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
+ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
 
 
 def require_export_packages() -> None:
     """Raise `UsageError` with what to install, if a package that exporting needs is missing."""
-    missing = [name for name in EXPORT_PACKAGES if importlib.util.find_spec(name) is None]
+    _require("exporting", EXPORT_PACKAGES, "pocketdet[export]")
+
+
+def require_accuracy_packages() -> None:
+    """Raise `UsageError` with what to install, if a package that measuring accuracy needs is missing."""
+    _require("measuring accuracy", ACCURACY_PACKAGES, "pocketdet[accuracy]")
+
+
+def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f"exporting needs {', '.join(missing)}: pip install 'pocketdet[export]'")
+        raise UsageError(f"{purpose} needs {', '.join(missing)}: pip install '{extra}'")
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from pocketdet.cli.doctor import doctor
 from pocketdet.cli.export import export
 from pocketdet.cli.info import info
 from pocketdet.cli.train import train
+from pocketdet.cli.val import val
 from pocketdet.cli.verify import verify
 from pocketdet.errors import PocketdetError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, verify, detect, info, doctor, demo, train):
+for command in (export, verify, detect, info, doctor, demo, train, val):
     app.command()(command)
 
 

@@ -1,0 +1,264 @@
+"""`pocketdet val`: how accurate is what is deployed, and what did each step of the way cost?"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pocketdet.cli.arguments import (
+    parse_size,
+    read_names,
+    require_accuracy_packages,
+    require_export_packages,
+)
+from pocketdet.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.cli.val_data import Labelled, Source
+    from pocketdet.datasets import Dataset
+    from pocketdet.export.accuracy_report import AccuracyReport
+    from pocketdet.export.evaluate import Evaluated
+    from pocketdet.export.subjects import Form, Target
+
+
+class FormName(StrEnum):
+    """`pocketdet.export.subjects.Form` as an option, without importing torch."""
+
+    PYTORCH = "pytorch"
+    ONNX = "onnx"
+    NCNN_FP32 = "ncnn-fp32"
+    NCNN_FP16 = "ncnn-fp16"
+    NCNN_INT8 = "ncnn-int8"
+
+
+@dataclass(frozen=True)
+class _Gates:
+    """What must hold, in percent; see `val`."""
+
+    min_ap: float | None
+    max_drop: float | None
+
+    def __post_init__(self) -> None:
+        if self.min_ap is not None and not 1 <= self.min_ap <= 100:
+            raise UsageError(f"--min-ap {self.min_ap:g}: expected percent, 1 to 100, as the table shows it")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise UsageError(f"--max-drop {self.max_drop:g}: expected points of percent, 0 to 100")
+
+
+def val(
+    targets: Annotated[
+        list[Path],
+        typer.Argument(help="Checkpoints (.safetensors, .pt, .pth) and bundles.", metavar="TARGET"),
+    ],
+    data: Annotated[Path | None, typer.Option(help="Labelled pictures: a COCO json file.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
+    voc: Annotated[Path | None, typer.Option(help="Instead of --data: a Pascal VOC folder.")] = None,
+    split: Annotated[str | None, typer.Option(help="List in its ImageSets/Main; test by default.")] = None,
+    only: Annotated[list[FormName] | None, typer.Option(help="A form to measure; repeatable.")] = None,
+    score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on the first so many pictures.")] = None,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for accuracy.json, per_class.csv, curves.png and misses.jpg.")
+    ] = None,
+    min_ap: Annotated[
+        float | None, typer.Option(help="Exit with 1 if an AP is lower; percent, such as 63.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Exit with 1 if an AP is more points below the first, such as 0.3.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
+    arch: Annotated[str | None, typer.Option(help="Architecture of a plain state dict.")] = None,
+    names: Annotated[Path | None, typer.Option(help="Its class names: a text file, one a line.")] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
+    ] = None,
+) -> None:
+    """Measure mean average precision on labelled pictures, in every form that a detector has.
+
+    A checkpoint is run in PyTorch, exported into a temporary folder, and run again as ONNX, ncnn fp32 and
+    ncnn fp16; a bundle is run as what it carries. One table shows COCO's and VOC's numbers side by side, and
+    what each form lost against the first row. Score threshold and NMS are the detector's own.
+
+    Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
+    """
+    require_export_packages()
+    require_accuracy_packages()
+    import torch
+
+    from pocketdet.cli.val_data import choose_source, read_labelled
+    from pocketdet.cli.val_report import print_classes, print_report, write_files
+
+    torch.set_num_threads(threads)
+    source, gates = choose_source(data, images, voc, split), _Gates(min_ap, max_drop)
+    told = _told(arch, names, input_size)
+    with _folder(out) if out else nullcontext(), ExitStack() as opened:
+        found = [opened.enter_context(target) for target in _opening(targets, told)]
+        forms = _forms(found, only or [], gates)
+        with _bar() as bar:
+            classes = found[0].class_names
+            advancing = partial(_advancing, bar)
+            labelled = read_labelled(source, classes, limit=limit, skip_bad=skip_bad, progress=advancing)
+            _check_classes(found, source, labelled.dataset)
+            evaluated = [
+                _measure(bar, target, wanted, labelled.dataset, score, threads)
+                for target, wanted in zip(found, forms, strict=True)
+            ]
+        report = _report(source, labelled, found, evaluated)
+        console = Console(highlight=False)
+        print_report(report, console)
+        if per_class:
+            print_classes(report, console)
+        if out:
+            every = [one for of_target in evaluated for one in of_target]
+            for path in write_files(out, report, labelled.dataset, every):
+                console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    _judge(report, gates)
+
+
+def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
+    """What the user says about checkpoints, as `load_checkpoint` takes it."""
+    return {
+        "arch": arch,
+        "class_names": read_names(names) if names else None,
+        "input_size": parse_size(input_size) if input_size else None,
+    }
+
+
+def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractContextManager[Target]]":
+    """Targets to be opened one after another; bundles beside checkpoints are not told anything."""
+    from pocketdet.export.subjects import is_checkpoint, open_target
+
+    for path in paths:
+        if [p.resolve() for p in paths].count(path.resolve()) > 1:
+            raise UsageError(f"{path} is named more than once")
+    for path in paths:
+        concerned = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
+        yield open_target(path, **told) if concerned else open_target(path)
+
+
+def _forms(targets: "Sequence[Target]", only: Sequence[FormName], gates: _Gates) -> "list[list[Form]]":
+    """The forms to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
+    forms = [[form for form in target.forms if not only or form in only] for target in targets]
+    for form in only:
+        if not any(form in target.forms for target in targets):
+            having = "; ".join(f"{target.path} has {', '.join(target.forms)}" for target in targets)
+            raise UsageError(f"--only {form}: nothing to measure has that form: {having}")
+    for target, wanted in zip(targets, forms, strict=True):
+        if not wanted:
+            raise UsageError(f"--only leaves nothing of {target.path}, which has {', '.join(target.forms)}")
+    if gates.max_drop is not None and sum(map(len, forms)) < 2:
+        raise UsageError("--max-drop compares rows with the first one, and there is only one to measure")
+    return forms
+
+
+def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Dataset") -> None:
+    from pocketdet.export.evaluate import check_classes
+
+    for target in targets:
+        check_classes(str(target.path), target.class_names, str(source), dataset.class_names)
+
+
+def _measure(
+    bar: Progress,
+    target: "Target",
+    forms: "Sequence[Form]",
+    dataset: "Dataset",
+    score: float | None,
+    threads: int,
+) -> "list[Evaluated]":
+    from pocketdet.export.evaluate import evaluate
+
+    preparing = bar.add_task(f"{target.path.name}: preparing", total=None)
+
+    def log(line: str) -> None:
+        bar.update(preparing, description=f"{target.path.name}: exporting: {line.split(' ', 1)[-1][:40]}")
+
+    with target.subjects(forms, score=score, threads=threads, log=log) as subjects:
+        bar.remove_task(preparing)
+        return [
+            evaluate(
+                subject, dataset, _advancing(bar, f"{target.path.name}: {subject.name}", len(dataset.images))
+            )
+            for subject in subjects
+        ]
+
+
+def _report(
+    source: "Source",
+    labelled: "Labelled",
+    targets: "Sequence[Target]",
+    evaluated: "Sequence[Sequence[Evaluated]]",
+) -> "AccuracyReport":
+    from pocketdet.export.accuracy_report import accuracy_report, data_report, subject_report
+
+    names = [target.path.name for target in targets]
+    names = [t.path.name if names.count(t.path.name) == 1 else str(t.path) for t in targets]
+    rows = [
+        subject_report(name, target.digest, one)
+        for name, target, of_target in zip(names, targets, evaluated, strict=True)
+        for one in of_target
+    ]
+    data = data_report(
+        labelled.dataset,
+        file=source.annotations.name,
+        split=source.split,
+        sha256=labelled.sha256,
+        listed=labelled.listed,
+    )
+    return accuracy_report(data, rows)
+
+
+def _judge(report: "AccuracyReport", gates: _Gates) -> None:
+    """Raises `CheckFailed`, naming every row that does not hold."""
+    from pocketdet.cli.val_report import labels
+
+    called = labels(report.subjects)
+    first = 100 * (report.subjects[0].ap or 0.0)
+    failures = []
+    for label, row in zip(called, report.subjects, strict=True):
+        ap = 100 * (row.ap or 0.0)
+        if gates.min_ap is not None and ap < gates.min_ap:
+            failures.append(f"{label} has AP {ap:.2f}, expected {gates.min_ap:g} or more")
+        if gates.max_drop is not None and first - ap > gates.max_drop:
+            drop = f"{first - ap:.2f} points of AP under {called[0]}"
+            failures.append(f"{label} is {drop}, expected {gates.max_drop:g} or less")
+    if failures:
+        raise CheckFailed(f"{'; '.join(failures)} ({report.data.extent})")
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make the folder before the work, so that it can be written after it; take it back if nothing came."""
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {path}: no folder can be made there: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # it has files
+                path.rmdir()
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _advancing(bar: Progress, title: str, total: int) -> Callable[[], None]:
+    return partial(bar.advance, bar.add_task(title, total=total))

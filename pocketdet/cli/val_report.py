@@ -1,0 +1,158 @@
+"""What `pocketdet val` shows and writes: tables in percent, files as shares of one."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.datasets import Dataset
+    from pocketdet.export.accuracy_report import AccuracyReport, RuleReport, SubjectReport
+    from pocketdet.export.evaluate import Evaluated
+
+MISSES = 24  # pictures in the gallery
+
+
+def print_report(report: "AccuracyReport", console: Console) -> None:
+    """The table, and below it what was measured on and which rule made the detections."""
+    first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    if several:
+        table.add_column("target", overflow="fold")
+    table.add_column("subject", no_wrap=True)
+    for column in ("AP", "AP50", "AP75", "small", "medium", "large", "VOC\n11-pt", "VOC\narea"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("Δ AP", "Δ AP50"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in report.subjects:
+        figures = (row.ap, row.ap50, row.ap75, row.ap_small, row.ap_medium, row.ap_large)
+        table.add_row(
+            *([Text(row.target)] if several else []),
+            row.name,
+            *(_percent(value) for value in (*figures, row.voc_11, row.voc_area)),
+            *([] if row is first else [_points(row.ap, first.ap), _points(row.ap50, first.ap50)]),
+        )
+    console.print(Text("average precision in percent; Δ in points against the first row", style="bold"))
+    console.print(table)
+    for line in _below(report):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _below(report: "AccuracyReport") -> list[str]:
+    data = report.data
+    ignored = f" and {data.ignored} that do not count" if data.ignored else ""
+    lines = [f"{data.extent}, {data.objects} objects{ignored}, {len(data.class_names)} classes"]
+    if data.left_out:
+        lines.append(f"{data.left_out} problems of the data were left out (--skip-bad)")
+    rules: dict[str, list[str]] = {}
+    numbers: dict[str, list[str]] = {}
+    for label, row in zip(labels(report.subjects), report.subjects, strict=True):
+        rules.setdefault(_words(row.rule), []).append(label)
+        numbers.setdefault(f"{row.weights} weights, {row.arithmetic} arithmetic", []).append(label)
+    for groups in (rules, numbers):
+        lines += [
+            words if len(groups) == 1 else f"{words}: {', '.join(who)}" for words, who in groups.items()
+        ]
+    return lines
+
+
+def _words(rule: "RuleReport") -> str:
+    nms = {
+        "hard": f"greedy NMS at IoU {rule.nms_iou:g}",
+        "linear": f"linear soft-NMS at IoU {rule.nms_iou:g}",
+        "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
+    }
+    threshold = f"scores above {rule.score_threshold:g}"
+    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections a picture"
+
+
+def labels(subjects: "Sequence[SubjectReport]") -> list[str]:
+    """What to call each subject on its own: its name, and its target where there are several."""
+    several = len({subject.target for subject in subjects}) > 1
+    return [f"{s.target} {s.name}" if several else s.name for s in subjects]
+
+
+def print_classes(report: "AccuracyReport", console: Console) -> None:
+    """Every class, the worst of the first subject first, those without objects last."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("class", overflow="fold")
+    table.add_column("objects", justify="right", no_wrap=True)
+    for label in labels(report.subjects):
+        # names of files may hold what rich reads as markup
+        table.add_column(Text(f"{label}\nAP"), justify="right")
+        table.add_column(Text("\nAP50"), justify="right", no_wrap=True)
+    first = report.subjects[0].per_class
+    absent_last = [2.0 if one.ap is None else one.ap for one in first]
+    for k in sorted(range(len(first)), key=lambda k: absent_last[k]):
+        rows = [subject.per_class[k] for subject in report.subjects]
+        figures = [_percent(value) for one in rows for value in (one.ap, one.ap50)]
+        table.add_row(Text(first[k].name), str(first[k].objects), *figures)
+    console.print(Text(f"\nby class, worst first ({report.data.extent})", style="bold"))
+    console.print(table)
+
+
+def write_files(
+    folder: Path, report: "AccuracyReport", dataset: "Dataset", evaluated: "Sequence[Evaluated]"
+) -> list[Path]:
+    """Write the numbers, the curves and the worst misses of the first subject; returns the paths.
+
+    Numbers and curves of a part of the data say so inside, its gallery by its name.
+    Raises `UsageError` if a file cannot be written.
+    """
+    from pocketdet.accuracy import worst_misses, write_curves, write_gallery
+
+    part = report.data.pictures < report.data.pictures_listed
+    extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-pictures" if part else ""
+    paths = [
+        folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
+    ]
+    _write(paths[0], report.to_json())
+    _write(paths[1], _csv(report))
+    names = [f"{label}, {report.data.extent}" if part else label for label in labels(report.subjects)]
+    curves = {name: one.coco for name, one in zip(names, evaluated, strict=True)}
+    write_curves(paths[2], curves, dataset.class_names)
+    found = evaluated[0].found
+    write_gallery(paths[3], dataset, found, worst_misses(dataset, found, MISSES))
+    return paths
+
+
+def _csv(report: "AccuracyReport") -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ("target", "subject", "class", "objects", "ap", "ap50", "voc_11", "voc_area")
+    writer.writerow((*head, "pictures", "pictures_listed"))
+    extent = (report.data.pictures, report.data.pictures_listed)
+    for subject in report.subjects:
+        for one in subject.per_class:
+            shares = ("" if v is None else f"{v:.6f}" for v in (one.ap, one.ap50, one.voc_11, one.voc_area))
+            writer.writerow((subject.target, subject.name, one.name, one.objects, *shares, *extent))
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _points(share: float | None, first: float | None) -> str:
+    if share is None or first is None:
+        return "-"
+    return f"{round(100 * (share - first), 2) + 0.0:+.2f}"  # no minus before a zero
