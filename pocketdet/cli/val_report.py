@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pocketdet.export.evaluate import Evaluated
 
 MISSES = 24  # pictures in the gallery
+CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
 def print_report(report: "AccuracyReport", console: Console) -> None:
@@ -49,7 +50,11 @@ def print_report(report: "AccuracyReport", console: Console) -> None:
 def _below(report: "AccuracyReport") -> list[str]:
     data = report.data
     ignored = f" and {data.ignored} that do not count" if data.ignored else ""
-    lines = [f"{data.extent}, {data.objects} objects{ignored}, {len(data.class_names)} classes"]
+    absent = sum(not one.objects for one in report.subjects[0].per_class)
+    classes = f"{len(data.class_names)} classes"
+    if absent:
+        classes += f", {absent} of them without objects: what is found of those does not count"
+    lines = [f"{data.extent}, {data.objects} objects{ignored}, {classes}"]
     if data.left_out:
         lines.append(f"{data.left_out} problems of the data were left out (--skip-bad)")
     rules: dict[str, list[str]] = {}
@@ -81,22 +86,27 @@ def labels(subjects: "Sequence[SubjectReport]") -> list[str]:
 
 
 def print_classes(report: "AccuracyReport", console: Console) -> None:
-    """Every class, the worst of the first subject first, those without objects last."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("class", overflow="fold")
+    """Every class that has objects, the worst of the first subject first; the names of the others."""
+    first = report.subjects[0].per_class
+    order = sorted((k for k, one in enumerate(first) if one.ap is not None), key=lambda k: first[k].ap or 0.0)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    longest = max((len(first[k].name) for k in order), default=0)
+    table.add_column("class", overflow="fold", min_width=min(longest, CLASS_WIDTH))
     table.add_column("objects", justify="right", no_wrap=True)
     for label in labels(report.subjects):
-        # names of files may hold what rich reads as markup
-        table.add_column(Text(f"{label}\nAP"), justify="right")
-        table.add_column(Text("\nAP50"), justify="right", no_wrap=True)
-    first = report.subjects[0].per_class
-    absent_last = [2.0 if one.ap is None else one.ap for one in first]
-    for k in sorted(range(len(first)), key=lambda k: absent_last[k]):
+        words = "\n".join(label.split())
+        # names of files and of classes may hold what rich reads as markup
+        table.add_column(Text(f"{words}\nAP"), justify="right", overflow="fold", min_width=5)
+        table.add_column(Text("AP50"), justify="right", no_wrap=True, min_width=5)
+    for k in order:
         rows = [subject.per_class[k] for subject in report.subjects]
         figures = [_percent(value) for one in rows for value in (one.ap, one.ap50)]
         table.add_row(Text(first[k].name), str(first[k].objects), *figures)
     console.print(Text(f"\nby class, worst first ({report.data.extent})", style="bold"))
     console.print(table)
+    absent = [one.name for one in first if one.ap is None]
+    if absent:
+        console.print(f"without objects: {', '.join(absent)}", markup=False, soft_wrap=True)
 
 
 def write_files(
