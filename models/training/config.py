@@ -197,6 +197,7 @@ class TrainConfig(_Strict):
     Attributes:
         data: the sources; all name the same classes.
         out: folder of checkpoints and log.
+        weights: a checkpoint to start from, or the name of one in models/zoo; fresh weights without it.
         class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
         background_bias: start of the RPN's background score.
         nms: how the trained detector suppresses overlapping boxes; the paper tests with soft-NMS.
@@ -206,6 +207,7 @@ class TrainConfig(_Strict):
 
     data: tuple[Source, ...]
     out: Path
+    weights: Path | None = None
     arch: str = "thundernet-snet49"
     input_size: tuple[int, int] = (320, 320)
     anchor_scales: tuple[float, ...] = (32, 64, 128, 256, 512)

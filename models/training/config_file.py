@@ -9,9 +9,10 @@ import pydantic
 
 from pocketdet.errors import UsageError
 from pocketdet.models.training.config import Evaluation, Source, TrainConfig
+from pocketdet.models.zoo import weights_file
 
 _CONFIG = pydantic.TypeAdapter(TrainConfig)
-FREE = ("out", "save_every", "data", "evaluation", "nms")
+FREE = ("out", "weights", "save_every", "data", "evaluation", "nms")
 _Data = TypeVar("_Data", Source, Evaluation)
 
 
@@ -31,20 +32,27 @@ def read_config(path: Path) -> TrainConfig:
         data=tuple(_located(source, folder) for source in config.data),
         evaluation=None if config.evaluation is None else _located(config.evaluation, folder),
         out=folder / config.out,
+        weights=None if config.weights is None else _weights(config.weights, folder),
     )
 
 
 def fingerprint(config: TrainConfig) -> str:
     """The configuration as JSON, without what a resumed run may change.
 
-    That is where it reads and writes, how often it saves, what it is measured on, and `nms`, which comes
-    after the network: none of it touches the weights.
+    That is where it reads, starts and writes, how often it saves, what it is measured on, and `nms`, which
+    comes after the network: none of it touches the weights after a checkpoint.
     """
     fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
     for name in FREE:
         fields.pop(name)
     shares = [s.share for s in config.data]
     return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()
+
+
+def _weights(weights: Path, folder: Path) -> Path:
+    """A file beside the configuration, or one of the zoo."""
+    beside = folder / weights
+    return beside if beside.exists() else weights_file(weights)
 
 
 def _located(data: _Data, folder: Path) -> _Data:

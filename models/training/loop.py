@@ -22,7 +22,7 @@ from pocketdet.models.training.ema import Ema
 from pocketdet.models.training.labelled import Labelled
 from pocketdet.models.training.losses import LossTerms
 from pocketdet.models.training.schedule import learning_rate
-from pocketdet.models.training.start import initialise, make_optimizer
+from pocketdet.models.training.start import initialise, make_optimizer, start_from
 from pocketdet.models.training.state import STATE_FILE, RunState, load_state, save_state
 from pocketdet.models.training.step import TrainingPass
 
@@ -41,16 +41,26 @@ class StepReport:
 
 
 def start_run(
-    config: TrainConfig, detector: DetectorConfig, *, resume: bool = False, world: World = ALONE
+    config: TrainConfig,
+    detector: DetectorConfig,
+    *,
+    resume: bool = False,
+    world: World = ALONE,
+    log: Callable[[str], None] = lambda line: None,
 ) -> RunState:
     """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
 
-    Raises `CheckpointError` if there is nothing to resume from, `UsageError` if a fresh run would write
-    over another or the processes cannot share its batches.
+    `log` is told which parts do not take over `config.weights`.
+
+    Raises `CheckpointError` if there is nothing to resume from or `config.weights` do not fit, `UsageError`
+    if a fresh run would write over another or the processes cannot share its batches.
     """
     world.part(config.schedule.batch)
     model = build_detector(detector)
     initialise(model, config.seed, config.background_bias)
+    if config.weights is not None and not resume:
+        fresh = start_from(model, config.weights)
+        log(f"starts from {config.weights.name}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
     model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise(model, world)
     optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)
@@ -139,6 +149,7 @@ def save_weights(
         "recipe": fingerprint(config),
         "seed": str(config.seed),
         "images seen": str(state.step * config.schedule.batch),
+        **({} if config.weights is None else {"started from": config.weights.name}),
         **(notes or {}),
     }
     save_checkpoint(path, model, card)

@@ -1,8 +1,12 @@
-"""Fresh weights and the optimizer of a run."""
+"""The weights that a run starts with, and its optimizer."""
+
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from pocketdet.errors import CheckpointError
+from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.training.config import Optimizer
 
@@ -26,6 +30,26 @@ def initialise(model: ThunderNet, seed: int, background_bias: float) -> None:
     scores = model.rpn.scores
     assert scores.bias is not None
     scores.bias[: scores.out_channels // 2] = background_bias
+
+
+def start_from(model: ThunderNet, path: Path) -> tuple[str, ...]:
+    """Take over the weights at `path`; returns the parts of `model` that keep their own.
+
+    That is the classifier where the classes are others, or in another order, and the RPN's predictors where
+    the anchors are others. Raises `CheckpointError` if the file is damaged or of another architecture.
+    """
+    given, own = load_checkpoint(path), model.config
+    if given.config.arch != own.arch:
+        raise CheckpointError(f"{path}: it is a {given.config.arch}: expected a {own.arch}")
+    fresh = ("head.scores",) if given.config.class_names != own.class_names else ()
+    if given.config.anchors != own.anchors:
+        fresh += ("rpn.scores", "rpn.deltas")
+    taken = {k: v for k, v in given.state_dict().items() if k.rpartition(".")[0] not in fresh}
+    try:
+        model.load_state_dict(taken, strict=False)
+    except RuntimeError as error:  # the head's or the pooling's sizes are others
+        raise CheckpointError(f"{path}: its weights do not fit: {str(error).splitlines()[-1].strip()}") from error
+    return fresh
 
 
 def make_optimizer(model: nn.Module, rule: Optimizer, learning_rate: float) -> torch.optim.Optimizer:

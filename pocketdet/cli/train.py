@@ -87,7 +87,7 @@ def _prepare(
         advancing = _advancing(bar)
         data = read_data(setup, skip_bad=skip_bad, progress=advancing)
         detector = setup.detector(data.class_names)
-        state = start_run(setup, detector, resume=resume, world=world)
+        state = start_run(setup, detector, resume=resume, world=world, log=console.print)
         recipe = make_recipe(setup, data.training, advancing)
     evaluator = None
     if setup.evaluation is not None and data.evaluation is not None and world.first:
