@@ -46,9 +46,11 @@ def config(out: Path, kind: str = "adamw", ema: float = 0.9) -> TrainConfig:
     )
 
 
-def run(setup: TrainConfig, *, resume: bool = False, stop_after: int = 99) -> list[StepReport]:
+def run(
+    setup: TrainConfig, *, resume: bool = False, stop_after: int = 99, workers: int = 0
+) -> list[StepReport]:
     state = start_run(setup, setup.detector(NAMES), resume=resume)
-    return list(train(setup, recipe(), state, stop=lambda: state.step >= stop_after))
+    return list(train(setup, recipe(), state, workers=workers, stop=lambda: state.step >= stop_after))
 
 
 @pytest.mark.parametrize(("kind", "ema"), [("adamw", 0.9), ("sgd", 0.0)])
@@ -62,6 +64,15 @@ def test_a_stopped_run_goes_on_identically(tmp_path: Path, kind: str, ema: float
     ours = load_checkpoint(tmp_path / "whole" / "weights.safetensors").state_dict()
     theirs = load_checkpoint(tmp_path / "parted" / "weights.safetensors").state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pictures_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
+    whole = run(config(tmp_path / "whole"))
+    setup = config(tmp_path / "ahead")
+    first = run(setup, stop_after=2, workers=workers)
+    rest = run(setup, resume=True, workers=workers)
+    assert [*first, *rest] == whole
 
 
 def test_a_killed_run_loses_at_most_one_interval(tmp_path: Path) -> None:
