@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from pocketdet.models.ops import box_iou
+from pocketdet.accuracy import Found, coco_accuracy
+from pocketdet.datasets import Annotated, Dataset
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.training.augment import Recipe
@@ -36,15 +36,6 @@ def scenes() -> list[Labelled]:
     return made
 
 
-def average_precision(found: list[tuple[float, bool]], objects: int) -> float:
-    """Area under precision against recall of detections (score, correct), as VOC 2010 takes it."""
-    correct = np.array([ok for _, ok in sorted(found, key=lambda f: -f[0])], float)
-    recall = np.cumsum(correct) / objects
-    precision = np.cumsum(correct) / np.arange(1, len(correct) + 1)
-    best_later = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((np.diff(recall, prepend=0) * best_later).sum())
-
-
 def test_sixteen_pictures_are_learnt(tmp_path: Path) -> None:
     pictures = scenes()
     setup = TrainConfig(
@@ -65,17 +56,13 @@ def test_sixteen_pictures_are_learnt(tmp_path: Path) -> None:
     assert reports[-1].losses["loss"] < 0.1 * reports[0].losses["loss"]
 
     model = state.model.eval()
-    found: dict[int, list[tuple[float, bool]]] = {label: [] for label in range(len(NAMES))}
+    found = []
     for picture in pictures:
         stages = reference_stages(model, picture.image)
-        taken: set[int] = set()
-        for box, score, label in zip(stages.boxes, stages.scores, stages.labels, strict=True):
-            iou = box_iou(box[None], torch.from_numpy(picture.boxes))[0]
-            iou[torch.from_numpy(picture.labels) != label] = 0
-            best = int(iou.argmax())
-            correct = float(iou[best]) >= 0.5 and best not in taken
-            taken |= {best} if correct else set()
-            found[int(label)].append((float(score), correct))
-    labels = np.concatenate([picture.labels for picture in pictures])
-    scores = [average_precision(found[k], int((labels == k).sum())) for k in found]
-    assert np.mean(scores) > 0.95, scores
+        found.append(Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy()))
+    judged = [
+        Annotated(tmp_path, (SIDE, SIDE), p.boxes, p.labels, np.zeros(len(p.labels), np.bool_), i)
+        for i, p in enumerate(pictures)
+    ]
+    accuracy = coco_accuracy(Dataset(NAMES, tuple(judged)), found)
+    assert accuracy.ap50 > 0.95, accuracy
