@@ -257,7 +257,8 @@ def _folder(path: Path) -> Iterator[None]:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _advancing(bar: Progress, title: str, total: int) -> Callable[[], None]:

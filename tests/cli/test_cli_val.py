@@ -1,0 +1,327 @@
+"""`pocketdet val`: the table against detections made by hand, files, gates, bad data, Ctrl-C."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from command_line import Ending, command
+
+from pocketdet.accuracy import Found, coco_accuracy, voc_accuracy
+from pocketdet.datasets import read_coco, read_picture
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.accuracy_report import read_accuracy
+from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.options import DetectorOptions
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+
+ORDER = ("washer", "bolt", "nut")  # of the data; the detector has bolt, nut, washer
+VOC = """<annotation><filename>{stem}.png</filename><size><width>64</width><height>48</height></size>
+<object><name>{name}</name><difficult>0</difficult>
+<bndbox><xmin>9</xmin><ymin>9</ymin><xmax>38</xmax><ymax>32</ymax></bndbox></object></annotation>"""
+
+
+@pytest.fixture(scope="module")
+def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_checkpoint(path, small_model)
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pictures in COCO json, labelled with what the detector itself finds best, and something else."""
+    folder = tmp_path_factory.mktemp("project")
+    rng = np.random.default_rng(5)
+    images, entries = [], []
+    with Detector(small_bundle) as detector:
+        for index in range(4):
+            pixels = rng.integers(0, 256, (48, 64, 3), np.uint8)
+            cv2.imwrite(str(folder / f"{index}.png"), pixels[..., ::-1])
+            images.append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 48})
+            found = detector.detect(pixels)
+            labelled = [(found.boxes[0].tolist(), found.names[0]), ([2.0, 3.0, 60.0, 40.0], "washer")]
+            for (x1, y1, x2, y2), name in labelled[: 1 + index % 2]:
+                box = [x1, y1, x2 - x1, y2 - y1]
+                entry = {"image_id": index, "category_id": 10 + ORDER.index(name), "bbox": box}
+                entries.append({"id": len(entries), **entry})
+    categories = [{"id": 10 + k, "name": name} for k, name in enumerate(ORDER)]
+    content = {"images": images, "annotations": entries, "categories": categories}
+    (folder / "test.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def labelled(project: Path) -> tuple[object, ...]:
+    return "--data", project / "test.json", "--images", project
+
+
+@pytest.fixture(scope="module")
+def voc(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pictures of the project as a Pascal VOC folder, a bolt in each."""
+    root = tmp_path_factory.mktemp("voc")
+    for part in ("Annotations", "ImageSets/Main", "JPEGImages"):
+        (root / part).mkdir(parents=True)
+    for stem in "0123":
+        shutil.copy(project / f"{stem}.png", root / "JPEGImages")
+        text = VOC.format(stem=stem, name="bolt")
+        (root / "Annotations" / f"{stem}.xml").write_text(text, encoding="utf-8")
+    (root / "ImageSets/Main/test.txt").write_text("0\n1\n2\n3\n", encoding="utf-8")
+    return root
+
+
+def by_hand(bundle: Path, project: Path, options: DetectorOptions) -> tuple[float, float, float]:
+    """AP, AP50 and VOC's area, without `pocketdet val` and its mapping of classes."""
+    data = read_coco(project / "test.json", project)
+    with Detector(bundle, options) as detector:
+        results = [detector.detect(read_picture(image.path)) for image in data.images]
+    found = [
+        Found(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
+        for one in results
+    ]
+    coco = coco_accuracy(data, found)
+    return coco.ap, coco.ap50, voc_accuracy(data, found).map_area
+
+
+def rows(ending: Ending, *starts: str) -> list[list[str]]:
+    return [line.split() for line in ending.out.splitlines() if line.startswith(starts)]
+
+
+def test_a_checkpoint_in_every_form(
+    command: Command, weights: Path, project: Path, small_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "accuracy"
+    ending = command("val", weights, *labelled(project), "--out", out, "--max-drop", 20)
+    assert (ending.code, ending.err) == (0, "")
+    assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"], ["ncnn", "fp16"]]
+    report = read_accuracy(out / "accuracy.json")
+    assert [subject.name for subject in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
+    for subject, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
+        own = by_hand(small_bundle, project, DetectorOptions(engine=engine))  # type: ignore[arg-type]
+        assert own[0] > 0.1
+        assert (subject.ap, subject.ap50, subject.voc_area) == own
+    pytorch, fp32 = rows(ending, "PyTorch")[0], rows(ending, "ncnn fp32")[0][1:]
+    assert pytorch[1:3] == [
+        f"{100 * value:.1f}" for value in by_hand(small_bundle, project, DetectorOptions())[:2]
+    ]
+    assert (len(pytorch), fp32[-2:]) == (9, ["+0.00", "+0.00"])  # the first row has no deltas
+    assert "all 4 pictures, 6 objects, 3 classes" in ending.out
+    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections a picture" in ending.out
+    assert "fp32 weights, fp32 arithmetic: PyTorch, ONNX, ncnn fp32" in ending.out
+    assert "fp16 weights, " in ending.out
+    names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv")
+    assert sorted(path.name for path in out.iterdir()) == list(names)
+    assert all(cv2.imread(str(out / name)).shape[1] == 1200 for name in names[1:3])
+    assert all(f"wrote {out / name}" in ending.out for name in names)
+
+
+def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: Path, tmp_path: Path) -> None:
+    arguments = ("val", small_bundle, *labelled(project), "--per-class", "--out", tmp_path)
+    ending = command(*arguments, "--only", "onnx", "--only", "ncnn-fp32")
+    assert (ending.code, ending.err) == (0, "")
+    report = read_accuracy(tmp_path / "accuracy.json")
+    assert [subject.form for subject in report.subjects] == ["onnx", "ncnn-fp32"]
+    assert report.data.class_names == ORDER
+    printed = rows(ending, *ORDER)
+    shares = {one.name: one.ap for one in report.subjects[0].per_class if one.ap is not None}
+    assert [row[0] for row in printed] == sorted(shares, key=lambda name: shares[name])
+    with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["subject"], row["class"]) for row in table] == [
+        (subject, name) for subject in ("ONNX", "ncnn fp32") for name in ORDER
+    ]
+    assert {(row["pictures"], row["pictures_listed"]) for row in table} == {("4", "4")}
+    washer = report.subjects[0].per_class[0]
+    assert (table[0]["objects"], table[0]["ap"]) == (str(washer.objects), f"{washer.ap:.6f}")
+    digest = hashlib.sha256((project / "test.json").read_bytes()).hexdigest()
+    assert (report.data.file, report.data.sha256) == ("test.json", digest)
+    absent = [name for name in ORDER if name not in shares]
+    assert not absent or f"without objects: {', '.join(absent)}" in ending.out
+
+
+def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
+    command: Command, small_bundle: Path, project: Path, tmp_path: Path
+) -> None:
+    part = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--limit", 3, "--out", tmp_path)
+    ending = command(*part, "--per-class")
+    assert "3 of 4 pictures, 4 objects, 3 classes" in ending.out
+    assert "by class, worst first (3 of 4 pictures)" in ending.out
+    report = read_accuracy(tmp_path / "accuracy.json")
+    assert (report.data.pictures, report.data.pictures_listed) == (3, 4)
+    assert (tmp_path / "misses-3-of-4-pictures.jpg").is_file()
+    assert not (tmp_path / "misses.jpg").exists()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    command(*part)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert "all 4 pictures" in command(*part[:-2], "--limit", 9).out
+
+
+def test_several_targets_in_one_table(
+    command: Command, small_model: ThunderNet, weights: Path, project: Path, tmp_path: Path
+) -> None:
+    half = export_detector(
+        small_model, tmp_path, ExportOptions(name="half", precision="fp16", archive=True)
+    ).path
+    only = ("--only", "pytorch", "--only", "ncnn-fp16")
+    again = ("--input-size", "96x64")  # what only the checkpoint is told
+    ending = command("val", half, weights, *labelled(project), "--only", "pytorch", *again, "--score", 0.2)
+    assert (ending.code, ending.err) == (0, "")
+    first, second = rows(ending, half.name, weights.name)
+    assert first[1:10] == second[1:10]  # a bundle of rounded weights carries the others, too
+    assert second[-2:] == ["+0.00", "+0.00"]
+    assert "scores above 0.2, " in ending.out
+    both = command("val", half, *labelled(project), *only)
+    assert (
+        f"fp16 weights, {Detector(half, DetectorOptions(precision='fp16')).precision} arithmetic" in both.out
+    )
+
+
+def test_gates(command: Command, small_bundle: Path, weights: Path, project: Path, tmp_path: Path) -> None:
+    arguments = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32")
+    ending = command(*arguments, "--min-ap", 100, "--out", tmp_path)
+    assert ending.code == 1
+    assert ending.err.startswith("error: ncnn fp32 has AP ")
+    assert ending.err.endswith(", expected 100 or more (all 4 pictures)\n")
+    assert "all 4 pictures, 6 objects" in ending.out
+    assert (tmp_path / "accuracy.json").is_file()
+    assert command(*arguments, "--min-ap", 1).code == 0
+    harsh = command(
+        "val", weights, small_bundle, *labelled(project), "--only", "pytorch", "--max-drop", 0, "--min-ap", 99
+    )
+    assert harsh.code == 1
+    assert "small.safetensors PyTorch has AP " in harsh.err
+    assert "under" not in harsh.err  # the same weights: no drop
+
+
+def test_a_drop_is_judged_against_the_first_row(
+    command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Detector.detect
+
+    def worse(self: Detector, image: object) -> object:
+        found = whole(self, image)  # type: ignore[arg-type]
+        return type(found)(found.boxes / 2, found.scores, found.labels, found.names, found.milliseconds)
+
+    monkeypatch.setattr(Detector, "detect", worse)
+    ending = command("val", small_bundle, *labelled(project), "--max-drop", 0.3)
+    assert ending.code == 1
+    assert "ONNX is " in ending.err
+    assert "points of AP under PyTorch, expected 0.3 or less; ncnn fp32 is " in ending.err
+
+
+def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: Path) -> None:
+    ending = command("val", small_bundle, "--voc", voc, "--split", "test", "--out", tmp_path / "out")
+    assert (ending.code, ending.err) == (0, "")
+    assert "all 4 pictures, 4 objects, 3 classes, 2 of them without objects" in ending.out
+    report = read_accuracy(tmp_path / "out" / "accuracy.json")
+    assert (report.data.file, report.data.split) == (voc.name, "test")
+    assert report.data.class_names == ("bolt", "nut", "washer")
+    other = Path(shutil.copytree(voc, tmp_path / "other"))
+    (other / "Annotations" / "2.xml").write_text(VOC.format(stem="2", name="rivet"), encoding="utf-8")
+    ending = command("val", small_bundle, "--voc", other, "--skip-bad")
+    assert (ending.code, ending.out) == (2, "")
+    assert "has objects of classes that the detector does not have: category 'rivet'" in ending.err
+
+
+def test_bad_data_is_named_and_can_be_left_out(
+    command: Command, small_bundle: Path, project: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(project, tmp_path / "project"))
+    (folder / "1.png").unlink()
+    (folder / "3.png").write_bytes(b"no picture")
+    ending = command("val", small_bundle, *labelled(folder), "--out", tmp_path / "out")
+    assert (ending.code, ending.out) == (2, "")
+    assert "the data has 2 problems" in ending.err
+    assert "1.png: no such file" in ending.err
+    assert "--skip-bad" in ending.err
+    assert not (tmp_path / "out").exists()
+    ending = command("val", small_bundle, *labelled(folder), "--skip-bad", "--only", "ncnn-fp32")
+    assert ending.code == 0
+    assert "2 of 4 pictures, 2 objects" in ending.out
+    assert "2 problems of the data were left out (--skip-bad)" in ending.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("small",), "name the labelled pictures in one of two ways"),
+        (("small", "--data", "test.json", "--voc", "."), "name the labelled pictures in one of two ways"),
+        (("small", "--data", "test.json"), "--data test.json needs --images DIR"),
+        (("small", "--data", "test.json", "--split", "test"), "--split belongs to --voc"),
+        (("small", "--voc", ".", "--images", "."), "--images belongs to --data"),
+        (("small", "--voc", "."), "test.txt: cannot be read as a list of pictures"),
+        (("small", "--data", "absent.json", "--images", "."), "absent.json: cannot be read as COCO json"),
+        (("small", "DATA", "--min-ap", "0.63"), "--min-ap 0.63: expected percent, 1 to 100"),
+        (("small", "DATA", "--max-drop", "-1"), "--max-drop -1: expected points of percent"),
+        (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
+        (
+            ("small", "DATA", "--only", "ncnn-fp16"),
+            "nothing to measure has that form: small has pytorch, onnx",
+        ),
+        (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
+        (("small", "DATA", "--only", "tflite"), "tflite"),
+        (("small", "DATA", "--score", "1.5"), "Invalid value for '--score'"),
+        (("small", "./small", "DATA"), "is named more than once"),
+        (("small", "DATA", "--arch", "thundernet-snet49"), "small is a bundle, which says itself what it is"),
+        (("small", "DATA", "--out", "test.json"), "--out test.json: no folder can be made there"),
+        (("absent.pocketdet", "DATA"), "absent.pocketdet: no such file; expected a checkpoint"),
+        (("test.json", "DATA"), "test.json: "),
+        (
+            ("tiny", "DATA"),
+            "tiny and test.json do not have the same classes: only test.json has 'washer', 'nut'",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_written(
+    command: Command,
+    small_bundle: Path,
+    tiny_bundle_template: Path,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    folder = Path(shutil.copytree(project, tmp_path / "here"))
+    (folder / "small").symlink_to(small_bundle)
+    (folder / "tiny").symlink_to(tiny_bundle_template)
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    data = ("--data", "test.json", "--images", ".")
+    told = [part for one in arguments for part in (data if one == "DATA" else (one,))]
+    ending = command("val", *told)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
+    assert "Traceback" not in ending.err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("package", ["pycocotools", "onnxsim"])
+def test_missing_packages_are_named_first(
+    command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else object())
+    ending = command("val", small_bundle, *labelled(project))
+    assert ending.code == 2
+    assert f"needs {package}: pip install 'pocketdet[" in ending.err
+
+
+def test_ctrl_c_ends_in_one_sentence_and_leaves_nothing(
+    command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Detector, "detect", interrupt)
+    ending = command("val", small_bundle, *labelled(project), "--out", tmp_path / "out")
+    assert (ending.code, ending.err) == (130, "error: interrupted\n")
+    assert not (tmp_path / "out").exists()
