@@ -41,14 +41,16 @@ def start_from(model: ThunderNet, path: Path) -> tuple[str, ...]:
     given, own = load_checkpoint(path), model.config
     if given.config.arch != own.arch:
         raise CheckpointError(f"{path}: it is a {given.config.arch}: expected a {own.arch}")
-    fresh = ("head.scores",) if given.config.class_names != own.class_names else ()
+    fresh: tuple[str, ...] = ("head.scores",) if given.config.class_names != own.class_names else ()
     if given.config.anchors != own.anchors:
         fresh += ("rpn.scores", "rpn.deltas")
     taken = {k: v for k, v in given.state_dict().items() if k.rpartition(".")[0] not in fresh}
     try:
         model.load_state_dict(taken, strict=False)
     except RuntimeError as error:  # the head's or the pooling's sizes are others
-        raise CheckpointError(f"{path}: its weights do not fit: {str(error).splitlines()[-1].strip()}") from error
+        raise CheckpointError(
+            f"{path}: its weights do not fit: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return fresh
 
 
