@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,15 @@ from pocketdet.cli.arguments import (
     require_accuracy_packages,
     require_export_packages,
 )
-from pocketdet.errors import CheckFailed, UsageError
+from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.cli.val_data import Labelled, Source
     from pocketdet.datasets import Dataset
     from pocketdet.export.accuracy_report import AccuracyReport
     from pocketdet.export.evaluate import Evaluated
-    from pocketdet.export.subjects import Form, Target
+    from pocketdet.export.subjects import Form
+    from pocketdet.export.targets import Target
 
 
 class FormName(StrEnum):
@@ -38,24 +38,12 @@ class FormName(StrEnum):
     NCNN_INT8 = "ncnn-int8"
 
 
-@dataclass(frozen=True)
-class _Gates:
-    """What must hold, in percent; see `val`."""
-
-    min_ap: float | None
-    max_drop: float | None
-
-    def __post_init__(self) -> None:
-        if self.min_ap is not None and not 1 <= self.min_ap <= 100:
-            raise UsageError(f"--min-ap {self.min_ap:g}: expected percent, 1 to 100, as the table shows it")
-        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise UsageError(f"--max-drop {self.max_drop:g}: expected points of percent, 0 to 100")
-
-
 def val(
     targets: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoints (.safetensors, .pt, .pth) and bundles.", metavar="TARGET"),
+        typer.Argument(
+            help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
+        ),
     ],
     data: Annotated[Path | None, typer.Option(help="Labelled pictures: a COCO json file.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
@@ -99,14 +87,16 @@ def val(
     import torch
 
     from pocketdet.cli.val_data import choose_source, read_labelled
+    from pocketdet.cli.val_gates import Gates
     from pocketdet.cli.val_report import print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
-    source, gates = choose_source(data, images, voc, split), _Gates(min_ap, max_drop)
+    source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
     told = _told(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
         found = [opened.enter_context(target) for target in _opening(targets, told)]
-        forms = _forms(found, only or [], gates)
+        forms = _forms(found, only or [])
+        gates.expect_rows(sum(map(len, forms)))
         with _bar() as bar:
             classes = found[0].class_names
             advancing = partial(_advancing, bar)
@@ -125,7 +115,7 @@ def val(
             every = [one for of_target in evaluated for one in of_target]
             for path in write_files(out, report, labelled.dataset, every):
                 console.print(f"wrote {path}", markup=False, soft_wrap=True)
-    _judge(report, gates)
+    gates.judge(report)
 
 
 def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
@@ -139,8 +129,10 @@ def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[
 
 def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractContextManager[Target]]":
     """Targets to be opened one after another; bundles beside checkpoints are not told anything."""
-    from pocketdet.export.subjects import is_checkpoint, open_target
+    from pocketdet.export.targets import is_checkpoint, open_target
+    from pocketdet.models.zoo import weights_file
 
+    paths = [weights_file(path) for path in paths]
     for path in paths:
         if [p.resolve() for p in paths].count(path.resolve()) > 1:
             raise UsageError(f"{path} is named more than once")
@@ -149,7 +141,7 @@ def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractC
         yield open_target(path, **told) if concerned else open_target(path)
 
 
-def _forms(targets: "Sequence[Target]", only: Sequence[FormName], gates: _Gates) -> "list[list[Form]]":
+def _forms(targets: "Sequence[Target]", only: Sequence[FormName]) -> "list[list[Form]]":
     """The forms to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
     forms = [[form for form in target.forms if not only or form in only] for target in targets]
     for form in only:
@@ -159,8 +151,6 @@ def _forms(targets: "Sequence[Target]", only: Sequence[FormName], gates: _Gates)
     for target, wanted in zip(targets, forms, strict=True):
         if not wanted:
             raise UsageError(f"--only leaves nothing of {target.path}, which has {', '.join(target.forms)}")
-    if gates.max_drop is not None and sum(map(len, forms)) < 2:
-        raise UsageError("--max-drop compares rows with the first one, and there is only one to measure")
     return forms
 
 
@@ -221,28 +211,10 @@ def _report(
     return accuracy_report(data, rows)
 
 
-def _judge(report: "AccuracyReport", gates: _Gates) -> None:
-    """Raises `CheckFailed`, naming every row that does not hold."""
-    from pocketdet.cli.val_report import labels
-
-    called = labels(report.subjects)
-    first = 100 * (report.subjects[0].ap or 0.0)
-    failures = []
-    for label, row in zip(called, report.subjects, strict=True):
-        ap = 100 * (row.ap or 0.0)
-        if gates.min_ap is not None and ap < gates.min_ap:
-            failures.append(f"{label} has AP {ap:.2f}, expected {gates.min_ap:g} or more")
-        if gates.max_drop is not None and first - ap > gates.max_drop:
-            drop = f"{first - ap:.2f} points of AP under {called[0]}"
-            failures.append(f"{label} is {drop}, expected {gates.max_drop:g} or less")
-    if failures:
-        raise CheckFailed(f"{'; '.join(failures)} ({report.data.extent})")
-
-
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
     """Make the folder before the work, so that it can be written after it; take it back if nothing came."""
-    made = not path.exists()
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -250,9 +222,9 @@ def _folder(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if made:
+        for folder in made:
             with suppress(OSError):  # it has files
-                path.rmdir()
+                folder.rmdir()
 
 
 def _bar() -> Progress:

@@ -25,7 +25,8 @@ from pocketdet.export.accuracy_report import (
     subject_report,
 )
 from pocketdet.export.evaluate import check_classes, evaluate
-from pocketdet.export.subjects import Subject, is_checkpoint, open_target
+from pocketdet.export.subjects import Subject
+from pocketdet.export.targets import is_checkpoint, open_target
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.postprocess import reference_stages
@@ -108,7 +109,7 @@ def test_only_what_is_wanted_is_exported(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("exported")
 
-    monkeypatch.setattr("pocketdet.export.subjects.export_detector", refuse)
+    monkeypatch.setattr("pocketdet.export.targets.export_detector", refuse)
     with open_target(checkpoint) as target:
         assert target.digest == hash_file(checkpoint).sha256
         with target.subjects(["pytorch"], score=0.4) as subjects:
