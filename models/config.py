@@ -144,6 +144,22 @@ class Postprocessing(_Record):
 
 
 @dataclass(frozen=True)
+class Parts(_Record):
+    """What ThunderNet adds to the compressed Light-Head R-CNN of its Table 7, each to be left out.
+
+    Attributes:
+        small_rpn: a 5x5 depthwise and a 1x1 convolution in place of a 3x3 convolution.
+        context_enhancement: CEM; without it the RPN reads C4 and the RoIs are taken from C5, upsampled.
+        spatial_attention: SAM.
+    The fourth, the small R-CNN subnet, is `RoIHead.fc_channels`: 1024, or 2048 without it.
+    """
+
+    small_rpn: bool = True
+    context_enhancement: bool = True
+    spatial_attention: bool = True
+
+
+@dataclass(frozen=True)
 class DetectorConfig(_Record):
     """Everything that, with the weights, defines a two-stage detector."""
 
@@ -154,6 +170,7 @@ class DetectorConfig(_Record):
     anchors: Anchors = field(default_factory=Anchors)
     proposals: Proposals = field(default_factory=Proposals)
     head: RoIHead = field(default_factory=RoIHead)
+    parts: Parts = field(default_factory=Parts)
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,14 @@ PAPER_MFLOPS = {
     "thundernet-snet535": (1300, 1287),
 }
 DATA_SETS = {"COCO": 80, "VOC": 20}
-_PARTS = {"backbone": "backbone", "cem": "backbone", "rpn": "rpn", "sam": "head", "head": "head"}
+_PARTS = {
+    "backbone": "backbone",
+    "cem": "backbone",
+    "maps": "backbone",  # in place of CEM
+    "rpn": "rpn",
+    "sam": "head",
+    "head": "head",
+}
 
 
 @dataclass(frozen=True)

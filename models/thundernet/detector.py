@@ -9,6 +9,7 @@ from pocketdet.models.thundernet.modules import (
     ContextEnhancement,
     LightHead,
     RegionProposal,
+    SeparateMaps,
     SpatialAttention,
 )
 
@@ -19,7 +20,8 @@ MAP_STRIDE = 16  # of C4, and of the maps that RPN, SAM and PSRoI align work on
 class ThunderNet(nn.Module):
     """The two networks of the detector; what lies between them is in `models/ops`.
 
-    Raises `UsageError` if the input size is not a multiple of 32 or the anchors' stride is not 16.
+    `config.parts` leaves parts out, for the ablation of Table 7. Raises `UsageError` if the input size is
+    not a multiple of 32 or the anchors' stride is not 16.
     """
 
     def __init__(self, config: DetectorConfig, channels: SNetChannels) -> None:
@@ -28,21 +30,30 @@ class ThunderNet(nn.Module):
         if config.anchors.stride != MAP_STRIDE:
             raise UsageError(f"anchor stride {config.anchors.stride}: ThunderNet's maps have {MAP_STRIDE}")
         self.config = config
-        thin = config.head.channels
+        thin, parts = config.head.channels, config.parts
         self.backbone = SNet(channels)
-        self.cem = ContextEnhancement(channels.c4, channels.c5, thin)
-        self.rpn = RegionProposal(thin, len(config.anchors.sizes()))
-        self.sam = SpatialAttention(thin)
+        if parts.context_enhancement:
+            self.cem = ContextEnhancement(channels.c4, channels.c5, thin)
+        else:
+            self.maps = SeparateMaps(channels.c4, channels.c5, thin)
+        self.rpn = RegionProposal(thin, len(config.anchors.sizes()), small=parts.small_rpn)
+        if parts.spatial_attention:
+            self.sam = SpatialAttention(thin)
         self.head = LightHead(thin, config.head.fc_channels, config.num_classes)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image (N, 3, H, W) -> RPN scores (N, 2A, h, w), RPN deltas (N, 4A, h, w), SAM map (N, 245, h, w).
 
         The image is normalised; h = H/16, w = W/16. The first exported graph; the second is `HeadGraph`.
+        Without SAM the third is the map that SAM would have read.
         """
-        cem = self.cem(*self.backbone(image))
-        feature, scores, deltas = self.rpn(cem)
-        return scores, deltas, self.sam(cem, feature)
+        parts, (c4, c5) = self.config.parts, self.backbone(image)
+        if parts.context_enhancement:
+            for_rpn = for_rois = self.cem(c4, c5)
+        else:
+            for_rpn, for_rois = self.maps(c4, c5)
+        feature, scores, deltas = self.rpn(for_rpn)
+        return scores, deltas, self.sam(for_rois, feature) if parts.spatial_attention else for_rois
 
 
 class HeadGraph(nn.Module):

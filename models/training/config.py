@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from pocketdet.models.config import DetectorConfig, Suppression
+from pocketdet.models.config import DetectorConfig, Parts, Suppression
 
 STRIDE = 32
 
@@ -199,6 +199,7 @@ class TrainConfig(_Strict):
         out: folder of checkpoints and log.
         weights: a checkpoint to start from, or the name of one in models/zoo; fresh weights without it.
         class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
+        parts, fc_channels: parts of the detector to leave out, and the width of its head (Table 7).
         background_bias: start of the RPN's background score.
         nms: how the trained detector suppresses overlapping boxes; the paper tests with soft-NMS.
         save_every: steps between checkpoints.
@@ -211,6 +212,8 @@ class TrainConfig(_Strict):
     arch: str = "thundernet-snet49"
     input_size: tuple[int, int] = (320, 320)
     anchor_scales: tuple[float, ...] = (32, 64, 128, 256, 512)
+    parts: Parts = field(default_factory=Parts)
+    fc_channels: int = 1024
     seed: int = 1
     class_power: float = 0.0
     background_bias: float = 4.0
@@ -236,5 +239,7 @@ class TrainConfig(_Strict):
         return replace(
             base,
             anchors=replace(base.anchors, scales=self.anchor_scales),
+            head=replace(base.head, fc_channels=self.fc_channels),
+            parts=self.parts,
             postprocessing=replace(base.postprocessing, nms=self.nms),
         )

@@ -19,6 +19,11 @@ def require_accuracy_packages() -> None:
     _require("measuring accuracy", ACCURACY_PACKAGES, "pocketdet[accuracy]")
 
 
+def require_torch(option: str) -> None:
+    """Raise `UsageError` with what to install, if PyTorch is missing, which `option` builds a model with."""
+    _require(option, ("torch",), "pocketdet[train]")
+
+
 def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pocketdet.cli.arguments import require_torch
+from pocketdet.cli.info_ablation import print_ablation
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ def info(
     macs: Annotated[
         bool, typer.Option("--macs", help="Table of MACs and parameters beside the paper's figures.")
     ] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="What each part of ThunderNet costs, beside its Table 7.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show inputs, outputs, layers by type, multiply-accumulates (MACs), parameters, precision and hashes.
@@ -42,9 +47,12 @@ def info(
     Example: pocketdet info --arch thundernet-snet49 --macs
     """
     console = Console(highlight=False)
+    if (macs or arch or ablation) and target:
+        raise UsageError(f"--arch, --macs and --ablation describe an architecture; leave out {target}")
+    if ablation:
+        print_ablation(console, as_json=as_json)
+        return
     if macs or arch:
-        if target:
-            raise UsageError(f"--arch and --macs describe an architecture; leave out {target}")
         rows = _mac_rows(arch)
         if as_json:
             typer.echo(json.dumps([_mac_record(row) for row in rows], indent=2))
@@ -87,10 +95,7 @@ def _shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def _mac_rows(arch: str | None) -> "list[MacRow]":
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        raise UsageError("--macs builds the model and needs PyTorch: pip install 'pocketdet[train]'")
+    require_torch("--macs")
     from pocketdet.models.build import ARCHITECTURES, build_detector
     from pocketdet.models.config import DetectorConfig
     from pocketdet.models.counting import mac_table
