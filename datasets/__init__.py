@@ -2,6 +2,7 @@
 
 from pocketdet.datasets.check import check_dataset, keep_sound
 from pocketdet.datasets.coco import read_coco
+from pocketdet.datasets.part import evenly_spaced
 from pocketdet.datasets.pictures import read_picture
 from pocketdet.datasets.records import Annotated, Dataset, Problem
 from pocketdet.datasets.voc import VOC_CLASSES, read_voc
@@ -12,6 +13,7 @@ __all__ = [
     "Dataset",
     "Problem",
     "check_dataset",
+    "evenly_spaced",
     "keep_sound",
     "read_coco",
     "read_picture",

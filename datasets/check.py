@@ -42,16 +42,16 @@ def _picture_problem(image: Annotated) -> Problem | None:
 
 
 def keep_sound(dataset: Dataset, *, skip_bad: bool) -> Dataset:
-    """The data set itself, if it can be trained on.
+    """The data set itself, if it can be used.
 
     Raises `UsageError` with the whole report if something is wrong and `skip_bad` is false, or if no box
-    is left.
+    that counts is left.
     """
     if dataset.problems and not skip_bad:
         raise UsageError(f"{report(dataset.problems)}\nmend the data, or leave these out with --skip-bad")
     if not any((~image.ignored).any() for image in dataset.images):
         reason = f"\n{report(dataset.problems)}" if dataset.problems else ""
-        raise UsageError(f"the data has no box to train on{reason}")
+        raise UsageError(f"the data has no box that counts{reason}")
     return dataset
 
 

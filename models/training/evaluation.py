@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from pocketdet.accuracy import Found, coco_accuracy
-from pocketdet.datasets import Annotated, Dataset, read_picture
+from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
 from pocketdet.models.build import build_detector
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.postprocess import reference_stages
@@ -65,17 +65,6 @@ class Measured:
     evaluations: tuple[Evaluated, ...]
     dataset: Dataset
     found: tuple[Found, ...]
-
-
-def spaced(total: int, limit: int) -> list[int]:
-    """The middles of `limit` equal parts of 0 .. `total` - 1; all numbers for 0, or where there are fewer."""
-    count = limit if 0 < limit < total else total
-    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
-
-
-def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
-    """`limit` pictures of a data set, 0 for all: the same ones each time."""
-    return replace(dataset, images=tuple(dataset.images[i] for i in spaced(len(dataset.images), limit)))
 
 
 class Evaluator:

@@ -4,11 +4,18 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pocketdet.datasets import VOC_CLASSES, Dataset, check_dataset, keep_sound, read_coco, read_voc
+from pocketdet.datasets import (
+    VOC_CLASSES,
+    Dataset,
+    check_dataset,
+    evenly_spaced,
+    keep_sound,
+    read_coco,
+    read_voc,
+)
 from pocketdet.errors import UsageError
 from pocketdet.models.training.augment import Recipe
 from pocketdet.models.training.config import Evaluation, Source, TrainConfig
-from pocketdet.models.training.evaluation import evenly_spaced
 from pocketdet.models.training.pool import load, make_pool
 
 Progress = Callable[[str, int], Callable[[], None]]

@@ -10,7 +10,8 @@ from pocketdet.accuracy import Found
 from pocketdet.accuracy.figures import INK, MUTED, WIDTH, drawn, shortened
 from pocketdet.accuracy.gallery import FOUND_COLOUR, TRUE_COLOUR
 from pocketdet.datasets import Annotated, Dataset, read_picture
-from pocketdet.models.training.evaluation import Measured, spaced
+from pocketdet.datasets.part import spaced
+from pocketdet.models.training.evaluation import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

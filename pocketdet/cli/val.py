@@ -53,7 +53,7 @@ def val(
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Measure on the first so many pictures.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many pictures, evenly spaced; 0 for all.")] = 0,
     per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for accuracy.json, per_class.csv, curves.png and misses.jpg.")

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from pocketdet.datasets import Dataset, check_dataset, keep_sound, read_coco, read_voc
+from pocketdet.datasets import Dataset, check_dataset, evenly_spaced, keep_sound, read_coco, read_voc
 from pocketdet.errors import UsageError
 
 
@@ -53,11 +53,11 @@ def read_labelled(
     source: Source,
     class_names: tuple[str, ...],
     *,
-    limit: int | None,
+    limit: int,
     skip_bad: bool,
     progress: Callable[[str, int], Callable[[], None]],
 ) -> Labelled:
-    """Read the first `limit` pictures (all for None) and decode each of them once.
+    """Read `limit` pictures, evenly spaced over the set (all for 0), and decode each of them once.
 
     A VOC folder does not say which classes it has: it must have no others than `class_names`.
     Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
@@ -68,7 +68,7 @@ def read_labelled(
         dataset = read_voc(source.annotations, source.split or "", class_names)
         _refuse_other_classes(source, dataset)
     digest, listed = _digest(source), len(dataset.images)
-    part = replace(dataset, images=dataset.images[:limit])
+    part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
     return Labelled(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 

@@ -10,12 +10,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pocketdet.accuracy import Found
-from pocketdet.datasets import Annotated, Dataset, read_picture
+from pocketdet.datasets import read_picture
 from pocketdet.errors import UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.models.training import board
@@ -28,7 +26,7 @@ from pocketdet.models.training.config import (
     Source,
     TrainConfig,
 )
-from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured, evenly_spaced, find
+from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured, find
 from pocketdet.models.training.loop import StepReport, start_run, train
 from pocketdet.models.training.record import BEST_FILE, Record
 from pocketdet.models.training.run import Data, make_recipe, read_data
@@ -313,15 +311,3 @@ def test_a_missing_evaluator_is_named_before_anything_is_read(
     with pytest.raises(UsageError, match=r"pocketdet\[accuracy\]"):
         read_data(setup, skip_bad=False)
     assert read_data(replace(setup, evaluation=None), skip_bad=False).evaluation is None
-
-
-@given(total=st.integers(1, 400), limit=st.integers(0, 500))
-def test_pictures_are_evenly_spaced(total: int, limit: int) -> None:
-    nothing = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_))
-    images = tuple(Annotated(Path(), (1, 1), *nothing, image_id=i) for i in range(total))
-    chosen = [image.image_id for image in evenly_spaced(Dataset(("bolt",), images), limit).images]
-    assert len(chosen) == (min(limit, total) or total)
-    gaps = np.diff([-1, *chosen, total])
-    assert gaps.min() >= 1
-    assert np.ptp(gaps[1:-1]) <= 1 if len(chosen) > 1 else True
-    assert gaps.max() <= total / len(chosen) + 1

@@ -64,7 +64,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "other.safetensors", build_detector(other))
     wide = replace(config(tmp_path, None).detector(NAMES), head=RoIHead(fc_channels=64))
     save_checkpoint(tmp_path / "wide.safetensors", build_detector(wide))
-    for name, said in (("other", "thundernet-snet146"), ("wide", "do not fit: size mismatch for head"), ("none", "none.safetensors")):
+    for name, said in (
+        ("other", "thundernet-snet146"),
+        ("wide", "do not fit: size mismatch for head"),
+        ("none", "none.safetensors"),
+    ):
         setup = config(tmp_path, tmp_path / f"{name}.safetensors")
         with pytest.raises(CheckpointError, match=said):
             start_run(setup, setup.detector(NAMES))
