@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, StrictBool
 
 from pocketdet.errors import UsageError
 
@@ -154,9 +154,12 @@ class Parts(_Record):
     The fourth, the small R-CNN subnet, is `RoIHead.fc_channels`: 1024, or 2048 without it.
     """
 
-    small_rpn: bool = True
-    context_enhancement: bool = True
-    spatial_attention: bool = True
+    # a table of a training configuration too, and TOML comes as a dict: strict by field, not as a record
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    small_rpn: StrictBool = True
+    context_enhancement: StrictBool = True
+    spatial_attention: StrictBool = True
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,8 @@ class DetectorConfig(_Record):
     anchors: Anchors = field(default_factory=Anchors)
     proposals: Proposals = field(default_factory=Proposals)
     head: RoIHead = field(default_factory=RoIHead)
-    parts: Parts = field(default_factory=Parts)
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    parts: Parts = field(default_factory=Parts)
 
     def __post_init__(self) -> None:
         self._counts(MAX_CLASSES, "class_names")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from pocketdet.errors import UsageError
+from pocketdet.models.config import Parts, RoIHead
 from pocketdet.models.training.config import Evaluation, Source, TrainConfig
 from pocketdet.models.zoo import weights_file
 
@@ -40,11 +41,15 @@ def fingerprint(config: TrainConfig) -> str:
     """The configuration as JSON, without what a resumed run may change.
 
     That is where it reads, starts and writes, how often it saves, what it is measured on, and `nms`, which
-    comes after the network: none of it touches the weights after a checkpoint.
+    comes after the network: none of it touches the weights after a checkpoint. A whole ThunderNet does not
+    say so: runs from before its parts could be left out are resumed too.
     """
     fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
     for name in FREE:
         fields.pop(name)
+    for name, whole in (("parts", Parts()), ("fc_channels", RoIHead().fc_channels)):
+        if getattr(config, name) == whole:
+            fields.pop(name)
     shares = [s.share for s in config.data]
     return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()
 

@@ -36,11 +36,14 @@ def start_from(model: ThunderNet, path: Path) -> tuple[str, ...]:
     """Take over the weights at `path`; returns the parts of `model` that keep their own.
 
     That is the classifier where the classes are others, or in another order, and the RPN's predictors where
-    the anchors are others. Raises `CheckpointError` if the file is damaged or of another architecture.
+    the anchors are others. Raises `CheckpointError` if the file is damaged, of another architecture or has
+    other parts.
     """
     given, own = load_checkpoint(path), model.config
     if given.config.arch != own.arch:
         raise CheckpointError(f"{path}: it is a {given.config.arch}: expected a {own.arch}")
+    if given.config.parts != own.parts:
+        raise CheckpointError(f"{path}: its detector is made of {given.config.parts}: expected {own.parts}")
     fresh: tuple[str, ...] = ("head.scores",) if given.config.class_names != own.class_names else ()
     if given.config.anchors != own.anchors:
         fresh += ("rpn.scores", "rpn.deltas")

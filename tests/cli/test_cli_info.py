@@ -105,6 +105,17 @@ def test_the_paper_s_table() -> None:
     assert "262" in table
 
 
+def test_the_paper_s_ablation(tiny_bundle_template: Path) -> None:
+    rows = info_json("--ablation")
+    assert "".join(row["row"] for row in rows) == "abcdef"
+    assert (rows[0]["has"], rows[0]["paper_mflops"]) == ("BL", 714)
+    table = info("--ablation").stdout
+    for text in ("SRPN SRCN CEM SAM", "742.9", "+240.6", "714", "+241", "29 million more"):
+        assert text in table
+    with pytest.raises(UsageError, match="leave out"):
+        info(tiny_bundle_template, "--ablation")
+
+
 def test_bad_input(tmp_path: Path, tiny_bundle_template: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'thundernet-snet49'"):
         info("--arch", "thundernet-snet48", "--macs")
