@@ -16,7 +16,7 @@ GAP_MM = 5.0
 TRIES = 40
 
 
-def demo_scene(size: tuple[int, int] = (960, 720)) -> SceneSpec:
+def demo_scene(size: tuple[int, int] = (640, 480)) -> SceneSpec:
     """The picture of the README: tools and small parts on concrete in low evening sun; made for 4:3."""
     placements = (
         Placement("Wrench", 0.25, 0.26, 28, 1.0, 1),

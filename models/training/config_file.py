@@ -55,9 +55,9 @@ def fingerprint(config: TrainConfig) -> str:
 
 
 def _weights(weights: Path, folder: Path) -> Path:
-    """A file beside the configuration, or one of the zoo."""
-    beside = folder / weights
-    return beside if beside.exists() else weights_file(weights)
+    """A file beside the configuration, or one of the zoo where there is none."""
+    in_zoo = weights_file(weights)
+    return folder / weights if in_zoo == weights or (folder / weights).exists() else in_zoo
 
 
 def _located(data: _Data, folder: Path) -> _Data:

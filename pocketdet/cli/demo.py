@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pocketdet.cli.arguments import require_export_packages
+from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
     from pocketdet.runtime.detector import Detector
 
 SEED = 7
-CLASSES = 20  # as many as Pascal VOC has
+RANDOM_CLASSES = 20  # of an architecture without weights: as many as Pascal VOC has
 FRAMES = 100
-SHOWN_SCORE = 0.5
+SHOWN_SCORE = 0.35
 
 
 def demo(
     image: Annotated[Path, typer.Option(help="Any picture.")],
     out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("demo"),
-    arch: Annotated[str, typer.Option(help="Architecture.")] = "thundernet-snet49",
+    weights: Annotated[
+        Path | None, typer.Option(help="A .safetensors checkpoint, or the name of weights in models/zoo.")
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="Time this architecture instead, with random weights.")
+    ] = None,
 ) -> None:
     """Export a detector to a bundle, verify it against PyTorch, detect on a picture and time every stage.
 
@@ -36,43 +42,63 @@ def demo(
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
+    if arch and weights:
+        raise UsageError(f"--arch takes random weights: leave out --weights {weights}")
     console = Console(highlight=False)
     picture = read_image(image)
     console.rule("1  weights")
-    model = _weights(arch, console)
+    model, card = _random(arch, console) if arch else _trained(weights, console)
     console.rule("2  export: fold, ONNX, ncnn, bundle")
-    bundle = _export(model, picture, out, console)
+    bundle = _export(model, card, picture, out, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
     _verify(bundle, console)
     with Detector(bundle, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
         console.rule("4  detect")
         _detect(detector, picture, out / "detections.jpg", console)
         console.rule("5  time, one thread")
-        _time(detector, picture, f"{arch}, ncnn, 1 thread, {FRAMES} frames", console)
+        _time(detector, picture, f"{model.config.arch}, ncnn, 1 thread, {FRAMES} frames", console)
     console.print(next_commands(bundle), markup=False, soft_wrap=True)
 
 
-def _weights(arch: str, console: Console) -> "ThunderNet":
+def _trained(weights: Path | None, console: Console) -> tuple["ThunderNet", dict[str, str]]:
+    from pocketdet.models.checkpoint import load_checkpoint, read_card
+    from pocketdet.models.zoo import FOD, weights_file
+
+    file = weights_file(weights or Path(FOD))
+    model, card = load_checkpoint(file), read_card(file)
+    names = model.config.class_names
+    console.print(f"{file.stem}: {model.config.arch}, {len(names)} classes: {', '.join(names)}", markup=False)
+    for key in ("data", "accuracy"):
+        if key in card:
+            console.print(f"{key}: {card[key]}", markup=False)
+    return model, card
+
+
+def _random(arch: str, console: Console) -> tuple["ThunderNet", dict[str, str]]:
     from pocketdet.models.config import DetectorConfig
     from pocketdet.models.init import seeded_detector
 
-    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
-    model = seeded_detector(DetectorConfig(arch, names), SEED)
+    names = tuple(f"class {i}" for i in range(1, RANDOM_CLASSES + 1))
     console.print(
-        f"No trained weights ship yet: {arch} runs with random ones (seed {SEED}), so its boxes are real "
-        "computations that mean nothing.",
+        f"{arch} with random weights (seed {SEED}): its times are real, its boxes mean nothing",
         style="yellow",
     )
-    return model
+    return seeded_detector(DetectorConfig(arch, names), SEED), {}
 
 
-def _export(model: "ThunderNet", picture: "NDArray[Any]", out: Path, console: Console) -> Path:
+def _export(
+    model: "ThunderNet", card: dict[str, str], picture: "NDArray[Any]", out: Path, console: Console
+) -> Path:
     from pocketdet.export import ExportOptions, export_detector
 
     options = ExportOptions(overwrite=True, golden_image=picture)
     with console.status("exporting"):
         result = export_detector(
-            model, out, options, log=lambda line: console.print(line, markup=False, soft_wrap=True)
+            model,
+            out,
+            options,
+            card=card,
+            log=lambda line: console.print(line, markup=False, soft_wrap=True),
         )
     return result.path
 

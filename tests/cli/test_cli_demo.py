@@ -13,7 +13,7 @@ from pocketdet.runtime.detector import STAGES
 
 __all__ = ["command"]
 
-ARCH = "thundernet-snet49"
+SCENE = Path(__file__).parents[2] / "docs" / "images" / "scene.jpg"
 
 
 def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
@@ -29,8 +29,9 @@ def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
     assert annotated.shape == (240, 320, 3)
     with load_bundle(out / "thundernet-snet49.pocketdet") as bundle:
         assert bundle.golden()["image"].shape == (240, 320, 3)
-    untrained = f"No trained weights ship yet: {ARCH} runs with random ones (seed "
-    assert untrained in re.sub(r"\s+", " ", text)
+    plain = re.sub(r"\s+", " ", text)
+    assert "thundernet-snet49-fod: thundernet-snet49, 31 classes: AdjustableClamp, " in plain
+    assert "accuracy: AP " in plain
     assert "-[x]" not in text
     assert "stage checks hold" in text
     for stage in (*STAGES, "post-processing", "total"):
@@ -38,6 +39,18 @@ def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
     assert re.search(r"\d+\.\d fps on this machine", text)
     for step in ("verify", "detect", "info"):
         assert f"{step} '{out}/thundernet-snet49.pocketdet'" in text
+
+
+def test_the_objects_of_the_scene_are_listed(command: Callable[..., Ending], tmp_path: Path) -> None:
+    ending = command("demo", "--image", SCENE, "--out", tmp_path)
+    assert ending.code == 0
+    found = ending.out.partition("4  detect")[2].partition("5  time")[0]
+    for name in ("Wrench", "Hammer", "Pliers", "SodaCan", "Bolt", "Nut", "Battery", "Screwdriver"):
+        assert name in found
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    both = command("demo", "--image", tmp_path / "a.png", "--arch", "x", "--weights", "y", "--out", tmp_path)
+    assert both.code == 2
+    assert "leave out --weights y" in both.err
 
 
 def test_a_picture_that_is_none_stops_before_the_work(command: Callable[..., Ending], tmp_path: Path) -> None:

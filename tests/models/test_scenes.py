@@ -232,7 +232,7 @@ def test_demo_scene_shows_all_its_objects_apart() -> None:
     spec = demo_scene((240, 180))
     scene = render_scene(spec, rng(9))
     assert scene.labels == tuple(p.kind for p in spec.placements)
-    assert demo_scene().size == (960, 720)
+    assert demo_scene().size == (640, 480)
     for i, a in enumerate(scene.boxes):
         assert a.min() >= 1, "an object is cut off at the left or top"
         assert (a[2:] <= (239, 179)).all(), "an object is cut off at the right or bottom"

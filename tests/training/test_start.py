@@ -13,6 +13,7 @@ from pocketdet.models.config import DetectorConfig, RoIHead
 from pocketdet.models.training.config import Source, TrainConfig
 from pocketdet.models.training.config_file import fingerprint, read_config
 from pocketdet.models.training.loop import start_run
+from pocketdet.models.zoo import FOD, zoo_weights
 
 NAMES = ("bolt", "nut")
 PREDICTORS = ("head.scores.weight", "head.scores.bias")
@@ -81,4 +82,8 @@ def test_a_file_beside_the_configuration_and_a_resume_without_it(
     (tmp_path / "run.toml").write_text(text)
     setup = read_config(tmp_path / "run.toml")
     assert setup.weights == trained[0]
+    (tmp_path / "run.toml").write_text(text.replace("trained.safetensors", "thundernet-snet49-fod"))
+    assert read_config(tmp_path / "run.toml").weights == zoo_weights(FOD)
+    (tmp_path / "run.toml").write_text(text.replace("trained.safetensors", "nothing.safetensors"))
+    assert read_config(tmp_path / "run.toml").weights == tmp_path / "nothing.safetensors"
     assert fingerprint(setup) == fingerprint(replace(setup, weights=None))

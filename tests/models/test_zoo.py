@@ -1,0 +1,71 @@
+"""The weights that come with the project are what their card says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pocketdet.accuracy import Found, coco_accuracy
+from pocketdet.cli.demo import SHOWN_SCORE
+from pocketdet.datasets import Dataset, evenly_spaced, read_coco, read_picture
+from pocketdet.errors import UsageError
+from pocketdet.models.checkpoint import load_checkpoint, read_card
+from pocketdet.models.ops import box_iou
+from pocketdet.models.postprocess import reference_stages
+from pocketdet.models.scenes import kinds
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.zoo import FOD, weights_file, zoo_names, zoo_weights
+
+ROOT = Path(__file__).parents[2]
+FOD_A = ROOT.parent / "shared" / "data" / "fod_a"
+
+
+@pytest.fixture(scope="module")
+def detector() -> ThunderNet:
+    return load_checkpoint(zoo_weights(FOD))
+
+
+def found_in(detector: ThunderNet, data: Dataset) -> list[Found]:
+    stages = [reference_stages(detector, read_picture(image.path)) for image in data.images]
+    return [Found(s.boxes.numpy(), s.scores.numpy(), s.labels.numpy()) for s in stages]
+
+
+def test_every_detector_has_its_card_and_is_small() -> None:
+    assert FOD in zoo_names()
+    for name in zoo_names():
+        path = zoo_weights(name)
+        assert path.stat().st_size < 5_000_000
+        assert {"name", "data", "licence", "recipe", "seed", "accuracy"} <= set(read_card(path))
+        assert read_card(path)["name"] == name
+        assert name in path.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_names_and_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert weights_file(Path(FOD)) == zoo_weights(FOD)
+    assert weights_file(Path("other.pt")) == Path("other.pt")
+    Path(FOD).touch()
+    assert weights_file(Path(FOD)) == Path(FOD)
+    with pytest.raises(UsageError, match=f"did you mean {FOD}"):
+        zoo_weights("thundernet-snet49-fad")
+
+
+def test_the_objects_of_the_demo_picture_are_found(detector: ThunderNet) -> None:
+    assert detector.config.class_names == kinds()
+    data = read_coco(ROOT / "docs" / "images" / "scene.json", ROOT / "docs" / "images")
+    (found,) = found_in(detector, data)
+    iou = box_iou(torch.from_numpy(found.boxes), torch.from_numpy(data.images[0].boxes)).numpy()
+    for place, label in enumerate(data.images[0].labels):
+        there = np.flatnonzero(iou[:, place] >= 0.5)
+        best = there[found.scores[there].argmax()]
+        assert kinds()[found.labels[best]] == kinds()[label]
+        assert found.scores[best] >= SHOWN_SCORE
+
+
+@pytest.mark.skipif(not FOD_A.is_dir(), reason="needs ../shared/data/fod_a")
+def test_accuracy_on_pictures_that_were_not_trained_on(detector: ThunderNet) -> None:
+    data = evenly_spaced(read_coco(FOD_A / "test.json", FOD_A / "images"), 100)
+    accuracy = coco_accuracy(data, found_in(detector, data))
+    assert accuracy.ap > 0.6
+    assert accuracy.ap50 > 0.8
