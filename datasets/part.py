@@ -17,3 +17,10 @@ def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
     The first pictures of a file often are one video or a few classes; these are not.
     """
     return replace(dataset, images=tuple(dataset.images[i] for i in spaced(len(dataset.images), limit)))
+
+
+def extent(pictures: int, total: int) -> str:
+    """How much of a data set something was measured on, in words."""
+    if pictures < total:
+        return f"{pictures} of {total} pictures"
+    return "the only picture" if total == 1 else f"all {total} pictures"

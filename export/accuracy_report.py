@@ -15,6 +15,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketdet.datasets import Dataset
+from pocketdet.datasets.part import extent
 from pocketdet.errors import UsageError
 from pocketdet.export.evaluate import Evaluated
 from pocketdet.export.manifest import tool_versions
@@ -52,9 +53,7 @@ class DataReport(_Record):
     @property
     def extent(self) -> str:
         """Which part of the data was measured, in words."""
-        if self.pictures == self.pictures_listed:
-            return f"all {self.pictures} pictures"
-        return f"{self.pictures} of {self.pictures_listed} pictures"
+        return extent(self.pictures, self.pictures_listed)
 
 
 class RuleReport(_Record):

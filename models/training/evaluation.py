@@ -8,6 +8,7 @@ import torch
 
 from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
+from pocketdet.datasets.part import extent
 from pocketdet.models.build import build_detector
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.postprocess import reference_stages
@@ -47,11 +48,6 @@ class Evaluated:
     def extent(self) -> str:
         """Which part of the set the numbers are of, in words."""
         return extent(self.pictures, self.total)
-
-
-def extent(pictures: int, total: int) -> str:
-    """A part of a data set in words."""
-    return f"all {total} pictures" if pictures == total else f"{pictures} of {total} pictures"
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,18 @@ def zoo_weights(name: str) -> Path:
     if name not in zoo_names():
         near = difflib.get_close_matches(name, zoo_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no weights named {name!r} come with pocketdet: {', '.join(zoo_names())}{hint}")
+        raise UsageError(
+            f"{name}: no such file, nor the name of weights that come with pocketdet "
+            f"({', '.join(zoo_names())}){hint}"
+        )
     return path
 
 
 def weights_file(weights: Path) -> Path:
-    """`weights` if it is there, else the checkpoint of the zoo that it names, else itself."""
-    if not weights.exists() and str(weights) in zoo_names():
-        return zoo_weights(str(weights))
-    return weights
+    """`weights` itself if it is a file or looks like one, else the checkpoint of the zoo that it names.
+
+    Raises `UsageError` for a bare word that is neither.
+    """
+    if weights.exists() or weights.suffix or str(weights) != weights.name:
+        return weights
+    return zoo_weights(str(weights))

@@ -14,7 +14,10 @@ from pocketdet.cli.arguments import parse_size, read_names, require_export_packa
 
 
 def export(
-    weights: Annotated[Path, typer.Argument(help="A .safetensors checkpoint, or a .pt/.pth state dict.")],
+    weights: Annotated[
+        Path,
+        typer.Argument(help="A .safetensors checkpoint, a .pt/.pth state dict, or a name in models/zoo."),
+    ],
     arch: Annotated[
         str | None, typer.Option(help="Architecture; not needed for a .safetensors that names its own.")
     ] = None,
@@ -44,9 +47,11 @@ def export(
     require_export_packages()
     from pocketdet.export import ExportOptions, export_detector
     from pocketdet.models.checkpoint import load_checkpoint, read_card
+    from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
+    weights = weights_file(weights)
     model = load_checkpoint(
         weights,
         arch=arch,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.datasets import Annotated, Dataset, evenly_spaced
+from pocketdet.datasets.part import extent
 
 
 @given(total=st.integers(1, 400), limit=st.integers(0, 500))
@@ -19,3 +20,8 @@ def test_pictures_are_evenly_spaced(total: int, limit: int) -> None:
     assert gaps.min() >= 1
     assert np.ptp(gaps[1:-1]) <= 1 if len(chosen) > 1 else True
     assert gaps.max() <= total / len(chosen) + 1
+
+
+def test_a_part_is_never_called_the_whole() -> None:
+    said = [extent(3, 9), extent(9, 9), extent(1, 1), extent(1, 2)]
+    assert said == ["3 of 9 pictures", "all 9 pictures", "the only picture", "1 of 2 pictures"]

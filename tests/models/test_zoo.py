@@ -47,8 +47,9 @@ def test_names_and_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
     assert weights_file(Path("other.pt")) == Path("other.pt")
     Path(FOD).touch()
     assert weights_file(Path(FOD)) == Path(FOD)
-    with pytest.raises(UsageError, match=f"did you mean {FOD}"):
-        zoo_weights("thundernet-snet49-fad")
+    assert weights_file(Path("runs/x")) == Path("runs/x")
+    with pytest.raises(UsageError, match=f"no such file.*did you mean {FOD}"):
+        weights_file(Path("thundernet-snet49-fad"))
 
 
 def test_the_objects_of_the_demo_picture_are_found(detector: ThunderNet) -> None:
