@@ -1,0 +1,65 @@
+"""Lay an ncnn graph out for SIMD: channel counts become whole lanes, and every answer stays.
+
+ncnn packs 4, 8 or 16 channels into one element, and falls back to slow kernels where a channel count is not
+a whole number of them. Here tensors get zero channels, real channels are placed so that the graph's own Slice,
+Concat and ShuffleChannel layers still route each one to where it went, and the weights are permuted and padded
+once. What cannot be proved or does not pay stays as it was, with the reason in the report.
+
+    aligned = align_lanes(graph, {"in0": (3, 320, 320)}, lanes=8)
+    print(aligned.report)
+    differences = prove_same(graph, aligned.graph, {"in0": (3, 320, 320)})
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pocketdet.errors import UsageError
+from pocketdet.export.passes.lanes.cost import X86, Rates
+from pocketdet.export.passes.lanes.proof import Difference, prove_same
+from pocketdet.export.passes.lanes.report import AlignReport, Refused, Widened, make_report
+from pocketdet.export.passes.lanes.rewrite import rewrite
+from pocketdet.export.passes.lanes.search import Search
+from pocketdet.export.passes.lanes.trace import trace
+from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes
+
+__all__ = ["AlignReport", "Aligned", "Difference", "Refused", "Widened", "align_lanes", "prove_same"]
+
+LANES = (4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The graph, which is the very object that came in where nothing was gained, and what was done."""
+
+    graph: Graph
+    report: AlignReport
+
+
+def align_lanes(
+    graph: Graph,
+    inputs: Mapping[str, Shape],
+    lanes: int,
+    *,
+    wide_outputs: bool = False,
+    keep: Iterable[str] = (),
+    rates: Rates = X86,
+    least_gain: float = 1.01,
+) -> Aligned:
+    """Align `graph` for a machine that packs `lanes` channels: 4, 8 or 16.
+
+    `inputs` are the shapes that will be fed, (c, h, w) without batch. Outputs keep names, shapes and values;
+    with `wide_outputs` an output may keep extra channels at its end instead of having them cut off. Inner
+    blobs may change; those named in `keep` do not. `rates` is the cost model of the target; a graph that would
+    not become `least_gain` times faster by it is returned as it is. `graph` is never changed.
+    Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other.
+    """
+    if lanes not in LANES:
+        raise UsageError(f"lanes must be one of {LANES}, found {lanes}")
+    shapes = infer_shapes(graph, inputs, partial=True)
+    found = trace(graph, shapes, keep)
+    start, best = Search(found, lanes, rates, wide_outputs).run()
+    if best.cost * least_gain > start.cost:
+        return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, start))
+    made = rewrite(best.plan)
+    after = infer_shapes(made, inputs, partial=True)
+    return Aligned(made, make_report((graph, shapes), (made, after), lanes, start, best))

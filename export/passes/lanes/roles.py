@@ -1,0 +1,222 @@
+"""What each layer does to the channels along the first axis of its blobs, judged by type, parameters and
+shapes.
+
+copy     outputs hold what input 0 (Noop: the input of the same number) holds
+join     Concat along the channels
+cut      Slice along the channels, or Crop of a range of them: every output is an interval of input 0
+shuffle  ShuffleChannel
+pass     every channel of input 0 becomes `repeat` channels of each output, alone and in order
+tie      element-wise over several inputs: channel k meets channel k
+make     the weights mix the channels of input 0 freely and make new ones: any order in, any order out
+source   a constant whose channels can be stored in any order
+opaque   anything else: its inputs must arrive as they were, its outputs are taken as they come
+
+What is not understood is opaque, so nothing can go wrong silently.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import Literal
+
+from pocketdet.export.passes.lanes.intervals import Interval, cut_intervals
+from pocketdet.runtime.ncnn_graph import Layer, Shape
+
+Kind = Literal["copy", "join", "cut", "shuffle", "pass", "tie", "make", "source", "opaque"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A layer's role. `main` is the input that is passed on; `fixed` are inputs that must arrive as they
+    were.
+
+    `weighted` says that the layer has weights per channel. `axes_merged` is the number of values of a channel
+    that lie in a row at input 0 of a `make` layer (an InnerProduct reads (c, h, w) as c * h * w values).
+    """
+
+    kind: Kind
+    main: int = 0
+    fixed: tuple[int, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    repeat: int = 1
+    weighted: bool = False
+    axes_merged: int = 1
+
+
+@dataclass(frozen=True)
+class Site:
+    """A layer with the shapes of its blobs."""
+
+    layer: Layer
+    inputs: Sequence[Shape]
+    outputs: Sequence[Shape]
+    opaque: Role = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "opaque", opaque(self.layer))
+
+
+def opaque(layer: Layer) -> Role:
+    """The role of a layer that is not understood."""
+    return Role("opaque", fixed=tuple(range(len(layer.inputs))))
+
+
+def role_of(layer: Layer, shapes: Mapping[str, Shape]) -> Role:
+    """The role of one layer; opaque when a shape of its blobs is not known."""
+    rule = _RULES.get(layer.type)
+    if rule is None or not layer.inputs or any(b not in shapes for b in (*layer.inputs, *layer.outputs)):
+        if layer.type == "MemoryData" and layer.outputs[0] in shapes:
+            return Role("source")
+        return opaque(layer)
+    return rule(Site(layer, [shapes[b] for b in layer.inputs], [shapes[b] for b in layer.outputs]))
+
+
+def _copy(site: Site) -> Role:
+    return Role("copy") if len(site.inputs) <= len(site.outputs) else site.opaque
+
+
+def _dropout(site: Site) -> Role:
+    return Role("copy" if site.layer.float_param(0, 1.0) == 1.0 else "pass")
+
+
+def _pass(_site: Site) -> Role:
+    return Role("pass")
+
+
+def _per_channel(site: Site) -> Role:
+    """BatchNorm, Bias, Scale, PReLU: one number per channel, or PReLU's single one."""
+    layer = site.layer
+    if layer.type == "Scale" and len(site.inputs) == 2:
+        return Role("tie")
+    return Role("pass", weighted=layer.int_param(0, 0) > 1 or layer.type != "PReLU")
+
+
+def _concat(site: Site) -> Role:
+    axis = site.layer.int_param(0, 0) % len(site.inputs[0])
+    return Role("join" if axis == 0 else "tie")
+
+
+def _slice(site: Site) -> Role:
+    if site.layer.int_param(1, 0) % len(site.inputs[0]) != 0:
+        return Role("pass")
+    return Role("cut", intervals=tuple(cut_intervals(site.layer, site.inputs[0], site.outputs)))
+
+
+def _crop(site: Site) -> Role:
+    layer, shape, out = site.layer, site.inputs[0], site.outputs[0]
+    if len(site.inputs) != 1 or len(shape) != len(out):
+        return site.opaque
+    if layer.int_array(9) or layer.int_array(10):
+        intervals = tuple(cut_intervals(layer, shape, site.outputs))
+        pixels_kept = shape[1:] == out[1:]
+        if intervals[0] == Interval(0, shape[0]):
+            return Role("pass")
+        return Role("cut", intervals=intervals) if pixels_kept else site.opaque
+    return Role("pass") if shape[0] == out[0] and len(shape) == 3 else site.opaque
+
+
+def _shuffle(_site: Site) -> Role:
+    return Role("shuffle")
+
+
+def _dense(site: Site) -> Role:
+    layer = site.layer
+    dynamic = layer.int_param(28 if layer.type == "Deconvolution" else 19, 0)
+    if dynamic or not layer.params.get(6):
+        return site.opaque
+    return Role("make", fixed=tuple(range(1, len(site.inputs))))
+
+
+def _inner_product(site: Site) -> Role:
+    """Rows of a matrix one by one have their channels along the second axis: left alone."""
+    shape = site.inputs[0]
+    return site.opaque if len(shape) == 2 else Role("make", axes_merged=prod(shape[1:]))
+
+
+def _depthwise(site: Site) -> Role:
+    layer = site.layer
+    group = layer.int_param(7, 1)
+    out = layer.int_param(0, 0)
+    dynamic = layer.int_param(28 if layer.type.startswith("De") else 19, 0)
+    if dynamic or len(site.inputs) != 1 or group != site.inputs[0][0] or out % group:
+        return site.opaque
+    return Role("pass", repeat=out // group, weighted=True)
+
+
+def _padding(site: Site) -> Role:
+    if site.layer.int_param(7, 0) or site.layer.int_param(8, 0) or len(site.inputs[0]) < 2:
+        return site.opaque
+    if len(site.inputs[0]) == 2 and (site.layer.int_param(0, 0) or site.layer.int_param(1, 0)):
+        return site.opaque
+    return Role("pass", weighted=site.layer.int_param(6, 0) > 0)
+
+
+def _pooling(site: Site) -> Role:
+    return Role("pass") if site.inputs[0][0] == site.outputs[0][0] else site.opaque
+
+
+def _reduction(site: Site) -> Role:
+    layer, dims = site.layer, len(site.inputs[0])
+    axes = {axis % dims for axis in layer.int_array(3)}
+    everything = layer.int_param(1, 1) or dims == 1 or not axes
+    return site.opaque if everything or 0 in axes else Role("pass")
+
+
+def _softmax(site: Site) -> Role:
+    along_channels = site.layer.int_param(0, 0) % len(site.inputs[0]) == 0
+    return site.opaque if along_channels else Role("pass")
+
+
+def _reshape(site: Site) -> Role:
+    """Flatten, Reshape, Squeeze, ExpandDims: values stay in their order; the first axis must survive."""
+    shape, out = site.inputs[0], site.outputs[0]
+    if shape[0] == 1 or len(site.inputs) != 1:
+        return site.opaque
+    if out[0] == shape[0]:
+        return Role("pass")
+    return Role("pass", repeat=prod(shape[1:])) if len(out) == 1 and out[0] == prod(shape) else site.opaque
+
+
+def _binary(site: Site) -> Role:
+    """Tensors that meet channel by channel, or one of a single channel spread over all of the other."""
+    if len(site.inputs) == 1:
+        return Role("pass")
+    a, b = site.inputs
+    if any(len(x) == 1 and len(y) > 1 and x[0] not in (1, y[0]) for x, y in ((a, b), (b, a))):
+        return site.opaque  # a vector along the width
+    if a[0] == b[0]:
+        return Role("tie")
+    return Role("pass", main=int(a[0] == 1), fixed=(int(a[0] != 1),))
+
+
+def _eltwise(_site: Site) -> Role:
+    return Role("tie")
+
+
+_PASSING = (
+    "AbsVal BNLL CELU Clip ELU Erf Exp GELU HardSigmoid HardSwish Log Mish Power ReLU SELU Shrink Sigmoid"
+    " Softplus Swish TanH Threshold UnaryOp Interp"
+)
+_RULES: Mapping[str, Callable[[Site], Role]] = MappingProxyType(
+    {
+        **dict.fromkeys(_PASSING.split(), _pass),
+        **dict.fromkeys(("Split", "Noop", "DeepCopy"), _copy),
+        **dict.fromkeys(("BatchNorm", "Bias", "Scale", "PReLU"), _per_channel),
+        **dict.fromkeys(("Convolution", "Deconvolution", "DeformableConv2D"), _dense),
+        **dict.fromkeys(("ConvolutionDepthWise", "DeconvolutionDepthWise"), _depthwise),
+        **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "ExpandDims"), _reshape),
+        "BinaryOp": _binary,
+        "Concat": _concat,
+        "Crop": _crop,
+        "Dropout": _dropout,
+        "Eltwise": _eltwise,
+        "InnerProduct": _inner_product,
+        "Padding": _padding,
+        "Pooling": _pooling,
+        "Reduction": _reduction,
+        "ShuffleChannel": _shuffle,
+        "Slice": _slice,
+        "Softmax": _softmax,
+    }
+)
