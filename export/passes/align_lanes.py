@@ -1,9 +1,9 @@
 """Lay an ncnn graph out for SIMD: channel counts become whole lanes, and every answer stays.
 
 ncnn packs 4, 8 or 16 channels into one element, and falls back to slow kernels where a channel count is not
-a whole number of them. Here tensors get zero channels, real channels are placed so that the graph's own Slice,
-Concat and ShuffleChannel layers still route each one to where it went, and the weights are permuted and padded
-once. What cannot be proved or does not pay stays as it was, with the reason in the report.
+a whole number of them. Here tensors get zero channels, real channels are placed so that the graph's own
+Slice, Concat and ShuffleChannel layers still route each one to where it went, and the weights are permuted
+and padded once. What cannot be proved or does not pay stays as it was, with the reason in the report.
 
     aligned = align_lanes(graph, {"in0": (3, 320, 320)}, lanes=8)
     print(aligned.report)
@@ -49,8 +49,8 @@ def align_lanes(
 
     `inputs` are the shapes that will be fed, (c, h, w) without batch. Outputs keep names, shapes and values;
     with `wide_outputs` an output may keep extra channels at its end instead of having them cut off. Inner
-    blobs may change; those named in `keep` do not. `rates` is the cost model of the target; a graph that would
-    not become `least_gain` times faster by it is returned as it is. `graph` is never changed.
+    blobs may change; those named in `keep` do not. `rates` is the cost model of the target; a graph that
+    would not become `least_gain` times faster by it is returned as it is. `graph` is never changed.
     Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other.
     """
     if lanes not in LANES:

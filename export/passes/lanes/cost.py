@@ -1,10 +1,11 @@
 """What a layer costs for given channel counts, in nanoseconds of one core: a model, not a promise.
 
 ncnn packs the largest of its lane counts that divides the channels, and picks kernels by that. The rates were
-measured with ncnn 1.0.20261020 on x86 (Zen 4, AVX-512, one thread, chains of one layer on 10x10 to 40x40
-pixels, 56 to 256 channels). Dense convolutions there run equally fast for any channel count; depthwise
-convolutions and pooling are 4 to 12 times slower without lanes; cutting and joining is 2.5 times slower where
-the pieces are packed differently. Only ratios matter.
+measured with ncnn 1.0.20261020 on x86 (Zen 4, AVX-512, one thread; chains of one layer on 10x10 to 40x40
+pixels with 56 to 256 channels, and the layers of SNet49 and ShuffleNetV2). Dense convolutions there run
+equally fast for any channel count; without lanes, depthwise convolutions, pooling and resizing are 5 to 10
+times slower; cutting and joining is three times slower where the pieces are packed differently. Only ratios
+matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,31 +17,49 @@ from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 
 @dataclass(frozen=True)
 class Rates:
-    """Nanoseconds per unit. `depthwise` and `pooling`: per tap and output value, by the lanes that are packed.
+    """Nanoseconds per unit, by packed lanes where a mapping is given.
 
-    `dense` and `winograd`: per multiply-accumulate; `odd_dense` is the factor for a blob without lanes.
-    `move` and `move_mixed`: per value, packed alike or not. `pointwise`: per value of any other layer.
+    `depthwise` (from 5x5 on), `depthwise_small` (3x3) and `pooling`: per tap and output value. `resize`: per
+    output value of Interp. `dense` and `winograd`: per multiply-accumulate; `odd_dense` is the factor for each
+    side without lanes. `move` and `move_mixed`: per value that is moved, between blobs packed alike or not.
+    `pointwise`: per value of any other layer.
     """
 
     depthwise: Mapping[int, float]
+    depthwise_small: Mapping[int, float]
     pooling: Mapping[int, float]
+    resize: Mapping[int, float]
     dense: float = 0.021
     winograd: float = 0.009
-    odd_dense: float = 1.02
-    move: float = 0.09
-    move_mixed: float = 0.25
-    pointwise: float = 0.1
+    odd_dense: float = 1.05
+    move: float = 0.16
+    move_mixed: float = 0.5
+    pointwise: float = 0.25
 
 
 X86 = Rates(
-    depthwise={1: 0.35, 4: 0.062, 8: 0.043, 16: 0.042},
+    depthwise={1: 0.5, 4: 0.085, 8: 0.055, 16: 0.055},
+    depthwise_small={1: 0.2, 4: 0.065, 8: 0.04, 16: 0.04},
     pooling={1: 0.38, 4: 0.137, 8: 0.077, 16: 0.053},
+    resize={1: 3.0, 4: 0.8, 8: 0.5, 16: 0.4},
 )
-# By instruction counts under emulation: whole lanes of 4 gain nothing in fp32 on NEON, and a blob without
-# lanes costs about three times as much in half precision.
-NEON_FP32 = Rates(depthwise={1: 0.08, 4: 0.08}, pooling={1: 0.15, 4: 0.137}, odd_dense=1.0)
+# Guided by instruction counts under emulation: in fp32 lanes gain next to nothing on NEON, in half precision
+# a net without lanes takes about three times the instructions.
+NEON_FP32 = Rates(
+    depthwise={1: 0.1, 4: 0.09},
+    depthwise_small={1: 0.1, 4: 0.09},
+    pooling={1: 0.2, 4: 0.137},
+    resize={1: 1.0, 4: 0.8},
+    odd_dense=1.0,
+    move_mixed=0.2,
+)
 NEON_FP16 = Rates(
-    depthwise={1: 0.2, 4: 0.08, 8: 0.04}, pooling={1: 0.3, 4: 0.14, 8: 0.07}, dense=0.011, odd_dense=3.0
+    depthwise={1: 0.5, 4: 0.1, 8: 0.05},
+    depthwise_small={1: 0.3, 4: 0.1, 8: 0.05},
+    pooling={1: 0.4, 4: 0.14, 8: 0.08},
+    resize={1: 2.0, 4: 0.8, 8: 0.5},
+    dense=0.011,
+    odd_dense=2.0,
 )
 
 
@@ -81,9 +100,10 @@ def layer_cost(
         return source[0] * out[0] * prod(kernel) * pixels * (rates.winograd if fast else rates.dense) * odd
     if layer.type in ("ConvolutionDepthWise", "DeconvolutionDepthWise"):
         group = max(layer.int_param(7, 1), 1)
-        work = prod(out) * prod(_window(layer))
-        alone = group in (layer.int_param(0, 0), out[0])
-        return work * (rates.depthwise[pack] if alone else rates.dense * source[0] / group)
+        taps = prod(_window(layer))
+        if group not in (layer.int_param(0, 0), out[0]):
+            return prod(out) * taps * rates.dense * source[0] / group
+        return prod(out) * taps * (rates.depthwise if taps >= 25 else rates.depthwise_small)[pack]
     if layer.type == "InnerProduct":
         return prod(source) * out[-1] * rates.dense
     if layer.type == "Pooling":
@@ -93,14 +113,15 @@ def layer_cost(
             if whole
             else prod(out) * prod(_window(layer)) * rates.pooling[pack]
         )
+    if layer.type == "Interp":
+        return prod(out) * rates.resize[pack]
     if layer.type in ("Split", "Noop", "Reshape", "Flatten"):
         return 0.0
     if layer.type in ("Concat", "Slice"):
         packs = {packed_lanes(shape[0], lanes) for shape in (*inputs, *outputs)}
-        return max(sum(map(prod, inputs)), sum(map(prod, outputs))) * (
-            rates.move if min(packs) in (max(packs), lanes) else rates.move_mixed
-        )
-    return sum(map(prod, outputs)) * rates.pointwise
+        alike = min(packs) in (max(packs), lanes)
+        return sum(map(prod, outputs)) * (rates.move if alike else rates.move_mixed)
+    return sum(map(prod, outputs)) * (rates.move if layer.type == "ShuffleChannel" else rates.pointwise)
 
 
 def _window(layer: Layer) -> tuple[int, int]:

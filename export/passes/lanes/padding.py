@@ -13,7 +13,7 @@ from pocketdet.runtime.ncnn_graph import Layer
 
 
 def check_padding(found: Trace, wide: Wide, layouts: Layouts) -> None:
-    """Raise `Obstacle` naming the layer behind which padding may be infinite or NaN, and the classes padded."""
+    """Raise `Obstacle` naming the layer that may make infinity or NaN of padding, and the classes padded."""
     bounds: dict[str, Range] = {}
     for number, layer in enumerate(found.graph.layers):
         role = found.roles[number]

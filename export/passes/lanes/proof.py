@@ -50,7 +50,7 @@ def prove_same(
         nets = [
             load_net(graph, Path(folder), name) for graph, name in ((plain, "plain"), (aligned, "aligned"))
         ]
-    worst = {name: (0.0, 0.0) for name in names}
+    worst = dict.fromkeys(names, (0.0, 0.0))
     for feed in proof_inputs(inputs, seed, trials):
         a, b = (run_net(net, feed, names) for net in nets)
         for name in names:

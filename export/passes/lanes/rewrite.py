@@ -8,12 +8,12 @@ from pocketdet.export.passes.lanes.rewrite_params import set_crop, set_hints, se
 from pocketdet.export.passes.lanes.rewrite_weights import channel_weights, constant, dense_weights
 from pocketdet.export.passes.lanes.trace import Trace
 from pocketdet.export.passes.lanes.widen import Wide
-from pocketdet.runtime.ncnn_graph import Graph, Layer
+from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that was decided: the widened net, where every channel lies, and whether outputs keep extra lanes."""
+    """All that was decided: the widened net, where channels lie, and whether outputs keep extra lanes."""
 
     found: Trace
     wide: Wide
@@ -115,6 +115,6 @@ def _crops_behind(plan: Plan, layer: Layer, names: _Names) -> list[Layer]:
 
 
 def _crop(source: str, target: str, channels: int, names: _Names) -> Layer:
-    """ncnn's Crop by starts, ends and axes: the first `channels` of the first axis."""
-    params = {9: (0,), 10: (channels,), 11: (0,)}
+    """A Crop by starts, ends and axes: the first `channels` of the first axis."""
+    params: dict[int, ParamValue] = {9: (0,), 10: (channels,), 11: (0,)}
     return Layer("Crop", names.new(f"{target}_crop"), [source], [target], params)

@@ -4,6 +4,8 @@ Stored elements are moved, never rounded: zero is the same bits in every storage
 table need not hold zero, becomes fp32.)
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import IntArray
@@ -22,11 +24,11 @@ def laid_out(weight: Weight, axis: int, layout: IntArray, fill: float = 0.0) -> 
     hole = [slice(None)] * data.ndim
     hole[axis] = layout < 0  # type: ignore[call-overload]
     data[tuple(hole)] = fill
-    return Weight(data, weight.storage)
+    return replace(weight, data=data, padding=b"")
 
 
 def dense_weights(layer: Layer, role: Role, inputs: IntArray, outputs: IntArray) -> None:
-    """Convolution, Deconvolution, DeformableConv2D, InnerProduct, in place: (out, in, ...) by both layouts."""
+    """Convolution and its dense kin and InnerProduct, in place: (out, in, ...) by both layouts."""
     columns = inputs
     if role.axes_merged > 1:
         steps = np.arange(role.axes_merged)

@@ -33,7 +33,7 @@ class Sink:
 
 @dataclass
 class Class:
-    """Tensors that share one channel order: `size` channels, the layers that make them, the blob of the first.
+    """Tensors that share one channel order: their size, the layers that make them, the blob of the first.
 
     `stays` says why the class may not be widened; `pinned` that its order is given as well.
     """

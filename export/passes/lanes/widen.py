@@ -15,7 +15,7 @@ from pocketdet.export.passes.lanes.trace import Trace, pass_on, tie
 from pocketdet.runtime.ncnn_graph import Layer, Shape
 
 
-class Obstacle(Exception):  # noqa: N818 - not an error, an answer
+class Obstacle(Exception):
     """Why a set of widths cannot be: a reason in plain words and the classes to blame."""
 
     def __init__(self, reason: str, classes: Sequence[int], more_lanes_may_help: bool = False) -> None:
@@ -26,7 +26,7 @@ class Obstacle(Exception):  # noqa: N818 - not an error, an answer
 
 @dataclass
 class Wide:
-    """The widened net: contents by blob (`index` is a lane), and the intervals of every cut, by layer number."""
+    """The widened net: contents by blob (`index` is a lane), and the intervals of cuts by layer number."""
 
     widths: Sequence[int]
     contents: dict[str, Content] = field(default_factory=dict)
