@@ -21,8 +21,8 @@ class Rates:
 
     `depthwise` (from 5x5 on), `depthwise_small` (3x3) and `pooling`: per tap and output value. `resize`: per
     output value of Interp. `dense` and `winograd`: per multiply-accumulate; `odd_dense` is the factor for
-    each side without lanes. `move` and `move_mixed`: per value that is moved, between blobs packed alike or not.
-    `pointwise`: per value of any other layer.
+    each side without lanes. `move` and `move_mixed`: per value that is moved, between blobs packed alike or
+    not. `pointwise`: per value of any other layer.
     """
 
     depthwise: Mapping[int, float]
