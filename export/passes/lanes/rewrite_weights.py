@@ -12,6 +12,7 @@ from pocketdet.export.passes.lanes.content import IntArray
 from pocketdet.export.passes.lanes.rewrite_params import leading_key
 from pocketdet.export.passes.lanes.roles import Role
 from pocketdet.runtime.ncnn_graph import Layer, Weight
+from pocketdet.runtime.ncnn_graph.weight import AnyArray
 
 _ONE_FOR_PADDING = frozenset({"variance", "weight_scales"})  # what is divided by
 
@@ -20,10 +21,8 @@ def laid_out(weight: Weight, axis: int, layout: IntArray, fill: float = 0.0) -> 
     """`weight` with its entries along `axis` in `layout`; -1 is filled with `fill`."""
     if weight.table is not None:
         weight = weight.with_values(weight.values())
-    data = np.take(weight.data, np.maximum(layout, 0), axis=axis)
-    hole = [slice(None)] * data.ndim
-    hole[axis] = layout < 0  # type: ignore[call-overload]
-    data[tuple(hole)] = fill
+    data: AnyArray = weight.data.take(np.maximum(layout, 0), axis)
+    np.moveaxis(data, axis, 0)[layout < 0] = fill
     return replace(weight, data=data, padding=b"")
 
 
