@@ -1,5 +1,6 @@
 """What many tests need: small detectors with seeded weights, and their bundles, exported once a session."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ torch.set_num_threads(1)
 # the same examples on every machine, and no verdict by how busy it is
 hypothesis.settings.register_profile("pocketdet", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("pocketdet")
+# whoever started the tests in the background ignores Ctrl-C, and what the tests start would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLASSES = tuple(f"class {i}" for i in range(1, 81))
 
