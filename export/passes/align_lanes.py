@@ -11,10 +11,11 @@ and padded once. What cannot be proved or does not pay stays as it was, with the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pocketdet.errors import UsageError
 from pocketdet.export.passes.lanes.cost import X86, Rates
+from pocketdet.export.passes.lanes.layout import Layouts
 from pocketdet.export.passes.lanes.proof import Difference, prove_same
 from pocketdet.export.passes.lanes.report import AlignReport, Refused, Widened, make_report
 from pocketdet.export.passes.lanes.rewrite import rewrite
@@ -29,10 +30,17 @@ LANES = (4, 8, 16)
 
 @dataclass(frozen=True)
 class Aligned:
-    """The graph, which is the very object that came in where nothing was gained, and what was done."""
+    """The graph, which is the very object that came in where nothing was gained, and what was done.
+
+    `layouts` has an entry for each blob whose channels lie elsewhere now: for every position along the first
+    axis the channel of the blob as it was, or -1. `regions` names, for each set of tensors that were widened
+    together, the layers that make them.
+    """
 
     graph: Graph
     report: AlignReport
+    layouts: Layouts = field(default_factory=dict)
+    regions: tuple[tuple[str, ...], ...] = ()
 
 
 def align_lanes(
@@ -42,6 +50,7 @@ def align_lanes(
     *,
     wide_outputs: bool = False,
     keep: Iterable[str] = (),
+    leave: Iterable[str] = (),
     rates: Rates = X86,
     least_gain: float = 1.01,
 ) -> Aligned:
@@ -49,17 +58,19 @@ def align_lanes(
 
     `inputs` are the shapes that will be fed, (c, h, w) without batch. Outputs keep names, shapes and values;
     with `wide_outputs` an output may keep extra channels at its end instead of having them cut off. Inner
-    blobs may change; those named in `keep` do not. `rates` is the cost model of the target; a graph that
-    would not become `least_gain` times faster by it is returned as it is. `graph` is never changed.
+    blobs may change; those named in `keep` do not. What the layers named in `leave` make is not widened.
+    `rates` is the cost model of the target; a graph that would not become `least_gain` times faster by it is
+    returned as it is. `graph` is never changed.
     Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other.
     """
     if lanes not in LANES:
         raise UsageError(f"lanes must be one of {LANES}, found {lanes}")
     shapes = infer_shapes(graph, inputs, partial=True)
-    found = trace(graph, shapes, keep)
+    found = trace(graph, shapes, keep, leave)
     start, best = Search(found, lanes, rates, wide_outputs).run()
     if best.cost * least_gain > start.cost:
         return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, start))
     made = rewrite(best.plan)
     after = infer_shapes(made, inputs, partial=True)
-    return Aligned(made, make_report((graph, shapes), (made, after), lanes, start, best))
+    report = make_report((graph, shapes), (made, after), lanes, start, best)
+    return Aligned(made, report, best.plan.moved(), best.regions())

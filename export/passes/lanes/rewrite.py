@@ -24,6 +24,12 @@ class Plan:
         """Whether a blob is laid out in another way than it was."""
         return blob in self.layouts and not is_same(self.layouts[blob], self.found.shapes[blob][0])
 
+    def moved(self) -> Layouts:
+        """The layouts of blobs that are laid out in another way and keep their name."""
+        outputs = {sink.blob for sink in self.found.sinks if sink.kind == "output"}
+        cropped = set() if self.wide_outputs else outputs
+        return {b: layout for b, layout in self.layouts.items() if self.changed(b) and b not in cropped}
+
     def cropped(self) -> list[str]:
         """Blobs that get a Crop, once for each reader that needs the channels as they were."""
         sinks = [sink for sink in self.found.sinks if sink.kind == "fixed"]

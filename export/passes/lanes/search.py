@@ -5,7 +5,7 @@ count up to the wanted one is tried and the cheapest kept; then single classes a
 cannot be placed gets a few more lanes, else it stays as it was.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,6 +35,16 @@ class Choice:
     def widths(self) -> list[int]:
         """The width of every class."""
         return list(self.plan.wide.widths)
+
+
+    def regions(self) -> tuple[tuple[str, ...], ...]:
+        """The makers of the classes that were widened, by region."""
+        found, of = self.plan.found, _regions(self.plan.found)
+        wider = [n for n, width in enumerate(self.widths) if width > found.classes[n].size]
+        together: dict[int, list[str]] = {}
+        for number in wider:
+            together.setdefault(int(of[number]), []).extend(found.classes[number].makers)
+        return tuple(map(tuple, together.values()))
 
 
 class Search:
@@ -140,7 +150,3 @@ def _regions(found: Trace) -> IntArray:
         region[np.isin(region, met)] = met.min()
     return region
 
-
-def widened(found: Trace, widths: Iterable[int]) -> list[int]:
-    """The classes that are wider than they were."""
-    return [n for n, width in enumerate(widths) if width > found.classes[n].size]

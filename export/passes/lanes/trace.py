@@ -171,10 +171,13 @@ class _Tracer:
             self.found.classes[own].pinned |= self.groups[group].pinned
 
 
-def trace(graph: Graph, shapes: Mapping[str, Shape], kept: Iterable[str] = ()) -> Trace:
+def trace(
+    graph: Graph, shapes: Mapping[str, Shape], kept: Iterable[str] = (), left: Iterable[str] = ()
+) -> Trace:
     """Trace `graph`, whose shapes come from `infer_shapes(..., partial=True)`.
 
-    `kept` are inner blobs that a caller will extract: they must stay as they are.
+    `kept` are inner blobs that a caller will extract: they must stay as they are. What layers named in `left`
+    make may not be widened.
     """
     tracer = _Tracer(graph, shapes)
     tracer.run()
@@ -183,17 +186,19 @@ def trace(graph: Graph, shapes: Mapping[str, Shape], kept: Iterable[str] = ()) -
     found.sinks += [Sink("output", blob) for blob in outputs if blob in found.contents]
     found.sinks += [Sink("kept", blob) for blob in kept if blob in found.contents and blob not in outputs]
     tracer.name_classes()
-    _mark_staying(found)
+    _mark_staying(found, set(left))
     return found
 
 
-def _mark_staying(found: Trace) -> None:
+def _mark_staying(found: Trace, left: set[str]) -> None:
     """Say which classes may not be widened, whatever the placement, and why."""
     for own in found.classes:
         if own.pinned:
             own.stays = f"its channel order is given by {own.makers[0]}"
         elif own.size == 1:
             own.stays = "a single channel, which may be spread over others"
+        elif not left.isdisjoint(own.makers):
+            own.stays = "left alone as asked"
     for sink in found.sinks:
         if sink.kind == "absorb":
             continue

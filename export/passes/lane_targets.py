@@ -1,0 +1,40 @@
+"""The machines that a graph can be laid out for: how many channels ncnn packs there, and what that is worth."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pocketdet.errors import UsageError
+from pocketdet.export.passes.lanes.cost import NEON_FP16, NEON_FP32, X86, Rates
+
+DEFAULT_TARGET = "neon-fp16"
+NO_TARGET = "none"
+
+
+@dataclass(frozen=True)
+class LaneTarget:
+    """`lanes` channels make one packed element; `rates` are the cost model; `machines` says who that is."""
+
+    name: str
+    lanes: int
+    rates: Rates
+    machines: str
+
+
+LANE_TARGETS = MappingProxyType(
+    {
+        target.name: target
+        for target in (
+            LaneTarget("neon-fp32", 4, NEON_FP32, "ARM in single precision: Cortex-A53 to A73"),
+            LaneTarget("neon-fp16", 8, NEON_FP16, "ARMv8.2 in half precision: Snapdragon 845 and later"),
+            LaneTarget("avx2", 8, X86, "x86 with AVX2"),
+            LaneTarget("avx512", 16, X86, "x86 with AVX-512"),
+        )
+    }
+)
+
+
+def lane_target(name: str) -> LaneTarget:
+    """The target of that name. Raises `UsageError` for another."""
+    if name not in LANE_TARGETS:
+        raise UsageError(f"target {name!r}: expected one of {', '.join(LANE_TARGETS)}")
+    return LANE_TARGETS[name]
