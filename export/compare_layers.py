@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from pocketdet.export.dataflow import capture
+from pocketdet.export.lay_out import as_before, read_layouts
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -19,13 +20,14 @@ def compare_layers(
     """Every blob of one graph in the order of execution, so that the first failure is where an error begins.
 
     `module` is the folded PyTorch twin of the graph; `inputs` its input without a batch axis. Raises
-    `GraphError` or `EngineError` if the bundle's graph cannot run.
+    `GraphError` or `EngineError` if the bundle's graph cannot run, `BundleError` if its layouts are damaged.
     """
     spec = bundle.manifest.graphs.by_name()[graph]
     network = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
     example = torch.from_numpy(np.ascontiguousarray(inputs))
     values = {v.source: v.array for v in capture(module, example[None] if example.dim() == 3 else example)}
     wanted = [blob for layer in network.layers for blob in layer.outputs]
+    layouts = read_layouts(bundle.path(spec.lane_layouts)) if spec.lane_layouts else {}
     blobs = engine.run_blobs(graph, {spec.inputs[0].role: inputs}, wanted)
     rows = []
     for layer in network.layers:
@@ -34,7 +36,7 @@ def compare_layers(
             reference = values.get(source) if source else None
             check = None
             if reference is not None:
-                subject = blobs[blob]
+                subject, reference = as_before(blobs[blob], reference, layouts.get(blob))
                 if reference.size == subject.size:
                     reference = reference.reshape(subject.shape)
                 check = compare(blob, reference, subject, relative=relative)

@@ -6,8 +6,9 @@
 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
 4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
 5. name the module behind each ncnn blob
-6. write the golden image and stages, the manifest and the hashes
-7. load the bundle as a stranger would, replay golden, publish
+6. lay channels out for SIMD lanes      check: against the graph as it was, and PyTorch, two inputs
+7. write the golden image and stages, the manifest and the hashes
+8. load the bundle as a stranger would, replay golden, publish
 """
 
 import copy
@@ -26,6 +27,7 @@ from pocketdet.export.examples import network_inputs, synthetic_image
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_module
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
+from pocketdet.export.passes.lane_targets import DEFAULT_TARGET, lane_target
 from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
 from pocketdet.export.to_ncnn import WeightStorage
@@ -46,12 +48,15 @@ Log = Callable[[str], None]
 class ExportOptions:
     """name: of the bundle, by default its architecture. precision: storage of the ncnn weights.
 
+    target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
+    them as they were converted. The answers are the same on every machine.
     slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
     golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one.
     """
 
     name: str | None = None
     precision: WeightStorage = "fp32"
+    target: str | None = DEFAULT_TARGET
     slim: bool = False
     archive: bool = False
     overwrite: bool = False
@@ -86,6 +91,7 @@ def export_detector(
     name = _bundle_name(model, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
+    machines = lane_target(options.target) if options.target is not None else None
     golden = as_rgb(
         synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
     )
@@ -112,17 +118,20 @@ def export_detector(
         reference = model
         if options.precision == "fp16":
             reference = folded = round_to_half(folded)
+        layout = Layout(weight_storage=options.precision, lanes=1)
         for part in split(folded, graphs):
-            sources = convert(part, scratch, options.precision, judge)
-            graphs = graphs.model_copy(
-                update={part.name: part.spec.model_copy(update={"layer_sources": sources})}
-            )
+            made = convert(part, scratch, options.precision, machines, judge)
+            graphs = graphs.model_copy(update={part.name: made.spec})
+            if machines and made.aligned and made.aligned.report.changed:
+                layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
+            if made.aligned:
+                log(f"-[✓] lanes {part.name}: {made.aligned.report.summary()}")
         values = reference_values(reference, golden)
         write_golden(scratch, GOLDEN, values)
         if reference is not model:
             for line in rounding_cost(reference_values(model, golden), values):
                 log(line)
-        manifest = _seal(model, graphs, name, scratch, options, dict(card or {}))
+        manifest = _seal(model, graphs, layout, name, scratch, dict(card or {}))
         judge(_replay(scratch))
         if options.slim:
             manifest = _slim_down(manifest, scratch)
@@ -153,20 +162,19 @@ def _compare_folded(model: ThunderNet, folded: ThunderNet, spec: GraphSpec) -> l
 
 
 def _seal(
-    model: ThunderNet, graphs: Graphs, name: str, scratch: Path, options: ExportOptions, card: dict[str, str]
+    model: ThunderNet, graphs: Graphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
 ) -> Manifest:
-    """Step 6, the golden image and stages being there."""
+    """Step 7, the golden image and stages being there."""
     save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
-        layout = Layout(weight_storage=options.precision, lanes=1)
         return make_manifest(model.config, graphs, files, name=name, layout=layout, card=card)
 
     return seal(scratch, manifest)
 
 
 def _replay(scratch: Path) -> list[Check]:
-    """Step 7: the whole detector on the golden image, in both engines."""
+    """Step 8: the whole detector on the golden image, in both engines."""
     with load_bundle(scratch) as bundle:
         by_engine = compare_engines(golden_stages(bundle), make_detectors(bundle))
         return [replace(c, name=f"{engine} {c.name}") for engine, checks in by_engine.items() for c in checks]
@@ -178,6 +186,7 @@ def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     for path in set(manifest.files) - set(keep):
         (scratch / path).unlink()
     (scratch / "reference").rmdir()
-    specs = {n: g.model_copy(update={"onnx": None}) for n, g in manifest.graphs.by_name().items()}
+    without = {"onnx": None, "lane_layouts": None}
+    specs = {n: g.model_copy(update=without) for n, g in manifest.graphs.by_name().items()}
     update = {"graphs": Graphs(**specs), "reference_weights": None}
     return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))

@@ -33,13 +33,15 @@ class Aligned:
     """The graph, which is the very object that came in where nothing was gained, and what was done.
 
     `layouts` has an entry for each blob whose channels lie elsewhere now: for every position along the first
-    axis the channel of the blob as it was, or -1. `regions` names, for each set of tensors that were widened
-    together, the layers that make them.
+    axis the channel of the blob as it was, or -1. `twins` maps each blob that came with a Crop, before or
+    behind it, to the blob of the old graph that it stands for. `regions` names, for each set of tensors that
+    were widened together, the layers that make them.
     """
 
     graph: Graph
     report: AlignReport
     layouts: Layouts = field(default_factory=dict)
+    twins: Mapping[str, str] = field(default_factory=dict)
     regions: tuple[tuple[str, ...], ...] = ()
 
 
@@ -73,4 +75,12 @@ def align_lanes(
     made = rewrite(best.plan)
     after = infer_shapes(made, inputs, partial=True)
     report = make_report((graph, shapes), (made, after), lanes, start, best)
-    return Aligned(made, report, best.plan.moved(), best.regions())
+    twins = _twins(graph, made)
+    return Aligned(made, report, best.plan.moved(twins), twins, best.regions())
+
+
+def _twins(graph: Graph, made: Graph) -> dict[str, str]:
+    old, known = {layer.name for layer in graph.layers}, set(graph.blob_names())
+    crops = [layer for layer in made.layers if layer.name not in old]
+    ends = [(crop.inputs[0], crop.outputs[0]) for crop in crops]
+    return dict(pair if pair[1] in known else pair[::-1] for pair in ends)

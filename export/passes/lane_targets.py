@@ -1,4 +1,4 @@
-"""The machines that a graph can be laid out for: how many channels ncnn packs there, and what that is worth."""
+"""The machines a graph can be laid out for: how many channels ncnn packs there, and what that is worth."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,7 +7,6 @@ from pocketdet.errors import UsageError
 from pocketdet.export.passes.lanes.cost import NEON_FP16, NEON_FP32, X86, Rates
 
 DEFAULT_TARGET = "neon-fp16"
-NO_TARGET = "none"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ def export(
         str | None, typer.Option(help="Network input, HEIGHTxWIDTH or one side, multiples of 32.")
     ] = None,
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Storage of the ncnn weights.")] = "fp32",
+    target: Annotated[
+        Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
+        typer.Option(help="Machines whose SIMD lanes channels are laid out for; answers stay, everywhere."),
+    ] = "neon-fp16",
     golden: Annotated[
         Path | None, typer.Option(help="Picture for the bundle's self-test; a synthetic one by default.")
     ] = None,
@@ -61,6 +65,7 @@ def export(
     options = ExportOptions(
         name=name,
         precision=precision,
+        target=None if target == "none" else target,
         slim=slim,
         archive=archive,
         overwrite=overwrite,

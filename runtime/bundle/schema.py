@@ -51,7 +51,8 @@ class TensorSpec(_Record):
 class GraphSpec(_Record):
     """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs.
 
-    `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export.
+    `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
+    `lane_layouts` is a file that says where the channels of those values lie, if the graph was laid out anew.
     """
 
     param: Text
@@ -60,6 +61,7 @@ class GraphSpec(_Record):
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=16)]
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
     layer_sources: Annotated[dict[str, Text], Field(max_length=20_000)] = {}
+    lane_layouts: Text | None = None
 
 
 class Graphs(_Record):
@@ -126,10 +128,13 @@ class Postprocessing(_Record):
 
 
 class Layout(_Record):
-    """Layout of the ncnn files: weight storage, and the lanes that channels are padded to (1: none)."""
+    """Layout of the ncnn files: weight storage, the lanes that channels are padded to (1: none), and the
+    machines that this was decided for. A layout is for speed alone: every bundle runs everywhere.
+    """
 
     weight_storage: Literal["fp32", "fp16", "int8"]
     lanes: Literal[1, 4, 8, 16]
+    target: Text | None = None
 
 
 class Golden(_Record):
@@ -169,7 +174,7 @@ class Manifest(_Record):
                 raise ValueError(f"file name {path!r} is not a plain path inside the bundle")
         named = [self.golden.image, self.golden.stages]
         for graph in self.graphs.by_name().values():
-            named += [graph.param, graph.bin, *([graph.onnx] if graph.onnx else [])]
+            named += [graph.param, graph.bin, *(f for f in (graph.onnx, graph.lane_layouts) if f)]
         named += [self.reference_weights] if self.reference_weights else []
         for path in named:
             if path not in self.files:

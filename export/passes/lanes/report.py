@@ -54,6 +54,15 @@ class AlignReport:
         """Whether anything was widened."""
         return bool(self.widened)
 
+    def summary(self) -> str:
+        """One line."""
+        if not self.changed:
+            return f"nothing to gain with {self.lanes} lanes, left as it was"
+        steps = sorted({(item.channels, item.lanes) for item in self.widened})
+        shown = ", ".join(f"{channels} -> {lanes}" for channels, lanes in steps)
+        more = self.macs[1] / self.macs[0] - 1 if self.macs[0] else 0.0
+        return f"{len(self.widened)} tensors widened ({shown}), {more:+.1%} multiply-accumulates"
+
     def __str__(self) -> str:
         lines = [f"{len(self.widened)} tensors widened to whole lanes of {self.lanes}"]
         if not self.changed:

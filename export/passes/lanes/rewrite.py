@@ -1,5 +1,6 @@
 """Write the widened net: layer by layer, from the layouts of its blobs alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pocketdet.export.passes.lanes.intervals import Interval
@@ -24,11 +25,16 @@ class Plan:
         """Whether a blob is laid out in another way than it was."""
         return blob in self.layouts and not is_same(self.layouts[blob], self.found.shapes[blob][0])
 
-    def moved(self) -> Layouts:
-        """The layouts of blobs that are laid out in another way and keep their name."""
-        outputs = {sink.blob for sink in self.found.sinks if sink.kind == "output"}
-        cropped = set() if self.wide_outputs else outputs
-        return {b: layout for b, layout in self.layouts.items() if self.changed(b) and b not in cropped}
+    def moved(self, twins: Mapping[str, str]) -> Layouts:
+        """The layouts of all blobs of the new graph that are laid out in another way; see `Aligned.twins`."""
+        narrow = {old for old in twins.values() if not self.wide_outputs and old in self.outputs()}
+        found = {blob: layout for blob, layout in self.layouts.items() if self.changed(blob)}
+        moved = {blob: layout for blob, layout in found.items() if blob not in narrow}
+        return moved | {new: found[old] for new, old in twins.items() if old in narrow}
+
+    def outputs(self) -> set[str]:
+        """Blobs that the graph gives out."""
+        return {sink.blob for sink in self.found.sinks if sink.kind == "output"}
 
     def cropped(self) -> list[str]:
         """Blobs that get a Crop, once for each reader that needs the channels as they were."""
@@ -111,7 +117,7 @@ def _crops_behind(plan: Plan, layer: Layer, names: _Names) -> list[Layer]:
     """Crops behind the maker of outputs of the graph; the output keeps its name."""
     if plan.wide_outputs:
         return []
-    outputs = {sink.blob for sink in plan.found.sinks if sink.kind == "output"}
+    outputs = plan.outputs()
     made = []
     for i, blob in enumerate(layer.outputs):
         if blob in outputs and plan.changed(blob):
