@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "detections.h"
+#include "fma_peak.h"
 #include "proposals.h"
 #include "psroi_align.h"
 #include "ranking.h"
@@ -223,6 +224,12 @@ void test_nv21() {
     CHECK(bytes[0] == 0 && bytes[1] == 0 && bytes[2] == 254);
 }
 
+void test_fma_peak() {
+    const FmaPeak peak = measure_fma_peak(1);
+    CHECK(std::isfinite(peak.gflops) && peak.gflops > 0.0);
+    CHECK(!peak.instructions.empty());
+}
+
 }  // namespace
 }  // namespace pocketdet
 
@@ -240,6 +247,7 @@ int main() {
     pocketdet::test_placement();
     pocketdet::test_resize();
     pocketdet::test_nv21();
-    std::puts("core_test: 13 tests passed");
+    pocketdet::test_fma_peak();
+    std::puts("core_test: 14 tests passed");
     return 0;
 }
