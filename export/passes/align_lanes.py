@@ -70,7 +70,7 @@ def align_lanes(
     shapes = infer_shapes(graph, inputs, partial=True)
     found = trace(graph, shapes, keep, leave)
     start, best = Search(found, lanes, rates, wide_outputs).run()
-    if best.cost * least_gain > start.cost:
+    if best.widths == start.widths or best.cost * least_gain > start.cost:
         return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, start))
     made = rewrite(best.plan)
     after = infer_shapes(made, inputs, partial=True)

@@ -1,9 +1,10 @@
 """The machines a graph can be laid out for: how many channels ncnn packs there, and what that is worth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pocketdet.errors import UsageError
+from pocketdet.export.passes.align_lanes import LANES
 from pocketdet.export.passes.lanes.cost import NEON_FP16, NEON_FP32, X86, Rates
 
 DEFAULT_TARGET = "neon-fp16"
@@ -32,8 +33,18 @@ LANE_TARGETS = MappingProxyType(
 )
 
 
-def lane_target(name: str) -> LaneTarget:
-    """The target of that name. Raises `UsageError` for another."""
+def lane_target(name: str, lanes: int | None = None) -> LaneTarget:
+    """The target of that name, with fewer `lanes` than it packs if asked. Raises `UsageError`."""
     if name not in LANE_TARGETS:
         raise UsageError(f"target {name!r}: expected one of {', '.join(LANE_TARGETS)}")
-    return LANE_TARGETS[name]
+    target = LANE_TARGETS[name]
+    if lanes is None:
+        return target
+    possible = [pack for pack in LANES if pack <= target.lanes]
+    if lanes not in possible:
+        others = ", ".join(f"{other.name} {other.lanes}" for other in LANE_TARGETS.values())
+        raise UsageError(
+            f"{lanes} lanes for target {name}: expected {' or '.join(map(str, possible))}; the targets pack "
+            f"{others}"
+        )
+    return replace(target, lanes=lanes)

@@ -40,6 +40,21 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
+def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
+    """From "in0=3x320x320" to {"in0": (3, 320, 320)}; without a name it is for every input (key "").
+
+    Raises `UsageError`.
+    """
+    shapes = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        parts = sizes.split("x")
+        if not 1 <= len(parts) <= 4 or not all(p.isascii() and p.isdigit() and int(p[:9]) for p in parts):
+            raise UsageError(f"--shape {text!r}: expected sizes such as 3x320x320 or in0=3x320x320")
+        shapes[name] = tuple(int(p) for p in parts)
+    return shapes
+
+
 def read_names(path: Path) -> tuple[str, ...]:
     """Class names, one a line, blank lines ignored, without background. Raises `UsageError`.
 

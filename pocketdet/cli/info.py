@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import require_torch
+from pocketdet.cli.arguments import parse_shapes, require_torch
 from pocketdet.cli.info_ablation import print_ablation
 from pocketdet.errors import UsageError
 
@@ -61,7 +61,7 @@ def info(
         return
     if target is None:
         raise UsageError("nothing to describe: name a bundle, a .param or .safetensors file, or pass --macs")
-    card = _card(target, _shapes(shape or []))
+    card = _card(target, parse_shapes(shape or []))
     if as_json:
         typer.echo(json.dumps(card, indent=2))
     else:
@@ -80,18 +80,6 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
         return weights_card(target)
     with load_bundle(target) as bundle:
         return bundle_card(bundle)
-
-
-def _shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
-    """From "in0=3x320x320" to {"in0": (3, 320, 320)}; without a name it is for every input (key "")."""
-    shapes = {}
-    for text in texts:
-        name, _, sizes = text.rpartition("=")
-        parts = sizes.split("x")
-        if not 1 <= len(parts) <= 4 or not all(p.isascii() and p.isdigit() and int(p[:9]) for p in parts):
-            raise UsageError(f"--shape {text!r}: expected sizes such as 3x320x320 or in0=3x320x320")
-        shapes[name] = tuple(int(p) for p in parts)
-    return shapes
 
 
 def _mac_rows(arch: str | None) -> "list[MacRow]":

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from pocketdet.cli.align import align
 from pocketdet.cli.demo import demo
 from pocketdet.cli.detect import detect
 from pocketdet.cli.doctor import doctor
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, verify, detect, info, doctor, demo, train, val):
+for command in (export, align, verify, detect, info, doctor, demo, train, val):
     app.command()(command)
 
 

@@ -61,6 +61,19 @@ NEON_FP16 = Rates(
     dense=0.011,
     odd_dense=2.0,
 )
+# No machine: whole lanes are worth everything and padding costs nothing, so all that can be widened is.
+LANES_ALONE = Rates(
+    depthwise={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
+    depthwise_small={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
+    pooling={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
+    resize={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
+    dense=1e-6,
+    winograd=1e-6,
+    odd_dense=1e6,
+    move=0.0,
+    move_mixed=0.0,
+    pointwise=0.0,
+)
 
 
 def packed_lanes(channels: int, lanes: int) -> int:

@@ -1,0 +1,107 @@
+"""`pocketdet align`: anybody's ncnn model, laid out for SIMD lanes; same names, shapes and answers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pocketdet.cli.arguments import parse_shapes
+
+if TYPE_CHECKING:
+    from pocketdet.export.passes.align_lanes import Aligned, AlignReport, Difference
+
+
+def align(
+    param: Annotated[Path, typer.Argument(help="The model's .param file.")],
+    weights: Annotated[Path, typer.Argument(help="Its .bin file.")],
+    out_param: Annotated[Path, typer.Argument(help="The .param file to write.")],
+    out_weights: Annotated[Path, typer.Argument(help="The .bin file to write.")],
+    target: Annotated[
+        Literal["neon-fp16", "neon-fp32", "avx2", "avx512"],
+        typer.Option(help="The machine that the layout should pay for."),
+    ] = "neon-fp16",
+    lanes: Annotated[
+        int | None, typer.Option(help="4, 8 or 16 channels a lane group; by default what the target packs.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="Shape of an input that the model does not say: 3x320x320 or in0=3x320x320."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="An inner blob that your program extracts; repeatable.")
+    ] = None,
+    wide_outputs: Annotated[
+        bool, typer.Option("--wide-outputs", help="Outputs may keep extra channels at their end.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Pad and place the channels of an ncnn model so that ncnn's fast kernels run, and prove it.
+
+    ncnn packs 4, 8 or 16 channels and falls back to slow kernels where a channel count is no whole number of
+    them. Nothing else changes: blob names, output shapes and values stay. Both models run in ncnn on several
+    inputs before anything is written; if an answer changed, nothing is (exit code 1). A model with nothing to
+    gain is written as it was.
+
+    Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320
+    """
+    from pocketdet.export.align_model import check_free, read_model, write_model
+    from pocketdet.export.lay_out import prove
+    from pocketdet.export.passes.align_lanes import align_lanes
+    from pocketdet.export.passes.lane_targets import lane_target
+
+    console = Console(highlight=False)
+    machine = lane_target(target, lanes)
+    check_free(out_param, out_weights, overwrite=overwrite)
+    model = read_model(param, weights, parse_shapes(shape or []), keep or [])
+    wishes: dict[str, Any] = {"wide_outputs": wide_outputs, "keep": keep or []}
+    with console.status("aligning") as status:
+        made = align_lanes(model.graph, model.inputs, machine.lanes, rates=machine.rates, **wishes)
+        status.update("proving")
+        proof = prove(model.graph, made, model.inputs, [*model.graph.output_names(), *(keep or [])])
+    _print(made, proof, console)
+    write_model(made.graph, out_param, out_weights)
+    if report:
+        report.write_text(json.dumps(_record(made.report, proof), indent=2) + "\n", encoding="utf-8")
+    console.print(f"wrote {out_param} and {out_weights}", markup=False)
+
+
+def _print(made: "Aligned", proof: "Sequence[Difference]", console: Console) -> None:
+    found = made.report
+    table = Table(title=found.summary(), title_justify="left")
+    table.add_column("channels", justify="right")
+    table.add_column("tensors", justify="right")
+    table.add_column("made by", overflow="fold")
+    table.add_column("left alone because", overflow="fold")
+    for change, reason, makers in _grouped(found):
+        shown = ", ".join(makers[:3]) + (f" and {len(makers) - 3} more" if len(makers) > 3 else "")
+        table.add_row(change, str(len(makers)), shown, reason)
+    console.print(table)
+    console.print(f"multiply-accumulates {found.macs[0]:,} -> {found.macs[1]:,}")
+    if found.weight_bytes:
+        console.print("weights {:,} -> {:,} bytes".format(*found.weight_bytes))
+    console.print(f"predicted speed-up {found.estimated_ratio:.2f}; {found.crops} crops added")
+    for difference in proof:
+        console.print(f"same answers: {difference}", markup=False)
+
+
+def _grouped(report: "AlignReport") -> list[tuple[str, str, list[str]]]:
+    """Tensors with one fate together: what became of their channels, why not more, the layers."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for wide in report.widened:
+        together.setdefault((f"{wide.channels} -> {wide.lanes}", ""), []).extend(wide.makers)
+    for left in report.refused:
+        together.setdefault((str(left.channels), left.reason), []).extend(left.makers)
+    return [(*fate, makers) for fate, makers in together.items()]
+
+
+def _record(report: "AlignReport", proof: "Sequence[Difference]") -> dict[str, Any]:
+    return {
+        **asdict(report),
+        "proof": [asdict(difference) for difference in proof],
+    }
