@@ -38,7 +38,7 @@ def align(
     wide_outputs: Annotated[
         bool, typer.Option("--wide-outputs", help="Outputs may keep extra channels at their end.")
     ] = False,
-    report: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Pad and place the channels of an ncnn model so that ncnn's fast kernels run, and prove it.
@@ -64,10 +64,11 @@ def align(
         made = align_lanes(model.graph, model.inputs, machine.lanes, rates=machine.rates, **wishes)
         status.update("proving")
         proof = prove(model.graph, made, model.inputs, [*model.graph.output_names(), *(keep or [])])
-    _print(made, proof, console)
     write_model(made.graph, out_param, out_weights)
-    if report:
-        report.write_text(json.dumps(_record(made.report, proof), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(_record(made.report, proof), indent=2))
+        return
+    _print(made, proof, console)
     console.print(f"wrote {out_param} and {out_weights}", markup=False)
 
 

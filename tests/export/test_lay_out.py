@@ -1,0 +1,158 @@
+"""Bundles laid out for SIMD lanes: the same answers as without, and every blob still comparable."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damage import rehash
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from pocketdet.errors import BundleError, CheckFailed, UsageError
+from pocketdet.export import ExportOptions, export_detector, verify
+from pocketdet.export.lay_out import as_before, lay_out, prove, read_layouts, write_layouts
+from pocketdet.export.passes.lane_targets import LANE_TARGETS, lane_target
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.ncnn_graph import Graph, read_graph
+from pocketdet.runtime.stages import TOLERANCES
+
+FEATURES = {"image": (3, 96, 64)}
+
+
+@pytest.fixture(scope="module")
+def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = ExportOptions(name="plain", target=None)
+    return export_detector(small_model, tmp_path_factory.mktemp("plain"), options).path
+
+
+def features(bundle: Path) -> Graph:
+    return read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
+
+
+def test_the_manifest_tells_the_lanes(small_bundle: Path, plain_bundle: Path) -> None:
+    with load_bundle(small_bundle) as laid_out, load_bundle(plain_bundle) as plain:
+        assert (laid_out.manifest.layout.lanes, laid_out.manifest.layout.target) == (8, "neon-fp16")
+        assert (plain.manifest.layout.lanes, plain.manifest.layout.target) == (1, None)
+        assert laid_out.manifest.graphs.features.lane_layouts == "reference/features.lanes.safetensors"
+        assert plain.manifest.graphs.features.lane_layouts is None
+
+
+def test_a_slim_bundle_has_no_layouts(small_model: ThunderNet, tmp_path: Path) -> None:
+    manifest = export_detector(small_model, tmp_path, ExportOptions(slim=True)).manifest
+    assert manifest.layout.lanes == 8
+    assert manifest.graphs.features.lane_layouts is None
+    assert not [name for name in manifest.files if name.startswith("reference/")]
+
+
+def test_detections_are_the_same_with_and_without(
+    small_bundle: Path, plain_bundle: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    found = 0
+    with Detector(small_bundle) as laid_out, Detector(plain_bundle) as plain:
+        for picture in pictures:
+            ours, theirs = laid_out.detect(picture), plain.detect(picture)
+            assert np.array_equal(ours.labels, theirs.labels)
+            np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=TOLERANCES["fp32"].box_pixels)
+            np.testing.assert_allclose(ours.scores, theirs.scores, atol=TOLERANCES["fp32"].score)
+            found += len(ours)
+    assert found > 50
+
+
+@pytest.mark.parametrize("target", ["neon-fp32", "avx512"])  # the default is what test_verify proves
+def test_every_target_verifies_layer_by_layer(small_model: ThunderNet, tmp_path: Path, target: str) -> None:
+    bundle = export_detector(small_model, tmp_path, ExportOptions(target=target)).path
+    report = verify(bundle, layers=True)
+    assert report.ok
+    assert all(row.check for row in report.layers if row.layer_type != "Input")
+
+
+def test_half_precision_weights_are_moved_and_not_rounded_again(
+    small_model: ThunderNet, tmp_path: Path
+) -> None:
+    options = [
+        ExportOptions(name=name, precision="fp16", target=t) for name, t in (("a", None), ("b", "avx2"))
+    ]
+    plain, wide = (features(export_detector(small_model, tmp_path, o).path) for o in options)
+    name = "convrelu_0"
+    ours, theirs = plain.layer(name).weights["weight"], wide.layer(name).weights["weight"]
+    assert ours.storage == theirs.storage == "fp16"
+    assert set(np.unique(theirs.data)) - {np.float16(0)} == set(np.unique(ours.data)) - {np.float16(0)}
+
+
+def test_an_answer_that_changed_is_refused(plain_bundle: Path) -> None:
+    graph = features(plain_bundle)
+    aligned = lay_out(graph, FEATURES, LANE_TARGETS["avx2"])
+    weight = aligned.graph.layer("convrelu_1").weights["weight"]
+    aligned.graph.layer("convrelu_1").weights["weight"] = weight.with_values(
+        weight.values() * np.float32(1.1)
+    )
+    with pytest.raises(CheckFailed, match=r"changed the answers .*; first: .* of the largest value"):
+        prove(graph, aligned, FEATURES)
+
+
+def test_targets_by_name() -> None:
+    assert lane_target("neon-fp16").lanes == 8
+    assert lane_target("avx512", 8).lanes == 8
+    with pytest.raises(UsageError, match=r"target 'sve': expected one of neon-fp32, neon-fp16, avx2, avx512"):
+        lane_target("sve")
+    with pytest.raises(UsageError, match=r"8 lanes for target neon-fp32: expected 4; .*neon-fp16 8"):
+        lane_target("neon-fp32", 8)
+
+
+def test_unknown_target_stops_an_export_before_it_starts(small_model: ThunderNet, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="target 'sve'"):
+        export_detector(small_model, tmp_path, ExportOptions(target="sve"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_before_by_hand() -> None:
+    reference = np.arange(6, dtype=np.float32).reshape(
+        1, 3, 2
+    )  # a batch of one, three channels of two values
+    wide = np.array([[4, 5], [9, 9], [0, 1], [9, 9]], np.float32)
+    subject, expected = as_before(wide, reference, np.array([2, -1, 0, -1], np.int32))
+    assert subject.tolist() == expected.tolist() == [[4, 5], [0, 1]]
+
+
+@pytest.mark.parametrize("layout", [None, np.array([0, 1], np.int32), np.array([7, 0, 0, 0], np.int32)])
+def test_as_before_leaves_what_does_not_fit(layout: NDArray[np.int32] | None) -> None:
+    reference, subject = np.ones((3, 2), np.float32), np.ones((4, 2), np.float32)
+    assert as_before(subject, reference, layout) == (subject, reference)
+
+
+def test_layouts_come_back(plain_bundle: Path, tmp_path: Path) -> None:
+    aligned = lay_out(features(plain_bundle), FEATURES, LANE_TARGETS["avx2"])
+    write_layouts(aligned, tmp_path / "lanes.safetensors")
+    found = read_layouts(tmp_path / "lanes.safetensors")
+    assert found.keys() == aligned.layouts.keys()
+    assert all(np.array_equal(found[blob], layout) for blob, layout in aligned.layouts.items())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:100]),
+        lambda path: save_file({"cat_1": np.zeros((2, 2), np.int32)}, path),
+        lambda path: save_file({"cat_1": np.zeros(4, np.float32)}, path),
+    ],
+)
+def test_damaged_layouts_are_an_error_of_the_bundle(
+    small_bundle: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    bundle = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
+    damage(bundle / "reference/features.lanes.safetensors")
+    rehash(bundle)
+    with pytest.raises(BundleError, match=r"features\.lanes\.safetensors"):
+        verify(bundle, layers=True)
+
+
+def test_wrong_layouts_are_failed_layers(small_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
+    path = bundle / "reference/features.lanes.safetensors"
+    save_file({blob: layout[::-1].copy() for blob, layout in read_layouts(path).items()}, path)
+    rehash(bundle)
+    assert not verify(bundle, layers=True).ok
