@@ -1,0 +1,142 @@
+"""`pocketdet bench-engines`: one detector on several engines, timed in turn on the machine at hand."""
+
+import contextlib
+import importlib.util
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pocketdet.cli.arguments import require_export_packages
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pocketdet.benchmarks.contest import Plan
+    from pocketdet.benchmarks.engine_contest import Outcome
+    from pocketdet.benchmarks.engine_report import EngineReport
+    from pocketdet.export.passes.lane_targets import LaneTarget
+
+_QUICK_ROUNDS = 5
+_ROUNDS = 25
+
+
+def bench_engines(
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE...", help=".pocketdet folders or zip files.")
+    ],
+    image: Annotated[
+        Path | None, typer.Option(help="Picture to detect on; each bundle's own by default.")
+    ] = None,
+    rois: Annotated[
+        int | None, typer.Option(help="Proposals kept; the bundle's own number by default.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help=f"Rounds in turn; {_ROUNDS} by default.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_ROUNDS} rounds: a first look.")] = False,
+    target: Annotated[
+        Literal["neon-fp16", "neon-fp32", "avx2", "avx512"],
+        typer.Option(help="What a bundle that was not aligned is laid out for here."),
+    ] = "neon-fp16",
+    record: Annotated[Path | None, typer.Option("--json", help="Write every sample to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the medians to this .png or .jpg file.")] = None,
+) -> None:
+    """Compare plain ncnn, aligned ncnn, onnxruntime and OpenVINO on the same graphs, on this machine.
+
+    One thread, fp32, the same pre- and post-processing. First every engine must find what plain ncnn finds;
+    one that does not is shown and not timed (exit code 1). Then all run in turn, a few frames each, in an
+    order drawn anew in every round. The ratio tells how many times as fast as plain ncnn an engine is, with
+    its 95% interval. Close other programs; take the numbers for this machine only, never for a phone.
+
+    Example: pocketdet bench-engines snet49.pocketdet snet146.pocketdet --plot engines.png --json engines.json
+    """
+    require_export_packages()
+    _check_places(record, plot)
+
+    from pocketdet.benchmarks.contest import Plan
+    from pocketdet.benchmarks.engine_report import EngineReport
+    from pocketdet.benchmarks.engine_table import print_report
+    from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
+    from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.runtime.images import read_image
+
+    plan = Plan(rounds=rounds if rounds is not None else _QUICK_ROUNDS if quick else _ROUNDS)
+    picture = read_image(image) if image else None
+    machine, (before, instructions) = read_machine(), fma_peak()
+    outcomes = tuple(_run(bundle, picture, rois, plan, lane_target(target)) for bundle in bundles)
+    peak = Peak(instructions, before, fma_peak()[0])
+    name = image.name if image else "golden picture"
+    report = EngineReport(machine, load_average(), peak, plan, name, outcomes)
+    print_report(report, Console(highlight=False))
+    _write(report, record, plot)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _run(
+    path: Path, picture: "NDArray[np.uint8] | None", rois: int | None, plan: "Plan", target: "LaneTarget"
+) -> "Outcome":
+    from pocketdet.benchmarks.engine_contest import compete
+    from pocketdet.cli.bench_entrants import make_field
+    from pocketdet.runtime.bundle import load_bundle
+
+    with (
+        load_bundle(path) as bundle,
+        tempfile.TemporaryDirectory(prefix="pocketdet-bench-") as scratch,
+        _progress() as progress,
+    ):
+        task = progress.add_task(f"{bundle.manifest.name}: preparing", total=None)
+        field = make_field(bundle, target, Path(scratch))
+        seen: dict[str, int] = {}
+
+        def step(part: str, bursts: int) -> None:
+            seen[part] = seen.get(part, 0) + 1
+            label = f"{bundle.manifest.name}: {part}"
+            progress.update(task, description=label, total=bursts, completed=seen[part], refresh=True)
+
+        image = picture if picture is not None else bundle.golden()["image"]
+        return compete(field, image, rois, plan, step)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar that is drawn when it is moved, between two bursts: no thread of its own disturbs a frame."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        yield progress
+
+
+def _check_places(record: Path | None, plot: Path | None) -> None:
+    """Raise `UsageError` before minutes are spent for a result that could not be written."""
+    for path in filter(None, (record, plot)):
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}")
+    if plot and importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install 'pocketdet[bench]'")
+    if plot and plot.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"{plot}: expected a name that ends in .png or .jpg")
+
+
+def _write(report: "EngineReport", record: Path | None, plot: Path | None) -> None:
+    if record:
+        part = record.with_name(f".{record.name}.part")
+        try:
+            part.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
+            part.replace(record)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise UsageError(f"{record}: cannot be written: {error.strerror or error}") from error
+    if plot:
+        from pocketdet.benchmarks.engine_plot import write_plot
+
+        write_plot(plot, report)
+    for path in filter(None, (record, plot)):
+        typer.echo(f"wrote {path}")
