@@ -39,7 +39,7 @@ def read_model(
         shape = shapes.get(name) or written.get(name) or shapes.get("")
         if shape is None:
             raise UsageError(
-                f"{param.name} does not say the shape of {name!r}: pass --shape {name}=3x320x320"
+                f"{param.name} does not say the shape of its input {name!r}: pass --shape {name}=3x320x320"
             )
         inputs[name] = shape
     validate(graph, inputs, ncnn_has_layer, outputs=extracted)

@@ -52,7 +52,7 @@ def align_lanes(
     *,
     wide_outputs: bool = False,
     keep: Iterable[str] = (),
-    leave: Iterable[str] = (),
+    leave: Mapping[str, str] | None = None,
     rates: Rates = X86,
     least_gain: float = 1.01,
 ) -> Aligned:
@@ -60,7 +60,8 @@ def align_lanes(
 
     `inputs` are the shapes that will be fed, (c, h, w) without batch. Outputs keep names, shapes and values;
     with `wide_outputs` an output may keep extra channels at its end instead of having them cut off. Inner
-    blobs may change; those named in `keep` do not. What the layers named in `leave` make is not widened.
+    blobs may change; those named in `keep` do not. What the layers named in `leave` make is not widened, for
+    the reason given there.
     `rates` is the cost model of the target; a graph that would not become `least_gain` times faster by it is
     returned as it is. `graph` is never changed.
     Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other.
@@ -68,7 +69,7 @@ def align_lanes(
     if lanes not in LANES:
         raise UsageError(f"lanes must be one of {LANES}, found {lanes}")
     shapes = infer_shapes(graph, inputs, partial=True)
-    found = trace(graph, shapes, keep, leave)
+    found = trace(graph, shapes, keep, leave or {})
     start, best = Search(found, lanes, rates, wide_outputs).run()
     if best.widths == start.widths or best.cost * least_gain > start.cost:
         return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, start))

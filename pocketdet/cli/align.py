@@ -13,6 +13,7 @@ from rich.table import Table
 from pocketdet.cli.arguments import parse_shapes
 
 if TYPE_CHECKING:
+    from pocketdet.cli.align_timing import Duel
     from pocketdet.export.passes.align_lanes import Aligned, AlignReport, Difference
 
 
@@ -38,6 +39,10 @@ def align(
     wide_outputs: Annotated[
         bool, typer.Option("--wide-outputs", help="Outputs may keep extra channels at their end.")
     ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Decide by timing on this machine, not by the cost model.")
+    ] = False,
+    bench: Annotated[bool, typer.Option("--bench", help="Time both models on this machine.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
@@ -48,27 +53,46 @@ def align(
     inputs before anything is written; if an answer changed, nothing is (exit code 1). A model with nothing to
     gain is written as it was.
 
-    Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320
+    Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
+    from pocketdet.cli.align_timing import DECIDING, REPORTING, duel
     from pocketdet.export.align_model import check_free, read_model, write_model
     from pocketdet.export.lay_out import prove
     from pocketdet.export.passes.align_lanes import align_lanes
     from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.export.settle_lanes import settle_lanes
 
     console = Console(highlight=False)
     machine = lane_target(target, lanes)
     check_free(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, parse_shapes(shape or []), keep or [])
+    graph, inputs = model.graph, model.inputs
+    extracted = {*graph.output_names(), *(keep or [])}
+    outputs = [blob for blob in graph.blob_names() if blob in extracted]
     wishes: dict[str, Any] = {"wide_outputs": wide_outputs, "keep": keep or []}
     with console.status("aligning") as status:
-        made = align_lanes(model.graph, model.inputs, machine.lanes, rates=machine.rates, **wishes)
+        if measure:
+            made = settle_lanes(
+                graph,
+                inputs,
+                machine,
+                lambda best, tried: duel(best, tried, inputs, outputs, DECIDING).ratio.low,
+                progress=lambda step: status.update(f"timing: {step}"),
+                **wishes,
+            )
+        else:
+            made = align_lanes(graph, inputs, machine.lanes, rates=machine.rates, **wishes)
         status.update("proving")
-        proof = prove(model.graph, made, model.inputs, [*model.graph.output_names(), *(keep or [])])
+        proof = prove(graph, made, inputs, outputs)
+        status.update("timing")
+        timed = duel(graph, made.graph, inputs, outputs, REPORTING) if bench and made.report.changed else None
     write_model(made.graph, out_param, out_weights)
     if as_json:
-        typer.echo(json.dumps(_record(made.report, proof), indent=2))
+        typer.echo(json.dumps(_record(made.report, proof, timed), indent=2))
         return
     _print(made, proof, console)
+    if timed:
+        console.print(f"this machine, one thread: {timed}", markup=False)
     console.print(f"wrote {out_param} and {out_weights}", markup=False)
 
 
@@ -87,6 +111,8 @@ def _print(made: "Aligned", proof: "Sequence[Difference]", console: Console) -> 
     if found.weight_bytes:
         console.print("weights {:,} -> {:,} bytes".format(*found.weight_bytes))
     console.print(f"predicted speed-up {found.estimated_ratio:.2f}; {found.crops} crops added")
+    for blob, (channels, wide) in found.wider_outputs.items():
+        console.print(f"output {blob}: {channels} channels, then {wide - channels} of padding", markup=False)
     for difference in proof:
         console.print(f"same answers: {difference}", markup=False)
 
@@ -101,8 +127,9 @@ def _grouped(report: "AlignReport") -> list[tuple[str, str, list[str]]]:
     return [(*fate, makers) for fate, makers in together.items()]
 
 
-def _record(report: "AlignReport", proof: "Sequence[Difference]") -> dict[str, Any]:
+def _record(report: "AlignReport", proof: "Sequence[Difference]", timed: "Duel | None") -> dict[str, Any]:
     return {
         **asdict(report),
         "proof": [asdict(difference) for difference in proof],
+        "milliseconds": asdict(timed) if timed else None,
     }

@@ -45,7 +45,8 @@ def prove_same(
     An output that is wider in `aligned` is compared over the channels that the plain one has. Both graphs
     must be sound: ncnn crashes on others. Raises `EngineError` if ncnn refuses one.
     """
-    names = list(outputs) or plain.output_names()
+    wanted = set(outputs) or set(plain.output_names())
+    names = [blob for blob in plain.blob_names() if blob in wanted]  # read ones are freed
     with tempfile.TemporaryDirectory(prefix="pocketdet-lanes-") as folder:
         nets = [
             load_net(graph, Path(folder), name) for graph, name in ((plain, "plain"), (aligned, "aligned"))

@@ -36,7 +36,6 @@ class Choice:
         """The width of every class."""
         return list(self.plan.wide.widths)
 
-
     def regions(self) -> tuple[tuple[str, ...], ...]:
         """The makers of the classes that were widened, by region."""
         found, of = self.plan.found, _regions(self.plan.found)
@@ -149,4 +148,3 @@ def _regions(found: Trace) -> IntArray:
         met = region[content.groups()]
         region[np.isin(region, met)] = met.min()
     return region
-

@@ -172,12 +172,15 @@ class _Tracer:
 
 
 def trace(
-    graph: Graph, shapes: Mapping[str, Shape], kept: Iterable[str] = (), left: Iterable[str] = ()
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    kept: Iterable[str] = (),
+    left: Mapping[str, str] | None = None,
 ) -> Trace:
     """Trace `graph`, whose shapes come from `infer_shapes(..., partial=True)`.
 
     `kept` are inner blobs that a caller will extract: they must stay as they are. What layers named in `left`
-    make may not be widened.
+    make may not be widened, for the reason given.
     """
     tracer = _Tracer(graph, shapes)
     tracer.run()
@@ -186,19 +189,19 @@ def trace(
     found.sinks += [Sink("output", blob) for blob in outputs if blob in found.contents]
     found.sinks += [Sink("kept", blob) for blob in kept if blob in found.contents and blob not in outputs]
     tracer.name_classes()
-    _mark_staying(found, set(left))
+    _mark_staying(found, left or {})
     return found
 
 
-def _mark_staying(found: Trace, left: set[str]) -> None:
+def _mark_staying(found: Trace, left: Mapping[str, str]) -> None:
     """Say which classes may not be widened, whatever the placement, and why."""
     for own in found.classes:
         if own.pinned:
             own.stays = f"its channel order is given by {own.makers[0]}"
         elif own.size == 1:
             own.stays = "a single channel, which may be spread over others"
-        elif not left.isdisjoint(own.makers):
-            own.stays = "left alone as asked"
+        else:
+            own.stays = next((left[maker] for maker in own.makers if maker in left), "")
     for sink in found.sinks:
         if sink.kind == "absorb":
             continue
@@ -214,6 +217,6 @@ def _mark_staying(found: Trace, left: set[str]) -> None:
 
 def _reader(found: Trace, sink: Sink) -> str:
     if sink.layer < 0:
-        return f"the output {sink.blob!r}"
+        return f"the {'output' if sink.kind == 'output' else 'kept blob'} {sink.blob!r}"
     layer = found.graph.layers[sink.layer]
     return f"{layer.type} {layer.name!r}"
