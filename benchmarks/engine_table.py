@@ -8,6 +8,8 @@ from pocketdet.benchmarks.engine_contest import ALIGNED, HEAD, Outcome
 from pocketdet.benchmarks.engine_report import EngineReport, Standing
 from pocketdet.benchmarks.samples import speed_ratio
 
+_BUSY = 0.6  # runnable tasks a core before the run, above which the times are not the machine's best
+
 
 def print_report(report: EngineReport, console: Console) -> None:
     """Everything a person wants to know of a report."""
@@ -48,8 +50,10 @@ def machine_lines(report: EngineReport) -> list[str]:
         f"{peak.gflops_after:.1f} after; a MAC of the graph without padding counts as one FMA",
     ]
     if machine.load is not None and report.load_after is not None:
+        busy = machine.load > _BUSY * machine.cores
         lines.append(
             f"load: {machine.load:.2f} runnable tasks before, {report.load_after:.2f} after (this run is one)"
+            + ("; others were at work: trust the ratios more than the milliseconds" if busy else "")
         )
     return lines
 

@@ -29,9 +29,7 @@ _ROUNDS = 25
 
 
 def bench_engines(
-    bundles: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE...", help=".pocketdet folders or zip files.")
-    ],
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help=".pocketdet folders or zip files.")],
     image: Annotated[
         Path | None, typer.Option(help="Picture to detect on; each bundle's own by default.")
     ] = None,
@@ -57,7 +55,7 @@ def bench_engines(
     Example: pocketdet bench-engines snet49.pocketdet snet146.pocketdet --plot engines.png --json engines.json
     """
     require_export_packages()
-    _check_places(record, plot)
+    _check_places(record, plot, len(bundles))
 
     from pocketdet.benchmarks.contest import Plan
     from pocketdet.benchmarks.engine_report import EngineReport
@@ -65,8 +63,10 @@ def bench_engines(
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
     from pocketdet.export.passes.lane_targets import lane_target
     from pocketdet.runtime.images import read_image
+    from pocketdet.runtime.options import DetectorOptions
 
     plan = Plan(rounds=rounds if rounds is not None else _QUICK_ROUNDS if quick else _ROUNDS)
+    DetectorOptions(rois=rois)  # refuses a bad number before the work begins
     picture = read_image(image) if image else None
     machine, (before, instructions) = read_machine(), fma_peak()
     outcomes = tuple(_run(bundle, picture, rois, plan, lane_target(target)) for bundle in bundles)
@@ -113,15 +113,21 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
-def _check_places(record: Path | None, plot: Path | None) -> None:
+def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
     """Raise `UsageError` before minutes are spent for a result that could not be written."""
     for path in filter(None, (record, plot)):
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}")
-    if plot and importlib.util.find_spec("matplotlib") is None:
+    if not plot:
+        return
+    from pocketdet.benchmarks.engine_plot import MOST_BUNDLES
+
+    if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib: pip install 'pocketdet[bench]'")
-    if plot and plot.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+    if plot.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{plot}: expected a name that ends in .png or .jpg")
+    if bundles > MOST_BUNDLES:
+        raise UsageError(f"--plot shows at most {MOST_BUNDLES} bundles side by side, found {bundles}")
 
 
 def _write(report: "EngineReport", record: Path | None, plot: Path | None) -> None:

@@ -1,0 +1,61 @@
+"""The machine: its FMA peak, and what it says about itself."""
+
+import platform
+
+import pytest
+
+from pocketdet.benchmarks import machine
+from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
+from pocketdet.runtime import _core
+
+
+def test_the_peak_is_plausible_and_repeatable() -> None:
+    first, second = fma_peak(), fma_peak()
+    assert 0.5 < first[0] < 2000  # GFLOP/s of one core, from a small board to a wide server
+    assert first[0] == pytest.approx(second[0], rel=0.5)  # others may be using this machine
+    features = {"avx512f": {"avx512f"}, "avx2+fma": {"avx2", "fma"}, "neon": {"neon"}, "c++": set()}
+    assert features[first[1]] <= set(_core.cpu_features())
+
+
+def test_wide_registers_are_used_where_there_are_any() -> None:
+    if not {"avx2", "fma"} <= set(_core.cpu_features()):
+        pytest.skip("this processor has no AVX2")
+    assert _core.fma_peak(3)[1] in ("avx2+fma", "avx512f")
+
+
+@pytest.mark.parametrize("runs", [0, -1, 10_001])
+def test_the_number_of_runs_is_bounded(runs: int) -> None:
+    with pytest.raises(ValueError, match=r"runs: expected an integer in 1\.\.10000"):
+        _core.fma_peak(runs)
+
+
+def test_a_share_counts_a_mac_as_two_operations_of_the_better_peak() -> None:
+    peak = Peak("avx2+fma", 90.0, 100.0)
+    assert peak.gflops == 100
+    assert peak.share(macs=25_000_000, milliseconds=1.0) == pytest.approx(0.5)
+
+
+def test_the_machine_says_what_it_is() -> None:
+    found = read_machine()
+    assert found.processor
+    assert found.architecture == platform.machine()
+    assert found.cores >= 1
+    assert {"python", "pocketdet", "ncnn", "numpy"} <= set(found.versions)
+    assert found.load is None or found.load >= 0
+
+
+def test_a_machine_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    def silent() -> tuple[float, float, float]:
+        raise OSError
+
+    for name in ("_CPU_INFO", "_DEVICE_TREE", "_GOVERNOR"):
+        monkeypatch.setattr(machine, name, Path("/absent"))
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.os, "getloadavg", silent)
+    monkeypatch.setattr(machine, "_PACKAGES", ("no-such-package",))
+    found = read_machine()
+    assert (found.processor, found.governor, found.load) == ("unknown", None, None)
+    assert load_average() is None
+    assert list(found.versions) == ["python"]

@@ -1,0 +1,140 @@
+"""`pocketdet bench-engines` on a small bundle."""
+
+import importlib.util
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Ending, command
+
+from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.bundle import load_bundle
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+
+
+@pytest.fixture(scope="module")
+def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `small_model`, not laid out for any lanes."""
+    out = tmp_path_factory.mktemp("plain")
+    return export_detector(small_model, out, ExportOptions(name="plain", target=None)).path
+
+
+def test_two_bundles_a_record_and_a_plot(
+    command: Command, plain_bundle: Path, small_bundle: Path, tmp_path: Path
+) -> None:
+    record, plot = tmp_path / "r.json", tmp_path / "r.png"
+    options = ("--rounds", 2, "--json", record, "--plot", plot, "--target", "avx2")
+    ending = command("bench-engines", plain_bundle, small_bundle, *options)
+    assert ending.code == 0, ending.err
+    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden picture" in ending.out
+    assert f"wrote {record}" in ending.out
+    found = json.loads(record.read_text(encoding="utf-8"))
+    assert found["ok"]
+    for bundle, path in zip(found["bundles"], (plain_bundle, small_bundle), strict=True):
+        with load_bundle(path) as loaded:
+            assert bundle["manifest_sha256"] == loaded.digest
+        entrants = ["plain ncnn", "aligned ncnn", "onnxruntime", "openvino"]
+        assert [e["name"] for e in bundle["parts"][0]["entrants"]] == entrants
+        assert bundle["left_out"] == bundle["failed"] == {}
+    first, second = (bundle["entrants"]["aligned ncnn"] for bundle in found["bundles"])
+    assert first.startswith("laid out here for avx2: ")
+    assert second == "the bundle's own graphs, 8 lanes, neon-fp16"
+    # multiply-accumulates are those of the graph without padding
+    assert [p["macs"] for p in found["bundles"][0]["parts"]] == [
+        p["macs"] for p in found["bundles"][1]["parts"]
+    ]
+    assert plot.stat().st_size > 10_000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.json", "r.png"]
+
+
+def test_what_is_missing_is_named(
+    command: Command, plain_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "openvino" else find(n, *a))
+    ending = command("bench-engines", plain_bundle, "--rounds", 1, "--target", "neon-fp32")
+    assert ending.code == 0, ending.err
+    assert "left out: openvino, not installed: pip install 'pocketdet[bench]'" in ending.out
+    assert "left out: aligned ncnn, it is plain ncnn: nothing to gain with 4 lanes" in ending.out
+
+
+def test_an_engine_that_disagrees_fails_the_command(
+    command: Command, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_run = OpenVinoEngine.run
+
+    def run(self: OpenVinoEngine, graph: Any, inputs: Any) -> dict[str, Any]:
+        return {role: 1.01 * value for role, value in true_run(self, graph, inputs).items()}
+
+    monkeypatch.setattr(OpenVinoEngine, "run", run)
+    ending = command("bench-engines", small_bundle, "--rounds", 1)
+    assert ending.code == 1
+    assert "openvino does not agree with plain ncnn and was not timed:" in ending.out
+    assert "-[x] features.sam" in ending.out
+
+
+def test_a_slim_bundle_is_refused(command: Command, tiny_bundle_template: Path) -> None:
+    ending = command("bench-engines", tiny_bundle_template)
+    assert (ending.code, ending.out) == (2, "")
+    assert "the bundle carries no ONNX files" in ending.err
+    assert "export it without --slim" in ending.err
+
+
+def test_ctrl_c_leaves_nothing_behind(
+    command: Command, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("pocketdet.benchmarks.contest._burst", interrupted)
+    ending = command("bench-engines", small_bundle, "--rounds", 1, "--json", tmp_path / "r.json")
+    assert (ending.code, ending.out) == (130, "")
+    assert ending.err.endswith("error: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rounds", 0), "0 rounds: expected 1 or more"),
+        (("--rois", 0), "rois=0"),
+        (("--image", "absent.png"), "absent.png"),
+        (("--json", "absent/r.json"), "there is no folder absent"),
+        (("--plot", "r.svg"), "r.svg: expected a name that ends in .png or .jpg"),
+        (("--plot", "r.png", *["more"] * 4), "at most 4 bundles side by side, found 5"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    command: Command,
+    small_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: Any,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ending = command("bench-engines", small_bundle, *options)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_reference_is_refused(
+    command: Command, small_bundle: Path, tmp_path: Path, rehash: Callable[[Path], None]
+) -> None:
+    copy = Path(shutil.copytree(small_bundle, tmp_path / "damaged.pocketdet"))
+    (copy / "reference" / "features.onnx").write_bytes(b"not a model")
+    rehash(copy)
+    ending = command("bench-engines", copy)
+    assert (ending.code, ending.out) == (2, "")
+    assert "pnnx failed on features.onnx" in ending.err
