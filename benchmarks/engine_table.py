@@ -17,8 +17,7 @@ def print_report(report: EngineReport, console: Console) -> None:
         # a title of the table's own would be cut to its width; names are what a stranger's bundle says
         title = f"\n{outcome.field.manifest.name}: {_conditions(report, outcome)}"
         console.print(Text(title, style="bold"), soft_wrap=True)
-        if len(outcome.parts[0].samples) > 0:
-            console.print(_table(report, outcome))
+        console.print(_table(report, outcome))
         for line in _comparisons(report, outcome):
             console.print(line, markup=False, soft_wrap=True)
         for entrant in outcome.field.entrants:
