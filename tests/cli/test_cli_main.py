@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("export", "verify", "detect", "info", "doctor", "demo", "train", "val")
+COMMANDS = ("export", "align", "verify", "detect", "info", "doctor", "demo", "train", "val", "bench-engines")
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
