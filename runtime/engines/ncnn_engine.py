@@ -16,8 +16,10 @@ from pocketdet.runtime.options import Precision
 class NcnnEngine:
     """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
 
-    Each call makes its own extractor, so calls from several threads do not meet. The graphs must have been
-    validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn refuses a file.
+    Each call makes its own extractor, so calls from several threads do not meet. Arrays that come out hold
+    memory of their own and may outlive the engine; planes of a map may lie apart, as ncnn pads them. The
+    graphs must have been validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn
+    refuses a file.
     """
 
     def __init__(
@@ -63,10 +65,11 @@ class NcnnEngine:
             extractor.input(blob, ncnn.Mat(array))
         results: dict[str, Array] = {}
         for key, blob in wanted.items():
-            status, mat = extractor.extract(blob)
+            mat = ncnn.Mat()
+            status = extractor.extract(blob, mat)
             if status != 0:
                 raise EngineError(f"ncnn failed in graph {graph!r} at blob {blob!r} (status {status})")
-            results[key] = np.array(mat)
+            results[key] = _owning(mat, kept.values())
         return results
 
     def _empty(self, spec: GraphSpec) -> dict[str, Array]:
@@ -85,6 +88,15 @@ def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, half: bo
         if load(str(locate(name))) != 0:
             raise EngineError(f"ncnn {ncnn.__version__} refuses {locate(name)}")
     return net
+
+
+def _owning(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:
+    """The values of an extracted blob without a copy: the array holds `mat`, which owns memory of its own.
+
+    A blob that ncnn passed through untouched still is the caller's input, which nothing holds: it is copied.
+    """
+    array: Array = np.asarray(mat)
+    return array.copy() if any(np.may_share_memory(array, i) for i in inputs) else array
 
 
 def _has_half_arithmetic() -> bool:

@@ -1,0 +1,78 @@
+"""Arrays that come out of ncnn: whose memory they hold, and for how long."""
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
+
+Maps = dict[str, NDArray[np.float32]]
+
+
+@pytest.fixture
+def engine(small_bundle: Path) -> NcnnEngine:
+    return _engine(small_bundle)
+
+
+def _engine(path: Path) -> NcnnEngine:
+    with load_bundle(path) as bundle:
+        return NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path)
+
+
+def _image(seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-2, 2, (3, 96, 64)).astype(np.float32)
+
+
+def _same(found: Maps, expected: Maps) -> None:
+    assert found.keys() == expected.keys()
+    for role, values in expected.items():
+        np.testing.assert_array_equal(found[role], values, strict=True)
+
+
+def test_results_outlive_the_engine_and_later_frames(small_bundle: Path) -> None:
+    engine = _engine(small_bundle)
+    kept = engine.run("features", {"image": _image(0)})
+    expected = {role: values.copy() for role, values in kept.items()}
+    for seed in range(1, 9):
+        engine.run("features", {"image": _image(seed)})
+    _same(kept, expected)
+    del engine
+    gc.collect()
+    other = _engine(small_bundle)
+    for seed in range(1, 9):
+        other.run("features", {"image": _image(seed)})
+    _same(kept, expected)
+
+
+def test_results_are_plain_float32_arrays_that_may_be_changed(engine: NcnnEngine) -> None:
+    first = engine.run("features", {"image": _image(0)})
+    expected = {role: values.copy() for role, values in first.items()}
+    for values in first.values():
+        assert type(values) is np.ndarray
+        assert (values.dtype, values.flags.writeable) == (np.float32, True)
+        values[:] = 7.0
+    _same(engine.run("features", {"image": _image(0)}), expected)
+
+
+def test_a_blob_that_is_still_the_input_does_not_share_its_memory(engine: NcnnEngine) -> None:
+    image = _image(0)
+    blob = engine._graphs["features"].inputs[0].blob
+    found = engine.run_blobs("features", {"image": image}, [blob])[blob]
+    np.testing.assert_array_equal(found, image)
+    assert not np.may_share_memory(found, image)
+
+
+def test_results_of_many_threads_do_not_meet(engine: NcnnEngine) -> None:
+    expected = [
+        {role: values.copy() for role, values in engine.run("features", {"image": _image(seed)}).items()}
+        for seed in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: engine.run("features", {"image": _image(seed % 8)}), range(64)))
+    for seed, maps in enumerate(found):
+        _same(maps, expected[seed % 8])
