@@ -1,0 +1,46 @@
+# The whole detector in C++ (ncnn and core) and the program that runs it. Included with POCKETDET_NCNN set.
+if(NOT EXISTS "${POCKETDET_NCNN}/build.json")
+  message(FATAL_ERROR "${POCKETDET_NCNN} holds no ncnn; build one with: python runtime/native/build_ncnn.py")
+endif()
+find_package(ncnn REQUIRED CONFIG PATHS "${POCKETDET_NCNN}/lib/cmake/ncnn" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+
+file(READ "${POCKETDET_NCNN}/build.json" ncnn_build)
+string(JSON ncnn_compiler GET "${ncnn_build}" compiler)
+string(JSON ncnn_options GET "${ncnn_build}" options)
+string(JSON ncnn_option_count LENGTH "${ncnn_options}")
+math(EXPR last "${ncnn_option_count} - 1")
+set(ncnn_flags "${ncnn_compiler}")
+foreach(index RANGE ${last})
+  string(JSON name MEMBER "${ncnn_options}" ${index})
+  string(JSON value GET "${ncnn_options}" ${name})
+  if(name MATCHES "^NCNN_(OPENMP|INT8|BF16|RUNTIME|ARM|AVX)")
+    string(APPEND ncnn_flags ", ${name}=${value}")
+  endif()
+endforeach()
+file(STRINGS ../../pyproject.toml version_line REGEX "^version = " LIMIT_COUNT 1)
+string(REGEX REPLACE "^version = \"(.*)\"$" "\\1" pocketdet_version "${version_line}")
+
+add_library(pocketdet_third_party STATIC third_party/lodepng/lodepng.cpp)
+target_include_directories(pocketdet_third_party SYSTEM PUBLIC third_party third_party/lodepng)
+# reading from memory alone
+target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCODER LODEPNG_NO_COMPILE_DISK
+  LODEPNG_NO_COMPILE_ANCILLARY_CHUNKS)
+
+add_library(pocketdet_detector STATIC
+  detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp detector/image_file.cpp
+  detector/json_fields.cpp detector/manifest.cpp detector/network.cpp detector/param_check.cpp detector/parity.cpp
+  detector/sha256.cpp detector/stages.cpp)
+target_include_directories(pocketdet_detector PUBLIC detector)
+target_include_directories(pocketdet_detector SYSTEM PUBLIC "${POCKETDET_NCNN}/include")
+target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
+target_link_libraries(pocketdet_detector PUBLIC pocketdet_core ncnn pocketdet_third_party)
+set_target_properties(pocketdet_detector PROPERTIES POSITION_INDEPENDENT_CODE ON)
+
+add_executable(pocketdet-run
+  tools/arguments.cpp tools/bench_command.cpp tools/detect_command.cpp tools/machine.cpp tools/pocketdet_run.cpp
+  tools/verify_command.cpp)
+target_link_libraries(pocketdet-run PRIVATE pocketdet_detector)
+target_compile_definitions(pocketdet-run PRIVATE POCKETDET_VERSION="${pocketdet_version}")
+if(POCKETDET_STATIC)
+  target_link_options(pocketdet-run PRIVATE -static)
+endif()

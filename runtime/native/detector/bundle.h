@@ -1,0 +1,23 @@
+// A bundle that was read whole, checked and hashed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "files.h"
+#include "manifest.h"
+
+namespace pocketdet {
+
+struct Bundle {
+    Folder folder;
+    Manifest manifest;
+    std::string digest;  // SHA-256 of manifest.json; it lists the hashes of all other files, so it names the bundle
+    std::vector<uint8_t> features_param, features_bin, head_param, head_bin;
+};
+
+// Opens a bundle folder: manifest.json against the schema, then every listed file's size and SHA-256. Where
+// `digest` is not empty the bundle must have it. Throws BundleError.
+Bundle load_bundle(const std::string& path, const std::string& digest = "");
+
+}  // namespace pocketdet

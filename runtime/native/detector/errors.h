@@ -1,0 +1,44 @@
+// What can go wrong with a detector that is not its program's fault. Messages are one sentence: the file or value,
+// what was expected, what was found, what to do. Names and meanings are those of pocketdet/errors.py.
+#pragma once
+
+#include <stdexcept>
+
+namespace pocketdet {
+
+class Error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// A bundle that cannot be trusted: missing or damaged files, a wrong hash, a manifest out of schema.
+class BundleError : public Error {
+public:
+    using Error::Error;
+};
+
+// An ncnn .param or .bin that is malformed, disconnected, inconsistent or not supported.
+class GraphError : public Error {
+public:
+    using Error::Error;
+};
+
+// A picture that cannot be read or has no pixels.
+class ImageError : public Error {
+public:
+    using Error::Error;
+};
+
+// ncnn refused a network or failed while it ran.
+class EngineError : public Error {
+public:
+    using Error::Error;
+};
+
+// An argument or option value that cannot be used.
+class UsageError : public Error {
+public:
+    using Error::Error;
+};
+
+}  // namespace pocketdet

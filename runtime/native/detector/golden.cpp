@@ -1,0 +1,197 @@
+#include "golden.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "errors.h"
+#include "json_fields.h"
+
+namespace pocketdet {
+
+namespace {
+
+constexpr int64_t kMaxStagesBytes = int64_t{256} << 20;
+constexpr uint64_t kMaxHeaderBytes = uint64_t{1} << 20;
+
+struct TypeInfo {
+    const char* name;
+    ArrayType type;
+    size_t bytes;
+};
+constexpr TypeInfo kTypes[] = {{"F32", ArrayType::float32, 4},
+                               {"I32", ArrayType::int32, 4},
+                               {"I64", ArrayType::int64, 8},
+                               {"U8", ArrayType::uint8, 1}};
+
+const TypeInfo& info_of(ArrayType type) {
+    return *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& t) { return t.type == type; });
+}
+
+uint64_t little_endian(const uint8_t* bytes) {
+    uint64_t value = 0;
+    for (int i = 7; i >= 0; --i) value = (value << 8) | bytes[i];
+    return value;
+}
+
+Array load_array(const Field& field, const uint8_t* bytes, size_t size) {
+    Record record(field);
+    const std::string name = record.need("dtype").one_of({"F32", "I32", "I64", "U8"});
+    const TypeInfo& info =
+        *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& t) { return name == t.name; });
+    Array array{info.type, {}, {}};
+    size_t count = 1;
+    for (const Field& side : record.need("shape").list(0, 8)) {
+        array.shape.push_back(static_cast<size_t>(side.integer(0, kMaxStagesBytes)));
+        count *= array.shape.back();
+        if (count > static_cast<size_t>(kMaxStagesBytes)) side.fail("a shape that fits the file");
+    }
+    const Field span = record.need("data_offsets");
+    const std::vector<Field> offsets = span.list(2, 2);
+    record.finish();
+    const size_t first = static_cast<size_t>(offsets[0].integer(0, kMaxStagesBytes));
+    const size_t last = static_cast<size_t>(offsets[1].integer(0, kMaxStagesBytes));
+    if (first > last || last > size || last - first != count * info.bytes) span.fail("the place of this array in the file");
+    array.bytes.assign(bytes + first, bytes + last);
+    return array;
+}
+
+template <typename Number>
+void append(const std::vector<uint8_t>& bytes, std::vector<double>& values) {
+    for (size_t i = 0; i + sizeof(Number) <= bytes.size(); i += sizeof(Number)) {
+        Number number;
+        std::memcpy(&number, bytes.data() + i, sizeof number);
+        values.push_back(static_cast<double>(number));
+    }
+}
+
+// An axis is a length, or a name whose first use fixes its length.
+struct StageShape {
+    const char* name;
+    ArrayType type;
+    std::vector<std::string> axes;
+};
+
+const std::vector<StageShape>& stage_shapes() {  // STAGE_SHAPES of runtime/stages.py
+    static const std::vector<StageShape> shapes = {
+        {"image_rows", ArrayType::int64, {"H", "3"}},
+        {"resized", ArrayType::uint8, {"h", "w", "3"}},
+        {"normalised", ArrayType::float32, {"3", "h", "w"}},
+        {"rpn_scores", ArrayType::float32, {"2A", "y", "x"}},
+        {"rpn_deltas", ArrayType::float32, {"4A", "y", "x"}},
+        {"sam", ArrayType::float32, {"thin", "y", "x"}},
+        {"proposal_indices", ArrayType::int32, {"R"}},
+        {"proposal_boxes", ArrayType::float32, {"R", "4"}},
+        {"roi_features", ArrayType::float32, {"R", "thin"}},
+        {"head", ArrayType::float32, {"R", "columns"}},
+        {"boxes", ArrayType::float32, {"N", "4"}},
+        {"scores", ArrayType::float32, {"N"}},
+        {"labels", ArrayType::int32, {"N"}},
+    };
+    return shapes;
+}
+
+std::map<std::string, size_t> known_sizes(const Manifest& m, const Image& image) {
+    const auto size = [](int value) { return static_cast<size_t>(value); };
+    return {{"3", 3},
+            {"4", 4},
+            {"H", size(image.height)},
+            {"h", size(m.input.height)},
+            {"w", size(m.input.width)},
+            {"y", size(m.input.height / m.anchors.stride)},
+            {"x", size(m.input.width / m.anchors.stride)},
+            {"2A", size(2 * m.anchors.count())},
+            {"4A", size(4 * m.anchors.count())},
+            {"thin", size(m.roi_head.channels())},
+            {"columns", size(m.head_columns())}};
+}
+
+bool fits(const Array& array, const StageShape& expected, std::map<std::string, size_t>& sizes) {
+    if (array.type != expected.type || array.shape.size() != expected.axes.size()) return false;
+    for (size_t i = 0; i < array.shape.size(); ++i) {
+        if (sizes.emplace(expected.axes[i], array.shape[i]).first->second != array.shape[i]) return false;
+    }
+    return true;
+}
+
+std::string describe(const StageShape& expected, const std::map<std::string, size_t>& sizes) {
+    std::string text = info_of(expected.type).name;
+    for (const std::string& axis : expected.axes) {
+        const auto size = sizes.find(axis);
+        text += " " + (size == sizes.end() ? axis : std::to_string(size->second));
+    }
+    return text;
+}
+
+}  // namespace
+
+size_t Array::size() const {
+    size_t count = 1;
+    for (const size_t side : shape) count *= side;
+    return count;
+}
+
+std::vector<double> Array::values() const {
+    std::vector<double> values;
+    values.reserve(size());
+    switch (type) {
+        case ArrayType::float32:
+            append<float>(bytes, values);
+            break;
+        case ArrayType::int32:
+            append<int32_t>(bytes, values);
+            break;
+        case ArrayType::int64:
+            append<int64_t>(bytes, values);
+            break;
+        case ArrayType::uint8:
+            append<uint8_t>(bytes, values);
+            break;
+    }
+    return values;
+}
+
+std::map<std::string, Array> parse_safetensors(const std::vector<uint8_t>& data, const std::string& label) {
+    if (data.size() < 8) {
+        throw BundleError(label + ": expected a safetensors file, found " + std::to_string(data.size()) + " bytes");
+    }
+    const uint64_t length = little_endian(data.data());
+    if (length > kMaxHeaderBytes || length > data.size() - 8) {
+        throw BundleError(label + ": a safetensors header of " + std::to_string(length) +
+                          " bytes does not fit; the file is damaged");
+    }
+    const auto start = data.begin() + 8;
+    const Json header = parse_json({start, start + static_cast<std::ptrdiff_t>(length)}, label);
+    Record record(Field(header, "", label));
+    std::map<std::string, Array> arrays;
+    const uint8_t* bytes = data.data() + 8 + length;
+    const size_t size = data.size() - 8 - static_cast<size_t>(length);
+    for (const auto& item : header.items()) {
+        if (item.key() == "__metadata__") continue;
+        arrays.emplace(item.key(), load_array(record.need(item.key().c_str()), bytes, size));
+    }
+    return arrays;
+}
+
+Golden load_golden(const Bundle& bundle) {
+    const Manifest& m = bundle.manifest;
+    const FileEntry& entry = m.files.at(m.golden_stages);
+    const std::string label = bundle.folder.path() + "/" + m.golden_stages;
+    if (entry.size > static_cast<uint64_t>(kMaxStagesBytes)) {
+        throw BundleError(label + ": expected at most " + std::to_string(kMaxStagesBytes) + " bytes of golden stages");
+    }
+    Golden golden;
+    golden.image = decode_image(bundle.folder.read_listed(m.golden_image, m.files.at(m.golden_image)),
+                                bundle.folder.path() + "/" + m.golden_image);
+    golden.stages = parse_safetensors(bundle.folder.read_listed(m.golden_stages, entry), label);
+    std::map<std::string, size_t> sizes = known_sizes(m, golden.image);
+    for (const StageShape& expected : stage_shapes()) {
+        const auto found = golden.stages.find(expected.name);
+        if (found == golden.stages.end() || !fits(found->second, expected, sizes)) {
+            throw BundleError(label + ": golden stage '" + expected.name + "': expected " + describe(expected, sizes) +
+                              ", found " + (found == golden.stages.end() ? "nothing" : "another type or shape"));
+        }
+    }
+    return golden;
+}
+
+}  // namespace pocketdet

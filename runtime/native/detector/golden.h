@@ -1,0 +1,40 @@
+// The golden record of a bundle: a picture and the arrays PyTorch made of it, stage by stage (runtime/bundle/golden.py).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bundle.h"
+#include "image_file.h"
+
+namespace pocketdet {
+
+enum class ArrayType { float32, int32, int64, uint8 };
+
+struct Array {
+    ArrayType type;
+    std::vector<size_t> shape;
+    std::vector<uint8_t> bytes;  // little-endian, row-major
+
+    size_t size() const;  // elements
+    const float* floats() const { return reinterpret_cast<const float*>(bytes.data()); }
+    // Every element as a double, in which all of these types are exact but for int64 beyond 2^53.
+    std::vector<double> values() const;
+};
+
+struct Golden {
+    Image image;
+    std::map<std::string, Array> stages;
+
+    const Array& operator[](const char* name) const { return stages.at(name); }
+};
+
+// Reads the arrays of a safetensors file. Throws BundleError if it is truncated or out of the format.
+std::map<std::string, Array> parse_safetensors(const std::vector<uint8_t>& data, const std::string& label);
+
+// The stored reference, complete and of types and shapes that fit each other and the manifest. Throws BundleError,
+// or ImageError for its picture.
+Golden load_golden(const Bundle& bundle);
+
+}  // namespace pocketdet

@@ -1,0 +1,125 @@
+#include "json_fields.h"
+
+#include "errors.h"
+
+namespace pocketdet {
+
+namespace {
+
+constexpr int kMaxDepth = 32;
+
+std::string abbreviated(const Json& value) {
+    const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return text.size() <= 60 ? text : text.substr(0, 57) + "...";
+}
+
+std::string in_range(const char* kind, double low, double high) {
+    char text[96];
+    std::snprintf(text, sizeof text, "%s from %.10g to %.10g", kind, low, high);
+    return text;
+}
+
+}  // namespace
+
+Json parse_json(const std::vector<uint8_t>& data, const std::string& label) {
+    std::vector<std::set<std::string>> open_objects;
+    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+        if (depth > kMaxDepth) throw BundleError(label + ": expected JSON of few levels, found it nested too deeply");
+        if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
+        if (event == Json::parse_event_t::object_end) open_objects.pop_back();
+        if (event == Json::parse_event_t::key && !open_objects.back().insert(parsed.get<std::string>()).second) {
+            throw BundleError(label + ": field " + abbreviated(parsed) + " appears twice");
+        }
+        return true;
+    };
+    try {
+        return Json::parse(data.begin(), data.end(), watch);
+    } catch (const Json::exception& error) {
+        std::string reason = error.what();
+        for (char& c : reason) {
+            if (static_cast<unsigned char>(c) < ' ') c = ' ';
+        }
+        throw BundleError(label + ": expected JSON, found something else: " + reason.substr(0, 200));
+    }
+}
+
+void Field::fail(const std::string& expected) const {
+    throw BundleError(*label_ + ": field '" + path_.substr(0, 200) + "': expected " + expected + ", found " +
+                      abbreviated(*value_));
+}
+
+int64_t Field::integer(int64_t low, int64_t high) const {
+    const std::string expected =
+        in_range("a whole number", static_cast<double>(low), static_cast<double>(high));
+    if (!value_->is_number_integer()) fail(expected);
+    if (value_->is_number_unsigned() && value_->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) fail(expected);
+    const int64_t number = value_->get<int64_t>();
+    if (number < low || number > high) fail(expected);
+    return number;
+}
+
+double Field::number(double low, double high) const {
+    if (!value_->is_number()) fail(in_range("a number", low, high));
+    const double number = value_->get<double>();
+    if (!(number >= low && number <= high)) fail(in_range("a number", low, high));
+    return number;
+}
+
+std::string Field::text(size_t low, size_t high) const {
+    const std::string expected = "a string of " + std::to_string(low) + " to " + std::to_string(high) + " characters";
+    if (!value_->is_string()) fail(expected);
+    const std::string& text = value_->get_ref<const std::string&>();
+    size_t characters = 0;
+    for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+    if (characters < low || characters > high) fail(expected);
+    return text;
+}
+
+std::string Field::one_of(std::initializer_list<const char*> choices) const {
+    std::string expected;
+    for (const char* choice : choices) {
+        if (value_->is_string() && value_->get_ref<const std::string&>() == choice) return choice;
+        expected += (expected.empty() ? "'" : " or '") + std::string(choice) + "'";
+    }
+    fail(expected);
+}
+
+std::vector<Field> Field::list(size_t low, size_t high) const {
+    if (!value_->is_array() || value_->size() < low || value_->size() > high) {
+        fail("a list of " + std::to_string(low) + " to " + std::to_string(high) + " elements");
+    }
+    std::vector<Field> elements;
+    for (size_t i = 0; i < value_->size(); ++i) {
+        elements.emplace_back((*value_)[i], path_ + "[" + std::to_string(i) + "]", *label_);
+    }
+    return elements;
+}
+
+Record::Record(const Field& field) : field_(field) {
+    if (!field.value_->is_object()) field.fail("an object");
+}
+
+Field Record::need(const char* name) {
+    known_.insert(name);
+    const auto found = field_.value_->find(name);
+    const std::string path = field_.path_.empty() ? name : field_.path_ + "." + name;
+    if (found == field_.value_->end()) throw BundleError(*field_.label_ + ": field '" + path + "' is missing");
+    return Field(*found, path, *field_.label_);
+}
+
+bool Record::has(const char* name) {
+    known_.insert(name);
+    const auto found = field_.value_->find(name);
+    return found != field_.value_->end() && !found->is_null();
+}
+
+void Record::finish() const {
+    for (const auto& item : field_.value_->items()) {
+        if (known_.count(item.key())) continue;
+        const std::string path = field_.path_.empty() ? item.key() : field_.path_ + "." + item.key();
+        throw BundleError(*field_.label_ + ": field '" + path.substr(0, 200) +
+                          "' is unknown in schema version 1");
+    }
+}
+
+}  // namespace pocketdet

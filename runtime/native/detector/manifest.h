@@ -1,0 +1,94 @@
+// manifest.json, version 1: what a program must know to run a detector it has never seen. Fields, bounds and cross
+// checks are those of runtime/bundle/schema.py; the meaning of the numbers is in docs/DEFINITIONS.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "boxes.h"
+#include "files.h"
+#include "image.h"
+#include "nms.h"
+#include "resize.h"
+
+namespace pocketdet {
+
+constexpr int kSchemaVersion = 1;
+constexpr const char* kManifestName = "manifest.json";
+constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
+constexpr uint64_t kMaxBundleBytes = uint64_t{1} << 30;
+constexpr int kAnyCount = -1;  // in a shape: the number of RoIs
+
+struct TensorSpec {
+    std::string blob, role;
+    std::vector<int> shape;  // without the batch
+};
+
+struct GraphSpec {
+    std::string param, bin;
+    TensorSpec input;
+    std::vector<TensorSpec> outputs;
+
+    const TensorSpec& output(const std::string& role) const;
+};
+
+struct Preprocessing {
+    ChannelOrder order;
+    std::array<float, 3> mean, std;
+    ResizeRule resize;
+    std::array<uint8_t, 3> pad;
+};
+
+struct Anchors {
+    int stride;
+    std::vector<float> sizes;  // width, height by turns
+
+    int count() const { return static_cast<int>(sizes.size() / 2); }
+};
+
+struct Proposals {
+    int pre_nms_top_n, post_nms_top_n;
+    float nms_iou, min_size;
+};
+
+struct RoiHead {
+    int alpha, pool_size, sampling_ratio;
+    std::array<float, 4> delta_std;
+
+    int channels() const { return alpha * pool_size * pool_size; }
+};
+
+struct Postprocessing {
+    NmsRule rule;
+    int max_detections;
+};
+
+struct Manifest {
+    std::string name, architecture;
+    Size input;
+    std::vector<std::string> class_names;
+    Preprocessing preprocessing;
+    GraphSpec features, head;
+    Anchors anchors;
+    Proposals proposals;
+    RoiHead roi_head;
+    Postprocessing postprocessing;
+    std::string weight_storage;  // fp32, fp16 or int8
+    int lanes;
+    std::string target;  // the machines that the layout was decided for, or empty
+    std::string golden_image, golden_stages;
+    std::map<std::string, FileEntry> files;
+
+    // Columns of the head: background, classes, four deltas.
+    int head_columns() const { return static_cast<int>(class_names.size()) + 1 + 4; }
+};
+
+// A manifest from untrusted JSON; `label` names the file in messages. Throws BundleError for text that is not JSON, a
+// schema version that this program does not know, and the first field that is missing, unknown, of a wrong type, out
+// of range or inconsistent with another.
+Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& label);
+
+}  // namespace pocketdet

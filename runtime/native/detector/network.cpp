@@ -1,0 +1,145 @@
+#include "network.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <ncnn/cpu.h>
+#include <ncnn/datareader.h>
+#include <ncnn/layer.h>
+#include <ncnn/net.h>
+#include <ncnn/platform.h>
+
+#include "errors.h"
+#include "param_check.h"
+
+namespace pocketdet {
+
+namespace {
+
+// ncnn's own reader of memory does not know where the memory ends.
+class BoundedReader : public ncnn::DataReader {
+public:
+    explicit BoundedReader(const std::vector<uint8_t>& data) : data_(data) {}
+
+    size_t read(void* to, size_t size) const override {
+        const size_t part = std::min(size, data_.size() - position_);
+        std::memcpy(to, data_.data() + position_, part);
+        position_ += part;
+        return part;
+    }
+
+    bool at_end() const { return position_ == data_.size(); }
+
+private:
+    const std::vector<uint8_t>& data_;
+    mutable size_t position_ = 0;
+};
+
+bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
+    if (mat.elempack != 1 || mat.elemsize != sizeof(float) || mat.dims != static_cast<int>(shape.size())) return false;
+    const int sides[3][3] = {{mat.w, 0, 0}, {mat.h, mat.w, 0}, {mat.c, mat.h, mat.w}};
+    if (shape.size() > 3) return false;
+    for (size_t i = 0; i < shape.size(); ++i) {
+        if (sides[shape.size() - 1][i] != (shape[i] == kAnyCount ? rois : shape[i])) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+const char* name_of(Precision precision) { return precision == Precision::fp16 ? "fp16" : "fp32"; }
+
+bool ncnn_has_layer(const std::string& type) {
+    // layer_to_index knows the names of layers that were left out, too
+    const int index = ncnn::layer_to_index(type.c_str());
+    if (index < 0) return false;
+    const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(index));
+    return layer != nullptr;
+}
+
+Precision precision_in_use(Precision asked) {
+    return asked == Precision::fp16 && ncnn::cpu_support_arm_asimdhp() != 0 ? Precision::fp16 : Precision::fp32;
+}
+
+std::vector<std::string> ncnn_cpu_features() {
+    const struct {
+        const char* name;
+        int supported;
+    } all[] = {
+        {"avx", ncnn::cpu_support_x86_avx()},
+        {"fma", ncnn::cpu_support_x86_fma()},
+        {"avx2", ncnn::cpu_support_x86_avx2()},
+        {"avx_vnni", ncnn::cpu_support_x86_avx_vnni()},
+        {"avx512", ncnn::cpu_support_x86_avx512()},
+        {"avx512_vnni", ncnn::cpu_support_x86_avx512_vnni()},
+        {"neon", ncnn::cpu_support_arm_neon()},
+        {"asimdhp", ncnn::cpu_support_arm_asimdhp()},
+        {"asimddp", ncnn::cpu_support_arm_asimddp()},
+        {"asimdfhm", ncnn::cpu_support_arm_asimdfhm()},
+        {"bf16", ncnn::cpu_support_arm_bf16()},
+        {"i8mm", ncnn::cpu_support_arm_i8mm()},
+    };
+    std::vector<std::string> names;
+    for (const auto& feature : all) {
+        if (feature.supported != 0) names.emplace_back(feature.name);
+    }
+    return names;
+}
+
+std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
+
+Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
+                 Precision precision, const std::string& label)
+    : spec_(spec),
+      label_(label),
+      blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
+      workspace_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
+      net_(std::make_unique<ncnn::Net>()) {
+    const std::string text(param.begin(), param.end());
+    check_param(text, spec, label + "/" + spec.param, ncnn_has_layer);
+    const bool half = precision == Precision::fp16;
+    // as runtime/engines/ncnn_engine.py
+    net_->opt.num_threads = 1;
+    net_->opt.use_vulkan_compute = false;
+    net_->opt.use_fp16_packed = half;
+    net_->opt.use_fp16_storage = half;
+    net_->opt.use_fp16_arithmetic = half;
+    net_->opt.use_bf16_storage = false;
+    net_->opt.blob_allocator = blobs_.get();
+    net_->opt.workspace_allocator = workspace_.get();
+    if (net_->load_param_mem(text.c_str()) != 0) {
+        throw EngineError(label + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
+    }
+    const BoundedReader reader(bin);
+    if (net_->load_model(reader) != 0 || !reader.at_end()) {
+        throw EngineError(label + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING " refuses the weights, or they do not fit " +
+                          spec.param);
+    }
+}
+
+Network::~Network() = default;
+
+std::vector<ncnn::Mat> Network::run(const ncnn::Mat& input, int rois) const {
+    ncnn::Extractor extractor = net_->create_extractor();
+    extractor.set_light_mode(true);
+    if (extractor.input(spec_.input.blob.c_str(), input) != 0) {
+        throw EngineError(label_ + ": ncnn refuses an input for '" + spec_.input.blob + "'");
+    }
+    std::vector<ncnn::Mat> outputs;
+    for (const TensorSpec& output : spec_.outputs) {
+        ncnn::Mat mat;
+        const int status = extractor.extract(output.blob.c_str(), mat);
+        if (status != 0) {
+            throw EngineError(label_ + ": ncnn failed in " + spec_.param + " at blob '" + output.blob + "' (status " +
+                              std::to_string(status) + ")");
+        }
+        if (!has_shape(mat, output.shape, rois)) {
+            throw EngineError(label_ + ": blob '" + output.blob + "' of " + spec_.param +
+                              " has another shape than the manifest says");
+        }
+        outputs.push_back(mat);
+    }
+    return outputs;
+}
+
+}  // namespace pocketdet

@@ -1,0 +1,57 @@
+// One ncnn network: loaded from checked bytes, run on one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ncnn/mat.h>
+
+#include "manifest.h"
+
+namespace ncnn {
+class Net;
+class UnlockedPoolAllocator;
+}  // namespace ncnn
+
+namespace pocketdet {
+
+enum class Precision { fp32, fp16 };
+
+const char* name_of(Precision precision);
+
+// Whether the ncnn of this program has a layer type; it was built with a choice of them.
+bool ncnn_has_layer(const std::string& type);
+
+// fp16 only where the processor has half-precision arithmetic (ARMv8.2); x86 computes in fp32.
+Precision precision_in_use(Precision asked);
+
+// The processor features that this ncnn chooses its kernels by, such as "avx512" or "asimdhp".
+std::vector<std::string> ncnn_cpu_features();
+
+// The version of ncnn and the options it was built with.
+std::string ncnn_build();
+
+class Network {
+public:
+    // `param` and `bin` are the files of `spec`. Throws GraphError for a graph that check_param refuses, EngineError if
+    // ncnn refuses it, or its weights do not end where the file does.
+    Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
+            Precision precision, const std::string& label);
+    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    // The outputs in the order of the manifest, float32 with one channel per element, of the shapes that the manifest
+    // gives (`rois` for the count of RoIs). Throws EngineError.
+    std::vector<ncnn::Mat> run(const ncnn::Mat& input, int rois) const;
+
+private:
+    GraphSpec spec_;
+    std::string label_;
+    std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_, workspace_;  // outlive the net
+    std::unique_ptr<ncnn::Net> net_;
+};
+
+}  // namespace pocketdet

@@ -1,0 +1,48 @@
+// The command line of pocketdet-run: options as --name VALUE or --name=VALUE, everything else in order.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "detector.h"
+
+namespace pocketdet {
+
+struct OptionSpec {
+    const char* name;   // without the dashes
+    const char* value;  // what to call its value in the help; empty for a switch
+    const char* help;
+};
+
+class Arguments {
+public:
+    // `words` are the words after the name of the command. Throws UsageError for an option that is not in `options`,
+    // twice there, or without its value.
+    Arguments(const std::string& command, const std::vector<std::string>& words, const std::vector<OptionSpec>& options);
+
+    const std::vector<std::string>& positional() const { return positional_; }
+    bool has(const std::string& name) const { return values_.count(name) != 0; }
+    std::string text(const std::string& name, const std::string& otherwise) const;
+    // Throw UsageError for text that is not a number in the range.
+    std::optional<int> integer(const std::string& name, int low, int high) const;
+    std::optional<double> number(const std::string& name, double low, double high) const;
+    // One of the choices, or the first where the option is not given.
+    std::string choice(const std::string& name, const std::vector<std::string>& choices) const;
+    [[noreturn]] void fail(const std::string& problem) const;
+
+private:
+    std::string command_;
+    std::vector<std::string> positional_;
+    std::map<std::string, std::string> values_;
+};
+
+// The options of every command that runs a bundle.
+const std::vector<OptionSpec>& detector_option_specs();
+DetectorOptions detector_options(const Arguments& arguments);
+
+// The lines of a help text that list options.
+std::string help_lines(const std::vector<OptionSpec>& options);
+
+}  // namespace pocketdet

@@ -1,0 +1,150 @@
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "arguments.h"
+#include "commands.h"
+#include "golden.h"
+
+namespace pocketdet {
+
+namespace {
+
+const char* const kUsage =
+    "pocketdet-run bench BUNDLE [IMAGE...] [options]\n"
+    "\n"
+    "Times a bundle on one thread: warm-up, then frames one after the other, the pictures (PNG or PPM; the golden one if\n"
+    "none is given) by turns. The output keeps every frame's milliseconds per stage and the processor it began and ended\n"
+    "on, and clocks, temperatures, load and battery before, during and after. It judges nothing.\n"
+    "\n"
+    "Ends after --frames or --seconds, whichever comes first; with one of the two given, by that one alone.\n"
+    "\n";
+
+const std::vector<OptionSpec>& option_specs() {
+    static const std::vector<OptionSpec> specs = [] {
+        std::vector<OptionSpec> all = {{"frames", "COUNT", "measured frames (1024)"},
+                                       {"seconds", "SECONDS", "measured time (60)"},
+                                       {"warmup", "COUNT", "frames before (20)"},
+                                       {"cpu", "NUMBER", "pin to this processor"}};
+        all.insert(all.end(), detector_option_specs().begin(), detector_option_specs().end());
+        return all;
+    }();
+    return specs;
+}
+
+struct Plan {
+    int warmup, frames;
+    double seconds;
+};
+
+Plan plan_of(const Arguments& arguments) {
+    const std::optional<int> frames = arguments.integer("frames", 1, 10'000'000);
+    const std::optional<double> seconds = arguments.number("seconds", 0.001, 86'400);
+    return {arguments.integer("warmup", 0, 100'000).value_or(20),
+            frames.value_or(seconds ? std::numeric_limits<int>::max() : 1024),
+            seconds.value_or(frames ? std::numeric_limits<double>::infinity() : 60.0)};
+}
+
+class Clock {
+public:
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    }
+
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+struct Recording {
+    OrderedJson milliseconds = OrderedJson::array();  // [frame][stage]
+    OrderedJson started_s = OrderedJson::array();     // since the first frame
+    OrderedJson cpu_before = OrderedJson::array(), cpu_after = OrderedJson::array();
+    OrderedJson rois = OrderedJson::array(), detections = OrderedJson::array();
+    OrderedJson clocks = OrderedJson::array();  // about once a second, between frames
+    double seconds = 0;
+};
+
+Recording measure(Detector& detector, const std::vector<Image>& images, const Plan& plan) {
+    Recording recording;
+    const Clock clock;
+    double next_clock_reading = 0;
+    for (int i = 0; i < plan.frames && (i == 0 || clock.seconds() < plan.seconds); ++i) {
+        if (clock.seconds() >= next_clock_reading) {
+            const int cpu = current_cpu();
+            recording.clocks.push_back({{"at_s", clock.seconds()}, {"cpu", cpu}, {"khz", cpu_khz(cpu)}});
+            next_clock_reading = clock.seconds() + 1.0;
+        }
+        recording.started_s.push_back(clock.seconds());
+        const int before = current_cpu();
+        const Detections found = detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+        recording.cpu_after.push_back(current_cpu());
+        recording.cpu_before.push_back(before);
+        recording.milliseconds.push_back(found.milliseconds);
+        recording.rois.push_back(found.rois);
+        recording.detections.push_back(found.found.size());
+    }
+    recording.seconds = clock.seconds();
+    return recording;
+}
+
+std::vector<Image> load_images(const Bundle& bundle, const std::vector<std::string>& paths) {
+    std::vector<Image> images;
+    for (size_t i = 1; i < paths.size(); ++i) images.push_back(read_image(paths[i]));
+    if (images.empty()) images.push_back(load_golden(bundle).image);
+    return images;
+}
+
+OrderedJson json_of_images(const std::vector<Image>& images, const std::vector<std::string>& paths) {
+    OrderedJson all = OrderedJson::array();
+    for (size_t i = 0; i < images.size(); ++i) {
+        const std::string name = paths.size() > 1 ? paths[i + 1] : "golden";
+        all.push_back({{"image", name}, {"width", images[i].width}, {"height", images[i].height}});
+    }
+    return all;
+}
+
+}  // namespace
+
+int run_bench(const std::vector<std::string>& words) {
+    const Arguments arguments("bench", words, option_specs());
+    if (arguments.has("help")) {
+        std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
+        return 0;
+    }
+    const std::vector<std::string>& paths = arguments.positional();
+    if (paths.empty()) arguments.fail("expected a bundle");
+    const DetectorOptions options = detector_options(arguments);
+    const Plan plan = plan_of(arguments);
+    const std::optional<int> cpu = arguments.integer("cpu", 0, 1023);
+    if (cpu) pin_to_cpu(*cpu);
+    const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
+    const std::vector<Image> images = load_images(bundle, paths);
+    Detector detector(bundle, options);
+    OrderedJson document = header_of("bench", bundle, detector, options.precision);
+    document["machine"] = describe_machine();
+    document["images"] = json_of_images(images, paths);
+    document["options"] = {{"warmup", plan.warmup},
+                           {"frames", arguments.has("seconds") && !arguments.has("frames") ? OrderedJson() : OrderedJson(plan.frames)},
+                           {"seconds", std::isinf(plan.seconds) ? OrderedJson() : OrderedJson(plan.seconds)},
+                           {"rois", options.rois.value_or(bundle.manifest.proposals.post_nms_top_n)},
+                           {"cpu", cpu ? OrderedJson(*cpu) : OrderedJson()}};
+    for (int i = 0; i < plan.warmup; ++i) detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+    document["affinity"] = allowed_cpus();
+    document["before"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
+    Recording recording = measure(detector, images, plan);
+    document["after"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
+    document["affinity_after"] = allowed_cpus();
+    document["measured_s"] = recording.seconds;
+    document["stages"] = kStages;
+    document["samples"] = {{"milliseconds", std::move(recording.milliseconds)},
+                           {"started_s", std::move(recording.started_s)},
+                           {"cpu_before", std::move(recording.cpu_before)},
+                           {"cpu_after", std::move(recording.cpu_after)},
+                           {"rois", std::move(recording.rois)},
+                           {"detections", std::move(recording.detections)}};
+    document["clocks"] = std::move(recording.clocks);
+    print(document);
+    return 0;
+}
+
+}  // namespace pocketdet

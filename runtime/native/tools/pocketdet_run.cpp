@@ -1,0 +1,117 @@
+// pocketdet-run: a detector bundle on any Linux or Android shell. Standard output is one JSON document; errors are one
+// sentence on standard error. Exit codes: 0 done, 1 a check ran and failed, 2 bad input or usage.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "arguments.h"
+#include "commands.h"
+#include "errors.h"
+
+namespace pocketdet {
+
+namespace {
+
+const char* const kHelp =
+    "pocketdet-run COMMAND ... runs a detector bundle (a folder NAME.pocketdet) on this machine.\n"
+    "\n"
+    "  verify BUNDLE              replay its golden picture and compare every stage with PyTorch\n"
+    "  detect BUNDLE IMAGE...     find objects in pictures (PNG, PPM, raw)\n"
+    "  bench BUNDLE [IMAGE...]    time it, frame by frame and stage by stage\n"
+    "  machine                    what this machine is, and its clocks, temperatures and load\n"
+    "\n"
+    "Each command explains itself with --help. Results are JSON on standard output, errors one sentence on standard\n"
+    "error. Exit codes: 0 done, 1 a check failed, 2 bad input.\n"
+    "\n"
+    "First steps on a phone:\n"
+    "  adb push pocketdet-run thundernet.pocketdet /data/local/tmp/\n"
+    "  adb shell chmod +x /data/local/tmp/pocketdet-run\n"
+    "  adb shell /data/local/tmp/pocketdet-run verify /data/local/tmp/thundernet.pocketdet\n";
+
+int run(const std::vector<std::string>& words) {
+    const std::string command = words.empty() ? "--help" : words[0];
+    const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+    if (command == "detect") return run_detect(rest);
+    if (command == "verify") return run_verify(rest);
+    if (command == "bench") return run_bench(rest);
+    if (command == "machine") return run_machine(rest);
+    if (command == "--version") {
+        std::printf("pocketdet-run " POCKETDET_VERSION ", %s\n", ncnn_build().c_str());
+        return 0;
+    }
+    if (command == "--help" || command == "-h" || command == "help") {
+        std::fputs(kHelp, words.empty() ? stderr : stdout);
+        return words.empty() ? 2 : 0;
+    }
+    throw UsageError("pocketdet-run: '" + command.substr(0, 60) +
+                     "' is not a command; there are detect, verify, bench and machine, see pocketdet-run --help");
+}
+
+}  // namespace
+
+int run_machine(const std::vector<std::string>& words) {
+    const Arguments arguments("machine", words, {{"help", "", "this text"}});
+    if (arguments.has("help")) {
+        std::fputs("pocketdet-run machine\n\nWhat this machine is, and its clocks, temperatures and load now.\n", stdout);
+        return 0;
+    }
+    print({{"schema_version", 1},
+           {"program", "pocketdet-run " POCKETDET_VERSION},
+           {"command", "machine"},
+           {"ncnn", ncnn_build()},
+           {"ncnn_cpu_features", ncnn_cpu_features()},
+           {"machine", describe_machine()},
+           {"sensors", read_sensors()}});
+    return 0;
+}
+
+OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector, Precision asked) {
+    const Manifest& m = bundle.manifest;
+    return {{"schema_version", 1},
+            {"program", "pocketdet-run " POCKETDET_VERSION},
+            {"command", command},
+            {"bundle",
+             {{"name", m.name},
+              {"digest", bundle.digest},
+              {"input", {m.input.height, m.input.width}},
+              {"weight_storage", m.weight_storage},
+              {"lanes", m.lanes},
+              {"target", m.target}}},
+            {"engine",
+             {{"ncnn", ncnn_build()},
+              {"cpu_features", ncnn_cpu_features()},
+              {"threads", 1},
+              {"precision_asked", name_of(asked)},
+              {"precision", name_of(detector.precision())}}}};
+}
+
+OrderedJson json_of(const StageTimes& times) {
+    OrderedJson record;
+    for (size_t i = 0; i < kStages.size(); ++i) record[kStages[i]] = times[i];
+    return record;
+}
+
+void print(const OrderedJson& document) {
+    const std::string text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        throw Error("pocketdet-run: the output cannot be written; is the disk full?");
+    }
+}
+
+}  // namespace pocketdet
+
+int main(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return pocketdet::run({argv + 1, argv + argc});
+    } catch (const pocketdet::Error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "pocketdet-run: out of memory\n");
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "pocketdet-run: unexpected: %s\n", error.what());
+    }
+    return 2;
+}

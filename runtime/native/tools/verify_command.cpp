@@ -1,0 +1,67 @@
+#include <cmath>
+
+#include "arguments.h"
+#include "commands.h"
+#include "golden.h"
+#include "stages.h"
+
+namespace pocketdet {
+
+namespace {
+
+const char* const kUsage =
+    "pocketdet-run verify BUNDLE [options]\n"
+    "\n"
+    "Replays the golden picture of a bundle on this machine and compares every stage with what PyTorch made of it,\n"
+    "each stage fed with PyTorch's own inputs. Exit code 0 if all agree, 1 if one does not, 2 if it cannot be run.\n"
+    "\n";
+
+const std::vector<OptionSpec>& option_specs() {
+    static const std::vector<OptionSpec> specs = {
+        {"precision", "fp32|fp16", "arithmetic asked of ncnn; tolerances follow what is used (fp32)"},
+        {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
+        {"help", "", "this text"},
+    };
+    return specs;
+}
+
+OrderedJson json_of_check(const Check& check) {
+    OrderedJson record = {{"name", check.name}, {"shape", check.shape}};
+    record["max_abs"] = std::isfinite(check.max_abs) ? OrderedJson(check.max_abs) : OrderedJson();
+    record["snr_db"] = check.snr_db ? OrderedJson(*check.snr_db) : OrderedJson();
+    record["cosine"] = check.cosine;
+    record["tolerance"] = check.tolerance;
+    record["ok"] = check.ok;
+    record["note"] = check.note;
+    return record;
+}
+
+}  // namespace
+
+int run_verify(const std::vector<std::string>& words) {
+    const Arguments arguments("verify", words, option_specs());
+    if (arguments.has("help")) {
+        std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
+        return 0;
+    }
+    if (arguments.positional().size() != 1) arguments.fail("expected one bundle");
+    DetectorOptions options;
+    options.precision = detector_options(arguments).precision;
+    const Bundle bundle = load_bundle(arguments.positional()[0], arguments.text("digest", ""));
+    Detector detector(bundle, options);
+    const std::vector<Check> checks = compare_stages(load_golden(bundle), detector);
+    OrderedJson document = header_of("verify", bundle, detector, options.precision);
+    bool ok = true;
+    OrderedJson rows = OrderedJson::array();
+    for (const Check& check : checks) {
+        ok = ok && check.ok;
+        rows.push_back(json_of_check(check));
+        if (!check.ok) std::fprintf(stderr, "pocketdet-run verify: stage '%s' is out of tolerance\n", check.name.c_str());
+    }
+    document["ok"] = ok;
+    document["checks"] = rows;
+    print(document);
+    return ok ? 0 : 1;
+}
+
+}  // namespace pocketdet
