@@ -97,8 +97,8 @@ Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const
       net_(std::make_unique<ncnn::Net>()) {
     const std::string text(param.begin(), param.end());
     check_param(text, spec, label + "/" + spec.param, ncnn_has_layer);
-    const bool half = precision == Precision::fp16;
-    // as runtime/engines/ncnn_engine.py
+    // Half-precision storage without the arithmetic would round weights and still call itself fp32.
+    const bool half = precision_in_use(precision) == Precision::fp16;
     net_->opt.num_threads = 1;
     net_->opt.use_vulkan_compute = false;
     net_->opt.use_fp16_packed = half;

@@ -81,8 +81,8 @@ void Arguments::fail(const std::string& problem) const {
     throw UsageError("pocketdet-run " + command_ + ": " + problem + "; see pocketdet-run " + command_ + " --help");
 }
 
-const std::vector<OptionSpec>& detector_option_specs() {
-    static const std::vector<OptionSpec> specs = {
+std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
+    const OptionSpec shared[] = {
         {"precision", "fp32|fp16", "arithmetic asked of ncnn; the output tells what it uses (fp32)"},
         {"score-threshold", "0..1", "least score of a detection (the bundle's)"},
         {"nms", "hard|linear|gaussian", "suppression (the bundle's)"},
@@ -93,7 +93,8 @@ const std::vector<OptionSpec>& detector_option_specs() {
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };
-    return specs;
+    for (const OptionSpec& spec : shared) own.push_back(spec);
+    return own;
 }
 
 DetectorOptions detector_options(const Arguments& arguments) {

@@ -38,8 +38,8 @@ private:
     std::map<std::string, std::string> values_;
 };
 
-// The options of every command that runs a bundle.
-const std::vector<OptionSpec>& detector_option_specs();
+// A command's own options, and then those of every command that runs a bundle.
+std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own);
 DetectorOptions detector_options(const Arguments& arguments);
 
 // The lines of a help text that list options.

@@ -21,14 +21,12 @@ const char* const kUsage =
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
-    static const std::vector<OptionSpec> specs = [] {
-        std::vector<OptionSpec> all = {{"frames", "COUNT", "measured frames (1024)"},
-                                       {"seconds", "SECONDS", "measured time (60)"},
-                                       {"warmup", "COUNT", "frames before (20)"},
-                                       {"cpu", "NUMBER", "pin to this processor"}};
-        all.insert(all.end(), detector_option_specs().begin(), detector_option_specs().end());
-        return all;
-    }();
+    static const std::vector<OptionSpec> specs = with_detector_options({
+        {"frames", "COUNT", "measured frames (1024)"},
+        {"seconds", "SECONDS", "measured time (60)"},
+        {"warmup", "COUNT", "frames before (20)"},
+        {"cpu", "NUMBER", "pin to this processor"},
+    });
     return specs;
 }
 

@@ -15,12 +15,10 @@ const char* const kUsage =
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
-    static const std::vector<OptionSpec> specs = [] {
-        std::vector<OptionSpec> all = {{"raw", "WIDTHxHEIGHT", "the pictures are files of nothing but pixels"},
-                                       {"format", "rgb|bgr|rgba|bgra|nv21", "of raw pixels (rgb)"}};
-        all.insert(all.end(), detector_option_specs().begin(), detector_option_specs().end());
-        return all;
-    }();
+    static const std::vector<OptionSpec> specs = with_detector_options({
+        {"raw", "WIDTHxHEIGHT", "the pictures are files of nothing but pixels"},
+        {"format", "rgb|bgr|rgba|bgra|nv21", "of raw pixels (rgb)"},
+    });
     return specs;
 }
 
