@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import ncnn
 import numpy as np
 import pytest
 from damage import rehash
@@ -60,6 +61,35 @@ def test_detections_are_the_same_with_and_without(
             np.testing.assert_allclose(ours.scores, theirs.scores, atol=TOLERANCES["fp32"].score)
             found += len(ours)
     assert found > 50
+
+
+def outputs(bundle: Path, image: NDArray[np.float32], **options: bool) -> list[NDArray[np.float32]]:
+    """The maps of a bundle's features graph as ncnn makes them with other options."""
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    for name, value in options.items():
+        setattr(net.opt, name, value)
+    assert net.load_param(str(bundle / "features.ncnn.param")) == 0
+    assert net.load_model(str(bundle / "features.ncnn.bin")) == 0
+    extractor = net.create_extractor()
+    source = ncnn.Mat(image).clone()
+    extractor.input("image", source)
+    return [np.array(extractor.extract(blob)[1]) for blob in ("rpn_scores", "rpn_deltas", "sam")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"use_packing_layout": False}, {"use_winograd_convolution": False}, {"use_sgemm_convolution": False}],
+)
+def test_a_layout_is_for_speed_alone(
+    small_bundle: Path, plain_bundle: Path, options: dict[str, bool]
+) -> None:
+    """Laid out for 8 lanes, it runs right where none are used, and with other kernels."""
+    image = np.random.default_rng(5).normal(size=FEATURES["image"]).astype(np.float32)
+    for expected, found in zip(
+        outputs(plain_bundle, image), outputs(small_bundle, image, **options), strict=True
+    ):
+        assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("target", ["neon-fp32", "avx512"])  # the default is what test_verify proves
