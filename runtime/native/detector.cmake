@@ -44,3 +44,10 @@ target_compile_definitions(pocketdet-run PRIVATE POCKETDET_VERSION="${pocketdet_
 if(POCKETDET_STATIC)
   target_link_options(pocketdet-run PRIVATE -static)
 endif()
+
+if(POCKETDET_TESTS)
+  add_executable(detector_test tests/detector_test.cpp tools/arguments.cpp)
+  target_include_directories(detector_test PRIVATE tools)
+  target_link_libraries(detector_test PRIVATE pocketdet_detector)
+  add_test(NAME detector_test COMMAND detector_test)
+endif()
