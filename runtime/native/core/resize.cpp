@@ -4,12 +4,11 @@
 
 #include <algorithm>
 
+#include "mix_pixels.h"
+
 namespace pocketdet {
 
 namespace {
-
-constexpr int kFractionBits = 11;
-constexpr int kOne = 1 << kFractionBits;
 
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
@@ -23,72 +22,61 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
         const int64_t left = std::clamp<int64_t>(base, 0, s - 1);
         const int64_t right = std::clamp<int64_t>(base + 1, 0, s - 1);
         taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right),
-                                        static_cast<int32_t>(position - base * kOne)};
+                                        left == right ? 0 : static_cast<int32_t>(position - base * kOne)};
     }
 }
 
-// (kOne - f) * a + f * b with one multiplication.
-int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
+constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one that is not used
 
+void mix_pixel(const uint8_t* a, const uint8_t* b, int32_t fraction, int32_t* out) {
+    for (int c = 0; c < 3; ++c) out[c] = mix(a[c], b[c], fraction);
+    out[3] = 0;
+}
+
+// Eight bytes are read at a time, so the last pixels of a row are mixed one value after the other.
 template <int kStep>
-void mix_packed(const uint8_t* row, const std::vector<PixelTap>& columns, bool swap, int32_t* out) {
-    const size_t width = columns.size();
-    int32_t* first = out;
-    int32_t* second = out + width;
-    int32_t* third = out + 2 * width;
-    if (swap) std::swap(first, third);
-    for (size_t x = 0; x < width; ++x) {
-        const PixelTap tap = columns[x];
-        const uint8_t* a = row + static_cast<std::ptrdiff_t>(tap.left) * kStep;
-        const uint8_t* b = row + static_cast<std::ptrdiff_t>(tap.right) * kStep;
-        first[x] = mix(a[0], b[0], tap.fraction);
-        second[x] = mix(a[1], b[1], tap.fraction);
-        third[x] = mix(a[2], b[2], tap.fraction);
+void mix_packed(const uint8_t* row, int source_width, const std::vector<PixelTap>& columns, int32_t* out) {
+    const PixelTap* tap = columns.data();
+    const PixelTap* const end = tap + columns.size();
+    const PixelTap* safe_end = end;
+    while (safe_end != tap && (safe_end[-1].left * kStep + 8 > source_width * kStep)) --safe_end;
+    for (; tap != safe_end; ++tap, out += kLanes) mix_with_next<kStep>(row + tap->left * kStep, tap->fraction, out);
+    for (; tap != end; ++tap, out += kLanes) {
+        mix_pixel(row + tap->left * kStep, row + tap->right * kStep, tap->fraction, out);
     }
 }
 
-void mix_nv21(const uint8_t* luma, const uint8_t* chroma, const std::vector<PixelTap>& columns, bool swap,
-              int32_t* out) {
-    const size_t width = columns.size();
-    int32_t* red = out;
-    int32_t* green = out + width;
-    int32_t* blue = out + 2 * width;
-    if (swap) std::swap(red, blue);
-    for (size_t x = 0; x < width; ++x) {
-        const PixelTap tap = columns[x];
+void mix_nv21(const uint8_t* luma, const uint8_t* chroma, const std::vector<PixelTap>& columns, int32_t* out) {
+    for (const PixelTap tap : columns) {
         const uint8_t* vu_left = chroma + (tap.left & ~1);
         const uint8_t* vu_right = chroma + (tap.right & ~1);
         const Rgb a = rgb_from_yuv(luma[tap.left], vu_left[1], vu_left[0]);
         const Rgb b = rgb_from_yuv(luma[tap.right], vu_right[1], vu_right[0]);
-        red[x] = mix(a.red, b.red, tap.fraction);
-        green[x] = mix(a.green, b.green, tap.fraction);
-        blue[x] = mix(a.blue, b.blue, tap.fraction);
+        out[0] = mix(a.red, b.red, tap.fraction);
+        out[1] = mix(a.green, b.green, tap.fraction);
+        out[2] = mix(a.blue, b.blue, tap.fraction);
+        out[3] = 0;
+        out += kLanes;
     }
 }
 
-// out: three planes of columns.size() values in 0 .. 255 * kOne.
-void horizontal_pass(const ImageView& image, int y, ChannelOrder order, const std::vector<PixelTap>& columns,
-                     int32_t* out) {
+// out: columns.size() pixels of kLanes values in 0 .. 255 * kOne, channels in the order of the source.
+void horizontal_pass(const ImageView& image, int y, const std::vector<PixelTap>& columns, int32_t* out) {
     const uint8_t* row = image.pixels + y * image.row_stride;
-    const bool wants_red_first = order == ChannelOrder::rgb;
     if (image.format == PixelFormat::nv21) {
-        mix_nv21(row, image.chroma + (y / 2) * image.chroma_row_stride, columns, !wants_red_first, out);
-        return;
-    }
-    const bool swap = red_is_first(image.format) != wants_red_first;
-    if (pixel_step(image.format) == 3) {
-        mix_packed<3>(row, columns, swap, out);
+        mix_nv21(row, image.chroma + (y / 2) * image.chroma_row_stride, columns, out);
+    } else if (pixel_step(image.format) == 3) {
+        mix_packed<3>(row, image.width, columns, out);
     } else {
-        mix_packed<4>(row, columns, swap, out);
+        mix_packed<4>(row, image.width, columns, out);
     }
 }
 
 // The two most recent source rows after the horizontal pass.
 class RowCache {
 public:
-    RowCache(const ImageView& image, ChannelOrder order, ResizeWorkspace& workspace)
-        : image_(image), order_(order), workspace_(workspace) {
-        for (std::vector<int32_t>& row : workspace_.cache) row.resize(3 * workspace_.columns.size());
+    RowCache(const ImageView& image, ResizeWorkspace& workspace) : image_(image), workspace_(workspace) {
+        for (std::vector<int32_t>& row : workspace_.cache) row.resize(kLanes * workspace_.columns.size());
     }
 
     // Row `y`, in a slot that does not hold row `other`.
@@ -97,23 +85,22 @@ public:
             if (held_[slot] == y) return workspace_.cache[slot].data();
         }
         const size_t slot = held_[0] == other ? 1 : 0;
-        horizontal_pass(image_, y, order_, workspace_.columns, workspace_.cache[slot].data());
+        horizontal_pass(image_, y, workspace_.columns, workspace_.cache[slot].data());
         held_[slot] = y;
         return workspace_.cache[slot].data();
     }
 
 private:
     const ImageView& image_;
-    ChannelOrder order_;
     ResizeWorkspace& workspace_;
     std::array<int, 2> held_{-1, -1};
 };
 
-void blend_rows(const int32_t* top, const int32_t* bottom, int32_t fraction, size_t count, uint8_t* out) {
-    constexpr int32_t kHalf = 1 << (2 * kFractionBits - 1);
-    for (size_t i = 0; i < count; ++i) {
-        out[i] = static_cast<uint8_t>((mix(top[i], bottom[i], fraction) + kHalf) >> (2 * kFractionBits));
-    }
+using LaneOrder = std::array<size_t, 3>;
+
+LaneOrder lane_order(PixelFormat source, ChannelOrder wanted) {
+    const bool red_first = source == PixelFormat::nv21 || red_is_first(source);
+    return red_first == (wanted == ChannelOrder::rgb) ? LaneOrder{0, 1, 2} : LaneOrder{2, 1, 0};
 }
 
 class ByteSink {
@@ -126,13 +113,11 @@ public:
         }
     }
 
-    // line: three planes of `width` bytes.
-    void write(int y, int begin, const uint8_t* line, size_t width) {
+    // line: `width` pixels of kLanes bytes; `order`: which of them are the channels of the result.
+    void write(int y, int begin, const uint8_t* line, size_t width, const LaneOrder& order) {
         uint8_t* pixel = at(y, begin);
-        for (size_t x = 0; x < width; ++x, pixel += 3) {
-            pixel[0] = line[x];
-            pixel[1] = line[width + x];
-            pixel[2] = line[2 * width + x];
+        for (size_t x = 0; x < width; ++x, pixel += 3, line += kLanes) {
+            for (size_t c = 0; c < 3; ++c) pixel[c] = line[order[c]];
         }
     }
 
@@ -152,12 +137,10 @@ public:
         for (size_t c = 0; c < 3; ++c) std::fill(at(c, y, begin), at(c, y, end), table_.values[c][options_.pad[c]]);
     }
 
-    void write(int y, int begin, const uint8_t* line, size_t width) {
-        for (size_t c = 0; c < 3; ++c) {
-            const float* values = table_.values[c];
-            const uint8_t* plane_line = line + c * width;
-            float* target = at(c, y, begin);
-            for (size_t x = 0; x < width; ++x) target[x] = values[plane_line[x]];
+    void write(int y, int begin, const uint8_t* line, size_t width, const LaneOrder& order) {
+        float* targets[3] = {at(0, y, begin), at(1, y, begin), at(2, y, begin)};
+        for (size_t x = 0; x < width; ++x, line += kLanes) {
+            for (size_t c = 0; c < 3; ++c) targets[c][x] = table_.values[c][line[order[c]]];
         }
     }
 
@@ -179,8 +162,9 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
     place_taps(image.width, placed.width, workspace.columns);
     place_taps(image.height, placed.height, workspace.rows);
     const size_t width = workspace.columns.size();
-    workspace.line.resize(3 * width);
-    RowCache cache(image, options.order, workspace);
+    workspace.line.resize(kLanes * width);
+    const LaneOrder order = lane_order(image.format, options.order);
+    RowCache cache(image, workspace);
     for (int y = 0; y < options.target.height; ++y) {
         if (y < placed.y0 || y >= placed.y0 + placed.height) {
             sink.pad(y, 0, options.target.width);
@@ -189,9 +173,9 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
         const PixelTap tap = workspace.rows[static_cast<size_t>(y - placed.y0)];
         const int32_t* top = cache.fetch(tap.left, tap.right);
         const int32_t* bottom = cache.fetch(tap.right, tap.left);
-        blend_rows(top, bottom, tap.fraction, 3 * width, workspace.line.data());
+        blend(top, bottom, tap.fraction, kLanes * width, workspace.line.data());
         sink.pad(y, 0, placed.x0);
-        sink.write(y, placed.x0, workspace.line.data(), width);
+        sink.write(y, placed.x0, workspace.line.data(), width, order);
         sink.pad(y, placed.x0 + placed.width, options.target.width);
     }
 }

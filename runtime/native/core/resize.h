@@ -44,8 +44,8 @@ struct PixelTap {
 
 struct ResizeWorkspace {
     std::vector<PixelTap> columns, rows;
-    std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass, planar
-    std::vector<uint8_t> line;                  // one destination row, planar
+    std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass
+    std::vector<uint8_t> line;                  // one destination row
 };
 
 // out: (height, width, 3) bytes.

@@ -43,6 +43,15 @@ Json parse_json(const std::vector<uint8_t>& data, const std::string& label) {
     }
 }
 
+bool is_utf8(const std::string& text) {
+    try {
+        Json(text).dump();
+        return true;
+    } catch (const Json::type_error&) {
+        return false;
+    }
+}
+
 void Field::fail(const std::string& expected) const {
     throw BundleError(*label_ + ": field '" + path_.substr(0, 200) + "': expected " + expected + ", found " +
                       abbreviated(*value_));

@@ -17,6 +17,8 @@ using Json = nlohmann::json;
 // A document from untrusted bytes; refuses duplicate fields, deep nesting, and numbers that JSON does not have.
 Json parse_json(const std::vector<uint8_t>& data, const std::string& label);
 
+bool is_utf8(const std::string& text);
+
 // A value and where it stands, with checked conversions. The document must outlive it.
 class Field {
 public:

@@ -233,6 +233,7 @@ Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& lab
     m.roi_head = load_roi_head(record.need("roi_head"));
     m.postprocessing = load_postprocessing(record.need("postprocessing"));
     load_layout(record.need("layout"), m);
+    m.features.has_int8 = m.head.has_int8 = m.weight_storage == "int8";
     Record golden(record.need("golden"));
     m.golden_image = text(golden.need("image"));
     m.golden_stages = text(golden.need("stages"));

@@ -31,6 +31,7 @@ struct GraphSpec {
     std::string param, bin;
     TensorSpec input;
     std::vector<TensorSpec> outputs;
+    bool has_int8 = false;  // whether its weights may be int8
 
     const TensorSpec& output(const std::string& role) const;
 };

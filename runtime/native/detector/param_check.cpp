@@ -5,6 +5,7 @@
 #include <set>
 
 #include "errors.h"
+#include "json_fields.h"
 
 namespace pocketdet {
 
@@ -52,8 +53,8 @@ bool is_number(const std::string& word, bool& is_float) {
 
 class Checker {
 public:
-    Checker(const std::string& label, const std::function<bool(const std::string&)>& layer_exists)
-        : label_(label), layer_exists_(layer_exists) {}
+    Checker(const std::string& label, bool has_int8, const std::function<bool(const std::string&)>& layer_exists)
+        : label_(label), has_int8_(has_int8), layer_exists_(layer_exists) {}
 
     void header(const Words& magic, const Words& counts) {
         if (magic.size() != 1 || magic[0] != kMagic) fail("expected the ncnn magic 7767517");
@@ -84,6 +85,10 @@ public:
         if (words[0] == "Input") inputs_.insert(words[4]);
         std::set<int> seen;
         for (size_t i = blobs_end; i < words.size(); ++i) parameter(words[i], seen);
+        // int8_scale_term: ncnn crashes where the weights are not int8 too
+        const int scale_term = words[0] == "Gemm" ? 18 : 8;
+        const bool has_weights = words[0] == "Gemm" || words[0] == "InnerProduct" || words[0].compare(0, 11, "Convolution") == 0;
+        if (has_weights && seen.count(scale_term) && !has_int8_) fail("is int8, and the manifest says that no weights are");
         name_.clear();
     }
 
@@ -157,6 +162,7 @@ private:
     }
 
     const std::string& label_;
+    bool has_int8_;
     const std::function<bool(const std::string&)>& layer_exists_;
     std::string name_;
     int declared_layers_ = 0, declared_blobs_ = 0;
@@ -167,8 +173,9 @@ private:
 
 void check_param(const std::string& text, const GraphSpec& spec, const std::string& label,
                  const std::function<bool(const std::string&)>& layer_exists) {
-    Checker checker(label, layer_exists);
+    Checker checker(label, spec.has_int8, layer_exists);
     if (text.size() > kMaxTextBytes) checker.fail("is larger than a .param file may be");
+    if (!is_utf8(text)) checker.fail("is not text; is this a binary file?");
     Words magic;
     int filled = 0;
     for (size_t start = 0; start < text.size();) {

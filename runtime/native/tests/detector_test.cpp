@@ -279,6 +279,7 @@ void test_graphs() {
         {"0=0.1", "-23300=3,1,2", "a wrong array length"},
         {"0=0.1", "-23300=2,1,2.0", "mixes ints and floats"},
         {"0=0.1", "0=1\x01", "a control character"},
+        {"ReLU r", "ReLU \xff", "is not text"},
     };
     for (const auto& one : cases) {
         const std::string text = replaced(one.old_part, one.new_part);

@@ -1,0 +1,72 @@
+// Two neighbouring pixels mixed, all channels at once: the inner step of the horizontal pass of a resize.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace pocketdet {
+
+constexpr int kFractionBits = 11;
+constexpr int kOne = 1 << kFractionBits;
+
+// (kOne - f) * a + f * b with one multiplication.
+inline int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
+
+// Mixes the pixel at `pixel` with the one behind it, both of kStep bytes: out[c] = mix(pixel[c], pixel[kStep + c],
+// fraction) for c = 0..2; out[3] is of no use. Reads eight bytes.
+template <int kStep>
+inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) {
+#if defined(__SSE2__)
+    const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixel));
+    const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 8 * kStep));
+    const __m128i wide = _mm_unpacklo_epi8(pairs, _mm_setzero_si128());
+    const __m128i shares = _mm_set1_epi32((fraction << 16) | (kOne - fraction));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_madd_epi16(wide, shares));
+#elif defined(__ARM_NEON)
+    const uint8x8_t both = vld1_u8(pixel);
+    const uint8x8_t next = vreinterpret_u8_u64(vshr_n_u64(vreinterpret_u64_u8(both), 8 * kStep));
+    const uint32x4_t scaled = vmull_n_u16(vget_low_u16(vmovl_u8(both)), static_cast<uint16_t>(kOne - fraction));
+    const uint16x4_t second = vget_low_u16(vmovl_u8(next));
+    vst1q_s32(out, vreinterpretq_s32_u32(vmlal_n_u16(scaled, second, static_cast<uint16_t>(fraction))));
+#else
+    for (int c = 0; c < 3; ++c) out[c] = mix(pixel[c], pixel[kStep + c], fraction);
+#endif
+}
+
+// out[i] = mix(top[i], bottom[i], fraction) back in 0..255, rounded; values are at most 255 * kOne, `count` a multiple
+// of four.
+inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, size_t count, uint8_t* out) {
+    constexpr int32_t kHalf = 1 << (2 * kFractionBits - 1);
+    size_t i = 0;
+#if defined(__SSE2__)
+    // SSE2 multiplies 16 bits: the difference of two rows is split into its low half, signed, and the rest.
+    const __m128i low_share = _mm_set1_epi32(fraction);
+    const __m128i high_share = _mm_set1_epi32(fraction << 16);
+    const __m128i half = _mm_set1_epi32(kHalf);
+    const __m128i carry = _mm_set1_epi32(0x8000);
+    const auto mixed = [&](size_t at) {
+        const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(top + at));
+        const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bottom + at));
+        const __m128i difference = _mm_sub_epi32(b, a);
+        const __m128i low = _mm_madd_epi16(difference, low_share);
+        const __m128i high = _mm_slli_epi32(_mm_madd_epi16(_mm_add_epi32(difference, carry), high_share), 16);
+        const __m128i sum = _mm_add_epi32(_mm_add_epi32(_mm_slli_epi32(a, kFractionBits), half), _mm_add_epi32(low, high));
+        return _mm_srli_epi32(sum, 2 * kFractionBits);
+    };
+    for (; i + 16 <= count; i += 16) {
+        const __m128i first = _mm_packs_epi32(mixed(i), mixed(i + 4));
+        const __m128i second = _mm_packs_epi32(mixed(i + 8), mixed(i + 12));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(first, second));
+    }
+#endif
+    for (; i < count; ++i) out[i] = static_cast<uint8_t>((mix(top[i], bottom[i], fraction) + kHalf) >> (2 * kFractionBits));
+}
+
+}  // namespace pocketdet
