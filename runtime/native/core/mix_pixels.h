@@ -1,9 +1,8 @@
-// Two neighbouring pixels mixed, all channels at once: the inner step of the horizontal pass of a resize.
+// The two inner steps of a resize, several values at once: pixels of a row mixed, then rows blended.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -20,7 +19,7 @@ constexpr int kOne = 1 << kFractionBits;
 inline int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
 
 // Mixes the pixel at `pixel` with the one behind it, both of kStep bytes: out[c] = mix(pixel[c], pixel[kStep + c],
-// fraction) for c = 0..2; out[3] is of no use. Reads eight bytes.
+// fraction) for c = 0..2, fraction below kOne; out[3] is of no use. Reads eight bytes.
 template <int kStep>
 inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) {
 #if defined(__SSE2__)
@@ -40,8 +39,7 @@ inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) 
 #endif
 }
 
-// out[i] = mix(top[i], bottom[i], fraction) back in 0..255, rounded; values are at most 255 * kOne, `count` a multiple
-// of four.
+// out[i] = mix(top[i], bottom[i], fraction) back in 0..255, rounded; the values are in 0 .. 255 * kOne.
 inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, size_t count, uint8_t* out) {
     constexpr int32_t kHalf = 1 << (2 * kFractionBits - 1);
     size_t i = 0;
@@ -57,8 +55,8 @@ inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, s
         const __m128i difference = _mm_sub_epi32(b, a);
         const __m128i low = _mm_madd_epi16(difference, low_share);
         const __m128i high = _mm_slli_epi32(_mm_madd_epi16(_mm_add_epi32(difference, carry), high_share), 16);
-        const __m128i sum = _mm_add_epi32(_mm_add_epi32(_mm_slli_epi32(a, kFractionBits), half), _mm_add_epi32(low, high));
-        return _mm_srli_epi32(sum, 2 * kFractionBits);
+        const __m128i scaled = _mm_add_epi32(_mm_slli_epi32(a, kFractionBits), half);
+        return _mm_srli_epi32(_mm_add_epi32(scaled, _mm_add_epi32(low, high)), 2 * kFractionBits);
     };
     for (; i + 16 <= count; i += 16) {
         const __m128i first = _mm_packs_epi32(mixed(i), mixed(i + 4));
@@ -66,7 +64,9 @@ inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, s
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(first, second));
     }
 #endif
-    for (; i < count; ++i) out[i] = static_cast<uint8_t>((mix(top[i], bottom[i], fraction) + kHalf) >> (2 * kFractionBits));
+    for (; i < count; ++i) {
+        out[i] = static_cast<uint8_t>((mix(top[i], bottom[i], fraction) + kHalf) >> (2 * kFractionBits));
+    }
 }
 
 }  // namespace pocketdet

@@ -10,6 +10,8 @@ namespace pocketdet {
 
 namespace {
 
+constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one that is not used
+
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
 void place_taps(int source, int target, std::vector<PixelTap>& taps) {
@@ -21,12 +23,11 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
         const int64_t base = floor_div(position, kOne);
         const int64_t left = std::clamp<int64_t>(base, 0, s - 1);
         const int64_t right = std::clamp<int64_t>(base + 1, 0, s - 1);
+        // At the edges both are one pixel, whatever the fraction; 0 lets `right` be taken for the pixel behind `left`.
         taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right),
                                         left == right ? 0 : static_cast<int32_t>(position - base * kOne)};
     }
 }
-
-constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one that is not used
 
 void mix_pixel(const uint8_t* a, const uint8_t* b, int32_t fraction, int32_t* out) {
     for (int c = 0; c < 3; ++c) out[c] = mix(a[c], b[c], fraction);
@@ -39,7 +40,7 @@ void mix_packed(const uint8_t* row, int source_width, const std::vector<PixelTap
     const PixelTap* tap = columns.data();
     const PixelTap* const end = tap + columns.size();
     const PixelTap* safe_end = end;
-    while (safe_end != tap && (safe_end[-1].left * kStep + 8 > source_width * kStep)) --safe_end;
+    while (safe_end != tap && safe_end[-1].left * kStep + 8 > source_width * kStep) --safe_end;
     for (; tap != safe_end; ++tap, out += kLanes) mix_with_next<kStep>(row + tap->left * kStep, tap->fraction, out);
     for (; tap != end; ++tap, out += kLanes) {
         mix_pixel(row + tap->left * kStep, row + tap->right * kStep, tap->fraction, out);

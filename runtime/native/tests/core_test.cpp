@@ -5,6 +5,7 @@
 #include "check.h"
 #include "detections.h"
 #include "fma_peak.h"
+#include "mix_pixels.h"
 #include "proposals.h"
 #include "psroi_align.h"
 #include "ranking.h"
@@ -210,6 +211,34 @@ void test_resize() {
     CHECK(std::memcmp(planes, normalised, sizeof normalised) == 0);
 }
 
+template <int kStep>
+void check_mixing(const uint8_t* pixels, int32_t fraction) {
+    int32_t mixed[4];
+    mix_with_next<kStep>(pixels, fraction, mixed);
+    for (int c = 0; c < 3; ++c) CHECK(mixed[c] == (kOne - fraction) * pixels[c] + fraction * pixels[kStep + c]);
+}
+
+void test_mixing_and_blending() {
+    const uint8_t pixels[8] = {0, 255, 7, 255, 0, 254, 128, 1};
+    constexpr int32_t kMost = 255 * kOne;
+    int32_t top[35];
+    int32_t bottom[35];
+    for (int32_t i = 0; i < 35; ++i) {
+        top[i] = i % 5 == 0 ? kMost : i * 14921 % kMost;
+        bottom[i] = i % 3 == 0 ? 0 : (i % 3 == 1 ? kMost : i * 32768 % kMost);
+    }
+    for (int32_t fraction = 0; fraction < kOne; ++fraction) {
+        check_mixing<3>(pixels, fraction);
+        check_mixing<4>(pixels, fraction);
+        uint8_t blended[35];
+        blend(top, bottom, fraction, 35, blended);
+        for (int i = 0; i < 35; ++i) {
+            const int64_t sum = int64_t{kOne - fraction} * top[i] + int64_t{fraction} * bottom[i];
+            CHECK(blended[i] == (sum + (1 << 21)) >> 22);
+        }
+    }
+}
+
 void test_nv21() {
     const Rgb grey = rgb_from_yuv(77, 128, 128);
     CHECK(grey.red == 77 && grey.green == 77 && grey.blue == 77);
@@ -246,8 +275,9 @@ int main() {
     pocketdet::test_detect();
     pocketdet::test_placement();
     pocketdet::test_resize();
+    pocketdet::test_mixing_and_blending();
     pocketdet::test_nv21();
     pocketdet::test_fma_peak();
-    std::puts("core_test: 14 tests passed");
+    std::puts("core_test: 15 tests passed");
     return 0;
 }
