@@ -36,7 +36,7 @@ IN_BUNDLES = (
 )  # fmt: skip
 # What those, ncnn::Net and ncnn::Mat create by themselves; create_layer of a missing one is a null pointer.
 CREATED_WITHIN = (
-    "Cast", "Clip", "Dequantize", "Flatten", "HardSwish", "Mish", "Packing", "Padding", "Quantize",
+    "Bias", "Cast", "Clip", "Dequantize", "Flatten", "HardSwish", "Mish", "Packing", "Padding", "Quantize",
     "Requantize", "Sigmoid",
 )  # fmt: skip
 # Cheap to build, and common in detectors that the exporter may meet next.

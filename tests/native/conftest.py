@@ -1,0 +1,89 @@
+"""pocketdet-run as `make native` and `make native-aarch64` build it; without a build, tests skip by name."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from native_runner import Runner
+from numpy.typing import NDArray
+from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
+
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.models.checkpoint import load_checkpoint
+from pocketdet.models.scenes import random_scene, render_scene
+from pocketdet.models.zoo import FOD, zoo_weights
+
+__all__ = ["rehash", "tiny_bundle", "tiny_bundle_template"]
+
+ROOT = Path(__file__).parents[2]
+QEMU = "qemu-aarch64-static"
+
+
+def built(target: str, variable: str, recipe: str) -> str:
+    path = Path(os.environ.get(variable) or ROOT / "build" / target / "pocketdet-run")
+    if not path.exists():
+        pytest.skip(f"{path} is not built: make {recipe}")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def runner() -> Runner:
+    """pocketdet-run for this machine."""
+    return Runner((built("native-host", "POCKETDET_RUN", "native"),))
+
+
+@pytest.fixture(scope="session")
+def arm_runner() -> Callable[[str], Runner]:
+    """QEMU's name of an ARM processor -> pocketdet-run on it."""
+    program = built("native-aarch64", "POCKETDET_RUN_AARCH64", "native-aarch64")
+    if shutil.which(QEMU) is None:
+        pytest.skip(f"no {QEMU}: on Debian, apt install qemu-user-static")
+    return lambda cpu: Runner((QEMU, program), {"QEMU_CPU": cpu})
+
+
+@pytest.fixture(scope="session")
+def write_ppm() -> Callable[[Path, NDArray[np.uint8]], Path]:
+    """Write an RGB picture as a binary PPM."""
+
+    def write(path: Path, image: NDArray[np.uint8]) -> Path:
+        height, width, _ = image.shape
+        path.write_bytes(f"P6\n{width} {height}\n255\n".encode() + image.tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def picture_files(
+    pictures: list[NDArray[np.uint8]],
+    write_ppm: Callable[[Path, NDArray[np.uint8]], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Path]:
+    """Twenty pictures of many shapes: the ten that all tests know, each upright and turned by 90 degrees."""
+    folder = tmp_path_factory.mktemp("pictures")
+    both = [*pictures, *(np.ascontiguousarray(np.rot90(image)) for image in pictures)]
+    return [write_ppm(folder / f"{i:02d}.ppm", image) for i, image in enumerate(both)]
+
+
+@pytest.fixture(scope="session")
+def trained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained detector on 128x128 pixels: what half precision does to seeded weights says nothing."""
+    model = load_checkpoint(zoo_weights(FOD), input_size=(128, 128))
+    return export_detector(model, tmp_path_factory.mktemp("trained"), ExportOptions(name="trained")).path
+
+
+@pytest.fixture(scope="session")
+def scene_files(
+    write_ppm: Callable[[Path, NDArray[np.uint8]], Path], tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Twenty rendered scenes of what the trained detector knows."""
+    folder = tmp_path_factory.mktemp("scenes")
+    files = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        size = (160, 128) if seed % 2 else (128, 176)
+        files.append(write_ppm(folder / f"{seed:02d}.ppm", render_scene(random_scene(rng, size), rng).image))
+    return files

@@ -1,0 +1,148 @@
+"""pocketdet-run on this machine gives the detections and checks that the Python runtime gives."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from native_runner import Runner
+from numpy.typing import NDArray
+from same_detections import Found, difference, found_in
+
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.images import read_image
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.stages import compare_stages, golden_stages
+
+
+def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:
+    with Detector(bundle, DetectorOptions(**options)) as detector:
+        results = [detector.detect(image) for image in images]
+    return [Found(r.boxes, r.scores, r.labels) for r in results]
+
+
+def read_ppm(path: Path) -> NDArray[np.uint8]:
+    magic, size, most, pixels = path.read_bytes().split(b"\n", 3)
+    assert (magic, most) == (b"P6", b"255")
+    width, height = map(int, size.split())
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+@pytest.mark.parametrize("arch", ["small", "thundernet-snet49"])
+def test_detections_are_those_of_python(
+    runner: Runner,
+    arch: str,
+    small_bundle: Path,
+    bundle_of: Callable[[str], Path],
+    picture_files: list[Path],
+) -> None:
+    bundle = small_bundle if arch == "small" else bundle_of(arch)
+    golden = bundle / "golden" / "image.png"
+    document = runner.json("detect", bundle, golden, *picture_files)
+    python = by_python(bundle, [read_image(golden), *map(read_ppm, picture_files)])
+    differs = difference(python, found_in(document), pixels=1e-3, score=1e-5)
+    assert differs.lost == 0, differs
+    assert differs.total > 200
+    with load_bundle(bundle) as loaded:
+        assert document["bundle"]["digest"] == loaded.digest
+        names = loaded.manifest.class_names
+    for image in document["images"]:
+        assert tuple(image["milliseconds"]) == STAGES
+        assert all(d["name"] == names[d["label"]] for d in image["detections"])
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--score-threshold", "0.3"], {"score_threshold": 0.3}),
+        (["--nms", "hard", "--nms-iou", "0.3"], {"nms": "hard", "nms_iou": 0.3}),
+        (["--nms=linear"], {"nms": "linear"}),
+        (["--rois", "7"], {"rois": 7}),
+        (["--max-detections", "3"], {"max_detections": 3}),
+        (["--precision", "fp16"], {"precision": "fp16"}),
+    ],
+)
+def test_options_mean_the_same(
+    runner: Runner, small_bundle: Path, picture_files: list[Path], words: list[str], options: dict[str, Any]
+) -> None:
+    files = picture_files[:6]
+    found = found_in(runner.json("detect", small_bundle, *files, *words))
+    python = by_python(small_bundle, list(map(read_ppm, files)), **options)
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+    assert sum(len(f.scores) for f in found) > 0
+
+
+def test_letterboxed_bundle(runner: Runner, tiny_bundle: Path, picture_files: list[Path]) -> None:
+    found = found_in(runner.json("detect", tiny_bundle, *picture_files))
+    python = by_python(tiny_bundle, list(map(read_ppm, picture_files)))
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+
+
+def raw_bytes(image: NDArray[np.uint8], layout: str) -> bytes:
+    alpha = np.full((*image.shape[:2], 1), 9, np.uint8)
+    packed = {
+        "rgb": image,
+        "bgr": image[..., ::-1],
+        "rgba": np.concatenate([image, alpha], -1),
+        "bgra": np.concatenate([image[..., ::-1], alpha], -1),
+    }
+    return packed[layout].tobytes()
+
+
+@pytest.mark.parametrize("layout", ["rgb", "bgr", "rgba", "bgra"])
+def test_raw_pixels(
+    runner: Runner, small_bundle: Path, picture_files: list[Path], tmp_path: Path, layout: str
+) -> None:
+    image = read_ppm(picture_files[0])
+    height, width, _ = image.shape
+    raw = tmp_path / "raw"
+    raw.write_bytes(raw_bytes(image, layout))
+    words = ["--raw", f"{width}x{height}", "--format", layout]
+    found = found_in(runner.json("detect", small_bundle, raw, *words))
+    expected = found_in(runner.json("detect", small_bundle, picture_files[0]))
+    assert len(expected[0].scores) > 0
+    np.testing.assert_array_equal(found[0].boxes, expected[0].boxes)
+
+
+def test_camera_frames(runner: Runner, small_bundle: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    luma = rng.integers(0, 256, (48, 64), dtype=np.uint8)
+    grey = np.full((24, 64), 128, np.uint8)
+    (tmp_path / "nv21").write_bytes(luma.tobytes() + grey.tobytes())
+    words = ["--raw", "64x48", "--format", "nv21"]
+    found = found_in(runner.json("detect", small_bundle, tmp_path / "nv21", *words))
+    python = by_python(small_bundle, [np.repeat(luma[..., None], 3, axis=2)])
+    assert len(python[0].scores) > 0
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_golden_is_replayed_as_python_replays_it(runner: Runner, small_bundle: Path, precision: str) -> None:
+    document = runner.json("verify", small_bundle, "--precision", precision)
+    with load_bundle(small_bundle) as bundle:
+        checks = compare_stages(golden_stages(bundle), Detector(bundle))
+    assert document["ok"] is True
+    assert [c["name"] for c in document["checks"]] == [c.name for c in checks]
+    for ours, theirs in zip(document["checks"], checks, strict=True):
+        assert tuple(ours["shape"]) == theirs.shape
+        assert ours["tolerance"] == pytest.approx(theirs.tolerance)
+        assert ours["max_abs"] == pytest.approx(theirs.max_abs, abs=1e-7)
+        assert ours["note"] == theirs.note
+
+
+def test_a_wrong_answer_is_exit_code_1(
+    runner: Runner, small_bundle: Path, tmp_path: Path, rehash: Callable[[Path], None]
+) -> None:
+    bundle = Path(shutil.copytree(small_bundle, tmp_path / "wrong.pocketdet"))
+    weights = bundle / "head.ncnn.bin"
+    data = bytearray(weights.read_bytes())
+    data[2000:2004] = np.float32(40).tobytes()
+    weights.write_bytes(data)
+    rehash(bundle)
+    done = runner.run("verify", bundle)
+    assert done.returncode == 1
+    assert b"'head' is out of tolerance" in done.stderr
+    assert b'"ok":false' in done.stdout
