@@ -14,6 +14,7 @@ from pocketdet.cli.detect import detect
 from pocketdet.cli.doctor import doctor
 from pocketdet.cli.export import export
 from pocketdet.cli.info import info
+from pocketdet.cli.predict import predict
 from pocketdet.cli.train import train
 from pocketdet.cli.val import val
 from pocketdet.cli.verify import verify
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, align, verify, detect, info, doctor, demo, train, val, bench_engines):
+for command in (export, align, verify, detect, info, doctor, demo, train, val, bench_engines, predict):
     app.command()(command)
 
 

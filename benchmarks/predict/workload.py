@@ -1,0 +1,127 @@
+"""What a network has to do, by classes of layers whose time grows alike: the unit that predictions count in.
+
+Amounts are in millions: of multiply-accumulates (MACs), or of values read and written.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, count_macs, infer_shapes, read_graph
+
+MILLION = 1e6
+# They move nothing in ncnn, or are the decoding of boxes that some published models end with.
+_FREE = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten", "Dropout", "PriorBox"}) | {
+    "DetectionOutput",
+    "YoloDetectionOutput",
+    "Yolov3DetectionOutput",
+}
+_ATTENTION = frozenset({"MultiHeadAttention", "MatMul", "SDPA"})
+_DEPTHWISE = frozenset({"ConvolutionDepthWise", "DeconvolutionDepthWise"})
+_NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
+_NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
+_INT8_SCALES = 8
+_LANES = 4
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Amounts of one run by detailed class, in millions.
+
+    `amounts` has the keys of `DETAILS` in `classes.py`; `unlike` is the part of the MACs that is in layers no
+    fitted model has and that are counted as dense 1x1; `int8` is the share of MACs in int8 layers.
+    """
+
+    amounts: Mapping[str, float]
+    unlike: float = 0.0
+    int8: float = 0.0
+
+    @property
+    def macs(self) -> float:
+        """Million multiply-accumulates."""
+        return sum(amount for name, amount in self.amounts.items() if name not in _NOT_MACS)
+
+    def __add__(self, other: "Workload") -> "Workload":
+        names = dict.fromkeys((*self.amounts, *other.amounts))
+        total = {name: self.amounts.get(name, 0.0) + other.amounts.get(name, 0.0) for name in names}
+        macs = self.macs + other.macs
+        int8 = (self.int8 * self.macs + other.int8 * other.macs) / macs if macs else 0.0
+        return Workload(total, self.unlike + other.unlike, int8)
+
+
+def bundle_work(bundle: Bundle) -> Workload:
+    """The work of both networks of a bundle, with as many RoIs as its manifest keeps.
+
+    Not in it: resizing the picture, proposals, RoI align and decoding the boxes. Raises GraphError as
+    `graph_work`.
+    """
+    total = Workload({})
+    rois = bundle.manifest.proposals.post_nms_top_n
+    for spec in bundle.manifest.graphs.by_name().values():
+        inputs = {t.blob: tuple(rois if n is None else n for n in t.shape) for t in spec.inputs}
+        graph = read_graph(bundle.path(spec.param))
+        total += graph_work(graph, infer_shapes(graph, inputs))
+    return total
+
+
+def graph_work(graph: Graph, shapes: Mapping[str, Shape]) -> Workload:
+    """The work of one graph; layers whose shapes are not known are left out.
+
+    Raises GraphError for attention: no fitted model has it, and its time does not follow that of others.
+    """
+    amounts: defaultdict[str, float] = defaultdict(float)
+    unlike = int8 = 0.0
+    for layer, cost in zip(graph.layers, count_macs(graph, shapes), strict=True):
+        if layer.type in _ATTENTION:
+            raise layer.error("attention cannot be predicted: convolution networks alone were fitted")
+        if layer.type in _FREE or cost.macs is None:
+            continue
+        inputs, outputs = ([shapes[b] for b in blobs] for blobs in (layer.inputs, layer.outputs))
+        moved = (sum(map(prod, inputs)) + sum(map(prod, outputs))) / MILLION
+        macs = cost.macs / MILLION
+        amounts["layers"] += 1 / MILLION
+        if not macs:
+            amounts["moved_others"] += moved
+            continue
+        kind = _kind(layer, inputs[0], outputs[0])
+        amounts[kind] += macs
+        if kind != "fully_connected":
+            amounts["moved_others" if layer.type in _DEPTHWISE else "moved_dense"] += moved
+        unlike += macs if _is_unlike(layer, inputs[0]) else 0.0
+        int8 += macs if _is_int8(layer) else 0.0
+    made = Workload(dict(amounts), unlike)
+    return Workload(made.amounts, unlike, int8 / made.macs if made.macs else 0.0)
+
+
+def _kind(layer: Layer, source: Shape, out: Shape) -> str:
+    """The detailed class of a layer with MACs."""
+    if layer.type == "Gemm":
+        return "dense_1x1"
+    if layer.type == "InnerProduct":
+        return "fully_connected" if prod(source) == source[-1] else "dense_1x1"
+    width = layer.int_param(1, 1)
+    kernel = layer.int_param(11, width), width
+    odd = source[0] % _LANES or out[0] % _LANES
+    if layer.type in _DEPTHWISE:
+        if layer.int_param(7, 1) != source[0] or source[0] != out[0]:
+            return "grouped"
+        return "depthwise_odd" if odd else "depthwise_3x3" if prod(kernel) <= 9 else "depthwise_5x5"
+    if kernel == (1, 1):
+        return "dense_1x1_odd" if odd else "dense_1x1"
+    if layer.type not in ("Convolution", "DeformableConv2D", "Deconvolution"):
+        raise layer.error(f"no class for the multiply-accumulates of {layer.type}")
+    strides = layer.int_param(3, 1), layer.int_param(13, layer.int_param(3, 1)), layer.int_param(2, 1)
+    plain = layer.type == "Convolution" and kernel == (3, 3) and strides == (1, 1, 1)
+    # ncnn's own condition for its Winograd kernels
+    return "winograd_3x3" if plain and min(source[0], out[0]) >= 8 else "dense_kxk"
+
+
+def _is_int8(layer: Layer) -> bool:
+    return layer.type != "Gemm" and layer.int_param(_INT8_SCALES, 0) != 0
+
+
+def _is_unlike(layer: Layer, source: Shape) -> bool:
+    rows = layer.type == "InnerProduct" and prod(source) != source[-1]
+    return rows or layer.type in ("Gemm", "DeformableConv2D", "Deconvolution")

@@ -1,0 +1,134 @@
+"""`pocketdet predict`: the time of a bundle on a device not at hand, predicted from published runs."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.benchmarks.predict import DeviceModels, Prediction, Workload
+
+NOT_INCLUDED = "The networks alone: resizing, proposals, RoI align and decoding the boxes are not included."
+_LAID_OUT = "laid out for SIMD lanes: no credit is given for that, the published models cannot tell it"
+
+
+def predict(
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(metavar="BUNDLE", help=".pocketdet folders or zip files.")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help='Words of a device\'s name, such as "Snapdragon 855+" or snapdragon; repeatable.'),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of ncnn, as in the published runs.")] = 1,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the devices with their cross-validated error.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Predict milliseconds on a device from published ncnn runs. Nothing is measured.
+
+    Each device has a few rates (per multiply-accumulate of a class of layers, per value moved), fitted to
+    what ncnn's benchmark took there with ncnn's defaults of that day: mostly fp16 where the core has it. The
+    band holds four of five models that were left out of the fit. Take it to choose between models or devices
+    before you have one at hand; then measure.
+
+    Example: pocketdet predict snet49.pocketdet --device "Snapdragon 855+" --device "Raspberry Pi 5"
+    """
+    from pocketdet.benchmarks.predict import bundle_work, load_models
+    from pocketdet.runtime.bundle import load_bundle
+
+    models = load_models()
+    console = Console(highlight=False)
+    if show:
+        _list_devices(models, console, as_json=as_json)
+        return
+    if not bundles or not device:
+        raise UsageError("name a bundle and a --device; --list shows the devices")
+    records = []
+    for path in bundles:
+        with load_bundle(path) as bundle:
+            work, lanes = bundle_work(bundle), bundle.manifest.layout.lanes
+            found = [p for words in device for p in _predictions(work, words, threads, models)]
+            extra = (_LAID_OUT,) if lanes > 1 else ()
+            records += [(bundle.manifest.name, p, (*p.notes, *extra)) for p in dict.fromkeys(found)]
+    if as_json:
+        typer.echo(json.dumps([_record(*record) for record in records], indent=2))
+    else:
+        _print(records, console)
+
+
+def _predictions(work: "Workload", words: str, threads: int, models: "DeviceModels") -> "list[Prediction]":
+    """Of all fitted devices of that name, and of those derived from neighbours."""
+    from pocketdet.benchmarks.predict import predict as predict_on
+    from pocketdet.benchmarks.predict.coefficients import tokens
+    from pocketdet.benchmarks.predict.neighbours import DERIVED
+    from pocketdet.benchmarks.predict.prediction import predict_derived
+
+    wanted = tokens(words)
+    derived = [d for d in DERIVED if wanted and wanted <= tokens(d.name)] if threads == 1 else []
+    made = [predict_derived(work, d, models) for d in derived]
+    try:
+        fitted = models.find(words, threads)
+    except UsageError:
+        if not made:
+            raise
+        fitted = []
+    return [*(predict_on(work, d, models.ranges) for d in fitted), *made]
+
+
+def _print(records: "list[tuple[str, Prediction, tuple[str, ...]]]", console: Console) -> None:
+    table = Table("bundle", "device", title="predicted, not measured", title_justify="left")
+    for column in ("threads", "predicted ms", "4 of 5 between", "left-out error", "models"):
+        table.add_column(column, justify="right")
+    table.add_column("notes")
+    notes: dict[str, int] = {}
+    for name, p, extra in records:
+        marks = [str(notes.setdefault(note, len(notes) + 1)) for note in extra]
+        cores = "" if p.cores == "all" else f", {p.cores} cores"
+        band = f"{p.low:.3g} to {p.high:.3g}"
+        shown = escape(p.device + cores), str(p.threads), f"{p.milliseconds:.3g}", band
+        table.add_row(escape(name), *shown, f"{p.median_error:.0%}", str(p.models), ", ".join(marks))
+    console.print(table)
+    for note, number in notes.items():
+        console.print(f"{number}: {note}", markup=False)
+    console.print(NOT_INCLUDED)
+
+
+def _record(name: str, prediction: "Prediction", notes: tuple[str, ...]) -> dict[str, Any]:
+    """Keys that nobody takes for a measurement."""
+    record = asdict(prediction)
+    times = {f"predicted_{key}_ms": record.pop(key) for key in ("low", "high")}
+    return {
+        "bundle": name,
+        "measured": False,
+        "device": record.pop("device"),
+        "predicted_ms": record.pop("milliseconds"),
+        **times,
+        **record,
+        "notes": [*notes, NOT_INCLUDED],
+    }
+
+
+def _list_devices(models: "DeviceModels", console: Console, *, as_json: bool) -> None:
+    from pocketdet.benchmarks.predict.neighbours import DERIVED
+
+    if as_json:
+        typer.echo(models.model_dump_json(indent=1, include={"devices"}))
+        return
+    table = Table("device", "threads", "cores", title="devices with published runs", title_justify="left")
+    for column in ("models", "left-out error: median", "90th percentile"):
+        table.add_column(column, justify="right")
+    for d in models.devices:
+        fit = d.fits["float"]
+        errors = f"{fit.median_error:.0%}", f"{fit.p90_error:.0%}"
+        table.add_row(escape(d.name), str(d.threads), d.cores, str(fit.models), *errors)
+    console.print(table)
+    console.print("from neighbours: " + ", ".join(d.name for d in DERIVED), markup=False)
