@@ -19,8 +19,8 @@ _LARGEST = 1e4  # half precision must hold it too
 _BOUNDED = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "TanH": (-1.0, 1.0), "Erf": (-1.0, 1.0)}
 _GROWING = frozenset({"HardSwish", "Mish", "Swish", "GELU", "Interp", "Softplus", "BNLL"})
 _SHRINKING = frozenset({"AbsVal", "ReLU", "CELU", "ELU"})
-_RESET = frozenset({"BatchNorm", "Scale", "Bias"})
-_MOVED = frozenset({"Flatten", "Reshape", "Squeeze", "ExpandDims", "Slice", "Crop"})
+_RESET = frozenset({"BatchNorm", "Scale"})  # factors of padding are zero
+_MOVED = frozenset({"Bias", "Flatten", "Reshape", "Squeeze", "ExpandDims", "Slice", "Crop"})
 
 
 def hull(*ranges: Range) -> Range:
@@ -87,8 +87,10 @@ def _dropout(layer: Layer, source: Range, _pixels: int) -> Range:
     return _times(source, layer.float_param(0, 1.0))
 
 
-def _prelu(layer: Layer, source: Range, _pixels: int) -> Range:
+def _prelu(layer: Layer, source: Range, _pixels: int) -> Range | None:
     """Padding has the slope 0 where slopes are per channel, else the one that all share."""
+    if layer.int_param(0, 0) == 1 and "slope" not in layer.weights:
+        return None
     slope = abs(float(layer.weights["slope"].values()[0])) if layer.int_param(0, 0) == 1 else 0.0
     return ANY if source == ANY else hull(source, ZERO, _times(source, slope), _times(source, -slope))
 
@@ -96,7 +98,7 @@ def _prelu(layer: Layer, source: Range, _pixels: int) -> Range:
 def _reduction(layer: Layer, source: Range, pixels: int) -> Range | None:
     """Sums, means, maxima and norms; products and logarithms only of nothing."""
     kind, factor = layer.int_param(0, 0), abs(layer.float_param(2, 1.0))
-    if kind > 8 or (kind == 6 and source != ZERO):
+    if kind > 8 or (kind == 6 and source != ZERO) or (kind in (2, 8) and source == ANY):
         return None
     if source == ZERO:
         return ZERO
@@ -112,7 +114,7 @@ def _unary(layer: Layer, source: Range, _pixels: int) -> Range | None:
     if kind in (0, 1, 2, 3, 18, 19):  # abs, neg, floor, ceil, round, trunc
         return -size - 1, size + 1
     if kind == 4:
-        return 0.0, size * size
+        return (0.0, size * size) if source != ANY else None
     if kind in (9, 10, 16):  # sin, cos, tanh
         return -1.0, 1.0
     if kind == 14:

@@ -1,7 +1,7 @@
 """What each layer does to the channels along the first axis of its blobs, judged by type, parameters and
 shapes.
 
-copy     outputs hold what input 0 (Noop: the input of the same number) holds
+copy     outputs hold what the input holds
 join     Concat along the channels
 cut      Slice along the channels, or Crop of a range of them: every output is an interval of input 0
 shuffle  ShuffleChannel
@@ -72,8 +72,12 @@ def role_of(layer: Layer, shapes: Mapping[str, Shape]) -> Role:
     return rule(Site(layer, [shapes[b] for b in layer.inputs], [shapes[b] for b in layer.outputs]))
 
 
-def _copy(site: Site) -> Role:
-    return Role("copy") if len(site.inputs) <= len(site.outputs) else site.opaque
+def _copy(_site: Site) -> Role:
+    return Role("copy")
+
+
+def _noop(_site: Site) -> Role:
+    return Role("opaque")  # what it reads is kept, see `trace`
 
 
 def _dropout(site: Site) -> Role:
@@ -169,9 +173,14 @@ def _softmax(site: Site) -> Role:
 
 
 def _reshape(site: Site) -> Role:
-    """Flatten, Reshape, Squeeze, ExpandDims: values stay in their order; the first axis must survive."""
+    """Flatten, Reshape, Squeeze, ExpandDims: values stay in their order; the first axis must survive.
+
+    A Reshape to other dimensions that copies a size (0) might copy the number of channels.
+    """
     shape, out = site.inputs[0], site.outputs[0]
-    if shape[0] == 1 or len(site.inputs) != 1:
+    sizes = (0, 1, 2, 11) if site.layer.type == "Reshape" else ()
+    copies = len(shape) != len(out) and any(site.layer.params.get(key) == 0 for key in sizes)
+    if shape[0] == 1 or len(site.inputs) != 1 or copies:
         return site.opaque
     if out[0] == shape[0]:
         return Role("pass")
@@ -201,7 +210,7 @@ _PASSING = (
 _RULES: Mapping[str, Callable[[Site], Role]] = MappingProxyType(
     {
         **dict.fromkeys(_PASSING.split(), _pass),
-        **dict.fromkeys(("Split", "Noop", "DeepCopy"), _copy),
+        **dict.fromkeys(("Split", "DeepCopy"), _copy),
         **dict.fromkeys(("BatchNorm", "Bias", "Scale", "PReLU"), _per_channel),
         **dict.fromkeys(("Convolution", "Deconvolution", "DeformableConv2D"), _dense),
         **dict.fromkeys(("ConvolutionDepthWise", "DeconvolutionDepthWise"), _depthwise),
@@ -212,6 +221,7 @@ _RULES: Mapping[str, Callable[[Site], Role]] = MappingProxyType(
         "Dropout": _dropout,
         "Eltwise": _eltwise,
         "InnerProduct": _inner_product,
+        "Noop": _noop,
         "Padding": _padding,
         "Pooling": _pooling,
         "Reduction": _reduction,
