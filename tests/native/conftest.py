@@ -70,8 +70,8 @@ def picture_files(
 
 @pytest.fixture(scope="session")
 def trained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained detector on 128x128 pixels: what half precision does to seeded weights says nothing."""
-    model = load_checkpoint(zoo_weights(FOD), input_size=(128, 128))
+    """The trained detector on 96x96 pixels: what half precision does to seeded weights says nothing."""
+    model = load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
     return export_detector(model, tmp_path_factory.mktemp("trained"), ExportOptions(name="trained")).path
 
 
@@ -79,10 +79,10 @@ def trained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scene_files(
     write_ppm: Callable[[Path, NDArray[np.uint8]], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> list[Path]:
-    """Twenty rendered scenes of what the trained detector knows."""
+    """Six rendered scenes of what the trained detector knows."""
     folder = tmp_path_factory.mktemp("scenes")
     files = []
-    for seed in range(20):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         size = (160, 128) if seed % 2 else (128, 176)
         files.append(write_ppm(folder / f"{seed:02d}.ppm", render_scene(random_scene(rng, size), rng).image))

@@ -1,7 +1,8 @@
 """The ARM build on emulated processors: golden replays, and detections are those of this machine.
 
 cortex-a57 has plain NEON, cortex-a76 half precision and dot products, max also bfloat16 and int8 matrices, so
-that ncnn dispatches a different set of kernels on each. Emulated time is no measurement.
+that ncnn dispatches a different set of kernels on each. Emulated time is no measurement. A quick part of
+helpers/emulated_parity.py, which compares a full detector on twenty pictures.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def test_detections_are_those_of_this_machine(
     there = found_in(arm_runner(cpu).json("detect", trained_bundle, *scene_files))
     differs = difference(here, there, pixels=0.1, score=1e-3)
     assert differs.lost == 0, differs
-    assert differs.total > 200
+    assert differs.total > 50
 
 
 def test_half_precision_moves_few_detections(
