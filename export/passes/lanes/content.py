@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.errors import GraphError
+
 IntArray = NDArray[np.int64]
+MOST = 2**22  # indices of a group, and versions: what `Content.keys` has room for
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +75,24 @@ class Versions:
     """Numbers for versions: the same key gives the same number, in the narrow and in the widened net."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
+        self._firsts: dict[Hashable, int] = {}
+        self._next = 0
 
     def number(self, *key: Hashable) -> int:
         """The number of a key such as (layer, earlier version)."""
-        return self._numbers.setdefault(key, len(self._numbers))
+        return self.block(1, *key)
+
+    def block(self, size: int, *key: Hashable) -> int:
+        """The first of `size` numbers in a row that belong to a key.
+
+        Raises `GraphError` if there are too many for `Content.keys`.
+        """
+        if key not in self._firsts:
+            if self._next + size > MOST:
+                raise GraphError(f"the channels of the graph take more than {MOST} forms, too many to follow")
+            self._firsts[key] = self._next
+            self._next += size
+        return self._firsts[key]
 
     def after(self, step: Hashable, *earlier: IntArray) -> IntArray:
         """Versions behind a layer that made one value out of each row of `earlier`."""

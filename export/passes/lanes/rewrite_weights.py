@@ -1,17 +1,19 @@
 """Weights in a new layout: rows and columns moved, zeros where a row or column is padding.
 
 Stored elements are moved, never rounded: zero is the same bits in every storage. (A table256 blob, whose
-table need not hold zero, becomes fp32.)
+table need not hold zero, becomes fp32.) Parameters that count weights are kept even where a graph was read
+without them.
 """
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import IntArray
 from pocketdet.export.passes.lanes.rewrite_params import leading_key
 from pocketdet.export.passes.lanes.roles import Role
-from pocketdet.runtime.ncnn_graph import Layer, Weight
+from pocketdet.runtime.ncnn_graph import Layer, Weight, weight_slots
 from pocketdet.runtime.ncnn_graph.weight import AnyArray
 
 _ONE_FOR_PADDING = frozenset({"variance", "weight_scales"})  # what is divided by
@@ -32,31 +34,34 @@ def dense_weights(layer: Layer, role: Role, inputs: IntArray, outputs: IntArray)
     if role.axes_merged > 1:
         steps = np.arange(role.axes_merged)
         columns = np.where(inputs[:, None] < 0, -1, inputs[:, None] * role.axes_merged + steps).reshape(-1)
+    taps = prod(weight_slots(layer)[0].shape[2:])
     for name, weight in layer.weights.items():
         if name == "weight":
             layer.weights[name] = laid_out(laid_out(weight, 1, columns), 0, outputs)
         elif name in ("bias", "weight_scales"):
             layer.weights[name] = laid_out(weight, 0, outputs, float(name in _ONE_FOR_PADDING))
     layer.params[0] = len(outputs)
-    layer.params[2 if layer.type == "InnerProduct" else 6] = layer.weights["weight"].data.size
+    layer.params[2 if layer.type == "InnerProduct" else 6] = len(outputs) * len(columns) * taps
 
 
 def channel_weights(layer: Layer, inputs: IntArray, outputs: IntArray) -> None:
     """Layers with weights per channel, in place."""
     depthwise = layer.type in ("ConvolutionDepthWise", "DeconvolutionDepthWise")
+    taps = prod(weight_slots(layer)[0].shape[1:])
     for name, weight in layer.weights.items():
         if name in ("input_scale", "output_scale") or (name == "weight_scales" and weight.data.size == 1):
             continue
         along = inputs if depthwise and name == "weight_scales" else outputs
         layer.weights[name] = laid_out(weight, 0, along, float(name in _ONE_FOR_PADDING))
     if depthwise:
-        layer.params[6] = layer.weights["weight"].data.size
+        layer.params[6] = len(outputs) * taps
         layer.params[7] = len(inputs)
     layer.params[6 if layer.type == "Padding" else 0] = len(outputs)
 
 
 def constant(layer: Layer, outputs: IntArray) -> None:
     """MemoryData, in place; its first axis is w, h or c."""
-    weight = layer.weights["data"]
-    layer.weights["data"] = laid_out(weight, 0, outputs)
-    layer.params[leading_key(weight.data.ndim)] = len(outputs)
+    dims = len(weight_slots(layer)[0].shape)
+    for name, weight in layer.weights.items():
+        layer.weights[name] = laid_out(weight, 0, outputs)
+    layer.params[leading_key(dims)] = len(outputs)
