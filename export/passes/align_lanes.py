@@ -11,7 +11,7 @@ and padded once. What cannot be proved or does not pay stays as it was, with the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pocketdet.errors import UsageError
 from pocketdet.export.passes.lanes.cost import X86, Rates
@@ -21,7 +21,8 @@ from pocketdet.export.passes.lanes.report import AlignReport, Refused, Widened, 
 from pocketdet.export.passes.lanes.rewrite import rewrite
 from pocketdet.export.passes.lanes.search import Search
 from pocketdet.export.passes.lanes.trace import trace
-from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes
+from pocketdet.runtime.ncnn_graph import Graph, Shape, has_known_weights, infer_shapes
+from pocketdet.runtime.ncnn_graph.check_weights import check_weights
 
 __all__ = ["AlignReport", "Aligned", "Difference", "Refused", "Widened", "align_lanes", "prove_same"]
 
@@ -54,7 +55,7 @@ def align_lanes(
     keep: Iterable[str] = (),
     leave: Mapping[str, str] | None = None,
     rates: Rates = X86,
-    least_gain: float = 1.01,
+    least_gain: float = 1.03,
 ) -> Aligned:
     """Align `graph` for a machine that packs `lanes` channels: 4, 8 or 16.
 
@@ -63,16 +64,20 @@ def align_lanes(
     blobs may change; those named in `keep` do not. What the layers named in `leave` make is not widened, for
     the reason given there.
     `rates` is the cost model of the target; a graph that would not become `least_gain` times faster by it is
-    returned as it is. `graph` is never changed.
-    Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other.
+    returned as it is: the model errs by a few percent. `graph` is never changed.
+    Raises UsageError for another lane count, GraphError for a graph whose shapes contradict each other or
+    whose weights do not fit its layers.
     """
     if lanes not in LANES:
         raise UsageError(f"lanes must be one of {LANES}, found {lanes}")
+    if not graph.structure_only:
+        check_weights(replace(graph, layers=[x for x in graph.layers if has_known_weights(x.type)]))
     shapes = infer_shapes(graph, inputs, partial=True)
     found = trace(graph, shapes, keep, leave or {})
     start, best = Search(found, lanes, rates, wide_outputs).run()
     if best.widths == start.widths or best.cost * least_gain > start.cost:
-        return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, start))
+        as_it_was = replace(start, reasons=best.reasons)
+        return Aligned(graph, make_report((graph, shapes), (graph, shapes), lanes, start, as_it_was))
     made = rewrite(best.plan)
     after = infer_shapes(made, inputs, partial=True)
     report = make_report((graph, shapes), (made, after), lanes, start, best)

@@ -60,6 +60,7 @@ def align(
     from pocketdet.export.lay_out import prove
     from pocketdet.export.passes.align_lanes import align_lanes
     from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.export.passes.lanes.proof import readable_outputs
     from pocketdet.export.settle_lanes import settle_lanes
 
     console = Console(highlight=False)
@@ -67,8 +68,7 @@ def align(
     check_free(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, parse_shapes(shape or []), keep or [])
     graph, inputs = model.graph, model.inputs
-    extracted = {*graph.output_names(), *(keep or [])}
-    outputs = [blob for blob in graph.blob_names() if blob in extracted]
+    outputs = readable_outputs(graph, keep or [])
     wishes: dict[str, Any] = {"wide_outputs": wide_outputs, "keep": keep or []}
     with console.status("aligning") as status:
         if measure:
@@ -83,7 +83,7 @@ def align(
         else:
             made = align_lanes(graph, inputs, machine.lanes, rates=machine.rates, **wishes)
         status.update("proving")
-        proof = prove(graph, made, inputs, outputs)
+        proof = prove(graph, made, inputs, keep or [])
         status.update("timing")
         timed = duel(graph, made.graph, inputs, outputs, REPORTING) if bench and made.report.changed else None
     write_model(made.graph, out_param, out_weights)

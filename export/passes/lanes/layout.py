@@ -4,7 +4,7 @@
 weights needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +17,9 @@ from pocketdet.export.passes.lanes.widen import Wide
 Layouts = dict[str, IntArray]
 
 
-def layouts_of(found: Trace, wide: Wide, lanes_of: Sequence[IntArray]) -> Layouts:
-    """The layout of every blob with a content; `lanes_of` comes from `place`."""
-    channels = [channels_of_lanes(lanes, wide.widths[i]) for i, lanes in enumerate(lanes_of)]
+def layouts_of(found: Trace, wide: Wide, lanes_of: Mapping[int, IntArray]) -> Layouts:
+    """The layout of every blob of a region; `lanes_of` comes from `place`."""
+    channels = {i: channels_of_lanes(lanes, wide.widths[i]) for i, lanes in lanes_of.items()}
     return {blob: _layout(found.contents[blob], content, channels) for blob, content in wide.contents.items()}
 
 
@@ -28,27 +28,34 @@ def is_same(layout: IntArray, size: int) -> bool:
     return len(layout) == size and bool(np.array_equal(layout, np.arange(size)))
 
 
-def _layout(narrow: Content, wide: Content, channels: Sequence[IntArray]) -> IntArray:
+def _layout(narrow: Content, wide: Content, channels: Mapping[int, IntArray]) -> IntArray:
+    """The first position of the narrow blob that holds what a lane holds, the second for its second twin."""
     index = np.full(len(wide), -1, np.int64)
     for group in wide.groups():
         here = wide.group == group
         index[here] = channels[group][wide.index[here]]
     real = np.flatnonzero(index >= 0)
-    held = replace(wide, index=index).take(real)
-    source, asked = _numbered(narrow), _numbered(held)
-    order = np.lexsort(source[::-1])
-    position = {(int(key), int(turn)): int(i) for key, turn, i in zip(*source[:, order], order, strict=True)}
+    source, asked = _numbered(narrow, replace(wide, index=index).take(real))
+    order = np.argsort(source, kind="stable")
+    place = np.minimum(np.searchsorted(source[order], asked), len(source) - 1)
     layout = np.full(len(wide), -1, np.int64)
-    layout[real] = [position.get((int(key), int(turn)), -1) for key, turn in asked.T]
+    layout[real] = np.where(source[order][place] == asked, order[place], -1)
     return layout
 
 
-def _numbered(content: Content) -> IntArray:
-    """(2, channels): the key of each position, and how often that key came before."""
-    keys = content.keys()
+def _numbered(*contents: Content) -> list[IntArray]:
+    """For each content a number per position: equal numbers are equal values, met equally often before."""
+    kinds = np.unique(np.concatenate([content.keys() for content in contents]), return_inverse=True)[1]
+    most = max(len(content) for content in contents)
+    parts = np.split(kinds.reshape(-1).astype(np.int64), np.cumsum([len(c) for c in contents])[:-1])
+    return [part * most + _turns(part) for part in parts]
+
+
+def _turns(keys: IntArray) -> IntArray:
+    """How often the key of each position came before."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(keys) else order
-    turn = np.empty(len(keys), np.int64)
-    turn[order] = np.arange(len(keys)) - np.repeat(starts, np.diff([*starts, len(keys)]))
-    return np.stack([keys, turn])
+    turns = np.empty(len(keys), np.int64)
+    turns[order] = np.arange(len(keys)) - np.repeat(starts, np.diff([*starts, len(keys)]))
+    return turns

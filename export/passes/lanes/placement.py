@@ -12,17 +12,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import Content, IntArray
-from pocketdet.export.passes.lanes.trace import Trace
+from pocketdet.export.passes.lanes.trace import Sink, Trace
 from pocketdet.export.passes.lanes.widen import Obstacle, Wide
 
 Signature = tuple[int, ...]
 _NONE: Signature = ()
 
 
-def place(found: Trace, wide: Wide) -> list[IntArray]:
-    """For every class the lane of each channel. Raises `Obstacle` naming a class that cannot be placed."""
-    needs, offers = _signatures(found, found.contents), _signatures(found, wide.contents)
-    return [_place_class(found, wide, needs, offers, number) for number in range(len(found.classes))]
+def place(found: Trace, wide: Wide, region: int) -> dict[int, IntArray]:
+    """For every class of a region the lane of each channel.
+
+    Raises `Obstacle` naming a class that cannot be placed.
+    """
+    sinks = [(i, sink) for i, sink in enumerate(found.sinks) if sink.blob in wide.contents]
+    needs = _signatures(found, sinks, found.contents)
+    offers = _signatures(found, sinks, wide.contents)
+    members = map(int, np.flatnonzero(found.regions == region))
+    return {number: _place_class(found, wide, needs, offers, number) for number in members}
 
 
 def channels_of_lanes(lanes: IntArray, width: int) -> IntArray:
@@ -32,10 +38,12 @@ def channels_of_lanes(lanes: IntArray, width: int) -> IntArray:
     return channels
 
 
-def _signatures(found: Trace, contents: Mapping[str, Content]) -> dict[tuple[int, int], Signature]:
+def _signatures(
+    found: Trace, sinks: Sequence[tuple[int, Sink]], contents: Mapping[str, Content]
+) -> dict[tuple[int, int], Signature]:
     """(class, index) -> the tokens it reaches, ascending; a token numbers (sink, version, position or -1)."""
     columns = []
-    for number, sink in enumerate(found.sinks):
+    for number, sink in sinks:
         content = contents[sink.blob]
         places = np.full(len(content), -1, np.int64)
         if sink.kind != "absorb":

@@ -36,17 +36,16 @@ def prove_same(
     aligned: Graph,
     inputs: Mapping[str, Shape],
     *,
-    outputs: Iterable[str] = (),
+    also: Iterable[str] = (),
     seed: int = 0,
     trials: int = 2,
 ) -> list[Difference]:
-    """Run both on random and structured inputs; `outputs` defaults to those of the plain graph.
+    """Run both on random and structured inputs and compare the outputs, and the inner blobs named in `also`.
 
     An output that is wider in `aligned` is compared over the channels that the plain one has. Both graphs
     must be sound: ncnn crashes on others. Raises `EngineError` if ncnn refuses one.
     """
-    wanted = set(outputs) or set(plain.output_names())
-    names = [blob for blob in plain.blob_names() if blob in wanted]  # read ones are freed
+    names = readable_outputs(plain, also)
     with tempfile.TemporaryDirectory(prefix="pocketdet-lanes-") as folder:
         nets = [
             load_net(graph, Path(folder), name) for graph, name in ((plain, "plain"), (aligned, "aligned"))
@@ -58,6 +57,20 @@ def prove_same(
             found = _difference(a[name], b[name])
             worst[name] = (max(worst[name][0], found[0]), max(worst[name][1], found[1]))
     return [Difference(name, *worst[name]) for name in names]
+
+
+def readable_outputs(graph: Graph, also: Iterable[str] = ()) -> list[str]:
+    """The blobs that a program reads, `also` among them, in the order in which ncnn must be asked for them.
+
+    It frees inner blobs once they are read. Noop only keeps what it gets from being optimised away, as at the
+    end of NanoDet: what it gets is what a program reads.
+    """
+    makers = graph.producers()
+    wanted = set(also)
+    for blob in graph.output_names():
+        maker = makers[blob]
+        wanted.update(maker.inputs if maker.type == "Noop" else [blob])
+    return [blob for blob in graph.blob_names() if blob in wanted]
 
 
 def proof_inputs(inputs: Mapping[str, Shape], seed: int, trials: int) -> Iterator[dict[str, Array]]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pocketdet.export.passes.lanes.content import IntArray
 from pocketdet.export.passes.lanes.cost import Rates, crop_cost, graph_cost
-from pocketdet.export.passes.lanes.layout import layouts_of
+from pocketdet.export.passes.lanes.layout import Layouts, layouts_of
 from pocketdet.export.passes.lanes.padding import check_padding
 from pocketdet.export.passes.lanes.placement import place
 from pocketdet.export.passes.lanes.rewrite import Plan
 from pocketdet.export.passes.lanes.trace import Trace
-from pocketdet.export.passes.lanes.widen import Obstacle, widen
+from pocketdet.export.passes.lanes.widen import Obstacle, Wide, as_it_is, widen
 
 _MORE_LANES = 2  # how often a class may be widened further
 _WORTH = 0.001  # of the cost of the graph: what a change of one region must save
@@ -38,11 +37,11 @@ class Choice:
 
     def regions(self) -> tuple[tuple[str, ...], ...]:
         """The makers of the classes that were widened, by region."""
-        found, of = self.plan.found, _regions(self.plan.found)
+        found = self.plan.found
         wider = [n for n, width in enumerate(self.widths) if width > found.classes[n].size]
         together: dict[int, list[str]] = {}
         for number in wider:
-            together.setdefault(int(of[number]), []).extend(found.classes[number].makers)
+            together.setdefault(int(found.regions[number]), []).extend(found.classes[number].makers)
         return tuple(map(tuple, together.values()))
 
 
@@ -52,13 +51,17 @@ class Search:
     def __init__(self, found: Trace, lanes: int, rates: Rates, wide_outputs: bool) -> None:
         self.found, self.lanes, self.rates, self.wide_outputs = found, lanes, rates, wide_outputs
         self.narrow = [own.size for own in found.classes]
-        self.region_of = _regions(found)
+        self.members = {
+            int(region): [int(n) for n in np.flatnonzero(found.regions == region)]
+            for region in np.unique(found.regions)
+        }
+        self._known: dict[tuple[int, tuple[int, ...]], tuple[Wide, Layouts] | Obstacle] = {}
 
     def run(self) -> tuple[Choice, Choice]:
         """The graph as it is, and the best that was found."""
         start = best = self.choose(self.narrow)
-        for region in sorted(set(map(int, self.region_of))):
-            best = self._widen_region(best, start.cost, np.flatnonzero(self.region_of == region))
+        for members in self.members.values():
+            best = self._widen_region(best, start.cost, members)
         for number, own in enumerate(self.found.classes):
             if not own.stays and (best.widths[number] != own.size or number not in best.reasons):
                 best = self._reconsider(best, start.cost, number)
@@ -88,9 +91,11 @@ class Search:
                 wanted[number] += self.lanes
                 return
         if not blamed:
-            regions = {int(self.region_of[number]) for number in obstacle.classes}
+            regions = {self.found.regions[number] for number in obstacle.classes}
             blamed = [
-                n for n, width in enumerate(wanted) if self.region_of[n] in regions and width > self.narrow[n]
+                n
+                for n, width in enumerate(wanted)
+                if self.found.regions[n] in regions and width > self.narrow[n]
             ]
         assert blamed, f"the graph as it is cannot be placed: {obstacle.reason}"
         for number in blamed:
@@ -98,18 +103,39 @@ class Search:
             reasons[number] = obstacle.reason
 
     def _plan(self, widths: Sequence[int]) -> Plan:
-        wide = widen(self.found, tuple(widths), self.lanes)
-        layouts = layouts_of(self.found, wide, place(self.found, wide))
-        check_padding(self.found, wide, layouts)
+        """All regions together; what a region comes to depends on the widths of its own classes alone."""
+        wide, layouts = Wide(tuple(widths)), {}
+        for region, members in self.members.items():
+            key = region, tuple(widths[n] for n in members)
+            if key not in self._known:
+                self._known[key] = self._region(wide.widths, region)
+            known = self._known[key]
+            if isinstance(known, Obstacle):
+                raise known
+            wide.contents.update(known[0].contents)
+            wide.intervals.update(known[0].intervals)
+            layouts.update(known[1])
         return Plan(self.found, wide, layouts, self.wide_outputs)
+
+    def _region(self, widths: Sequence[int], region: int) -> tuple[Wide, Layouts] | Obstacle:
+        if all(widths[n] == self.narrow[n] for n in self.members[region]):
+            wide = as_it_is(self.found, region)
+            return wide, {blob: np.arange(len(content)) for blob, content in wide.contents.items()}
+        try:
+            wide = widen(self.found, widths, self.lanes, region)
+            layouts = layouts_of(self.found, wide, place(self.found, wide, region))
+            check_padding(self.found, wide, layouts)
+        except Obstacle as obstacle:
+            return obstacle
+        return wide, layouts
 
     def _cost(self, plan: Plan) -> float:
         shapes = plan.wide.shapes(self.found)
         crops = sum(crop_cost(self.found.shapes[blob], self.rates) for blob in plan.cropped())
         return graph_cost(self.found.graph, shapes, self.lanes, self.rates) + crops
 
-    def _widen_region(self, best: Choice, whole: float, members: IntArray) -> Choice:
-        free = [int(n) for n in members if not self.found.classes[int(n)].stays]
+    def _widen_region(self, best: Choice, whole: float, members: Sequence[int]) -> Choice:
+        free = [n for n in members if not self.found.classes[n].stays]
         options = []
         for lanes in (16, 8, 4):
             widths = best.widths
@@ -139,12 +165,3 @@ class Search:
             if tried.cost < best.cost - _WORTH * whole:
                 best = replace(tried, reasons=best.reasons | tried.reasons)
         return best
-
-
-def _regions(found: Trace) -> IntArray:
-    """For every class the number of its region."""
-    region = np.arange(len(found.classes), dtype=np.int64)
-    for content in found.contents.values():
-        met = region[content.groups()]
-        region[np.isin(region, met)] = met.min()
-    return region

@@ -15,6 +15,7 @@ from pocketdet.export.passes.lanes.roles import Role, opaque, role_of
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 
 SinkKind = Literal["absorb", "fixed", "output", "kept"]
+_LONGEST = 2**17  # blobs with a longer first axis are not followed
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,11 @@ class Class:
 
 @dataclass
 class Trace:
-    """What was found; contents name classes in `group`. Blobs of unknown shape have no content."""
+    """What was found; contents name classes in `group`. Blobs of unknown shape have no content.
+
+    Classes that meet in a blob depend on each other's widths: `regions` has a number for every class, the
+    same for those that meet, directly or through others.
+    """
 
     graph: Graph
     shapes: Mapping[str, Shape]
@@ -57,13 +62,20 @@ class Trace:
     births: dict[str, int] = field(default_factory=dict)
     classes: list[Class] = field(default_factory=list)
     sinks: list[Sink] = field(default_factory=list)
+    regions: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def region_of(self, blob: str) -> int:
+        """The region of a blob with a content; all classes in it have the same."""
+        return int(self.regions[self.contents[blob].group[0]])
 
 
 def pass_on(versions: Versions, step: tuple[int, int], source: Content, repeat: int) -> Content:
     """Content behind a `pass` layer: the same channels in new versions, `repeat` of them in a row."""
     grown = source.repeat(repeat)
+    kinds, inverse = np.unique(source.version, return_inverse=True)
+    firsts = np.asarray([versions.block(repeat, "pass", *step, int(kind)) for kind in kinds], np.int64)
     turns = np.tile(np.arange(repeat, dtype=np.int64), len(source))
-    return Content(grown.group, grown.index, versions.after(("pass", *step), grown.version, turns))
+    return Content(grown.group, grown.index, np.repeat(firsts[inverse], repeat) + turns)
 
 
 def tie(versions: Versions, step: int, sources: Iterable[Content]) -> Content:
@@ -94,6 +106,7 @@ class _Tracer:
             else:
                 for blob in layer.outputs:
                     self._born(blob, layer.name, pinned=True)
+        for number, (layer, role) in enumerate(zip(self.found.graph.layers, self.found.roles, strict=True)):
             self._add_sinks(number, layer, role)
 
     def _born(self, blob: str, maker: str, pinned: bool) -> None:
@@ -117,7 +130,7 @@ class _Tracer:
         inputs = [self.found.contents[blob] for blob in layer.inputs]
         main = inputs[role.main]
         if role.kind == "copy":
-            return (inputs * len(layer.outputs) if len(inputs) == 1 else inputs)[: len(layer.outputs)]
+            return inputs * len(layer.outputs)
         if role.kind == "join":
             return [join(inputs)]
         if role.kind == "cut":
@@ -180,17 +193,28 @@ def trace(
     """Trace `graph`, whose shapes come from `infer_shapes(..., partial=True)`.
 
     `kept` are inner blobs that a caller will extract: they must stay as they are. What layers named in `left`
-    make may not be widened, for the reason given.
+    make may not be widened, for the reason given. Blobs whose first axis is very long are not followed.
     """
-    tracer = _Tracer(graph, shapes)
+    tracer = _Tracer(graph, {blob: shape for blob, shape in shapes.items() if shape[0] <= _LONGEST})
     tracer.run()
     found = tracer.found
     outputs = graph.output_names()
+    # Noop only keeps what it gets from being optimised away: a program reads it
+    read = [*kept, *(blob for layer in graph.layers if layer.type == "Noop" for blob in layer.inputs)]
     found.sinks += [Sink("output", blob) for blob in outputs if blob in found.contents]
-    found.sinks += [Sink("kept", blob) for blob in kept if blob in found.contents and blob not in outputs]
+    found.sinks += [Sink("kept", blob) for blob in read if blob in found.contents and blob not in outputs]
     tracer.name_classes()
     _mark_staying(found, left or {})
+    found.regions = _regions(found)
     return found
+
+
+def _regions(found: Trace) -> IntArray:
+    region = np.arange(len(found.classes), dtype=np.int64)
+    for content in found.contents.values():
+        met = region[content.groups()]
+        region[np.isin(region, met)] = met.min()
+    return region
 
 
 def _mark_staying(found: Trace, left: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Follow every lane of the widened net: the same layers, with classes of other widths.
+"""Follow every lane of a widened region: the same layers, with classes of other widths.
 
 Layers that only move channels move positions, whatever lies there. So their outputs follow from the widths
 alone; what changes is where Slice and Crop cut.
@@ -40,16 +40,32 @@ class Wide:
         }
 
 
-def widen(found: Trace, widths: Sequence[int], lanes: int) -> Wide:
-    """Route the lanes of classes of these widths. Raises `Obstacle` where a layer could not work."""
+def widen(found: Trace, widths: Sequence[int], lanes: int, region: int) -> Wide:
+    """Route the lanes of one region, whose classes have these widths. Raises `Obstacle` where a layer could
+    not work.
+    """
     wide = Wide(widths)
+    blobs = {blob for blob in found.contents if found.region_of(blob) == region}
+    made = {blob for layer in found.graph.layers for blob in layer.outputs}
     for blob, group in found.births.items():
-        if blob not in {name for layer in found.graph.layers for name in layer.outputs}:
+        if blob in blobs and blob not in made:
             wide.contents[blob] = _born(found, wide, blob, group)
     for number, layer in enumerate(found.graph.layers):
+        if blobs.isdisjoint(layer.outputs):
+            continue
         for blob, content in zip(layer.outputs, _step(found, wide, number, layer, lanes), strict=True):
-            if content is not None:
+            if content is not None and blob in blobs:
                 wide.contents[blob] = content
+    return wide
+
+
+def as_it_is(found: Trace, region: int) -> Wide:
+    """One region that is not widened."""
+    wide = Wide([own.size for own in found.classes])
+    wide.contents = {b: content for b, content in found.contents.items() if found.region_of(b) == region}
+    for number, layer in enumerate(found.graph.layers):
+        if found.roles[number].kind == "cut" and layer.outputs[0] in wide.contents:
+            wide.intervals[number] = list(found.roles[number].intervals)
     return wide
 
 
@@ -63,12 +79,11 @@ def _step(found: Trace, wide: Wide, number: int, layer: Layer, lanes: int) -> Se
         births = [found.births.get(blob) for blob in layer.outputs]
         pairs = zip(layer.outputs, births, strict=True)
         return [None if group is None else _born(found, wide, blob, group) for blob, group in pairs]
-    inputs = [wide.contents[blob] for blob in layer.inputs]
-    main = inputs[role.main]
     if role.kind == "copy":
-        return (inputs * len(layer.outputs) if len(inputs) == 1 else inputs)[: len(layer.outputs)]
+        return [wide.contents[layer.inputs[0]]] * len(layer.outputs)
     if role.kind == "join":
-        return [join(inputs)]
+        return [join([wide.contents[blob] for blob in layer.inputs])]
+    main = wide.contents[layer.inputs[role.main]]
     if role.kind == "cut":
         narrow = found.contents[layer.inputs[0]]
         intervals = wide_intervals(role.intervals, narrow, main, lanes)
@@ -83,8 +98,11 @@ def _step(found: Trace, wide: Wide, number: int, layer: Layer, lanes: int) -> Se
             raise Obstacle(reason, main.groups())
         return [main.take(shuffle_order(len(main), groups, bool(layer.int_param(1, 0))))]
     if role.kind == "tie":
+        inputs = [wide.contents[blob] for blob in layer.inputs]
         _check_tie(layer, inputs)
         return [tie(found.versions, number, inputs)]
+    if role.weighted and len(np.unique(main.keys())) < len(main):
+        raise Obstacle(f"{layer.name!r} would have two weights for one value", main.groups())
     steps = [(number, output) for output in range(len(layer.outputs))]
     return [pass_on(found.versions, step, main, role.repeat) for step in steps]
 

@@ -4,22 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketdet.export.passes.lanes.cost import Rates
 from pocketdet.runtime.ncnn_graph import Graph, Layer, encode, infer_shapes, weight_slots
-
-# A machine on which nothing but whole lanes is worth anything, so that whatever can be widened is.
-EAGER = Rates(
-    depthwise={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
-    depthwise_small={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
-    pooling={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
-    resize={1: 100.0, 4: 90.0, 8: 1.0, 16: 1.0},
-    dense=1e-6,
-    winograd=1e-6,
-    odd_dense=1e6,
-    move=0.0,
-    move_mixed=0.0,
-    pointwise=0.0,
-)
 
 
 def fill(graph, seed=0, storage="fp32"):
