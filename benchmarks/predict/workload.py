@@ -100,7 +100,7 @@ def _kind(layer: Layer, source: Shape, out: Shape) -> str:
     if layer.type == "Gemm":
         return "dense_1x1"
     if layer.type == "InnerProduct":
-        return "fully_connected" if prod(source) == source[-1] else "dense_1x1"
+        return "dense_1x1" if _has_rows(source) else "fully_connected"
     width = layer.int_param(1, 1)
     kernel = layer.int_param(11, width), width
     odd = source[0] % _LANES or out[0] % _LANES
@@ -123,5 +123,10 @@ def _is_int8(layer: Layer) -> bool:
 
 
 def _is_unlike(layer: Layer, source: Shape) -> bool:
-    rows = layer.type == "InnerProduct" and prod(source) != source[-1]
+    rows = layer.type == "InnerProduct" and _has_rows(source)
     return rows or layer.type in ("Gemm", "DeformableConv2D", "Deconvolution")
+
+
+def _has_rows(source: Shape) -> bool:
+    """Whether ncnn's InnerProduct multiplies a matrix here; it flattens an input of three dimensions."""
+    return len(source) == 2 and source[0] > 1

@@ -1,0 +1,82 @@
+"""`pocketdet predict` as a user meets it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Ending, command
+from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
+
+from pocketdet.benchmarks.predict import bundle_work
+from pocketdet.runtime.bundle import load_bundle
+
+__all__ = ["command", "rehash", "tiny_bundle", "tiny_bundle_template"]
+
+Command = Callable[..., Ending]
+
+
+def test_a_table_that_says_predicted(command: Command, tiny_bundle: Path) -> None:
+    ending = command("predict", tiny_bundle, "--device", "Snapdragon 855+", "--device", "raspberry pi 5")
+    assert ending.code == 0
+    assert ending.out.startswith("predicted, not measured")
+    assert "Snapdragon 855+, big cores" in ending.out
+    assert "Raspberry Pi 5" in ending.out
+    assert "outside what was fitted, band doubled" in ending.out
+    assert "The networks alone: resizing, proposals, RoI align and decoding" in ending.out
+    assert "fps" not in ending.out
+
+
+def test_json_says_so_in_every_key(command: Command, tiny_bundle: Path) -> None:
+    ending = command("predict", tiny_bundle, "--device", "snapdragon", "--json")
+    records = json.loads(ending.out)
+    assert len(records) == 9
+    for record in records:
+        assert record["measured"] is False
+        assert record["predicted_low_ms"] < record["predicted_ms"] < record["predicted_high_ms"]
+        assert not any(key.endswith("ms") and "predicted" not in key for key in record)
+
+
+def test_one_device_named_twice_is_one_line(command: Command, tiny_bundle: Path) -> None:
+    twice = "--device", "Snapdragon 855+", "--device", "855+", "--json"
+    assert len(json.loads(command("predict", tiny_bundle, *twice).out)) == 1
+
+
+def test_a_derived_device_tells_its_reasoning(command: Command, tiny_bundle: Path) -> None:
+    ending = command("predict", tiny_bundle, "--device", "Snapdragon 845")
+    assert ending.code == 0
+    assert "no published run:" in ending.out
+    assert "Cortex-A75 at 2.8 GHz" in ending.out
+
+
+def test_all_devices_can_be_listed(command: Command) -> None:
+    shown = command("predict", "--list")
+    assert "Qualcomm SM8150-AC Snapdragon 855+" in shown.out
+    assert "from neighbours: Qualcomm SDM845 Snapdragon 845 (derived)" in shown.out
+    assert len(json.loads(command("predict", "--list", "--json").out)["devices"]) == 204
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--device", "Snapdragon 855"), "did you mean 'Qualcomm SM8150-AC Snapdragon 855+'"),
+        (("--device", "Snapdragon 888"), "pass --threads 8"),
+        (("--device", "Snapdragon 845", "--threads", 4), "no published run is of a device"),
+        ((), "name a bundle and a --device; --list shows the devices"),
+    ],
+)
+def test_what_cannot_be_predicted_is_said_in_one_sentence(
+    command: Command, tiny_bundle: Path, arguments: tuple[object, ...], said: str
+) -> None:
+    ending = command("predict", tiny_bundle, *arguments)
+    assert (ending.code, ending.out) == (2, "")
+    assert said in " ".join(ending.err.split())
+
+
+def test_a_thundernet_has_the_work_of_the_paper(bundle_of: Callable[[str], Path]) -> None:
+    """262 million MACs in Table 1; lanes add a little to them. The head's 62.7 million are rows of RoIs."""
+    with load_bundle(bundle_of("thundernet-snet49")) as bundle:
+        work = bundle_work(bundle)
+    assert 262 * 0.99 < work.macs < 262 * 1.12
+    assert work.unlike > 62.7 * 0.99
+    assert bundle.manifest.layout.lanes == 8
