@@ -6,3 +6,8 @@ if(DEFINED ENV{AARCH64_CXX})
 else()
   set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 endif()
+# so that ctest can run what was built; QEMU_CPU chooses the processor
+find_program(qemu_aarch64 NAMES qemu-aarch64-static qemu-aarch64)
+if(qemu_aarch64)
+  set(CMAKE_CROSSCOMPILING_EMULATOR "${qemu_aarch64}")
+endif()

@@ -2,6 +2,7 @@
 if(NOT EXISTS "${POCKETDET_NCNN}/build.json")
   message(FATAL_ERROR "${POCKETDET_NCNN} holds no ncnn; build one with: python runtime/native/build_ncnn.py")
 endif()
+unset(ncnn_DIR CACHE)  # of an earlier POCKETDET_NCNN
 find_package(ncnn REQUIRED CONFIG PATHS "${POCKETDET_NCNN}/lib/cmake/ncnn" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 
 file(READ "${POCKETDET_NCNN}/build.json" ncnn_build)
@@ -41,13 +42,13 @@ add_executable(pocketdet-run
   tools/verify_command.cpp)
 target_link_libraries(pocketdet-run PRIVATE pocketdet_detector)
 target_compile_definitions(pocketdet-run PRIVATE POCKETDET_VERSION="${pocketdet_version}")
-if(POCKETDET_STATIC)
-  target_link_options(pocketdet-run PRIVATE -static)
-endif()
 
 if(POCKETDET_TESTS)
+  add_executable(bundle_test tests/bundle_test.cpp)
   add_executable(detector_test tests/detector_test.cpp tools/arguments.cpp)
   target_include_directories(detector_test PRIVATE tools)
-  target_link_libraries(detector_test PRIVATE pocketdet_detector)
-  add_test(NAME detector_test COMMAND detector_test)
+  foreach(test bundle_test detector_test)
+    target_link_libraries(${test} PRIVATE pocketdet_detector)
+    add_test(NAME ${test} COMMAND ${test})
+  endforeach()
 endif()

@@ -86,6 +86,10 @@ uint64_t read_chunks(const Descriptor& file, uint64_t limit, Use use) {
     return total;
 }
 
+auto append_to(std::vector<uint8_t>& data) {
+    return [&data](const uint8_t* part, size_t count) { data.insert(data.end(), part, part + count); };
+}
+
 std::string abbreviated(const std::string& hash) { return hash.substr(0, 12) + "..."; }
 
 // Hashes a listed file, handing out its bytes, and throws if size or hash are not the entry's.
@@ -135,7 +139,7 @@ std::vector<uint8_t> Folder::read(const std::string& name, uint64_t limit) const
     const Descriptor file(open_regular(path));
     std::vector<uint8_t> data;
     try {
-        read_chunks(file, limit, [&](const uint8_t* part, size_t count) { data.insert(data.end(), part, part + count); });
+        read_chunks(file, limit, append_to(data));
     } catch (const std::runtime_error& error) {
         throw BundleError(path + ": cannot be read: " + error.what());
     }
@@ -147,8 +151,7 @@ std::vector<uint8_t> Folder::read(const std::string& name, uint64_t limit) const
 
 std::vector<uint8_t> Folder::read_listed(const std::string& name, const FileEntry& entry) const {
     std::vector<uint8_t> data;
-    check_file(path_, name, entry,
-               [&](const uint8_t* part, size_t count) { data.insert(data.end(), part, part + count); });
+    check_file(path_, name, entry, append_to(data));
     return data;
 }
 
@@ -176,7 +179,7 @@ std::vector<uint8_t> read_file(const std::string& path, uint64_t limit) {
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.number() < 0) throw std::runtime_error(std::strerror(errno));
     std::vector<uint8_t> data;
-    read_chunks(file, limit, [&](const uint8_t* part, size_t count) { data.insert(data.end(), part, part + count); });
+    read_chunks(file, limit, append_to(data));
     if (data.size() > limit) throw std::runtime_error("it has more than " + std::to_string(limit) + " bytes");
     return data;
 }

@@ -50,7 +50,9 @@ Array load_array(const Field& field, const uint8_t* bytes, size_t size) {
     record.finish();
     const size_t first = static_cast<size_t>(offsets[0].integer(0, kMaxStagesBytes));
     const size_t last = static_cast<size_t>(offsets[1].integer(0, kMaxStagesBytes));
-    if (first > last || last > size || last - first != count * info.bytes) span.fail("the place of this array in the file");
+    if (first > last || last > size || last - first != count * info.bytes) {
+        span.fail("the place of this array in the file");
+    }
     array.bytes.assign(bytes + first, bytes + last);
     return array;
 }

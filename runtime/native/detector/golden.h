@@ -1,4 +1,5 @@
-// The golden record of a bundle: a picture and the arrays PyTorch made of it, stage by stage (runtime/bundle/golden.py).
+// The golden record of a bundle: a picture and the arrays PyTorch made of it, stage by stage. As
+// runtime/bundle/golden.py and golden_stages of runtime/stages.py read it.
 #pragma once
 
 #include <map>

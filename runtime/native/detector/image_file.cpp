@@ -55,7 +55,9 @@ Image decode_png(const std::vector<uint8_t>& data, const std::string& label) {
             for (size_t i = 0; i < pixels.size() / 2; ++i) pixels[i] = to_8_bits(pixels.data() + 2 * i);
             pixels.resize(pixels.size() / 2);
         }
-        if (problem == 0) return {PixelFormat::rgb, static_cast<int>(height), static_cast<int>(width), std::move(pixels)};
+        if (problem == 0) {
+            return {PixelFormat::rgb, static_cast<int>(height), static_cast<int>(width), std::move(pixels)};
+        }
     }
     throw ImageError(label + ": the PNG cannot be decoded: " + lodepng_error_text(problem));
 }
@@ -90,7 +92,8 @@ Image decode_ppm(const std::vector<uint8_t>& data, const std::string& label) {
     const size_t bytes = static_cast<size_t>(3 * width * height);
     at += 1;  // one blank ends the header
     if (data.size() < at || data.size() - at != bytes) {
-        throw ImageError(label + ": expected " + std::to_string(bytes) + " bytes of pixels after the PPM header, found " +
+        throw ImageError(label + ": expected " + std::to_string(bytes) +
+                         " bytes of pixels after the PPM header, found " +
                          std::to_string(data.size() < at ? 0 : data.size() - at));
     }
     const auto first = data.begin() + static_cast<std::ptrdiff_t>(at);
@@ -123,11 +126,12 @@ Image read_raw(const std::string& path, PixelFormat format, int width, int heigh
                          std::to_string(height));
     }
     Image image{format, height, width, read_bytes(path)};
-    size_t expected = static_cast<size_t>(width) * static_cast<size_t>(height) * static_cast<size_t>(pixel_step(format));
+    size_t expected = static_cast<size_t>(pixel_step(format));
+    expected *= static_cast<size_t>(width) * static_cast<size_t>(height);
     if (format == PixelFormat::nv21) expected += expected / 2;
     if (image.pixels.size() != expected) {
-        throw ImageError(path + ": expected " + std::to_string(expected) + " bytes for " + std::to_string(width) + " x " +
-                         std::to_string(height) + ", found " + std::to_string(image.pixels.size()));
+        throw ImageError(path + ": expected " + std::to_string(expected) + " bytes for " + std::to_string(width) +
+                         " x " + std::to_string(height) + ", found " + std::to_string(image.pixels.size()));
     }
     return image;
 }

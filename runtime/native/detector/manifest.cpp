@@ -68,7 +68,8 @@ Preprocessing load_preprocessing(const Field& field) {
     Record record(field);
     Preprocessing p{};
     p.order = record.need("channel_order").one_of({"RGB", "BGR"}) == "RGB" ? ChannelOrder::rgb : ChannelOrder::bgr;
-    p.mean = tuple_of<3>(record.need("mean"), [](const Field& f) { return static_cast<float>(f.number(-kMost, kMost)); });
+    const auto finite = [](const Field& f) { return static_cast<float>(f.number(-kMost, kMost)); };
+    p.mean = tuple_of<3>(record.need("mean"), finite);
     p.std = tuple_of<3>(record.need("std"), positive);
     const bool stretch = record.need("resize").one_of({"stretch", "letterbox"}) == "stretch";
     p.resize = stretch ? ResizeRule::stretch : ResizeRule::letterbox;
@@ -155,7 +156,9 @@ std::map<std::string, FileEntry> load_files(const Field& field, const std::strin
 
 std::string shape_text(const std::vector<int>& shape) {
     std::string text;
-    for (const int side : shape) text += (text.empty() ? "(" : ", ") + (side == kAnyCount ? "RoIs" : std::to_string(side));
+    for (const int side : shape) {
+        text += (text.empty() ? "(" : ", ") + (side == kAnyCount ? "RoIs" : std::to_string(side));
+    }
     return text + ")";
 }
 

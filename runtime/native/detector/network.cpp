@@ -113,8 +113,8 @@ Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const
     const BoundedReader reader(bin);
     if (net_->load_model(reader) != 0 || !reader.at_end()) {
         net_.release();  // left as it is: ncnn crashes when it takes down layers that it did not set up
-        throw EngineError(label + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING " refuses the weights, or they do not fit " +
-                          spec.param);
+        throw EngineError(label + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING
+                          " refuses the weights, or they do not fit " + spec.param);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "param_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <set>
@@ -51,6 +52,14 @@ bool is_number(const std::string& word, bool& is_float) {
     return value >= -2147483648.0 && value <= 2147483647.0;
 }
 
+// The parameter that makes a layer with weights int8; -1 for the other types.
+int int8_scale_term(const std::string& type) {
+    if (type == "Gemm") return 18;
+    return type == "InnerProduct" || type.compare(0, 11, "Convolution") == 0 ? 8 : -1;
+}
+
+bool is_control(char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f; }
+
 class Checker {
 public:
     Checker(const std::string& label, bool has_int8, const std::function<bool(const std::string&)>& layer_exists)
@@ -60,7 +69,8 @@ public:
         if (magic.size() != 1 || magic[0] != kMagic) fail("expected the ncnn magic 7767517");
         declared_layers_ = counts.size() == 2 ? count_of(counts[0]) : -1;
         declared_blobs_ = counts.size() == 2 ? count_of(counts[1]) : -1;
-        if (declared_layers_ < 1 || declared_layers_ > kMaxLayers || declared_blobs_ < 1 || declared_blobs_ > kMaxBlobs) {
+        const bool has_layers = declared_layers_ >= 1 && declared_layers_ <= kMaxLayers;
+        if (!has_layers || declared_blobs_ < 1 || declared_blobs_ > kMaxBlobs) {
             fail("expected the counts of layers and blobs, at most " + std::to_string(kMaxLayers) + " and " +
                  std::to_string(kMaxBlobs));
         }
@@ -85,10 +95,9 @@ public:
         if (words[0] == "Input") inputs_.insert(words[4]);
         std::set<int> seen;
         for (size_t i = blobs_end; i < words.size(); ++i) parameter(words[i], seen);
-        // int8_scale_term: ncnn crashes where the weights are not int8 too
-        const int scale_term = words[0] == "Gemm" ? 18 : 8;
-        const bool has_weights = words[0] == "Gemm" || words[0] == "InnerProduct" || words[0].compare(0, 11, "Convolution") == 0;
-        if (has_weights && seen.count(scale_term) && !has_int8_) fail("is int8, and the manifest says that no weights are");
+        if (!has_int8_ && seen.count(int8_scale_term(words[0]))) {  // ncnn crashes where the weights are not int8 too
+            fail("is int8, and the manifest says that no weights are");
+        }
         name_.clear();
     }
 
@@ -152,7 +161,9 @@ private:
             }
         }
         bool is_float = false;
-        if (is_array && count_of(parts[0]) != static_cast<int>(parts.size()) - 1) fail(where + ": a wrong array length");
+        if (is_array && count_of(parts[0]) != static_cast<int>(parts.size()) - 1) {
+            fail(where + ": a wrong array length");
+        }
         bool first_is_float = false;
         for (size_t i = is_array ? 1 : 0; i < parts.size(); ++i) {
             if (!is_number(parts[i], is_float)) fail(where + ": '" + parts[i].substr(0, 40) + "' is not a number");
@@ -184,9 +195,7 @@ void check_param(const std::string& text, const GraphSpec& spec, const std::stri
         start = end + 1;
         ++checker.line_;
         if (!line.empty() && line.back() == '\r') line.pop_back();
-        for (const char c : line) {
-            if ((static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f) checker.fail("holds a control character");
-        }
+        if (std::any_of(line.begin(), line.end(), is_control)) checker.fail("holds a control character");
         const Words words = words_of(line);
         if (words.empty()) continue;
         ++filled;

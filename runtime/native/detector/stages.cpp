@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace pocketdet {
 
@@ -117,7 +118,8 @@ std::vector<Check> compare_stages(const Golden& golden, Detector& detector) {
     const std::pair<const char*, const ncnn::Mat*> named[] = {
         {"rpn_scores", &maps.rpn_scores}, {"rpn_deltas", &maps.rpn_deltas}, {"sam", &maps.sam}};
     for (const auto& [role, map] : named) {
-        checks.push_back(compare_array(std::string("features.") + role, golden[role], values_of(*map), {tol.features, 0}));
+        const std::string name = std::string("features.") + role;
+        checks.push_back(compare_array(name, golden[role], values_of(*map), {tol.features, 0}));
     }
     compare_proposals(golden, detector, tol, checks);
     const std::vector<Box> rois = boxes_of(golden["proposal_boxes"]);
@@ -140,14 +142,14 @@ Check compare_detections(const std::string& name, const std::vector<Detection>& 
     std::vector<Box> ours, theirs;
     for (const Detection& wanted : reference) {
         size_t nearest = found.size();
+        double least = std::numeric_limits<double>::infinity();
         for (size_t i = 0; i < found.size(); ++i) {
             const bool agrees = !taken[i] && found[i].label == wanted.label &&
                                 distance(found[i].box, wanted.box) <= tolerances.box_pixels &&
                                 std::fabs(found[i].score - wanted.score) <= tolerances.score;
-            if (!agrees) continue;
-            if (nearest == found.size() || distance(found[i].box, wanted.box) < distance(found[nearest].box, wanted.box)) {
-                nearest = i;
-            }
+            if (!agrees || distance(found[i].box, wanted.box) >= least) continue;
+            nearest = i;
+            least = distance(found[i].box, wanted.box);
         }
         if (nearest == found.size()) continue;
         taken[nearest] = true;

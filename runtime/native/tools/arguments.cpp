@@ -28,7 +28,8 @@ Arguments::Arguments(const std::string& command, const std::vector<std::string>&
         }
         const size_t equals = words[i].find('=');
         const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
-        const auto spec = std::find_if(options.begin(), options.end(), [&](const OptionSpec& o) { return name == o.name; });
+        const auto is_named = [&](const OptionSpec& option) { return name == option.name; };
+        const auto spec = std::find_if(options.begin(), options.end(), is_named);
         if (spec == options.end()) fail("--" + name + " is not one of its options");
         std::string value;
         if (equals != std::string::npos) {

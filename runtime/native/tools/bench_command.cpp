@@ -13,9 +13,9 @@ namespace {
 const char* const kUsage =
     "pocketdet-run bench BUNDLE [IMAGE...] [options]\n"
     "\n"
-    "Times a bundle on one thread: warm-up, then frames one after the other, the pictures (PNG or PPM; the golden one if\n"
-    "none is given) by turns. The output keeps every frame's milliseconds per stage and the processor it began and ended\n"
-    "on, and clocks, temperatures, load and battery before, during and after. It judges nothing.\n"
+    "Times a bundle on one thread: warm-up, then frames one after the other, the pictures (PNG or PPM; the golden\n"
+    "one if none is given) by turns. The output keeps every frame's milliseconds per stage and the processor it\n"
+    "began and ended on, and clocks, temperatures, load and battery before, during and after. It judges nothing.\n"
     "\n"
     "Ends after --frames or --seconds, whichever comes first; with one of the two given, by that one alone.\n"
     "\n";
@@ -30,6 +30,8 @@ const std::vector<OptionSpec>& option_specs() {
     return specs;
 }
 
+constexpr int kNoEnd = std::numeric_limits<int>::max();
+
 struct Plan {
     int warmup, frames;
     double seconds;
@@ -39,7 +41,7 @@ Plan plan_of(const Arguments& arguments) {
     const std::optional<int> frames = arguments.integer("frames", 1, 10'000'000);
     const std::optional<double> seconds = arguments.number("seconds", 0.001, 86'400);
     return {arguments.integer("warmup", 0, 100'000).value_or(20),
-            frames.value_or(seconds ? std::numeric_limits<int>::max() : 1024),
+            frames.value_or(seconds ? kNoEnd : 1024),
             seconds.value_or(frames ? std::numeric_limits<double>::infinity() : 60.0)};
 }
 
@@ -122,7 +124,7 @@ int run_bench(const std::vector<std::string>& words) {
     document["machine"] = describe_machine();
     document["images"] = json_of_images(images, paths);
     document["options"] = {{"warmup", plan.warmup},
-                           {"frames", arguments.has("seconds") && !arguments.has("frames") ? OrderedJson() : OrderedJson(plan.frames)},
+                           {"frames", plan.frames == kNoEnd ? OrderedJson() : OrderedJson(plan.frames)},
                            {"seconds", std::isinf(plan.seconds) ? OrderedJson() : OrderedJson(plan.seconds)},
                            {"rois", options.rois.value_or(bundle.manifest.proposals.post_nms_top_n)},
                            {"cpu", cpu ? OrderedJson(*cpu) : OrderedJson()}};

@@ -202,7 +202,9 @@ long cpu_khz(int cpu) {
 OrderedJson read_usage() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+    };
     return {{"user_s", seconds(usage.ru_utime)},
             {"system_s", seconds(usage.ru_stime)},
             {"page_faults", usage.ru_minflt + usage.ru_majflt},

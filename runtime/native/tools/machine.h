@@ -1,5 +1,5 @@
-// What a measurement must know of the machine it ran on: processors, clocks, temperatures, load. Linux and Android; what
-// a system does not tell is left out.
+// What a measurement must know of the machine it ran on: processors, clocks, temperatures, load. Linux and Android;
+// what a system does not tell is left out.
 #pragma once
 
 #include <vector>

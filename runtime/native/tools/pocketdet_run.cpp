@@ -54,7 +54,7 @@ int run(const std::vector<std::string>& words) {
 int run_machine(const std::vector<std::string>& words) {
     const Arguments arguments("machine", words, {{"help", "", "this text"}});
     if (arguments.has("help")) {
-        std::fputs("pocketdet-run machine\n\nWhat this machine is, and its clocks, temperatures and load now.\n", stdout);
+        std::puts("pocketdet-run machine\n\nWhat this machine is, and its clocks, temperatures and load now.");
         return 0;
     }
     print({{"schema_version", 1},

@@ -56,7 +56,8 @@ int run_verify(const std::vector<std::string>& words) {
     for (const Check& check : checks) {
         ok = ok && check.ok;
         rows.push_back(json_of_check(check));
-        if (!check.ok) std::fprintf(stderr, "pocketdet-run verify: stage '%s' is out of tolerance\n", check.name.c_str());
+        if (check.ok) continue;
+        std::fprintf(stderr, "pocketdet-run verify: stage '%s' is out of tolerance\n", check.name.c_str());
     }
     document["ok"] = ok;
     document["checks"] = rows;
