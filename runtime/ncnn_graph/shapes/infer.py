@@ -19,6 +19,7 @@ SOURCE_PARAMS: Mapping[str, frozenset[int]] = MappingProxyType(
         "MemoryData": frozenset({0, 1, 2, 11, 21}),
     }
 )
+NOT_OF_A_RULE = frozenset({30, 31})  # shape hints and the feature mask, of any layer
 OPS: Mapping[str, Op] = MappingProxyType(
     {
         **CONVOLUTION_OPS,
@@ -37,8 +38,9 @@ def infer_shapes(
     """Blob name -> shape, (w,), (h, w), (c, h, w) or (c, d, h, w), as ncnn makes them.
 
     `inputs` gives the shapes of the blobs that a caller feeds; an Input layer with a written size needs none.
-    With `partial`, layers without a shape rule and all that depends on them are left out; otherwise they
-    raise. Raises GraphError naming the first layer whose inputs are missing, do not fit it, or that is not
+    With `partial`, layers without a shape rule or with parameters that it does not know, and all that depends
+    on them, are left out; otherwise the former raise and the latter are ignored (`validate` refuses them).
+    Raises GraphError naming the first layer whose inputs are missing, do not fit it, or that is not
     understood.
     """
     shapes = {name: tuple(int(size) for size in shape) for name, shape in (inputs or {}).items()}
@@ -61,7 +63,7 @@ def _outputs(
         return _source_shapes(layer, shapes, partial)
     missing = [name for name in layer.inputs if name not in shapes]
     rule = OPS.get(layer.type)
-    if (missing or rule is None) and partial:
+    if partial and (missing or rule is None or not set(layer.params) <= rule.params | NOT_OF_A_RULE):
         return []
     if missing:
         raise layer.error(f"reads the blob {missing[0]!r}, which no earlier layer makes")
