@@ -5,6 +5,7 @@ every blob with PyTorch.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from safetensors.numpy import save_file
 
 from pocketdet.errors import BundleError, CheckFailed
 from pocketdet.export.passes.align_lanes import Aligned, Difference, align_lanes, prove_same
+from pocketdet.export.passes.direct_stem import direct_stem
 from pocketdet.export.passes.lane_targets import LaneTarget
 from pocketdet.runtime.bundle.golden import read_stages
-from pocketdet.runtime.ncnn_graph import Graph, Shape
+from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes
 
 # Of the largest value of an output: what fp32 may differ by in another order; and where activations are
 # rounded to 8 bits, what steps of 1/127 that fell the other way may come to.
@@ -28,8 +30,12 @@ Layouts = Mapping[str, NDArray[np.int32]]
 def lay_out(graph: Graph, inputs: Mapping[str, Shape], target: LaneTarget) -> Aligned:
     """Align `graph` for `target` and prove it. Raises `CheckFailed` if an output is no longer the same."""
     aligned = align_lanes(graph, inputs, target.lanes, rates=target.rates)
-    if aligned.report.changed:
-        prove(graph, aligned, inputs)
+    if not aligned.report.changed:
+        return aligned
+    if target.direct_stem:
+        shapes = infer_shapes(aligned.graph, inputs, partial=True)
+        aligned = replace(aligned, graph=direct_stem(aligned.graph, shapes))
+    prove(graph, aligned, inputs)
     return aligned
 
 

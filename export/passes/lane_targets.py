@@ -12,12 +12,16 @@ DEFAULT_TARGET = "neon-fp16"
 
 @dataclass(frozen=True)
 class LaneTarget:
-    """`lanes` channels make one packed element; `rates` are the cost model; `machines` says who that is."""
+    """`lanes` channels make one packed element; `rates` are the cost model; `machines` says who that is.
+
+    `direct_stem` says whether ncnn must be told there to take the direct kernel for a picture.
+    """
 
     name: str
     lanes: int
     rates: Rates
     machines: str
+    direct_stem: bool = False
 
 
 LANE_TARGETS = MappingProxyType(
@@ -26,8 +30,8 @@ LANE_TARGETS = MappingProxyType(
         for target in (
             LaneTarget("neon-fp32", 4, NEON_FP32, "ARM in single precision: Cortex-A53 to A73"),
             LaneTarget("neon-fp16", 8, NEON_FP16, "ARMv8.2 in half precision: Snapdragon 845 and later"),
-            LaneTarget("avx2", 8, X86, "x86 with AVX2"),
-            LaneTarget("avx512", 16, X86, "x86 with AVX-512"),
+            LaneTarget("avx2", 8, X86, "x86 with AVX2", direct_stem=True),
+            LaneTarget("avx512", 16, X86, "x86 with AVX-512", direct_stem=True),
         )
     }
 )
