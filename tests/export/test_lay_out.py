@@ -19,6 +19,7 @@ from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph
+from pocketdet.runtime.ncnn_graph.validate import FEATURE_MASK
 from pocketdet.runtime.stages import TOLERANCES
 
 FEATURES = {"image": (3, 96, 64)}
@@ -98,6 +99,12 @@ def test_every_target_verifies_layer_by_layer(small_model: ThunderNet, tmp_path:
     report = verify(bundle, layers=True)
     assert report.ok
     assert all(row.check for row in report.layers if row.layer_type != "Input")
+
+
+@pytest.mark.parametrize(("target", "asked"), [("neon-fp16", False), ("avx2", True)])
+def test_only_x86_is_told_how_to_read_the_picture(plain_bundle: Path, target: str, asked: bool) -> None:
+    graph = lay_out(features(plain_bundle), FEATURES, LANE_TARGETS[target]).graph
+    assert [layer.name for layer in graph.layers if FEATURE_MASK in layer.params] == ["convrelu_0"] * asked
 
 
 def test_half_precision_weights_are_moved_and_not_rounded_again(
