@@ -15,7 +15,9 @@ from pocketdet.errors import UsageError
 if TYPE_CHECKING:
     from pocketdet.benchmarks.predict import DeviceModels, Prediction, Workload
 
-NOT_INCLUDED = "The networks alone: resizing, proposals, RoI align and decoding the boxes are not included."
+NOT_INCLUDED = (
+    "Predicted, not measured; the networks alone, without resizing, proposals, RoI align and box decoding."
+)
 _LAID_OUT = "laid out for SIMD lanes: no credit is given for that, the published models cannot tell it"
 
 
@@ -58,7 +60,7 @@ def predict(
             work, lanes = bundle_work(bundle), bundle.manifest.layout.lanes
             found = [p for words in device for p in _predictions(work, words, threads, models)]
             extra = (_LAID_OUT,) if lanes > 1 else ()
-            records += [(bundle.manifest.name, p, (*p.notes, *extra)) for p in dict.fromkeys(found)]
+            records += [(str(path), p, (*p.notes, *extra)) for p in dict.fromkeys(found)]
     if as_json:
         typer.echo(json.dumps([_record(*record) for record in records], indent=2))
     else:
@@ -85,21 +87,33 @@ def _predictions(work: "Workload", words: str, threads: int, models: "DeviceMode
 
 
 def _print(records: "list[tuple[str, Prediction, tuple[str, ...]]]", console: Console) -> None:
-    table = Table("bundle", "device", title="predicted, not measured", title_justify="left")
-    for column in ("threads", "predicted ms", "4 of 5 between", "left-out error", "models"):
-        table.add_column(column, justify="right")
-    table.add_column("notes")
-    notes: dict[str, int] = {}
-    for name, p, extra in records:
-        marks = [str(notes.setdefault(note, len(notes) + 1)) for note in extra]
-        cores = "" if p.cores == "all" else f", {p.cores} cores"
-        band = f"{p.low:.3g} to {p.high:.3g}"
-        shown = escape(p.device + cores), str(p.threads), f"{p.milliseconds:.3g}", band
-        table.add_row(escape(name), *shown, f"{p.median_error:.0%}", str(p.models), ", ".join(marks))
-    console.print(table)
-    for note, number in notes.items():
+    """A table for each bundle, in the order given; the notes of all below."""
+    numbers: dict[str, int] = {}
+    tables: dict[str, Table] = {}
+    for name, p, notes in records:
+        if name not in tables:
+            title = f"{escape(name)}: predicted, not measured"
+            style: dict[str, Any] = {"title_justify": "left", "box": None, "padding": (0, 2, 0, 0)}
+            tables[name] = Table("device", title=title, **style)
+            for column in ("predicted ms", "4 of 5 between", "left-out error"):
+                tables[name].add_column(column, justify="right")
+            tables[name].add_column("notes")
+        marks = [str(numbers.setdefault(note, len(numbers) + 1)) for note in notes]
+        setting = ("" if p.cores == "all" else f", {p.cores} cores") + f", {p.threads} threads" * (
+            p.threads > 1
+        )
+        band = f"{_figure(p.low)} to {_figure(p.high)}"
+        times = _figure(p.milliseconds), band, f"{p.median_error:.0%}"
+        tables[name].add_row(escape(p.device + setting), *times, ", ".join(marks))
+    for table in tables.values():
+        console.print(table, "")
+    for note, number in numbers.items():
         console.print(f"{number}: {note}", markup=False)
     console.print(NOT_INCLUDED)
+
+
+def _figure(milliseconds: float) -> str:
+    return f"{milliseconds:.3g}" if milliseconds < 999.5 else f"{milliseconds:,.0f}"
 
 
 def _record(name: str, prediction: "Prediction", notes: tuple[str, ...]) -> dict[str, Any]:
