@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import Content, IntArray
-from pocketdet.export.passes.lanes.trace import Sink, Trace
+from pocketdet.export.passes.lanes.sinks import Sink
+from pocketdet.export.passes.lanes.trace import Trace
 from pocketdet.export.passes.lanes.widen import Obstacle, Wide
 
 Signature = tuple[int, ...]

@@ -6,30 +6,15 @@ they meet with different indices the layer is treated as opaque, which leaves bo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import Content, IntArray, Versions, fresh, join, shuffle_order
 from pocketdet.export.passes.lanes.roles import Role, opaque, role_of
+from pocketdet.export.passes.lanes.sinks import Sink, sinks_of
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 
-SinkKind = Literal["absorb", "fixed", "output", "kept"]
 _LONGEST = 2**17  # blobs with a longer first axis are not followed
-
-
-@dataclass(frozen=True)
-class Sink:
-    """A place where values must arrive. `absorb`: in any order; the others: value k at position k.
-
-    `layer` and `input` number the reader; both are -1 for an output of the graph and for a blob that the
-    caller wants kept.
-    """
-
-    kind: SinkKind
-    blob: str
-    layer: int = -1
-    input: int = -1
 
 
 @dataclass
@@ -106,8 +91,6 @@ class _Tracer:
             else:
                 for blob in layer.outputs:
                     self._born(blob, layer.name, pinned=True)
-        for number, (layer, role) in enumerate(zip(self.found.graph.layers, self.found.roles, strict=True)):
-            self._add_sinks(number, layer, role)
 
     def _born(self, blob: str, maker: str, pinned: bool) -> None:
         """A new group for a blob that has none; nothing where the shape is not known."""
@@ -164,13 +147,6 @@ class _Tracer:
             group = self.parent[group]
         return group
 
-    def _add_sinks(self, number: int, layer: Layer, role: Role) -> None:
-        if role.kind == "make":
-            self.found.sinks.append(Sink("absorb", layer.inputs[0], number, 0))
-        for i in role.fixed:
-            if layer.inputs[i] in self.found.contents:
-                self.found.sinks.append(Sink("fixed", layer.inputs[i], number, i))
-
     def name_classes(self) -> None:
         """Replace groups by classes everywhere."""
         roots = sorted({self._root(group) for group in range(len(self.parent))})
@@ -198,12 +174,8 @@ def trace(
     tracer = _Tracer(graph, {blob: shape for blob, shape in shapes.items() if shape[0] <= _LONGEST})
     tracer.run()
     found = tracer.found
-    outputs = graph.output_names()
-    # Noop only keeps what it gets from being optimised away: a program reads it
-    read = [*kept, *(blob for layer in graph.layers if layer.type == "Noop" for blob in layer.inputs)]
-    found.sinks += [Sink("output", blob) for blob in outputs if blob in found.contents]
-    found.sinks += [Sink("kept", blob) for blob in read if blob in found.contents and blob not in outputs]
     tracer.name_classes()
+    found.sinks = sinks_of(graph, found.roles, found.contents, kept)
     _mark_staying(found, left or {})
     found.regions = _regions(found)
     return found
@@ -229,18 +201,11 @@ def _mark_staying(found: Trace, left: Mapping[str, str]) -> None:
     for sink in found.sinks:
         if sink.kind == "absorb":
             continue
-        content, reader = found.contents[sink.blob], _reader(found, sink)
+        content = found.contents[sink.blob]
         last = int(content.group[-1])
         tail = content.group == last
         one_run = bool(tail[int(np.argmax(tail)) :].all()) and len(np.unique(content.version[tail])) == 1
         for group in content.groups():
             if sink.kind == "kept" or group != last or not one_run:
                 own = found.classes[group]
-                own.stays = own.stays or f"its channels must stay in place for {reader}"
-
-
-def _reader(found: Trace, sink: Sink) -> str:
-    if sink.layer < 0:
-        return f"the {'output' if sink.kind == 'output' else 'kept blob'} {sink.blob!r}"
-    layer = found.graph.layers[sink.layer]
-    return f"{layer.type} {layer.name!r}"
+                own.stays = own.stays or f"its channels must stay in place for {sink.reader(found.graph)}"
