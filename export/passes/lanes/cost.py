@@ -117,8 +117,9 @@ def layer_cost(
         if group not in (layer.int_param(0, 0), out[0]):
             return prod(out) * taps * rates.dense * source[0] / group
         return prod(out) * taps * (rates.depthwise if taps >= 25 else rates.depthwise_small)[pack]
-    if layer.type == "InnerProduct":
-        return prod(source) * out[-1] * rates.dense
+    if layer.type in ("InnerProduct", "Gemm"):
+        made = out[0] if layer.type == "Gemm" and layer.int_param(4, 0) else out[-1]
+        return prod(source) * made * rates.dense
     if layer.type == "Pooling":
         whole = layer.int_param(4, 0) or layer.int_param(7, 0)
         return (

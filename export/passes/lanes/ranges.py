@@ -58,7 +58,9 @@ def _behind(layer: Layer, source: Range, pixels: int) -> Range | None:
 
 
 def activated(layer: Layer) -> Range:
-    """What a fused activation (parameters 9 and 10) makes of zero."""
+    """What a fused activation (parameters 9 and 10) makes of zero; Gemm has none."""
+    if layer.type == "Gemm":
+        return ZERO
     kind, values = layer.int_param(9, 0), layer.float_array(10)
     if kind == 3:
         value = min(max(0.0, values[0]), values[1])

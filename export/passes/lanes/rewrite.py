@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from pocketdet.export.passes.lanes.intervals import Interval
 from pocketdet.export.passes.lanes.layout import Layouts, is_same
 from pocketdet.export.passes.lanes.rewrite_params import set_crop, set_hints, set_reshape, set_slice
-from pocketdet.export.passes.lanes.rewrite_weights import channel_weights, constant, dense_weights
+from pocketdet.export.passes.lanes.rewrite_weights import (
+    channel_weights,
+    constant,
+    dense_weights,
+    gemm_weights,
+)
 from pocketdet.export.passes.lanes.trace import Trace
 from pocketdet.export.passes.lanes.widen import Wide
 from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue
@@ -70,7 +75,9 @@ def _rewrite_layer(plan: Plan, number: int, layer: Layer) -> None:
         return
     out = layer.outputs[0]
     dims = len(shapes[out])
-    if role.kind == "make":
+    if role.kind == "make" and layer.type == "Gemm":
+        gemm_weights(layer, layouts[layer.inputs[0]], layouts[out])
+    elif role.kind == "make":
         dense_weights(layer, role, layouts[layer.inputs[0]], layouts[out])
     elif role.kind == "source":
         constant(layer, layouts[out])

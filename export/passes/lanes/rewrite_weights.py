@@ -44,6 +44,15 @@ def dense_weights(layer: Layer, role: Role, inputs: IntArray, outputs: IntArray)
     layer.params[2 if layer.type == "InnerProduct" else 6] = len(outputs) * len(columns) * taps
 
 
+def gemm_weights(layer: Layer, inputs: IntArray, outputs: IntArray) -> None:
+    """Gemm with a constant A of (M, K), or (K, M) if transposed, and a C that has a row for each of A."""
+    rows = layer.int_param(2, 0)
+    for name, weight in layer.weights.items():
+        moved = laid_out(weight, rows if name == "a" else 0, outputs)
+        layer.weights[name] = laid_out(moved, 1 - rows, inputs) if name == "a" else moved
+    layer.params[7], layer.params[9] = len(outputs), len(inputs)
+
+
 def channel_weights(layer: Layer, inputs: IntArray, outputs: IntArray) -> None:
     """Layers with weights per channel, in place."""
     depthwise = layer.type in ("ConvolutionDepthWise", "DeconvolutionDepthWise")

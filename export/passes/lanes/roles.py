@@ -138,6 +138,19 @@ def _inner_product(site: Site) -> Role:
     return site.opaque if len(shape) == 2 else Role("make", axes_merged=prod(shape[1:]))
 
 
+def _gemm(site: Site) -> Role:
+    """A constant matrix times the input: its rows make channels, its columns read them.
+
+    A constant matrix on the other side mixes the second axis, which ncnn does not pack: left alone.
+    """
+    layer = site.layer
+    constant_a, constant_b, constant_c = (layer.int_param(key, 0) for key in (4, 5, 6))
+    by_row = not constant_c or layer.int_param(10, 0) in (-1, 1, 2, 3)
+    turned = layer.int_param(3, 0) or layer.int_param(11, 0) or layer.int_param(14, 0)
+    fits = (constant_a, constant_b, len(site.inputs), len(site.inputs[0])) == (1, 0, 1, 2)
+    return Role("make") if fits and by_row and not turned and not layer.int_param(18, 0) else site.opaque
+
+
 def _depthwise(site: Site) -> Role:
     layer = site.layer
     group = layer.int_param(7, 1)
@@ -220,6 +233,7 @@ _RULES: Mapping[str, Callable[[Site], Role]] = MappingProxyType(
         "Crop": _crop,
         "Dropout": _dropout,
         "Eltwise": _eltwise,
+        "Gemm": _gemm,
         "InnerProduct": _inner_product,
         "Noop": _noop,
         "Padding": _padding,
