@@ -97,7 +97,7 @@ def test_blobs_read_twice_without_a_split() -> None:
     b.conv(b.add("Eltwise", [x, x], {0: 1}), 9)
     b.conv(x, 5)
     split = b.graph()
-    twice = Graph([layer for layer in split.layers if layer.type != "Split"])
+    twice = Graph([copy.deepcopy(layer) for layer in split.layers if layer.type != "Split"])
     parts = {
         part: layer.inputs[0] for layer in split.layers if layer.type == "Split" for part in layer.outputs
     }
