@@ -1,0 +1,182 @@
+"""Records as files: checked when written and when read, written whole or not at all.
+
+python -m pocketdet.benchmarks.record_io [docs/bench-record.schema.json]     publishes the JSON Schema
+"""
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
+from pocketdet.benchmarks.verdict import judge, statistics
+from pocketdet.errors import UsageError
+
+MAX_BYTES = 1 << 29
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: dict[int, Migration] = {}
+"""From a schema version to the next one. A version that is not here cannot be migrated and is refused."""
+
+
+def complete(measurement: Measurement) -> Record:
+    """The record of a measurement: its verdict and its numbers follow from it."""
+    verdict = judge(measurement)
+    summary = statistics(measurement.run, verdict) if measurement.run is not None else None
+    fields = {name: getattr(measurement, name) for name in Measurement.model_fields}
+    return Record(**fields, summary=summary, verdict=verdict)
+
+
+def to_json(record: Record) -> str:
+    """The record as JSON, one top-level field a line. `parse_record` gives an equal record back."""
+    document = record.model_dump(mode="json")
+    lines = [
+        f'"{name}": {json.dumps(value, ensure_ascii=False, allow_nan=False)}'
+        for name, value in document.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def parse_record(data: bytes, label: str) -> Record:
+    """A record from untrusted JSON; `label` names the file in messages.
+
+    Older schema versions are migrated. Raises `UsageError` with one sentence for what is not a record, for a
+    version that cannot be read, for the first field that is wrong, and if verdict or summary do not follow
+    from the samples.
+    """
+    try:
+        document = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+    except RecursionError:
+        raise UsageError(f"{label}: expected a record, found JSON nested too deeply") from None
+    except ValueError as error:
+        raise UsageError(f"{label}: expected JSON, found something else: {error}") from error
+    document = _migrate(_check_kind(document, label), label)
+    try:
+        record = Record.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        raise UsageError(_sentence(error, label)) from None
+    _check_derived(record, label)
+    return record
+
+
+def read_record(path: Path) -> Record:
+    """Read a record file. Raises `UsageError` as `parse_record`, or if it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: larger than any record ({MAX_BYTES >> 20} MiB)")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return parse_record(data, str(path))
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record and check what was written. Raises `UsageError` if the place cannot be written.
+
+    The file appears whole or not at all; one that is already there is never replaced.
+    """
+    text = to_json(record)
+    parse_record(text.encode(), str(path))
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.link(part, path)  # unlike a rename, refuses to replace
+    except FileExistsError:
+        raise UsageError(f"{path}: is already there; records are never overwritten") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def record_schema() -> str:
+    """The published JSON Schema of the version at hand."""
+    schema = Record.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"
+
+
+def _check_kind(document: object, label: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise UsageError(f"{label}: expected a JSON object, found {type(document).__name__}")
+    kind = document.get("kind", document.get("command"))
+    if kind != KIND or "program" in document:
+        known = {
+            "engine contest": "the record of bench-engines, which compares engines on one machine",
+            KIND: "the raw output of pocketdet-run bench, which pocketdet bench makes a record of",
+        }
+        found = known.get(kind, "something else") if isinstance(kind, str) else "something else"
+        raise UsageError(f"{label}: expected a record of pocketdet bench, found {found}")
+    return document
+
+
+def _migrate(document: dict[str, Any], label: str) -> dict[str, Any]:
+    version = document.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UsageError(f"{label}: expected a schema_version, found {version!r}")
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{label}: schema_version {version} needs a newer pocketdet, this one reads up to version "
+            f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
+        )
+    while version < SCHEMA_VERSION:
+        if version not in MIGRATIONS:
+            raise UsageError(
+                f"{label}: schema_version {version} cannot be read any more, nor brought to version "
+                f"{SCHEMA_VERSION}; measure again"
+            )
+        document = MIGRATIONS[version](document)
+        version = document["schema_version"]
+    return document
+
+
+def _check_derived(record: Record, label: str) -> None:
+    expected = complete(record)
+    if record.verdict != expected.verdict:
+        raise UsageError(
+            f"{label}: the verdict does not follow from the samples: it says {str(record.verdict)[:80]!r}, "
+            f"they say {str(expected.verdict)[:80]!r}; was it edited?"
+        )
+    ours, theirs = expected.summary, record.summary
+    if (ours is None) != (theirs is None):
+        raise UsageError(f"{label}: expected a summary if frames were timed, and only then")
+    if ours is None or theirs is None:
+        return
+    for name, value in ours.model_dump().items():
+        found = getattr(theirs, name)
+        if (value is None) != (found is None) or (value is not None and not math.isclose(value, found)):
+            raise UsageError(f"{label}: summary.{name} is {found}, the samples say {value}; was it edited?")
+
+
+def _sentence(error: ValidationError, label: str) -> str:
+    problems = error.errors(include_url=False)
+    first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    path = ".".join(map(str, first["loc"]))[:200]
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if first["type"] == "missing":
+        return f"{label}: field {path!r} is missing{more}"
+    if first["type"] == "extra_forbidden":
+        return f"{label}: field {path!r} is unknown in schema version {SCHEMA_VERSION}{more}"
+    return f"{label}: field {path!r}: {message}{more}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"field {next(n for n in names if names.count(n) > 1)!r} appears twice")
+    return record
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/bench-record.schema.json")
+    target.write_text(record_schema(), encoding="utf-8")

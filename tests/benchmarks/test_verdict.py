@@ -1,0 +1,140 @@
+"""Every rule of the verdict, on records made by hand: what it catches, and what it lets pass."""
+
+from typing import Any
+
+import pytest
+from bench_records import CPU, measurement, run, snapshot
+
+from pocketdet.benchmarks.verdict import judge, statistics, totals
+
+
+def causes(**changes: Any) -> list[str]:
+    return [reason.cause for reason in judge(measurement(**changes)).reasons]
+
+
+def readings(*khz: int) -> tuple[dict[str, Any], ...]:
+    return tuple({"at_s": float(i), "cpu": CPU, "khz": value} for i, value in enumerate(khz))
+
+
+def test_a_quiet_device_is_valid() -> None:
+    verdict = judge(measurement())
+    assert verdict.valid
+    assert str(verdict) == "VALID"
+
+
+def test_statistics_are_those_of_the_frames() -> None:
+    m = measurement()
+    assert m.run is not None
+    found = statistics(m.run, judge(m))
+    assert found.median == pytest.approx(40.0)
+    assert found.p90 == pytest.approx(40.0)
+    assert found.p99 == pytest.approx(48.0)
+    assert found.mean == pytest.approx(totals(m.run).mean())
+    assert found.trimmed_mean == pytest.approx(40.0)
+    assert found.fps == pytest.approx(25.0)
+    assert found.fps_p90 == pytest.approx(25.0)
+
+
+def test_no_fps_without_a_valid_verdict() -> None:
+    m = measurement(target={"kind": "emulated", "address": "max"})
+    assert m.run is not None
+    found = statistics(m.run, judge(m))
+    assert found.fps is None
+    assert found.fps_p90 is None
+    assert found.median == pytest.approx(40.0)
+
+
+def test_quick_is_marked() -> None:
+    m = measurement(protocol={"quick": True}, run=run(50))
+    assert str(judge(m)) == "VALID (quick)"
+
+
+@pytest.mark.parametrize(
+    ("frames", "ms", "expected"),
+    [(1023, 40.0, ["short"]), (1024, 1.0, []), (200, 290.0, ["short"]), (200, 300.0, [])],
+)
+def test_long_enough(frames: int, ms: float, expected: list[str]) -> None:
+    assert causes(run=run(frames, ms)) == expected
+
+
+def test_golden() -> None:
+    check = {"name": "head", "max_abs": None, "tolerance": 1e-3, "ok": False, "note": ""}
+    verdict = judge(measurement(golden={"checks": (check,)}, run=None))
+    assert str(verdict) == "INVALID: golden failed: head is not a number (tolerance 0.001)"
+
+
+def test_emulation_is_invalid_by_construction() -> None:
+    assert causes(target={"kind": "emulated", "address": "cortex-a76"}) == ["emulated"]
+    assert causes(device={"emulated": True}) == ["emulated"]
+
+
+def test_affinity_that_was_ignored() -> None:
+    every = tuple(range(8))
+    assert causes(run=run(affinity=every, affinity_after=every)) == ["affinity"]
+    assert causes(run=run(affinity_after=every)) == ["affinity"]
+    other = run(cpu_before=(3,) * 1024, cpu_after=(3,) * 1024)
+    assert causes(run=other) == ["affinity"]
+
+
+def test_moving_between_cores() -> None:
+    moved = (*(CPU,) * 1023, 6)
+    verdict = judge(measurement(run=run(cpu_after=moved)))
+    assert str(verdict) == "INVALID: moved between cores: ran on cores 6, 7, 7 was asked for"
+
+
+def test_a_clock_that_falls() -> None:
+    slowed = readings(2_803_200, 2_803_200, 2_803_200, 2_600_000, 2_600_000, 2_600_000)
+    assert causes(run=run(clocks=slowed)) == ["throttled"]
+    low = judge(measurement(run=run(clocks=readings(*[2_400_000] * 8))))
+    assert str(low) == "INVALID: throttled: core 7 ran at 2.40 GHz, it can do 2.80 GHz"
+    assert causes(run=run(clocks=readings(*[2_700_000] * 8))) == []
+
+
+def test_a_limit_that_falls() -> None:
+    after = snapshot(52.0, 42.78)
+    clock = {"cpu": CPU, "khz": 2_000_000, "limit_khz": 2_000_000}
+    assert causes(run=run(after={**after, "clocks": (clock,)})) == ["throttled"]
+
+
+def test_clocks_that_are_not_told() -> None:
+    untold = tuple({"at_s": float(i), "cpu": CPU, "khz": None} for i in range(40))
+    assert causes(run=run(clocks=untold)) == []
+
+
+@pytest.mark.parametrize(("slower", "expected"), [(1.04, []), (1.06, ["drift"]), (0.94, ["drift"])])
+def test_drift_of_the_median(slower: float, expected: list[str]) -> None:
+    base = run()
+    rows = base["milliseconds"]
+    late = tuple(tuple(slower * ms for ms in row) for row in rows[768:])
+    assert causes(run={**base, "milliseconds": rows[:768] + late}) == expected
+
+
+def test_others_on_the_core() -> None:
+    base = run()
+    seconds = base["measured_s"]
+    for share, expected in ((0.97, []), (0.93, ["background"])):
+        after = snapshot(10 + seconds, 1.0 + share * seconds)
+        assert causes(run={**base, "after": after}) == expected
+
+
+def test_others_on_other_cores() -> None:
+    base = run()
+    seconds = base["measured_s"]
+    for cores, expected in ((0.4, []), (0.6, ["background"])):
+        after = snapshot(10 + seconds, 1.0 + seconds, busy_elsewhere=round(100 * cores * seconds))
+        assert causes(run={**base, "after": after}) == expected
+
+
+def test_a_hypervisor_that_takes_the_core() -> None:
+    base = run()
+    seconds = base["measured_s"]
+    after = snapshot(10 + seconds, 1.0 + 0.96 * seconds)
+    mine = {**after["cpu_times"][1], "steal": round(4 * seconds)}
+    after = {**after, "cpu_times": (after["cpu_times"][0], mine)}
+    verdict = judge(measurement(run={**base, "after": after}))
+    assert str(verdict) == "INVALID: background load: the hypervisor took core 7 for 4% of the time"
+
+
+def test_all_reasons_are_told() -> None:
+    base = run(64, affinity=(0, 1), affinity_after=(0, 1), clocks=readings(2_000_000, 2_000_000))
+    assert causes(run=base) == ["affinity", "throttled", "short"]
