@@ -18,7 +18,7 @@ class Runner:
     def run(self, *words: str | Path, **settings: Any) -> subprocess.CompletedProcess[bytes]:
         environment = os.environ | self.environment
         command = [*self.command, *map(str, words)]
-        return subprocess.run(command, capture_output=True, env=environment, timeout=120, **settings)
+        return subprocess.run(command, capture_output=True, env=environment, timeout=600, **settings)
 
     def json(self, *words: str | Path) -> dict[str, Any]:
         """What a run that must succeed wrote."""

@@ -108,3 +108,9 @@ def test_pictures_take_turns(runner: Runner, small_bundle: Path, picture_files: 
     record = runner.json("bench", small_bundle, *files, "--frames", "8", "--warmup", "0")
     assert record["samples"]["detections"] == alone * 2
     assert [i["image"] for i in record["images"]] == [str(f) for f in files]
+
+
+def test_memory_does_not_grow_with_frames(runner: Runner, small_bundle: Path) -> None:
+    record = runner.json("bench", small_bundle, "--frames", "400", "--warmup", "20")
+    before, after = (record[when]["usage"]["most_memory_kib"] for when in ("before", "after"))
+    assert after - before < 2048

@@ -63,6 +63,17 @@ std::vector<Box> boxes_of(const std::vector<Proposal>& proposals) {
     return boxes;
 }
 
+// As ncnn's row_range, but counted: ncnn crashes where the input of an in-place layer has no reference count.
+ncnn::Mat first_rows(const ncnn::Mat& mat, int count) {
+    ncnn::Mat rows = mat;
+    rows.h = count;
+    rows.cstep = static_cast<size_t>(mat.w) * static_cast<size_t>(count);
+#if NCNN_BATCH
+    rows.nstep = rows.total();
+#endif
+    return rows;
+}
+
 }  // namespace
 
 Detector::Detector(const Bundle& bundle, const DetectorOptions& options)
@@ -106,11 +117,11 @@ std::vector<uint8_t> Detector::resize(const ImageView& image) {
 
 ncnn::Mat Detector::preprocess(const ImageView& image) {
     const Preprocessing& p = manifest_.preprocessing;
-    ncnn::Mat tensor(manifest_.input.width, manifest_.input.height, 3);
-    if (tensor.empty()) throw std::bad_alloc();
-    resize_to_planes(image, {manifest_.input, p.resize, p.order, p.pad}, normalise_, resize_workspace_, tensor,
-                     static_cast<std::ptrdiff_t>(tensor.cstep));
-    return tensor;
+    tensor_.create(manifest_.input.width, manifest_.input.height, 3);  // nothing to do but for the first time
+    if (tensor_.empty()) throw std::bad_alloc();
+    resize_to_planes(image, {manifest_.input, p.resize, p.order, p.pad}, normalise_, resize_workspace_, tensor_,
+                     static_cast<std::ptrdiff_t>(tensor_.cstep));
+    return tensor_;
 }
 
 Maps Detector::features(const ncnn::Mat& tensor) const {
@@ -138,11 +149,12 @@ std::vector<Proposal> Detector::propose(const FeatureMap& scores, const FeatureM
 ncnn::Mat Detector::roi_features(const FeatureMap& sam, const std::vector<Box>& rois) {
     if (rois.empty()) return {};
     const RoiHead& h = manifest_.roi_head;
-    ncnn::Mat pooled(h.channels(), static_cast<int>(rois.size()));
-    if (pooled.empty()) throw std::bad_alloc();
+    const int count = static_cast<int>(rois.size());
+    if (pooled_.h < count) pooled_.create(h.channels(), std::max(count, rois_));
+    if (pooled_.empty()) throw std::bad_alloc();
     const PsRoiOptions options{static_cast<float>(manifest_.anchors.stride), h.pool_size, h.sampling_ratio};
-    psroi_align(sam, rois.data(), rois.size(), options, roi_workspace_, pooled);
-    return pooled;
+    psroi_align(sam, rois.data(), rois.size(), options, roi_workspace_, pooled_);
+    return first_rows(pooled_, count);
 }
 
 ncnn::Mat Detector::head(const ncnn::Mat& roi_features) const {

@@ -51,7 +51,7 @@ public:
     // Throws ImageError for an image without pixels or of more than 32767 a side, EngineError.
     Detections detect(const ImageView& image);
 
-    // The stages by themselves.
+    // The stages by themselves. What preprocess and roi_features return is overwritten by their next call.
     std::vector<uint8_t> resize(const ImageView& image);
     ncnn::Mat preprocess(const ImageView& image);
     Maps features(const ncnn::Mat& tensor) const;
@@ -70,6 +70,8 @@ private:
     DetectOptions detect_options_;
     NormaliseTable normalise_;
     Network features_, head_;
+    // Made once: glibc before 2.38 does not find freed aligned memory again, and would grow with every frame.
+    ncnn::Mat tensor_, pooled_;
     ResizeWorkspace resize_workspace_;
     ProposalWorkspace proposal_workspace_;
     PsRoiWorkspace roi_workspace_;
