@@ -190,6 +190,8 @@ def _single(b, rng, blobs):
         ("Dropout", {}), ("AbsVal", {}), ("UnaryOp", {0: rng.choice([1, 4, 7, 16])}),
         ("BinaryOp", {0: rng.choice([0, 1, 2, 3, 4, 5, 7]), 1: 1, 2: 0.75}),
     ]  # fmt: skip
+    if len(b.shapes[x]) == 3:
+        options.append(("Bias", {0: c}))
     kind, params = rng.choice(options)
     return b.add(kind, x, params)
 
@@ -266,7 +268,11 @@ def _cut(b, rng, blobs):
     if c < 4:
         return None
     at = rng.randint(1, c - 1)
-    kind = rng.choice(["sizes", "points", "crop"])
+    kind = rng.choice(["sizes", "points", "crop", "gap"])
+    if kind == "gap":
+        low, high = sorted((rng.randint(1, c - 1), at))
+        parts = [b.add("Crop", x, {9: (i,), 10: (j,), 11: (0,)}) for i, j in ((0, low), (high, c))]
+        return b.concat(*rng.sample(parts, 2))
     if kind == "crop":
         return [
             b.add("Crop", x, {9: (0,), 10: (at,), 11: (0,)}),
@@ -288,6 +294,18 @@ def _shuffle_stage(b, rng, blobs):
     return x
 
 
+def _gemm(b, rng, blobs):
+    """A constant matrix times the channels of a map, with a term for each row or for each value."""
+    x = _pick(b, rng, blobs)
+    c, h, w = b.shapes[x]
+    m, term = _channels(rng), rng.choice([None, -1, 0, 1, 2, 3, 4])
+    params = {2: rng.choice([0, 1]), 4: 1, 7: m, 9: c, 10: -1}
+    if term is not None:
+        params |= {6: 1, 10: term, 8: h * w}
+    made = b.add("Gemm", b.add("Reshape", x, {0: h * w, 1: c}), params)
+    return b.add("Reshape", made, {0: w, 1: h, 2: m})
+
+
 def _linear(b, rng, blobs):
     x = rng.choice(blobs[-6:])
     if len(b.shapes[x]) == 2 or np.prod(b.shapes[x]) > 2000:
@@ -300,5 +318,5 @@ def _linear(b, rng, blobs):
 _STEPS: Sequence = (
     _conv, _conv, _conv, _depthwise, _depthwise, _deconv, _grouped, _single, _single, _single, _spatial,
     _meet, _meet, _residual, _excite, _constant, _attention, _concat, _concat, _cut, _cut, _shuffle,
-    _shuffle_stage, _linear,
+    _shuffle_stage, _linear, _gemm,
 )  # fmt: skip
