@@ -42,7 +42,7 @@ class Target(Protocol):
     def properties(self) -> dict[str, str]:
         """What the system tells of the device: `name`, `soc`, `system`, `release` where known, and others."""
 
-    def put(self, source: Path) -> str:
+    def put(self, source: Path, tick: Tick = no_tick) -> str:
         """Copy a file or folder there; the word that names it in `run`.
 
         Raises `EngineError` if it cannot be copied: device gone, disk full.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocketdet.benchmarks.record import TargetKind
-from pocketdet.benchmarks.targets.base import Ended, Tick, run_child
+from pocketdet.benchmarks.targets.base import Ended, Tick, no_tick, run_child
 from pocketdet.errors import UsageError
 
 QEMU = "qemu-aarch64-static"
@@ -27,7 +27,7 @@ class LocalTarget:
         """See `Target.properties`."""
         return {"host": platform.node(), "distribution": _distribution()}
 
-    def put(self, source: Path) -> str:
+    def put(self, source: Path, tick: Tick = no_tick) -> str:
         """See `Target.put`."""
         return str(source.resolve())
 

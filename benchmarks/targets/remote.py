@@ -51,10 +51,10 @@ class RemoteTarget:
             raise EngineError(f"{self}: {script.split()[0]} failed: {last_line(ended.err)}")
         return ended.out.decode(errors="replace").strip()
 
-    def put(self, source: Path) -> str:
+    def put(self, source: Path, tick: Tick = no_tick) -> str:
         """See `Target.put`."""
         folder = self._folder = self._folder or self.make_folder()
-        ended = run_child(self.copy(source, folder), _COPY_S)
+        ended = run_child(self.copy(source, folder), _COPY_S, tick)
         if ended.code != 0:
             said = ended.err if ended.err.strip() else ended.out.decode(errors="replace")
             raise EngineError(f"{self}: {source.name} cannot be copied to the device: {last_line(said)}")

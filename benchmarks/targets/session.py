@@ -61,7 +61,7 @@ class Session:
         return f"{self.target.kind}:{self.target.address}"
 
 
-def open_session(target: Target, runner: Path | None = None) -> Session:
+def open_session(target: Target, runner: Path | None = None, tick: Tick = no_tick) -> Session:
     """Put the runner on a target: `runner`, or the one that was built for its architecture.
 
     This machine falls back to the Python runtime. Raises `UsageError` if no runner can be had and how to
@@ -73,7 +73,7 @@ def open_session(target: Target, runner: Path | None = None) -> Session:
             return Session(target, IN_PYTHON)
         if not found.is_file():
             raise UsageError(f"{found}: there is no runner; build it with: make native native-aarch64")
-        word = target.put(found)
+        word = target.put(found, tick)
         if target.kind in ("ssh", "adb"):
             target.run(["chmod", "755", word], _START_S, no_tick)
         return Session(target, (word,))

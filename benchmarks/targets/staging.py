@@ -1,14 +1,18 @@
-"""A verified bundle as a folder that can be copied to a device."""
+"""A verified bundle as a folder, and pictures as files, that can be copied to a device."""
 
+import re
 import shutil
 from pathlib import Path
 
-from pocketdet.errors import BundleError
+import numpy as np
+
+from pocketdet.errors import BundleError, UsageError
 from pocketdet.runtime.bundle import Bundle, hash_file
 from pocketdet.runtime.bundle.archive import ArchiveSource
 from pocketdet.runtime.bundle.files import FolderSource, read_limited
 from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME
+from pocketdet.runtime.images import read_image
 
 
 def stage_bundle(bundle: Bundle, folder: Path) -> Path:
@@ -30,4 +34,20 @@ def stage_bundle(bundle: Bundle, folder: Path) -> Path:
     (staged / MANIFEST_NAME).write_bytes(data)
     if hash_file(staged / MANIFEST_NAME).sha256 != bundle.digest:
         raise BundleError(f"{bundle.source}: its manifest changed while it was read")
+    return staged
+
+
+def stage_picture(path: Path, folder: Path) -> Path:
+    """Write a picture of any format as PPM, which every runner reads; returns its path.
+
+    Raises `ImageError` if it cannot be read.
+    """
+    image = read_image(path)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60].lstrip("-.") or "picture"
+    staged = folder / "frames" / f"{safe}.ppm"
+    staged.parent.mkdir(exist_ok=True)
+    if staged.exists():
+        raise UsageError(f"{path}: there is another picture named {path.stem}; give them different names")
+    height, width = image.shape[:2]
+    staged.write_bytes(f"P6\n{width} {height}\n255\n".encode() + np.ascontiguousarray(image).tobytes())
     return staged

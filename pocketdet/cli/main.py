@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pocketdet.cli.align import align
+from pocketdet.cli.bench import bench
 from pocketdet.cli.bench_engines import bench_engines
 from pocketdet.cli.demo import demo
 from pocketdet.cli.detect import detect
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, align, verify, detect, info, doctor, demo, train, val, bench_engines, predict):
+for command in (export, align, verify, detect, info, doctor, demo, train, val, bench, bench_engines, predict):
     app.command()(command)
 
 

@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("export", "align", "verify", "detect", "info", "doctor", "demo", "train", "val", "bench-engines")
+COMMANDS = (
+    "export",
+    "align",
+    "verify",
+    "detect",
+    "info",
+    "doctor",
+    "demo",
+    "train",
+    "val",
+    "bench",
+    "bench-engines",
+)
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

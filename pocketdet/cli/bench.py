@@ -1,0 +1,125 @@
+"""`pocketdet bench`: time bundles on a device by the protocol of docs/BENCHMARK.md, one record each."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.benchmarks.record import Record
+    from pocketdet.runtime.bundle import Bundle
+
+
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help=".pocketdet folders or zip files.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="local (the default), ssh:HOST, adb, adb:SERIAL, adb:all or emulated[:CPU]; repeatable."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("bench-records"),
+    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Arithmetic asked of ncnn.")] = "fp32",
+    image: Annotated[
+        list[Path] | None, typer.Option(help="Picture to detect on; repeatable; golden by default.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="100 frames or 10 s, no rest; marked quick.")
+    ] = False,
+    rois: Annotated[
+        str | None, typer.Option(help="Sweep over numbers of RoIs, such as 10,50,100,200,500,1000.")
+    ] = None,
+    sustained: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Go on for so long, for the curve over time.")
+    ] = 0.0,
+    cpu: Annotated[
+        int | None, typer.Option(help="Core to pin to; the last of the fastest by default.")
+    ] = None,
+    cool_down: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Rest between two bundles; 30 by default.")
+    ] = None,
+    device_name: Annotated[
+        str | None, typer.Option(help="What tables call the device; its own name by default.")
+    ] = None,
+    runner: Annotated[
+        Path | None, typer.Option(help="pocketdet-run for the target; what make native built by default.")
+    ] = None,
+) -> None:
+    """Time bundles on a device: one stream, one thread, one pinned core, golden proved there first.
+
+    1,024 frames or 60 s each. The record keeps every frame, stage by stage, with cores, clocks, temperatures
+    and load, and a verdict. Frames per second are shown for VALID runs on real devices only; an INVALID run
+    says why (exit code 1), and an emulated one proves results, never speed.
+
+    Example: pocketdet bench snet49.pocketdet snet146.pocketdet --target adb --rois 10,50,100,200,500,1000
+    """
+    from dataclasses import replace
+
+    from pocketdet.benchmarks.protocol import QUICK, Plan
+    from pocketdet.benchmarks.protocol_devices import Order, run_devices
+    from pocketdet.benchmarks.targets import parse_targets
+    from pocketdet.cli.bench_board import Board, print_records
+
+    base = QUICK if quick else Plan()
+    plan = replace(
+        base,
+        precision=precision,
+        rois=_counts(rois),
+        sustained_min=sustained,
+        cpu=cpu,
+        cool_down_s=base.cool_down_s if cool_down is None else cool_down,
+        device_name=device_name,
+        pictures=tuple(image or ()),
+    )
+    if runner is not None and not runner.is_file():
+        raise UsageError(f"{runner}: there is no runner; build it with: make native native-aarch64")
+    words = parse_targets(target or ["local"])
+    with contextlib.ExitStack() as stack:
+        loaded = _load(bundles, stack)
+        _make_folder(out)
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketdet-bench-")))
+        board = stack.enter_context(Board())
+        results = run_devices(words, Order(loaded, plan, out, runner), scratch, board.row)
+    print_records(results.records, Console(highlight=False))
+    for problem in results.problems:
+        Console(stderr=True).print(f"error: {problem}", style="bold red", markup=False, soft_wrap=True)
+    if results.problems:
+        raise typer.Exit(2)
+    if not all(_is_fine(record) for _, record in results.records):
+        raise typer.Exit(1)
+
+
+def _is_fine(record: "Record") -> bool:
+    """Whether the run is what its target can give: an emulated one can but agree with golden."""
+    return record.verdict.valid or {r.cause for r in record.verdict.reasons} == {"emulated"}
+
+
+def _counts(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError:
+        raise UsageError(f"--rois {text}: expected numbers such as 10,50,100") from None
+
+
+def _load(paths: list[Path], stack: contextlib.ExitStack) -> "tuple[Bundle, ...]":
+    from pocketdet.runtime.bundle import load_bundle
+
+    loaded: dict[str, Bundle] = {}
+    for path in paths:
+        bundle = stack.enter_context(load_bundle(path))
+        if bundle.digest in loaded:
+            raise UsageError(f"{path}: the same bundle as {loaded[bundle.digest].source}")
+        loaded[bundle.digest] = bundle
+    return tuple(loaded.values())
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from error
