@@ -1,7 +1,7 @@
 """`pocketdet demo`: the main job from weights to boxes, on one picture, with everything proved and timed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -31,6 +31,10 @@ def demo(
     arch: Annotated[
         str | None, typer.Option(help="Time this architecture instead, with random weights.")
     ] = None,
+    target: Annotated[
+        Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
+        typer.Option(help="Machines whose SIMD lanes channels are laid out for, as in export."),
+    ] = "neon-fp16",
 ) -> None:
     """Export a detector to a bundle, verify it against PyTorch, detect on a picture and time every stage.
 
@@ -49,7 +53,7 @@ def demo(
     console.rule("1  weights")
     model, card = _random(arch, console) if arch else _trained(weights, console)
     console.rule("2  export: fold, ONNX, ncnn, bundle")
-    bundle = _export(model, card, picture, out, console)
+    bundle = _export(model, card, picture, out, None if target == "none" else target, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
     _verify(bundle, console)
     with Detector(bundle, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
@@ -87,11 +91,16 @@ def _random(arch: str, console: Console) -> tuple["ThunderNet", dict[str, str]]:
 
 
 def _export(
-    model: "ThunderNet", card: dict[str, str], picture: "NDArray[Any]", out: Path, console: Console
+    model: "ThunderNet",
+    card: dict[str, str],
+    picture: "NDArray[Any]",
+    out: Path,
+    target: str | None,
+    console: Console,
 ) -> Path:
     from pocketdet.export import ExportOptions, export_detector
 
-    options = ExportOptions(overwrite=True, golden_image=picture)
+    options = ExportOptions(overwrite=True, golden_image=picture, target=target)
     with console.status("exporting"):
         result = export_detector(
             model,
