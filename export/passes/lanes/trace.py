@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pocketdet.export.passes.lanes.content import Content, IntArray, Versions, fresh, join, shuffle_order
-from pocketdet.export.passes.lanes.roles import Role, opaque, role_of
+from pocketdet.export.passes.lanes.role_rules import role_of
+from pocketdet.export.passes.lanes.roles import Role, opaque
 from pocketdet.export.passes.lanes.sinks import Sink, sinks_of
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 
@@ -171,7 +172,8 @@ def trace(
     `kept` are inner blobs that a caller will extract: they must stay as they are. What layers named in `left`
     make may not be widened, for the reason given. Blobs whose first axis is very long are not followed.
     """
-    tracer = _Tracer(graph, {blob: shape for blob, shape in shapes.items() if shape[0] <= _LONGEST})
+    followed = {blob: shape for blob, shape in shapes.items() if shape and 0 < shape[0] <= _LONGEST}
+    tracer = _Tracer(graph, followed)
     tracer.run()
     found = tracer.found
     tracer.name_classes()
