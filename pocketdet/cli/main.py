@@ -16,6 +16,7 @@ from pocketdet.cli.doctor import doctor
 from pocketdet.cli.export import export
 from pocketdet.cli.info import info
 from pocketdet.cli.predict import predict
+from pocketdet.cli.report import report
 from pocketdet.cli.train import train
 from pocketdet.cli.val import val
 from pocketdet.cli.verify import verify
@@ -31,7 +32,21 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, align, verify, detect, info, doctor, demo, train, val, bench, bench_engines, predict):
+for command in (
+    export,
+    align,
+    verify,
+    detect,
+    info,
+    doctor,
+    demo,
+    train,
+    val,
+    bench,
+    bench_engines,
+    predict,
+    report,
+):
     app.command()(command)
 
 

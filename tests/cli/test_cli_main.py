@@ -21,6 +21,7 @@ COMMANDS = (
     "val",
     "bench",
     "bench-engines",
+    "report",
 )
 
 

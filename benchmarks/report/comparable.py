@@ -1,0 +1,93 @@
+"""Which records may stand in one table. What may not is refused, with what differs and where."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record_io import read_record
+from pocketdet.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and the file it came from."""
+
+    path: Path
+    record: Record
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its times mean nothing."""
+        return self.record.target.kind == "emulated" or self.record.device.emulated
+
+
+_ASPECTS: dict[str, Callable[[Record], Any]] = {
+    "input size": lambda r: "x".join(map(str, r.bundle.input)),
+    "number of RoIs": lambda r: r.bundle.rois,
+    "threads": lambda r: r.engine.threads,
+    "arithmetic": lambda r: r.engine.precision_observed,
+    "ncnn version": lambda r: r.engine.ncnn,
+    "runner": lambda r: r.engine.runner,
+    "pictures": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
+    "stages": lambda r: ", ".join(r.run.stages) if r.run else None,
+}
+
+
+def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
+    """Records from files, and from all .json files of folders: devices in that order, then by MACs.
+
+    Raises `UsageError` as `read_record`, and for a folder without any.
+    """
+    files = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(path.glob("*.json"))
+        if not inside:
+            raise UsageError(f"{path}: expected records, found no .json file in this folder")
+        files += inside
+    entries = [Entry(path, read_record(path)) for path in files]
+    places = {_place(entry.record): i for i, entry in reversed(list(enumerate(entries)))}
+    return tuple(sorted(entries, key=lambda e: (places[_place(e.record)], e.record.bundle.macs)))
+
+
+def check_comparable(entries: Sequence[Entry]) -> None:
+    """Raise `UsageError` for records that were not measured alike, naming what differs and two files."""
+    if not entries:
+        raise UsageError("expected at least one record")
+    for aspect, value in _ASPECTS.items():
+        seen: dict[Any, Path] = {}
+        for entry in entries:
+            found = value(entry.record)
+            if found is not None:
+                seen.setdefault(found, entry.path)
+        if len(seen) > 1:
+            (one, first), (other, second) = list(seen.items())[:2]
+            raise UsageError(
+                f"these records cannot be compared: the {aspect} is {one} in {first} and {other} in "
+                f"{second}; report them apart"
+            )
+    digests: dict[str, Entry] = {}
+    places: dict[tuple[tuple[str, str], str], Entry] = {}
+    for entry in entries:
+        bundle, name = entry.record.bundle, entry.record.bundle.name
+        same = digests.setdefault(name, entry)
+        if same.record.bundle.digest != bundle.digest:
+            raise UsageError(
+                f"these records cannot be compared: {name} is the bundle {same.record.bundle.digest[:12]} in "
+                f"{same.path} and {bundle.digest[:12]} in {entry.path}; export one of them under another name"
+            )
+        twin = places.setdefault((_place(entry.record), name), entry)
+        if twin is not entry:
+            raise UsageError(
+                f"{name} on {entry.record.device.name} is there twice, in {twin.path} and {entry.path}: "
+                "leave one of them out"
+            )
+
+
+def _place(record: Record) -> tuple[str, str]:
+    """What tells two devices apart."""
+    return record.device.name, record.target.address

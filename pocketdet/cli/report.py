@@ -1,0 +1,55 @@
+"""`pocketdet report`: records of `pocketdet bench` as tables, plots and one page."""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.benchmarks.report import Table
+
+
+def report(
+    records: Annotated[
+        list[Path], typer.Argument(metavar="RECORD", help="Records of pocketdet bench, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("bench-report"),
+) -> None:
+    """Build ThunderNet's Table 9 from records: models by devices, the paper's figures and parity beside ours.
+
+    Writes Markdown, CSV, pictures and one self-contained HTML page. Frames per second are shown for VALID
+    runs on real devices only. Records that were not measured alike (input size, threads, arithmetic, ncnn,
+    the bundle behind a name) are refused, and it is said what differs.
+
+    Example: pocketdet report bench-records --out bench-report
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("a report needs matplotlib: pip install 'pocketdet[bench]'")
+
+    from pocketdet.benchmarks.report import make_tables, read_entries, write_report
+
+    entries = read_entries(records)
+    files = write_report(out, entries)
+    _print(make_tables(entries)[0], Console(highlight=False))
+    for path in files:
+        typer.echo(f"wrote {path}")
+
+
+def _print(table_9: "Table", console: Console) -> None:
+    """The first table of the report, a device below the other: a terminal is narrow."""
+    console.print(Text(table_9.title, style="bold"), soft_wrap=True)
+    for start in range(2, len(table_9.head), 3):
+        shown = RichTable(box=None, padding=(0, 2, 0, 0))
+        for i, name in enumerate((*table_9.head[:2], *table_9.head[start : start + 3])):
+            shown.add_column(Text(name), justify="right" if i else "left", overflow="fold")
+        for row in table_9.rows:
+            shown.add_row(*(Text(cell) for cell in (*row[:2], *row[start : start + 3])))
+        console.print(shown)
+    for note in table_9.notes:
+        console.print(note, markup=False, soft_wrap=True)

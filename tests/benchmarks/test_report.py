@@ -1,0 +1,200 @@
+"""Records as tables, files and pictures; and what may not stand in one table."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from bench_records import CPU, record, run
+
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record_io import write_record
+from pocketdet.benchmarks.report import Entry, check_comparable, make_tables, read_entries, write_report
+from pocketdet.benchmarks.report.paper import ARM, GPU, TABLE_9, X86, paper_fps
+from pocketdet.benchmarks.report.text import to_csv, to_markdown
+from pocketdet.errors import UsageError
+
+XEON = {"name": "Xeon E5-2690", "soc": None, "system": "Linux", "architecture": "x86_64"}
+LOCAL = {"kind": "local", "address": "localhost"}
+
+
+def of(model: str, ms: float = 40.0, **changes: Any) -> Record:
+    name = f"thundernet-{model}"
+    macs = {"snet49": 263_500_000, "snet146": 502_300_000, "snet535": 1_299_300_000}[model]
+    bundle = {"name": name, "architecture": name, "digest": model.encode().hex().ljust(64, "0"), "macs": macs}
+    extra = changes.pop("bundle", {})
+    return record(**{"run": run(ms=ms), "bundle": {**bundle, **extra}, **changes})
+
+
+def entries(*records: Record) -> tuple[Entry, ...]:
+    return tuple(Entry(Path(f"{i}.json"), r) for i, r in enumerate(records))
+
+
+def full() -> tuple[Entry, ...]:
+    """Two devices, three models; the phone's largest moved between cores and the sweep is short."""
+    sweep = tuple({"rois": n, "run": run(8, 30 + n / 50)} for n in (10, 100, 1000))
+    moved = run(ms=172.0, cpu_after=(*(CPU,) * 1023, 4))
+    on_xeon = {"device": XEON, "target": LOCAL}
+    return entries(
+        of("snet49", 41.0, roi_sweep=sweep, sustained=run(300, 41.0)),
+        of("snet146", 72.0),
+        of("snet535", run=moved),
+        of("snet49", 20.0, **on_xeon),
+        of("snet146", 31.0, **on_xeon),
+    )
+
+
+def test_the_paper_is_quoted_right() -> None:
+    arm = [row.fps[ARM] for row in TABLE_9.values()]
+    x86 = [row.fps[X86] for row in TABLE_9.values()]
+    gpu = [row.fps[GPU] for row in TABLE_9.values()]
+    assert (arm, x86, gpu) == ([24.1, 13.8, 5.8], [47.3, 32.3, 15.3], [267, 248, 214])
+
+
+def test_the_paper_stands_beside_what_it_measured_alone() -> None:
+    assert paper_fps(of("snet146")) == 13.8
+    assert paper_fps(of("snet146", device=XEON)) == 32.3
+    assert paper_fps(of("snet146", device={"architecture": "riscv64"})) is None
+    assert paper_fps(of("snet146", bundle={"input": (224, 224)})) is None
+    assert paper_fps(of("snet146", bundle={"architecture": "mine"})) is None
+
+
+def test_table_9() -> None:
+    table = make_tables(full())[0]
+    parity = "✓ 2/2, 0.012 px"
+    assert table.head == (
+        "model", "MMACs",
+        "OnePlus 6, Snapdragon 845: fps", "paper, Snapdragon 845", "parity with PyTorch",
+        "Xeon E5-2690: fps", "paper, Xeon E5-2682v4", "parity with PyTorch",
+    )  # fmt: skip
+    assert table.rows == (
+        ("thundernet-snet49", "264", "24.4", "24.1", parity, "50.0", "47.3", parity),
+        ("thundernet-snet146", "502", "13.9", "13.8", parity, "32.3", "32.3", parity),
+        ("thundernet-snet535", "1299", "INVALID", "5.8", parity, "-", "-", "-"),
+    )
+    assert table.notes[1] == (
+        "thundernet-snet535 on OnePlus 6: INVALID: moved between cores: ran on cores 4, 7, 7 was asked for"
+    )
+
+
+def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
+    target = {"kind": "emulated", "address": "cortex-a76"}
+    emulated = of("snet49", 2345.6, target=target, device={"name": "emulated cortex-a76", "emulated": True})
+    files = {path.name: path for path in write_report(tmp_path, entries(emulated))}
+    assert sorted(files) == ["report.csv", "report.html", "report.md"]
+    for path in files.values():
+        text = path.read_text(encoding="utf-8")
+        assert "emulated" in text
+        assert not re.search(r"\b234[56]\b|\b0\.4\b", text)
+    assert make_tables(entries(emulated))[0].rows[0][2] == "INVALID"
+
+
+def test_quick_is_marked() -> None:
+    table = make_tables(entries(of("snet49", run=run(100), protocol={"quick": True})))[0]
+    assert table.rows[0][2] == "25.0 quick"
+
+
+def test_devices_of_one_name_are_told_apart() -> None:
+    other = of("snet49", target={"kind": "adb", "address": "SECOND"})
+    table = make_tables(entries(of("snet49"), other))[0]
+    assert table.head[2] == "OnePlus 6 (0123456789ABCDEF), Snapdragon 845: fps"
+    assert table.head[5] == "OnePlus 6 (SECOND), Snapdragon 845: fps"
+
+
+def test_golden_that_failed_has_no_times() -> None:
+    check = {"name": "head", "max_abs": 0.5, "tolerance": 1e-3, "ok": False, "note": ""}
+    failed = of("snet49", golden={"checks": (check,)}, run=None)
+    tables = make_tables(entries(failed))
+    assert [t.title for t in tables][1:] == ["Where the numbers come from"]
+    assert tables[0].rows[0][2:] == ("INVALID", "24.1", "✗ 0/1")
+
+
+def test_csv_keeps_the_numbers() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(full()))))
+    assert len(rows) == 5
+    assert float(rows[0]["fps"]) == pytest.approx(1000 / 41)
+    assert (rows[0]["paper_device"], rows[0]["paper_fps"]) == ("Snapdragon 845", "24.1")
+    assert (rows[2]["valid"], rows[2]["fps"]) == ("False", "")
+    assert rows[2]["reasons"].startswith("moved between cores")
+
+
+def test_names_of_strangers_are_text(tmp_path: Path) -> None:
+    name = "a|b <script>alert(1)</script> `x` $y$"
+    named = of("snet49", bundle={"name": name}, device={"name": name})
+    assert "<script>" not in to_markdown(make_tables(entries(named))).replace("\\<script\\>", "")
+    page = next(p for p in write_report(tmp_path, entries(named)) if p.suffix == ".html")
+    assert "<script" not in page.read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    files = write_report(tmp_path / "new", full())
+    names = ["report.md", "report.csv", "report.html"]
+    pictures = ["latency.png", "stages.png", "rois.png", "sustained.png", "fps.png"]
+    assert [p.name for p in files] == names + pictures
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(names + pictures)
+    page = files[2].read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == len(pictures)
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    for path in files[3:]:
+        image = cv2.imread(str(path))
+        assert image is not None
+        assert image.shape[1] == 1200
+        assert image.std() > 5
+    # a report may be made again
+    assert write_report(tmp_path / "new", full()) == files
+
+
+def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:
+    for i, entry in enumerate(reversed(full())):
+        write_record(tmp_path / f"{i}.json", entry.record)
+    found = [(e.record.device.name, e.record.bundle.name) for e in read_entries([tmp_path])]
+    xeon = [("Xeon E5-2690", f"thundernet-{m}") for m in ("snet49", "snet146")]
+    assert found == xeon + [("OnePlus 6", f"thundernet-{m}") for m in ("snet49", "snet146", "snet535")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bundle": {"input": (224, 224)}}, "the input size is 320x320 in 0.json and 224x224 in 1.json"),
+        ({"bundle": {"rois": 100}}, "the number of RoIs is 200 in 0.json and 100 in 1.json"),
+        ({"engine": {"threads": 4}}, "the threads is 1 in 0.json and 4 in 1.json"),
+        ({"engine": {"precision_observed": "fp16"}}, "the arithmetic is fp32 in 0.json and fp16 in 1.json"),
+        ({"engine": {"ncnn": "1.0.1"}}, "the ncnn version is 1.0.20261020 in 0.json and 1.0.1 in 1.json"),
+        ({"engine": {"runner": "pocketdet-python 0.1.0"}}, "the runner is pocketdet-run 0.1.0 in 0.json"),
+        (
+            {"protocol": {"pictures": ({"name": "photo", "width": 640, "height": 480},)}},
+            "the pictures is golden 960x720 in 0.json and photo 640x480 in 1.json",
+        ),
+    ],
+)
+def test_what_was_measured_otherwise_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_comparable(entries(of("snet49"), of("snet146", **changes)))
+    assert "these records cannot be compared: " + words in str(caught.value)
+
+
+def test_two_bundles_of_one_name_are_refused() -> None:
+    other = of("snet49", bundle={"digest": "f" * 64}, device=XEON, target=LOCAL)
+    with pytest.raises(UsageError, match="thundernet-snet49 is the bundle 736e65743439 in 0.json and ffffff"):
+        check_comparable(entries(of("snet49"), other))
+
+
+def test_one_place_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"is there twice, in 0\.json and 1\.json: leave one of them out"):
+        check_comparable(entries(of("snet49"), of("snet49", 41.0)))
+
+
+def test_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"expected records, found no \.json file"):
+        read_entries([tmp_path])
+    with pytest.raises(UsageError, match="at least one record"):
+        check_comparable(())
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="file: the report cannot be written"):
+        write_report(tmp_path / "file", full())

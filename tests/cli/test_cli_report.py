@@ -1,0 +1,42 @@
+"""`pocketdet report` as a user runs it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench_records import record
+from command_line import Ending, command
+
+from pocketdet.benchmarks.record_io import write_record
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+
+
+def test_a_folder_of_records(command: Command, tmp_path: Path) -> None:
+    write_record(tmp_path / "records.json", record())
+    out = tmp_path / "report"
+    ending = command("report", tmp_path, "--out", out)
+    assert ending.code == 0, ending.err
+    assert "OnePlus 6, Snapdragon 845: fps" in ending.out
+    assert "24.1" in ending.out
+    assert "✓ 2/2, 0.012 px" in ending.out
+    for name in ("report.md", "report.csv", "report.html", "latency.png", "stages.png", "fps.png"):
+        assert f"wrote {out / name}" in ending.out
+        assert (out / name).stat().st_size > 200
+
+
+def test_what_cannot_be_compared(command: Command, tmp_path: Path) -> None:
+    write_record(tmp_path / "a.json", record())
+    write_record(tmp_path / "b.json", record(engine={"precision_observed": "fp16"}))
+    ending = command("report", tmp_path / "a.json", tmp_path / "b.json", "--out", tmp_path / "report")
+    assert (ending.code, ending.out) == (2, "")
+    assert "the arithmetic is fp32 in" in ending.err
+    assert not (tmp_path / "report").exists()
+
+
+def test_what_is_no_record(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"kind": "engine contest", "schema_version": 1}')
+    ending = command("report", tmp_path / "other.json", "--out", tmp_path / "report")
+    assert (ending.code, ending.out) == (2, "")
+    assert "found the record of bench-engines" in ending.err
