@@ -20,7 +20,8 @@ from pocketdet.runtime.bundle.golden import read_stages
 from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes
 
 # Of the largest value of an output: what fp32 may differ by in another order; and where activations are
-# rounded to 8 bits, what steps of 1/127 that fell the other way may come to.
+# rounded to 8 bits, what steps of 1/127 that fell the other way may come to (ncnn's packed int8 depthwise
+# kernel takes a rough reciprocal of its scales on x86, the unpacked one an exact one).
 LARGEST_DIFFERENCE = 1e-4
 LARGEST_DIFFERENCE_INT8 = 2e-2
 

@@ -12,6 +12,8 @@ from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 from pocketdet.runtime.options import Precision
 
+_MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})
+
 
 class NcnnEngine:
     """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
@@ -30,9 +32,11 @@ class NcnnEngine:
         precision: Precision = "fp32",
     ) -> None:
         self._graphs = dict(graphs)
-        half = precision == "fp16"
+        # asked for where the CPU lacks it, ncnn would round some weights all the same
+        half = precision == "fp16" and _has_half_arithmetic()
         self._nets = {n: _load(spec, locate, threads, half) for n, spec in self._graphs.items()}
-        self._precision: Precision = "fp16" if half and _has_half_arithmetic() else "fp32"
+        self._lent = {n: _only_read(net) for n, net in self._nets.items()}
+        self._precision: Precision = "fp16" if half else "fp32"
 
     @property
     def precision(self) -> Precision:
@@ -62,7 +66,8 @@ class NcnnEngine:
         extractor.set_light_mode(light)
         kept = {i.blob: np.ascontiguousarray(inputs[i.role]) for i in spec.inputs}
         for blob, array in kept.items():
-            extractor.input(blob, ncnn.Mat(array))
+            mat = ncnn.Mat(array)
+            extractor.input(blob, mat if blob in self._lent[graph] else mat.clone())
         results: dict[str, Array] = {}
         for key, blob in wanted.items():
             mat = ncnn.Mat()
@@ -88,6 +93,16 @@ def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, half: bo
         if load(str(locate(name))) != 0:
             raise EngineError(f"ncnn {ncnn.__version__} refuses {locate(name)}")
     return net
+
+
+def _only_read(net: ncnn.Net) -> frozenset[str]:
+    """The blobs whose reader makes an output of its own, so that they may be lent numpy's memory.
+
+    Layers that work in place ask who else holds a blob, and crash on one that ncnn did not allocate.
+    """
+    layers = net.layers()
+    read = [(blob.name, layers[blob.consumer].type) for blob in net.blobs() if blob.consumer >= 0]
+    return frozenset(name for name, reader in read if reader in _MAKES_ITS_OWN)
 
 
 def _owning(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.bundle.schema import GraphSpec, TensorSpec
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 
 Maps = dict[str, NDArray[np.float32]]
@@ -76,3 +77,34 @@ def test_results_of_many_threads_do_not_meet(engine: NcnnEngine) -> None:
         found = list(pool.map(lambda seed: engine.run("features", {"image": _image(seed % 8)}), range(64)))
     for seed, maps in enumerate(found):
         _same(maps, expected[seed % 8])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ReLU r 1 1 x y"],
+        ["Split s 1 2 x a y", "ReLU r 1 1 a b"],
+        ["Split s 1 2 x a b", "ReLU r 1 1 a c", "BinaryOp p 2 1 b c y"],
+        ["Reshape s 1 1 x a 0=-1", "ReLU r 1 1 a y"],
+    ],
+)
+def test_a_graph_that_begins_in_place_does_not_touch_the_callers_array(
+    lines: list[str], tmp_path: Path
+) -> None:
+    layers = ["Input x 0 1 x", *lines]
+    blobs = {blob for line in layers for blob in line.split()[4:] if "=" not in blob}
+    text = "\n".join(["7767517", f"{len(layers)} {len(blobs)}", *layers])
+    (tmp_path / "g.param").write_text(text + "\n")
+    (tmp_path / "g.bin").write_bytes(b"")
+    tensor = {
+        "x": TensorSpec(blob="x", role="x", shape=(3, 4)),
+        "y": TensorSpec(blob="y", role="y", shape=(3, 4)),
+    }
+    spec = GraphSpec(param="g.param", bin="g.bin", inputs=(tensor["x"],), outputs=(tensor["y"],))
+    engine = NcnnEngine({"features": spec}, tmp_path.joinpath)
+    image = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    before = image.copy()
+    found = engine.run("features", {"x": image})["y"]
+    assert found.size == image.size
+    assert not np.may_share_memory(found, image)
+    np.testing.assert_array_equal(image, before)
