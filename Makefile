@@ -10,10 +10,10 @@ ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
-.PHONY: demo test native-test lint types help clean
+.PHONY: demo test native native-aarch64 native-test lint types help clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -48,6 +48,27 @@ native-test: $(VENV)/tools.stamp ## the C++ core's own tests, without Python
 	  -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON >build/native.log || { cat build/native.log; exit 1; }
 	@$(BIN)/cmake --build build/native -- -v >>build/native.log || { cat build/native.log; exit 1; }
 	@$(BIN)/ctest --test-dir build/native --output-on-failure
+
+# ncnn itself is built once, into the user's cache
+$(VENV)/native.stamp: $(VENV)/tools.stamp
+	@$(PIP) install -q -c constraints.txt unearth
+	@touch $@
+
+native native-aarch64: $(VENV)/native.stamp
+	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py --target $(NCNN_TARGET))" && mkdir -p build && { \
+	  $(BIN)/cmake -S runtime/native -B $(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON -DPOCKETDET_NCNN="$$ncnn" $(NATIVE_OPTIONS) && \
+	  $(BIN)/cmake --build $(NATIVE_OUT); } >$(NATIVE_OUT).log 2>&1 || { tail -40 $(NATIVE_OUT).log; exit 1; }
+	@$(BIN)/ctest --test-dir $(NATIVE_OUT) --output-on-failure -Q || $(BIN)/ctest --test-dir $(NATIVE_OUT) --rerun-failed --output-on-failure
+	@echo $(NATIVE_OUT)/pocketdet-run
+
+native: NCNN_TARGET := host
+native: NATIVE_OUT := build/native-host
+native: ## the C++ detector and pocketdet-run, for this machine
+native-aarch64: NCNN_TARGET := aarch64
+native-aarch64: NATIVE_OUT := build/native-aarch64
+native-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_STATIC=ON
+native-aarch64: ## the same for 64-bit ARM Linux and Android shells
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .
