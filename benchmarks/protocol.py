@@ -190,7 +190,12 @@ class Bench:
     def _replay(self, subject: Subject) -> tuple[Golden, Engine]:
         self.progress.step("golden", 0.0)
         document = self.session.ask(
-            "verify", *self._common(subject), limit_s=_PATIENCE_S, tick=self.progress.tick, may_fail=True
+            "verify",
+            subject.staged,
+            *self._common(subject),
+            limit_s=_PATIENCE_S,
+            tick=self.progress.tick,
+            may_fail=True,
         )
         with record_parts.understood("document 'verify'", str(self.session)):
             return record_parts.golden_from(document), record_parts.engine_from(document)
@@ -211,8 +216,9 @@ class Bench:
         limits += ["--rois", str(rois)] if rois is not None else []
         document = self.session.ask(
             "bench",
-            *self._common(subject),
+            subject.staged,
             *subject.pictures,
+            *self._common(subject),
             *limits,
             limit_s=_PATIENCE_S + seconds,
             tick=self.progress.tick,
@@ -227,7 +233,7 @@ class Bench:
             return record_parts.pictures_from(document), record_parts.run_from(document)
 
     def _common(self, subject: Subject) -> tuple[str, ...]:
-        return (subject.staged, "--precision", self.plan.precision, "--digest", subject.bundle.digest)
+        return ("--precision", self.plan.precision, "--digest", subject.bundle.digest)
 
 
 def _golden_picture(bundle: Bundle) -> Picture:

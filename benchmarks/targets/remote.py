@@ -56,8 +56,9 @@ class RemoteTarget:
         folder = self._folder = self._folder or self.make_folder()
         ended = run_child(self.copy(source, folder), _COPY_S, tick)
         if ended.code != 0:
-            said = ended.err if ended.err.strip() else ended.out.decode(errors="replace")
-            raise EngineError(f"{self}: {source.name} cannot be copied to the device: {last_line(said)}")
+            said = f"{ended.out.decode(errors='replace')}\n{ended.err}"
+            errors = "\n".join(line for line in said.splitlines() if "error" in line)
+            raise EngineError(f"{self}: {source.name} cannot be copied there: {last_line(errors or said)}")
         return f"{folder}/{source.name}"
 
     def run(self, words: Sequence[str], limit_s: float, tick: Tick) -> Ended:

@@ -1,0 +1,261 @@
+"""This machine: the runner in Python, a busy core and a wrong affinity that are noticed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from native_runner import Runner
+from stand_in import MODULE, write_stand_in
+
+from pocketdet.benchmarks import record_parts
+from pocketdet.benchmarks.protocol import Bench, Plan, Subject, choose_cpu, plan_for, read_device, rest
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record_io import parse_record, to_json
+from pocketdet.benchmarks.targets import open_session, open_target, parse_targets
+from pocketdet.benchmarks.targets.host_sensors import describe_machine, read_sensors
+from pocketdet.benchmarks.targets.session import IN_PYTHON
+from pocketdet.errors import EngineError, UsageError
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.detector import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")
+
+
+class Steps:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, words: str, seconds: float) -> None:
+        self.steps.append(words)
+
+    def tick(self) -> None:
+        return
+
+
+@pytest.fixture(autouse=True)
+def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """These tests are about the runner in Python, whether or not the other is built."""
+    empty = tmp_path_factory.mktemp("no-build")
+    monkeypatch.setattr("pocketdet.benchmarks.targets.session._ROOT", empty)
+    monkeypatch.delenv("POCKETDET_RUN", raising=False)
+    monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
+
+
+def measure(bundle: Path, plan: Plan, runner: Path | None = None, steps: Steps | None = None) -> Record:
+    session = open_session(open_target("local"), runner)
+    device = read_device(session, plan.device_name)
+    with load_bundle(bundle) as loaded:
+        return Bench(session, device, plan, steps or Steps()).measure(Subject(loaded, str(bundle)))
+
+
+def causes(record: Record) -> set[str]:
+    return {reason.cause for reason in record.verdict.reasons}
+
+
+def test_everything_is_measured_in_order(small_bundle: Path) -> None:
+    steps = Steps()
+    plan = Plan(quick=True, frames=4, seconds=5.0, warm_up=1, rois=(1, 20), sustained_min=0.005)
+    record = measure(small_bundle, plan, steps=steps)
+    assert steps.steps == ["golden", "timing", "1 RoIs", "20 RoIs", "sustained"]
+    assert record.golden.ok
+    assert record.run is not None
+    assert record.run.frames == 4
+    assert record.run.stages == STAGES
+    assert record.run.measured_s >= sum(map(sum, record.run.milliseconds)) / 1000
+    assert [(p.rois, set(p.run.proposals)) for p in record.roi_sweep] == [(1, {1}), (20, {20})]
+    assert record.sustained is not None
+    assert record.sustained.measured_s >= 0.3
+    assert record.engine.language == "Python"
+    assert record.verdict.quick
+    assert not causes(record) & {"affinity", "moved", "golden", "emulated"}
+    assert parse_record(to_json(record).encode(), "r") == record
+
+
+@pytest.fixture
+def busy_core() -> Iterator[int]:
+    """A core that another program keeps busy."""
+    core = max(os.sched_getaffinity(0))
+    program = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    yield core
+    child.kill()
+    child.communicate()
+
+
+def test_a_busy_core_is_noticed(small_bundle: Path, busy_core: int) -> None:
+    plan = Plan(quick=True, frames=100_000, seconds=1.5, warm_up=1, cpu=busy_core)
+    record = measure(small_bundle, plan)
+    assert "background" in causes(record)
+    assert str(record.verdict).startswith("INVALID (quick): ")
+    assert record.summary is not None
+    assert record.summary.fps is None
+
+
+def test_an_affinity_that_is_ignored_is_noticed(small_bundle: Path, tmp_path: Path) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        pytest.skip("this machine has one core: no affinity can be wrong")
+    last = cores[-1]
+    # as if the system said yes and did nothing
+    ignore = (
+        'for w do shift; case "$w" in --cpu) skip=1;; *) [ "$skip" ] || set -- "$@" "$w"; skip=;; esac; done'
+    )
+    runner = write_stand_in(tmp_path, ignore)
+    record = measure(small_bundle, Plan(quick=True, frames=5, warm_up=0, cpu=last), runner)
+    (reason,) = (r for r in record.verdict.reasons if r.cause == "affinity")
+    listed = ", ".join(map(str, cores))
+    assert reason.sentence == (
+        f"wrong affinity: core {last} was asked for, the process was allowed on cores {listed}"
+    )
+    assert record.summary is not None
+    assert record.summary.fps is None
+
+
+def test_a_bundle_that_fails_golden_is_not_timed(small_bundle: Path, tmp_path: Path) -> None:
+    steps = Steps()
+    spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
+{sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
+exit 1"""
+    plan = Plan(quick=True, frames=5, rois=(10,), sustained_min=1)
+    record = measure(small_bundle, plan, write_stand_in(tmp_path, spoil), steps)
+    assert steps.steps == ["golden"]
+    assert (record.run, record.summary, record.sustained, record.roi_sweep) == (None, None, None, ())
+    assert causes(record) == {"golden"}
+
+
+def test_a_bundle_that_changed_on_the_way_is_noticed(small_bundle: Path, tmp_path: Path) -> None:
+    other = 's/"digest": "[0-9a-f]*"/"digest": "00"/'
+    spoil = f"""[ "$1" = bench ] || exec {sys.executable} -m {MODULE} "$@"
+{sys.executable} -m {MODULE} "$@" | sed '{other}'
+exit 0"""
+    with pytest.raises(EngineError, match="the runner changed its bundle"):
+        measure(small_bundle, Plan(quick=True, frames=2), write_stand_in(tmp_path, spoil))
+
+
+def test_a_core_that_is_not_there(small_bundle: Path) -> None:
+    with pytest.raises(UsageError, match=r"--cpu 4000: .* has the cores 0"):
+        measure(small_bundle, Plan(quick=True, frames=2, cpu=4000))
+
+
+def test_the_fastest_core_is_chosen() -> None:
+    session = open_session(open_target("local"))
+    device = read_device(session)
+    assert choose_cpu(device, None) == max(core.cpu for core in device.cores)
+    cores = [c.model_copy(update={"most_khz": 2000 - c.cpu}) for c in device.cores]
+    assert choose_cpu(device.model_copy(update={"cores": tuple(cores)}), None) == cores[0].cpu
+
+
+def test_emulation_is_short_and_quick() -> None:
+    plan = Plan(sustained_min=30.0)
+    assert plan_for("adb", plan) is plan
+    short = plan_for("emulated", plan)
+    assert (short.quick, short.frames, short.sustained_min) == (True, 3, 0.0)
+
+
+def test_a_rest_is_taken() -> None:
+    steps, slept = Steps(), []
+    rest(1.2, steps, slept.append)
+    assert sum(slept) == pytest.approx(1.2)
+    assert steps.steps == ["cooling down"]
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("usb", "--target usb: expected local, ssh:HOST, adb"),
+        ("ssh", "--target ssh: expected"),
+        ("emulated:", "--target emulated:: expected"),
+        ("local:1", "--target local:1: expected"),
+    ],
+)
+def test_targets_that_are_none(word: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_targets([word])
+    assert words in str(caught.value)
+
+
+def test_targets_are_taken_once() -> None:
+    words = ["local", "emulated:max", "local", "ssh:me@host", "emulated"]
+    assert parse_targets(words) == ["local", "emulated:max", "ssh:me@host", "emulated"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"frames": 0}, {"seconds": 0}, {"warm_up": -1}, {"rois": (0,)}, {"rois": (5, 5)}, {"sustained_min": -1}],
+)
+def test_plans_that_make_no_sense(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        Plan(**options)
+
+
+def test_sensors_of_a_phone(tmp_path: Path) -> None:
+    files = {
+        "proc/cpuinfo": "processor : 0\nHardware : Qualcomm SDM845\n",
+        "proc/loadavg": "1.50 1.00 0.50 2/300 4000",
+        "proc/stat": "cpu 1 2 3 4 5 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\ncpu7 9 0 0 1 0 0 0 0 0 0\nintr 5\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "300000\n",
+        "sys/devices/system/cpu/cpu7/cpufreq/scaling_cur_freq": "2803200\n",
+        "sys/devices/system/cpu/cpu7/cpufreq/cpuinfo_max_freq": "2803200\n",
+        "sys/devices/system/cpu/cpu7/cpufreq/scaling_governor": "schedutil\n",
+        "sys/class/thermal/thermal_zone3/temp": "-1500\n",
+        "sys/class/thermal/thermal_zone3/type": "battery\n",
+        "sys/class/power_supply/battery/capacity": "77\n",
+        "sys/class/power_supply/battery/temp": "305\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    machine = describe_machine(tmp_path)
+    assert machine["Hardware"] == ["Qualcomm SDM845"]
+    assert machine["cpus"] == [{"cpu": 0}, {"cpu": 7, "most_khz": 2803200}]
+    usage = ("user_s", "system_s", "page_faults", "switched_out_itself", "switched_out_by_others")
+    document = {"sensors": read_sensors(tmp_path), "usage": dict.fromkeys((*usage, "most_memory_kib"), 0)}
+    found = record_parts._snapshot(document)
+    assert [(c.cpu, c.khz, c.governor) for c in found.clocks] == [
+        (0, 300000, None),
+        (7, 2803200, "schedutil"),
+    ]
+    assert (found.thermal[0].type, found.thermal[0].celsius) == ("battery", -1.5)
+    assert (found.power[0].capacity, found.power[0].celsius, found.load) == (77, 30.5, 1.5)
+    assert [(t.cpu, t.user, t.idle, t.steal) for t in found.cpu_times] == [(0, 1, 4, 8), (7, 9, 1, 0)]
+
+
+def keys(value: Any) -> Any:
+    return {k: keys(v) for k, v in value.items() if k in BOTH} if isinstance(value, dict) else None
+
+
+BOTH = {
+    "schema_version", "program", "command", "bundle", "digest", "engine", "ncnn", "cpu_features", "threads",
+    "precision_asked", "precision", "machine", "images", "affinity", "affinity_after", "before", "after",
+    "sensors", "usage", "user_s", "system_s", "measured_s", "stages", "samples", "milliseconds", "started_s",
+    "cpu_before", "cpu_after", "rois", "detections", "clocks",
+}  # fmt: skip
+
+
+def test_both_runners_write_the_same_documents(small_bundle: Path) -> None:
+    """What the Python runner writes is what pocketdet-run writes, as far as records are made of it."""
+    if not BUILT.is_file():
+        pytest.skip(f"{BUILT} is not built: make native")
+    native, python = Runner((str(BUILT),)), Runner(IN_PYTHON)
+    words = ("bench", small_bundle, "--frames", "2", "--warmup", "0")
+    ours, theirs = python.json(*words), native.json(*words)
+    assert keys(ours) == keys(theirs)
+    assert ours["stages"] == theirs["stages"]
+    assert ours["samples"]["rois"] == theirs["samples"]["rois"]
+    assert ours["samples"]["detections"] == theirs["samples"]["detections"]
+
+
+def test_a_document_of_another_version_is_a_sentence() -> None:
+    sentence = "here: document 'bench' of the runner cannot be read: KeyError"
+    with pytest.raises(EngineError, match=sentence), record_parts.understood("document 'bench'", "here"):
+        record_parts.run_from({})

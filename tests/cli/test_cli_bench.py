@@ -1,0 +1,140 @@
+"""`pocketdet bench` as a user runs it, on this machine, with the runner in Python."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Ending, command, process
+from stand_in import MODULE, write_stand_in
+
+from pocketdet.benchmarks.record_io import read_record
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+
+
+@pytest.fixture(autouse=True)
+def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A quick plan, and the runner in Python, whether or not the other is built."""
+    from dataclasses import replace
+
+    from pocketdet.benchmarks import protocol
+
+    monkeypatch.setattr(protocol, "QUICK", replace(protocol.QUICK, frames=6, warm_up=1))
+    monkeypatch.setattr("pocketdet.benchmarks.targets.session._ROOT", tmp_path_factory.mktemp("no-build"))
+    monkeypatch.delenv("POCKETDET_RUN", raising=False)
+    monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
+
+
+def test_a_record_a_table_and_a_report(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "records"
+    ending = command("bench", small_bundle, "--quick", "--rois", "5,50", "--out", out, "--device-name", "Box")
+    (path,) = out.iterdir()
+    record = read_record(path)
+    assert ending.code == (0 if record.verdict.valid else 1), ending.err
+    assert path.name.startswith("box_small_fp32_20")
+    assert "Box (local): milliseconds from image to boxes" in ending.out
+    assert "12/12" in ending.out
+    assert ("VALID, quick" if record.verdict.valid else "INVALID, quick") in ending.out
+    for reason in record.verdict.reasons:
+        assert f"small on Box: {reason.sentence}" in ending.out
+    assert f"wrote {path}" in ending.out
+    assert f"next: pocketdet report {path}" in ending.out
+    assert [point.rois for point in record.roi_sweep] == [5, 50]
+    reported = command("report", path, "--out", tmp_path / "report")
+    assert reported.code == 0, reported.err
+    assert "Box: fps" in reported.out
+    assert (tmp_path / "report" / "rois.png").exists()
+
+
+def test_a_zip_file_and_a_picture(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "small"), "zip", small_bundle)
+    scene = Path(__file__).resolve().parents[2] / "docs" / "images" / "scene.jpg"
+    ending = command("bench", archive, "--quick", "--image", scene, "--out", tmp_path / "records")
+    assert ending.code in (0, 1), ending.err
+    (path,) = (tmp_path / "records").iterdir()
+    (picture,) = read_record(path).protocol.pictures
+    assert picture.name == "scene.ppm"
+
+
+def test_golden_that_fails_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
+{sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
+exit 1"""
+    runner = write_stand_in(tmp_path / "bin", spoil)
+    ending = command("bench", small_bundle, "--quick", "--runner", runner, "--out", tmp_path / "records")
+    assert ending.code == 1
+    assert "INVALID, quick" in ending.out
+    assert "golden failed: decode" in ending.out
+    (path,) = (tmp_path / "records").iterdir()
+    assert read_record(path).run is None
+
+
+def test_a_runner_that_crashes_leaves_no_record(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    runner = write_stand_in(tmp_path / "bin", '[ "$1" = bench ] && kill -ILL $$')
+    ending = command("bench", small_bundle, "--quick", "--runner", runner, "--out", tmp_path / "records")
+    assert (ending.code, ending.out) == (2, "")
+    assert "error: local:localhost: the runner's bench ended with signal 4: it said nothing" in ending.err
+    assert not list((tmp_path / "records").iterdir())
+
+
+def test_ctrl_c_ends_the_runner_and_leaves_nothing(small_bundle: Path, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    runner = write_stand_in(tmp_path / "bin", f'[ "$1" = bench ] && echo $$ >{started} && exec sleep 60')
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    words = ("bench", small_bundle, "--quick", "--runner", runner, "--out", tmp_path / "records")
+    child = process(*words, env=environment)
+    while not (started.exists() and started.read_text().strip()):
+        assert child.poll() is None, child.communicate()
+        signal.sigtimedwait([], 0.05)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert errors.endswith("error: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+    assert not list(scratch.iterdir())
+    assert not list((tmp_path / "records").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rois", "ten"), "--rois ten: expected numbers such as 10,50,100"),
+        (("--rois", "0"), "--rois 0: expected different numbers"),
+        (("--sustained", "-1"), "--sustained -1: expected minutes"),
+        (("--target", "usb"), "--target usb: expected local, ssh:HOST"),
+        (("--runner", "absent"), "absent: there is no runner; build it with: make native"),
+        (("--image", "absent.png"), "absent.png"),
+        (("--cpu", "4000"), "--cpu 4000"),
+        (("--cool-down", "-2"), "no negative number"),
+        (("--out", "file"), "file: cannot be made"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    command: Command,
+    small_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    ending = command("bench", small_bundle, *options)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_a_bundle_given_twice(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    ending = command("bench", small_bundle, small_bundle, "--quick", "--out", tmp_path / "records")
+    assert (ending.code, ending.out) == (2, "")
+    assert "the same bundle as" in ending.err
