@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
+import cv2
 
 from pocketdet.errors import BundleError, UsageError
 from pocketdet.runtime.bundle import Bundle, hash_file
@@ -38,16 +38,16 @@ def stage_bundle(bundle: Bundle, folder: Path) -> Path:
 
 
 def stage_picture(path: Path, folder: Path) -> Path:
-    """Write a picture of any format as PPM, which every runner reads; returns its path.
+    """Write a picture of any format as PNG, which every runner reads; returns its path.
 
     Raises `ImageError` if it cannot be read.
     """
     image = read_image(path)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60].lstrip("-.") or "picture"
-    staged = folder / "frames" / f"{safe}.ppm"
+    staged = folder / "frames" / f"{safe}.png"
     staged.parent.mkdir(exist_ok=True)
     if staged.exists():
         raise UsageError(f"{path}: there is another picture named {path.stem}; give them different names")
-    height, width = image.shape[:2]
-    staged.write_bytes(f"P6\n{width} {height}\n255\n".encode() + np.ascontiguousarray(image).tobytes())
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    staged.write_bytes(data.tobytes())
     return staged

@@ -59,7 +59,7 @@ def test_a_zip_file_and_a_picture(command: Command, small_bundle: Path, tmp_path
     assert ending.code in (0, 1), ending.err
     (path,) = (tmp_path / "records").iterdir()
     (picture,) = read_record(path).protocol.pictures
-    assert picture.name == "scene.ppm"
+    assert picture.name == "scene.png"
 
 
 def test_golden_that_fails_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
