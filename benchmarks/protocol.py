@@ -20,11 +20,11 @@ from pocketdet.benchmarks.record import (
     Measurement,
     Picture,
     Record,
-    Run,
     SweepPoint,
     TargetKind,
 )
 from pocketdet.benchmarks.record_io import complete
+from pocketdet.benchmarks.record_run import Run
 from pocketdet.benchmarks.record_source import bundle_info, read_source
 from pocketdet.benchmarks.targets import Session
 from pocketdet.benchmarks.verdict import LEAST_FRAMES, LEAST_SECONDS

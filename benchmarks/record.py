@@ -5,30 +5,22 @@ A record is strict: every field is typed, unknown fields are refused, and what i
 stage; times within a run are seconds since its first frame.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
+
+from pocketdet.benchmarks.record_run import Count, Cpu, Part, Positive, Run, Text, Time
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "bench"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, le=2**62)]
-Positive = Annotated[int, Field(ge=1, le=2**62)]
-Time = Annotated[float, Field(ge=0, le=1e9)]
-Cpu = Annotated[int, Field(ge=0, le=4095)]
-Stages = Annotated[tuple[Text, ...], Field(min_length=1, max_length=32)]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
 Arithmetic = Literal["fp32", "fp16"]
 Cause = Literal["golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Source(_Part):
+class Source(Part):
     """The program that made the record; `commit` and `changed` if it runs from a git tree."""
 
     version: Text
@@ -36,14 +28,14 @@ class Source(_Part):
     changed: bool | None
 
 
-class Target(_Part):
+class Target(Part):
     """How the device was reached: `address` is the host, the adb serial or the emulated processor."""
 
     kind: TargetKind
     address: Text
 
 
-class Core(_Part):
+class Core(Part):
     """One processor of the device; what the system does not tell is `None`."""
 
     cpu: Cpu
@@ -53,7 +45,7 @@ class Core(_Part):
     midr: Text | None = None
 
 
-class Device(_Part):
+class Device(Part):
     """The device as it describes itself. `soc` is the chip; `name` is what tables call the device."""
 
     name: Text
@@ -68,7 +60,7 @@ class Device(_Part):
     properties: dict[Text, str]
 
 
-class Engine(_Part):
+class Engine(Part):
     """What ran the networks. `runner` is the program: in C++ (pocketdet-run) or in Python."""
 
     runner: Text
@@ -81,7 +73,7 @@ class Engine(_Part):
     precision_observed: Arithmetic
 
 
-class BundleInfo(_Part):
+class BundleInfo(Part):
     """The bundle: `digest` is the SHA-256 of its manifest. `input` is (height, width).
 
     `macs` are those of both networks with as many RoIs as the manifest keeps, `rois`.
@@ -99,7 +91,7 @@ class BundleInfo(_Part):
     layout_target: Text | None
 
 
-class Picture(_Part):
+class Picture(Part):
     """A frame that was detected on, in pixels."""
 
     name: Text
@@ -107,7 +99,7 @@ class Picture(_Part):
     height: Positive
 
 
-class Protocol(_Part):
+class Protocol(Part):
     """What was asked for. A run ends after `frames` or `seconds`, whichever comes first.
 
     `cool_down_s` is the pause before this bundle. `cpu` is the core asked for.
@@ -122,7 +114,7 @@ class Protocol(_Part):
     pictures: Annotated[tuple[Picture, ...], Field(min_length=1, max_length=1000)]
 
 
-class GoldenCheck(_Part):
+class GoldenCheck(Part):
     """One stage against PyTorch; `max_abs` is `None` where the difference is not a number."""
 
     name: Text
@@ -132,7 +124,7 @@ class GoldenCheck(_Part):
     note: str
 
 
-class Golden(_Part):
+class Golden(Part):
     """The golden picture replayed on the device before anything was timed."""
 
     checks: Annotated[tuple[GoldenCheck, ...], Field(min_length=1, max_length=100)]
@@ -143,125 +135,14 @@ class Golden(_Part):
         return all(check.ok for check in self.checks)
 
 
-class CoreClock(_Part):
-    """One core's clock, the limit set for it, and its governor."""
-
-    cpu: Cpu
-    khz: Count | None = None
-    limit_khz: Count | None = None
-    governor: Text | None = None
-
-
-class Zone(_Part):
-    """One thermal zone."""
-
-    zone: Text
-    type: Text | None = None
-    celsius: float | None = None
-
-
-class Supply(_Part):
-    """A battery or charger; `capacity` is percent, `celsius` its temperature."""
-
-    supply: Text
-    type: Text | None = None
-    status: Text | None = None
-    capacity: Count | None = None
-    celsius: float | None = None
-    online: Count | None = None
-
-
-class CpuTime(_Part):
-    """What one core did since it started, in ticks of the system."""
-
-    cpu: Cpu
-    user: Count
-    nice: Count
-    system: Count
-    idle: Count
-    iowait: Count
-    irq: Count
-    softirq: Count
-    steal: Count
-
-
-class Usage(_Part):
-    """What the measuring process used so far. `preempted` counts the times that others took its core."""
-
-    user_s: Time
-    system_s: Time
-    page_faults: Count
-    waited: Count
-    preempted: Count
-    most_memory_kib: Count
-
-
-class Snapshot(_Part):
-    """The state of the device at one moment. `load` is runnable tasks of the last minute."""
-
-    clocks: tuple[CoreClock, ...]
-    thermal: tuple[Zone, ...]
-    power: tuple[Supply, ...]
-    load: Annotated[float, Field(ge=0)] | None
-    cpu_times: tuple[CpuTime, ...]
-    usage: Usage
-
-
-class ClockReading(_Part):
-    """The clock of the core in use between two frames; `khz` is `None` where the system does not tell."""
-
-    at_s: Time
-    cpu: Cpu
-    khz: Positive | None
-
-
-class Run(_Part):
-    """Frames one after the other in one process. Tuples have one entry a frame unless they say otherwise.
-
-    `affinity` and `affinity_after`: the cores that the process was allowed on, as read back. `proposals` and
-    `detections`: what was found in each frame.
-    """
-
-    stages: Stages
-    milliseconds: Annotated[tuple[tuple[Time, ...], ...], Field(min_length=1)]
-    started_s: tuple[Time, ...]
-    cpu_before: tuple[int, ...]
-    cpu_after: tuple[int, ...]
-    proposals: tuple[Count, ...]
-    detections: tuple[Count, ...]
-    affinity: tuple[Cpu, ...]
-    affinity_after: tuple[Cpu, ...]
-    measured_s: Time
-    clocks: tuple[ClockReading, ...]
-    before: Snapshot
-    after: Snapshot
-
-    @model_validator(mode="after")
-    def _frames_agree(self) -> Self:
-        frames = len(self.milliseconds)
-        for name in ("started_s", "cpu_before", "cpu_after", "proposals", "detections"):
-            if len(getattr(self, name)) != frames:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {frames} frames")
-        if any(len(row) != len(self.stages) for row in self.milliseconds):
-            raise ValueError(f"a frame does not have one time for each of {len(self.stages)} stages")
-        if min(sum(row) for row in self.milliseconds) <= 0:
-            raise ValueError("a frame took no time at all")
-        return self
-
-    @property
-    def frames(self) -> int:
-        """How many frames were measured."""
-        return len(self.milliseconds)
-
-
-class SweepPoint(_Part):
+class SweepPoint(Part):
     """The run with `rois` proposals kept, all else equal."""
 
     rois: Positive
     run: Run
 
 
-class Measurement(_Part):
+class Measurement(Part):
     """Everything that was asked and measured. Without `run`, golden failed and nothing was timed."""
 
     schema_version: Literal[1]
@@ -279,14 +160,14 @@ class Measurement(_Part):
     sustained: Run | None
 
 
-class Reason(_Part):
+class Reason(Part):
     """Why a record cannot stand for the device's speed."""
 
     cause: Cause
     sentence: Text
 
 
-class Verdict(_Part):
+class Verdict(Part):
     """VALID without reasons, else INVALID. `quick`: shorter than the protocol asks, which is not hidden."""
 
     reasons: tuple[Reason, ...]
@@ -303,7 +184,7 @@ class Verdict(_Part):
         return f"{'VALID' if self.valid else 'INVALID'}{quick}{why}"
 
 
-class Statistics(_Part):
+class Statistics(Part):
     """Milliseconds from the image to the boxes. `trimmed_mean` leaves out a tenth at either end.
 
     `fps` is 1000 / median, `fps_p90` 1000 / p90; both are `None` unless the verdict is VALID.

@@ -83,11 +83,11 @@ def write_record(path: Path, record: Record) -> None:
     text = to_json(record)
     parse_record(text.encode(), str(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if path.exists():
+        raise UsageError(f"{path}: is already there; records are never overwritten")
     try:
         part.write_text(text, encoding="utf-8")
-        os.link(part, path)  # unlike a rename, refuses to replace
-    except FileExistsError:
-        raise UsageError(f"{path}: is already there; records are never overwritten") from None
+        part.replace(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:

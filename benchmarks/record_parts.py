@@ -10,16 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pocketdet.benchmarks.record import (
+from pocketdet.benchmarks.record import Core, Device, Engine, Golden, GoldenCheck, Picture
+from pocketdet.benchmarks.record_run import (
     ClockReading,
-    Core,
     CoreClock,
     CpuTime,
-    Device,
-    Engine,
-    Golden,
-    GoldenCheck,
-    Picture,
     Run,
     Snapshot,
     Supply,

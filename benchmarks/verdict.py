@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from pocketdet.benchmarks.record import Cause, CpuTime, Device, Measurement, Reason, Run, Statistics, Verdict
+from pocketdet.benchmarks.record import Cause, Device, Measurement, Reason, Statistics, Verdict
+from pocketdet.benchmarks.record_run import CpuTime, Run
 from pocketdet.benchmarks.samples import summarise
 
 LEAST_FRAMES: Final = 1024

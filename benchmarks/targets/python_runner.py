@@ -161,6 +161,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Write one JSON document to standard output; return the exit code of pocketdet-run."""
     arguments = _parse(words)
+    if not hasattr(os, "sched_setaffinity"):
+        sys.stderr.write("pinning to a core needs Linux: measure on a Linux or Android device\n")
+        return 2
     try:
         if arguments.command == "machine":
             document, code = (
