@@ -1,6 +1,7 @@
 """`pocketdet bench` as a user runs it, on this machine, with the runner in Python."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -16,6 +17,10 @@ from pocketdet.benchmarks.record_io import read_record
 __all__ = ["command"]
 
 Command = Callable[..., Ending]
+ROOT = Path(__file__).resolve().parents[2]
+BUILT_ARM = Path(
+    os.environ.get("POCKETDET_RUN_AARCH64") or ROOT / "build" / "native-aarch64" / "pocketdet-run"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +59,29 @@ def test_a_record_a_table_and_a_report(command: Command, small_bundle: Path, tmp
 
 def test_a_zip_file_and_a_picture(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "small"), "zip", small_bundle)
-    scene = Path(__file__).resolve().parents[2] / "docs" / "images" / "scene.jpg"
+    scene = ROOT / "docs" / "images" / "scene.jpg"
     ending = command("bench", archive, "--quick", "--image", scene, "--out", tmp_path / "records")
     assert ending.code in (0, 1), ending.err
     (path,) = (tmp_path / "records").iterdir()
     (picture,) = read_record(path).protocol.pictures
     assert picture.name == "scene.png"
+
+
+def test_an_emulated_processor_proves_results_and_no_speed(
+    command: Command, small_bundle: Path, tmp_path: Path
+) -> None:
+    if not BUILT_ARM.is_file() or shutil.which("qemu-aarch64-static") is None:
+        pytest.skip(f"{BUILT_ARM} is not built (make native-aarch64), or there is no qemu-aarch64-static")
+    options = ("--target", "emulated:cortex-a76", "--runner", BUILT_ARM)
+    ending = command("bench", small_bundle, *options, "--out", tmp_path / "records")
+    assert ending.code == 0, ending.err
+    assert re.search(r"small +12/12 +- +- +- +- +- INVALID, quick", ending.out)
+    assert "emulated: its time says nothing about a device" in ending.out
+    (path,) = (tmp_path / "records").iterdir()
+    record = read_record(path)
+    assert "dotprod" in record.device.cpu_features  # a cortex-a76 has it
+    assert record.run is not None
+    assert record.run.frames == 3
 
 
 def test_golden_that_fails_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
