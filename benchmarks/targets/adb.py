@@ -77,10 +77,10 @@ class AdbTarget(RemoteTarget):
         }
 
 
-def adb_serials() -> list[str]:
-    """The serial numbers of all devices that are ready.
+def adb_devices() -> dict[str, str]:
+    """The state of every device by its serial number; those that can be used say "device".
 
-    Raises `UsageError` if adb is missing, no device is there, or one of them is not ready and why.
+    Raises `UsageError` if adb is missing or sees no device at all, `EngineError` if it fails.
     """
     if shutil.which("adb") is None:
         raise UsageError("--target adb needs adb: on Debian, apt install adb")
@@ -88,18 +88,20 @@ def adb_serials() -> list[str]:
     if ended.code != 0:
         raise EngineError(f"adb devices failed: {last_line(ended.err)}")
     states = {}
-    for line in ended.out.decode(errors="replace").splitlines()[1:]:
-        serial, _, state = line.partition("\t")
-        if state:
+    for line in ended.out.decode(errors="replace").splitlines():
+        serial, tab, state = line.partition("\t")
+        if tab:
             states[serial] = state.strip()
-    for serial, state in states.items():
-        advice = next((words for known, words in _STATES.items() if state.startswith(known)), None)
-        if advice:
-            raise UsageError(f"adb:{serial} is not ready ({state}): {advice}")
-    ready = [serial for serial, state in states.items() if state == "device"]
-    if not ready:
+    if not states:
         raise UsageError(
             "adb sees no device: plug one in, switch on USB debugging in its developer options, "
             "and look at: adb devices"
         )
-    return ready
+    return states
+
+
+def require_ready(serial: str, state: str) -> None:
+    """Raise `UsageError` with what to do, if a device of this state cannot be used."""
+    if state != "device":
+        advice = next((words for known, words in _STATES.items() if state.startswith(known)), "wait for it")
+        raise UsageError(f"adb:{serial} is not ready ({state}): {advice}")

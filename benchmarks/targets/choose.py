@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pocketdet.benchmarks.targets.adb import AdbTarget, adb_serials
+from pocketdet.benchmarks.targets.adb import AdbTarget, adb_devices, require_ready
 from pocketdet.benchmarks.targets.base import Target
 from pocketdet.benchmarks.targets.local import EmulatedTarget, LocalTarget
 from pocketdet.benchmarks.targets.ssh import SshTarget
@@ -16,7 +16,7 @@ def parse_targets(words: Sequence[str]) -> list[str]:
     """The targets that some words stand for, one word each, adb with its serials; each once.
 
     Raises `UsageError` for a word that is none, for adb without a serial where there are several devices,
-    and for a serial that is not there.
+    for a serial that is not there, and for a device that is not ready.
     """
     found = []
     for word in words:
@@ -41,12 +41,14 @@ def open_target(word: str) -> Target:
 
 
 def _adb(address: str, word: str) -> list[str]:
-    serials = adb_serials()
-    listed = ", ".join(f"adb:{serial}" for serial in serials)
-    if address == "all":
-        return [f"adb:{serial}" for serial in serials]
-    if address and address not in serials:
+    states = adb_devices()
+    ready = [serial for serial, state in states.items() if state == "device"]
+    listed = ", ".join(f"adb:{serial}" for serial in states)
+    if address and address != "all" and address not in states:
         raise UsageError(f"--target {word}: no such device; there is {listed}")
-    if not address and len(serials) > 1:
-        raise UsageError(f"--target {word}: {len(serials)} devices are there; choose {listed}, or adb:all")
-    return [f"adb:{address or serials[0]}"]
+    if not address and len(ready) > 1:
+        raise UsageError(f"--target {word}: {len(ready)} devices are there; choose {listed}, or adb:all")
+    chosen = list(states) if address == "all" else [address or (ready or list(states))[0]]
+    for serial in chosen:
+        require_ready(serial, states[serial])
+    return [f"adb:{serial}" for serial in chosen]

@@ -137,6 +137,30 @@ def test_no_adb(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_targets(["adb:all"])
 
 
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [
+        ("unauthorized", r"\(unauthorized\): confirm 'Allow USB debugging' on its screen"),
+        ("offline", r"\(offline\): plug it in again"),
+        ("no permissions (user in plugdev group)", r"\(no permissions .*\): the user may not open"),
+        ("recovery", r"\(recovery\): wait for it"),
+    ],
+)
+def test_a_device_that_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, advice: str
+) -> None:
+    program = tmp_path / "adb"
+    program.write_text(
+        f"#!/bin/sh\nprintf 'List of devices attached\\nGOOD\\tdevice\\nBAD\\t{state}\\n\\n'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert parse_targets(["adb"]) == parse_targets(["adb:GOOD"]) == ["adb:GOOD"]
+    for word in ("adb:BAD", "adb:all"):
+        with pytest.raises(UsageError, match=f"adb:BAD is not ready {advice}"):
+            parse_targets([word])
+
+
 def test_a_device_that_disappears_does_not_stop_the_other(
     make_device: MakeDevice, small_bundle: Path, runner: Path, tmp_path: Path
 ) -> None:
