@@ -1,5 +1,6 @@
 """OpenVINO as an engine, for comparison: the runtime itself does not use it."""
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,16 +24,10 @@ class OpenVinoEngine:
     precision: Precision = "fp32"
 
     def __init__(self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path]) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise EngineError(
-                "engine 'openvino' needs the openvino package: pip install 'pocketdet[bench]'"
-            ) from error
+        core = _core()
         self._graphs = dict(graphs)
         self._requests = {}
         self._lock = threading.Lock()
-        core = openvino.Core()
         for name, spec in self._graphs.items():
             if spec.onnx is None:
                 raise EngineError("the bundle carries no ONNX files: export it without --slim")
@@ -59,6 +54,22 @@ class OpenVinoEngine:
                 raise EngineError(f"openvino failed in graph {graph!r}: {error}") from error
         values = {o.role: np.asarray(outputs[o.role], np.float32) for o in spec.outputs}
         return {role: value[0] if batched else value for role, value in values.items()}
+
+
+@functools.cache
+def _core() -> Any:
+    """The one core of this process.
+
+    The CPU plugin of a core gives the thread another stack for signals, and gives back the one it found when
+    it goes: of two cores, the second would give back what the first has freed, and the next signal crash.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError(
+            "engine 'openvino' needs the openvino package: pip install 'pocketdet[bench]'"
+        ) from error
+    return openvino.Core()
 
 
 def _wishes() -> dict[Any, Any]:

@@ -1,5 +1,7 @@
 """OpenVINO behind the engine interface: the numbers of onnxruntime, in fp32 and with one thread."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,3 +97,31 @@ def test_settings_are_read_back(key: str, value: object, words: str) -> None:
     settings[key] = Type.bf16 if value == "bf16" else value
     with pytest.raises(EngineError, match=words):
         openvino_engine._check_settings(Compiled())
+
+
+SIGNALLED = """
+import faulthandler, gc, os, signal, sys
+from pathlib import Path
+from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.runtime.bundle import load_bundle
+
+faulthandler.enable()  # signals get a stack of their own, which every thread has one of
+with load_bundle(Path(sys.argv[1])) as bundle:
+    graphs = bundle.manifest.graphs.by_name()
+    first, second = OpenVinoEngine(graphs, bundle.path), OpenVinoEngine(graphs, bundle.path)
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        print("alive")
+"""
+
+
+def test_a_signal_after_two_engines_does_not_crash(small_bundle: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, str(small_bundle)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "alive\n"), ended.stderr
