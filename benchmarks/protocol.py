@@ -16,6 +16,7 @@ from pocketdet.benchmarks.record import (
     Arithmetic,
     Device,
     Engine,
+    EngineName,
     Golden,
     Measurement,
     Picture,
@@ -42,7 +43,7 @@ class Plan:
 
     A run ends after `frames` or `seconds`, whichever comes first. `cpu`: the core, by default the fastest.
     `cool_down_s`: the pause between two bundles. `rois`: numbers of proposals to sweep over.
-    `sustained_min`: how long to go on for the curve over time.
+    `sustained_min`: how long to go on for the curve over time. `processor`: where torch runs, in its words.
     """
 
     quick: bool = False
@@ -54,6 +55,8 @@ class Plan:
     precision: Arithmetic = "fp32"
     rois: tuple[int, ...] = ()
     sustained_min: float = 0.0
+    engine: EngineName = "ncnn"
+    processor: str = "cpu"
     device_name: str | None = None
     pictures: tuple[Path, ...] = field(default=())
 
@@ -69,6 +72,11 @@ class Plan:
             raise UsageError(
                 f"--rois {','.join(map(str, self.rois))}: expected different numbers from 1 to 10000"
             )
+
+        if self.engine == "ncnn" and self.processor != "cpu":
+            raise UsageError(f"--device {self.processor}: ncnn runs on the CPU; use --engine torch")
+        if self.engine == "torch" and self.precision != "fp32":
+            raise UsageError(f"--precision {self.precision}: --engine torch is measured in fp32")
 
 
 QUICK = Plan(quick=True, frames=100, seconds=10.0, warm_up=5, cool_down_s=0.0)
@@ -233,7 +241,10 @@ class Bench:
             return record_parts.pictures_from(document), record_parts.run_from(document)
 
     def _common(self, subject: Subject) -> tuple[str, ...]:
-        return ("--precision", self.plan.precision, "--digest", subject.bundle.digest)
+        words = ("--precision", self.plan.precision, "--digest", subject.bundle.digest)
+        if self.plan.engine == "torch":
+            return (*words, "--engine", "torch", "--device", self.plan.processor)
+        return words
 
 
 def _golden_picture(bundle: Bundle) -> Picture:

@@ -10,9 +10,10 @@ from pathlib import Path
 from pocketdet.benchmarks.protocol import Bench, Plan, Progress, Subject, plan_for, read_device, rest
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import write_record
-from pocketdet.benchmarks.targets import open_session, open_target
+from pocketdet.benchmarks.targets import Session, open_session, open_target
+from pocketdet.benchmarks.targets.session import IN_PYTHON
 from pocketdet.benchmarks.targets.staging import stage_bundle, stage_picture
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.bundle import Bundle
 
 
@@ -68,8 +69,10 @@ def run_devices(
 
 
 def record_name(record: Record) -> str:
-    """A file name that tells device, bundle, precision and time apart."""
-    parts = (record.device.name, record.bundle.name, record.engine.precision_observed)
+    """A file name that tells device, bundle, precision or other engine, and time apart."""
+    engine = record.engine
+    how = engine.precision_observed if engine.name == "ncnn" else f"{engine.name} {engine.processor}"
+    parts = (record.device.name, record.bundle.name, how)
     names = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:60] or "unnamed" for part in parts]
     names.append(re.sub(r"[^0-9TZ]", "", record.created))
     if record.target.kind in ("adb", "ssh"):
@@ -86,7 +89,7 @@ def _run_device(
     done: list[tuple[Path, Record]],
 ) -> None:
     progress.step("connecting", 0.0)
-    session = open_session(open_target(word), order.runner, progress.tick)
+    session = _open(word, order, progress)
     try:
         plan = plan_for(session.target.kind, order.plan)
         device = read_device(session, plan.device_name)
@@ -102,6 +105,14 @@ def _run_device(
             done.append((path, record))
     finally:
         session.close()
+
+
+def _open(word: str, order: Order, progress: Progress) -> Session:
+    if order.plan.engine == "ncnn":
+        return open_session(open_target(word), order.runner, progress.tick)
+    if word != "local":
+        raise UsageError(f"--target {word}: --engine {order.plan.engine} is measured on this machine only")
+    return Session(open_target(word), IN_PYTHON)
 
 
 class _Stoppable:

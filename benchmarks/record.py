@@ -17,6 +17,7 @@ KIND: Final = "bench"
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
 Arithmetic = Literal["fp32", "fp16"]
+EngineName = Literal["ncnn", "torch"]
 Cause = Literal["golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short"]
 
 
@@ -61,12 +62,17 @@ class Device(Part):
 
 
 class Engine(Part):
-    """What ran the networks. `runner` is the program: in C++ (pocketdet-run) or in Python."""
+    """What ran the networks, and on which processor: "CPU", or a GPU's name.
+
+    `runner` is the program: in C++ (pocketdet-run) or in Python. `flags` are those of the build.
+    """
 
     runner: Text
     language: Literal["C++", "Python"]
-    ncnn: Text
+    name: EngineName
+    version: Text
     flags: str
+    processor: Text
     cpu_features: tuple[Text, ...]
     threads: Positive
     precision_requested: Arithmetic

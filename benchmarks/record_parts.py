@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pocketdet.benchmarks.record import Core, Device, Engine, Golden, GoldenCheck, Picture
+from pocketdet.benchmarks.record import Core, Device, Engine, EngineName, Golden, GoldenCheck, Picture
 from pocketdet.benchmarks.record_run import (
     ClockReading,
     CoreClock,
@@ -25,7 +25,7 @@ from pocketdet.errors import EngineError
 
 Document = Mapping[str, Any]
 _TICKS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_NCNN = re.compile(r"ncnn (\S+) ?\(?(.*?)\)?", re.DOTALL)
+_VERSION = re.compile(r"(\w+) (\S+) ?\(?(.*?)\)?", re.DOTALL)
 
 
 @contextmanager
@@ -66,14 +66,17 @@ def device_from(document: Document, properties: Mapping[str, str], name: str | N
 def engine_from(document: Document) -> Engine:
     """How the networks are run, from the head that every document about a bundle begins with."""
     engine, program = document["engine"], document["program"]
-    found = _NCNN.fullmatch(engine["ncnn"])
-    if found is None:
-        raise ValueError(f"{engine['ncnn'][:60]!r} is no version of ncnn")
+    name: EngineName = "torch" if "torch" in engine else "ncnn"
+    found = _VERSION.fullmatch(engine[name])
+    if found is None or found[1] != name:
+        raise ValueError(f"{engine[name][:60]!r} is no version of {name}")
     return Engine(
         runner=program,
         language="Python" if "python" in program.lower() else "C++",
-        ncnn=found[1],
-        flags=found[2],
+        name=name,
+        version=found[2],
+        flags=found[3],
+        processor=engine.get("processor", "CPU"),
         cpu_features=tuple(engine["cpu_features"]),
         threads=engine["threads"],
         precision_requested=engine["precision_asked"],

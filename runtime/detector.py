@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
-from pocketdet.runtime.engines import Array, make_engine
+from pocketdet.runtime.engines import Array, Engine, make_engine
 from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.options import DetectorOptions, Precision
 from pocketdet.runtime.pipeline import Pipeline
@@ -48,19 +48,25 @@ class Detections:
 class Detector:
     """Runs one bundle on images. `detect` may be called from several threads at once.
 
+    engine: runs the networks in place of the one that the options name.
+
     Raises `BundleError` or `GraphError` if the bundle cannot be trusted, `EngineError` if the engine is
     missing, `UsageError` for bad options.
     """
 
     def __init__(
-        self, bundle: str | os.PathLike[str] | Bundle, options: DetectorOptions | None = None
+        self,
+        bundle: str | os.PathLike[str] | Bundle,
+        options: DetectorOptions | None = None,
+        *,
+        engine: Engine | None = None,
     ) -> None:
         self.options = options or DetectorOptions()
         self._owns_bundle = not isinstance(bundle, Bundle)
         self._closed = False
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         try:
-            self.engine = make_engine(self.bundle, self.options)
+            self.engine = engine or make_engine(self.bundle, self.options)
         except BaseException:
             self.close()
             raise

@@ -28,8 +28,8 @@ _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "number of RoIs": lambda r: r.bundle.rois,
     "threads": lambda r: r.engine.threads,
     "arithmetic": lambda r: r.engine.precision_observed,
-    "ncnn version": lambda r: r.engine.ncnn,
-    "runner": lambda r: r.engine.runner,
+    "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
+    "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
     "pictures": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
     "stages": lambda r: ", ".join(r.run.stages) if r.run else None,
 }
@@ -71,7 +71,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
                 f"{second}; report them apart"
             )
     digests: dict[str, Entry] = {}
-    places: dict[tuple[tuple[str, str], str], Entry] = {}
+    places: dict[tuple[tuple[str, ...], str], Entry] = {}
     for entry in entries:
         bundle, name = entry.record.bundle, entry.record.bundle.name
         same = digests.setdefault(name, entry)
@@ -88,6 +88,6 @@ def check_comparable(entries: Sequence[Entry]) -> None:
             )
 
 
-def _place(record: Record) -> tuple[str, str]:
-    """What tells two devices apart."""
-    return record.device.name, record.target.address
+def _place(record: Record) -> tuple[str, ...]:
+    """What tells two devices apart; a GPU and the machine that it is in are two."""
+    return record.device.name, record.target.address, record.engine.name, record.engine.processor

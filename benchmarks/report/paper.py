@@ -26,8 +26,11 @@ TABLE_9: Final = {
 }
 
 
-def paper_device(architecture: str) -> str | None:
-    """The paper's device of the same kind as a machine (what `uname -m` says), if it has one."""
+def paper_device(record: Record) -> str | None:
+    """The paper's device of the same kind as that of a record, if it has one."""
+    if record.engine.processor != "CPU":
+        return GPU
+    architecture = record.device.architecture
     if architecture in ("aarch64", "arm64", "armv8l"):
         return ARM
     return X86 if architecture in ("x86_64", "amd64") else None
@@ -35,7 +38,7 @@ def paper_device(architecture: str) -> str | None:
 
 def paper_fps(record: Record) -> float | None:
     """The paper's figure for the model of a record on its device of that kind, at its input size."""
-    row, device = TABLE_9.get(record.bundle.architecture), paper_device(record.device.architecture)
+    row, device = TABLE_9.get(record.bundle.architecture), paper_device(record)
     if row is None or device is None or record.bundle.input != INPUT:
         return None
     return row.fps[device]

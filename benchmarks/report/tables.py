@@ -32,10 +32,20 @@ def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
 
 
 def device_labels(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """What to call the device of each entry: its name, with the address where names are alike."""
-    devices = [(e.record.device.name, e.record.target.address) for e in entries]
+    """What to call the device of each entry: its name, with the address where names are alike.
+
+    PyTorch is named beside the device, or beside the GPU that it ran on.
+    """
+    devices = [(_device_name(e.record), e.record.target.address) for e in entries]
     alike = {name for name, _ in devices if len({a for n, a in devices if n == name}) > 1}
     return tuple(f"{name} ({address})" if name in alike else name for name, address in devices)
+
+
+def _device_name(record: Record) -> str:
+    if record.engine.name == "ncnn":
+        return record.device.name
+    on_gpu = record.engine.processor != "CPU"
+    return f"{record.engine.processor if on_gpu else record.device.name}, PyTorch"
 
 
 def parity(record: Record) -> str:
@@ -55,19 +65,18 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     head: list[str] = ["model", "MMACs"]
     notes: list[str] = []
     for device in columns:
-        machine = next(r.device for (_, d), r in cells.items() if d == device)
-        soc = f", {machine.soc}" if machine.soc and machine.soc not in device else ""
-        theirs = paper_device(machine.architecture)
+        record = next(r for (_, d), r in cells.items() if d == device)
+        chip = record.device.soc if record.engine.processor == "CPU" else None
+        soc = f", {chip}" if chip and chip not in device else ""
+        theirs = paper_device(record)
         head += [f"{device}{soc}: fps", f"paper, {theirs}" if theirs else "paper", "parity with PyTorch"]
     rows = []
     for model in models:
         bundle = next(r.bundle for (name, _), r in cells.items() if name == model)
         row = [model, f"{bundle.macs / 1e6:.0f}"]
         for device in columns:
-            record = cells.get((model, device))
-            row += (
-                ["-", "-", "-"] if record is None else [_fps(record, notes), _paper(record), parity(record)]
-            )
+            found = cells.get((model, device))
+            row += ["-", "-", "-"] if found is None else [_fps(found, notes), _paper(found), parity(found)]
         rows.append(tuple(row))
     first = entries[0].record
     conditions = (
@@ -167,7 +176,7 @@ def _sources(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         changed = ", changed" if r.source.changed else ""
         rows.append((
             r.bundle.name, device, f"{r.device.system} {r.device.release}, {r.device.architecture}",
-            f"{r.target.kind}, core {r.protocol.cpu}", f"ncnn {r.engine.ncnn}", r.engine.runner,
+            f"{r.target.kind}, core {r.protocol.cpu}", f"{r.engine.name} {r.engine.version}", r.engine.runner,
             f"{r.bundle.weight_storage} weights, {r.bundle.lanes} lanes", r.bundle.digest[:12],
             f"{r.source.version} {(r.source.commit or '-')[:8]}{changed}", r.created, entry.path.name,
         ))  # fmt: skip

@@ -34,8 +34,9 @@ def to_csv(entries: Sequence[Entry]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((
-        "model", "architecture", "mmacs", "device", "soc", "target", "precision", "valid", "quick", "fps",
-        "fps_p90", "paper_device", "paper_fps", "median_ms", "p90_ms", "p99_ms", "mean_ms", "trimmed_mean_ms",
+        "model", "architecture", "mmacs", "device", "soc", "target", "engine", "processor", "precision",
+        "valid", "quick", "fps", "fps_p90", "paper_device", "paper_fps", "median_ms", "p90_ms", "p99_ms",
+        "mean_ms", "trimmed_mean_ms",
         "frames", "golden_ok", "reasons", "bundle_digest", "record",
     ))  # fmt: skip
     for entry, device in zip(entries, device_labels(entries), strict=True):
@@ -45,8 +46,9 @@ def to_csv(entries: Sequence[Entry]) -> str:
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean) if s else (None,) * 5
         writer.writerow((
             r.bundle.name, r.bundle.architecture, r.bundle.macs / 1e6, device, r.device.soc or "",
-            r.target.kind, r.engine.precision_observed, r.verdict.valid, r.verdict.quick, *times,
-            paper_device(r.device.architecture) or "", paper_fps(r), *figures,
+            r.target.kind, r.engine.name, r.engine.processor, r.engine.precision_observed,
+            r.verdict.valid, r.verdict.quick, *times,
+            paper_device(r) or "", paper_fps(r), *figures,
             r.run.frames if r.run else 0, r.golden.ok, "; ".join(x.sentence for x in r.verdict.reasons),
             r.bundle.digest, entry.path.name,
         ))  # fmt: skip

@@ -1,8 +1,9 @@
-"""The runner in Python: commands and documents of pocketdet-run, with the ncnn wheel, for this machine.
+"""The runner in Python: commands and documents of pocketdet-run, for this machine.
 
     python -m pocketdet.benchmarks.targets.python_runner machine|verify|bench [BUNDLE] [options]
 
-It stands in where pocketdet-run is not built. Records tell the two apart, and are never compared.
+It runs the ncnn wheel where pocketdet-run is not built, and PyTorch (`--engine torch --device cuda`). Records
+tell all three apart.
 """
 
 import argparse
@@ -27,9 +28,11 @@ from pocketdet.benchmarks.targets.host_sensors import (
     read_sensors,
     read_usage,
 )
+from pocketdet.benchmarks.torch_engine import TorchEngine
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.engines import Engine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.stages import compare_stages, golden_stages
@@ -40,7 +43,7 @@ CLOCK_EVERY_S: Final = 1.0
 def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Replay golden."""
     with load_bundle(arguments.bundle) as bundle:
-        detector = Detector(bundle, DetectorOptions(precision=arguments.precision))
+        detector = _detector(bundle, arguments)
         checks = compare_stages(golden_stages(bundle), detector)
         ok = all(check.ok for check in checks)
         document = _header("verify", bundle, detector)
@@ -55,7 +58,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         except OSError as error:
             raise UsageError(f"--cpu {arguments.cpu}: {error.strerror}") from error
     with load_bundle(arguments.bundle) as bundle:
-        detector = Detector(bundle, DetectorOptions(precision=arguments.precision, rois=arguments.rois))
+        detector = _detector(bundle, arguments, arguments.rois)
         names = [Path(name).name for name in arguments.images] or ["golden"]
         images = [read_image(name) for name in arguments.images] or [bundle.golden()["image"]]
         for i in range(arguments.warmup):
@@ -83,6 +86,12 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             "stages": STAGES,
             **recording,
         }, 0
+
+
+def _detector(bundle: Bundle, arguments: argparse.Namespace, rois: int | None = None) -> Detector:
+    options = DetectorOptions(precision=arguments.precision, rois=rois)
+    engine = TorchEngine(bundle, arguments.device) if arguments.engine == "torch" else None
+    return Detector(bundle, options, engine=engine)
 
 
 def _limits(arguments: argparse.Namespace) -> tuple[float, float]:
@@ -127,13 +136,19 @@ def _header(command: str, bundle: Bundle, detector: Detector) -> dict[str, Any]:
         **_program(command),
         "bundle": {"name": bundle.manifest.name, "digest": bundle.digest},
         "engine": {
-            "ncnn": f"ncnn {version('ncnn')} (Python wheel)",
+            **_versions(detector.engine),
             "cpu_features": [],
             "threads": detector.options.threads,
             "precision_asked": detector.options.precision,
             "precision": detector.precision,
         },
     }
+
+
+def _versions(engine: Engine) -> dict[str, str]:
+    if isinstance(engine, TorchEngine):
+        return {"torch": engine.version, "processor": engine.processor}
+    return {"ncnn": f"ncnn {version('ncnn')} (Python wheel)"}
 
 
 def _program(command: str) -> dict[str, Any]:
@@ -149,6 +164,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         command.add_argument("bundle")
         command.add_argument("--precision", choices=("fp32", "fp16"), default="fp32")
         command.add_argument("--digest", default="")
+        command.add_argument("--engine", choices=("ncnn", "torch"), default="ncnn")
+        command.add_argument("--device", default="cpu")
     command.add_argument("images", nargs="*")
     command.add_argument("--frames", type=int)
     command.add_argument("--seconds", type=float)

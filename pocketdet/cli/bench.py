@@ -46,6 +46,12 @@ def bench(
     device_name: Annotated[
         str | None, typer.Option(help="What tables call the device; its own name by default.")
     ] = None,
+    engine: Annotated[
+        Literal["ncnn", "torch"], typer.Option(help="torch: PyTorch on this machine, for comparison.")
+    ] = "ncnn",
+    device: Annotated[
+        str, typer.Option(help="Where --engine torch runs: cpu, cuda or cuda:1 (Table 9's GPU column).")
+    ] = "cpu",
     runner: Annotated[
         Path | None, typer.Option(help="pocketdet-run for the target; what make native built by default.")
     ] = None,
@@ -73,6 +79,8 @@ def bench(
         sustained_min=sustained,
         cpu=cpu,
         cool_down_s=base.cool_down_s if cool_down is None else cool_down,
+        engine=engine,
+        processor=device,
         device_name=device_name,
         pictures=tuple(image or ()),
     )

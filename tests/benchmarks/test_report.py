@@ -80,6 +80,19 @@ def test_table_9() -> None:
     )
 
 
+def test_pytorch_on_a_gpu_stands_beside_the_phone() -> None:
+    torch = {"name": "torch", "version": "2.13.0", "runner": "pocketdet-python 0.1.0", "language": "Python"}
+    on_gpu = {"device": XEON, "target": LOCAL, "engine": {**torch, "processor": "NVIDIA H200"}}
+    on_cpu = {"device": XEON, "target": LOCAL, "engine": {**torch, "processor": "CPU"}}
+    shown = entries(of("snet49", 40.0), of("snet49", 4.0, **on_gpu), of("snet49", 80.0, **on_cpu))
+    check_comparable(shown)
+    table = make_tables(shown)[0]
+    assert table.head[5:7] == ("NVIDIA H200, PyTorch: fps", "paper, GeForce 1080Ti")
+    assert table.head[8:10] == ("Xeon E5-2690, PyTorch: fps", "paper, Xeon E5-2682v4")
+    figures = [table.rows[0][i] for i in (2, 3, 5, 6, 8, 9)]
+    assert figures == ["25.0", "24.1", "250.0", "267.0", "12.5", "47.3"]
+
+
 def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
     target = {"kind": "emulated", "address": "cortex-a76"}
     emulated = of("snet49", 2345.6, target=target, device={"name": "emulated cortex-a76", "emulated": True})
@@ -162,7 +175,7 @@ def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:
         ({"bundle": {"rois": 100}}, "the number of RoIs is 200 in 0.json and 100 in 1.json"),
         ({"engine": {"threads": 4}}, "the threads is 1 in 0.json and 4 in 1.json"),
         ({"engine": {"precision_observed": "fp16"}}, "the arithmetic is fp32 in 0.json and fp16 in 1.json"),
-        ({"engine": {"ncnn": "1.0.1"}}, "the ncnn version is 1.0.20261020 in 0.json and 1.0.1 in 1.json"),
+        ({"engine": {"version": "1.0.1"}}, "the ncnn version is 1.0.20261020 in 0.json and 1.0.1 in 1.json"),
         ({"engine": {"runner": "pocketdet-python 0.1.0"}}, "the runner is pocketdet-run 0.1.0 in 0.json"),
         (
             {"protocol": {"pictures": ({"name": "photo", "width": 640, "height": 480},)}},

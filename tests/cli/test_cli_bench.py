@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from command_line import Ending, command, process
 from stand_in import MODULE, write_stand_in
 
 from pocketdet.benchmarks.record_io import read_record
+from pocketdet.runtime.detector import STAGES
 
 __all__ = ["command"]
 
@@ -126,9 +128,31 @@ def test_ctrl_c_ends_the_runner_and_leaves_nothing(small_bundle: Path, tmp_path:
     assert not list((tmp_path / "records").iterdir())
 
 
+def test_pytorch_is_measured_by_the_same_protocol(
+    command: Command, small_bundle: Path, tmp_path: Path
+) -> None:
+    ending = command("bench", small_bundle, "--quick", "--engine", "torch", "--out", tmp_path / "records")
+    assert ending.code in (0, 1), ending.err
+    (path,) = (tmp_path / "records").iterdir()
+    assert "_small_torch-cpu_" in path.name
+    record = read_record(path)
+    assert (record.engine.name, record.engine.processor) == ("torch", "CPU")
+    assert record.engine.version == version("torch")
+    assert record.golden.ok
+    assert record.run is not None
+    assert record.run.stages == STAGES
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("--engine", "torch", "--device", "cuda:99"), "--device cuda:99: torch cannot use it here"),
+        (
+            ("--engine", "torch", "--precision", "fp16"),
+            "--precision fp16: --engine torch is measured",
+        ),
+        (("--engine", "torch", "--target", "ssh:phone"), "--engine torch is measured on this machine only"),
+        (("--device", "cuda"), "--device cuda: ncnn runs on the CPU; use --engine torch"),
         (("--rois", "ten"), "--rois ten: expected numbers such as 10,50,100"),
         (("--rois", "0"), "--rois 0: expected different numbers"),
         (("--sustained", "-1"), "--sustained -1: expected minutes"),

@@ -85,8 +85,10 @@ def measurement(**changes: Any) -> Measurement:
         "engine": {
             "runner": "pocketdet-run 0.1.0",
             "language": "C++",
-            "ncnn": "1.0.20261020",
+            "name": "ncnn",
+            "version": "1.0.20261020",
             "flags": "g++ 12, NCNN_OPENMP=OFF",
+            "processor": "CPU",
             "cpu_features": ("asimdhp",),
             "threads": 1,
             "precision_requested": "fp32",
