@@ -10,7 +10,7 @@ ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
-.PHONY: demo test native native-aarch64 native-test lint types help clean
+.PHONY: demo test native native-aarch64 arm-parity native-test lint types help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -69,6 +69,16 @@ native-aarch64: NCNN_TARGET := aarch64
 native-aarch64: NATIVE_OUT := build/native-aarch64
 native-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_STATIC=ON
 native-aarch64: ## the same for 64-bit ARM Linux and Android shells
+
+PARITY := build/parity/thundernet-snet49-fod.pocketdet
+
+$(PARITY): $(VENV)/export.stamp
+	@$(BIN)/pocketdet export thundernet-snet49-fod --name thundernet-snet49-fod --out build/parity --overwrite >build/parity.log \
+	  || { tail -40 build/parity.log; exit 1; }
+	@touch $@
+
+arm-parity: native native-aarch64 $(PARITY) ## the shipped detector on emulated ARM processors against this machine
+	@$(BIN)/python tests/helpers/emulated_parity.py $(PARITY) $(PARITY_OPTIONS)
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .

@@ -1,8 +1,8 @@
 """A bundle on emulated ARM processors beside this machine: golden, and detections on rendered scenes.
 
-    python tests/helpers/emulated_parity.py BUNDLE       after make native native-aarch64
+    python tests/helpers/emulated_parity.py BUNDLE       or make arm-parity, which builds all it needs
 
-Prints a table. Exit code 1 if golden fails anywhere, or fp32 detections are not one set within 0.1 px; the
+Prints a table, a line after each run of a few minutes. Exit code 1 if golden fails anywhere, or fp32 detections are not one set within 0.1 px; the
 differences of fp16 are told, not judged. Emulated time is no measurement, so none is printed.
 """
 
