@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record import BundleInfo, Record
 
 ARM: Final = "Snapdragon 845"
 X86: Final = "Xeon E5-2682v4"
@@ -36,9 +36,9 @@ def paper_device(record: Record) -> str | None:
     return X86 if architecture in ("x86_64", "amd64") else None
 
 
-def paper_fps(record: Record) -> float | None:
-    """The paper's figure for the model of a record on its device of that kind, at its input size."""
-    row, device = TABLE_9.get(record.bundle.architecture), paper_device(record)
-    if row is None or device is None or record.bundle.input != INPUT:
+def paper_fps(bundle: BundleInfo, device: str | None) -> float | None:
+    """The paper's figure for the model of a bundle on one of its devices, at its input size."""
+    row = TABLE_9.get(bundle.architecture)
+    if row is None or device is None or bundle.input != INPUT:
         return None
     return row.fps[device]

@@ -10,7 +10,7 @@ import numpy as np
 from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.comparable import Entry
-from pocketdet.benchmarks.report.paper import ARM, INPUT, TABLE_9, X86
+from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
 from pocketdet.benchmarks.report.tables import device_labels
 from pocketdet.benchmarks.verdict import totals
 
@@ -195,7 +195,8 @@ def _fps(path: Path, lines: list[Line]) -> None:
             mine = sorted(_point(x.record) for x in lines if x.device == device)
             macs, rates = np.array(mine).T
             axes.plot(macs, rates, color=COLOURS[i % 8], marker=_MARKS[i % 8], label=shortened(device, 52))
-        for theirs, mark in ((ARM, "o"), (X86, "s")) if lines[0].record.bundle.input == INPUT else ():
+        kinds = {ARM: "o", X86: "s"} | ({GPU: "^"} if GPU in {paper_device(x.record) for x in lines} else {})
+        for theirs, mark in kinds.items() if lines[0].record.bundle.input == INPUT else ():
             macs, rates = np.array([(row.mmacs, row.fps[theirs]) for row in TABLE_9.values()]).T
             label = f"paper, {theirs}"
             axes.plot(macs, rates, ":", color=MUTED, marker=mark, markerfacecolor="white", label=label)

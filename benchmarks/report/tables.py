@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record import BundleInfo, Record
 from pocketdet.benchmarks.report.comparable import Entry
-from pocketdet.benchmarks.report.paper import paper_device, paper_fps
+from pocketdet.benchmarks.report.paper import ARM, X86, paper_device, paper_fps
 from pocketdet.benchmarks.samples import summarise
 from pocketdet.benchmarks.verdict import totals
 
@@ -58,7 +58,10 @@ def parity(record: Record) -> str:
 
 
 def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
-    """Models down, devices across: ours, the paper's, and parity with PyTorch."""
+    """Models down, devices across: ours, the paper's, and parity with PyTorch.
+
+    Of the paper's ARM and x86 devices, those of which nothing of the kind was measured come last.
+    """
     columns = list(dict.fromkeys(devices))
     models = list(dict.fromkeys(e.record.bundle.name for e in sorted(entries, key=_macs)))
     cells = {(e.record.bundle.name, d): e.record for e, d in zip(entries, devices, strict=True)}
@@ -70,13 +73,16 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         soc = f", {chip}" if chip and chip not in device else ""
         theirs = paper_device(record)
         head += [f"{device}{soc}: fps", f"paper, {theirs}" if theirs else "paper", "parity with PyTorch"]
+    unmet = [d for d in (ARM, X86) if d not in {paper_device(r) for r in cells.values()}]
+    head += [f"paper, {theirs}" for theirs in unmet]
     rows = []
     for model in models:
         bundle = next(r.bundle for (name, _), r in cells.items() if name == model)
         row = [model, f"{bundle.macs / 1e6:.0f}"]
         for device in columns:
             found = cells.get((model, device))
-            row += ["-", "-", "-"] if found is None else [_fps(found, notes), _paper(found), parity(found)]
+            row += ["-"] * 3 if found is None else _cells(found, notes)
+        row += [_paper(bundle, theirs) for theirs in unmet]
         rows.append(tuple(row))
     first = entries[0].record
     conditions = (
@@ -94,6 +100,10 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     )
 
 
+def _cells(record: Record, notes: list[str]) -> list[str]:
+    return [_fps(record, notes), _paper(record.bundle, paper_device(record)), parity(record)]
+
+
 def _macs(entry: Entry) -> int:
     return entry.record.bundle.macs
 
@@ -107,8 +117,8 @@ def _fps(record: Record, notes: list[str]) -> str:
     return f"INVALID{quick}"
 
 
-def _paper(record: Record) -> str:
-    fps = paper_fps(record)
+def _paper(bundle: BundleInfo, device: str | None) -> str:
+    fps = paper_fps(bundle, device)
     return "-" if fps is None else f"{fps:.1f}"
 
 

@@ -13,7 +13,7 @@ from bench_records import CPU, record, run
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import write_record
 from pocketdet.benchmarks.report import Entry, check_comparable, make_tables, read_entries, write_report
-from pocketdet.benchmarks.report.paper import ARM, GPU, TABLE_9, X86, paper_fps
+from pocketdet.benchmarks.report.paper import ARM, GPU, TABLE_9, X86, paper_device, paper_fps
 from pocketdet.benchmarks.report.text import to_csv, to_markdown
 from pocketdet.errors import UsageError
 
@@ -55,11 +55,14 @@ def test_the_paper_is_quoted_right() -> None:
 
 
 def test_the_paper_stands_beside_what_it_measured_alone() -> None:
-    assert paper_fps(of("snet146")) == 13.8
-    assert paper_fps(of("snet146", device=XEON)) == 32.3
-    assert paper_fps(of("snet146", device={"architecture": "riscv64"})) is None
-    assert paper_fps(of("snet146", bundle={"input": (224, 224)})) is None
-    assert paper_fps(of("snet146", bundle={"architecture": "mine"})) is None
+    def theirs(record: Record) -> float | None:
+        return paper_fps(record.bundle, paper_device(record))
+
+    assert theirs(of("snet146")) == 13.8
+    assert theirs(of("snet146", device=XEON)) == 32.3
+    assert theirs(of("snet146", device={"architecture": "riscv64"})) is None
+    assert theirs(of("snet146", bundle={"input": (224, 224)})) is None
+    assert theirs(of("snet146", bundle={"architecture": "mine"})) is None
 
 
 def test_table_9() -> None:
@@ -105,6 +108,14 @@ def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
     assert make_tables(entries(emulated))[0].rows[0][2] == "INVALID"
 
 
+def test_the_papers_other_device_is_quoted_last() -> None:
+    table = make_tables(entries(of("snet49", 20.0, device=XEON, target=LOCAL)))[0]
+    assert table.head[2:] == (
+        "Xeon E5-2690: fps", "paper, Xeon E5-2682v4", "parity with PyTorch", "paper, Snapdragon 845",
+    )  # fmt: skip
+    assert table.rows[0][2:] == ("50.0", "47.3", "✓ 2/2, 0.012 px", "24.1")
+
+
 def test_quick_is_marked() -> None:
     table = make_tables(entries(of("snet49", run=run(100), protocol={"quick": True})))[0]
     assert table.rows[0][2] == "25.0 quick"
@@ -122,7 +133,7 @@ def test_golden_that_failed_has_no_times() -> None:
     failed = of("snet49", golden={"checks": (check,)}, run=None)
     tables = make_tables(entries(failed))
     assert [t.title for t in tables][1:] == ["Where the numbers come from"]
-    assert tables[0].rows[0][2:] == ("INVALID", "24.1", "✗ 0/1")
+    assert tables[0].rows[0][2:] == ("INVALID", "24.1", "✗ 0/1", "47.3")
 
 
 def test_csv_keeps_the_numbers() -> None:
