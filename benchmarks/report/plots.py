@@ -11,7 +11,7 @@ from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.comparable import Entry
 from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
-from pocketdet.benchmarks.report.tables import device_labels
+from pocketdet.benchmarks.report.tables import device_labels, kept_rois
 from pocketdet.benchmarks.verdict import totals
 
 if TYPE_CHECKING:
@@ -148,14 +148,14 @@ def _legend(axes: "Axes") -> None:
 
 def _rois(path: Path, lines: list[Line]) -> None:
     with drawn(path, 480) as figure:
-        title = "Median milliseconds by the number of RoIs kept; whiskers to the 90th percentile"
-        axes = _curves(figure, 480, title, "RoIs kept", "milliseconds")
+        title = "Median milliseconds by the number of RoIs there were; whiskers to the 90th percentile"
+        axes = _curves(figure, 480, title, "RoIs", "milliseconds")
         for i, line in enumerate(lines):
             points = sorted(line.record.roi_sweep, key=lambda p: p.rois)
             p50, p90 = np.array([np.percentile(totals(p.run), [50, 90]) for p in points]).T
             up = np.array([np.zeros_like(p50), p90 - p50])
             axes.errorbar(
-                [p.rois for p in points],
+                [kept_rois(p) for p in points],
                 p50,
                 up,
                 color=COLOURS[i % 8],
@@ -214,9 +214,9 @@ def _point(record: Record) -> tuple[float, float]:
 
 
 def _plain_ticks(axes: "Axes") -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        axis.set_major_formatter(ScalarFormatter())
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())

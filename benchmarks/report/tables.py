@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketdet.benchmarks.record import BundleInfo, Record
+from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
 from pocketdet.benchmarks.report.comparable import Entry
 from pocketdet.benchmarks.report.paper import ARM, X86, paper_device, paper_fps
 from pocketdet.benchmarks.samples import summarise
@@ -167,16 +167,26 @@ def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
-    """Latency against the number of RoIs that are kept."""
+    """Latency against the number of RoIs asked for; where the picture gave fewer, that number, too."""
     swept = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.roi_sweep and not e.emulated]
     counts = sorted({p.rois for e, _ in swept for p in e.record.roi_sweep})
     rows = []
     for entry, device in swept:
-        found = {p.rois: summarise(totals(p.run)).median for p in entry.record.roi_sweep}
-        cells = (f"{found[n]:.2f}" if n in found else "-" for n in counts)
-        rows.append((entry.record.bundle.name, device, *cells))
+        found = {p.rois: _swept(p) for p in entry.record.roi_sweep}
+        rows.append((entry.record.bundle.name, device, *(found.get(n, "-") for n in counts)))
     head = ("model", "device", *map(str, counts))
-    return Table("Median milliseconds by the number of RoIs kept", head, tuple(rows), 2)
+    notes = ("In brackets the RoIs that there were, where the picture gave fewer.",)
+    return Table("Median milliseconds by the number of RoIs", head, tuple(rows), 2, notes)
+
+
+def _swept(point: SweepPoint) -> str:
+    median, kept = summarise(totals(point.run)).median, kept_rois(point)
+    return f"{median:.2f}" if kept == point.rois else f"{median:.2f} ({kept})"
+
+
+def kept_rois(point: SweepPoint) -> int:
+    """The median number of RoIs that a frame really had."""
+    return int(np.median(point.run.proposals))
 
 
 def _sources(entries: Sequence[Entry], devices: Sequence[str]) -> Table:

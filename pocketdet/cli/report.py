@@ -47,7 +47,7 @@ def _print(table_9: "Table", console: Console) -> None:
     for start in range(2, len(table_9.head), 3):
         shown = RichTable(box=None, padding=(0, 2, 0, 0))
         for i, name in enumerate((*table_9.head[:2], *table_9.head[start : start + 3])):
-            shown.add_column(Text(name), justify="right" if i else "left", overflow="fold")
+            shown.add_column(Text(name), justify="right" if i else "left", overflow="fold", no_wrap=not i)
         for row in table_9.rows:
             shown.add_row(*(Text(cell) for cell in (*row[:2], *row[start : start + 3])))
         console.print(shown)

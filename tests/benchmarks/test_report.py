@@ -35,7 +35,8 @@ def entries(*records: Record) -> tuple[Entry, ...]:
 
 def full() -> tuple[Entry, ...]:
     """Two devices, three models; the phone's largest moved between cores and the sweep is short."""
-    sweep = tuple({"rois": n, "run": run(8, 30 + n / 50)} for n in (10, 100, 1000))
+    kept = {10: 10, 100: 100, 1000: 560}
+    sweep = tuple({"rois": n, "run": run(8, 30 + n / 50, proposals=(kept[n],) * 8)} for n in (10, 100, 1000))
     moved = run(ms=172.0, cpu_after=(*(CPU,) * 1023, 4))
     on_xeon = {"device": XEON, "target": LOCAL}
     return entries(
@@ -94,6 +95,12 @@ def test_pytorch_on_a_gpu_stands_beside_the_phone() -> None:
     assert table.head[8:10] == ("Xeon E5-2690, PyTorch: fps", "paper, Xeon E5-2682v4")
     figures = [table.rows[0][i] for i in (2, 3, 5, 6, 8, 9)]
     assert figures == ["25.0", "24.1", "250.0", "267.0", "12.5", "47.3"]
+
+
+def test_fewer_rois_than_asked_for_are_told() -> None:
+    table = next(t for t in make_tables(full()) if "RoIs" in t.title)
+    assert table.head[2:] == ("10", "100", "1000")
+    assert table.rows[0][2:] == ("30.20", "32.00", "50.00 (560)")
 
 
 def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
@@ -222,3 +229,13 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="file: the report cannot be written"):
         write_report(tmp_path / "file", full())
+
+
+def test_the_published_records_are_valid_and_comparable() -> None:
+    published = read_entries([Path(__file__).resolve().parents[2] / "benchmarks" / "results"])
+    check_comparable(published)
+    assert [e.record.bundle.name for e in published] == list(TABLE_9)
+    for entry in published:
+        assert entry.record.verdict.valid
+        assert not entry.record.verdict.quick
+        assert not entry.record.source.changed
