@@ -2,8 +2,9 @@
 
     python tests/helpers/emulated_parity.py BUNDLE       or make arm-parity, which builds all it needs
 
-Prints a table, a line after each run of a few minutes. Exit code 1 if golden fails anywhere, or fp32 detections are not one set within 0.1 px; the
-differences of fp16 are told, not judged. Emulated time is no measurement, so none is printed.
+Prints a table, a line after each run of a minute or two. Exit code 1 if golden fails anywhere, or fp32
+detections are not one set within 0.1 px; the differences of fp16 are told, not judged. Emulated time is no
+measurement, so none is printed.
 """
 
 import argparse
