@@ -11,7 +11,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic
 
 
 class OpenVinoEngine:
@@ -21,7 +21,7 @@ class OpenVinoEngine:
     Raises `EngineError` if OpenVINO is not installed, refuses a graph, or would not run it in that way.
     """
 
-    precision: Precision = "fp32"
+    precision: Arithmetic = "fp32"
 
     def __init__(self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path]) -> None:
         core = _core()

@@ -8,7 +8,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class TorchEngine:
     PyTorch weights.
     """
 
-    precision: Precision = "fp32"
+    precision: Arithmetic = "fp32"
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         try:

@@ -20,7 +20,7 @@ from pocketdet.errors import UsageError
 from pocketdet.export.evaluate import Evaluated
 from pocketdet.export.manifest import tool_versions
 from pocketdet.export.subjects import Form, Storage
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic
 
 SCHEMA_VERSION: Final = 1
 
@@ -85,7 +85,7 @@ class SubjectReport(_Record):
     form: Form
     name: str
     weights: Storage
-    arithmetic: Precision
+    arithmetic: Arithmetic
     rule: RuleReport
     ap: Share
     ap50: Share

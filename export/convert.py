@@ -1,28 +1,32 @@
 """Steps 3 to 6 of the export: one folded torch graph to ONNX and ncnn, each compared on two inputs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from pocketdet.errors import CheckFailed
 from pocketdet.export.examples import network_inputs
 from pocketdet.export.graph_checks import check_engine
 from pocketdet.export.lay_out import lay_out, write_layouts
 from pocketdet.export.layer_sources import find_sources
 from pocketdet.export.passes.align_lanes import Aligned
 from pocketdet.export.passes.lane_targets import LaneTarget
-from pocketdet.export.to_ncnn import WeightStorage, to_ncnn
+from pocketdet.export.precision import GraphPlan, Risk, find_risks, keep_in_fp32, measure_peaks
+from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
-from pocketdet.runtime.engines.base import GraphName
+from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.stages import TOLERANCES
+
+Judge = Callable[[list[Check]], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Part:
     module: nn.Module
     spec: GraphSpec
     examples: tuple[Tensor, Tensor]
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether its first axis is the number of RoIs."""
+        return self.name == "head"
 
 
 def split(folded: ThunderNet, graphs: Graphs) -> tuple[Part, Part]:
@@ -48,73 +57,124 @@ def split(folded: ThunderNet, graphs: Graphs) -> tuple[Part, Part]:
 
 @dataclass(frozen=True)
 class Converted:
-    """A graph whose files are written: what the manifest says of it, and how it was laid out, if it was."""
+    """A graph whose files are written: what the manifest says of it, how it was laid out, if it was, and the
+    layers that had to be kept in fp32 beyond the plan.
+    """
 
     spec: GraphSpec
     aligned: Aligned | None
+    risks: tuple[Risk, ...] = ()
+
+
+def engine_of(part: Part, folder: Path) -> NcnnEngine:
+    """Ncnn in fp32 on the graph in `folder`, whatever this machine could do."""
+    return NcnnEngine({part.name: part.spec}, folder.joinpath, precision="fp32")
+
+
+def write_onnx(part: Part, folder: Path) -> Path:
+    """Step 3. Raises `ExportError`."""
+    assert part.spec.onnx is not None
+    path = folder / part.spec.onnx
+    path.parent.mkdir(exist_ok=True)
+    source, targets = part.spec.inputs[0].role, [o.role for o in part.spec.outputs]
+    rows = part.has_rows
+    to_onnx(part.module, part.examples[0], path, input_name=source, output_names=targets, dynamic_rows=rows)
+    return path
+
+
+def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Graph:
+    """Step 4, without masks: weights stored as planned. Raises `ExportError`."""
+    return to_ncnn(
+        onnx_path,
+        folder / part.spec.param,
+        folder / part.spec.bin,
+        input_shape=part.examples[0].shape,
+        input_name=part.spec.inputs[0].role,
+        output_names=[o.role for o in part.spec.outputs],
+        dynamic_rows=part.has_rows,
+        storage="fp16" if plan.storage == "fp16" else "fp32",
+        leave=plan.fp32,
+    )
 
 
 def convert(
     part: Part,
     scratch: Path,
-    storage: WeightStorage,
+    plan: GraphPlan,
     target: LaneTarget | None,
-    judge: Callable[[list[Check]], None],
+    judge: Judge,
+    range_inputs: Sequence[Array] = (),
 ) -> Converted:
     """Write ONNX and ncnn files into `scratch`, hand every check to `judge`.
 
-    Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers, and whatever
-    `judge` raises.
+    `range_inputs` are what the range of a graph in half precision is measured on once more when it is done.
+    Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers or the graph
+    could overflow, and whatever `judge` raises.
     """
     spec, tolerance = part.spec, TOLERANCES["fp32"].features
-    source, targets = spec.inputs[0].role, [o.role for o in spec.outputs]
-    assert spec.onnx is not None
-    onnx_path = scratch / spec.onnx
-    onnx_path.parent.mkdir(exist_ok=True)
-    example = part.examples[0]
-    rows = part.name == "head"
-    to_onnx(part.module, example, onnx_path, input_name=source, output_names=targets, dynamic_rows=rows)
+    onnx_path = write_onnx(part, scratch)
     onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
     judge(check_engine("onnx", part.module, onnx, part.name, spec, part.examples, tolerance))
-
-    graph = to_ncnn(
-        onnx_path,
-        scratch / spec.param,
-        scratch / spec.bin,
-        input_shape=example.shape,
-        input_name=source,
-        output_names=targets,
-        dynamic_rows=rows,
-        storage=storage,
-    )
-    ncnn = NcnnEngine({part.name: spec}, scratch.joinpath)
+    graph = write_ncnn(part, onnx_path, scratch, plan)
+    ncnn = engine_of(part, scratch)
     judge(check_engine("ncnn", part.module, ncnn, part.name, spec, part.examples, tolerance))
-    sources = find_sources(part.module, ncnn, part.name, spec, list(graph.blob_names()), example, tolerance)
-    spec = spec.model_copy(update={"layer_sources": sources})
-    if target is None or rows:  # the head's channels lie along its rows, where ncnn packs nothing
-        return Converted(spec, None)
-    return _aligned(part, spec, graph, scratch, target, judge)
+    blobs = list(graph.blob_names())
+    sources = find_sources(part.module, ncnn, part.name, spec, blobs, part.examples[0], tolerance)
+    part = replace(part, spec=spec.model_copy(update={"layer_sources": sources}))
+    # the head's channels lie along its rows, where ncnn packs nothing
+    made = Converted(part.spec, None)
+    if target is not None and not part.has_rows:
+        graph, made = _aligned(part, graph, scratch, target, judge)
+    if plan.arithmetic == "fp32":
+        return made
+    return _in_half(replace(part, spec=made.spec), graph, made, scratch, plan, judge, range_inputs)
 
 
 def _aligned(
-    part: Part,
-    spec: GraphSpec,
-    graph: Graph,
-    scratch: Path,
-    target: LaneTarget,
-    judge: Callable[[list[Check]], None],
-) -> Converted:
+    part: Part, graph: Graph, scratch: Path, target: LaneTarget, judge: Judge
+) -> tuple[Graph, Converted]:
     """Step 6: the ncnn files written anew, if that pays."""
+    spec = part.spec
     aligned = lay_out(graph, {spec.inputs[0].blob: tuple(part.examples[0].shape[1:])}, target)
     if not aligned.report.changed:
-        return Converted(spec, aligned)
+        return graph, Converted(spec, aligned)
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
-    ncnn = NcnnEngine({part.name: spec}, scratch.joinpath)
     tolerance = TOLERANCES["fp32"].features
+    ncnn = engine_of(part, scratch)
     judge(check_engine("lanes", part.module, ncnn, part.name, spec, part.examples, tolerance))
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_layouts(aligned, scratch / layouts)
     sources = spec.layer_sources
     twins = {new: sources[old] for new, old in aligned.twins.items() if old in sources}
     update = {"lane_layouts": layouts, "layer_sources": sources | twins}
-    return Converted(spec.model_copy(update=update), aligned)
+    return aligned.graph, Converted(spec.model_copy(update=update), aligned)
+
+
+def _in_half(
+    part: Part,
+    graph: Graph,
+    made: Converted,
+    scratch: Path,
+    plan: GraphPlan,
+    judge: Judge,
+    range_inputs: Sequence[Array],
+) -> Converted:
+    """The plan in the graph as it is now, and what alignment has added to it: layers, and new ranges."""
+    spec, role = part.spec, part.spec.inputs[0].role
+    risks: list[Risk] = []
+    graph = keep_in_fp32(graph, plan.fp32)
+    for _ in range(2):
+        write_graph(graph, scratch / spec.param, scratch / spec.bin)
+        ncnn = engine_of(part, scratch)
+        found = find_risks(graph, measure_peaks(ncnn, part.name, graph, role, range_inputs))
+        graph = keep_in_fp32(graph, [risk.layer for risk in found])
+        risks += found
+        if not found:
+            break
+    else:
+        raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
+    judge(
+        check_engine("masks", part.module, ncnn, part.name, spec, part.examples, TOLERANCES["fp32"].features)
+    )
+    spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
+    return Converted(spec, made.aligned, tuple(risks))

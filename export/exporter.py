@@ -2,11 +2,13 @@
 
 1. copy the model to the CPU in eval mode, refuse weights that are not finite
 2. fold batch norm                      check: folded against original, two inputs
-   (half precision: round the weights; the rounded model is the reference from here on)
+   (half precision: plan what every layer is stored and computed in, so that nothing can overflow, and
+   round the weights; the rounded model is the reference from here on)
 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
 4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
 5. name the module behind each ncnn blob
 6. lay channels out for SIMD lanes      check: against the graph as it was, and PyTorch, two inputs
+   (half precision: mask the layers that stay in fp32    check: ranges of the finished graph, PyTorch)
 7. write the golden image and stages, the manifest and the hashes
 8. load the bundle as a stranger would, replay golden, publish
 """
@@ -28,9 +30,10 @@ from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_module
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
 from pocketdet.export.passes.lane_targets import DEFAULT_TARGET, lane_target
+from pocketdet.export.plan_precision import Planned, plan_precision, refuse_int8
+from pocketdet.export.precision import LayerChoice, LayerPrecision
 from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
-from pocketdet.export.to_ncnn import WeightStorage
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
@@ -46,8 +49,13 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """name: of the bundle, by default its architecture. precision: storage of the ncnn weights.
+    """name: of the bundle, by default its architecture.
 
+    precision: what weights are stored in and layers are made to be computed in; fp16 runs as fp32 where the
+    processor has no half precision. layers: other choices for single layers, the last that fits decides.
+    calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
+    picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
+    fp32.
     target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
     them as they were converted. The answers are the same on every machine.
     slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
@@ -55,7 +63,9 @@ class ExportOptions:
     """
 
     name: str | None = None
-    precision: WeightStorage = "fp32"
+    precision: LayerPrecision = "fp32"
+    layers: tuple[LayerChoice, ...] = ()
+    calibration: tuple[Path, ...] = ()
     target: str | None = DEFAULT_TARGET
     slim: bool = False
     archive: bool = False
@@ -84,13 +94,15 @@ def export_detector(
     """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check.
 
     Raises `ExportError` if a step fails or the target cannot be written, `CheckFailed` if a step changed
-    the model's answers, `UsageError` for a name that no file can have, `ImageError` for a golden image that
-    is none. In any case nothing is left behind.
+    the model's answers, `UsageError` for a name that no file can have, a choice that fits no layer, or
+    int8, `ImageError` for a golden image or calibration picture that is none. In any case nothing is left
+    behind.
     """
     options = options or ExportOptions()
     name = _bundle_name(model, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
+    refuse_int8(options.precision, options.layers)
     machines = lane_target(options.target) if options.target is not None else None
     golden = as_rgb(
         synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
@@ -116,16 +128,22 @@ def export_detector(
             log(str(line))
         judge(_compare_folded(model, folded, graphs.features))
         reference = model
-        if options.precision == "fp16":
-            reference = folded = round_to_half(folded)
-        layout = Layout(weight_storage=options.precision, lanes=1)
+        planned = plan_precision(
+            folded, graphs, options.precision, options.layers, golden, options.calibration, log
+        )
+        layout = _layout(planned)
+        if layout.weight_storage == "fp16":
+            reference = folded = round_to_half(folded, layout.fp32_modules)
         for part in split(folded, graphs):
-            made = convert(part, scratch, options.precision, machines, judge)
+            plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
+            made = convert(part, scratch, plan, machines, judge, inputs)
             graphs = graphs.model_copy(update={part.name: made.spec})
             if machines and made.aligned and made.aligned.report.changed:
                 layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
             if made.aligned:
                 log(f"-[✓] lanes {part.name}: {made.aligned.report.summary()}")
+            for risk in made.risks:
+                log(f"-[!] {part.name}: {risk}: kept in fp32")
         values = reference_values(reference, golden)
         write_golden(scratch, GOLDEN, values)
         if reference is not model:
@@ -147,6 +165,12 @@ def _bundle_name(model: ThunderNet, options: ExportOptions) -> str:
             "and a letter, digit or '_' first"
         )
     return name
+
+
+def _layout(planned: Planned) -> Layout:
+    """Before lane alignment."""
+    half = any(plan.storage == "fp16" for plan in planned.plans.values())
+    return Layout(weight_storage="fp16" if half else "fp32", lanes=1, fp32_modules=planned.fp32_modules)
 
 
 def _refuse_unsound_weights(model: nn.Module) -> None:

@@ -7,6 +7,7 @@ the limits of fp32, and what rounding itself costs is told apart from it.
 """
 
 import copy
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +18,16 @@ from pocketdet.export.fold_bn import Model
 _SMALLEST_NORMAL = 2.0**-14
 
 
-def round_to_half(model: Model) -> Model:
+def round_to_half(model: Model, leave: Collection[str] = ()) -> Model:
     """A copy of `model` with the weights that a half-precision ncnn file of it holds.
+
+    `leave` names the modules that are stored in fp32.
 
     Raises `ExportError` naming a weight that is beyond the range of a half (65504).
     """
     rounded = copy.deepcopy(model)
     for name, module in rounded.named_modules():
-        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear) and name not in leave:
             half = _half(module.weight.detach())
             if not torch.isfinite(half).all():
                 raise ExportError(

@@ -19,7 +19,8 @@ from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
-from pocketdet.runtime.options import DetectorOptions, Precision
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.precision import Arithmetic
 
 Form = Literal["pytorch", "onnx", "ncnn-fp32", "ncnn-fp16", "ncnn-int8"]
 Storage = Literal["fp32", "fp16", "int8"]
@@ -48,7 +49,7 @@ class Subject:
 
     form: Form
     weights: Storage
-    arithmetic: Precision
+    arithmetic: Arithmetic
     rule: Postprocessing
     class_names: tuple[str, ...]
     detect: Callable[[NDArray[np.uint8]], Found]

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -34,11 +34,12 @@ def to_ncnn(
     output_names: Sequence[str],
     dynamic_rows: bool = False,
     storage: WeightStorage = "fp32",
+    leave: Collection[str] = (),
 ) -> Graph:
     """Convert `onnx_path` and write `param` and `bin_`; the graph that was written is returned.
 
     `input_shape` includes the leading axis: the batch, which ncnn drops, or with `dynamic_rows` the number of
-    RoIs, which stays free.
+    RoIs, which stays free. Layers in `leave` are stored in fp32 whatever `storage` says.
     Raises `ExportError` with pnnx's last words if it fails or leaves something unsupported behind.
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
@@ -56,7 +57,7 @@ def to_ncnn(
         if dynamic_rows and layer.type == "Gemm":
             layer.params[_GEMM_CONSTANT_M] = 0
     if storage == "fp16":
-        store_half(graph)
+        store_half(graph, leave)
     write_graph(graph, param, bin_)
     return graph
 

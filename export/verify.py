@@ -68,7 +68,7 @@ def _reference_model(bundle: Bundle, weights: Path | None) -> ThunderNet | None:
         path, arch=manifest.architecture, class_names=manifest.class_names, input_size=size
     )
     if manifest.layout.weight_storage == "fp16":
-        return round_to_half(fold_batch_norm(model)[0])
+        return round_to_half(fold_batch_norm(model)[0], manifest.layout.fp32_modules)
     return model
 
 

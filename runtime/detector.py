@@ -14,8 +14,9 @@ from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines import Array, Engine, make_engine
 from pocketdet.runtime.images import as_rgb
-from pocketdet.runtime.options import DetectorOptions, Precision
+from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Pipeline
+from pocketdet.runtime.precision import Arithmetic, Precision, why_other
 
 T = TypeVar("T")
 
@@ -74,9 +75,27 @@ class Detector:
         self._names = self.bundle.manifest.class_names
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> Arithmetic:
         """The arithmetic that the engine uses on this machine, which may differ from what was asked."""
         return self.engine.precision
+
+    @property
+    def precision_asked(self) -> Arithmetic:
+        """What the options ask for, by default what the bundle was made for; fp32 of onnxruntime."""
+        if self.options.engine == "onnxruntime":
+            return "fp32"
+        return self.options.precision or self.bundle.manifest.precision.arithmetic
+
+    @property
+    def runs_in(self) -> Precision:
+        """How the networks are stored and what really computes them; onnxruntime runs the ONNX twins."""
+        storage = self.bundle.manifest.layout.weight_storage
+        return Precision("fp32" if self.options.engine == "onnxruntime" else storage, self.precision)
+
+    @property
+    def precision_note(self) -> str:
+        """A sentence if this machine does not compute in what was asked for, else nothing."""
+        return why_other(self.precision_asked, self.precision)
 
     def detect(self, image: NDArray[Any]) -> Detections:
         """Find objects in an RGB image (H, W, 3) uint8; grey, RGBA and 16-bit arrays are converted.

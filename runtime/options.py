@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 
 from pocketdet.errors import UsageError
+from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
 
 EngineName = Literal["ncnn", "onnxruntime"]
-Precision = Literal["fp32", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class DetectorOptions:
     """Options of a detector; `None` means what the bundle's manifest says.
 
     engine: what runs the networks. threads: CPU threads of the networks (post-processing uses one).
-    precision: arithmetic asked of the engine; `Detector.precision` tells what it uses.
+    precision: arithmetic asked of ncnn, by default what the bundle was made for; `Detector.precision` tells
+    what runs on this processor. onnxruntime computes in fp32.
     score_threshold and nms_iou are in [0, 1]; rois is the number of proposals kept (200 in ThunderNet);
     nms is greedy ("hard") or soft-NMS with linear or gaussian decay.
     Raises `UsageError` for a value out of its range.
@@ -24,7 +25,7 @@ class DetectorOptions:
 
     engine: EngineName = "ncnn"
     threads: int = 1
-    precision: Precision = "fp32"
+    precision: Arithmetic | None = None
     score_threshold: float | None = None
     nms: Literal["hard", "linear", "gaussian"] | None = None
     nms_iou: float | None = None
@@ -33,7 +34,8 @@ class DetectorOptions:
 
     def __post_init__(self) -> None:
         _one_of("engine", self.engine, ("ncnn", "onnxruntime"))
-        _one_of("precision", self.precision, ("fp32", "fp16"))
+        if self.precision is not None:
+            _one_of("precision", self.precision, ARITHMETICS)
         if self.nms is not None:
             _one_of("nms", self.nms, ("hard", "linear", "gaussian"))
         _within("threads", self.threads, 1, 256, whole=True)

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
-from pocketdet.runtime.ncnn_graph.validate import FEATURE_MASK
-
-NO_MATRIX_PRODUCT = 1 << 5  # net.cpp, get_masked_option: use_sgemm_convolution
+from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK, NO_MATRIX_PRODUCT, feature_mask
 
 
 def direct_stem(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
@@ -46,5 +44,5 @@ def _is_3x3_s2(layer: Layer) -> bool:
 
 
 def _direct(layer: Layer) -> Layer:
-    mask = layer.int_param(FEATURE_MASK, 0) | NO_MATRIX_PRODUCT
+    mask = feature_mask(layer) | NO_MATRIX_PRODUCT
     return replace(layer, params={**layer.params, FEATURE_MASK: mask})

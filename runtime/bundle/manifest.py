@@ -10,6 +10,11 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
 
 MAX_MANIFEST_BYTES = 8 << 20
+_NEW_IN_VERSION_2 = (
+    ("graphs", "features", "arithmetic"),
+    ("graphs", "head", "arithmetic"),
+    ("layout", "fp32_modules"),
+)
 
 
 def parse_manifest(data: bytes, label: str) -> Manifest:
@@ -27,6 +32,8 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
     if not isinstance(document, dict):
         raise BundleError(f"{label}: expected a JSON object, found {type(document).__name__}")
     _check_version(document, label)
+    if document.get("schema_version") == 1:
+        data = json.dumps(_from_version_1(document, label)).encode()
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
@@ -57,9 +64,23 @@ def _check_version(document: dict[str, Any], label: str) -> None:
     version = document.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
         raise BundleError(
-            f"{label}: schema_version {version} needs a newer pocketdet, this one reads version "
+            f"{label}: schema_version {version} needs a newer pocketdet, this one reads versions 1 to "
             f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
+
+
+def _from_version_1(document: dict[str, Any], label: str) -> dict[str, Any]:
+    """The same in version 2, whose new fields have defaults that say what version 1 ran."""
+    for *path, field in _NEW_IN_VERSION_2:
+        place: object = document
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if isinstance(place, dict) and field in place:
+            name = ".".join((*path, field))
+            raise BundleError(f"{label}: field {name!r} is unknown in schema version 1")
+    # true and 1.0 equal 1, and are refused as any other type is
+    version = document["schema_version"]
+    return {**document, "schema_version": SCHEMA_VERSION if type(version) is int else version}
 
 
 def _sentence(error: ValidationError, label: str) -> str:

@@ -1,7 +1,8 @@
-"""The manifest of a bundle, version 1: what a program must know to run a detector it has never seen.
+"""The manifest of a bundle, version 2: what a program must know to run a detector it has never seen.
 
 A bundle is untrusted input, so every field is typed strictly, bounded and cross-checked here; a manifest
 that passes describes a detector whose stages fit together. Meaning of the numbers: docs/DEFINITIONS.md.
+Version 1 did not say what arithmetic a graph was made for; it is read as what ran then, fp32.
 """
 
 import re
@@ -9,7 +10,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-SCHEMA_VERSION: Final = 1
+from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
+
+SCHEMA_VERSION: Final = 2
 MANIFEST_NAME = "manifest.json"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -52,6 +55,8 @@ class GraphSpec(_Record):
     """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs.
 
     `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
+    `arithmetic` is what the graph was made to run in where the processor has it; layers that were kept in
+    fp32 say so themselves (`pocketdet.runtime.ncnn_graph.feature_mask`).
     `lane_layouts` is a file that says where the channels of those values lie, if the graph was laid out anew.
     """
 
@@ -62,6 +67,7 @@ class GraphSpec(_Record):
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
     layer_sources: Annotated[dict[str, Text], Field(max_length=20_000)] = {}
     lane_layouts: Text | None = None
+    arithmetic: Arithmetic = "fp32"
 
 
 class Graphs(_Record):
@@ -128,13 +134,16 @@ class Postprocessing(_Record):
 
 
 class Layout(_Record):
-    """Layout of the ncnn files: weight storage, the lanes that channels are padded to (1: none), and the
-    machines that this was decided for. A layout is for speed alone: every bundle runs everywhere.
+    """Layout of the ncnn files: the narrowest storage of a weight, the lanes that channels are padded to (1:
+    none), and the machines that this was decided for. Lanes are for speed: every bundle runs everywhere.
+
+    `fp32_modules` are the PyTorch modules whose weights are stored in fp32 where others are not.
     """
 
-    weight_storage: Literal["fp32", "fp16", "int8"]
+    weight_storage: Storage
     lanes: Literal[1, 4, 8, 16]
     target: Text | None = None
+    fp32_modules: Annotated[tuple[Text, ...], Field(max_length=20_000)] = ()
 
 
 class Golden(_Record):
@@ -147,7 +156,7 @@ class Golden(_Record):
 class Manifest(_Record):
     """Everything about a bundle but its weights."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: Text
     task: Literal["object-detection"]
     detector: Literal["two-stage"]
@@ -166,6 +175,12 @@ class Manifest(_Record):
     tools: Annotated[dict[str, str], Field(max_length=64)]
     card: Annotated[dict[str, str], Field(max_length=256)] = {}
     files: Annotated[dict[str, FileEntry], Field(max_length=64)]
+
+    @property
+    def precision(self) -> Precision:
+        """How the bundle is stored and what it was made to run in, the narrowest of its two graphs."""
+        every = (graph.arithmetic for graph in self.graphs.by_name().values())
+        return Precision(self.layout.weight_storage, narrowest(every))
 
     @model_validator(mode="after")
     def _paths_are_listed(self) -> Self:

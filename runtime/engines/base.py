@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic
 
 Array = NDArray[np.float32]
 GraphName = Literal["features", "head"]
@@ -16,8 +16,8 @@ class Engine(Protocol):
     """Runs a bundle's graphs. Safe to call from several threads at once."""
 
     @property
-    def precision(self) -> Precision:
-        """The arithmetic in use on this machine: "fp32" or "fp16"."""
+    def precision(self) -> Arithmetic:
+        """The arithmetic in use on this machine, the narrowest of its graphs."""
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run one graph: float32 arrays without a batch axis, by role, in and out.

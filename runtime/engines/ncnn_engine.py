@@ -10,7 +10,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic, arithmetic_in_use, narrowest, ncnn_switches
 
 _MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})
 
@@ -18,6 +18,7 @@ _MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "Inne
 class NcnnEngine:
     """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
 
+    `precision` is asked of both graphs; by default each has its own, which its `GraphSpec` names.
     Each call makes its own extractor, so calls from several threads do not meet. Arrays that come out hold
     memory of their own and may outlive the engine; planes of a map may lie apart, as ncnn pads them. The
     graphs must have been validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn
@@ -29,18 +30,17 @@ class NcnnEngine:
         graphs: Mapping[str, GraphSpec],
         locate: Callable[[str], Path],
         threads: int = 1,
-        precision: Precision = "fp32",
+        precision: Arithmetic | None = None,
     ) -> None:
         self._graphs = dict(graphs)
-        # asked for where the CPU lacks it, ncnn would round some weights all the same
-        half = precision == "fp16" and _has_half_arithmetic()
-        self._nets = {n: _load(spec, locate, threads, half) for n, spec in self._graphs.items()}
+        used = {n: _in_use(precision or spec.arithmetic) for n, spec in self._graphs.items()}
+        self._nets = {n: _load(spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
         self._lent = {n: _only_read(net) for n, net in self._nets.items()}
-        self._precision: Precision = "fp16" if half else "fp32"
+        self._precision = narrowest(used.values())
 
     @property
-    def precision(self) -> Precision:
-        """fp16 only where the CPU has half-precision arithmetic (ARMv8.2); x86 computes in fp32."""
+    def precision(self) -> Arithmetic:
+        """The narrowest of both graphs; half precision only on ARMv8.2, x86 computes in fp32."""
         return self._precision
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -81,14 +81,12 @@ class NcnnEngine:
         return {o.role: np.zeros([n or 0 for n in o.shape], np.float32) for o in spec.outputs}
 
 
-def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, half: bool) -> ncnn.Net:
+def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, arithmetic: Arithmetic) -> ncnn.Net:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
-    net.opt.use_fp16_packed = half
-    net.opt.use_fp16_storage = half
-    net.opt.use_fp16_arithmetic = half
-    net.opt.use_bf16_storage = False
+    for switch, on in ncnn_switches(arithmetic).items():
+        setattr(net.opt, switch, on)
     for load, name in ((net.load_param, spec.param), (net.load_model, spec.bin)):
         if load(str(locate(name))) != 0:
             raise EngineError(f"ncnn {ncnn.__version__} refuses {locate(name)}")
@@ -114,5 +112,6 @@ def _owning(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:
     return array.copy() if any(np.may_share_memory(array, i) for i in inputs) else array
 
 
-def _has_half_arithmetic() -> bool:
-    return platform.machine() in ("aarch64", "arm64") and ncnn.cpu_support_arm_asimdhp() != 0
+def _in_use(asked: Arithmetic) -> Arithmetic:
+    arm = platform.machine() in ("aarch64", "arm64")
+    return arithmetic_in_use(asked, arm=arm, half=arm and ncnn.cpu_support_arm_asimdhp() != 0)

@@ -8,7 +8,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.options import Precision
+from pocketdet.runtime.precision import Arithmetic
 
 
 class OnnxEngine:
@@ -20,7 +20,7 @@ class OnnxEngine:
     Raises `EngineError` if onnxruntime is not installed or the bundle carries no ONNX.
     """
 
-    precision: Precision = "fp32"
+    precision: Arithmetic = "fp32"
 
     def __init__(
         self, graphs: Mapping[str, GraphSpec], locate: Callable[[str], Path], threads: int = 1

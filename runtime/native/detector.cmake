@@ -30,7 +30,7 @@ target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCOD
 add_library(pocketdet_detector STATIC
   detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp detector/image_file.cpp
   detector/json_fields.cpp detector/manifest.cpp detector/network.cpp detector/param_check.cpp detector/parity.cpp
-  detector/sha256.cpp detector/stages.cpp)
+  detector/precision.cpp detector/sha256.cpp detector/stages.cpp)
 target_include_directories(pocketdet_detector PUBLIC detector)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${POCKETDET_NCNN}/include")
 target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")

@@ -16,10 +16,11 @@ from math import prod
 from pocketdet.errors import GraphError
 from pocketdet.runtime.ncnn_graph.check_weights import check_element_types, check_weights
 from pocketdet.runtime.ncnn_graph.cost import LayerCost, count_macs
+from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK, check_feature_masks
 from pocketdet.runtime.ncnn_graph.model import Graph, Layer
 from pocketdet.runtime.ncnn_graph.shapes import OPS, SOURCE_PARAMS, Shape, infer_shapes
 
-SHAPE_HINTS, FEATURE_MASK = 30, 31
+SHAPE_HINTS = 30
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def validate(
             raise layer.error(f"the ncnn at hand has no layer type {layer.type}")
         _check_params(layer)
     _check_wiring(graph)
+    check_feature_masks(graph)
     fed = {name: tuple(shape) for name, shape in inputs.items()}
     expected = graph.input_names()
     if set(fed) != set(expected):
@@ -138,8 +140,6 @@ def _check_params(layer: Layer) -> None:
     unknown = set(layer.params) - known - {SHAPE_HINTS, FEATURE_MASK}
     if unknown:
         raise layer.error(f"parameter {min(unknown)} is not one that {layer.type} has")
-    if not 0 <= layer.int_param(FEATURE_MASK, 0) <= 255:
-        raise layer.error(f"the feature mask must be 0..255, found {layer.int_param(FEATURE_MASK, 0)}")
 
 
 def _check_wiring(graph: Graph) -> None:

@@ -19,7 +19,7 @@ from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph
-from pocketdet.runtime.ncnn_graph.validate import FEATURE_MASK
+from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK
 from pocketdet.runtime.stages import TOLERANCES
 
 FEATURES = {"image": (3, 96, 64)}

@@ -62,7 +62,7 @@ def _manifest(files: dict[str, dict[str, object]]) -> str:
 
     maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
     document = {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "tiny",
         "task": "object-detection",
         "detector": "two-stage",

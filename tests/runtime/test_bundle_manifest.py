@@ -12,6 +12,7 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
 from pocketdet.runtime.bundle.schema import is_safe_path
+from pocketdet.runtime.precision import Precision
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def refusal(document: object) -> str:
 def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
     text = (tiny_bundle_template / "manifest.json").read_text()
     assert manifest_to_json(parse_manifest(text.encode(), "m")) == text
-    assert text.startswith('{\n  "schema_version": 1,\n  "name": "tiny",')
+    assert text.startswith('{\n  "schema_version": 2,\n  "name": "tiny",')
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
         (("files", "../x"), {"size": 1, "sha256": "0" * 64}, "file name '../x' is not a plain path"),
         (("files", "x"), {"size": -1, "sha256": "0" * 64}, "field 'files.x.size'"),
         (("files", "x"), {"size": 1, "sha256": "AB"}, "field 'files.x.sha256'"),
-        (("colour",), "red", "field 'colour' is unknown in schema version 1"),
+        (("colour",), "red", "field 'colour' is unknown in schema version 2"),
         (("schema_version",), "1", "field 'schema_version'"),
         (("schema_version",), 0, "field 'schema_version'"),
     ],
@@ -75,11 +76,55 @@ def test_missing_fields(document: dict[str, Any]) -> None:
     assert refusal(document).endswith("(and 1 more)")
 
 
+def version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """The same bundle as it was written before schema version 2."""
+    old: dict[str, Any] = json.loads(json.dumps(document))
+    old["schema_version"] = 1
+    for graph in old["graphs"].values():
+        graph.pop("arithmetic", None)
+    old["layout"].pop("fp32_modules", None)
+    return old
+
+
+def test_version_1_is_read_as_what_it_ran_in(document: dict[str, Any]) -> None:
+    manifest = parse_manifest(json.dumps(version_1(document)).encode(), "m")
+    assert manifest == parse_manifest(json.dumps(document).encode(), "m")
+    assert manifest.precision == Precision("fp32", "fp32")
+    half = version_1(document)
+    half["layout"]["weight_storage"] = "fp16"
+    assert parse_manifest(json.dumps(half).encode(), "m").precision == Precision("fp16", "fp32")
+
+
+def test_version_1_has_no_fields_of_version_2(document: dict[str, Any]) -> None:
+    old = version_1(document)
+    old["graphs"]["head"]["arithmetic"] = "fp16"
+    assert refusal(old).endswith("field 'graphs.head.arithmetic' is unknown in schema version 1")
+    old = version_1(document)
+    old["layout"]["fp32_modules"] = []
+    assert refusal(old).endswith("field 'layout.fp32_modules' is unknown in schema version 1")
+
+
+@pytest.mark.parametrize("version", [True, 1.0, "1", None, -1])
+def test_versions_that_are_none(document: dict[str, Any], version: object) -> None:
+    assert "field 'schema_version'" in refusal({**version_1(document), "schema_version": version})
+
+
+def test_a_manifest_says_what_it_was_made_for(document: dict[str, Any]) -> None:
+    document["graphs"]["head"]["arithmetic"] = "fp16"
+    document["layout"] |= {"weight_storage": "fp16", "fp32_modules": ["backbone.stem"]}
+    manifest = parse_manifest(json.dumps(document).encode(), "m")
+    assert manifest.precision == Precision("fp16", "fp16")
+    assert manifest.graphs.features.arithmetic == "fp32"
+    assert parse_manifest(manifest_to_json(manifest).encode(), "m") == manifest
+    document["graphs"]["head"]["arithmetic"] = "fp8"
+    assert "field 'graphs.head.arithmetic': expected 'fp32', 'fp16-storage'" in refusal(document)
+
+
 def test_a_newer_schema_says_what_to_do(document: dict[str, Any]) -> None:
     document["schema_version"] = 7
     document["anchors"] = "whatever version 7 makes of it"
     message = refusal(document)
-    assert "schema_version 7 needs a newer pocketdet, this one reads version 1; upgrade" in message
+    assert "schema_version 7 needs a newer pocketdet, this one reads versions 1 to 2; upgrade" in message
 
 
 @pytest.mark.parametrize(

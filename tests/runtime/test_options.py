@@ -129,9 +129,10 @@ def test_precision_is_what_this_machine_computes(small_bundle: Path, monkeypatch
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
         arm = platform.machine() in ("aarch64", "arm64")
         assert detector.precision in (("fp32", "fp16") if arm else ("fp32",))
-    monkeypatch.setattr(ncnn_engine, "_has_half_arithmetic", lambda: True)
+        assert (detector.precision_note != "") == (detector.precision != "fp16")
+    monkeypatch.setattr(ncnn_engine, "_in_use", lambda asked: asked)
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
-        assert detector.precision == "fp16"
+        assert (detector.precision, detector.precision_asked, detector.precision_note) == ("fp16", "fp16", "")
 
 
 def test_onnxruntime_missing_names_the_extra(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,13 +78,15 @@ ncnn::Mat first_rows(const ncnn::Mat& mat, int count) {
 
 Detector::Detector(const Bundle& bundle, const DetectorOptions& options)
     : manifest_(bundle.manifest),
-      precision_(precision_in_use(checked(options).precision)),
+      asked_(checked(options).precision.value_or(manifest_.arithmetic())),
+      precision_(arithmetic_in_use(asked_)),
       rois_(options.rois.value_or(manifest_.proposals.post_nms_top_n)),
       detect_options_(detect_options(manifest_, options)),
       normalise_(make_normalise_table(manifest_.preprocessing.mean.data(), manifest_.preprocessing.std.data())),
-      features_(manifest_.features, bundle.features_param, bundle.features_bin, options.precision,
-                bundle.folder.path()),
-      head_(manifest_.head, bundle.head_param, bundle.head_bin, options.precision, bundle.folder.path()) {}
+      features_(manifest_.features, bundle.features_param, bundle.features_bin,
+                options.precision.value_or(manifest_.features.arithmetic), bundle.folder.path()),
+      head_(manifest_.head, bundle.head_param, bundle.head_bin, options.precision.value_or(manifest_.head.arithmetic),
+            bundle.folder.path()) {}
 
 Detections Detector::detect(const ImageView& image) {
     check_image(image);

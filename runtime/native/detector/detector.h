@@ -19,7 +19,7 @@ namespace pocketdet {
 // What a caller may choose; nothing means what the manifest says.
 struct DetectorOptions {
     int threads = 1;  // the ncnn of this program runs one
-    Precision precision = Precision::fp32;
+    std::optional<Arithmetic> precision;  // what layers compute in that are not int8
     std::optional<double> score_threshold, nms_iou;  // 0..1
     std::optional<NmsMethod> nms;
     std::optional<int> rois, max_detections;  // 1..10000
@@ -46,7 +46,8 @@ public:
     explicit Detector(const Bundle& bundle, const DetectorOptions& options = {});
 
     const Manifest& manifest() const { return manifest_; }
-    Precision precision() const { return precision_; }  // in use, which may differ from what was asked
+    Arithmetic asked() const { return asked_; }          // by the options, else the narrowest of the bundle's graphs
+    Arithmetic precision() const { return precision_; }  // in use on this processor
 
     // Throws ImageError for an image without pixels or of more than 32767 a side, EngineError.
     Detections detect(const ImageView& image);
@@ -65,7 +66,7 @@ public:
 
 private:
     Manifest manifest_;
-    Precision precision_;
+    Arithmetic asked_, precision_;
     int rois_;
     DetectOptions detect_options_;
     NormaliseTable normalise_;

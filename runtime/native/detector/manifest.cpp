@@ -48,7 +48,7 @@ TensorSpec load_tensor(const Field& field) {
     return tensor;
 }
 
-GraphSpec load_graph(const Field& field, std::vector<std::string>& paths) {
+GraphSpec load_graph(const Field& field, int version, std::vector<std::string>& paths) {
     Record record(field);
     GraphSpec graph;
     graph.param = text(record.need("param"));
@@ -59,6 +59,9 @@ GraphSpec load_graph(const Field& field, std::vector<std::string>& paths) {
     }
     graph.input = load_tensor(record.need("inputs").list(1, 1)[0]);
     for (const Field& output : record.need("outputs").list(1, 64)) graph.outputs.push_back(load_tensor(output));
+    if (version > 1 && record.has("arithmetic")) {
+        graph.arithmetic = arithmetic_of(record.need("arithmetic").one_of(kArithmetics));
+    }
     if (record.has("layer_sources")) check_notes(record.need("layer_sources"), 20'000, 1, 200);
     record.finish();
     return graph;
@@ -120,13 +123,16 @@ Postprocessing load_postprocessing(const Field& field) {
     return post;
 }
 
-void load_layout(const Field& field, Manifest& manifest) {
+void load_layout(const Field& field, int version, Manifest& manifest) {
     Record record(field);
     manifest.weight_storage = record.need("weight_storage").one_of({"fp32", "fp16", "int8"});
     const Field lanes = record.need("lanes");
     manifest.lanes = integer(lanes, 1, 16);
     if (manifest.lanes == 2 || (manifest.lanes & (manifest.lanes - 1)) != 0) lanes.fail("1, 4, 8 or 16");
     if (record.has("target")) manifest.target = text(record.need("target"));
+    if (version > 1 && record.has("fp32_modules")) {
+        for (const Field& module : record.need("fp32_modules").list(0, 20'000)) text(module);
+    }
     record.finish();
 }
 
@@ -194,13 +200,13 @@ void check_stages(const Manifest& m, const std::string& label) {
     }
 }
 
-void check_version(const Field& field, const std::string& label) {
+int check_version(const Field& field, const std::string& label) {
     const Json& version = field.value();
     if (version.is_number_integer() && version.is_number_unsigned() && version.get<uint64_t>() > kSchemaVersion) {
         throw BundleError(label + ": schema_version " + version.dump() +
-                          " needs a newer pocketdet-run, this one reads version 1");
+                          " needs a newer pocketdet-run, this one reads versions 1 to " + std::to_string(kSchemaVersion));
     }
-    field.integer(kSchemaVersion, kSchemaVersion);
+    return static_cast<int>(field.integer(1, kSchemaVersion));
 }
 
 }  // namespace
@@ -215,7 +221,7 @@ Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& lab
     const Json document = parse_json(data, label);
     if (!document.is_object()) throw BundleError(label + ": expected a JSON object, found another value");
     Record record(Field(document, "", label));
-    check_version(record.need("schema_version"), label);
+    const int version = check_version(record.need("schema_version"), label);
     Manifest m{};
     std::vector<std::string> paths;
     m.name = text(record.need("name"));
@@ -228,14 +234,14 @@ Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& lab
     for (const Field& name : record.need("class_names").list(1, 10'000)) m.class_names.push_back(text(name));
     m.preprocessing = load_preprocessing(record.need("preprocessing"));
     Record graphs(record.need("graphs"));
-    m.features = load_graph(graphs.need("features"), paths);
-    m.head = load_graph(graphs.need("head"), paths);
+    m.features = load_graph(graphs.need("features"), version, paths);
+    m.head = load_graph(graphs.need("head"), version, paths);
     graphs.finish();
     m.anchors = load_anchors(record.need("anchors"));
     m.proposals = load_proposals(record.need("proposals"));
     m.roi_head = load_roi_head(record.need("roi_head"));
     m.postprocessing = load_postprocessing(record.need("postprocessing"));
-    load_layout(record.need("layout"), m);
+    load_layout(record.need("layout"), version, m);
     m.features.has_int8 = m.head.has_int8 = m.weight_storage == "int8";
     Record golden(record.need("golden"));
     m.golden_image = text(golden.need("image"));

@@ -1,7 +1,8 @@
-// manifest.json, version 1: what a program must know to run a detector it has never seen. Fields, bounds and cross
+// manifest.json, versions 1 and 2: what a program must know to run a detector it has never seen. Fields, bounds and cross
 // checks are those of runtime/bundle/schema.py; the meaning of the numbers is in docs/DEFINITIONS.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -12,11 +13,12 @@
 #include "files.h"
 #include "image.h"
 #include "nms.h"
+#include "precision.h"
 #include "resize.h"
 
 namespace pocketdet {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr const char* kManifestName = "manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxBundleBytes = uint64_t{1} << 30;
@@ -32,6 +34,7 @@ struct GraphSpec {
     TensorSpec input;
     std::vector<TensorSpec> outputs;
     bool has_int8 = false;  // whether its weights may be int8
+    Arithmetic arithmetic = Arithmetic::fp32;  // what it was made to run in
 
     const TensorSpec& output(const std::string& role) const;
 };
@@ -77,12 +80,14 @@ struct Manifest {
     Proposals proposals;
     RoiHead roi_head;
     Postprocessing postprocessing;
-    std::string weight_storage;  // fp32, fp16 or int8
+    std::string weight_storage;  // the narrowest of all weights: fp32, fp16 or int8
     int lanes;
     std::string target;  // the machines that the layout was decided for, or empty
     std::string golden_image, golden_stages;
     std::map<std::string, FileEntry> files;
 
+    // The narrowest of both graphs.
+    Arithmetic arithmetic() const { return std::max(features.arithmetic, head.arithmetic); }
     // Columns of the head: background, classes, four deltas.
     int head_columns() const { return static_cast<int>(class_names.size()) + 1 + 4; }
 };

@@ -47,18 +47,12 @@ bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
 
 }  // namespace
 
-const char* name_of(Precision precision) { return precision == Precision::fp16 ? "fp16" : "fp32"; }
-
 bool ncnn_has_layer(const std::string& type) {
     // layer_to_index knows the names of layers that were left out, too
     const int index = ncnn::layer_to_index(type.c_str());
     if (index < 0) return false;
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(index));
     return layer != nullptr;
-}
-
-Precision precision_in_use(Precision asked) {
-    return asked == Precision::fp16 && ncnn::cpu_support_arm_asimdhp() != 0 ? Precision::fp16 : Precision::fp32;
 }
 
 std::vector<std::string> ncnn_cpu_features() {
@@ -89,7 +83,7 @@ std::vector<std::string> ncnn_cpu_features() {
 std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
 
 Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
-                 Precision precision, const std::string& label)
+                 Arithmetic asked, const std::string& label)
     : spec_(spec),
       label_(label),
       blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
@@ -97,14 +91,9 @@ Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const
       net_(std::make_unique<ncnn::Net>()) {
     const std::string text(param.begin(), param.end());
     check_param(text, spec, label + "/" + spec.param, ncnn_has_layer);
-    // Half-precision storage without the arithmetic would round weights and still call itself fp32.
-    const bool half = precision_in_use(precision) == Precision::fp16;
     net_->opt.num_threads = 1;
     net_->opt.use_vulkan_compute = false;
-    net_->opt.use_fp16_packed = half;
-    net_->opt.use_fp16_storage = half;
-    net_->opt.use_fp16_arithmetic = half;
-    net_->opt.use_bf16_storage = false;
+    set_arithmetic(net_->opt, arithmetic_in_use(asked));
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
     if (net_->load_param_mem(text.c_str()) != 0) {

@@ -17,15 +17,8 @@ class UnlockedPoolAllocator;
 
 namespace pocketdet {
 
-enum class Precision { fp32, fp16 };
-
-const char* name_of(Precision precision);
-
 // Whether the ncnn of this program has a layer type; it was built with a choice of them.
 bool ncnn_has_layer(const std::string& type);
-
-// fp16 only where the processor has half-precision arithmetic (ARMv8.2); x86 computes in fp32.
-Precision precision_in_use(Precision asked);
 
 // The processor features that this ncnn chooses its kernels by, such as "avx512" or "asimdhp".
 std::vector<std::string> ncnn_cpu_features();
@@ -36,9 +29,9 @@ std::string ncnn_build();
 class Network {
 public:
     // `param` and `bin` are the files of `spec`. Throws GraphError for a graph that check_param refuses, EngineError if
-    // ncnn refuses it, or its weights do not end where the file does.
+    // ncnn refuses it, or its weights do not end where the file does. `asked` is used if this processor has it.
     Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
-            Precision precision, const std::string& label);
+            Arithmetic asked, const std::string& label);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;

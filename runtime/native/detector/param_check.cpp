@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include "errors.h"
@@ -20,6 +21,8 @@ constexpr int kMaxLayers = 20'000;
 constexpr int kMaxBlobs = 40'000;
 constexpr int kMaxParamId = 31;
 constexpr int kArrayBase = -23300;
+constexpr int kFeatureMask = 31;
+constexpr int kNoHalves = 2, kNoBfloat = 4;  // get_masked_option in ncnn's net.cpp
 
 using Words = std::vector<std::string>;
 
@@ -60,6 +63,11 @@ int int8_scale_term(const std::string& type) {
 
 bool is_control(char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f; }
 
+struct Maker {
+    std::string type;
+    int mask;
+};
+
 class Checker {
 public:
     Checker(const std::string& label, bool has_int8, const std::function<bool(const std::string&)>& layer_exists)
@@ -94,7 +102,13 @@ public:
         for (size_t i = 4 + static_cast<size_t>(inputs); i < blobs_end; ++i) make_blob(words[i]);
         if (words[0] == "Input") inputs_.insert(words[4]);
         std::set<int> seen;
-        for (size_t i = blobs_end; i < words.size(); ++i) parameter(words[i], seen);
+        int mask = 0;
+        for (size_t i = blobs_end; i < words.size(); ++i) {
+            if (parameter(words[i], seen) == kFeatureMask) mask = count_of(words[i].substr(words[i].find('=') + 1));
+        }
+        if (mask < 0 || mask > 255) fail("the feature mask must be 0..255");
+        for (size_t i = 4; i < 4 + static_cast<size_t>(inputs); ++i) check_mask(words[i], mask);
+        for (size_t i = 4 + static_cast<size_t>(inputs); i < blobs_end; ++i) makers_[words[i]] = {words[0], mask};
         if (!has_int8_ && seen.count(int8_scale_term(words[0]))) {  // ncnn crashes where the weights are not int8 too
             fail("is int8, and the manifest says that no weights are");
         }
@@ -135,7 +149,7 @@ private:
         if (!made_.insert(blob).second) fail("makes the blob '" + blob + "' a second time");
     }
 
-    void parameter(const std::string& word, std::set<int>& seen) const {
+    int parameter(const std::string& word, std::set<int>& seen) const {
         const size_t equals = word.find('=');
         bool is_float = false;
         if (equals == std::string::npos || !is_number(word.substr(0, equals), is_float) || is_float) {
@@ -147,6 +161,19 @@ private:
         if (key < 0 || key > kMaxParamId) fail("parameter id " + std::to_string(id) + " is outside 0..31");
         if (!seen.insert(key).second) fail("parameter " + std::to_string(key) + " is given twice");
         values(key, is_array, word.substr(equals + 1));
+        return key;
+    }
+
+    // A layer without 16-bit storage reads floats, and ncnn hands it whatever the layer before has made: out of bounds,
+    // where those are halves. See runtime/ncnn_graph/feature_mask.py.
+    void check_mask(const std::string& blob, int mask) const {
+        const Maker& maker = makers_.at(blob);
+        for (const int without : {kNoHalves, kNoBfloat}) {
+            if ((mask & without) == 0 || maker.type == "Input" || (maker.mask & without) != 0) continue;
+            if (without == kNoHalves && maker.type == "Dropout") continue;
+            fail("its feature mask " + std::to_string(mask) + " forbids 16-bit storage and its input '" + blob +
+                 "' may be in it, which ncnn reads out of bounds");
+        }
     }
 
     // "n,a,b" of an old array, or "a" or "a,b"; all of one type.
@@ -178,6 +205,7 @@ private:
     std::string name_;
     int declared_layers_ = 0, declared_blobs_ = 0;
     std::set<std::string> layers_, made_, read_, inputs_;
+    std::map<std::string, Maker> makers_;
 };
 
 }  // namespace

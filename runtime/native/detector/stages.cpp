@@ -100,13 +100,16 @@ void compare_proposals(const Golden& golden, Detector& detector, const Tolerance
 
 }  // namespace
 
-Tolerances tolerances_for(Precision precision) {
-    if (precision == Precision::fp16) return {3e-2, 3e-2, 4.0, 5e-2, 0.2};
+Tolerances tolerances_for(Arithmetic arithmetic, const std::string& weight_storage) {
+    if (weight_storage == "int8") return {2e-1, 2e-1, 8.0, 2e-1, 0.4};
+    if (arithmetic == Arithmetic::bf16_storage) return {5e-2, 5e-2, 8.0, 1e-1, 0.3};
+    if (arithmetic == Arithmetic::fp16) return {3e-2, 3e-2, 4.0, 5e-2, 0.2};
+    if (arithmetic == Arithmetic::fp16_storage) return {1e-2, 1e-2, 4.0, 5e-2, 0.2};
     return {1e-4, 1e-4, 0.1, 1e-3, 0.0};
 }
 
 std::vector<Check> compare_stages(const Golden& golden, Detector& detector) {
-    const Tolerances tol = tolerances_for(detector.precision());
+    const Tolerances tol = tolerances_for(detector.precision(), detector.manifest().weight_storage);
     const ImageView image = golden.image.view();
     const std::vector<uint8_t> resized = detector.resize(image);
     std::vector<Check> checks = {

@@ -19,7 +19,7 @@ struct Tolerances {
 };
 
 // By the arithmetic in use.
-Tolerances tolerances_for(Precision precision);
+Tolerances tolerances_for(Arithmetic arithmetic, const std::string& weight_storage);
 
 // One check per stage, in their order. Throws EngineError.
 std::vector<Check> compare_stages(const Golden& golden, Detector& detector);

@@ -152,7 +152,7 @@ void test_comparisons() {
     const Detection one{{0, 0, 10, 10}, 0.5f, 1, 0};
     const Detection near{{0, 0, 10, 10.05f}, 0.5f, 1, 0};
     const Detection other{{0, 0, 10, 10}, 0.5f, 2, 0};
-    const Tolerances tolerances = tolerances_for(Precision::fp32);
+    const Tolerances tolerances = tolerances_for(Arithmetic::fp32, "fp32");
     CHECK(compare_detections("d", {one, other}, {other, near}, tolerances).ok);
     CHECK(!compare_detections("d", {one}, {one, one}, tolerances).ok);
     CHECK(!compare_detections("d", {one}, {other}, tolerances).ok);
@@ -167,7 +167,7 @@ void test_arguments() {
         arguments({"b", "--rois", "7", "--score-threshold=0.5", "i", "--nms=linear", "--precision", "fp16"});
     const DetectorOptions options = detector_options(good);
     CHECK(good.positional() == (std::vector<std::string>{"b", "i"}) && *options.rois == 7);
-    CHECK(*options.score_threshold == 0.5 && *options.nms == NmsMethod::linear && options.precision == Precision::fp16);
+    CHECK(*options.score_threshold == 0.5 && *options.nms == NmsMethod::linear && options.precision == Arithmetic::fp16);
     const auto refuse = [&](const std::vector<std::string>& words, const char* message) {
         CHECK(contains(message_of<UsageError>([&] { detector_options(arguments(words)); }), message));
     };
@@ -178,7 +178,7 @@ void test_arguments() {
     refuse({"--rois", "1.5"}, "a whole number");
     refuse({"--rois="}, "a whole number");
     refuse({"--score-threshold", "nan"}, "a number from 0 to 1");
-    refuse({"--precision", "fp8"}, "expected one of fp32, fp16");
+    refuse({"--precision", "fp8"}, "expected one of fp32, fp16-storage, fp16, bf16-storage");
     refuse({"--threads", "x"}, "a whole number");
 }
 

@@ -84,7 +84,7 @@ void Arguments::fail(const std::string& problem) const {
 
 std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
     const OptionSpec shared[] = {
-        {"precision", "fp32|fp16", "arithmetic asked of ncnn; the output tells what it uses (fp32)"},
+        {"precision", kPrecisions, "arithmetic asked of ncnn; the output tells what it uses (the bundle's)"},
         {"score-threshold", "0..1", "least score of a detection (the bundle's)"},
         {"nms", "hard|linear|gaussian", "suppression (the bundle's)"},
         {"nms-iou", "0..1", "overlap above which boxes suppress each other (the bundle's)"},
@@ -101,7 +101,9 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
 DetectorOptions detector_options(const Arguments& arguments) {
     DetectorOptions options;
     options.threads = arguments.integer("threads", 1, 256).value_or(1);
-    options.precision = arguments.choice("precision", {"fp32", "fp16"}) == "fp16" ? Precision::fp16 : Precision::fp32;
+    if (arguments.has("precision")) {
+        options.precision = arithmetic_of(arguments.choice("precision", {kArithmetics.begin(), kArithmetics.end()}));
+    }
     options.score_threshold = arguments.number("score-threshold", 0, 1);
     options.nms_iou = arguments.number("nms-iou", 0, 1);
     options.rois = arguments.integer("rois", 1, 10'000);

@@ -10,6 +10,9 @@
 
 namespace pocketdet {
 
+// What --precision takes.
+constexpr const char* kPrecisions = "fp32|fp16-storage|fp16|bf16-storage";
+
 struct OptionSpec {
     const char* name;   // without the dashes
     const char* value;  // what to call its value in the help; empty for a switch

@@ -120,7 +120,7 @@ int run_bench(const std::vector<std::string>& words) {
     const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
     const std::vector<Image> images = load_images(bundle, paths);
     Detector detector(bundle, options);
-    OrderedJson document = header_of("bench", bundle, detector, options.precision);
+    OrderedJson document = header_of("bench", bundle, detector);
     document["machine"] = describe_machine();
     document["images"] = json_of_images(images, paths);
     document["options"] = {{"warmup", plan.warmup},

@@ -17,7 +17,7 @@ int run_bench(const std::vector<std::string>& words);
 int run_machine(const std::vector<std::string>& words);
 
 // What every document begins with: the program, the bundle, and how ncnn runs it.
-OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector, Precision asked);
+OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector);
 
 // Milliseconds by stage name.
 OrderedJson json_of(const StageTimes& times);

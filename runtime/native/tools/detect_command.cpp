@@ -77,7 +77,7 @@ int run_detect(const std::vector<std::string>& words) {
     const DetectorOptions options = detector_options(arguments);
     const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
     Detector detector(bundle, options);
-    OrderedJson document = header_of("detect", bundle, detector, options.precision);
+    OrderedJson document = header_of("detect", bundle, detector);
     for (size_t i = 1; i < paths.size(); ++i) {
         const Image image = load_image(arguments, paths[i]);
         const Detections detections = detector.detect(image.view());

@@ -67,7 +67,7 @@ int run_machine(const std::vector<std::string>& words) {
     return 0;
 }
 
-OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector, Precision asked) {
+OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector) {
     const Manifest& m = bundle.manifest;
     return {{"schema_version", 1},
             {"program", "pocketdet-run " POCKETDET_VERSION},
@@ -83,8 +83,9 @@ OrderedJson header_of(const char* command, const Bundle& bundle, const Detector&
              {{"ncnn", ncnn_build()},
               {"cpu_features", ncnn_cpu_features()},
               {"threads", 1},
-              {"precision_asked", name_of(asked)},
-              {"precision", name_of(detector.precision())}}}};
+              {"precision_asked", name_of(detector.asked())},
+              {"precision", name_of(detector.precision())},
+              {"precision_note", why_other(detector.asked(), detector.precision())}}}};
 }
 
 OrderedJson json_of(const StageTimes& times) {

@@ -18,7 +18,7 @@ const char* const kUsage =
 
 const std::vector<OptionSpec>& option_specs() {
     static const std::vector<OptionSpec> specs = {
-        {"precision", "fp32|fp16", "arithmetic asked of ncnn; tolerances follow what is used (fp32)"},
+        {"precision", kPrecisions, "arithmetic asked of ncnn; tolerances follow what is used (the bundle's)"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };
@@ -50,7 +50,7 @@ int run_verify(const std::vector<std::string>& words) {
     const Bundle bundle = load_bundle(arguments.positional()[0], arguments.text("digest", ""));
     Detector detector(bundle, options);
     const std::vector<Check> checks = compare_stages(load_golden(bundle), detector);
-    OrderedJson document = header_of("verify", bundle, detector, options.precision);
+    OrderedJson document = header_of("verify", bundle, detector);
     bool ok = true;
     OrderedJson rows = OrderedJson::array();
     for (const Check& check : checks) {

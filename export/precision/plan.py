@@ -1,0 +1,135 @@
+"""Decide, layer by layer, what is stored and computed in which precision, before anything is written.
+
+What the user asked for comes first; what could overflow in half precision stays in fp32 whatever was asked.
+The graphs that this looks at are plain fp32 ones, straight from the converter, so that a layer can be told
+by the PyTorch weights that it holds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pocketdet.errors import UsageError
+from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, resolve
+from pocketdet.export.precision.ranges import MARGIN, Peaks, Risk, find_risks
+from pocketdet.runtime.ncnn_graph import Graph, Layer
+from pocketdet.runtime.precision import Arithmetic, Storage
+
+_WEIGHT_ROLES = ("weight", "b")  # of Convolution and its kin; of Gemm
+
+
+@dataclass(frozen=True)
+class PlanPart:
+    """One graph to decide about: as converted in fp32, what it was made from, and what was measured on it."""
+
+    name: str
+    graph: Graph
+    module: nn.Module
+    peaks: Peaks
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """What was decided for one graph.
+
+    storage and arithmetic: of the graph as a whole. fp32: ncnn layers that stay in fp32 while others are in
+    half precision, in the order of execution. modules: the PyTorch modules whose weights are not rounded.
+    risks: those of `fp32` that were asked to be fp16 and could overflow.
+    """
+
+    storage: Storage = "fp32"
+    arithmetic: Arithmetic = "fp32"
+    fp32: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    risks: tuple[Risk, ...] = ()
+
+
+def make_plan(
+    parts: Sequence[PlanPart],
+    base: LayerPrecision,
+    choices: Sequence[LayerChoice] = (),
+    *,
+    margin: float = MARGIN,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, GraphPlan]:
+    """The plan of each part, by its name.
+
+    base: for every layer that no line of `choices` fits. Raises `UsageError` for a line that fits no layer,
+    and for int8, which needs calibration and is decided by `pocketdet.export.quantize`.
+    """
+    modules = {part.name: modules_of_layers(part.graph, part.module) for part in parts}
+    called = {
+        f"{part.name}/{layer.name}": (
+            layer.name,
+            f"{part.name}/{layer.name}",
+            *modules[part.name][layer.name],
+        )
+        for part in parts
+        for layer in part.graph.layers
+        if layer.type != "Input"
+    }
+    wanted = dict.fromkeys(called, base) | resolve(choices, called)
+    whole = next((key for key, precision in wanted.items() if precision == "int8"), None)
+    if whole is not None:
+        raise UsageError(f"layer {whole!r} is to be int8: int8 layers cannot be chosen yet; use fp16 or fp32")
+    return {part.name: _plan(part, wanted, modules[part.name], margin, log) for part in parts}
+
+
+def _plan(
+    part: PlanPart,
+    wanted: Mapping[str, LayerPrecision],
+    modules: Mapping[str, Sequence[str]],
+    margin: float,
+    log: Callable[[str], None],
+) -> GraphPlan:
+    names = [layer.name for layer in part.graph.layers if layer.type != "Input"]
+    if all(wanted[f"{part.name}/{name}"] == "fp32" for name in names):
+        return GraphPlan(modules=tuple(dict.fromkeys(m for name in names for m in modules[name])))
+    risks = [
+        risk
+        for risk in find_risks(part.graph, part.peaks, margin)
+        if wanted[f"{part.name}/{risk.layer}"] == "fp16"
+    ]
+    for risk in risks:
+        log(f"-[!] {part.name}: {risk}: kept in fp32")
+    risky = {risk.layer for risk in risks}
+    fp32 = tuple(n for n in names if n in risky or wanted[f"{part.name}/{n}"] == "fp32")
+    halved = [n for n in names if n not in fp32]
+    return GraphPlan(
+        storage="fp16" if any(modules[name] for name in halved) else "fp32",
+        arithmetic="fp16" if halved else "fp32",
+        fp32=fp32,
+        modules=tuple(dict.fromkeys(module for name in fp32 for module in modules[name])),
+        risks=tuple(risks),
+    )
+
+
+def modules_of_layers(graph: Graph, module: nn.Module) -> dict[str, list[str]]:
+    """Ncnn layer -> the convolutions and linear layers whose weights it holds; a Gemm may hold several.
+
+    Converters rename and merge, and keep the numbers.
+    """
+    stored = {
+        name: np.ascontiguousarray(child.weight.detach().float().numpy())
+        for name, child in module.named_modules()
+        if isinstance(child, nn.modules.conv._ConvNd | nn.Linear)
+    }
+    return {
+        layer.name: [name for name, weight in stored.items() if _holds(layer, weight)]
+        for layer in graph.layers
+    }
+
+
+def _holds(layer: Layer, weight: NDArray[np.float32]) -> bool:
+    for role in _WEIGHT_ROLES:
+        if role in layer.weights:
+            rows = layer.weights[role].values().reshape(layer.weights[role].data.shape[0], -1)
+            wanted = weight.reshape(len(weight), -1)
+            if rows.shape[1] != wanted.shape[1] or len(rows) < len(wanted):
+                continue
+            starts = np.flatnonzero((rows == wanted[0]).all(axis=1))
+            return any(np.array_equal(rows[s : s + len(wanted)], wanted) for s in starts)
+    return False
