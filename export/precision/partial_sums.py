@@ -14,10 +14,10 @@ from pocketdet.runtime.ncnn_graph import Layer
 
 Peak = NDArray[np.float64]  # (c,): largest absolute value of each channel of an input
 
-# Winograd F(6, 3), the widest that ncnn has: the largest absolute row sums of its input and kernel transforms
-# (convolution_3x3_winograd_fp16s.h), once for each axis. A value of the transformed domain is a sum over the
-# input channels of transformed inputs times transformed kernels.
-_WINOGRAD = (12.5 * 56 / 45) ** 2
+# Winograd F(6, 3), the widest that ncnn has (convolution_3x3_winograd_fp16s.h), adds up more than it gives: a
+# transformed input is at most 15 times as large along each axis, and a partial sum of the output transform at
+# most 203/3 times the sum of inputs times the largest tap. F(4, 3) and F(2, 3) stay below both.
+_WINOGRAD_INPUT, _WINOGRAD_OUTPUT = 15.0**2, (203 / 3) ** 2
 
 
 def bound_of_sums(layer: Layer, inputs: Sequence[Peak]) -> float | None:
@@ -43,11 +43,15 @@ def _convolution(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     if per_group * groups != inputs[0].size:
         return None
     taps = weight.reshape(out, per_group, -1)
-    winograd = groups == 1 and _may_use_winograd(layer)
-    strength = _WINOGRAD * taps.max(axis=2) if winograd else taps.sum(axis=2)
     peaks = inputs[0].reshape(groups, 1, per_group)
-    sums = (strength.reshape(groups, out // groups, per_group) * peaks).sum(axis=2).ravel()
-    return float((sums + _bias(layer, "bias")).max(initial=0.0))
+
+    def largest(strength: NDArray[np.float64]) -> float:
+        sums = (strength.reshape(groups, out // groups, per_group) * peaks).sum(axis=2).ravel()
+        return float((sums + _bias(layer, "bias")).max(initial=0.0))
+
+    if groups > 1 or not _may_use_winograd(layer):
+        return largest(taps.sum(axis=2))
+    return max(_WINOGRAD_INPUT * float(peaks.max(initial=0.0)), largest(_WINOGRAD_OUTPUT * taps.max(axis=2)))
 
 
 def _may_use_winograd(layer: Layer) -> bool:

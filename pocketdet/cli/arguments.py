@@ -71,3 +71,16 @@ def read_names(path: Path) -> tuple[str, ...]:
         twice = next(n for n in names if names.count(n) > 1)
         raise UsageError(f"{path}: class name {twice!r} stands there more than once")
     return names
+
+
+def picture_files(folder: Path) -> tuple[Path, ...]:
+    """The pictures in a folder, sorted by name, not those below it. Raises `UsageError` if there are none."""
+    from pocketdet.runtime.image_header import SUFFIXES
+
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read as a folder of pictures: {error.strerror}") from error
+    if not found:
+        raise UsageError(f"{folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
+    return tuple(found)

@@ -24,7 +24,10 @@ def detect(
         "detections"
     ),
     engine: Annotated[Literal["ncnn", "onnxruntime"], typer.Option(help="What runs the networks.")] = "ncnn",
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Arithmetic asked of ncnn.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
+        typer.Option(help="Arithmetic asked of ncnn; by default what the bundle was made for."),
+    ] = None,
     score: Annotated[float, typer.Option(help="Lowest score shown, 0..1.")] = 0.3,
     nms: Annotated[
         Literal["hard", "linear", "gaussian"] | None, typer.Option(help="NMS; the bundle's own by default.")
@@ -70,11 +73,15 @@ def detect(
             _run(detector, frames, files if save else None, window, summary)
         head = {"bundle": str(bundle), "source": source, "engine": engine, "threads": threads}
         if as_json:
-            record: dict[str, Any] = {**head, "precision": detector.precision, **summary.to_json()}
+            ran = {"precision_asked": detector.precision_asked, "precision": detector.precision}
+            record: dict[str, Any] = {**head, **ran, **summary.to_json()}
             typer.echo(json.dumps({**record, "files": [str(path) for path in files.written]}, indent=2))
         else:
             title = f"{engine} {detector.precision}, {threads} thread{'s' * (threads > 1)}"
-            print_summary(summary, title, files.written, Console(highlight=False))
+            console = Console(highlight=False)
+            print_summary(summary, title, files.written, console)
+            if detector.precision_note:
+                console.print(detector.precision_note, markup=False, soft_wrap=True)
 
 
 def _run(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import parse_size, read_names, require_export_packages
+from pocketdet.cli.arguments import parse_size, picture_files, read_names, require_export_packages
 
 
 def export(
@@ -27,7 +27,21 @@ def export(
     input_size: Annotated[
         str | None, typer.Option(help="Network input, HEIGHTxWIDTH or one side, multiples of 32.")
     ] = None,
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Storage of the ncnn weights.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(help="What weights are stored in and layers compute in where the processor can."),
+    ] = "fp32",
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            help='TOML file with another precision for single layers: a table [layers] of lines "conv_3" = '
+            '"fp32"; names of ncnn layers or PyTorch modules, or globs.'
+        ),
+    ] = None,
+    calib: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures such as the detector will see, to measure ranges on."),
+    ] = None,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
         typer.Option(help="Machines whose SIMD lanes channels are laid out for; answers stay, everywhere."),
@@ -46,10 +60,14 @@ def export(
     Each step is compared with PyTorch on two inputs; the export stops at the first that changed the answers
     (exit code 1). Nothing is left behind unless everything held.
 
+    With --precision fp16, weights take half the room, and phones with ARMv8.2 compute in half precision. A
+    layer whose values or sums could exceed 65504 stays in fp32 by itself; docs/PRECISION.md says how.
+
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
     require_export_packages()
     from pocketdet.export import ExportOptions, export_detector
+    from pocketdet.export.precision import read_layer_file
     from pocketdet.models.checkpoint import load_checkpoint, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
@@ -65,6 +83,8 @@ def export(
     options = ExportOptions(
         name=name,
         precision=precision,
+        layers=read_layer_file(layers) if layers else (),
+        calibration=picture_files(calib) if calib else (),
         target=None if target == "none" else target,
         slim=slim,
         archive=archive,
@@ -79,7 +99,8 @@ def export(
 
         result = export_detector(model, out, options, card=read_card(weights), log=log)
     size = sum(f.size for f in result.manifest.files.values())
-    console.print(f"\n{result.path}  {size / 1e6:.1f} MB, {len(result.checks)} checks passed", markup=False)
+    facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {len(result.checks)} checks passed"
+    console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
 
 

@@ -154,6 +154,9 @@ def _print_graph(graph: Record, console: Console) -> None:
     total = "[bold]all[/]", str(graph["layers"]), _number(graph["macs"]), _number(graph["parameters"])
     table.add_row(*total)
     console.print(table)
+    if graph["kept_in_fp32"]:
+        kept = ", ".join(graph["kept_in_fp32"])
+        console.print(f"kept in fp32 under half precision: {kept}", markup=False, soft_wrap=True)
     if graph["macs"] is None:
         console.print("MACs need every input's shape: pass --shape 3x320x320", style="yellow")
 

@@ -12,6 +12,7 @@ from pocketdet.errors import CheckpointError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes, read_graph
+from pocketdet.runtime.ncnn_graph.feature_mask import kept_in_fp32
 
 Record = dict[str, Any]
 
@@ -34,7 +35,8 @@ def bundle_card(bundle: Bundle) -> Record:
         "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
         "proposals": f"{rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}",
         "postprocessing": m.postprocessing.model_dump(),
-        "layout": m.layout.model_dump(),
+        "precision": f"made for {m.precision}",
+        "layout": m.layout.model_dump(exclude={"fp32_modules"}),
         "graphs": graphs,
         "macs": sum(g["macs"] or 0 for g in graphs),
         "parameters": sum(g["parameters"] for g in graphs),
@@ -104,6 +106,7 @@ def graph_card(
         "macs": _sum(c.macs for c in costs),
         "parameters": sum(c.parameters for c in costs),
         "weight_storage": sorted(storages),
+        "kept_in_fp32": kept_in_fp32(graph),
         "weight_bytes": _sum(c.weight_bytes for c in costs),
     }
 
