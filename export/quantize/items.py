@@ -1,0 +1,71 @@
+"""Calibration items: what is refused, what is warned of, and which are held out to measure on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pocketdet.errors import UsageError
+from pocketdet.export.quantize.settings import Array, Item
+from pocketdet.runtime.ncnn_graph import Shape
+
+FEW = 32
+
+
+@dataclass(frozen=True)
+class Items:
+    """calibrate: indices that scales are found on. measure: indices that errors are measured on."""
+
+    all: Sequence[Item]
+    calibrate: tuple[int, ...]
+    measure: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+def take_items(
+    calibration: Iterable[Mapping[str, Array]], inputs: Mapping[str, Shape], held_out: int
+) -> Items:
+    """Check every item against the inputs of the graph and divide them.
+
+    At most a fifth, evenly spaced, is held out. A sequence is indexed again and again, and may make its items
+    when asked; any other iterable is kept in memory. An input of two dimensions may have any number of rows.
+    Raises UsageError, naming the item, for none at all, a wrong shape or type, NaN or infinity.
+    """
+    items = calibration if isinstance(calibration, Sequence) else list(calibration)
+    if not len(items):
+        raise UsageError("int8 needs calibration pictures to find the range of each activation, found none")
+    for index in range(len(items)):
+        _check(index, items[index], inputs)
+    count = min(held_out, len(items) // 5)
+    measure = tuple(len(items) * (2 * i + 1) // (2 * count) for i in range(count))
+    calibrate = tuple(index for index in range(len(items)) if index not in set(measure))
+    warnings = []
+    if len(items) < FEW:
+        warnings.append(
+            f"only {len(items)} calibration items: ranges seen in so few are likely too small for others; "
+            f"use {FEW} or more"
+        )
+    if not measure:
+        measure = calibrate
+        warnings.append("too few calibration items to hold any out: errors are measured on the same items")
+    return Items(items, calibrate, measure, tuple(warnings))
+
+
+def _check(index: int, item: Item, inputs: Mapping[str, Shape]) -> None:
+    if set(item) != set(inputs):
+        raise UsageError(
+            f"calibration item {index}: expected the inputs {sorted(inputs)}, found {sorted(item)}"
+        )
+    for name, shape in inputs.items():
+        array = item[name]
+        found = getattr(array, "dtype", type(array).__name__)
+        if found != np.float32:
+            raise UsageError(f"calibration item {index}: {name!r} must be float32, found {found}")
+        rows_free = len(shape) == 2 and array.ndim == 2 and array.shape[0] > 0
+        expected = (array.shape[0], shape[1]) if rows_free else tuple(shape)
+        if array.shape != expected:
+            raise UsageError(
+                f"calibration item {index}: {name!r} must have the shape {shape}, found {array.shape}"
+            )
+        if not np.isfinite(array).all():
+            raise UsageError(f"calibration item {index}: {name!r} holds NaN or infinity")
