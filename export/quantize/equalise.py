@@ -100,11 +100,11 @@ def _is_maker(layer: Layer) -> bool:
 
 
 def _is_reader(layer: Layer, shape: Shape) -> bool:
-    if len(layer.inputs) != 1 or len(shape) != 3 or layer.float_param(18, 0.0) != 0.0:
+    if layer.type not in ("Convolution", "ConvolutionDepthWise") or len(layer.inputs) != 1 or len(shape) != 3:
         return False
-    depthwise = layer.type == "ConvolutionDepthWise"
-    each = layer.int_param(7, 1) == layer.int_param(0, 0) == shape[0]
-    return each if depthwise else layer.type == "Convolution"
+    if layer.float_param(18, 0.0) != 0.0:
+        return False  # what it pads with is not scaled
+    return layer.type == "Convolution" or layer.int_param(7, 1) == layer.int_param(0, 0) == shape[0]
 
 
 def _same_channels(layer: Layer, shapes: Mapping[str, Shape]) -> bool:

@@ -19,7 +19,7 @@ from pocketdet.export.quantize.layers import (
 from pocketdet.export.quantize.network import Network
 from pocketdet.runtime.ncnn_graph import encode, validate
 
-# ncnn's packed int8 depthwise kernel on x86 takes 1 / scale from a table, see tests/export/lanes/test_int8_lanes.py
+# ncnn's packed int8 depthwise kernel on x86 takes 1 / scale from a table (lanes/test_int8_lanes.py)
 RECIPROCAL = 1.5 / 4096
 EXACT = 2e-6
 
