@@ -13,7 +13,6 @@ from typing import Protocol
 
 from pocketdet.benchmarks import record, record_parts
 from pocketdet.benchmarks.record import (
-    Arithmetic,
     Device,
     Engine,
     EngineName,
@@ -31,6 +30,7 @@ from pocketdet.benchmarks.targets import Session
 from pocketdet.benchmarks.verdict import LEAST_FRAMES, LEAST_SECONDS
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.precision import Arithmetic
 
 SWEEP_FRAMES = 200
 SWEEP_SECONDS = 10.0
@@ -42,6 +42,7 @@ class Plan:
     """What is measured. Raises `UsageError` for values that make no sense.
 
     A run ends after `frames` or `seconds`, whichever comes first. `cpu`: the core, by default the fastest.
+    `precision`: arithmetic asked of ncnn, by default what each bundle was made for.
     `cool_down_s`: the pause between two bundles. `rois`: numbers of proposals to sweep over.
     `sustained_min`: how long to go on for the curve over time. `processor`: where torch runs, in its words.
     """
@@ -52,7 +53,7 @@ class Plan:
     warm_up: int = 20
     cool_down_s: float = 30.0
     cpu: int | None = None
-    precision: Arithmetic = "fp32"
+    precision: Arithmetic | None = None
     rois: tuple[int, ...] = ()
     sustained_min: float = 0.0
     engine: EngineName = "ncnn"
@@ -75,7 +76,7 @@ class Plan:
 
         if self.engine == "ncnn" and self.processor != "cpu":
             raise UsageError(f"--device {self.processor}: ncnn runs on the CPU; use --engine torch")
-        if self.engine == "torch" and self.precision != "fp32":
+        if self.engine == "torch" and self.precision not in (None, "fp32"):
             raise UsageError(f"--precision {self.precision}: --engine torch is measured in fp32")
 
 
@@ -241,10 +242,13 @@ class Bench:
             return record_parts.pictures_from(document), record_parts.run_from(document)
 
     def _common(self, subject: Subject) -> tuple[str, ...]:
-        words = ("--precision", self.plan.precision, "--digest", subject.bundle.digest)
-        if self.plan.engine == "torch":
-            return (*words, "--engine", "torch", "--device", self.plan.processor)
-        return words
+        words = ["--digest", subject.bundle.digest]
+        plan = self.plan
+        if plan.engine == "torch":
+            words += ["--engine", "torch", "--device", plan.processor, "--precision", "fp32"]
+        elif plan.precision is not None:
+            words += ["--precision", plan.precision]
+        return tuple(words)
 
 
 def _golden_picture(bundle: Bundle) -> Picture:

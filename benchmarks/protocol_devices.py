@@ -71,7 +71,7 @@ def run_devices(
 def record_name(record: Record) -> str:
     """A file name that tells device, bundle, precision or other engine, and time apart."""
     engine = record.engine
-    how = engine.precision_observed if engine.name == "ncnn" else f"{engine.name} {engine.processor}"
+    how = record.arithmetic if engine.name == "ncnn" else f"{engine.name} {engine.processor}"
     parts = (record.device.name, record.bundle.name, how)
     names = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")[:60] or "unnamed" for part in parts]
     names.append(re.sub(r"[^0-9TZ]", "", record.created))

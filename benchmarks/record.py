@@ -10,13 +10,13 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from pocketdet.benchmarks.record_run import Count, Cpu, Part, Positive, Run, Text, Time
+from pocketdet.runtime.precision import Arithmetic, Storage
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "bench"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
-Arithmetic = Literal["fp32", "fp16"]
 EngineName = Literal["ncnn", "torch"]
 Cause = Literal["golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short"]
 
@@ -92,7 +92,7 @@ class BundleInfo(Part):
     classes: Positive
     rois: Positive
     macs: Positive
-    weight_storage: Literal["fp32", "fp16", "int8"]
+    weight_storage: Storage
     lanes: Positive
     layout_target: Text | None
 
@@ -164,6 +164,11 @@ class Measurement(Part):
     run: Run | None
     roi_sweep: tuple[SweepPoint, ...]
     sustained: Run | None
+
+    @property
+    def arithmetic(self) -> str:
+        """What most of the networks was computed in."""
+        return "int8" if self.bundle.weight_storage == "int8" else self.engine.precision_observed
 
 
 class Reason(Part):

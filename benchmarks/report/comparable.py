@@ -27,7 +27,7 @@ _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "input size": lambda r: "x".join(map(str, r.bundle.input)),
     "number of RoIs": lambda r: r.bundle.rois,
     "threads": lambda r: r.engine.threads,
-    "arithmetic": lambda r: r.engine.precision_observed,
+    "arithmetic": lambda r: r.arithmetic,
     "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
     "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
     "pictures": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),

@@ -87,7 +87,7 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     first = entries[0].record
     conditions = (
         f"fps is 1000 / median, {first.engine.threads} thread, one pinned core, "
-        f"{first.engine.precision_observed}, input {first.bundle.input[0]}x{first.bundle.input[1]}, "
+        f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}, "
         f"{first.bundle.rois} RoIs. "
         "The paper's figures were measured on its own devices, whose names head the columns."
     )

@@ -46,7 +46,7 @@ def to_csv(entries: Sequence[Entry]) -> str:
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean) if s else (None,) * 5
         writer.writerow((
             r.bundle.name, r.bundle.architecture, r.bundle.macs / 1e6, device, r.device.soc or "",
-            r.target.kind, r.engine.name, r.engine.processor, r.engine.precision_observed,
+            r.target.kind, r.engine.name, r.engine.processor, r.arithmetic,
             r.verdict.valid, r.verdict.quick, *times,
             paper_device(r) or "", paper_fps(r.bundle, paper_device(r)), *figures,
             r.run.frames if r.run else 0, r.golden.ok, "; ".join(x.sentence for x in r.verdict.reasons),

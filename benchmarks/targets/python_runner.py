@@ -35,6 +35,7 @@ from pocketdet.runtime.detector import STAGES, Detector
 from pocketdet.runtime.engines import Engine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.precision import ARITHMETICS
 from pocketdet.runtime.stages import compare_stages, golden_stages
 
 CLOCK_EVERY_S: Final = 1.0
@@ -139,7 +140,7 @@ def _header(command: str, bundle: Bundle, detector: Detector) -> dict[str, Any]:
             **_versions(detector.engine),
             "cpu_features": [],
             "threads": detector.options.threads,
-            "precision_asked": detector.options.precision,
+            "precision_asked": detector.precision_asked,
             "precision": detector.precision,
         },
     }
@@ -162,7 +163,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     for name in ("verify", "bench"):
         command = commands.add_parser(name)
         command.add_argument("bundle")
-        command.add_argument("--precision", choices=("fp32", "fp16"), default="fp32")
+        command.add_argument("--precision", choices=ARITHMETICS)
         command.add_argument("--digest", default="")
         command.add_argument("--engine", choices=("ncnn", "torch"), default="ncnn")
         command.add_argument("--device", default="cpu")

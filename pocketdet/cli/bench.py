@@ -24,7 +24,10 @@ def bench(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("bench-records"),
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Arithmetic asked of ncnn.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
+        typer.Option(help="Arithmetic asked of ncnn; by default what each bundle was made for."),
+    ] = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="Picture to detect on; repeatable; golden by default.")
     ] = None,
