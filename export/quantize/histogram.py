@@ -49,5 +49,6 @@ class Histogram:
             self.counts = np.concatenate([merged, np.zeros(BINS // 2, np.int64)])
         self._exponent = max(exponent, self._exponent)
         self.largest = max(largest, self.largest)
-        index = (magnitude * np.float32(BINS / self.limit)).astype(np.int64)
-        self.counts += np.bincount(np.minimum(index, BINS - 1), minlength=BINS)
+        # times BINS / limit, a power of two that may itself be beyond float32
+        index = np.ldexp(magnitude, BINS.bit_length() - 1 - self._exponent).astype(np.int32)
+        self.counts += np.bincount(index, minlength=BINS)

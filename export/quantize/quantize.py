@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import ncnn
 
-from pocketdet.errors import GraphError
+from pocketdet.errors import GraphError, UsageError
 from pocketdet.export.quantize.candidates import (
     choices,
     corrected,
@@ -68,14 +68,15 @@ def quantize(
 
     inputs: shapes that will be fed, without batch. calibration: float32 inputs of the graph by blob name,
     such as preprocessed pictures; give a `Sequence` to have items made when they are needed. judge: what a
-    graph costs, higher is worse, for example average precision lost; asked only if `settings.max_judged` is
-    set. Items are seen several times and run one at a time; inner values of those held out are kept in
+    graph costs, higher is worse, for example average precision lost; it goes with `settings.max_judged`. Items are seen several times and run one at a time; inner values of those held out are kept in
     memory.
 
     Raises UsageError for items or settings that cannot be used, GraphError for an unsound graph or one
     without a layer to quantise, EngineError if ncnn fails or computes NaN.
     """
     settings = settings or QuantizeSettings()
+    if (judge is None) != (settings.max_judged is None):
+        raise UsageError("a judge and max_judged belong together: give both or neither")
     items = take_items(calibration, inputs, settings.held_out)
     valid = _validate(graph, inputs)
     search = _Search(graph, valid, items, settings, judge, progress)

@@ -54,6 +54,13 @@ def test_a_growing_limit_keeps_every_value():
     assert found.counts[0] == 3
 
 
+@pytest.mark.parametrize("value", [1e-45, 1e-38, 3.4e38])
+def test_the_smallest_and_largest_numbers(value):
+    found = histogram_of([value, value / 3])
+    assert found.total == (1 if value == 1e-45 else 2)
+    assert found.largest == np.float32(value)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_zeros_alone_have_no_threshold(method):
     assert threshold(histogram_of(np.zeros(9)), method) == 0.0

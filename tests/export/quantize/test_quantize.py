@@ -156,6 +156,21 @@ def test_a_judge_is_obeyed(made):
     assert judge(found.graph) == found.report.judged == 3.0
 
 
+def test_a_judge_needs_a_limit_and_a_limit_a_judge(made):
+    b, graph, _ = made
+    with pytest.raises(UsageError, match="belong together"):
+        quantize(graph, b.inputs, pictures(), QuantizeSettings(max_judged=1.0))
+    with pytest.raises(UsageError, match="belong together"):
+        quantize(graph, b.inputs, pictures(), judge=lambda candidate: 0.0)
+
+
+def test_a_limit_that_int8_cannot_hold_leaves_fp32(made):
+    b, graph, _ = made
+    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_output_error=0.0, equalise=False))
+    assert found.report.share == 0
+    assert fingerprint(found.graph) == fingerprint(graph)
+
+
 def test_layers_that_are_asked_for_stay(made):
     b, graph, _ = made
     names = ("convolution_0", "convolutiondepthwise_1")
