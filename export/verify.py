@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from pocketdet.errors import UsageError
 from pocketdet.export.compare_layers import compare_layers
 from pocketdet.export.fold_bn import fold_batch_norm
-from pocketdet.export.reference import reference_values
+from pocketdet.export.precision import find_risks, measure_peaks
+from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.bundle.schema import Layout
 from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.images import read_image
+from pocketdet.runtime.ncnn_graph import read_graph
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
 from pocketdet.runtime.report import PYTORCH, ImageReport, LayerCheck, VerifyReport
@@ -32,43 +36,76 @@ def verify(
 ) -> VerifyReport:
     """Replay golden and `images` through every stage of the bundle at `path`.
 
-    `weights` are the PyTorch weights to compare with; by default those in the bundle.
+    `weights` are the PyTorch weights to compare with; by default those in the bundle. Weights that the bundle
+    stores as halves are rounded in the reference, and what that costs is told apart.
     Raises `UsageError` if `images` or `layers` are asked for and there are no weights.
     """
     with load_bundle(path) as bundle:
-        model = _reference_model(bundle, weights)
-        if model is None and (images or layers):
+        original = _original_model(bundle, weights)
+        if original is None and (images or layers):
             raise UsageError(
                 f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "
                 "or verify without --image and --layers"
             )
+        model = _as_stored(original, bundle.manifest.layout) if original is not None else None
         detectors = make_detectors(bundle)
         golden = golden_stages(bundle)
         stored = {PYTORCH: _compare_stored(golden, model)} if model is not None else {}
         reports = [ImageReport(GOLDEN, stored | compare_engines(golden, detectors))]
+        every = [golden]
         for image in images:
             assert model is not None
-            values = reference_values(model, read_image(image))
-            reports.append(ImageReport(str(image), compare_engines(values, detectors)))
+            every.append(reference_values(model, read_image(image)))
+            reports.append(ImageReport(str(image), compare_engines(every[-1], detectors)))
         rows: list[LayerCheck] = []
         if layers:
             assert model is not None
             rows = _layer_rows(bundle, detectors["ncnn"], model, golden)
-        return VerifyReport(str(path), tuple(reports), tuple(rows))
+        costs = []
+        if original is not None and original is not model:
+            costs = rounding_cost(reference_values(original, np.ascontiguousarray(golden["image"])), golden)
+        overflows = find_overflows(bundle, every)
+        return VerifyReport(str(path), tuple(reports), tuple(rows), tuple(overflows), tuple(costs))
 
 
-def _reference_model(bundle: Bundle, weights: Path | None) -> ThunderNet | None:
+def find_overflows(bundle: Bundle, values: Sequence[StageValues]) -> list[str]:
+    """A sentence per layer that overflows in half precision on the pictures whose stages are `values`.
+
+    Nothing for a graph that was made for fp32 or bfloat16, which has the range of fp32. Runs in fp32, so that
+    any machine can tell.
+    """
+    found: list[str] = []
+    for (name, spec), stage in zip(
+        bundle.manifest.graphs.by_name().items(), ("normalised", "roi_features"), strict=True
+    ):
+        inputs = [np.ascontiguousarray(v[stage], np.float32) for v in values if v[stage].size]
+        if spec.arithmetic not in ("fp16", "fp16-storage") or not inputs:
+            continue
+        graph = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
+        graph_name: GraphName = "features" if name == "features" else "head"
+        engine = NcnnEngine({graph_name: spec}, bundle.path, precision="fp32")
+        peaks = measure_peaks(engine, graph_name, graph, spec.inputs[0].role, inputs)
+        found += [f"{name}: {risk}" for risk in find_risks(graph, peaks, margin=1.0)]
+    return found
+
+
+def _original_model(bundle: Bundle, weights: Path | None) -> ThunderNet | None:
+    """What the bundle was made from, or the weights in its place."""
     stored = bundle.manifest.reference_weights
     if weights is None and stored is None:
         return None
     path = weights if weights is not None else bundle.path(stored or "")
     manifest = bundle.manifest
     size = (manifest.input.height, manifest.input.width)
-    model = load_checkpoint(
+    return load_checkpoint(
         path, arch=manifest.architecture, class_names=manifest.class_names, input_size=size
     )
-    if manifest.layout.weight_storage == "fp16":
-        return round_to_half(fold_batch_norm(model)[0], manifest.layout.fp32_modules)
+
+
+def _as_stored(model: ThunderNet, layout: Layout) -> ThunderNet:
+    """The reference of a bundle: `model`, with its weights rounded where the bundle's are halves."""
+    if layout.weight_storage == "fp16":
+        return round_to_half(fold_batch_norm(model)[0], layout.fp32_modules)
     return model
 
 

@@ -52,16 +52,22 @@ class ImageReport:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """Everything that was compared. `ok` is the verdict; the first failure names where trouble begins."""
+    """Everything that was compared. `ok` is the verdict; the first failure names where trouble begins.
+
+    overflows: a sentence per layer that overflows in the half precision that the bundle was made for, on the
+    pictures compared. costs: a line per output on what storing rounded weights changed.
+    """
 
     bundle: str
     images: Sequence[ImageReport]
     layers: Sequence[LayerCheck] = field(default_factory=tuple)
+    overflows: Sequence[str] = field(default_factory=tuple)
+    costs: Sequence[str] = field(default_factory=tuple)
 
     @property
     def ok(self) -> bool:
-        """Whether every check of every image and layer holds."""
-        return self.first_stage is None and self.first_layer is None
+        """Whether every check of every image and layer holds, and nothing overflows."""
+        return self.first_stage is None and self.first_layer is None and not self.overflows
 
     @property
     def first_stage(self) -> str | None:
@@ -93,4 +99,6 @@ class VerifyReport:
                 for i in self.images
             ],
             "layers": [row.to_json() for row in self.layers],
+            "overflows": list(self.overflows),
+            "costs": list(self.costs),
         }

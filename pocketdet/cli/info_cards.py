@@ -35,7 +35,7 @@ def bundle_card(bundle: Bundle) -> Record:
         "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
         "proposals": f"{rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}",
         "postprocessing": m.postprocessing.model_dump(),
-        "precision": f"made for {m.precision}",
+        "made_for": str(m.precision),
         "layout": m.layout.model_dump(exclude={"fp32_modules"}),
         "graphs": graphs,
         "macs": sum(g["macs"] or 0 for g in graphs),

@@ -32,6 +32,9 @@ def verify(
     The golden picture in the bundle is always replayed; it needs no torch. Each stage is fed with PyTorch's
     own inputs, so the first failing row names the stage at fault. Exit code 1 if one is out of tolerance.
 
+    ncnn runs in the precision that the bundle was made for, where this processor has it. For a bundle that
+    was made for half precision, every layer's range is measured on any processor; one that overflows fails.
+
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
     report = _report(bundle, image or [], layers, weights)
@@ -64,6 +67,10 @@ def print_report(report: "VerifyReport", console: Console) -> None:
     if report.layers:
         title = "every ncnn blob against its PyTorch module"
         _print_table(console, title, _layer_table(report.layers))
+    for cost in report.costs:
+        console.print(cost, markup=False, soft_wrap=True)
+    for overflow in report.overflows:
+        console.print(f"overflows in half precision: {overflow}", style="bold red", markup=False)
     stage, layer = report.first_stage, report.first_layer
     if stage:
         console.print(f"first stage out of tolerance: {stage}", style="bold red", markup=False)

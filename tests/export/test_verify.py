@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from damage import damaged_copy, weighted_layers
+from overflowing import overflowing
 
 from pocketdet.errors import UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
@@ -85,3 +86,31 @@ def test_damage_in_half_precision_weights_is_named(half_bundle: Path, tmp_path: 
     report = verify(damaged_copy(half_bundle, tmp_path / "damaged", "features", name), layers=True)
     assert report.first_layer is not None
     assert report.first_layer.layer == name
+
+
+def test_an_overflow_in_half_precision_is_found_and_named(small_model: ThunderNet, tmp_path: Path) -> None:
+    """A bundle that says it is made for half precision and was not."""
+    broken = overflowing(small_model, "a branch of the backbone")
+    path = export_detector(broken, tmp_path).path
+    assert verify(path).ok
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["graphs"]["features"]["arithmetic"] = "fp16"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    report = verify(path)
+    assert not report.ok
+    made, read = report.overflows
+    assert made.startswith("features: Convolution 'convrelu_")
+    assert "gives values up to" in made
+    assert read.startswith("features: ConvolutionDepthWise 'convdw_")
+    assert report.to_json()["overflows"] == [made, read]
+    manifest["graphs"]["features"]["arithmetic"] = "bf16-storage"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    assert verify(path).overflows == ()
+
+
+def test_what_rounded_weights_cost_is_told(half_bundle: Path, small_bundle: Path) -> None:
+    costs = verify(half_bundle).costs
+    assert [line.split(" by at most ")[0] for line in costs] == [
+        f"-[i] fp16 weights change {name}" for name in ("rpn_scores", "rpn_deltas", "sam")
+    ]
+    assert not verify(small_bundle).costs
