@@ -34,11 +34,6 @@ PROGRAMS = {
     QEMU: "on Debian: apt install qemu-user-static",
     os.environ.get("AARCH64_CXX", "aarch64-linux-gnu-g++"): "on Debian: apt install g++-aarch64-linux-gnu",
 }
-NO_INDEX = (
-    "Failed to establish a new connection",
-    "Temporary failure in name resolution",
-    "Network is unreachable",
-)
 
 
 class MissingError(Exception):
@@ -59,7 +54,7 @@ def arm_environment(folder: Path) -> Path:
     programs = _new_environment(environment, cached / "root")
     (_site_packages(environment) / "dependencies.pth").write_text(f"{cached / 'packages'}\n")
     # with its dependencies in sight and no index: one that is missing is an error
-    _pip("--python", str(programs / "python"), "install", "-q", "--no-index", str(wheel))
+    _succeeded(_pip("--python", str(programs / "python"), "install", "-q", "--no-index", str(wheel)))
     return programs
 
 
@@ -121,10 +116,15 @@ def _install_dependencies(work: Path, whole: Path, dependencies: list[str]) -> N
     glibc = (f"manylinux_2_{minor}_aarch64" for minor in (28, 27, 17))
     platforms = [f"--platform={tag}" for tag in (*glibc, "manylinux2014_aarch64")]
     pins = ["-c", str(ROOT / "constraints.txt")]
-    _pip("download", "-q", "--only-binary=:all:", *platforms, "-d", str(wheels), *pins, *dependencies)
+    fetched = _pip(
+        "download", "-q", "--only-binary=:all:", *platforms, "-d", str(wheels), *pins, *dependencies
+    )
+    if fetched.returncode != 0:  # pip has many words for an index that is away or lacks a wheel
+        reason = next((line for line in fetched.stderr.splitlines() if line.startswith("ERROR")), "no reason")
+        raise MissingError(f"pip cannot fetch the aarch64 wheels from the package index: {reason}")
     python = _new_environment(work / "environment", whole / "root") / "python"
     offline = ["--no-index", "--find-links", str(wheels)]
-    _pip("--python", str(python), "install", "-q", *offline, *pins, *dependencies)
+    _succeeded(_pip("--python", str(python), "install", "-q", *offline, *pins, *dependencies))
     _site_packages(work / "environment").rename(whole / "packages")
 
 
@@ -144,7 +144,8 @@ def _cross_compiled_wheel(folder: Path, root: Path) -> Path:
     }
     words = [word for name, value in settings.items() for word in ("-C", f"{name}={value}")]
     out = folder / "out"
-    _pip("wheel", "-q", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(out), *words, **variables)
+    build = ["wheel", "-q", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(out), *words]
+    _succeeded(_pip(*build, **variables))
     (wheel,) = out.iterdir()
     return wheel
 
@@ -165,14 +166,11 @@ def _site_packages(environment: Path) -> Path:
     return environment / "lib" / PYTHON / "site-packages"
 
 
-def _pip(*words: str, **variables: str) -> None:
-    """Run this interpreter's pip. Raises `MissingError` without a package index."""
+def _pip(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run this interpreter's pip."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
     environment = {**clean_environment(), **variables}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if any(sign in done.stderr for sign in NO_INDEX) and done.returncode != 0:
-        raise MissingError("the aarch64 wheels cannot be fetched: no package index can be reached")
-    _succeeded(done)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 def _succeeded(done: "subprocess.CompletedProcess[str]") -> None:

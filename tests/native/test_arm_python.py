@@ -24,12 +24,15 @@ from pocketdet.models.zoo import FOD, zoo_weights
 ASKED = "POCKETDET_ARM_PYTHON"
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get(ASKED),
+    reason=f"aarch64 Python is emulated only if {ASKED}=1: some minutes, and once 580 MB of disk",
+)
+
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of an emulated environment; skipped by name where it cannot be made."""
-    if not os.environ.get(ASKED):
-        pytest.skip(f"aarch64 Python is emulated only if {ASKED}=1: two minutes, and 580 MB once")
     if platform.machine() != "x86_64":
         pytest.skip(f"this machine is {platform.machine()}: aarch64 Python is compared with x86")
     try:
