@@ -1,10 +1,10 @@
 """Deformable convolution, version 1 (Dai et al. 2017), from gathers and one matrix product.
 
-The offsets of output position (y, x) are channels `2 * (g * kh * kw + i * kw + j)` (rows) and the one after it
-(columns) for tap (i, j) of offset group `g`: the order of ONNX DeformConv (opset 19) and of ncnn's
-DeformableConv2D, which knows one group of either kind. A tap samples the picture bilinearly at
-`(y * stride - padding + i * dilation + dy, ...)`; beyond the picture everything is zero, and so is a tap whose
-position is not a number.
+The offsets of output position (y, x) are channels `2 * (g * kh * kw + i * kw + j)` (rows) and the one after
+it (columns) for tap (i, j) of offset group `g`: the order of ONNX DeformConv (opset 19) and of ncnn's
+DeformableConv2D, which knows one group of either kind. A tap samples the picture bilinearly at row
+`y * stride - padding + i * dilation + dy`, likewise for columns; beyond the picture everything is zero, and
+so is a tap whose position is not a number.
 """
 
 import torch
@@ -23,10 +23,10 @@ def deform_conv2d(
     padding: int = 0,
     dilation: int = 1,
 ) -> Tensor:
-    """Picture (N, C, H, W), offsets (N, 2 * G * kh * kw, h, w), weight (O, C / groups, kh, kw) -> (N, O, h, w).
+    """Picture (N, C, H, W) and offsets (N, 2 * G * kh * kw, h, w) -> (N, O, h, w).
 
-    `G` offset groups share the channels of `x` evenly, as the groups of `weight` do. Differentiable in all
-    arguments. Raises `UsageError` where the shapes do not fit.
+    `weight` is (O, C / groups, kh, kw). The G offset groups share the channels of `x` evenly, as the groups
+    of `weight` do. Differentiable in all arguments. Raises `UsageError` where the shapes do not fit.
     """
     _check(x, offset, weight, stride, padding, dilation)
     kernel, out = (weight.shape[2], weight.shape[3]), (offset.shape[2], offset.shape[3])

@@ -40,7 +40,7 @@ def sample(plane, y, x):
 
 
 def by_hand(x, offset, weight, bias, stride, padding, dilation):
-    n, channels, height, width = x.shape
+    n, channels = x.shape[:2]
     out_channels, per_group, kh, kw = weight.shape
     groups = channels // per_group
     offset_groups = offset.shape[1] // (2 * kh * kw)

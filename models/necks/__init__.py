@@ -1,0 +1,5 @@
+"""Feature pyramids."""
+
+from pocketdet.models.necks.fpn import FeaturePyramid, TopDown
+
+__all__ = ["FeaturePyramid", "TopDown"]
