@@ -6,8 +6,9 @@ write_graph(made.graph, "int8.param", "int8.bin")
 again = apply_table(graph, Table.from_json(made.table.to_json()))
 """
 
-from pocketdet.export.quantize.quantize import Judge, Quantized, quantize
+from pocketdet.export.quantize.quantize import Quantized, quantize
 from pocketdet.export.quantize.report import LayerReport, QuantizeReport, Sizes, Step, Variant
+from pocketdet.export.quantize.search import Judge
 from pocketdet.export.quantize.settings import Item, Method, QuantizeSettings
 from pocketdet.export.quantize.table import Table, apply_table
 
