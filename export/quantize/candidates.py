@@ -51,7 +51,7 @@ def _choice(layer: Layer, seen: Mapping[str, Seen], method: Method, kept: Mappin
     return LayerChoice(
         name=layer.name,
         type=layer.type,
-        input_scale=None if layer.type == "Gemm" else float(str(input_scale(largest))),
+        input_scale=None if layer.type == "Gemm" else input_scale(largest),
         weight_scales=numbers(weight_scales(layer)),
     )
 

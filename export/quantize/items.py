@@ -14,11 +14,14 @@ FEW = 32
 
 @dataclass(frozen=True)
 class Items:
-    """calibrate: indices that scales are found on. measure: indices that errors are measured on."""
+    """calibrate: indices that scales are found on. measure: indices that errors are measured on. shapes: each
+    set of input shapes that occurs.
+    """
 
     all: Sequence[Item]
     calibrate: tuple[int, ...]
     measure: tuple[int, ...]
+    shapes: tuple[Mapping[str, Shape], ...]
     warnings: tuple[str, ...]
 
 
@@ -34,8 +37,11 @@ def take_items(
     items = calibration if isinstance(calibration, Sequence) else list(calibration)
     if not len(items):
         raise UsageError("int8 needs calibration pictures to find the range of each activation, found none")
+    shapes: list[Mapping[str, Shape]] = []
     for index in range(len(items)):
-        _check(index, items[index], inputs)
+        found = _check(index, items[index], inputs)
+        if found not in shapes:
+            shapes.append(found)
     count = min(held_out, len(items) // 5)
     measure = tuple(len(items) * (2 * i + 1) // (2 * count) for i in range(count))
     calibrate = tuple(index for index in range(len(items)) if index not in set(measure))
@@ -48,10 +54,11 @@ def take_items(
     if not measure:
         measure = calibrate
         warnings.append("too few calibration items to hold any out: errors are measured on the same items")
-    return Items(items, calibrate, measure, tuple(warnings))
+    return Items(items, calibrate, measure, tuple(shapes), tuple(warnings))
 
 
-def _check(index: int, item: Item, inputs: Mapping[str, Shape]) -> None:
+def _check(index: int, item: Item, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shapes of an item that fits."""
     if set(item) != set(inputs):
         raise UsageError(
             f"calibration item {index}: expected the inputs {sorted(inputs)}, found {sorted(item)}"
@@ -69,3 +76,4 @@ def _check(index: int, item: Item, inputs: Mapping[str, Shape]) -> None:
             )
         if not np.isfinite(array).all():
             raise UsageError(f"calibration item {index}: {name!r} holds NaN or infinity")
+    return {name: item[name].shape for name in inputs}

@@ -88,8 +88,8 @@ def weight_scales(layer: Layer) -> Array:
 
 
 def input_scale(threshold: float) -> float:
-    """127 / threshold as float32. `threshold` must be positive."""
-    return float(np.float32(np.clip(127.0 / threshold, _LEAST_SCALE, _LARGEST_SCALE)))
+    """127 / threshold, the shortest decimal of a float32. `threshold` must be positive."""
+    return float(str(np.float32(np.clip(127.0 / threshold, _LEAST_SCALE, _LARGEST_SCALE))))
 
 
 def quantised_weights(layer: Layer, scales: Array) -> NDArray[np.int8]:

@@ -43,8 +43,8 @@ def quantize(
     progress: Progress = lambda stage, done, total: None,
 ) -> Quantized:
     """Quantise the layers of `graph` that ncnn has in int8; the graph itself is never changed.
-    Its outputs, which no layer reads, stay what they are; inner blobs may be scaled channel by channel.
 
+    Its outputs, which no layer reads, stay what they are; inner blobs may be scaled channel by channel.
     inputs: shapes that will be fed, without batch. calibration: float32 inputs of the graph by blob name,
     such as preprocessed pictures; give a `Sequence` to have items made when they are needed. judge: what a
     graph costs, higher is worse, for example average precision lost; it goes with `settings.max_judged`.
@@ -58,6 +58,8 @@ def quantize(
         raise UsageError("a judge and max_judged belong together: give both or neither")
     items = take_items(calibration, inputs, settings.held_out)
     valid = _validate(graph, inputs)
+    for shapes in items.shapes:
+        _validate(graph, shapes)
     search = Search(graph, valid, items, settings, judge, progress)
     table = search.run()
     made = apply_table(graph, table)

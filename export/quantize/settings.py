@@ -26,8 +26,7 @@ class QuantizeSettings:
     ways and keeps what helps. max_output_error: the most that any output may differ, as |int8 - fp32| /
     |fp32| in the Euclidean norm over all items held out; None sets no limit. max_judged: the most that a
     judge may say. keep: layers that stay in fp32. held_out: at most so many items are left out of
-    calibration, to measure on. correction_items: at most so many items are used to correct biases;
-    correction_rounds: how often.
+    calibration, to measure on. correction_items: at most so many items are used to correct biases.
 
     Raises UsageError for a value that makes no sense.
     """

@@ -113,19 +113,26 @@ def apply_table(graph: Graph, table: Table) -> Graph:
         raise UsageError(
             "the calibration table was made for another graph: its weights or layers differ; calibrate again"
         )
-    known = {layer.name: layer for layer in graph.layers}
-    for name in [
-        *(c.name for c in table.layers),
-        *(n for e in table.equalised for n in (e.maker, *e.readers)),
-    ]:
-        if name not in known or known[name].type not in INT8_TYPES:
-            raise GraphError(f"the calibration table names {name!r}, which is no layer that ncnn has in int8")
+    types = {layer.name: layer.type for layer in graph.layers}
+    for choice in table.layers:
+        if types.get(choice.name) != choice.type or choice.type not in INT8_TYPES:
+            raise GraphError(
+                f"the calibration table has the {choice.type} {choice.name!r}, "
+                "which is no layer of this graph that ncnn has in int8"
+            )
+    for name in (name for edge in table.equalised for name in (edge.maker, *edge.readers)):
+        if types.get(name) not in ("Convolution", "ConvolutionDepthWise"):
+            raise GraphError(
+                f"the calibration table equalises {name!r}, which is no convolution of this graph"
+            )
     return rewrite(apply_equalised(graph, table.equalised), table.layers)
 
 
 def apply_equalised(graph: Graph, edges: Iterable[EdgeChoice]) -> Graph:
     """The fp32 graph with these tensors equalised."""
     for edge in edges:
+        if edge.maker in edge.readers:
+            raise GraphError(f"the calibration table says that {edge.maker!r} reads what it makes")
         scale = np.array(edge.factors, np.float32)
         if len(bias_of(graph.layer(edge.maker))) != len(scale):
             raise GraphError(f"the calibration table has {len(scale)} factors for {edge.maker!r}")

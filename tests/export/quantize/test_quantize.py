@@ -131,9 +131,28 @@ def test_tables_that_do_not_fit_the_layers_are_refused(made):
     wrong = first.model_copy(update={"bias": [0.0]})
     with pytest.raises(GraphError, match="biases"):
         apply_table(graph, found.table.model_copy(update={"layers": [wrong, *layers[1:]]}))
+    wrong = first.model_copy(update={"type": "Gemm", "input_scale": None})
+    with pytest.raises(GraphError, match="the Gemm 'convolution_0'"):
+        apply_table(graph, found.table.model_copy(update={"layers": [wrong, *layers[1:]]}))
     wrong = first.model_copy(update={"name": "nobody"})
     with pytest.raises(GraphError, match="nobody"):
         apply_table(graph, found.table.model_copy(update={"layers": [wrong, *layers[1:]]}))
+
+
+def test_tables_that_equalise_something_else_are_refused(made):
+    b, graph, _ = made
+    table = quantize(graph, b.inputs, pictures(10), QuantizeSettings(equalise=True)).table
+    first = table.equalised[0]
+    for change, message in (
+        ({"maker": "split_b0"}, "no convolution"),
+        ({"readers": ["sigmoid_9"]}, "no convolution"),
+        ({"factors": [*first.factors, 1.0]}, "factors"),
+        ({"readers": [first.maker]}, "reads what it makes"),
+        ({"maker": first.readers[0], "readers": ["convolution_0"]}, "factors"),
+    ):
+        wrong = first.model_copy(update=change)
+        with pytest.raises(GraphError, match=message):
+            apply_table(graph, table.model_copy(update={"equalised": [wrong]}))
 
 
 def test_a_limit_leaves_layers_in_fp32_until_it_holds(made):
@@ -218,6 +237,16 @@ def test_a_matrix_with_any_number_of_rows():
     assert found.report.share == 1.0
     assert max(found.report.errors.values()) < 0.03
     assert len([v for v in found.report.variants if v.name.endswith("ranges")]) == 1
+
+
+def test_rows_that_do_not_fit_the_graph_are_refused():
+    """ncnn would read what is not there."""
+    b = Builder()
+    b.linear(b.add("Flatten", b.input(3, 8)), 4)
+    graph = b.graph()
+    assert quantize(graph, b.inputs, pictures(5, shape=(3, 8))).report.share == 1
+    with pytest.raises(GraphError, match="take 24 values"):
+        quantize(graph, b.inputs, pictures(5, shape=(4, 8)))
 
 
 def test_an_input_that_is_always_zero_is_left_alone():
