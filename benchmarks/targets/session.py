@@ -18,7 +18,7 @@ _BUILDS = {  # architecture: environment variable, folder of the build, how to m
     "aarch64": ("POCKETDET_RUN_AARCH64", "native-aarch64", "native-aarch64"),
 }
 _START_S = 120.0
-IN_PYTHON = (sys.executable, "-m", "pocketdet.benchmarks.targets.python_runner")
+IN_PYTHON = (sys.executable, "-P", "-m", "pocketdet.benchmarks.targets.python_runner")
 
 
 class Session:

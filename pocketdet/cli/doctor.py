@@ -101,7 +101,7 @@ def try_engine(name: str) -> Engine:
     if name != "core" and _version(name) is None:
         extra = next(extra for package, extra in PACKAGES if package == name)
         return Engine(name, "missing", f"not installed: {_install(extra)}")
-    command = [sys.executable, "-m", "pocketdet.cli.probe", name]
+    command = [sys.executable, "-P", "-m", "pocketdet.cli.probe", name]  # -P: not what lies in this folder
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
