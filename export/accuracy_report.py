@@ -19,8 +19,8 @@ from pocketdet.datasets.part import extent
 from pocketdet.errors import UsageError
 from pocketdet.export.evaluate import Evaluated
 from pocketdet.export.manifest import tool_versions
-from pocketdet.export.subjects import Form, Storage
-from pocketdet.runtime.precision import Arithmetic
+from pocketdet.export.subjects import Form
+from pocketdet.runtime.precision import Arithmetic, Storage
 
 SCHEMA_VERSION: Final = 1
 
@@ -78,7 +78,10 @@ class ClassReport(_Record):
 
 
 class SubjectReport(_Record):
-    """One row of the table; see `Subject`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1]."""
+    """One row of the table; see `Subject`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1].
+
+    `bytes` are those of its network files, `emulated` the processor if it was not this machine's.
+    """
 
     target: str
     sha256: Sha256
@@ -86,6 +89,8 @@ class SubjectReport(_Record):
     name: str
     weights: Storage
     arithmetic: Arithmetic
+    bytes: Count | None = None
+    emulated: str | None = None
     rule: RuleReport
     ap: Share
     ap50: Share
@@ -150,6 +155,8 @@ def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
         name=subject.name,
         weights=subject.weights,
         arithmetic=subject.arithmetic,
+        bytes=subject.bytes,
+        emulated=subject.emulated,
         rule=RuleReport(**vars(subject.rule)),
         ap=_share(coco.ap),
         ap50=_share(coco.ap50),

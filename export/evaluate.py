@@ -1,5 +1,6 @@
 """Run a subject over labelled pictures and measure what it found, whatever form it has."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,16 @@ SHOWN_NAMES = 5
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What one subject found in a data set, its labels being those of the data set, and how good that is."""
+    """What one subject found in a data set, its labels being those of the data set, and how good that is.
+
+    milliseconds: the median picture, from pixels to boxes; a first idea, `pocketdet bench` measures.
+    """
 
     subject: Subject
     found: tuple[Found, ...]
     coco: CocoAccuracy
     voc: VocAccuracy
+    milliseconds: float
 
 
 def evaluate(subject: Subject, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
@@ -31,12 +36,16 @@ def evaluate(subject: Subject, dataset: Dataset, progress: Callable[[], None] = 
     """
     check_classes("the detector", subject.class_names, "the data", dataset.class_names)
     position = np.array([dataset.class_names.index(name) for name in subject.class_names], np.int64)
-    found = []
+    found, seconds = [], []
     for image in dataset.images:
-        one = subject.detect(read_picture(image.path))
+        picture = read_picture(image.path)
+        start = time.perf_counter()
+        one = subject.detect(picture)
+        seconds.append(time.perf_counter() - start)
         found.append(Found(one.boxes, one.scores, position[one.labels]))
         progress()
-    return Evaluated(subject, tuple(found), coco_accuracy(dataset, found), voc_accuracy(dataset, found))
+    coco, voc = coco_accuracy(dataset, found), voc_accuracy(dataset, found)
+    return Evaluated(subject, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))
 
 
 def check_classes(one: str, one_has: Sequence[str], other: str, other_has: Sequence[str]) -> None:

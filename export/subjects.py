@@ -19,11 +19,10 @@ from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
-from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.precision import Arithmetic
+from pocketdet.runtime.options import DetectorOptions, EngineName
+from pocketdet.runtime.precision import Arithmetic, Storage
 
 Form = Literal["pytorch", "onnx", "ncnn-fp32", "ncnn-fp16", "ncnn-int8"]
-Storage = Literal["fp32", "fp16", "int8"]
 
 NAMES: dict[Form, str] = {
     "pytorch": "PyTorch",
@@ -45,6 +44,8 @@ class Subject:
         rule: score threshold and NMS that make its detections.
         class_names: of the detector, without background.
         detect: an RGB picture (H, W, 3) uint8 -> what is in it; labels index `class_names`.
+        bytes: of the files that its networks are read from.
+        emulated: the processor, if it is not this machine's.
     """
 
     form: Form
@@ -53,11 +54,13 @@ class Subject:
     rule: Postprocessing
     class_names: tuple[str, ...]
     detect: Callable[[NDArray[np.uint8]], Found]
+    bytes: int | None = None
+    emulated: str | None = None
 
     @property
     def name(self) -> str:
-        """As people read it, such as "ncnn fp16"."""
-        return NAMES[self.form]
+        """As people read it, such as "ncnn fp16 on cortex-a76"."""
+        return NAMES[self.form] + (f" on {self.emulated}" if self.emulated else "")
 
 
 def in_pytorch(model: ThunderNet, rule: Postprocessing, score: float | None = None) -> Subject:
@@ -70,7 +73,8 @@ def in_pytorch(model: ThunderNet, rule: Postprocessing, score: float | None = No
         stages = reference_stages(model, picture)
         return Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
 
-    return Subject("pytorch", "fp32", "fp32", rule, model.config.class_names, detect)
+    size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    return Subject("pytorch", "fp32", "fp32", rule, model.config.class_names, detect, size)
 
 
 def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
@@ -82,33 +86,38 @@ def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
         class_names=manifest.class_names,
         input_size=(manifest.input.height, manifest.input.width),
     )
-    return in_pytorch(model, _bundle_rule(bundle), score)
+    return in_pytorch(model, bundle_rule(bundle), score)
 
 
 def in_engine(bundle: Bundle, form: Form, score: float | None = None, threads: int = 1) -> Subject:
-    """The bundle as ONNX or ncnn; half-precision arithmetic is asked for where ncnn's weights are halves.
+    """The bundle as ONNX, or as ncnn in the precision that it was made for, where this machine has it.
 
     Raises what `Detector` and `DetectorOptions` raise.
     """
-    storage = bundle.manifest.layout.weight_storage
-    options = DetectorOptions(
-        engine="onnxruntime" if form == "onnx" else "ncnn",
-        threads=threads,
-        precision="fp16" if form == "ncnn-fp16" else "fp32",
-        score_threshold=score,
-    )
+    engine: EngineName = "onnxruntime" if form == "onnx" else "ncnn"
+    options = DetectorOptions(engine=engine, threads=threads, score_threshold=score)
     detector = Detector(bundle, options)
 
     def detect(picture: NDArray[np.uint8]) -> Found:
         found = detector.detect(picture)
         return Found(found.boxes, found.scores, found.labels.astype(np.int64))
 
-    rule = _with_score(_bundle_rule(bundle), score)
-    return Subject(form, storage, detector.precision, rule, bundle.manifest.class_names, detect)
+    runs_in, names = detector.runs_in, bundle.manifest.class_names
+    size = deployed_bytes(bundle, form)
+    return Subject(form, runs_in.storage, runs_in.arithmetic, bundle_rule(bundle, score), names, detect, size)
 
 
-def _bundle_rule(bundle: Bundle) -> Postprocessing:
-    return Postprocessing(**bundle.manifest.postprocessing.model_dump())
+def bundle_rule(bundle: Bundle, score: float | None = None) -> Postprocessing:
+    """The bundle's own post-processing, with `score` as its threshold unless that is None."""
+    return _with_score(Postprocessing(**bundle.manifest.postprocessing.model_dump()), score)
+
+
+def deployed_bytes(bundle: Bundle, form: Form) -> int:
+    """Bytes of the network files that an engine reads: what the form costs on a device."""
+    files = bundle.manifest.files
+    graphs = bundle.manifest.graphs.by_name().values()
+    names = [(g.onnx,) if form == "onnx" else (g.param, g.bin) for g in graphs]
+    return sum(files[name].size for of_graph in names for name in of_graph if name)
 
 
 def _with_score(rule: Postprocessing, score: float | None) -> Postprocessing:

@@ -4,20 +4,22 @@ A checkpoint is exported to see all its forms side by side; a bundle has those t
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pocketdet.errors import ExportError, UsageError
+from pocketdet.export.emulated import in_emulator
 from pocketdet.export.exporter import ExportOptions, Log, export_detector
-from pocketdet.export.subjects import Form, Storage, Subject, bundle_in_pytorch, in_engine, in_pytorch
+from pocketdet.export.subjects import Form, Subject, bundle_in_pytorch, in_engine, in_pytorch
 from pocketdet.export.to_ncnn import WeightStorage
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import PICKLED, SAFE
 from pocketdet.runtime.bundle import Bundle, hash_file, load_bundle
+from pocketdet.runtime.precision import Storage
 
 
 class Target(Protocol):
@@ -40,12 +42,19 @@ class Target(Protocol):
         """What it can be run as, PyTorch first."""
 
     def subjects(
-        self, forms: Collection[Form], *, score: float | None = None, threads: int = 1, log: Log = ...
+        self,
+        forms: Collection[Form],
+        *,
+        score: float | None = None,
+        threads: int = 1,
+        processors: Sequence[str] = (),
+        log: Log = ...,
     ) -> AbstractContextManager[tuple[Subject, ...]]:
         """Those of its forms that are among `forms`, in the order of its own, ready to run.
 
         `score` replaces the detector's score threshold. `threads` are those of ncnn and onnxruntime;
-        PyTorch has one setting for the process. `log` receives the lines of an export.
+        PyTorch has one setting for the process. Each ncnn form follows once more on each of `processors`,
+        which are emulated. `log` receives the lines of an export.
         Raises what `export_detector`, `Detector` and `DetectorOptions` raise.
         """
 
@@ -107,6 +116,7 @@ class _CheckpointTarget:
         *,
         score: float | None = None,
         threads: int = 1,
+        processors: Sequence[str] = (),
         log: Log = lambda line: None,
     ) -> Iterator[tuple[Subject, ...]]:
         rule = self.model.config.postprocessing
@@ -120,7 +130,7 @@ class _CheckpointTarget:
                 wanted = [form for form in of_bundle if form in forms]
                 if wanted:
                     bundle = opened.enter_context(_exported(self.model, precision, log))
-                    found += [in_engine(bundle, form, score, threads) for form in wanted]
+                    found += _run_as(bundle, wanted, score, threads, processors)
             yield tuple(found)
 
 
@@ -153,15 +163,21 @@ class _BundleTarget:
         *,
         score: float | None = None,
         threads: int = 1,
+        processors: Sequence[str] = (),
         log: Log = lambda line: None,
     ) -> Iterator[tuple[Subject, ...]]:
-        yield tuple(
-            bundle_in_pytorch(self.bundle, score)
-            if form == "pytorch"
-            else in_engine(self.bundle, form, score, threads)
-            for form in self.forms
-            if form in forms
-        )
+        wanted = [form for form in self.forms if form in forms]
+        found = [bundle_in_pytorch(self.bundle, score)] if "pytorch" in wanted else []
+        engines = [form for form in wanted if form != "pytorch"]
+        yield (*found, *_run_as(self.bundle, engines, score, threads, processors))
+
+
+def _run_as(
+    bundle: Bundle, forms: Sequence[Form], score: float | None, threads: int, processors: Sequence[str]
+) -> list[Subject]:
+    found = [in_engine(bundle, form, score, threads) for form in forms]
+    ncnn = [form for form in forms if form != "onnx"]
+    return found + [in_emulator(bundle, form, cpu, score) for form in ncnn for cpu in processors]
 
 
 @contextmanager

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pocketdet.export.targets import Target
 
 
+ARM_PICTURES = 24  # an emulated picture takes seconds
+
+
 class FormName(StrEnum):
     """`pocketdet.export.subjects.Form` as an option, without importing torch."""
 
@@ -67,6 +70,14 @@ def val(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
     ] = False,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CPU",
+            help=f"Measure ncnn on an emulated ARM processor, too, such as cortex-a76; repeatable; slow: "
+            f"{ARM_PICTURES} pictures unless --limit says otherwise.",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
     arch: Annotated[str | None, typer.Option(help="Architecture of a plain state dict.")] = None,
     names: Annotated[Path | None, typer.Option(help="Its class names: a text file, one a line.")] = None,
@@ -80,6 +91,9 @@ def val(
     ncnn fp16; a bundle is run as what it carries. One table shows COCO's and VOC's numbers side by side, and
     what each form lost against the first row. Score threshold and NMS are the detector's own.
 
+    ncnn computes in the precision that a bundle was made for where the processor has it. x86 has no half
+    precision: --arm cortex-a76 measures what a phone computes, on the same pictures, in an emulator.
+
     Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
     """
     require_export_packages()
@@ -91,24 +105,26 @@ def val(
     from pocketdet.cli.val_report import print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
+    processors = _processors(arm or [])
+    limit = limit or (ARM_PICTURES if processors else 0)
     source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
     told = _told(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
         found = [opened.enter_context(target) for target in _opening(targets, told)]
         forms = _forms(found, only or [])
-        gates.expect_rows(sum(map(len, forms)))
+        gates.expect_rows(sum(map(len, forms)) + len(processors) * sum(map(_ncnn_forms, forms)))
         with _bar() as bar:
             classes = found[0].class_names
             advancing = partial(_advancing, bar)
             labelled = read_labelled(source, classes, limit=limit, skip_bad=skip_bad, progress=advancing)
             _check_classes(found, source, labelled.dataset)
             evaluated = [
-                _measure(bar, target, wanted, labelled.dataset, score, threads)
+                _measure(bar, target, wanted, labelled.dataset, score, threads, processors)
                 for target, wanted in zip(found, forms, strict=True)
             ]
         report = _report(source, labelled, found, evaluated)
         console = Console(highlight=False)
-        print_report(report, console)
+        print_report(report, [one.milliseconds for of_target in evaluated for one in of_target], console)
         if per_class:
             print_classes(report, console)
         if out:
@@ -116,6 +132,20 @@ def val(
             for path in write_files(out, report, labelled.dataset, every):
                 console.print(f"wrote {path}", markup=False, soft_wrap=True)
     gates.judge(report)
+
+
+def _processors(asked: Sequence[str]) -> list[str]:
+    """Those that can be emulated: none, with a word on standard error, where something is missing."""
+    from pocketdet.export.emulated import what_is_missing
+
+    missing = what_is_missing() if asked else None
+    if missing:
+        typer.echo(f"left out: --arm {', '.join(asked)}: {missing}", err=True)
+    return [] if missing else list(dict.fromkeys(asked))
+
+
+def _ncnn_forms(forms: "Sequence[Form]") -> int:
+    return sum(form.startswith("ncnn") for form in forms)
 
 
 def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
@@ -168,6 +198,7 @@ def _measure(
     dataset: "Dataset",
     score: float | None,
     threads: int,
+    processors: Sequence[str],
 ) -> "list[Evaluated]":
     from pocketdet.export.evaluate import evaluate
 
@@ -176,7 +207,7 @@ def _measure(
     def log(line: str) -> None:
         bar.update(preparing, description=f"{target.path.name}: exporting: {line.split(' ', 1)[-1][:40]}")
 
-    with target.subjects(forms, score=score, threads=threads, log=log) as subjects:
+    with target.subjects(forms, score=score, threads=threads, processors=processors, log=log) as subjects:
         bar.remove_task(preparing)
         return [
             evaluate(

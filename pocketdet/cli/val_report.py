@@ -22,8 +22,8 @@ MISSES = 24  # pictures in the gallery
 CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
-def print_report(report: "AccuracyReport", console: Console) -> None:
-    """The table, and below it what was measured on and which rule made the detections."""
+def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
+    """The table, what each row weighs and how long it took for a picture, and what was measured how."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
@@ -43,8 +43,21 @@ def print_report(report: "AccuracyReport", console: Console) -> None:
         )
     console.print(Text("average precision in percent; Δ in points against the first row", style="bold"))
     console.print(table)
+    console.print(_costs(report, milliseconds))
     for line in _below(report):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
+    """Megabytes of the network files and the median milliseconds of a picture; emulated time is no time."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for column in ("MB", "ms a picture"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("subject", overflow="fold")
+    for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
+        size = "-" if row.bytes is None else f"{row.bytes / 1e6:.1f}"
+        table.add_row(size, "-" if row.emulated else f"{time:.1f}", Text(label))
+    return table
 
 
 def _below(report: "AccuracyReport") -> list[str]:

@@ -192,6 +192,37 @@ def test_several_targets_in_one_table(
         assert f"fp16 weights, {detector.precision} arithmetic: ncnn fp16" in both
 
 
+def test_sizes_and_times_stand_beside_the_numbers(
+    command: Command, small_bundle: Path, project: Path
+) -> None:
+    ending = command("val", small_bundle, *labelled(project))
+    lines = [line.split() for line in ending.out.splitlines()]
+    start = lines.index(["MB", "ms", "a", "picture", "subject"])
+    found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
+    assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
+    files = (
+        small_bundle / f"{name}.ncnn.{kind}" for name in ("features", "head") for kind in ("param", "bin")
+    )
+    assert found["ncnn fp32"][0] == pytest.approx(sum(f.stat().st_size for f in files) / 1e6, abs=0.05)
+    assert all(time > 0 for _, time in found.values())
+
+
+@pytest.mark.parametrize("missing", ["qemu", "runner"])
+def test_an_emulated_processor_is_left_out_by_name(
+    command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    found = None if missing == "qemu" else "/usr/bin/qemu-aarch64-static"
+    monkeypatch.setattr("pocketdet.export.emulated.shutil.which", lambda name: found)
+    monkeypatch.setenv("POCKETDET_RUN_AARCH64", "/nowhere/pocketdet-run")
+    ending = command("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--arm", "cortex-a76")
+    assert ending.code == 0
+    words = (
+        "no qemu-aarch64-static: on Debian" if missing == "qemu" else "/nowhere/pocketdet-run is not built"
+    )
+    assert ending.err.startswith(f"left out: --arm cortex-a76: {words}")
+    assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"]]
+
+
 def test_a_checkpoint_of_the_zoo_goes_by_its_name(
     command: Command, weights: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,15 +5,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from native_runner import Runner
 from overflowing import PLACES, overflowing
 
+from pocketdet.errors import EngineError
 from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.emulated import in_emulator
 from pocketdet.export.precision import LayerChoice
+from pocketdet.export.targets import open_target
 from pocketdet.models.checkpoint import load_checkpoint
+from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.zoo import FOD, zoo_weights
-from pocketdet.runtime.bundle import hash_file
+from pocketdet.runtime.bundle import hash_file, load_bundle
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 from pocketdet.runtime.ncnn_graph.feature_mask import IN_FP32
 
@@ -115,3 +120,30 @@ def test_a_mask_without_its_guard_is_refused(runner: Runner, half_bundle: Path, 
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     sentence = runner.error("verify", bundle)
     assert f"Convolution '{late.name}' its feature mask 3 forbids 16-bit storage" in sentence
+
+
+def test_average_precision_of_an_emulated_processor(
+    arm_runner: Callable[[str], Runner], half_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that `pocketdet val --arm` adds find what the runner finds."""
+    monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
+    picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
+    with open_target(half_bundle) as target:
+        forms = ["ncnn-fp16"]
+        with target.subjects(forms, processors=["cortex-a57", "cortex-a76"]) as subjects:
+            here, plain, half = subjects
+            found = [subject.detect(picture) for subject in subjects]
+    assert [s.name for s in subjects] == ["ncnn fp16", "ncnn fp16 on cortex-a57", "ncnn fp16 on cortex-a76"]
+    assert [s.arithmetic for s in subjects] == ["fp32", "fp32", "fp16"]
+    assert here.bytes == plain.bytes == half.bytes
+    assert len(found[0].scores) > 0
+    np.testing.assert_allclose(found[0].boxes, found[1].boxes, atol=0.1)
+    assert not np.array_equal(found[1].scores, found[2].scores)
+
+
+def test_a_processor_that_qemu_does_not_know(
+    arm_runner: Callable[[str], Runner], half_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
+    with load_bundle(half_bundle) as bundle, pytest.raises(EngineError, match="emulated 8086 failed: .*8086"):
+        in_emulator(bundle, "ncnn-fp16", "8086")
