@@ -204,7 +204,8 @@ int check_version(const Field& field, const std::string& label) {
     const Json& version = field.value();
     if (version.is_number_integer() && version.is_number_unsigned() && version.get<uint64_t>() > kSchemaVersion) {
         throw BundleError(label + ": schema_version " + version.dump() +
-                          " needs a newer pocketdet-run, this one reads versions 1 to " + std::to_string(kSchemaVersion));
+                          " needs a newer pocketdet-run, this one reads versions 1 to " +
+                          std::to_string(kSchemaVersion));
     }
     return static_cast<int>(field.integer(1, kSchemaVersion));
 }

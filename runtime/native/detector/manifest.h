@@ -1,5 +1,5 @@
-// manifest.json, versions 1 and 2: what a program must know to run a detector it has never seen. Fields, bounds and cross
-// checks are those of runtime/bundle/schema.py; the meaning of the numbers is in docs/DEFINITIONS.md.
+// manifest.json, versions 1 and 2: what a program must know to run a detector it has never seen. Fields, bounds and
+// cross checks are those of runtime/bundle/schema.py; the meaning of the numbers is in docs/DEFINITIONS.md.
 #pragma once
 
 #include <algorithm>

@@ -60,6 +60,38 @@ void test_manifest_is_read() {
     CHECK(m.anchors.count() == 1 && m.anchors.sizes[1] == 12.5f && m.lanes == 8 && m.target == "neon-fp16");
     CHECK(m.postprocessing.rule.method == NmsMethod::gaussian && m.files.size() == 6);
     CHECK(m.head.input.shape[0] == kAnyCount && m.features.output("sam").blob == "out2");
+    CHECK(m.arithmetic() == Arithmetic::fp32);
+}
+
+void test_what_a_bundle_was_made_for() {
+    Json second = sound_manifest();
+    second["schema_version"] = 2;
+    CHECK(parse(second).arithmetic() == Arithmetic::fp32);
+    second["graphs"]["head"]["arithmetic"] = "fp16";
+    second["layout"]["fp32_modules"] = {"backbone.stem", "head.fc"};
+    const Manifest m = parse(second);
+    CHECK(m.features.arithmetic == Arithmetic::fp32 && m.head.arithmetic == Arithmetic::fp16);
+    CHECK(m.arithmetic() == Arithmetic::fp16);
+    const struct {
+        const char* pointer;
+        Json value;
+        const char* message;
+    } cases[] = {
+        {"/graphs/head/arithmetic", "fp8", "field 'graphs.head.arithmetic': expected 'fp32'"},
+        {"/graphs/head/arithmetic", 16, "field 'graphs.head.arithmetic'"},
+        {"/layout/fp32_modules", "head.fc", "field 'layout.fp32_modules'"},
+        {"/layout/fp32_modules/0", "", "field 'layout.fp32_modules[0]'"},
+        {"/schema_version", 1, "' is unknown"},
+    };
+    for (const auto& one : cases) {
+        Json wrong = second;
+        wrong[Json::json_pointer(one.pointer)] = one.value;
+        CHECK(contains(message_of<BundleError>([&] { parse(wrong); }), one.message));
+    }
+    for (const char* name : kArithmetics) CHECK(name_of(arithmetic_of(name)) == std::string(name));
+    CHECK(arithmetic_in_use(Arithmetic::fp32) == Arithmetic::fp32);
+    CHECK(why_other(Arithmetic::fp16, Arithmetic::fp16).empty());
+    CHECK(contains(why_other(Arithmetic::bf16_storage, Arithmetic::fp32), "bf16-storage needs ncnn on a 64-bit ARM"));
 }
 
 void test_manifest_errors() {
@@ -172,6 +204,7 @@ void test_files() {
 int main() {
     pocketdet::test_sha256();
     pocketdet::test_manifest_is_read();
+    pocketdet::test_what_a_bundle_was_made_for();
     pocketdet::test_manifest_errors();
     pocketdet::test_broken_json();
     pocketdet::test_paths();

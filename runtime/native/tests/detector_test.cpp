@@ -34,6 +34,9 @@ void test_graphs() {
     check_graph(kGraph);
     check_graph(replaced("0=0.1", "-23300=2,1,2 1=3,4 2=-1"));
     check_graph(replaced("3 4\n", "3 4\r\n"));
+    check_graph(replaced("0=0.1", "31=33"));
+    check_graph(replaced("Split s 1 2 in0 a out0", "Split s 1 2 in0 a out0 31=6"));
+    check_graph("7767517\n3 3\nInput in 0 1 in0\nDropout d 1 1 in0 a\nReLU r 1 1 a out0 31=3\n");
     const struct {
         const char *old_part, *new_part, *message;
     } cases[] = {
@@ -63,6 +66,12 @@ void test_graphs() {
         {"0=0.1", "32=1", "outside 0..31"},
         {"0=0.1", "-23300=3,1,2", "a wrong array length"},
         {"0=0.1", "-23300=2,1,2.0", "mixes ints and floats"},
+        {"0=0.1", "31=256", "the feature mask must be 0..255"},
+        {"0=0.1", "31=-1", "the feature mask must be 0..255"},
+        {"0=0.1", "31=3.0", "the feature mask must be 0..255"},
+        {"0=0.1", "-23331=1,3", "the feature mask must be 0..255"},
+        {"0=0.1", "31=3", "ReLU 'r' its feature mask 3 forbids 16-bit storage and its input 'a' may be in it"},
+        {"0=0.1", "31=4", "its feature mask 4 forbids 16-bit storage"},
         {"0=0.1", "0=1\x01", "a control character"},
         {"ReLU r", "ReLU \xff", "is not text"},
     };
@@ -167,7 +176,8 @@ void test_arguments() {
         arguments({"b", "--rois", "7", "--score-threshold=0.5", "i", "--nms=linear", "--precision", "fp16"});
     const DetectorOptions options = detector_options(good);
     CHECK(good.positional() == (std::vector<std::string>{"b", "i"}) && *options.rois == 7);
-    CHECK(*options.score_threshold == 0.5 && *options.nms == NmsMethod::linear && options.precision == Arithmetic::fp16);
+    CHECK(*options.score_threshold == 0.5 && *options.nms == NmsMethod::linear);
+    CHECK(options.precision == Arithmetic::fp16);
     const auto refuse = [&](const std::vector<std::string>& words, const char* message) {
         CHECK(contains(message_of<UsageError>([&] { detector_options(arguments(words)); }), message));
     };
