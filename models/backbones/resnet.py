@@ -16,15 +16,15 @@ class ResNetConfig:
 
     Attributes:
         group_width: channels of each group for every 64 planes (ResNeXt-101-64x4d: 64 groups of 4).
-        stride_in_1x1: stride 2 in the first 1x1 of a stage, as the paper and Detectron have it; the others
-            put it in the 3x3.
+        stride_in_1x1: stride 2 in the first 1x1 of a stage, as the paper has it; else in the 3x3, which the
+            GFLOPs of Light-Weight RetinaNet count (149.2 at 800 pixels; 146.2 the other way).
     """
 
     blocks: tuple[int, int, int, int]
     width: int = 64
     groups: int = 1
     group_width: int = 64
-    stride_in_1x1: bool = True
+    stride_in_1x1: bool = False
 
     @property
     def channels(self) -> tuple[int, int, int, int]:
@@ -35,7 +35,7 @@ class ResNetConfig:
 
 RESNET50 = ResNetConfig((3, 4, 6, 3))
 RESNET101 = ResNetConfig((3, 4, 23, 3))
-RESNEXT101_64X4D = ResNetConfig((3, 4, 23, 3), groups=64, group_width=4, stride_in_1x1=False)
+RESNEXT101_64X4D = ResNetConfig((3, 4, 23, 3), groups=64, group_width=4)
 
 
 class Bottleneck(nn.Module):
@@ -49,7 +49,7 @@ class Bottleneck(nn.Module):
         stride: int,
         *,
         groups: int = 1,
-        stride_in_1x1: bool = True,
+        stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)

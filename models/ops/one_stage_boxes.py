@@ -1,0 +1,107 @@
+"""One coding step: raw elements and reference boxes to boxes. Definition: docs/ONE_STAGE.md, "Box coding"."""
+
+import torch
+from torch import Tensor
+
+from pocketdet.models.ops.boxes import exact_exp
+from pocketdet.models.ops.one_stage_spec import (
+    BoxCoding,
+    CentreCoding,
+    CornerCoding,
+    DistanceCoding,
+    Unit,
+)
+
+
+def exact_sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)) in float64, rounded to the type of `x`."""
+    return (1 / (1 + (-x.double()).exp())).to(x.dtype)
+
+
+def exact_tanh(x: Tensor) -> Tensor:
+    """2 / (1 + exp(-2x)) - 1 in float64, rounded to the type of `x`."""
+    return (2 / (1 + (-2 * x.double()).exp()) - 1).to(x.dtype)
+
+
+def exact_softmax(x: Tensor) -> Tensor:
+    """Over the last axis, in float64, summed left to right, rounded to the type of `x`."""
+    powers = (x.double() - x.double().amax(dim=-1, keepdim=True)).exp()
+    return (powers / powers.cumsum(dim=-1)[..., -1:]).to(x.dtype)
+
+
+def decode_step(
+    elements: Tensor, reference: Tensor, strides: Tensor, coding: BoxCoding, size: tuple[int, int]
+) -> Tensor:
+    """Raw elements (N, 4) or (N, 4 * bins), reference boxes (N, 4), strides (N,) -> boxes (N, 4).
+
+    `size` is the network's input (height, width). All float32, nothing clipped.
+    """
+    if isinstance(coding, DistanceCoding):
+        sides = elements if coding.bins == 1 else _expected(elements, coding.bins)
+    else:
+        sides = elements
+    t = sides[:, list(coding.order)] * elements.new_tensor(coding.multiplier)
+    if isinstance(coding, CornerCoding):
+        return t * _unit(coding.unit, reference, strides, size).repeat(1, 2)
+    if isinstance(coding, DistanceCoding):
+        return _from_distances(t, reference, strides, coding, size)
+    return _from_centre(t, reference, strides, coding, size)
+
+
+def _from_centre(
+    t: Tensor, reference: Tensor, strides: Tensor, coding: CentreCoding, size: tuple[int, int]
+) -> Tensor:
+    moved = t[:, :2]
+    if coding.centre_activation == "tanh":
+        moved = exact_tanh(moved)
+    elif coding.centre_activation == "sigmoid":
+        moved = exact_sigmoid(moved)
+    moved = moved * coding.centre_gain + coding.centre_shift
+    centre = moved * _unit(coding.centre_unit, reference, strides, size)
+    if coding.origin == "prior":
+        centre = _centre(reference) + centre
+    scale = t[:, 2:]
+    if coding.size_activation == "exp":
+        scale = exact_exp(scale.clamp(max=coding.max_log))
+    elif coding.size_activation == "sigmoid":
+        scale = exact_sigmoid(scale)
+    elif coding.size_activation == "sigmoid_squared":
+        doubled = 2 * exact_sigmoid(scale)
+        scale = doubled * doubled
+    half = 0.5 * (_unit(coding.size_unit, reference, strides, size) * scale)
+    return torch.cat([centre - half, centre + half], dim=1)
+
+
+def _from_distances(
+    t: Tensor, reference: Tensor, strides: Tensor, coding: DistanceCoding, size: tuple[int, int]
+) -> Tensor:
+    if coding.activation == "exp":
+        t = exact_exp(t.clamp(max=coding.max_log))
+    elif coding.activation == "relu":
+        t = t.clamp(min=0)
+    unit, centre = _unit(coding.unit, reference, strides, size), _centre(reference)
+    return torch.cat([centre - t[:, :2] * unit, centre + t[:, 2:] * unit], dim=1)
+
+
+def _expected(elements: Tensor, bins: int) -> Tensor:
+    """Means of four distributions over 0 to bins - 1, (N, 4 * bins) -> (N, 4)."""
+    powers = elements.reshape(-1, 4, bins).double()
+    powers = (powers - powers.amax(dim=2, keepdim=True)).exp()
+    places = torch.arange(bins, dtype=torch.float64, device=elements.device)
+    total, weighted = powers.cumsum(dim=2)[..., -1], (powers * places).cumsum(dim=2)[..., -1]
+    return (weighted / total).to(elements.dtype)
+
+
+def _centre(boxes: Tensor) -> Tensor:
+    return boxes[:, :2] + 0.5 * (boxes[:, 2:] - boxes[:, :2])
+
+
+def _unit(unit: Unit, reference: Tensor, strides: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, 2): what one is worth along x and y, in pixels."""
+    if unit == "prior":
+        return reference[:, 2:] - reference[:, :2]
+    if unit == "stride":
+        return strides[:, None].expand(-1, 2)
+    if unit == "input":
+        return reference.new_tensor([size[1], size[0]]).expand(len(reference), 2)
+    return reference.new_ones(len(reference), 2)

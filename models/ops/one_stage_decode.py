@@ -1,0 +1,129 @@
+"""From the outputs of a one-stage detector to detections. Definition: docs/ONE_STAGE.md, steps 1 to 8."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pocketdet.models.ops.boxes import clip_boxes
+from pocketdet.models.ops.nms import descending, nms, soft_nms
+from pocketdet.models.ops.one_stage_boxes import decode_step, exact_sigmoid, exact_softmax
+from pocketdet.models.ops.one_stage_read import read_priors
+from pocketdet.models.ops.one_stage_spec import Activation, OneStageSpec, Scores, Selection
+
+
+@dataclass(frozen=True)
+class OneStageDetections:
+    """Best first: boxes (N, 4) in network pixels, scores (N,), labels (N,) from 0, priors by index (N,)."""
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    priors: Tensor
+
+
+@torch.no_grad()
+def one_stage_decode(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> OneStageDetections:
+    """Float32 outputs of one image (no batch dimension) by name -> detections.
+
+    Raises `UsageError` for an output that is missing or does not have its slot's shape.
+    """
+    raw, rule = read_priors(spec, outputs), spec.selection
+    alive = raw.finite().nonzero()[:, 0]
+    objectness = None
+    if raw.objectness is not None:
+        objectness = _activate(raw.objectness, spec.scores.objectness_activation)[:, -1]
+        alive = _by_objectness(alive, objectness, rule)
+    scores = _scores(raw.classes[alive], None if objectness is None else objectness[alive], spec.scores)
+    row, label = _candidates(scores, raw.levels[alive], rule)
+    prior, score = alive[row], scores[row, label]
+    boxes = raw.boxes[prior]
+    for coding, codes in zip(spec.codings, raw.codes, strict=True):
+        boxes = decode_step(codes[prior], boxes, raw.strides[prior], coding, spec.input_size)
+    boxes = clip_boxes(boxes, spec.input_size) if rule.clip else boxes
+    sides = boxes[:, 2:] - boxes[:, :2]
+    sound = torch.isfinite(boxes).all(dim=1) & ((sides > 0) & (sides >= rule.min_size)).all(dim=1)
+    return _suppressed(boxes[sound], score[sound], label[sound], prior[sound], rule)
+
+
+def _activate(x: Tensor, activation: Activation) -> Tensor:
+    if activation == "sigmoid":
+        return exact_sigmoid(x)
+    return exact_softmax(x) if activation == "softmax" else x
+
+
+def _by_objectness(alive: Tensor, objectness: Tensor, rule: Selection) -> Tensor:
+    """The priors that pass the objectness limits, by index."""
+    if rule.objectness_threshold is not None:
+        alive = alive[objectness[alive] > rule.objectness_threshold]
+    if rule.top_n_objectness is not None:
+        alive = alive[descending(objectness[alive])[: rule.top_n_objectness]].sort().values
+    return alive
+
+
+def _scores(classes: Tensor, objectness: Tensor | None, rule: Scores) -> Tensor:
+    """Scores (N, C) of each class without background."""
+    values = _activate(classes, rule.activation)
+    if rule.background != "none":
+        values = values[:, 1:] if rule.background == "first" else values[:, :-1]
+    scores = _power(values, rule.class_power)
+    if objectness is not None and rule.objectness_power:
+        scores = scores * _power(objectness, rule.objectness_power)[:, None]
+    return scores
+
+
+def _power(x: Tensor, exponent: float) -> Tensor:
+    """`x` to a power in float64, rounded to float32."""
+    return x if exponent == 1 else x.double().pow(exponent).float()
+
+
+def _candidates(scores: Tensor, levels: Tensor, rule: Selection) -> tuple[Tensor, Tensor]:
+    """Rows of `scores` (N, C) and labels of the candidates, by prior, then label."""
+    if rule.best_class_only:
+        label = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, 0]
+        row = torch.arange(len(scores))
+        above = scores[row, label] > rule.score_threshold
+        row, label = row[above], label[above]
+    else:
+        row, label = (scores > rule.score_threshold).nonzero(as_tuple=True)
+    chosen = torch.arange(len(row))
+    values = scores[row, label]
+    if rule.top_n_per_level is not None:
+        parts = []
+        for level in sorted(set(levels.tolist())):
+            own = chosen[levels[row] == level]
+            parts.append(own[descending(values[own])[: rule.top_n_per_level]].sort().values)
+        chosen = torch.cat(parts) if parts else chosen
+    if rule.top_n is not None:
+        chosen = chosen[descending(values[chosen])[: rule.top_n]].sort().values
+    return row[chosen], label[chosen]
+
+
+def _suppressed(
+    boxes: Tensor, scores: Tensor, labels: Tensor, priors: Tensor, rule: Selection
+) -> OneStageDetections:
+    groups = [(labels == label).nonzero()[:, 0] for label in sorted(set(labels.tolist()))]
+    if not rule.per_class:
+        groups = [torch.arange(len(labels))]
+    kept, kept_scores = [torch.zeros(0, dtype=torch.int64)], [scores[:0]]
+    for group in groups:
+        keep, values = _suppress(boxes[group], scores[group], rule)
+        kept.append(group[keep])
+        kept_scores.append(values)
+    index, values = torch.cat(kept), torch.cat(kept_scores)
+    order = sorted(
+        range(len(index)), key=lambda i: (-float(values[i]), int(labels[index[i]]), int(priors[index[i]]))
+    )
+    best = torch.tensor(order[: rule.max_detections], dtype=torch.int64)
+    index = index[best]
+    return OneStageDetections(boxes[index], values[best], labels[index], priors[index])
+
+
+def _suppress(boxes: Tensor, scores: Tensor, rule: Selection) -> tuple[Tensor, Tensor]:
+    if rule.nms == "none":
+        return torch.arange(len(boxes)), scores
+    if rule.nms == "hard":
+        keep = nms(boxes, scores, rule.nms_iou)
+        return keep, scores[keep]
+    return soft_nms(boxes, scores, rule.nms, rule.nms_iou, rule.sigma, rule.score_threshold)

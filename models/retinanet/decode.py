@@ -1,0 +1,28 @@
+"""How RetinaNet's outputs are read: sigmoid, nine anchors of a cell, Faster R-CNN's box coding."""
+
+import math
+
+from pocketdet.models.ops.default_boxes import level_grids
+from pocketdet.models.ops.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.models.retinanet.config import STRIDES, RetinaNetConfig
+
+
+def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size."""
+    levels = []
+    grids = level_grids(config.input_size, STRIDES)
+    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+        side = config.base_size * stride
+        priors = tuple(
+            (side * s / math.sqrt(r), side * s * math.sqrt(r)) for s in config.scales for r in config.ratios
+        )
+        classes = Slot(f"classes_{number}", prior_step=config.num_classes)
+        levels.append(Level(grid, stride, priors, classes, (Slot(f"boxes_{number}", prior_step=4),)))
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(CentreCoding(),),
+        scores=Scores("sigmoid"),
+        selection=config.selection,
+    )
