@@ -1,5 +1,6 @@
 """`pocketdet export` from a checkpoint and from a plain state dict, its refusals, and Ctrl-C."""
 
+import json
 import os
 import shutil
 import signal
@@ -70,6 +71,33 @@ def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_pa
         assert np.array_equal(bundle.golden()["image"], read_image(weights / "picture.png"))
 
 
+def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "layers.toml").write_text('[layers]\n"head/*" = "fp32"\n"backbone.conv1.*" = "fp32"\n')
+    words = ("--precision", "fp16", "--layers", tmp_path / "layers.toml", "--calib", weights)
+    ending = command("export", weights / "w.safetensors", *words, "--out", tmp_path)
+    assert (ending.code, ending.err) == (0, "")
+    assert "-[✓] range features: 1 layers in fp32, no other can overflow (4 pictures)" in ending.out
+    assert "fp16 weights, fp16 arithmetic, " in ending.out
+    bundle = tmp_path / "thundernet-snet49.pocketdet"
+    told = command("info", bundle).out
+    assert "fp16 weights, fp16 arithmetic" in told
+    assert "kept in fp32 under half precision: convrelu_0" in told
+    found = command("detect", bundle, weights / "picture.png", "--no-save", "--json").out
+    ran = json.loads(found)
+    assert ran["precision_asked"] == "fp16"
+    said = command("detect", bundle, weights / "picture.png", "--no-save").out
+    assert ("fp16 was asked for and fp32 ran" in said) == (ran["precision"] == "fp32")
+
+
+def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "layers.toml").write_text('[layers]\n"head.score" = "fp16"\n')
+    words = ("--layers", tmp_path / "layers.toml", "--out", tmp_path / "out")
+    ending = command("export", weights / "w.safetensors", *words)
+    assert ending.code == 2
+    assert "no layer is called 'head.score'; the nearest names are 'head.scores'" in ending.err
+    assert [p.name for p in tmp_path.rglob("*")] == ["layers.toml"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -90,6 +118,12 @@ def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_pa
         (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
         (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the picture cannot be read"),
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
+        (("w.safetensors", "--precision", "int8"), "precision int8: expected fp32 or fp16"),
+        (("w.safetensors", "--layers", "absent.toml"), "absent.toml: cannot be read"),
+        (("w.safetensors", "--layers", "labels.txt"), "labels.txt: not a TOML file"),
+        (("w.safetensors", "--layers", "fp8.toml"), "fp8.toml: layer 'conv_0': expected fp32, fp16, int8"),
+        (("w.safetensors", "--precision", "fp16", "--calib", "absent"), "absent: cannot be read as a folder"),
+        (("w.safetensors", "--precision", "fp16", "--calib", "taken.pocketdet"), "expected pictures"),
         (("w.safetensors", "--name", "../up"), "bundle name '../up'"),
         (("w.safetensors", "--out", "labels.txt"), "cannot write"),
         (("w.safetensors", "--name", "taken"), "taken.pocketdet exists already"),
@@ -112,6 +146,7 @@ def test_bad_input_is_one_sentence_and_nothing_written(
     (folder / "empty.txt").write_text("\n  \n")
     (folder / "latin.txt").write_bytes("Schlüssel\nnut\nbolt\n".encode("latin-1"))
     (folder / "cut.safetensors").write_bytes((folder / "w.safetensors").read_bytes()[:-1000])
+    (folder / "fp8.toml").write_text('[layers]\nconv_0 = "fp8"\n')
     (folder / "taken.pocketdet").mkdir()
     before = sorted(folder.rglob("*"))
     monkeypatch.chdir(folder)
