@@ -1,0 +1,16 @@
+"""MimicDet (Lu et al. 2020): a one-stage head that learns from a two-stage head of the same network."""
+
+from pocketdet.models.mimicdet.config import MimicDetConfig
+from pocketdet.models.mimicdet.decode import mimicdet_spec
+from pocketdet.models.mimicdet.detector import MimicDet, TrainingMaps
+from pocketdet.models.mimicdet.heads import StudentLevel, TeacherAnswer, TeacherHead
+
+__all__ = [
+    "MimicDet",
+    "MimicDetConfig",
+    "StudentLevel",
+    "TeacherAnswer",
+    "TeacherHead",
+    "TrainingMaps",
+    "mimicdet_spec",
+]

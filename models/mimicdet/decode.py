@@ -1,0 +1,31 @@
+"""How MimicDet's outputs are read: one square anchor of a cell, regressed twice. Sections 3.2 and 4.2."""
+
+from pocketdet.models.mimicdet.config import STRIDES, MimicDetConfig
+from pocketdet.models.ops.default_boxes import level_grids
+from pocketdet.models.ops.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+
+
+def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size."""
+    levels = []
+    grids = level_grids(config.input_size, STRIDES)
+    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+        side = config.base_size * stride
+        levels.append(
+            Level(
+                grid,
+                stride,
+                ((side, side),),
+                classes=Slot(f"classes_{number}"),
+                boxes=(Slot(f"refine_{number}"), Slot(f"boxes_{number}")),
+                objectness=Slot(f"objectness_{number}"),
+            )
+        )
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(CentreCoding(), CentreCoding(multiplier=config.student_std)),
+        scores=Scores("softmax", "first"),
+        selection=config.selection,
+    )
