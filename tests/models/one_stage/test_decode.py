@@ -1,0 +1,263 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_stage_loops import decode_by_loops
+
+from pocketdet.errors import UsageError
+from pocketdet.models.ops import decode_boxes, make_anchors
+from pocketdet.models.ops.one_stage_decode import one_stage_decode
+from pocketdet.models.ops.one_stage_spec import (
+    CentreCoding,
+    CornerCoding,
+    DistanceCoding,
+    Level,
+    OneStageSpec,
+    Scores,
+    Selection,
+    Slot,
+)
+
+UNITS = st.sampled_from(["prior", "stride", "input", "pixel"])
+ORDERS = st.permutations(range(4)).map(tuple)
+MULTIPLIERS = st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)])
+CODINGS = st.one_of(
+    st.builds(
+        CentreCoding,
+        order=ORDERS,
+        multiplier=MULTIPLIERS,
+        origin=st.sampled_from(["prior", "image"]),
+        centre_activation=st.sampled_from(["none", "tanh", "sigmoid"]),
+        centre_gain=st.sampled_from([1.0, 2.0, 0.3]),
+        centre_shift=st.sampled_from([0.0, -1.0]),
+        centre_unit=UNITS,
+        size_activation=st.sampled_from(["none", "exp", "sigmoid", "sigmoid_squared"]),
+        size_unit=UNITS,
+        max_log=st.sampled_from([0.5, 4.0]),
+    ),
+    st.builds(
+        DistanceCoding,
+        order=ORDERS,
+        multiplier=MULTIPLIERS,
+        activation=st.sampled_from(["none", "exp", "relu"]),
+        unit=UNITS,
+    ),
+    st.builds(DistanceCoding, bins=st.integers(2, 5), order=ORDERS),
+    st.builds(CornerCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
+)
+SCORES = st.builds(
+    Scores,
+    activation=st.sampled_from(["none", "sigmoid", "softmax"]),
+    background=st.sampled_from(["none", "first", "last"]),
+    objectness_activation=st.sampled_from(["sigmoid", "softmax"]),
+    class_power=st.sampled_from([1.0, 0.5, 0.0]),
+    objectness_power=st.sampled_from([0.0, 1.0, 0.6]),
+)
+LIMIT = st.sampled_from([None, None, 20, 8])
+SELECTIONS = st.builds(
+    Selection,
+    score_threshold=st.sampled_from([0.0, 0.1, 0.4]),
+    best_class_only=st.booleans(),
+    objectness_threshold=st.sampled_from([None, 0.3]),
+    top_n_objectness=LIMIT,
+    top_n_per_level=LIMIT,
+    top_n=LIMIT,
+    clip=st.booleans(),
+    min_size=st.sampled_from([0.0, 3.0]),
+    nms=st.sampled_from(["hard", "linear", "gaussian", "none"]),
+    nms_iou=st.sampled_from([0.1, 0.5]),
+    per_class=st.booleans(),
+    max_detections=st.sampled_from([100, 5]),
+)
+
+
+@st.composite
+def problems(draw):
+    """A description, and outputs with ties, non-finite values and channels that nothing reads."""
+    codings = tuple(draw(st.lists(CODINGS, min_size=1, max_size=2)))
+    scores, selection, classes = draw(SCORES), draw(SELECTIONS), draw(st.integers(1, 3))
+    counts = {"classes": classes + (scores.background != "none"), "objectness": 1}
+    counts["objectness"] += scores.objectness_activation == "softmax"
+    for step, coding in enumerate(codings):
+        counts[f"boxes{step}"] = 4 * getattr(coding, "bins", 1)
+    layout = draw(st.sampled_from(["map", "rows", "columns"]))
+    grids = draw(st.lists(st.tuples(st.integers(2, 4), st.integers(1, 4)), min_size=1, max_size=2))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    each, interleaved = draw(st.integers(1, 2)), draw(st.booleans())
+    levels, outputs, row = [], {}, draw(st.integers(0, 2))
+    for number, grid in enumerate(grids):
+        slots = {}
+        for kind, count in counts.items():
+            name = f"{kind}_{number}" if layout == "map" else kind
+            slot = Slot(name, layout, first=1)
+            if layout == "map":
+                step, element = (1, each) if interleaved else (count, 1)
+                slot = replace(slot, prior_step=step, element_step=element)
+                outputs[name] = (1 + each * count, *grid)
+            else:
+                slot = replace(slot, first_row=row)
+                outputs[name] = (1 + count, row + grid[0] * grid[1] * each)
+            slots[kind] = slot
+        sizes = tuple((4.0 + 3 * a, 5.5 + 2 * a) for a in range(each))
+        boxes = tuple(slots[f"boxes{i}"] for i in range(len(codings)))
+        offset = draw(st.sampled_from([0.0, 0.5]))
+        levels.append(Level(grid, 4 << number, sizes, slots["classes"], boxes, slots["objectness"], offset))
+        row += grid[0] * grid[1] * each
+    spec = OneStageSpec((12, 16), classes, tuple(levels), codings, scores, selection)
+    filled = {}
+    for name, shape in outputs.items():
+        values = rng.normal(0.4, 1.5, shape).astype(np.float32)
+        if name.startswith(("classes", "objectness")):
+            values = np.round(values * 2) / 2  # ties
+            if "none" in (scores.activation, scores.objectness_activation):
+                values = np.abs(values) / 8
+        values[rng.random(shape) < 0.02] = rng.choice([np.nan, np.inf, -np.inf])
+        filled[name] = values.T.copy() if layout == "rows" else values
+    return spec, filled
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_equals_the_definition(problem):
+    spec, outputs = problem
+    with np.errstate(all="ignore"):
+        expected = decode_by_loops(spec, outputs)
+    found = one_stage_decode(spec, {name: torch.from_numpy(v) for name, v in outputs.items()})
+    assert found.priors.tolist() == [c[2] for c in expected]
+    assert found.labels.tolist() == [c[1] for c in expected]
+    scores = np.array([c[0] for c in expected], np.float32)
+    boxes = np.array([c[3] for c in expected], np.float32).reshape(-1, 4)
+    np.testing.assert_allclose(found.scores.numpy(), scores, rtol=3e-7)
+    np.testing.assert_allclose(found.boxes.numpy(), boxes, rtol=1e-6, atol=1e-5)
+
+
+ALL = Selection(score_threshold=0.0, nms="none", clip=False, max_detections=10_000)
+
+
+def one_level(coding, *, elements=4, layout="map", classes=2, offset=0.5, grid=(5, 6), **scores):
+    level = Level(grid, 16, ((16.0, 16.0),), Slot("c"), (Slot("b"),), Slot("o"), offset)
+    return OneStageSpec((80, 96), classes, (level,), (coding,), Scores(**scores), ALL)
+
+
+def by_prior(found):
+    """Boxes in the order of the priors, of label 0."""
+    mine = found.labels == 0
+    return found.boxes[mine][found.priors[mine].argsort()]
+
+
+def test_defaults_are_the_box_coding_of_two_stage_detectors():
+    deltas = torch.randn(4, 5, 6)
+    coding = CentreCoding(multiplier=(0.1, 0.1, 0.2, 0.2))
+    found = one_stage_decode(one_level(coding), {"c": torch.zeros(2, 5, 6), "b": deltas})
+    anchors = make_anchors((5, 6), 16, [(16.0, 16.0)])
+    expected = decode_boxes(deltas.permute(1, 2, 0).reshape(-1, 4), anchors, (0.1, 0.1, 0.2, 0.2))
+    assert torch.equal(by_prior(found), expected)
+
+
+def cells():
+    y, x = torch.meshgrid(torch.arange(5.0), torch.arange(6.0), indexing="ij")
+    return x.flatten(), y.flatten()
+
+
+def test_yolox():
+    raw, (x, y) = torch.randn(4, 5, 6), cells()
+    coding = CentreCoding(centre_unit="stride", size_unit="stride")
+    found = one_stage_decode(one_level(coding, offset=0.0), {"c": torch.zeros(2, 5, 6), "b": raw})
+    # YOLOX measures from the cell's corner: its prior of side 16 is centred there
+    tx, ty, tw, th = raw.flatten(1)
+    cx, cy, w, h = (tx + x) * 16, (ty + y) * 16, tw.exp() * 16, th.exp() * 16
+    expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
+    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_yolov5():
+    raw, (x, y) = torch.randn(4, 5, 6), cells()
+    coding = CentreCoding(
+        centre_activation="sigmoid",
+        centre_gain=2.0,
+        centre_shift=-1.0,
+        centre_unit="stride",
+        size_activation="sigmoid_squared",
+    )
+    found = one_stage_decode(one_level(coding), {"c": torch.zeros(2, 5, 6), "b": raw})
+    s = raw.flatten(1).sigmoid()
+    cx, cy = (s[0] * 2 - 0.5 + x) * 16, (s[1] * 2 - 0.5 + y) * 16
+    w, h = (s[2] * 2) ** 2 * 16, (s[3] * 2) ** 2 * 16
+    expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
+    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("bins", "offset"), [(16, 0.5), (8, 0.0)])
+def test_yolov8_and_nanodet(bins, offset):
+    raw, (x, y) = torch.randn(4 * bins, 5, 6), cells()
+    spec = one_level(DistanceCoding(bins=bins), offset=offset)
+    found = one_stage_decode(spec, {"c": torch.zeros(2, 5, 6), "b": raw})
+    d = raw.reshape(4, bins, 30).softmax(dim=1).mul(torch.arange(bins)[:, None]).sum(dim=1) * 16
+    cx, cy = (x + offset) * 16, (y + offset) * 16
+    expected = torch.stack([cx - d[0], cy - d[1], cx + d[2], cy + d[3]], dim=1)
+    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_decoded_columns():
+    """YOLOv8 as most export it: (4 + C, n) with centres and sizes in pixels and probabilities."""
+    table = torch.rand(7, 50) * 40 + 1
+    table[4:] = torch.rand(3, 50)
+    level = Level((1, 50), 1, ((1.0, 1.0),), Slot("t", "columns", first=4), (Slot("t", "columns"),))
+    coding = CentreCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel")
+    spec = OneStageSpec((80, 96), 3, (level,), (coding,), Scores("none"), ALL)
+    cx, cy, w, h = table[:4]
+    expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
+    torch.testing.assert_close(by_prior(one_stage_decode(spec, {"t": table})), expected)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"c": (2, 5, 6)}, "no output 'b'"),
+        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "'c' is (1, 5, 6): its slot needs (2, 5, 6)"),
+        ({"c": (2, 5, 7), "b": (4, 5, 6)}, "'c' is (2, 5, 7)"),
+        ({"c": (2, 30), "b": (4, 5, 6)}, "'c' is (2, 30)"),
+    ],
+)
+def test_outputs_that_do_not_fit(outputs, message):
+    with pytest.raises(UsageError) as error:
+        one_stage_decode(one_level(CentreCoding()), {k: torch.zeros(s) for k, s in outputs.items()})
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: Slot("x", "map", first_row=1),
+        lambda: Slot("x", "rows", prior_step=1),
+        lambda: Slot("x", "cube"),
+        lambda: CentreCoding(order=(0, 1, 2, 2)),
+        lambda: CentreCoding(max_log=1000),
+        lambda: CentreCoding(multiplier=(1, 1, 1, float("nan"))),
+        lambda: DistanceCoding(bins=0),
+        lambda: DistanceCoding(bins=4, activation="exp"),
+        lambda: CornerCoding(unit="prior"),
+        lambda: Level((0, 4), 8, ((8, 8),), Slot("c"), (Slot("b"),)),
+        lambda: Level((4, 4), 8, ((8, 0),), Slot("c"), (Slot("b"),)),
+        lambda: Level((4, 4), 8, (), Slot("c"), (Slot("b"),)),
+        lambda: Scores(activation="relu"),
+        lambda: Selection(nms="fast"),
+        lambda: Selection(top_n=0),
+        lambda: replace(one_level(CentreCoding()), codings=()),
+        lambda: replace(one_level(CentreCoding()), codings=(CentreCoding(), CentreCoding())),
+        lambda: replace(one_level(CentreCoding()), num_classes=0),
+    ],
+)
+def test_descriptions_that_cannot_be(bad):
+    with pytest.raises(UsageError):
+        bad()
+
+
+def test_objectness_that_is_used_must_be_there():
+    spec = one_level(CentreCoding())
+    bare = replace(spec, levels=(replace(spec.levels[0], objectness=None),))
+    with pytest.raises(UsageError, match="no slot"):
+        replace(bare, selection=replace(ALL, top_n_objectness=5))
