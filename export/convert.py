@@ -15,6 +15,8 @@ from pocketdet.export.layer_sources import find_sources
 from pocketdet.export.passes.align_lanes import Aligned
 from pocketdet.export.passes.lane_targets import LaneTarget
 from pocketdet.export.precision import GraphPlan, Risk, find_risks, keep_in_fp32, measure_peaks
+from pocketdet.export.quantize import Quantized
+from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
@@ -58,12 +60,25 @@ def split(folded: ThunderNet, graphs: Graphs) -> tuple[Part, Part]:
 @dataclass(frozen=True)
 class Converted:
     """A graph whose files are written: what the manifest says of it, how it was laid out, if it was, and the
-    layers that had to be kept in fp32 beyond the plan.
+    layers that had to be kept in fp32 beyond the plan; how it was quantised, if it was.
     """
 
     spec: GraphSpec
     aligned: Aligned | None
     risks: tuple[Risk, ...] = ()
+    quantized: Quantized | None = None
+
+    def lines(self) -> list[str]:
+        """For a log."""
+        name, lines = self.spec.param.partition(".")[0], []
+        if self.aligned:
+            lines.append(f"-[✓] lanes {name}: {self.aligned.report.summary()}")
+        lines += [f"-[!] {name}: {risk}: kept in fp32" for risk in self.risks]
+        if self.quantized:
+            report = self.quantized.report
+            lines += [f"-[!] int8 {name}: {warning}" for warning in report.warnings]
+            lines.append(f"-[✓] {name} {report.summary()}")
+        return lines
 
 
 def engine_of(part: Part, folder: Path) -> NcnnEngine:
@@ -104,10 +119,12 @@ def convert(
     target: LaneTarget | None,
     judge: Judge,
     range_inputs: Sequence[Array] = (),
+    calibration: Calibration | None = None,
 ) -> Converted:
     """Write ONNX and ncnn files into `scratch`, hand every check to `judge`.
 
-    `range_inputs` are what the range of a graph in half precision is measured on once more when it is done.
+    `range_inputs` are what the range of a graph in half precision is measured on once more when it is done;
+    a plan with int8 needs `calibration`.
     Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers or the graph
     could overflow, and whatever `judge` raises.
     """
@@ -125,6 +142,8 @@ def convert(
     made = Converted(part.spec, None)
     if target is not None and not part.has_rows:
         graph, made = _aligned(part, graph, scratch, target, judge)
+    if plan.storage == "int8" and calibration is not None:
+        return _in_int8(part, graph, made, scratch, plan, judge, calibration)
     if plan.arithmetic == "fp32":
         return made
     return _in_half(replace(part, spec=made.spec), graph, made, scratch, plan, judge, range_inputs)
@@ -178,3 +197,22 @@ def _in_half(
     )
     spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
     return Converted(spec, made.aligned, tuple(risks))
+
+
+def _in_int8(
+    part: Part,
+    graph: Graph,
+    made: Converted,
+    scratch: Path,
+    plan: GraphPlan,
+    judge: Judge,
+    calibration: Calibration,
+) -> Converted:
+    """Step 6b, checked on the first and the last calibration picture: ranges fit such pictures only."""
+    spec, quantized = to_int8(part.name, made.spec, graph, plan, calibration, scratch)
+    items = calibration.features if part.name == "features" else calibration.head
+    first, last = (torch.from_numpy(items[i] if part.has_rows else items[i][None]) for i in (0, -1))
+    tolerance = TOLERANCES["int8"].features
+    ncnn = engine_of(part, scratch)
+    judge(check_engine("int8", part.module, ncnn, part.name, spec, (first, last), tolerance))
+    return Converted(spec, made.aligned, quantized=quantized)

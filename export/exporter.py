@@ -9,12 +9,15 @@
 5. name the module behind each ncnn blob
 6. lay channels out for SIMD lanes      check: against the graph as it was, and PyTorch, two inputs
    (half precision: mask the layers that stay in fp32    check: ranges of the finished graph, PyTorch)
+   (int8: quantise on calibration pictures               check: PyTorch, two calibration pictures)
 7. write the golden image and stages, the manifest and the hashes
 8. load the bundle as a stranger would, replay golden, publish
 """
 
 import copy
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,17 +26,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pocketdet.datasets.part import spaced
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import convert, split
 from pocketdet.export.examples import network_inputs, synthetic_image
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_module
+from pocketdet.export.judge_ap import ApJudge, ApLimit
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
 from pocketdet.export.passes.lane_targets import DEFAULT_TARGET, lane_target
-from pocketdet.export.plan_precision import Planned, plan_precision, refuse_int8
+from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
+from pocketdet.export.quantize import QuantizeSettings
 from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
+from pocketdet.export.to_int8 import MOST_PICTURES, Calibration, Progress
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
@@ -41,6 +48,7 @@ from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
 from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.parity import Check
+from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.replay import compare_engines, make_detectors
 from pocketdet.runtime.stages import TOLERANCES, golden_stages
 
@@ -56,6 +64,8 @@ class ExportOptions:
     calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
     picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
     fp32.
+    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `ap_limit`. int8 needs
+    calibration pictures; of more than 512, so many evenly spaced ones are used.
     target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
     them as they were converted. The answers are the same on every machine.
     slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
@@ -66,6 +76,8 @@ class ExportOptions:
     precision: LayerPrecision = "fp32"
     layers: tuple[LayerChoice, ...] = ()
     calibration: tuple[Path, ...] = ()
+    int8: QuantizeSettings | None = None
+    ap_limit: ApLimit | None = None
     target: str | None = DEFAULT_TARGET
     slim: bool = False
     archive: bool = False
@@ -90,19 +102,21 @@ def export_detector(
     *,
     card: Mapping[str, str] | None = None,
     log: Log = lambda line: None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> ExportResult:
-    """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check.
+    """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check, `progress`
+    what is done of how much while int8 is calibrated.
 
     Raises `ExportError` if a step fails or the target cannot be written, `CheckFailed` if a step changed
-    the model's answers, `UsageError` for a name that no file can have, a choice that fits no layer, or
-    int8, `ImageError` for a golden image or calibration picture that is none. In any case nothing is left
-    behind.
+    the model's answers, `UsageError` for a name that no file can have, a choice that fits no layer, or int8
+    that cannot be calibrated, `ImageError` for a golden image or calibration picture that is none. In any
+    case nothing is left behind.
     """
     options = options or ExportOptions()
     name = _bundle_name(model, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
-    refuse_int8(options.precision, options.layers)
+    pictures = _calibration_pictures(options)
     machines = lane_target(options.target) if options.target is not None else None
     golden = as_rgb(
         synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
@@ -128,22 +142,19 @@ def export_detector(
             log(str(line))
         judge(_compare_folded(model, folded, graphs.features))
         reference = model
-        planned = plan_precision(
-            folded, graphs, options.precision, options.layers, golden, options.calibration, log
-        )
+        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, pictures, log)
         layout = _layout(planned)
         if layout.weight_storage == "fp16":
             reference = folded = round_to_half(folded, layout.fp32_modules)
-        for part in split(folded, graphs):
-            plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
-            made = convert(part, scratch, plan, machines, judge, inputs)
-            graphs = graphs.model_copy(update={part.name: made.spec})
-            if machines and made.aligned and made.aligned.report.changed:
-                layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
-            if made.aligned:
-                log(f"-[✓] lanes {part.name}: {made.aligned.report.summary()}")
-            for risk in made.risks:
-                log(f"-[!] {part.name}: {risk}: kept in fp32")
+        with _calibrating(model, planned, options, progress) as calibration:
+            for part in split(folded, graphs):
+                plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
+                made = convert(part, scratch, plan, machines, judge, inputs, calibration)
+                graphs = graphs.model_copy(update={part.name: made.spec})
+                if machines and made.aligned and made.aligned.report.changed:
+                    layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
+                for line in made.lines():
+                    log(line)
         values = reference_values(reference, golden)
         write_golden(scratch, GOLDEN, values)
         if reference is not model:
@@ -169,8 +180,38 @@ def _bundle_name(model: ThunderNet, options: ExportOptions) -> str:
 
 def _layout(planned: Planned) -> Layout:
     """Before lane alignment."""
-    half = any(plan.storage == "fp16" for plan in planned.plans.values())
-    return Layout(weight_storage="fp16" if half else "fp32", lanes=1, fp32_modules=planned.fp32_modules)
+    storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
+    return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
+
+
+def _calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
+    """Raises `UsageError` for a limit on int8 where there is none."""
+    if not wants_int8(options.precision, options.layers):
+        if options.ap_limit or options.int8:
+            raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
+        return options.calibration
+    if len(options.calibration) <= MOST_PICTURES:
+        return options.calibration
+    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
+
+
+@contextmanager
+def _calibrating(
+    model: ThunderNet, planned: Planned, options: ExportOptions, progress: Progress
+) -> Iterator[Calibration | None]:
+    """What int8 is found with, if it is asked for; to judge by AP, a plain bundle is exported first."""
+    if all(plan.storage != "int8" for plan in planned.plans.values()):
+        yield None
+        return
+    settings, limit = options.int8 or QuantizeSettings(), options.ap_limit
+    if limit is None:
+        yield Calibration(planned.inputs["features"], planned.inputs["head"], settings, None, progress)
+        return
+    with tempfile.TemporaryDirectory(prefix="pocketdet-plain-") as folder:
+        plain = export_detector(model, Path(folder), ExportOptions(name="plain", target=None, slim=True))
+        with load_bundle(plain.path) as bundle, ApJudge(bundle, limit.dataset) as judge:
+            settings = replace(settings, max_judged=limit.max_drop)
+            yield Calibration(planned.inputs["features"], planned.inputs["head"], settings, judge, progress)
 
 
 def _refuse_unsound_weights(model: nn.Module) -> None:

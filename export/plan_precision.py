@@ -50,10 +50,9 @@ class Planned:
         return tuple(dict.fromkeys(name for plan in self.plans.values() for name in plan.modules))
 
 
-def refuse_int8(precision: LayerPrecision, layers: Sequence[LayerChoice]) -> None:
-    """Raises `UsageError` where int8 is asked for."""
-    if precision == "int8" or any(choice.precision == "int8" for choice in layers):
-        raise UsageError("precision int8: expected fp32 or fp16, since int8 cannot be exported yet")
+def wants_int8(precision: LayerPrecision, layers: Sequence[LayerChoice]) -> bool:
+    """Whether any layer is asked to be int8."""
+    return precision == "int8" or any(choice.precision == "int8" for choice in layers)
 
 
 def plan_precision(
@@ -70,15 +69,13 @@ def plan_precision(
     """
     if base == "fp32" and not layers:
         return Planned({name: GraphPlan() for name in graphs.by_name()}, {})
+    if wants_int8(base, layers):
+        return _plan_int8(folded, graphs, base, layers, calibration)
     own = [golden, *(synthetic_image(folded.config.input_size, seed) for seed in OWN_SEEDS)]
     few = RangeInputs(folded, own)
     first = list(few.features())
     rest = RangeInputs(folded, map(read_image, calibration))
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix="pocketdet-plan-")
-    except OSError as error:
-        raise ExportError(f"no temporary folder can be made to plan in: {error}") from error
-    with scratch as folder:
+    with _scratch() as folder:
         parts: list[PlanPart] = []
         for part in split(folded, graphs):
             every = _each(first, rest) if part.name == "features" else iter([*few.head, *rest.head])
@@ -89,6 +86,44 @@ def plan_precision(
             pictures = f"{len(own) + len(calibration)} pictures"
             log(f"-[✓] range {name}: {len(plan.fp32)} layers in fp32, no other can overflow ({pictures})")
     return Planned(plans, {"features": first, "head": few.head})
+
+
+def _plan_int8(
+    folded: ThunderNet,
+    graphs: Graphs,
+    base: LayerPrecision,
+    layers: Sequence[LayerChoice],
+    calibration: Sequence[Path],
+) -> Planned:
+    """Which layers may be int8; the inputs are those to calibrate on, and no synthetic ones.
+
+    Raises `UsageError` if there are none.
+    """
+    if not calibration:
+        raise UsageError(
+            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
+            "(100 to 500) with --calib"
+        )
+    plans = {name: GraphPlan(storage="int8") for name in graphs.by_name()}
+    if layers:
+        with _scratch() as folder:
+            parts = [
+                PlanPart(
+                    p.name, write_ncnn(p, write_onnx(p, Path(folder)), Path(folder), GraphPlan()), folded, {}
+                )
+                for p in split(folded, graphs)
+            ]
+        plans = make_plan(parts, base, layers)
+    inputs = RangeInputs(folded, map(read_image, calibration))
+    features = list(inputs.features())
+    return Planned(plans, {"features": features, "head": inputs.head})
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="pocketdet-plan-")
+    except OSError as error:
+        raise ExportError(f"no temporary folder can be made to plan in: {error}") from error
 
 
 def _each(first: Sequence[Array], rest: RangeInputs) -> Iterator[Array]:

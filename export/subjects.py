@@ -19,6 +19,7 @@ from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.engines import Engine
 from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.precision import Arithmetic, Storage
 
@@ -89,14 +90,22 @@ def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
     return in_pytorch(model, bundle_rule(bundle), score)
 
 
-def in_engine(bundle: Bundle, form: Form, score: float | None = None, threads: int = 1) -> Subject:
+def in_engine(
+    bundle: Bundle,
+    form: Form,
+    score: float | None = None,
+    threads: int = 1,
+    *,
+    engine: Engine | None = None,
+) -> Subject:
     """The bundle as ONNX, or as ncnn in the precision that it was made for, where this machine has it.
 
-    Raises what `Detector` and `DetectorOptions` raise.
+    engine: runs the networks in place of the one that `form` names. Raises what `Detector` and
+    `DetectorOptions` raise.
     """
-    engine: EngineName = "onnxruntime" if form == "onnx" else "ncnn"
-    options = DetectorOptions(engine=engine, threads=threads, score_threshold=score)
-    detector = Detector(bundle, options)
+    name: EngineName = "onnxruntime" if form == "onnx" else "ncnn"
+    options = DetectorOptions(engine=name, threads=threads, score_threshold=score)
+    detector = Detector(bundle, options, engine=engine)
 
     def detect(picture: NDArray[np.uint8]) -> Found:
         found = detector.detect(picture)

@@ -36,8 +36,8 @@ class GraphPlan:
     """What was decided for one graph.
 
     storage and arithmetic: of the graph as a whole. fp32: ncnn layers that stay in fp32 while others are in
-    half precision, in the order of execution. modules: the PyTorch modules whose weights are not rounded.
-    risks: those of `fp32` that were asked to be fp16 and could overflow.
+    half precision or int8, in the order of execution. modules: the PyTorch modules whose weights are not
+    rounded. risks: those of `fp32` that were asked to be fp16 and could overflow.
     """
 
     storage: Storage = "fp32"
@@ -58,7 +58,7 @@ def make_plan(
     """The plan of each part, by its name.
 
     base: for every layer that no line of `choices` fits. Raises `UsageError` for a line that fits no layer,
-    and for int8, which needs calibration and is decided by `pocketdet.export.quantize`.
+    and for half precision beside int8.
     """
     modules = {part.name: modules_of_layers(part.graph, part.module) for part in parts}
     called = {
@@ -72,10 +72,21 @@ def make_plan(
         if layer.type != "Input"
     }
     wanted = dict.fromkeys(called, base) | resolve(choices, called)
-    whole = next((key for key, precision in wanted.items() if precision == "int8"), None)
-    if whole is not None:
-        raise UsageError(f"layer {whole!r} is to be int8: int8 layers cannot be chosen yet; use fp16 or fp32")
+    if "int8" in wanted.values():
+        half = next((key for key, precision in wanted.items() if precision == "fp16"), None)
+        if half is not None:
+            raise UsageError(
+                f"layer {half!r} is to be fp16: layers that are not int8 in an int8 bundle are fp32"
+            )
+        return {part.name: _plan_int8(part, wanted) for part in parts}
     return {part.name: _plan(part, wanted, modules[part.name], margin, log) for part in parts}
+
+
+def _plan_int8(part: PlanPart, wanted: Mapping[str, LayerPrecision]) -> GraphPlan:
+    """Which layers can be int8, and what that costs, is for `pocketdet.export.quantize` to find."""
+    names = [layer.name for layer in part.graph.layers if layer.type != "Input"]
+    fp32 = tuple(name for name in names if wanted[f"{part.name}/{name}"] == "fp32")
+    return GraphPlan() if len(fp32) == len(names) else GraphPlan(storage="int8", fp32=fp32)
 
 
 def _plan(

@@ -5,12 +5,22 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import parse_size, picture_files, read_names, require_export_packages
+from pocketdet.cli.arguments import (
+    parse_size,
+    picture_files,
+    read_names,
+    require_accuracy_packages,
+    require_export_packages,
+)
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.export.judge_ap import ApLimit
 
 
 def export(
@@ -42,6 +52,18 @@ def export(
         Path | None,
         typer.Option(help="Folder of pictures such as the detector will see, to measure ranges on."),
     ] = None,
+    max_output_error: Annotated[
+        float | None,
+        typer.Option(
+            help="int8: the most that an output may be off, such as 0.05; layers stay fp32 until then."
+        ),
+    ] = None,
+    max_ap_drop: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="int8: the most AP that may be lost on --data; as above."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Labelled pictures for --max-ap-drop: COCO json.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
         typer.Option(help="Machines whose SIMD lanes channels are laid out for; answers stay, everywhere."),
@@ -63,16 +85,21 @@ def export(
     With --precision fp16, weights take half the room, and phones with ARMv8.2 compute in half precision. A
     layer whose values or sums could exceed 65504 stays in fp32 by itself; docs/PRECISION.md says how.
 
+    With --precision int8, convolutions and matrices are quantised on the pictures of --calib (100 to 500 such
+    as the detector will see), weights per channel; depthwise layers stay in fp32. What it cost is printed.
+
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
     require_export_packages()
     from pocketdet.export import ExportOptions, export_detector
     from pocketdet.export.precision import read_layer_file
+    from pocketdet.export.quantize import QuantizeSettings
     from pocketdet.models.checkpoint import load_checkpoint, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
+    ap_limit = _ap_limit(max_ap_drop, data, images)
     weights = weights_file(weights)
     model = load_checkpoint(
         weights,
@@ -85,6 +112,8 @@ def export(
         precision=precision,
         layers=read_layer_file(layers) if layers else (),
         calibration=picture_files(calib) if calib else (),
+        int8=QuantizeSettings(max_output_error=max_output_error) if max_output_error is not None else None,
+        ap_limit=ap_limit,
         target=None if target == "none" else target,
         slim=slim,
         archive=archive,
@@ -97,11 +126,28 @@ def export(
             console.print(line, markup=False, soft_wrap=True)
             status.update(f"exporting: {line.split(' ', 1)[-1][:60]}")
 
-        result = export_detector(model, out, options, card=read_card(weights), log=log)
+        def progress(stage: str, done: int, total: int) -> None:
+            status.update(f"exporting: int8 {stage} {done} of {total}")
+
+        result = export_detector(model, out, options, card=read_card(weights), log=log, progress=progress)
     size = sum(f.size for f in result.manifest.files.values())
     facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {len(result.checks)} checks passed"
     console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
+
+
+def _ap_limit(points: float | None, data: Path | None, images: Path | None) -> "ApLimit | None":
+    if points is None:
+        if data or images:
+            raise UsageError("--data and --images are what --max-ap-drop is measured on: give it, too")
+        return None
+    if data is None or images is None:
+        raise UsageError("--max-ap-drop needs labelled pictures: --data FILE.json --images FOLDER")
+    require_accuracy_packages()
+    from pocketdet.datasets import read_coco
+    from pocketdet.export.judge_ap import ApLimit
+
+    return ApLimit(read_coco(data, images), points)
 
 
 def next_commands(bundle: Path) -> str:

@@ -118,7 +118,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
         (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the picture cannot be read"),
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
-        (("w.safetensors", "--precision", "int8"), "precision int8: expected fp32 or fp16"),
+        (("w.safetensors", "--precision", "int8"), "int8 needs pictures such as the detector will see"),
         (("w.safetensors", "--layers", "absent.toml"), "absent.toml: cannot be read"),
         (("w.safetensors", "--layers", "labels.txt"), "labels.txt: not a TOML file"),
         (("w.safetensors", "--layers", "fp8.toml"), "fp8.toml: layer 'conv_0': expected fp32, fp16, int8"),

@@ -109,8 +109,8 @@ def test_one_layer_in_half_precision(small_model: ThunderNet, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
-        ({"precision": "int8"}, UsageError, "precision int8: expected fp32 or fp16"),
-        ({"layers": (LayerChoice("*", "int8"),)}, UsageError, "precision int8"),
+        ({"precision": "int8"}, UsageError, "int8 needs pictures such as the detector will see"),
+        ({"layers": (LayerChoice("*", "int8"),)}, UsageError, "int8 needs pictures"),
         (
             {"layers": (LayerChoice("conv_x", "fp16"),)},
             UsageError,
