@@ -99,7 +99,10 @@ def _check(x: Tensor, offset: Tensor, weight: Tensor, stride: int, padding: int,
 
 
 class DeformConv2d(nn.Module):
-    """`deform_conv2d` with its weight (out, in, k, k) and bias, stride 1, the padding that keeps the size."""
+    """`deform_conv2d` with its weight (out, in, k, k) and bias, stride 1, the padding that keeps the size.
+
+    `torch.onnx.export` writes it as one DeformConv, which needs opset 19.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
@@ -110,4 +113,18 @@ class DeformConv2d(nn.Module):
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
         """Picture (N, in, h, w) and offsets (N, 2 * k * k, h, w) in cells of it -> (N, out, h, w)."""
+        if torch.onnx.is_in_onnx_export():
+            return self._onnx_operator(x, offset)
         return deform_conv2d(x, offset, self.weight, self.bias, padding=self.kernel // 2)
+
+    def _onnx_operator(self, x: Tensor, offset: Tensor) -> Tensor:
+        k = self.kernel
+        out: Tensor = torch.onnx.ops.symbolic(
+            "DeformConv",
+            (x, self.weight, offset, self.bias),
+            {"kernel_shape": [k, k], "pads": [k // 2] * 4, "strides": [1, 1], "dilations": [1, 1]},
+            dtype=x.dtype,
+            shape=(x.shape[0], self.weight.shape[0], *x.shape[2:]),
+            version=19,
+        )
+        return out

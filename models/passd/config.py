@@ -19,7 +19,7 @@ class PASSDConfig:
     Attributes:
         levels: 4 (strides 8 to 64), or 5 with stride 128 (input 768).
         extra_width: channels of the first extra level; each further one has half of them.
-        propose_std, attend_std: multipliers of the two box regressions (the paper gives none: eq. 1).
+        attend_std: multiplier of the second box regression (the paper gives none: equation 1).
     """
 
     backbone: VGGConfig | ResNetConfig | MobileNetConfig
@@ -30,7 +30,6 @@ class PASSDConfig:
     width: int = 256
     base_size: float = 4.0
     scales: tuple[float, ...] = VOC_SCALES
-    propose_std: Four = (1.0, 1.0, 1.0, 1.0)
     attend_std: Four = (1.0, 1.0, 1.0, 1.0)
     selection: Selection = field(default_factory=lambda: VOC_SELECTION)
 

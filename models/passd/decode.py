@@ -34,9 +34,7 @@ def passd_spec(config: PASSDConfig) -> OneStageSpec:
                 objectness=Slot(f"objectness_{number}", prior_step=2),
             )
         )
-    propose = CentreCoding(
-        multiplier=config.propose_std, centre_activation="tanh", centre_gain=0.5, centre_unit="stride"
-    )
+    propose = CentreCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,

@@ -66,11 +66,11 @@ def test_five_levels():
 
 
 @pytest.mark.parametrize("clip_side", [-50.0, 0.0, 0.7, 50.0])
-def test_taps_lie_at_the_thirds_of_the_adjusted_box(clip_side):
+def test_taps_lie_at_the_ninths_of_the_adjusted_box(clip_side):
     """Against the box that the decode makes of the same deltas."""
     stride, side = 8, 40.0
     deltas = torch.tensor([clip_side, -0.4, 0.3, -0.6]).reshape(1, 4, 1, 1)
-    field = attend_offsets(deltas, [side], stride, (1.0, 1.0, 1.0, 1.0))[0].reshape(9, 2)
+    field = attend_offsets(deltas, [side], stride)[0].reshape(9, 2)
     cx, cy = 4 + math.tanh(clip_side) * 4, 4 + math.tanh(-0.4) * 4
     width, height = side * math.exp(0.3), side * math.exp(-0.6)
     for tap in range(9):
@@ -86,7 +86,7 @@ def test_each_default_box_has_its_own_field():
     with torch.no_grad():
         image = torch.randn(1, 3, 64, 96)
         out, x = model(image), model.features(image)[0]
-        fields = attend_offsets(out["propose_0"], [32.0 * s for s in SMALL.scales], 8, (1.0,) * 4)
+        fields = attend_offsets(out["propose_0"], [32.0 * s for s in SMALL.scales], 8)
         for i, (field, conv) in enumerate(zip(fields, model.attend, strict=True)):
             expected = deform_conv2d(x, field, conv.weight, conv.bias, padding=1)
             torch.testing.assert_close(out["attend_0"][:, 8 * i : 8 * (i + 1)], expected)
