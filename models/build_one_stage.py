@@ -1,0 +1,66 @@
+"""One-stage architectures by name, as their papers have them."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+
+from pocketdet.errors import UsageError
+from pocketdet.models.backbones import (
+    RESNET50,
+    RESNET101,
+    RESNEXT101_64X4D,
+    MobileNetConfig,
+    ResNetConfig,
+    VGGConfig,
+)
+from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
+from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.passd import PASSD, PASSDConfig
+from pocketdet.models.retinanet import LW_RETINANET, RETINANET, LightBranches, RetinaNet, RetinaNetConfig
+
+Builder = Callable[[int, tuple[int, int]], OneStageDetector]
+FIVE_LEVELS_FROM = 768  # pixels of the shorter side: PASSD's fifth level (section 4, footnote 1)
+
+
+def _retinanet(light: LightBranches) -> Builder:
+    return lambda classes, size: RetinaNet(RetinaNetConfig(classes, size, light=light))
+
+
+def _passd(backbone: VGGConfig | ResNetConfig | MobileNetConfig) -> Builder:
+    def build(classes: int, size: tuple[int, int]) -> OneStageDetector:
+        config = PASSDConfig(backbone, classes, size)
+        return PASSD(replace(config, levels=5) if min(size) >= FIVE_LEVELS_FROM else config)
+
+    return build
+
+
+def _mimicdet(backbone: ResNetConfig) -> Builder:
+    return lambda classes, size: MimicDet(MimicDetConfig(classes, size, backbone))
+
+
+ONE_STAGE: MappingProxyType[str, Builder] = MappingProxyType(
+    {
+        "retinanet-r50": _retinanet(RETINANET),
+        **{f"lw-retinanet-{version}-r50": _retinanet(light) for version, light in LW_RETINANET.items()},
+        "passd-vgg16": _passd(VGGConfig()),
+        "passd-r101": _passd(RESNET101),
+        "passd-mobilenet": _passd(MobileNetConfig()),
+        "mimicdet-r50": _mimicdet(RESNET50),
+        "mimicdet-r101": _mimicdet(RESNET101),
+        "mimicdet-x101-64x4d": _mimicdet(RESNEXT101_64X4D),
+    }
+)
+
+
+def build_one_stage(arch: str, num_classes: int, input_size: tuple[int, int]) -> OneStageDetector:
+    """A detector with fresh weights, in eval mode, for `num_classes` without background.
+
+    `input_size` is (height, width). Raises `UsageError` for an unknown architecture.
+    """
+    builder = ONE_STAGE.get(arch)
+    if builder is None:
+        near = difflib.get_close_matches(arch, ONE_STAGE, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ONE_STAGE)}"
+        raise UsageError(f"unknown one-stage architecture {arch!r}: {hint}")
+    return builder(num_classes, input_size).eval()

@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from pocketdet.errors import UsageError
+from pocketdet.models.build_one_stage import ONE_STAGE, build_one_stage
+
+
+@pytest.mark.parametrize("arch", ONE_STAGE)
+def test_every_map_has_its_slot(arch):
+    """Outputs of an untypical size are read completely by the description, on the meta device."""
+    with torch.device("meta"):
+        model = build_one_stage(arch, 5, (224, 352))
+        out = model(torch.zeros(1, 3, 224, 352))
+    spec, read = model.spec(), {}
+    for level in spec.levels:
+        for slot, elements in (
+            (level.classes, 5 + (spec.scores.background != "none")),
+            *((slot, 4) for slot in level.boxes),
+            *([] if level.objectness is None else [(level.objectness, 2 if "passd" in arch else 1)]),
+        ):
+            assert out[slot.output].shape[2:] == level.grid
+            channels = read.setdefault(slot.output, set())
+            for a in range(len(level.priors)):
+                channels |= {
+                    slot.first + a * slot.prior_step + k * slot.element_step for k in range(elements)
+                }
+    assert {name: set(range(x.shape[1])) for name, x in out.items()} == read
+
+
+def test_unknown():
+    with pytest.raises(UsageError, match="did you mean 'passd-vgg16'"):
+        build_one_stage("passd-vgg", 5, (320, 320))
