@@ -4,9 +4,10 @@ The same record drives the torch reference (`one_stage_decode`) and the C++ core
 anybody's. A value out of range raises `UsageError`.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from pocketdet.errors import UsageError
 from pocketdet.models.config import Suppression, _Record
@@ -164,7 +165,7 @@ class CornerCoding(_Coding):
         self._one_of("unit", ("input", "pixel"))
 
 
-BoxCoding = CentreCoding | DistanceCoding | CornerCoding
+BoxCoding = Annotated[CentreCoding | DistanceCoding | CornerCoding, Field(discriminator="form")]
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class OneStageSpec(_Record):
                 raise UsageError(f"a level has {len(level.boxes)} box slots for {len(self.codings)} codings")
             if self.uses_objectness and level.objectness is None:
                 raise UsageError("objectness is used, but a level has no slot for it")
-        if math.prod((self.count, self.num_classes)) > 2**31 - 1:
+        if self.count * self.num_classes >= 2**31:
             raise UsageError(f"{self.count} priors of {self.num_classes} classes: expected under 2^31 in all")
 
     @property

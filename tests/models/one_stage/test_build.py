@@ -1,8 +1,10 @@
 import pytest
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from pocketdet.errors import UsageError
 from pocketdet.models.build_one_stage import ONE_STAGE, build_one_stage
+from pocketdet.models.ops.one_stage_spec import OneStageSpec
 
 
 @pytest.mark.parametrize("arch", ONE_STAGE)
@@ -25,6 +27,20 @@ def test_every_map_has_its_slot(arch):
                     slot.first + a * slot.prior_step + k * slot.element_step for k in range(elements)
                 }
     assert {name: set(range(x.shape[1])) for name, x in out.items()} == read
+
+
+@pytest.mark.parametrize("arch", ONE_STAGE)
+def test_descriptions_survive_json(arch):
+    """As they will in a manifest: every number, by pydantic's strict rules."""
+    with torch.device("meta"):
+        spec = build_one_stage(arch, 5, (224, 352)).spec()
+    adapter = TypeAdapter(OneStageSpec)
+    text = adapter.dump_json(spec)
+    assert adapter.validate_json(text) == spec
+    with pytest.raises(ValidationError, match="nonsense"):
+        adapter.validate_json(text.replace(b'"num_classes"', b'"nonsense":1,"num_classes"', 1))
+    with pytest.raises(ValidationError, match="form"):
+        adapter.validate_json(text.replace(b'"form":"centre"', b'"form":"spline"', 1))
 
 
 def test_unknown():
