@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import ncnn
 import numpy as np
 import onnx
 import onnxruntime
@@ -101,6 +102,29 @@ def test_equals_onnxruntime(row):
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     ours = deform_conv2d(x, offset, weight, bias, **geometry)
     np.testing.assert_allclose(ours.numpy(), session.run(None, feeds)[0], rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("channels", "outputs", "kernel"), [(3, 4, 3), (8, 25, 3), (16, 16, 5), (12, 85, 5)])
+def test_equals_ncnn(tmp_path, channels, outputs, kernel, packed):
+    g = torch.Generator().manual_seed(2)
+    x, bias = torch.randn(channels, 5, 7, generator=g), torch.randn(outputs, generator=g)
+    weight = torch.randn(outputs, channels, kernel, kernel, generator=g)
+    offset = 2 * torch.randn(2 * kernel * kernel, 5, 7, generator=g)
+    layer = f"DeformableConv2D d 2 1 x o y 0={outputs} 1={kernel} 4={kernel // 2} 5=1 6={weight.numel()}"
+    (tmp_path / "net.param").write_text(f"7767517\n3 3\nInput x 0 1 x\nInput o 0 1 o\n{layer}\n")
+    (tmp_path / "net.bin").write_bytes(bytes(4) + weight.numpy().tobytes() + bias.numpy().tobytes())
+    net = ncnn.Net()
+    net.opt.use_packing_layout, net.opt.num_threads = packed, 1
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    assert net.load_param(str(tmp_path / "net.param")) == net.load_model(str(tmp_path / "net.bin")) == 0
+    extractor = net.create_extractor()
+    blobs = [ncnn.Mat(t.numpy()).clone() for t in (x, offset)]
+    assert [extractor.input(name, blob) for name, blob in zip("xo", blobs, strict=True)] == [0, 0]
+    code, found = extractor.extract("y")
+    assert code == 0
+    ours = deform_conv2d(x[None], offset[None], weight, bias, padding=kernel // 2)[0].numpy()
+    np.testing.assert_allclose(np.array(found), ours, rtol=1e-4, atol=1e-4 * np.abs(ours).max())
 
 
 @pytest.mark.parametrize("row", GRID)
