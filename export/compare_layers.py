@@ -15,7 +15,13 @@ from pocketdet.runtime.report import LayerCheck
 
 
 def compare_layers(
-    bundle: Bundle, engine: NcnnEngine, graph: GraphName, module: nn.Module, inputs: Array, relative: float
+    bundle: Bundle,
+    engine: NcnnEngine,
+    graph: GraphName,
+    module: nn.Module,
+    inputs: Array,
+    relative: float,
+    least_snr_db: float | None = None,
 ) -> list[LayerCheck]:
     """Every blob of one graph in the order of execution, so that the first failure is where an error begins.
 
@@ -39,6 +45,6 @@ def compare_layers(
                 subject, reference = as_before(blobs[blob], reference, layouts.get(blob))
                 if reference.size == subject.size:
                     reference = reference.reshape(subject.shape)
-                check = compare(blob, reference, subject, relative=relative)
+                check = compare(blob, reference, subject, relative=relative, least_snr_db=least_snr_db)
             rows.append(LayerCheck(graph, layer.name, layer.type, blob, source, check))
     return rows

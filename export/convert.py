@@ -212,7 +212,6 @@ def _in_int8(
     spec, quantized = to_int8(part.name, made.spec, graph, plan, calibration, scratch)
     items = calibration.features if part.name == "features" else calibration.head
     first, last = (torch.from_numpy(items[i] if part.has_rows else items[i][None]) for i in (0, -1))
-    tolerance = TOLERANCES["int8"].features
-    ncnn = engine_of(part, scratch)
-    judge(check_engine("int8", part.module, ncnn, part.name, spec, (first, last), tolerance))
+    tol, ncnn, examples = TOLERANCES["int8"], engine_of(part, scratch), (first, last)
+    judge(check_engine("int8", part.module, ncnn, part.name, spec, examples, tol.features, tol.least_snr_db))
     return Converted(spec, made.aligned, quantized=quantized)

@@ -29,3 +29,12 @@ def synthetic_image(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
     height, width = size[0] * 5 // 4, size[1] * 3 // 2
     coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3), np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def made_smaller(image: NDArray[np.uint8], longest: int = 640) -> NDArray[np.uint8]:
+    """An RGB picture (H, W, 3) whose longer side is at most `longest` pixels."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0])))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

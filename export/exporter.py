@@ -29,7 +29,7 @@ from torch import nn
 from pocketdet.datasets.part import spaced
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import convert, split
-from pocketdet.export.examples import network_inputs, synthetic_image
+from pocketdet.export.examples import made_smaller, network_inputs, synthetic_image
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_module
 from pocketdet.export.judge_ap import ApJudge, ApLimit
@@ -46,7 +46,7 @@ from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
-from pocketdet.runtime.images import as_rgb
+from pocketdet.runtime.images import as_rgb, read_image
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.replay import compare_engines, make_detectors
@@ -69,7 +69,8 @@ class ExportOptions:
     target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
     them as they were converted. The answers are the same on every machine.
     slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
-    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one.
+    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one, and
+    for int8, whose ranges fit no such picture, the first of the calibration, made smaller if it is large.
     """
 
     name: str | None = None
@@ -118,9 +119,7 @@ def export_detector(
     check_target(target, overwrite=options.overwrite)
     pictures = _calibration_pictures(options)
     machines = lane_target(options.target) if options.target is not None else None
-    golden = as_rgb(
-        synthetic_image(model.config.input_size) if options.golden_image is None else options.golden_image
-    )
+    golden = _golden_picture(model, options, pictures)
     _refuse_unsound_weights(model)
     model = copy.deepcopy(model).cpu().eval()  # the caller's own stays on its device and in its mode
     graphs = graph_specs(model.config, with_onnx=True)
@@ -193,6 +192,16 @@ def _calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
     if len(options.calibration) <= MOST_PICTURES:
         return options.calibration
     return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
+
+
+def _golden_picture(
+    model: ThunderNet, options: ExportOptions, calibration: tuple[Path, ...]
+) -> NDArray[np.uint8]:
+    if options.golden_image is not None:
+        return as_rgb(options.golden_image)
+    if wants_int8(options.precision, options.layers) and calibration:
+        return made_smaller(read_image(calibration[0]))
+    return as_rgb(synthetic_image(model.config.input_size))
 
 
 @contextmanager

@@ -44,6 +44,7 @@ def check_engine(
     spec: GraphSpec,
     examples: Sequence[Tensor],
     relative: float,
+    least_snr_db: float | None = None,
 ) -> list[Check]:
     """Compare a torch module with an engine that runs its export, the worst of `examples` per output."""
     role = spec.inputs[0].role
@@ -51,7 +52,7 @@ def check_engine(
     for example in examples:
         array = (example[0] if example.dim() == 4 else example).contiguous().numpy()
         pairs.append((torch_outputs(reference, example, spec), engine.run(graph, {role: array})))
-    return _worst(name, spec, pairs, relative)
+    return _worst(name, spec, pairs, relative, least_snr_db)
 
 
 def _worst(
@@ -59,10 +60,14 @@ def _worst(
     spec: GraphSpec,
     pairs: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]],
     relative: float,
+    least_snr_db: float | None = None,
 ) -> list[Check]:
     checks = []
     for output in spec.outputs:
         label = f"{name} {output.role}"
-        found = [compare(label, ref[output.role], sub[output.role], relative=relative) for ref, sub in pairs]
+        found = [
+            compare(label, r[output.role], s[output.role], relative=relative, least_snr_db=least_snr_db)
+            for r, s in pairs
+        ]
         checks.append(max(found, key=lambda c: (not c.ok, c.max_abs / max(c.tolerance, 1e-30))))
     return checks

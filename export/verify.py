@@ -134,5 +134,6 @@ def _layer_rows(
     folded, _ = fold_batch_norm(model)
     image = np.ascontiguousarray(golden["normalised"], np.float32)
     rois = np.ascontiguousarray(golden["roi_features"], np.float32)
-    rows = compare_layers(bundle, detector.engine, "features", folded, image, tol.features)
-    return rows + compare_layers(bundle, detector.engine, "head", HeadGraph(model).eval(), rois, tol.head)
+    engine, snr = detector.engine, tol.least_snr_db
+    rows = compare_layers(bundle, engine, "features", folded, image, tol.features, snr)
+    return rows + compare_layers(bundle, engine, "head", HeadGraph(model).eval(), rois, tol.head, snr)

@@ -38,11 +38,18 @@ class Check:
 
 
 def compare(
-    name: str, reference: NDArray[Any], subject: NDArray[Any], *, relative: float = 0.0, absolute: float = 0.0
+    name: str,
+    reference: NDArray[Any],
+    subject: NDArray[Any],
+    *,
+    relative: float = 0.0,
+    absolute: float = 0.0,
+    least_snr_db: float | None = None,
 ) -> Check:
     """Compare two arrays of one shape, float32 or integers.
 
-    The tolerance is `absolute + relative * max|reference|`; 0 and 0 asks for equality.
+    The tolerance is `absolute + relative * max|reference|`; 0 and 0 asks for equality. `least_snr_db` bounds
+    the power of all differences together, for subjects whose every value is rounded coarsely.
     """
     if reference.shape != subject.shape:
         note = f"expected shape {reference.shape}, found {subject.shape}"
@@ -62,4 +69,7 @@ def compare(
     snr = None if noise == 0 else 10 * float(np.log10(max(signal, 1e-300)) - np.log10(noise))
     norms = float(np.linalg.norm(ref) * np.linalg.norm(sub))
     cosine = float(ref @ sub) / norms if norms > 0 else float(noise == 0)
-    return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, max_abs <= tolerance)
+    noisy = least_snr_db is not None and snr is not None and snr < least_snr_db
+    note = f"SNR {snr:.1f} dB, expected {least_snr_db:g} or more" if noisy else ""
+    ok = max_abs <= tolerance and not noisy
+    return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, ok, note)

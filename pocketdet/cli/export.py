@@ -69,7 +69,10 @@ def export(
         typer.Option(help="Machines whose SIMD lanes channels are laid out for; answers stay, everywhere."),
     ] = "neon-fp16",
     golden: Annotated[
-        Path | None, typer.Option(help="Picture for the bundle's self-test; a synthetic one by default.")
+        Path | None,
+        typer.Option(
+            help="Picture for the bundle's self-test; by default a synthetic one, for int8 of --calib."
+        ),
     ] = None,
     slim: Annotated[
         bool, typer.Option("--slim", help="Leave out ONNX and PyTorch files, for a phone.")

@@ -43,6 +43,17 @@ def test_the_default_asks_for_equality() -> None:
     assert not compare("x", f32(1), np.nextafter(f32(1), f32(2))).ok
 
 
+def test_noise_is_judged_by_its_power() -> None:
+    reference = np.ones(100, np.float32)
+    spread, single = reference + np.float32(0.3), reference.copy()
+    single[7] += 0.9
+    for subject, ok in ((spread, False), (single, True), (reference, True)):
+        found = compare("x", reference, subject, relative=1.0, least_snr_db=14.0)
+        assert found.ok is ok
+        assert (found.note == "SNR 10.5 dB, expected 14 or more") is not ok
+    assert not compare("x", reference, single, relative=0.5, least_snr_db=14.0).ok
+
+
 def test_zeros_against_zeros_and_against_something() -> None:
     same = compare("x", f32(0, 0), f32(0, 0), relative=1)
     assert (same.ok, same.max_abs, same.snr_db, same.cosine) == (True, 0, None, 1)

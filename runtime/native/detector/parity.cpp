@@ -54,7 +54,9 @@ Check compare(const std::string& name, const std::vector<size_t>& shape, const s
     if (noise > 0) check.snr_db = 10 * (std::log10(std::max(signal, 1e-300)) - std::log10(noise));
     const double norms = std::sqrt(signal) * std::sqrt(other);
     check.cosine = norms > 0 ? std::clamp(product / norms, -1.0, 1.0) : (noise == 0 ? 1.0 : 0.0);
-    check.ok = check.max_abs <= check.tolerance;
+    const bool noisy = tolerance.least_snr_db && check.snr_db && *check.snr_db < *tolerance.least_snr_db;
+    if (noisy) check.note = "the SNR is below " + std::to_string(*tolerance.least_snr_db) + " dB";
+    check.ok = check.max_abs <= check.tolerance && !noisy;
     return check;
 }
 

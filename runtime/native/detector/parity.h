@@ -21,6 +21,7 @@ struct Check {
 struct Tolerance {
     double relative = 0;  // to the largest magnitude of the reference
     double absolute = 0;
+    std::optional<double> least_snr_db = std::nullopt;  // the least power of the reference over all differences
 };
 
 // Compares two arrays of one shape by their largest absolute difference. NaN and infinite values must be the same.

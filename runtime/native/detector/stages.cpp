@@ -101,7 +101,7 @@ void compare_proposals(const Golden& golden, Detector& detector, const Tolerance
 }  // namespace
 
 Tolerances tolerances_for(Arithmetic arithmetic, const std::string& weight_storage) {
-    if (weight_storage == "int8") return {2e-1, 2e-1, 8.0, 2e-1, 0.4};
+    if (weight_storage == "int8") return {1.0, 1.0, 8.0, 2e-1, 0.4, 1e-5, 1e-3, 14.0};
     if (arithmetic == Arithmetic::bf16_storage) return {5e-2, 5e-2, 8.0, 1e-1, 0.3};
     if (arithmetic == Arithmetic::fp16) return {3e-2, 3e-2, 4.0, 5e-2, 0.2};
     if (arithmetic == Arithmetic::fp16_storage) return {1e-2, 1e-2, 4.0, 5e-2, 0.2};
@@ -122,7 +122,7 @@ std::vector<Check> compare_stages(const Golden& golden, Detector& detector) {
         {"rpn_scores", &maps.rpn_scores}, {"rpn_deltas", &maps.rpn_deltas}, {"sam", &maps.sam}};
     for (const auto& [role, map] : named) {
         const std::string name = std::string("features.") + role;
-        checks.push_back(compare_array(name, golden[role], values_of(*map), {tol.features, 0}));
+        checks.push_back(compare_array(name, golden[role], values_of(*map), {tol.features, 0, tol.least_snr_db}));
     }
     compare_proposals(golden, detector, tol, checks);
     const std::vector<Box> rois = boxes_of(golden["proposal_boxes"]);
@@ -130,7 +130,7 @@ std::vector<Check> compare_stages(const Golden& golden, Detector& detector) {
     checks.push_back(compare_array("roi_features", golden["roi_features"],
                                    values_of(detector.roi_features(map_of(sam), rois)), {tol.roi_features, 0}));
     const ncnn::Mat head = detector.head(rois.empty() ? ncnn::Mat() : mat_of(golden["roi_features"]));
-    checks.push_back(compare_array("head", golden["head"], values_of(head), {tol.head, 0}));
+    checks.push_back(compare_array("head", golden["head"], values_of(head), {tol.head, 0, tol.least_snr_db}));
     const std::vector<Detection> reference = detections_of(golden);
     const Size source{golden.image.height, golden.image.width};
     checks.push_back(

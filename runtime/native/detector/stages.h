@@ -2,6 +2,7 @@
 // failing row names the stage at fault. Rows and tolerances are those of runtime/stages.py.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "detector.h"
@@ -16,6 +17,7 @@ struct Tolerances {
     double lost;  // the share of detections that may be without a partner
     double roi_features = 1e-5;
     double proposal_pixels = 1e-3;
+    std::optional<double> least_snr_db = std::nullopt;  // of features and head
 };
 
 // By the arithmetic in use.

@@ -1,0 +1,219 @@
+"""A detector exported in int8: within its limits, told apart, and the same from the same pictures."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from damage import rehash
+
+from pocketdet.datasets import Dataset
+from pocketdet.datasets.records import Annotated
+from pocketdet.errors import UsageError
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.examples import made_smaller
+from pocketdet.export.judge_ap import ApJudge, ApLimit
+from pocketdet.export.precision import LayerChoice
+from pocketdet.export.quantize import QuantizeSettings
+from pocketdet.export.to_int8 import table_file
+from pocketdet.export.verify import verify
+from pocketdet.models.checkpoint import load_checkpoint
+from pocketdet.models.scenes import random_scene, render_scene
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.zoo import FOD, zoo_weights
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.images import read_image
+from pocketdet.runtime.ncnn_graph import read_graph, write_graph
+
+INT8 = ExportOptions(name="int8", precision="int8")
+
+
+@pytest.fixture(scope="module")
+def model() -> ThunderNet:
+    """The trained detector on few pixels: what int8 does to seeded weights says nothing."""
+    return load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    folder = tmp_path_factory.mktemp("calibration")
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        image = render_scene(random_scene(rng, (160, 160)), rng).image
+        cv2.imwrite(str(folder / f"{seed}.png"), image[..., ::-1])
+    return tuple(sorted(folder.iterdir()))
+
+
+@pytest.fixture(scope="module")
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def bundle(
+    model: ThunderNet, scenes: tuple[Path, ...], log: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("int8")
+    return export_detector(model, out, replace(INT8, calibration=scenes), log=log.append).path
+
+
+@pytest.fixture(scope="module")
+def plain(model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_detector(model, tmp_path_factory.mktemp("plain"), ExportOptions(name="plain")).path
+
+
+def int8_layers(path: Path) -> dict[str, int]:
+    """Graph -> how many layers have int8 weights."""
+    counts = {}
+    for name in ("features", "head"):
+        graph = read_graph(path / f"{name}.ncnn.param", path / f"{name}.ncnn.bin")
+        kinds = [{w.storage for w in layer.weights.values()} for layer in graph.layers]
+        counts[name] = sum("int8" in kind for kind in kinds)
+    return counts
+
+
+def test_every_layer_holds_and_little_is_lost(bundle: Path, log: list[str]) -> None:
+    report = verify(bundle, layers=True)
+    assert report.ok
+    assert [row for row in report.layers if row.check is not None]
+    counts = int8_layers(bundle)
+    assert counts["features"] > 30
+    assert counts["head"] == 2
+    assert any(line.startswith(f"-[✓] features int8: {counts['features']} of ") for line in log)
+    assert any("only 10 calibration items" in line for line in log)
+
+
+def test_it_says_what_it_is(bundle: Path, plain: Path) -> None:
+    with Detector(bundle) as small, Detector(plain) as large:
+        assert str(small.runs_in) == "int8 weights computed in int8, other layers in fp32"
+        sizes = [
+            sum(d.bundle.manifest.files[f"{graph}.ncnn.bin"].size for graph in ("features", "head"))
+            for d in (small, large)
+        ]
+    assert sizes[0] < 0.35 * sizes[1]
+
+
+def test_a_wrong_scale_is_found_in_spite_of_the_noise(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.pocketdet"
+    shutil.copytree(bundle, path)
+    files = path / "features.ncnn.param", path / "features.ncnn.bin"
+    graph = read_graph(*files)
+    weights = graph.layer("convrelu_20").weights
+    weights["input_scale"] = weights["input_scale"].with_values(4 * weights["input_scale"].values())
+    write_graph(graph, *files)
+    rehash(path)
+    report = verify(path, layers=True)
+    assert not report.ok
+    first = next(row for row in report.layers if row.check is not None and not row.check.ok)
+    assert first.layer == "convrelu_20"
+
+
+def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...]) -> None:
+    with load_bundle(bundle) as loaded:
+        np.testing.assert_array_equal(loaded.golden()["image"], read_image(scenes[0]))
+    large = np.zeros((900, 1280, 3), np.uint8)
+    large[:, 640:] = 255
+    small = made_smaller(large)
+    assert small.shape == (450, 640, 3)
+    assert (small[:, :319].max(), small[:, 321:].min()) == (0, 255)
+    assert made_smaller(small) is small
+
+
+def test_the_same_pictures_give_the_same_bundle(
+    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+) -> None:
+    again = export_detector(model, tmp_path, replace(INT8, calibration=scenes)).path
+    for graph in ("features", "head"):
+        for name in (f"{graph}.ncnn.param", f"{graph}.ncnn.bin", table_file(graph)):
+            assert (again / name).read_bytes() == (bundle / name).read_bytes()
+        document = json.loads((again / table_file(graph)).read_text(encoding="utf-8"))
+        assert document["table"]["items"] == 8  # two of ten are held out
+        assert document["report"]["layers"]
+
+
+def test_single_layers_stay_as_they_were(
+    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+) -> None:
+    kept = (LayerChoice("backbone.stage2.*", "fp32"), LayerChoice("head/*", "fp32"))
+    path = export_detector(model, tmp_path, replace(INT8, calibration=scenes, layers=kept)).path
+    counts = int8_layers(path)
+    assert counts["head"] == 0
+    assert 20 < counts["features"] < int8_layers(bundle)["features"]
+
+
+def test_a_limit_of_error_keeps_layers(
+    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+) -> None:
+    settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False, max_output_error=0.05)
+    path = export_detector(model, tmp_path, replace(INT8, calibration=scenes, int8=settings)).path
+    document = json.loads((path / table_file("features")).read_text(encoding="utf-8"))
+    assert max(document["report"]["errors"].values()) <= 0.05
+    assert 0 < int8_layers(path)["features"] < int8_layers(bundle)["features"]
+
+
+@pytest.fixture(scope="module")
+def labelled(plain: Path, scenes: tuple[Path, ...]) -> Dataset:
+    """What the detector finds in fp32 above 0.3 is taken for the truth."""
+    images = []
+    with Detector(plain) as detector:
+        for i, path in enumerate(scenes):
+            found = detector.detect(read_image(path))
+            best = found.scores > 0.3
+            labels = found.labels[best].astype(np.int64)
+            images.append(
+                Annotated(path, (160, 160), found.boxes[best], labels, np.zeros(len(labels), bool), i)
+            )
+        names = detector.bundle.manifest.class_names
+    return Dataset(names, tuple(images))
+
+
+def test_the_judge_tells_fp32_from_int8(bundle: Path, plain: Path, labelled: Dataset) -> None:
+    with load_bundle(plain) as loaded, ApJudge(loaded, labelled) as judge:
+        assert judge.fp32_ap > 50
+        same = read_graph(plain / "features.ncnn.param", plain / "features.ncnn.bin")
+        assert judge("features", same) == 0
+        features = read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
+        head = read_graph(bundle / "head.ncnn.param", bundle / "head.ncnn.bin")
+        drop = judge("features", features)
+        assert drop > 0
+        judge.settle("features", features)
+        assert judge("features", features) == drop
+        assert judge("head", head) != judge(
+            "head", read_graph(plain / "head.ncnn.param", plain / "head.ncnn.bin")
+        )
+
+
+def test_ap_limits_what_is_quantised(
+    model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
+) -> None:
+    settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False)
+    options = replace(INT8, calibration=scenes, int8=settings, ap_limit=ApLimit(labelled, 4.0))
+    path = export_detector(model, tmp_path, options).path
+    report = json.loads((path / table_file("features")).read_text(encoding="utf-8"))["report"]
+    assert report["judged"] is None or report["judged"] <= 4.0
+    assert all(step["judged"] is not None for step in report["steps"])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_makes_no_sense_is_refused(
+    model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
+) -> None:
+    for options, words in (
+        (ExportOptions(precision="int8"), "int8 needs pictures such as the detector will see"),
+        (ExportOptions(ap_limit=ApLimit(labelled, 1.0)), "no layer is to be int8"),
+        (ExportOptions(int8=QuantizeSettings(max_output_error=0.1)), "no layer is to be int8"),
+        (
+            replace(INT8, calibration=scenes, layers=(LayerChoice("conv_94", "fp16"),)),
+            "'features/conv_94' is to be fp16: layers that are not int8 in an int8 bundle are fp32",
+        ),
+    ):
+        with pytest.raises(UsageError, match=words):
+            export_detector(model, tmp_path, options)
+    for points in (0.0, -1.0, 101.0, float("nan")):
+        with pytest.raises(UsageError, match=r"expected above 0, to 100"):
+            ApLimit(labelled, points)
+    assert not list(tmp_path.iterdir())
