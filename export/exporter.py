@@ -184,11 +184,16 @@ def _layout(planned: Planned) -> Layout:
 
 
 def _calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
-    """Raises `UsageError` for a limit on int8 where there is none."""
+    """Raises `UsageError` for a limit on int8 where there is none, and for int8 without pictures."""
     if not wants_int8(options.precision, options.layers):
         if options.ap_limit or options.int8:
             raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
         return options.calibration
+    if not options.calibration:
+        raise UsageError(
+            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
+            "(100 to 500) with --calib"
+        )
     if len(options.calibration) <= MOST_PICTURES:
         return options.calibration
     return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))

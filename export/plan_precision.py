@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import ExportError, UsageError
+from pocketdet.errors import ExportError
 from pocketdet.export.convert import Part, engine_of, split, write_ncnn, write_onnx
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.precision import (
@@ -95,15 +95,7 @@ def _plan_int8(
     layers: Sequence[LayerChoice],
     calibration: Sequence[Path],
 ) -> Planned:
-    """Which layers may be int8; the inputs are those to calibrate on, and no synthetic ones.
-
-    Raises `UsageError` if there are none.
-    """
-    if not calibration:
-        raise UsageError(
-            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
-            "(100 to 500) with --calib"
-        )
+    """Which layers may be int8; the inputs are those to calibrate on, and no synthetic ones."""
     plans = {name: GraphPlan(storage="int8") for name in graphs.by_name()}
     if layers:
         with _scratch() as folder:

@@ -59,7 +59,8 @@ def val(
     limit: Annotated[int, typer.Option(min=0, help="Only so many pictures, evenly spaced; 0 for all.")] = 0,
     per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for accuracy.json, per_class.csv, curves.png and misses.jpg.")
+        Path | None,
+        typer.Option(help="Folder for accuracy.json, per_class.csv and pictures: curves, misses, trade_off."),
     ] = None,
     min_ap: Annotated[
         float | None, typer.Option(help="Exit with 1 if an AP is lower; percent, such as 63.")

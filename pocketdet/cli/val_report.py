@@ -125,12 +125,13 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
 def write_files(
     folder: Path, report: "AccuracyReport", dataset: "Dataset", evaluated: "Sequence[Evaluated]"
 ) -> list[Path]:
-    """Write the numbers, the curves and the worst misses of the first subject; returns the paths.
+    """Write the numbers, the curves, the worst misses of the first subject, and, of several that have files,
+    what their accuracy costs; returns the paths.
 
     Numbers and curves of a part of the data say so inside, its gallery by its name.
     Raises `UsageError` if a file cannot be written.
     """
-    from pocketdet.accuracy import worst_misses, write_curves, write_gallery
+    from pocketdet.accuracy import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
     part = report.data.pictures < report.data.pictures_listed
     extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-pictures" if part else ""
@@ -144,6 +145,14 @@ def write_files(
     write_curves(paths[2], curves, dataset.class_names)
     found = evaluated[0].found
     write_gallery(paths[3], dataset, found, worst_misses(dataset, found, MISSES))
+    costs = [
+        Cost(name, one.coco.ap, one.subject.bytes / 1e6, None if one.subject.emulated else one.milliseconds)
+        for name, one in zip(labels(report.subjects), evaluated, strict=True)
+        if one.subject.bytes
+    ]
+    if len(costs) > 1:
+        paths.append(folder / "trade_off.png")
+        write_trade_off(paths[-1], costs, report.data.extent)
     return paths
 
 

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from pocketdet.accuracy import (
     CocoAccuracy,
+    Cost,
     Found,
     Miss,
     coco_accuracy,
     worst_misses,
     write_curves,
     write_gallery,
+    write_trade_off,
 )
 from pocketdet.accuracy.gallery import view
 from pocketdet.datasets import Dataset
@@ -88,6 +90,23 @@ def test_classes_stand_in_the_order_of_their_ap(
     swapped = replace(accuracy, per_class=(*accuracy.per_class[1::-1], accuracy.per_class[2]))
     write_curves(tmp_path / "a.png", {"x": swapped}, NAMES)
     assert texts.index("nut") < texts.index("bolt")
+
+
+def test_the_trade_off_shows_every_cost(tmp_path: Path) -> None:
+    costs = [
+        Cost("fp32", 0.648, 4.5, 8.3),
+        Cost("int8", 0.647, 1.3, 6.0),
+        Cost("emulated", 0.646, 2.3, None),
+    ]
+    write_trade_off(tmp_path / "a.png", costs, "all 699 pictures")
+    picture = read(tmp_path / "a.png")
+    assert picture.shape == (420, 1200, 3)
+    blue, green = (0x00, 0x72, 0xB2), (0x00, 0x9E, 0x73)
+    assert pixels(tmp_path / "a.png", blue) > 3 * 30  # in both panels and the legend
+    right = picture[:, 440:800].astype(int)
+    assert (np.abs(right - green).max(axis=-1) > 8).all()  # an emulator has no time
+    with pytest.raises(UsageError, match=r"expected a name that ends in"):
+        write_trade_off(tmp_path / "a.txt", costs)
 
 
 def drawn_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -128,9 +128,9 @@ def test_a_checkpoint_in_every_form(
     assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections a picture" in ending.out
     assert "fp32 weights, fp32 arithmetic: PyTorch, ONNX, ncnn fp32" in ending.out
     assert "fp16 weights, " in ending.out
-    names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv")
+    names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv", "trade_off.png")
     assert sorted(path.name for path in out.iterdir()) == list(names)
-    assert all(cv2.imread(str(out / name)).shape[1] == 1200 for name in names[1:3])
+    assert all(cv2.imread(str(out / names[i])).shape[1] == 1200 for i in (1, 2, 4))
     assert all(f"wrote {out / name}" in ending.out for name in names)
 
 
