@@ -32,13 +32,13 @@ def seeded_detector(config: DetectorConfig, seed: int) -> ThunderNet:
         elif isinstance(module, _BatchNorm):
             module.weight.uniform_(0.8, 1.2, generator=generator)
             module.bias.normal_(0, 0.2, generator=generator)
-    images = _natural_images(8, config.input_size, generator)
-    _calibrate_batch_norm(model, images)
+    images = natural_images(8, config.input_size, generator)
+    calibrate_batch_norm(model, images)
     _calibrate_outputs(model, images)
     return model.eval()
 
 
-def _natural_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+def natural_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
     """Normalised pictures (N, 3, H, W) with structure at every scale, from smooth to noisy, light to dark."""
     total = torch.zeros(count, 3, *size)
     decay = torch.linspace(0.4, 1.0, count)[:, None, None, None]
@@ -50,7 +50,8 @@ def _natural_images(count: int, size: tuple[int, int], generator: torch.Generato
     return total + 0.5 * torch.randn(count, 1, 1, 1, generator=generator)
 
 
-def _calibrate_batch_norm(model: ThunderNet, images: Tensor) -> None:
+def calibrate_batch_norm(model: nn.Module, images: Tensor) -> None:
+    """Set running statistics to those of `images`; leaves `model` in eval mode."""
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
         norm.momentum = None  # a plain average over what follows

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pocketdet.models.init import BACKGROUND_BIAS, LOGIT_STD, OBJECTNESS_STD, _natural_images
+from pocketdet.models.init import (
+    BACKGROUND_BIAS,
+    LOGIT_STD,
+    OBJECTNESS_STD,
+    calibrate_batch_norm,
+    natural_images,
+)
 from pocketdet.models.one_stage import OneStageDetector, Predictor, PredictorKind
 from pocketdet.models.ops.deform_conv import DeformConv2d
 
@@ -39,22 +45,10 @@ def lifelike(model: OneStageDetector, size: tuple[int, int], seed: int) -> None:
         elif isinstance(module, _BatchNorm):
             module.weight.uniform_(0.8, 1.2, generator=generator)
             module.bias.normal_(0, 0.2, generator=generator)
-    images = _natural_images(IMAGES, size, generator)
-    _calibrate_batch_norm(model, images)
+    images = natural_images(IMAGES, size, generator)
+    calibrate_batch_norm(model, images)
     for predictor in model.predictors():
         _calibrate(model, predictor, images)
-
-
-def _calibrate_batch_norm(model: nn.Module, images: Tensor) -> None:
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    for norm in norms:
-        norm.momentum = None  # a plain average over what follows
-        norm.reset_running_stats()
-    model.train()
-    model(images)
-    model.eval()
-    for norm in norms:
-        norm.momentum = 0.1
 
 
 def _calibrate(model: nn.Module, predictor: Predictor, images: Tensor) -> None:
