@@ -7,8 +7,9 @@ import sys
 import types
 from typing import Any
 
-from pocketdet.export.exporter import ExportOptions, ExportResult, export_detector
+from pocketdet.export.exporter import ExportResult, export_detector
 from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
+from pocketdet.export.options import ExportOptions
 from pocketdet.export.verify import verify
 from pocketdet.runtime.report import VerifyReport
 

@@ -21,69 +21,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from pocketdet.datasets.part import spaced
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import convert, split
-from pocketdet.export.examples import made_smaller, network_inputs, synthetic_image
+from pocketdet.export.examples import network_inputs
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.graph_checks import check_module
-from pocketdet.export.judge_ap import ApJudge, ApLimit
+from pocketdet.export.judge_ap import ApJudge
 from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
-from pocketdet.export.passes.lane_targets import DEFAULT_TARGET, lane_target
-from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
-from pocketdet.export.precision import LayerChoice, LayerPrecision
+from pocketdet.export.options import ExportOptions, calibration_pictures, golden_picture
+from pocketdet.export.passes.lane_targets import lane_target
+from pocketdet.export.plan_precision import Planned, plan_precision
 from pocketdet.export.quantize import QuantizeSettings
 from pocketdet.export.reference import reference_values, rounding_cost
 from pocketdet.export.round_weights import round_to_half
-from pocketdet.export.to_int8 import MOST_PICTURES, Calibration, Progress
+from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
-from pocketdet.runtime.images import as_rgb, read_image
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.replay import compare_engines, make_detectors
 from pocketdet.runtime.stages import TOLERANCES, golden_stages
 
 Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """name: of the bundle, by default its architecture.
-
-    precision: what weights are stored in and layers are made to be computed in; fp16 runs as fp32 where the
-    processor has no half precision. layers: other choices for single layers, the last that fits decides.
-    calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
-    picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
-    fp32.
-    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `ap_limit`. int8 needs
-    calibration pictures; of more than 512, so many evenly spaced ones are used.
-    target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
-    them as they were converted. The answers are the same on every machine.
-    slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
-    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one, and
-    for int8, whose ranges fit no such picture, the first of the calibration, made smaller if it is large.
-    """
-
-    name: str | None = None
-    precision: LayerPrecision = "fp32"
-    layers: tuple[LayerChoice, ...] = ()
-    calibration: tuple[Path, ...] = ()
-    int8: QuantizeSettings | None = None
-    ap_limit: ApLimit | None = None
-    target: str | None = DEFAULT_TARGET
-    slim: bool = False
-    archive: bool = False
-    overwrite: bool = False
-    golden_image: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,9 +82,9 @@ def export_detector(
     name = _bundle_name(model, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
-    pictures = _calibration_pictures(options)
+    pictures = calibration_pictures(options)
     machines = lane_target(options.target) if options.target is not None else None
-    golden = _golden_picture(model, options, pictures)
+    golden = golden_picture(model.config.input_size, options, pictures)
     _refuse_unsound_weights(model)
     model = copy.deepcopy(model).cpu().eval()  # the caller's own stays on its device and in its mode
     graphs = graph_specs(model.config, with_onnx=True)
@@ -181,32 +146,6 @@ def _layout(planned: Planned) -> Layout:
     """Before lane alignment."""
     storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
     return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
-
-
-def _calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
-    """Raises `UsageError` for a limit on int8 where there is none, and for int8 without pictures."""
-    if not wants_int8(options.precision, options.layers):
-        if options.ap_limit or options.int8:
-            raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
-        return options.calibration
-    if not options.calibration:
-        raise UsageError(
-            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
-            "(100 to 500) with --calib"
-        )
-    if len(options.calibration) <= MOST_PICTURES:
-        return options.calibration
-    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
-
-
-def _golden_picture(
-    model: ThunderNet, options: ExportOptions, calibration: tuple[Path, ...]
-) -> NDArray[np.uint8]:
-    if options.golden_image is not None:
-        return as_rgb(options.golden_image)
-    if wants_int8(options.precision, options.layers) and calibration:
-        return made_smaller(read_image(calibration[0]))
-    return as_rgb(synthetic_image(model.config.input_size))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from pocketdet.errors import ExportError, UsageError
 from pocketdet.export.emulated import in_emulator
-from pocketdet.export.exporter import ExportOptions, Log, export_detector
+from pocketdet.export.exporter import Log, export_detector
+from pocketdet.export.options import ExportOptions
 from pocketdet.export.subjects import Form, Subject, bundle_in_pytorch, in_engine, in_pytorch
 from pocketdet.export.to_ncnn import WeightStorage
 from pocketdet.models.checkpoint import load_checkpoint

@@ -1,0 +1,76 @@
+"""What a user may choose about an export, and the pictures that follow from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.datasets.part import spaced
+from pocketdet.errors import UsageError
+from pocketdet.export.examples import made_smaller, synthetic_image
+from pocketdet.export.judge_ap import ApLimit
+from pocketdet.export.passes.lane_targets import DEFAULT_TARGET
+from pocketdet.export.plan_precision import wants_int8
+from pocketdet.export.precision import LayerChoice, LayerPrecision
+from pocketdet.export.quantize import QuantizeSettings
+from pocketdet.export.to_int8 import MOST_PICTURES
+from pocketdet.runtime.images import as_rgb, read_image
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """name: of the bundle, by default its architecture.
+
+    precision: what weights are stored in and layers are made to be computed in; fp16 runs as fp32 where the
+    processor has no half precision. layers: other choices for single layers, the last that fits decides.
+    calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
+    picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
+    fp32.
+    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `ap_limit`. int8 needs
+    calibration pictures; of more than 512, so many evenly spaced ones are used.
+    target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
+    them as they were converted. The answers are the same on every machine.
+    slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
+    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one, and
+    for int8, whose ranges fit no such picture, the first of the calibration, made smaller if it is large.
+    """
+
+    name: str | None = None
+    precision: LayerPrecision = "fp32"
+    layers: tuple[LayerChoice, ...] = ()
+    calibration: tuple[Path, ...] = ()
+    int8: QuantizeSettings | None = None
+    ap_limit: ApLimit | None = None
+    target: str | None = DEFAULT_TARGET
+    slim: bool = False
+    archive: bool = False
+    overwrite: bool = False
+    golden_image: NDArray[np.uint8] | None = None
+
+
+def calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
+    """Those to be used. Raises `UsageError` for int8 without any, and for limits on int8 without int8."""
+    if not wants_int8(options.precision, options.layers):
+        if options.ap_limit or options.int8:
+            raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
+        return options.calibration
+    if not options.calibration:
+        raise UsageError(
+            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
+            "(100 to 500) with --calib"
+        )
+    if len(options.calibration) <= MOST_PICTURES:
+        return options.calibration
+    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
+
+
+def golden_picture(
+    size: tuple[int, int], options: ExportOptions, calibration: tuple[Path, ...]
+) -> NDArray[np.uint8]:
+    """RGB (H, W, 3), for a network input of `size` (height, width). Raises `ImageError`."""
+    if options.golden_image is not None:
+        return as_rgb(options.golden_image)
+    if wants_int8(options.precision, options.layers) and calibration:
+        return made_smaller(read_image(calibration[0]))
+    return as_rgb(synthetic_image(size))
