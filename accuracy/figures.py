@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketdet.errors import UsageError
+from pocketdet.whole_files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 1200  # pixels
 INK, MUTED, RULE = "#1b1f24", "#5c6670", "#d5dae0"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#9aa5b1")
+MARKS = "osD^vPX*"
 _DPI = 100
 _SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 _STYLE: dict[Any, Any] = {  # keyed by literals in some versions of matplotlib
@@ -50,20 +53,9 @@ def drawn(path: str | Path, height: int) -> Iterator["Figure"]:
         figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
         yield figure
         figure.savefig(content, format=kind, dpi=_DPI)
-    _write(target, content.getvalue())
+    write_whole(target, content.getvalue())
 
 
 def shortened(text: str, length: int) -> str:
     """The text, cut to `length` characters with an ellipsis if it is longer."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
-def _write(target: Path, content: bytes) -> None:
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UsageError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketdet.accuracy.figures import INK, RULE, WIDTH, drawn, shortened
+from pocketdet.accuracy.figures import COLOURS, INK, MARKS, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 420
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#9aa5b1")
-_MARKS = "osD^vPX*"
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def _draw(axes: "Axes", costs: Sequence[Cost], *, by_time: bool) -> None:
         across = cost.milliseconds if by_time else cost.megabytes
         if across is None:
             continue
-        colour, mark = _COLOURS[i % len(_COLOURS)], _MARKS[i % len(_MARKS)]
+        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
         axes.plot([across], [100 * cost.ap], mark, color=colour, markersize=8, label=_label(cost))
     aps = [100 * cost.ap for cost in costs]
     axes.set_ylim(min(aps) - 1.5, max(aps) + 1.5)  # a point of AP is seen; this is no bar that starts at 0

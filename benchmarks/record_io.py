@@ -3,10 +3,8 @@
 python -m pocketdet.benchmarks.record_io [docs/bench-record.schema.json]     publishes the JSON Schema
 """
 
-import contextlib
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +15,8 @@ from pydantic import ValidationError
 from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
 from pocketdet.benchmarks.verdict import judge, statistics
 from pocketdet.errors import UsageError
+from pocketdet.runtime.strict_json import parse_strict
+from pocketdet.whole_files import write_whole
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -50,7 +50,7 @@ def parse_record(data: bytes, label: str) -> Record:
     from the samples.
     """
     try:
-        document = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+        document = parse_strict(data)
     except RecursionError:
         raise UsageError(f"{label}: expected a record, found JSON nested too deeply") from None
     except ValueError as error:
@@ -82,17 +82,9 @@ def write_record(path: Path, record: Record) -> None:
     """
     text = to_json(record)
     parse_record(text.encode(), str(path))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     if path.exists():
         raise UsageError(f"{path}: is already there; records are never overwritten")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    write_whole(path, text)
 
 
 def record_schema() -> str:
@@ -163,18 +155,6 @@ def _sentence(error: ValidationError, label: str) -> str:
     if first["type"] == "extra_forbidden":
         return f"{label}: field {path!r} is unknown in schema version {SCHEMA_VERSION}{more}"
     return f"{label}: field {path!r}: {message}{more}"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"field {next(n for n in names if names.count(n) > 1)!r} appears twice")
-    return record
 
 
 if __name__ == "__main__":

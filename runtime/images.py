@@ -1,6 +1,5 @@
 """Pictures in and out: files and arrays become uint8 RGB (H, W, 3), or an `ImageError` says why not."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, declared_size
+from pocketdet.whole_files import replace_whole
 
 MAX_SIDE = 1 << 15
 MAX_PIXELS = 1 << 27
@@ -80,13 +80,9 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    part = target.with_name(f".{target.name}.part")
     try:
-        part.write_bytes(data.tobytes())
-        part.replace(target)
+        replace_whole(target, data.tobytes())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise ImageError(f"{path}: the picture cannot be written: {error.strerror or error}") from error
 
 

@@ -28,7 +28,8 @@ from pocketdet.benchmarks.predict.fitting import FEWEST_MODELS, DeviceFit, fit_d
 from pocketdet.benchmarks.predict.prediction import range_of
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import Workload
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import PocketdetError
+from pocketdet.whole_files import write_whole
 
 TARGET, MANY = 0.2, 20
 SOURCE = "fitted to the least times of the runs published in ncnn's benchmark/README.md (BSD-3)"
@@ -152,13 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def write_models(path: Path, models: DeviceModels) -> None:
     """Write the file whole or not at all. Raises UsageError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(models.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_whole(path, models.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

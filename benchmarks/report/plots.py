@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
+from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.comparable import Entry
 from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#9aa5b1")
-_MARKS = "osD^vPX*"
 _LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 300, 110, 64, 56, 46  # pixels
 _WINDOWS = 60  # of a sustained run
 
@@ -159,7 +157,7 @@ def _rois(path: Path, lines: list[Line]) -> None:
                 p50,
                 up,
                 color=COLOURS[i % 8],
-                marker=_MARKS[i % 8],
+                marker=MARKS[i % 8],
                 capsize=3,
                 label=shortened(line.name, 52),
             )
@@ -194,7 +192,7 @@ def _fps(path: Path, lines: list[Line]) -> None:
         for i, device in enumerate(devices):
             mine = sorted(_point(x.record) for x in lines if x.device == device)
             macs, rates = np.array(mine).T
-            axes.plot(macs, rates, color=COLOURS[i % 8], marker=_MARKS[i % 8], label=shortened(device, 52))
+            axes.plot(macs, rates, color=COLOURS[i % 8], marker=MARKS[i % 8], label=shortened(device, 52))
         kinds = {ARM: "o", X86: "s"} | ({GPU: "^"} if GPU in {paper_device(x.record) for x in lines} else {})
         for theirs, mark in kinds.items() if lines[0].record.bundle.input == INPUT else ():
             macs, rates = np.array([(row.mmacs, row.fps[theirs]) for row in TABLE_9.values()]).T

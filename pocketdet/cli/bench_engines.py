@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pocketdet.cli.arguments import require_export_packages
 from pocketdet.errors import UsageError
+from pocketdet.whole_files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,14 +133,7 @@ def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
 
 def _write(report: "EngineReport", record: Path | None, plot: Path | None) -> None:
     if record:
-        part = record.with_name(f".{record.name}.part")
-        try:
-            part.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
-            part.replace(record)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise UsageError(f"{record}: cannot be written: {error.strerror or error}") from error
+        write_whole(record, json.dumps(report.to_json(), indent=1) + "\n")
     if plot:
         from pocketdet.benchmarks.engine_plot import write_plot
 

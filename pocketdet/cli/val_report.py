@@ -1,6 +1,5 @@
 """What `pocketdet val` shows and writes: tables in percent, files as shares of one."""
 
-import contextlib
 import csv
 import io
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.errors import UsageError
+from pocketdet.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pocketdet.datasets import Dataset
@@ -138,8 +137,8 @@ def write_files(
     paths = [
         folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
     ]
-    _write(paths[0], report.to_json())
-    _write(paths[1], _csv(report))
+    write_whole(paths[0], report.to_json())
+    write_whole(paths[1], _csv(report))
     names = [f"{label}, {report.data.extent}" if part else label for label in labels(report.subjects)]
     curves = {name: one.coco for name, one in zip(names, evaluated, strict=True)}
     write_curves(paths[2], curves, dataset.class_names)
@@ -167,17 +166,6 @@ def _csv(report: "AccuracyReport") -> str:
             shares = ("" if v is None else f"{v:.6f}" for v in (one.ap, one.ap50, one.voc_11, one.voc_area))
             writer.writerow((subject.target, subject.name, one.name, one.objects, *shares, *extent))
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _percent(share: float | None) -> str:

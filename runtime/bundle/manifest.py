@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
+from pocketdet.runtime.strict_json import parse_strict
 
 MAX_MANIFEST_BYTES = 8 << 20
 _NEW_IN_VERSION_2 = (
@@ -24,7 +25,7 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
     not know, and the first field that is missing, unknown, of a wrong type, out of range or inconsistent.
     """
     try:
-        document = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+        document = parse_strict(data)
     except RecursionError:
         raise BundleError(f"{label}: expected a manifest, found JSON nested too deeply") from None
     except ValueError as error:
@@ -46,18 +47,6 @@ def manifest_to_json(manifest: Manifest) -> str:
     Equal manifests give equal text, and `parse_manifest` gives the same manifest back.
     """
     return json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"field {next(n for n in names if names.count(n) > 1)!r} appears twice")
-    return record
 
 
 def _check_version(document: dict[str, Any], label: str) -> None:
