@@ -5,7 +5,6 @@ the processor would find; how long it takes says nothing.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -19,10 +18,9 @@ from pocketdet.accuracy import Found
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.export.subjects import Form, Subject, bundle_rule, deployed_bytes
 from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.native_build import AARCH64, QEMU
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
 
-QEMU = "qemu-aarch64-static"
-RUNNER = Path(__file__).parents[1] / "build" / "native-aarch64" / "pocketdet-run"
 _SECONDS_A_PICTURE = 600
 
 
@@ -30,8 +28,8 @@ def what_is_missing() -> str | None:
     """Why no ARM processor can be emulated here, in words, or `None`."""
     if shutil.which(QEMU) is None:
         return f"no {QEMU}: on Debian, apt install qemu-user-static"
-    if not _runner().exists():
-        return f"{_runner()} is not built: make native-aarch64"
+    if not AARCH64.runner.exists():
+        return f"{AARCH64.runner} is not built: make {AARCH64.recipe}"
     return None
 
 
@@ -74,12 +72,8 @@ def in_emulator(bundle: Bundle, form: Form, cpu: str, score: float | None = None
     return Subject(form, storage, used, rule, manifest.class_names, detect, size, emulated=cpu)
 
 
-def _runner() -> Path:
-    return Path(os.environ.get("POCKETDET_RUN_AARCH64") or RUNNER)
-
-
 def _run(cpu: str, *words: str) -> dict[str, Any]:
-    command = [QEMU, "-cpu", cpu, str(_runner()), *words]
+    command = [QEMU, "-cpu", cpu, str(AARCH64.runner), *words]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS_A_PICTURE, check=False)
         if done.returncode == 0:

@@ -8,8 +8,8 @@ from pathlib import Path
 from pocketdet.benchmarks.record import TargetKind
 from pocketdet.benchmarks.targets.base import Ended, Tick, no_tick, run_child
 from pocketdet.errors import UsageError
+from pocketdet.runtime.native_build import QEMU
 
-QEMU = "qemu-aarch64-static"
 _OS_RELEASE = Path("/etc/os-release")
 
 

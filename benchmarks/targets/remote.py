@@ -6,6 +6,7 @@ for the end of a program, whatever the client makes of it.
 
 import re
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _COPY_S = 600.0
 _EXIT = re.compile(r"pocketdet-exit (\d{1,3})\s*\Z")
 
 
-class RemoteTarget:
+class RemoteTarget(ABC):
     """What ssh and adb have in common. `shell` and `copy` are the words of their clients."""
 
     kind: TargetKind
@@ -28,17 +29,17 @@ class RemoteTarget:
         self.address = address
         self._folder: str | None = None
 
+    @abstractmethod
     def shell(self, script: str) -> list[str]:
         """The command of this machine that runs a script on the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copy(self, source: Path, folder: str) -> list[str]:
         """The command of this machine that copies a file or folder into a folder of the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def make_folder(self) -> str:
         """Make a folder of our own on the device that programs may be started from."""
-        raise NotImplementedError
 
     def architecture(self) -> str:
         """See `Target.architecture`."""

@@ -9,14 +9,10 @@ from typing import Any
 
 from pocketdet.benchmarks.targets.base import Target, Tick, last_line, no_tick
 from pocketdet.errors import EngineError, UsageError
+from pocketdet.runtime.native_build import AARCH64, AARCH64_HOST, X86_64
 
-_ROOT = Path(__file__).resolve().parents[2]
 _X86 = ("x86_64", "amd64")
 _ARM = ("aarch64", "arm64", "armv8l")
-_BUILDS = {  # architecture: environment variable, folder of the build, how to make it
-    "x86_64": ("POCKETDET_RUN", "native-host", "native"),
-    "aarch64": ("POCKETDET_RUN_AARCH64", "native-aarch64", "native-aarch64"),
-}
 _START_S = 120.0
 IN_PYTHON = (sys.executable, "-P", "-m", "pocketdet.benchmarks.targets.python_runner")
 
@@ -84,21 +80,23 @@ def open_session(target: Target, runner: Path | None = None, tick: Tick = no_tic
 
 def _built(target: Target) -> Path | None:
     machine = target.architecture()
-    name = "x86_64" if machine in _X86 else "aarch64" if machine in _ARM else None
+    build = X86_64 if machine in _X86 else AARCH64 if machine in _ARM else None
     is_here = target.kind == "local"
-    if name is None:
+    if build is None:
         if is_here:
             return None
         raise UsageError(f"no runner is built for {machine!r}; expected aarch64 or x86_64, or give --runner")
-    variable, folder, recipe = _BUILDS[name]
     if is_here and platform.machine() in _ARM:
-        folder, recipe = "native-host", "native"
-    path = Path(os.environ.get(variable) or _ROOT / "build" / folder / "pocketdet-run")
+        build = AARCH64_HOST
+    path = build.runner
     if path.is_file():
         return path
-    if is_here and variable not in os.environ:
+    if is_here and build.variable not in os.environ:
         return None
-    raise UsageError(f"{path}: there is no runner for {name}; build it with: make {recipe}, or give --runner")
+    name = "x86_64" if build is X86_64 else "aarch64"
+    raise UsageError(
+        f"{path}: there is no runner for {name}; build it with: make {build.recipe}, or give --runner"
+    )
 
 
 def _code(code: int) -> str:

@@ -43,7 +43,7 @@ class Steps:
 def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """These tests are about the runner in Python, whether or not the other is built."""
     empty = tmp_path_factory.mktemp("no-build")
-    monkeypatch.setattr("pocketdet.benchmarks.targets.session._ROOT", empty)
+    monkeypatch.setattr("pocketdet.runtime.native_build.ROOT", empty)
     monkeypatch.delenv("POCKETDET_RUN", raising=False)
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 

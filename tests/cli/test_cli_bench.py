@@ -33,7 +33,7 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     from pocketdet.benchmarks import protocol
 
     monkeypatch.setattr(protocol, "QUICK", replace(protocol.QUICK, frames=6, warm_up=1))
-    monkeypatch.setattr("pocketdet.benchmarks.targets.session._ROOT", tmp_path_factory.mktemp("no-build"))
+    monkeypatch.setattr("pocketdet.runtime.native_build.ROOT", tmp_path_factory.mktemp("no-build"))
     monkeypatch.delenv("POCKETDET_RUN", raising=False)
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 

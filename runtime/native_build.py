@@ -1,0 +1,28 @@
+"""Where `make native` and `make native-aarch64` put pocketdet-run, for those who start it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).resolve().parents[1]
+QEMU: Final = "qemu-aarch64-static"  # runs the ARM build on another machine
+
+
+@dataclass(frozen=True)
+class NativeBuild:
+    """One build: its folder, the recipe that makes it, and the environment variable that names another."""
+
+    folder: str
+    recipe: str
+    variable: str
+
+    @property
+    def runner(self) -> Path:
+        """The program, built or not."""
+        return Path(os.environ.get(self.variable) or ROOT / "build" / self.folder / "pocketdet-run")
+
+
+X86_64: Final = NativeBuild("native-host", "native", "POCKETDET_RUN")
+AARCH64: Final = NativeBuild("native-aarch64", "native-aarch64", "POCKETDET_RUN_AARCH64")
+AARCH64_HOST: Final = NativeBuild("native-host", "native", "POCKETDET_RUN_AARCH64")  # built on ARM itself
