@@ -68,9 +68,9 @@ class Converted:
     risks: tuple[Risk, ...] = ()
     quantized: Quantized | None = None
 
-    def lines(self) -> list[str]:
+    def lines(self, name: GraphName) -> list[str]:
         """For a log."""
-        name, lines = self.spec.param.partition(".")[0], []
+        lines = []
         if self.aligned:
             lines.append(f"-[✓] lanes {name}: {self.aligned.report.summary()}")
         lines += [f"-[!] {name}: {risk}: kept in fp32" for risk in self.risks]
@@ -142,7 +142,8 @@ def convert(
     made = Converted(part.spec, None)
     if target is not None and not part.has_rows:
         graph, made = _aligned(part, graph, scratch, target, judge)
-    if plan.storage == "int8" and calibration is not None:
+    if plan.storage == "int8":
+        assert calibration is not None
         return _in_int8(part, graph, made, scratch, plan, judge, calibration)
     if plan.arithmetic == "fp32":
         return made

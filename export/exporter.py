@@ -117,7 +117,7 @@ def export_detector(
                 graphs = graphs.model_copy(update={part.name: made.spec})
                 if machines and made.aligned and made.aligned.report.changed:
                     layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
-                for line in made.lines():
+                for line in made.lines(part.name):
                     log(line)
         values = reference_values(reference, golden)
         write_golden(scratch, GOLDEN, values)

@@ -79,7 +79,7 @@ def to_int8(
     if judge is not None:
         judge.settle(name, made.graph)
     write_graph(made.graph, folder / spec.param, folder / spec.bin)
-    document = {"table": json.loads(made.table.to_json()), "report": asdict(made.report)}
+    document = {"table": made.table.model_dump(), "report": asdict(made.report)}
     path = folder / table_file(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

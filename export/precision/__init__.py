@@ -1,8 +1,7 @@
 """In which precision each layer of a bundle is stored and computed, and that nothing overflows in it.
 
-    parts = convert_plainly(split(folded, specs), folder)
-    plan = make_plan(parts, inputs, base="fp16", choices=read_layer_file(path))
-    print(plan["features"].fp32)        # layers that stay in fp32, by the user's wish or for their range
+    plans = make_plan(parts, "fp16", read_layer_file(path))
+    print(plans["features"].fp32)       # layers that stay in fp32, by the user's wish or for their range
 
 What the words mean, what ncnn does with them, and the file that chooses per layer: docs/PRECISION.md.
 """

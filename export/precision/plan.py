@@ -30,6 +30,11 @@ class PlanPart:
     module: nn.Module
     peaks: Peaks
 
+    @property
+    def layers(self) -> list[str]:
+        """Names of what is computed, in the order of execution."""
+        return [layer.name for layer in self.graph.layers if layer.type != "Input"]
+
 
 @dataclass(frozen=True)
 class GraphPlan:
@@ -62,14 +67,9 @@ def make_plan(
     """
     modules = {part.name: modules_of_layers(part.graph, part.module) for part in parts}
     called = {
-        f"{part.name}/{layer.name}": (
-            layer.name,
-            f"{part.name}/{layer.name}",
-            *modules[part.name][layer.name],
-        )
+        f"{part.name}/{name}": (name, f"{part.name}/{name}", *modules[part.name][name])
         for part in parts
-        for layer in part.graph.layers
-        if layer.type != "Input"
+        for name in part.layers
     }
     wanted = dict.fromkeys(called, base) | resolve(choices, called)
     if "int8" in wanted.values():
@@ -84,9 +84,8 @@ def make_plan(
 
 def _plan_int8(part: PlanPart, wanted: Mapping[str, LayerPrecision]) -> GraphPlan:
     """Which layers can be int8, and what that costs, is for `pocketdet.export.quantize` to find."""
-    names = [layer.name for layer in part.graph.layers if layer.type != "Input"]
-    fp32 = tuple(name for name in names if wanted[f"{part.name}/{name}"] == "fp32")
-    return GraphPlan() if len(fp32) == len(names) else GraphPlan(storage="int8", fp32=fp32)
+    fp32 = tuple(name for name in part.layers if wanted[f"{part.name}/{name}"] == "fp32")
+    return GraphPlan() if len(fp32) == len(part.layers) else GraphPlan(storage="int8", fp32=fp32)
 
 
 def _plan(
@@ -96,7 +95,7 @@ def _plan(
     margin: float,
     log: Callable[[str], None],
 ) -> GraphPlan:
-    names = [layer.name for layer in part.graph.layers if layer.type != "Input"]
+    names = part.layers
     if all(wanted[f"{part.name}/{name}"] == "fp32" for name in names):
         return GraphPlan(modules=tuple(dict.fromkeys(m for name in names for m in modules[name])))
     risks = [

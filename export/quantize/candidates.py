@@ -10,7 +10,7 @@ from pocketdet.export.quantize.layers import INT8_TYPES, input_scale, weight_sca
 from pocketdet.export.quantize.network import Network
 from pocketdet.export.quantize.observe import Progress, Seen
 from pocketdet.export.quantize.settings import Method, QuantizeSettings
-from pocketdet.export.quantize.table import LayerChoice, numbers
+from pocketdet.export.quantize.table import LayerScales, numbers
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 
 
@@ -36,19 +36,19 @@ def kept_for(graph: Graph, shapes: Mapping[str, Shape], settings: QuantizeSettin
 
 def choices(
     graph: Graph, seen: Mapping[str, Seen], method: Method, kept: Mapping[str, str]
-) -> list[LayerChoice]:
+) -> list[LayerScales]:
     """A choice for every layer of interest, biases as they are."""
     return [_choice(layer, seen, method, kept) for layer in layers_of_interest(graph)]
 
 
-def _choice(layer: Layer, seen: Mapping[str, Seen], method: Method, kept: Mapping[str, str]) -> LayerChoice:
+def _choice(layer: Layer, seen: Mapping[str, Seen], method: Method, kept: Mapping[str, str]) -> LayerScales:
     reason = kept.get(layer.name, "")
     largest = 0.0 if reason else threshold(seen[layer.inputs[0]].histogram, method)
     if not reason and largest == 0:
         reason = "its input was zero for every calibration item, so it has no scale"
     if reason:
-        return LayerChoice(name=layer.name, type=layer.type, kept=reason)
-    return LayerChoice(
+        return LayerScales(name=layer.name, type=layer.type, kept=reason)
+    return LayerScales(
         name=layer.name,
         type=layer.type,
         input_scale=None if layer.type == "Gemm" else input_scale(largest),
@@ -56,11 +56,11 @@ def _choice(layer: Layer, seen: Mapping[str, Seen], method: Method, kept: Mappin
     )
 
 
-def keep_more(chosen: Sequence[LayerChoice], names: Iterable[str], reason: str) -> list[LayerChoice]:
+def keep_more(chosen: Sequence[LayerScales], names: Iterable[str], reason: str) -> list[LayerScales]:
     """The same with these layers in fp32 too."""
     more = set(names)
     return [
-        LayerChoice(name=choice.name, type=choice.type, kept=reason) if choice.name in more else choice
+        LayerScales(name=choice.name, type=choice.type, kept=reason) if choice.name in more else choice
         for choice in chosen
     ]
 
@@ -69,10 +69,10 @@ def corrected(
     graph: Graph,
     items: Items,
     shapes: Mapping[str, Shape],
-    chosen: Sequence[LayerChoice],
+    chosen: Sequence[LayerScales],
     most: int,
     progress: Progress,
-) -> list[LayerChoice]:
+) -> list[LayerScales]:
     """The same choices of scales with the biases corrected; each bias depends on the choice of its own layer
     alone. At most `most` items are run, evenly spaced.
     """

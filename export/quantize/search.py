@@ -22,7 +22,7 @@ from pocketdet.export.quantize.report import LayerReport, QuantizeReport, Step, 
 from pocketdet.export.quantize.settings import METHODS, Method, QuantizeSettings
 from pocketdet.export.quantize.table import (
     EdgeChoice,
-    LayerChoice,
+    LayerScales,
     Table,
     apply_equalised,
     fingerprint,
@@ -91,13 +91,13 @@ class Search:
             graph, self.items, dict.fromkeys([*blobs, *(b for e in edges for b in e.blobs)]), self.progress
         )
 
-    def _try(self, name: str, graph: Graph, chosen: Sequence[LayerChoice]) -> float:
+    def _try(self, name: str, graph: Graph, chosen: Sequence[LayerScales]) -> float:
         self.variants.append(Variant(name, self.measure.errors(rewrite(graph, chosen))))
         return self.variants[-1].worst
 
-    def _best_method(self, seen: Mapping[str, Seen]) -> tuple[list[LayerChoice], Method, float]:
+    def _best_method(self, seen: Mapping[str, Seen]) -> tuple[list[LayerScales], Method, float]:
         asked = self.settings.method
-        made: dict[Method, list[LayerChoice]] = {}
+        made: dict[Method, list[LayerScales]] = {}
         errors: dict[Method, float] = {}
         for method in METHODS if asked == "best" else (asked,):
             found = choices(self.graph, seen, method, self.kept)
@@ -112,8 +112,8 @@ class Search:
         self.variants[index] = replace(self.variants[index], chosen=True)
 
     def _equalise(
-        self, seen: Mapping[str, Seen], chosen: list[LayerChoice], method: Method, error: float
-    ) -> tuple[list[LayerChoice], float]:
+        self, seen: Mapping[str, Seen], chosen: list[LayerScales], method: Method, error: float
+    ) -> tuple[list[LayerScales], float]:
         """Step 3: the choices to go on with and their error."""
         edges = self._edge_choices(find_edges(self.graph, self.valid.shapes, self.names), seen)
         if not edges:
@@ -141,7 +141,7 @@ class Search:
             if scale is not None
         )
 
-    def _correct_bias(self, chosen: list[LayerChoice], error: float) -> list[LayerChoice]:
+    def _correct_bias(self, chosen: list[LayerScales], error: float) -> list[LayerScales]:
         """Step 4: the choices to go on with."""
         most = self.settings.correction_items
         mine = corrected(self.base, self.items, self.valid.shapes, chosen, most, self.progress)
@@ -150,7 +150,7 @@ class Search:
         self._mark(-1)
         return mine
 
-    def _alone(self, chosen: Sequence[LayerChoice]) -> dict[str, Sensitivity]:
+    def _alone(self, chosen: Sequence[LayerScales]) -> dict[str, Sensitivity]:
         """Step 5."""
         int8 = [choice for choice in chosen if not choice.kept]
         blobs = {choice.name: self.base.layer(choice.name).outputs[0] for choice in int8}
@@ -166,12 +166,12 @@ class Search:
             self.progress("each layer alone", done, len(int8))
         return found
 
-    def _within_limits(self, chosen: Sequence[LayerChoice]) -> list[LayerChoice]:
+    def _within_limits(self, chosen: Sequence[LayerScales]) -> list[LayerScales]:
         """Step 6."""
         order = most_harm_first(self.sensitivities)
         steps: dict[int, Step] = {}
 
-        def made(prefix: Sequence[str]) -> list[LayerChoice]:
+        def made(prefix: Sequence[str]) -> list[LayerScales]:
             return keep_more(chosen, prefix, "the limit does not hold with it in int8")
 
         def holds(prefix: Sequence[str]) -> bool:

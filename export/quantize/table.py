@@ -31,7 +31,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class LayerChoice(_Strict):
+class LayerScales(_Strict):
     """One layer of a type that ncnn has in int8. kept: why it stays in fp32, empty if it does not.
 
     input_scale is None for a Gemm, which finds its own; bias is None where it is that of the graph.
@@ -62,7 +62,7 @@ class Table(_Strict):
     method: Literal["min-max", "kl", "mse"]
     items: Annotated[int, Field(ge=1)]
     equalised: list[EdgeChoice] = []
-    layers: list[LayerChoice]
+    layers: list[LayerScales]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -140,7 +140,7 @@ def apply_equalised(graph: Graph, edges: Iterable[EdgeChoice]) -> Graph:
     return graph
 
 
-def rewrite(graph: Graph, choices: Iterable[LayerChoice]) -> Graph:
+def rewrite(graph: Graph, choices: Iterable[LayerScales]) -> Graph:
     """The graph, equalised already, with the layers that are not kept in int8."""
     by_name = {choice.name: choice for choice in choices if not choice.kept}
     layers = [
@@ -149,7 +149,7 @@ def rewrite(graph: Graph, choices: Iterable[LayerChoice]) -> Graph:
     return replace(graph, layers=layers)
 
 
-def _rewritten(layer: Layer, choice: LayerChoice) -> Layer:
+def _rewritten(layer: Layer, choice: LayerScales) -> Layer:
     scales = np.array(choice.weight_scales, np.float32)
     if len(scales) != len(weight_scales(layer)):
         raise layer.error(f"the calibration table has {len(scales)} weight scales for it")

@@ -1,85 +1,28 @@
-"""`pocketdet val`: the table against detections made by hand, files, gates, bad data, Ctrl-C."""
+"""`pocketdet val`: the table against detections made by hand, files, gates."""
 
 import csv
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 from command_line import Ending, command
+from val_project import ORDER, VOC, labelled, project, voc, weights
 
 from pocketdet.accuracy import Found, coco_accuracy, voc_accuracy
-from pocketdet.cli.val import FormName
 from pocketdet.datasets import read_coco, read_picture
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.accuracy_report import read_accuracy
-from pocketdet.export.subjects import Form
-from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
 
-__all__ = ["command"]
+__all__ = ["command", "project", "voc", "weights"]
 
 Command = Callable[..., Ending]
-
-ORDER = ("washer", "bolt", "nut")  # of the data; the detector has bolt, nut, washer
-VOC = """<annotation><filename>{stem}.png</filename><size><width>64</width><height>48</height></size>
-<object><name>{name}</name><difficult>0</difficult>
-<bndbox><xmin>9</xmin><ymin>9</ymin><xmax>38</xmax><ymax>32</ymax></bndbox></object></annotation>"""
-
-
-@pytest.fixture(scope="module")
-def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_checkpoint(path, small_model)
-    return path
-
-
-@pytest.fixture(scope="module")
-def project(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures in COCO json, labelled with what the detector itself finds best, and something else."""
-    folder = tmp_path_factory.mktemp("project")
-    rng = np.random.default_rng(5)
-    images, entries = [], []
-    with Detector(small_bundle) as detector:
-        for index in range(4):
-            pixels = rng.integers(0, 256, (48, 64, 3), np.uint8)
-            cv2.imwrite(str(folder / f"{index}.png"), pixels[..., ::-1])
-            images.append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 48})
-            found = detector.detect(pixels)
-            labelled = [(found.boxes[0].tolist(), found.names[0]), ([2.0, 3.0, 60.0, 40.0], "washer")]
-            for (x1, y1, x2, y2), name in labelled[: 1 + index % 2]:
-                box = [x1, y1, x2 - x1, y2 - y1]
-                entry = {"image_id": index, "category_id": 10 + ORDER.index(name), "bbox": box}
-                entries.append({"id": len(entries), **entry})
-    categories = [{"id": 10 + k, "name": name} for k, name in enumerate(ORDER)]
-    content = {"images": images, "annotations": entries, "categories": categories}
-    (folder / "test.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
-def labelled(project: Path) -> tuple[object, ...]:
-    return "--data", project / "test.json", "--images", project
-
-
-@pytest.fixture(scope="module")
-def voc(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pictures of the project as a Pascal VOC folder, a bolt in each."""
-    root = tmp_path_factory.mktemp("voc")
-    for part in ("Annotations", "ImageSets/Main", "JPEGImages"):
-        (root / part).mkdir(parents=True)
-    for stem in "0123":
-        shutil.copy(project / f"{stem}.png", root / "JPEGImages")
-        text = VOC.format(stem=stem, name="bolt")
-        (root / "Annotations" / f"{stem}.xml").write_text(text, encoding="utf-8")
-    (root / "ImageSets/Main/test.txt").write_text("0\n1\n2\n3\n", encoding="utf-8")
-    return root
 
 
 @pytest.fixture
@@ -276,104 +219,3 @@ def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: P
     ending = command("val", small_bundle, "--voc", other, "--skip-bad")
     assert (ending.code, ending.out) == (2, "")
     assert "has objects of classes that the detector does not have: category 'rivet'" in ending.err
-
-
-def test_bad_data_is_named_and_can_be_left_out(
-    command: Command, small_bundle: Path, project: Path, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(project, tmp_path / "project"))
-    (folder / "1.png").unlink()
-    (folder / "3.png").write_bytes(b"no picture")
-    ending = command("val", small_bundle, *labelled(folder), "--out", tmp_path / "out")
-    assert (ending.code, ending.out) == (2, "")
-    for words in ("the data has 2 problems", "1.png: no such file", "--skip-bad"):
-        assert words in ending.err
-    assert not (tmp_path / "out").exists()
-    ending = command("val", small_bundle, *labelled(folder), "--skip-bad", "--only", "ncnn-fp32")
-    assert ending.code == 0
-    assert "2 of 4 pictures, 2 objects" in ending.out
-    assert "2 problems of the data were left out (--skip-bad)" in ending.out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("small",), "name the labelled pictures in one of two ways"),
-        (("small", "--data", "test.json", "--voc", "."), "name the labelled pictures in one of two ways"),
-        (("small", "--data", "test.json"), "--data test.json needs --images DIR"),
-        (("small", "--data", "test.json", "--split", "test"), "--split belongs to --voc"),
-        (("small", "--voc", ".", "--images", "."), "--images belongs to --data"),
-        (("small", "--voc", "."), "test.txt: cannot be read as a list of pictures"),
-        (("small", "--data", "absent.json", "--images", "."), "absent.json: cannot be read as COCO json"),
-        (("small", "DATA", "--min-ap", "0.63"), "--min-ap 0.63: expected percent, 1 to 100"),
-        (("small", "DATA", "--max-drop", "-1"), "--max-drop -1: expected points of percent"),
-        (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
-        (
-            ("small", "DATA", "--only", "ncnn-fp16"),
-            "nothing to measure has that form: small has pytorch, onnx",
-        ),
-        (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
-        (("small", "DATA", "--only", "tflite"), "tflite"),
-        (("small", "DATA", "--score", "1.5"), "Invalid value for '--score'"),
-        (("small", "./small", "DATA"), "is named more than once"),
-        (("small", "DATA", "--arch", "thundernet-snet49"), "small is a bundle, which says itself what it is"),
-        (("small", "DATA", "--out", "test.json"), "--out test.json: no folder can be made there"),
-        (("absent.pocketdet", "DATA"), "absent.pocketdet: no such file; expected a checkpoint"),
-        (("test.json", "DATA"), "test.json: "),
-        (
-            ("tiny", "DATA"),
-            "tiny and test.json do not have the same classes: only test.json has 'washer', 'nut'",
-        ),
-    ],
-)
-def test_bad_input_is_one_sentence_and_nothing_written(
-    command: Command,
-    small_bundle: Path,
-    tiny_bundle_template: Path,
-    project: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: tuple[str, ...],
-    words: str,
-) -> None:
-    folder = Path(shutil.copytree(project, tmp_path / "here"))
-    (folder / "small").symlink_to(small_bundle)
-    (folder / "tiny").symlink_to(tiny_bundle_template)
-    monkeypatch.chdir(folder)
-    before = sorted(folder.rglob("*"))
-    data = ("--data", "test.json", "--images", ".")
-    told = [part for one in arguments for part in (data if one == "DATA" else (one,))]
-    ending = command("val", *told)
-    assert (ending.code, ending.out) == (2, "")
-    assert words in ending.err
-    assert "Traceback" not in ending.err
-    assert sorted(folder.rglob("*")) == before
-
-
-@pytest.mark.parametrize("package", ["pycocotools", "onnxsim"])
-def test_missing_packages_are_named_first(
-    command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, package: str
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else object())
-    ending = command("val", small_bundle, *labelled(project))
-    assert ending.code == 2
-    assert f"needs {package}: pip install 'pocketdet[" in ending.err
-
-
-def test_ctrl_c_ends_in_one_sentence_and_leaves_nothing(
-    command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Detector, "detect", interrupt)
-    ending = command("val", small_bundle, *labelled(project), "--out", tmp_path / "new" / "out")
-    assert (ending.code, ending.err) == (130, "error: interrupted\n")
-    assert not list(tmp_path.iterdir())
-
-
-def test_help_teaches_by_example_and_knows_every_form(command: Command) -> None:
-    ending = command("val", "--help")
-    assert ending.code == 0
-    assert "Example: pocketdet val snet49.safetensors --data test.json --images photos/" in ending.out
-    assert tuple(FormName) == get_args(Form)
