@@ -5,12 +5,12 @@ Numerical meaning of each field: docs/DEFINITIONS.md. A value out of range raise
 """
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, StrictBool
 
+from pocketdet.checked_record import CheckedRecord
 from pocketdet.errors import UsageError
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -25,33 +25,8 @@ _LARGE, _TINY = 1e6, 1e-6
 MAX_CLASSES = 10_000
 
 
-class _Record:
-    """Read from JSON without coercion or unknown fields; ranges are checked whoever builds it."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-
-    def _within(self, low: float, high: float, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if not low <= number <= high:
-                    label = f"{type(self).__name__}.{name}"
-                    raise UsageError(f"{label} has the value {number}: expected {low:g} to {high:g}")
-
-    def _counts(self, high: int, *names: str) -> None:
-        for name in names:
-            count = len(getattr(self, name))
-            if not 1 <= count <= high:
-                raise UsageError(f"{type(self).__name__}.{name} has {count} entries: expected 1 to {high}")
-
-    def _one_of(self, name: str, choices: Collection[str]) -> None:
-        if getattr(self, name) not in choices:
-            label = f"{type(self).__name__}.{name}"
-            raise UsageError(f"{label} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
-
-
 @dataclass(frozen=True)
-class Preprocessing(_Record):
+class Preprocessing(CheckedRecord):
     """From a picture to the network's input; mean and std in 0..255 units, in `channel_order`."""
 
     channel_order: ChannelOrder = "RGB"
@@ -69,7 +44,7 @@ class Preprocessing(_Record):
 
 
 @dataclass(frozen=True)
-class Anchors(_Record):
+class Anchors(CheckedRecord):
     """Anchor scales (square root of the area, pixels) and ratios (height / width). ThunderNet section 3.2."""
 
     stride: int = 16
@@ -88,7 +63,7 @@ class Anchors(_Record):
 
 
 @dataclass(frozen=True)
-class Proposals(_Record):
+class Proposals(CheckedRecord):
     """From RPN maps to RoIs. 200 RoIs at test time: ThunderNet section 4.1."""
 
     pre_nms_top_n: int = 1000
@@ -104,7 +79,7 @@ class Proposals(_Record):
 
 
 @dataclass(frozen=True)
-class RoIHead(_Record):
+class RoIHead(CheckedRecord):
     """PSRoI align and the light head. alpha = 5, p = 7, a 1024-d fc: ThunderNet section 3.2."""
 
     alpha: int = 5
@@ -127,7 +102,7 @@ class RoIHead(_Record):
 
 
 @dataclass(frozen=True)
-class Postprocessing(_Record):
+class Postprocessing(CheckedRecord):
     """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1."""
 
     score_threshold: float = 0.05
@@ -144,7 +119,7 @@ class Postprocessing(_Record):
 
 
 @dataclass(frozen=True)
-class Parts(_Record):
+class Parts(CheckedRecord):
     """What ThunderNet adds to the compressed Light-Head R-CNN of its Table 7, each to be left out.
 
     Attributes:
@@ -163,7 +138,7 @@ class Parts(_Record):
 
 
 @dataclass(frozen=True)
-class DetectorConfig(_Record):
+class DetectorConfig(CheckedRecord):
     """Everything that, with the weights, defines a two-stage detector."""
 
     arch: str

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.ops.one_stage_spec import OneStageSpec
+from pocketdet.one_stage_spec import OneStageSpec
 
 PredictorKind = Literal["sigmoid", "softmax", "objectness", "deltas"]
 

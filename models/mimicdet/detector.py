@@ -12,8 +12,8 @@ from pocketdet.models.mimicdet.decode import mimicdet_spec
 from pocketdet.models.mimicdet.heads import Refinement, StudentHead, StudentLevel, TeacherAnswer, TeacherHead
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor
-from pocketdet.models.ops.one_stage_spec import OneStageSpec
 from pocketdet.models.ops.roi_align import roi_align
+from pocketdet.one_stage_spec import OneStageSpec
 
 
 @dataclass(frozen=True)

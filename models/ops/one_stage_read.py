@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.models.ops.one_stage_spec import DistanceCoding, Level, OneStageSpec, Slot
+from pocketdet.one_stage_spec import DistanceCoding, Level, OneStageSpec, Slot
 
 
 @dataclass(frozen=True)

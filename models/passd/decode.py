@@ -1,8 +1,8 @@
 """How PASSD's outputs are read: two codings, one after the other. PASSD equations 1 and 2, section 6.2."""
 
 from pocketdet.models.ops.default_boxes import level_grids
-from pocketdet.models.ops.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
 from pocketdet.models.passd.config import PASSDConfig
+from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
 
 
 def default_sides(config: PASSDConfig, stride: int) -> tuple[float, ...]:

@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.ops.one_stage_spec import OneStageSpec
 from pocketdet.models.passd.attend import KERNEL, attend_offsets
 from pocketdet.models.passd.config import PASSDConfig
 from pocketdet.models.passd.decode import default_sides, passd_spec
 from pocketdet.models.passd.features import PASSDFeatures
+from pocketdet.one_stage_spec import OneStageSpec
 
 
 class PASSD(OneStageDetector):

@@ -5,10 +5,10 @@ from torch import Tensor
 from pocketdet.models.backbones import ResNet
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor, PredictorKind
-from pocketdet.models.ops.one_stage_spec import OneStageSpec
 from pocketdet.models.retinanet.config import RetinaNetConfig
 from pocketdet.models.retinanet.decode import retinanet_spec
 from pocketdet.models.retinanet.head import PRIOR_PROBABILITY, Branch
+from pocketdet.one_stage_spec import OneStageSpec
 
 
 class RetinaNet(OneStageDetector):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.models.ops.one_stage_spec import (
+from pocketdet.one_stage_spec import (
     CentreCoding,
     Level,
     OneStageSpec,

@@ -1,7 +1,8 @@
 """A one-stage detector's outputs, described by data. Definition: docs/ONE_STAGE.md.
 
-The same record drives the torch reference (`one_stage_decode`) and the C++ core, for our detectors and for
-anybody's. A value out of range raises `UsageError`.
+The same record drives the torch reference (`models/ops/one_stage_decode.py`), the C++ core and a bundle's
+manifest, for our detectors and for anybody's; hence a leaf that every room may import. A value out of range
+raises `UsageError`.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from pocketdet.checked_record import CheckedRecord
 from pocketdet.errors import UsageError
-from pocketdet.models.config import Suppression, _Record
 
 Four = tuple[float, float, float, float]
 Layout = Literal["map", "rows", "columns"]
@@ -21,13 +22,14 @@ SizeActivation = Literal["none", "exp", "sigmoid", "sigmoid_squared"]
 DistanceActivation = Literal["none", "exp", "relu"]
 Unit = Literal["prior", "stride", "input", "pixel"]
 Origin = Literal["prior", "image"]
+Suppression = Literal["none", "hard", "linear", "gaussian"]
 
 MAX_LOG_SCALE = 4.135166556742356  # log(1000 / 16)
 _MANY, _LARGE = 100_000_000, 1e6
 
 
 @dataclass(frozen=True)
-class Slot(_Record):
+class Slot(CheckedRecord):
     """Where a kind of value lies: element `k` of prior `a` of a cell of one level.
 
     Attributes:
@@ -55,7 +57,7 @@ class Slot(_Record):
 
 
 @dataclass(frozen=True)
-class Level(_Record):
+class Level(CheckedRecord):
     """A grid (height, width) of cells, the sizes (width, height) of their priors in pixels, and its values.
 
     The centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`. A detector without anchors
@@ -85,7 +87,7 @@ class Level(_Record):
         return self.grid[0] * self.grid[1] * len(self.priors)
 
 
-class _Coding(_Record):
+class _Coding(CheckedRecord):
     order: tuple[int, int, int, int]
     multiplier: Four
 
@@ -169,7 +171,7 @@ BoxCoding = Annotated[CentreCoding | DistanceCoding | CornerCoding, Field(discri
 
 
 @dataclass(frozen=True)
-class Scores(_Record):
+class Scores(CheckedRecord):
     """From raw values to a score: class probability ^ class_power * objectness ^ objectness_power.
 
     `background` is an element of the classes that is no class. An objectness with "softmax" has two elements,
@@ -190,7 +192,7 @@ class Scores(_Record):
 
 
 @dataclass(frozen=True)
-class Selection(_Record):
+class Selection(CheckedRecord):
     """Which candidates become detections; `None`: no such limit.
 
     `best_class_only`: a prior is a candidate for its likeliest class alone. `per_class`: boxes suppress those
@@ -205,14 +207,14 @@ class Selection(_Record):
     top_n: int | None = None
     clip: bool = True
     min_size: float = 0.0
-    nms: Suppression | Literal["none"] = "hard"
+    nms: Suppression = "hard"
     nms_iou: float = 0.5
     sigma: float = 0.5
     per_class: bool = True
     max_detections: int = 100
 
     def __post_init__(self) -> None:
-        self._one_of("nms", (*get_args(Suppression), "none"))
+        self._one_of("nms", get_args(Suppression))
         self._within(0, 1, "score_threshold", "nms_iou")
         self._within(0, 4096, "min_size")
         self._within(1e-6, _LARGE, "sigma")
@@ -225,7 +227,7 @@ class Selection(_Record):
 
 
 @dataclass(frozen=True)
-class OneStageSpec(_Record):
+class OneStageSpec(CheckedRecord):
     """Everything between a network's outputs and its detections, for an input (height, width)."""
 
     input_size: tuple[int, int]
