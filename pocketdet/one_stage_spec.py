@@ -5,6 +5,7 @@ manifest, for our detectors and for anybody's; hence a leaf that every room may 
 raises `UsageError`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -85,6 +86,20 @@ class Level(CheckedRecord):
     def count(self) -> int:
         """Priors of this level."""
         return self.grid[0] * self.grid[1] * len(self.priors)
+
+    def misfit(self, slot: Slot, elements: int, shape: Sequence[int | None]) -> str:
+        """Why a tensor of this shape does not hold so many elements of each prior; empty where it does."""
+        last = slot.first + (len(self.priors) - 1) * slot.prior_step + (elements - 1) * slot.element_step
+        rows = slot.first_row + self.count
+        wanted = {"map": (last + 1, *self.grid), "rows": (rows, last + 1), "columns": (last + 1, rows)}
+        least = wanted[slot.layout]
+        exact = self.grid if slot.layout == "map" else ()
+        fits = len(shape) == len(least) and all(
+            length is not None and length >= low for length, low in zip(shape, least, strict=True)
+        )
+        if fits and tuple(shape[1:] if exact else ()) == exact:
+            return ""
+        return f"output {slot.output!r} is {tuple(shape)}: its slot needs {least} ({slot.layout})"
 
 
 class _Coding(CheckedRecord):
@@ -168,6 +183,11 @@ class CornerCoding(_Coding):
 
 
 BoxCoding = Annotated[CentreCoding | DistanceCoding | CornerCoding, Field(discriminator="form")]
+
+
+def box_elements(coding: BoxCoding) -> int:
+    """Values of a prior's slot for this coding."""
+    return 4 * coding.bins if isinstance(coding, DistanceCoding) else 4
 
 
 @dataclass(frozen=True)
@@ -261,3 +281,28 @@ class OneStageSpec(CheckedRecord):
     def count(self) -> int:
         """Priors of all levels."""
         return sum(level.count for level in self.levels)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that slots name, in the order in which they first do."""
+        named = [s for level in self.levels for s in (level.classes, level.objectness, *level.boxes)]
+        return tuple(dict.fromkeys(slot.output for slot in named if slot is not None))
+
+    @property
+    def class_elements(self) -> int:
+        """Values of a prior's classes slot, the background among them."""
+        return self.num_classes + (self.scores.background != "none")
+
+    @property
+    def objectness_elements(self) -> int:
+        """Values of a prior's objectness slot."""
+        return 2 if self.scores.objectness_activation == "softmax" else 1
+
+    def slots_read(self) -> Iterator[tuple[Level, Slot, int]]:
+        """Every slot that the decode reads, with its level and the elements of each prior."""
+        for level in self.levels:
+            yield level, level.classes, self.class_elements
+            if self.uses_objectness and level.objectness is not None:
+                yield level, level.objectness, self.objectness_elements
+            for slot, coding in zip(level.boxes, self.codings, strict=True):
+                yield level, slot, box_elements(coding)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.one_stage_spec import DistanceCoding, Level, OneStageSpec, Slot
+from pocketdet.one_stage_spec import Level, OneStageSpec, Slot, box_elements
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,16 @@ def read_priors(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> RawPriors:
 
 
 def _read_level(spec: OneStageSpec, number: int, level: Level, outputs: Mapping[str, Tensor]) -> RawPriors:
-    per_class = spec.num_classes + (spec.scores.background != "none")
     objectness = None
     if spec.uses_objectness and level.objectness is not None:
-        elements = 2 if spec.scores.objectness_activation == "softmax" else 1
-        objectness = _elements(outputs, level.objectness, level, elements)
-    codes = []
-    for slot, coding in zip(level.boxes, spec.codings, strict=True):
-        bins = coding.bins if isinstance(coding, DistanceCoding) else 1
-        codes.append(_elements(outputs, slot, level, 4 * bins))
+        objectness = _elements(outputs, level.objectness, level, spec.objectness_elements)
+    pairs = zip(level.boxes, spec.codings, strict=True)
+    codes = [_elements(outputs, slot, level, box_elements(coding)) for slot, coding in pairs]
     return RawPriors(
         boxes=default_boxes(level.grid, level.stride, level.priors, level.offset),
         strides=torch.full((level.count,), float(level.stride)),
         levels=torch.full((level.count,), number),
-        classes=_elements(outputs, level.classes, level, per_class),
+        classes=_elements(outputs, level.classes, level, spec.class_elements),
         objectness=objectness,
         codes=tuple(codes),
     )
@@ -73,17 +69,10 @@ def _elements(outputs: Mapping[str, Tensor], slot: Slot, level: Level, count: in
     tensor = outputs.get(slot.output)
     if tensor is None:
         raise UsageError(f"no output {slot.output!r}: the network gave {', '.join(outputs) or 'none'}")
-    each = len(level.priors)
-    last = slot.first + (each - 1) * slot.prior_step + (count - 1) * slot.element_step
-    rows = slot.first_row + level.count
-    wanted = {"map": (last + 1, *level.grid), "rows": (rows, last + 1), "columns": (last + 1, rows)}[
-        slot.layout
-    ]
-    shape = tuple(tensor.shape)
-    exact = slice(1, 3) if slot.layout == "map" else slice(0, 0)
-    fits = len(shape) == len(wanted) and all(a >= b for a, b in zip(shape, wanted, strict=True))
-    if not fits or shape[exact] != wanted[exact]:
-        raise UsageError(f"output {slot.output!r} is {shape}: its slot needs {wanted} ({slot.layout})")
+    problem = level.misfit(slot, count, tensor.shape)
+    if problem:
+        raise UsageError(problem)
+    each, rows = len(level.priors), slot.first_row + level.count
     element = torch.arange(count) * slot.element_step + slot.first
     if slot.layout == "map":
         channel = torch.arange(each)[:, None] * slot.prior_step + element
