@@ -1,0 +1,151 @@
+package io.pocketdet.app.logic;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+
+/**
+ * What `adb shell am start -n io.pocketdet.app/.BenchActivity --es ... --ei ...` asks for, checked.
+ *
+ * <p>`out` is the name of the result among the app's external files, `command` one of machine, verify and bench (the
+ * default), `bundle` a folder or the name of a bundle in the catalogue, `images` PNG files with commas between them;
+ * the rest is as in `pocketdet-run`. What is null is left to the library.
+ */
+public final class BenchRequest {
+    public enum Command {
+        MACHINE,
+        VERIFY,
+        BENCH
+    }
+
+    private static final List<String> PRECISIONS = Arrays.asList("fp32", "fp16-storage", "fp16", "bf16-storage");
+    private static final List<String> NAMES =
+            Arrays.asList(
+                    "out", "command", "bundle", "digest", "precision", "images", "frames", "seconds", "warmup", "cpu",
+                    "rois");
+
+    public final String out;
+    public final Command command;
+    public final String bundle;
+    public final String digest;
+    public final String precision;
+    public final List<String> images;
+    public final Integer frames;
+    public final Double seconds;
+    public final Integer warmup;
+    public final Integer cpu;
+    public final Integer rois;
+
+    private BenchRequest(Map<String, ?> extras) {
+        out = fileName(extras);
+        command = command(extras);
+        bundle = text(extras, "bundle");
+        if (command != Command.MACHINE && bundle == null) {
+            throw wrong("bundle", null, "a folder or the name of a bundle");
+        }
+        digest = matching(extras, "digest", "[0-9a-f]{64}", "64 hexadecimal digits");
+        precision = text(extras, "precision");
+        if (precision != null && !PRECISIONS.contains(precision)) {
+            throw wrong("precision", precision, "one of " + String.join(", ", PRECISIONS));
+        }
+        String files = text(extras, "images");
+        images = files == null ? Collections.emptyList() : Collections.unmodifiableList(paths(files));
+        frames = integer(extras, "frames", 1, 10_000_000);
+        seconds = number(extras, "seconds", 0.001, 86_400);
+        warmup = integer(extras, "warmup", 0, 100_000);
+        cpu = integer(extras, "cpu", 0, 1023);
+        rois = integer(extras, "rois", 1, 10_000);
+    }
+
+    /** Throws IllegalArgumentException with one sentence for an extra that is unknown, missing or out of range. */
+    public static BenchRequest from(Map<String, ?> extras) {
+        for (String name : new TreeSet<>(extras.keySet())) {
+            if (!NAMES.contains(name)) {
+                throw new IllegalArgumentException(
+                        "extra '" + name + "' is unknown; there are " + String.join(", ", NAMES));
+            }
+        }
+        return new BenchRequest(extras);
+    }
+
+    /** The name to answer to, checked alone: whoever asked otherwise wrongly is told so there. */
+    public static String fileName(Map<String, ?> extras) {
+        String name = matching(extras, "out", "[A-Za-z0-9][A-Za-z0-9_-]{0,80}[.]json", "a plain name such as run.json");
+        if (name == null) {
+            throw wrong("out", null, "a plain name such as run.json");
+        }
+        return name;
+    }
+
+    private static Command command(Map<String, ?> extras) {
+        String word = text(extras, "command");
+        for (Command command : Command.values()) {
+            if (word == null || command.name().equalsIgnoreCase(word)) {
+                return word == null ? Command.BENCH : command;
+            }
+        }
+        throw wrong("command", word, "machine, verify or bench");
+    }
+
+    private static List<String> paths(String files) {
+        List<String> found = new ArrayList<>();
+        for (String path : files.split(",", -1)) {
+            if (!path.startsWith("/")) {
+                throw wrong("images", path, "full paths with commas between them");
+            }
+            found.add(path);
+        }
+        return found;
+    }
+
+    private static String matching(Map<String, ?> extras, String name, String pattern, String expected) {
+        String found = text(extras, name);
+        if (found != null && !found.matches(pattern)) {
+            throw wrong(name, found, expected);
+        }
+        return found;
+    }
+
+    private static String text(Map<String, ?> extras, String name) {
+        Object found = extras.get(name);
+        if (found != null && !(found instanceof String)) {
+            throw wrong(name, found, "a text (--es)");
+        }
+        return (String) found;
+    }
+
+    private static Integer integer(Map<String, ?> extras, String name, int least, int most) {
+        Object found = extras.get(name);
+        if (found == null) {
+            return null;
+        }
+        if (!(found instanceof Integer) || (Integer) found < least || (Integer) found > most) {
+            throw wrong(name, found, "a number from " + least + " to " + most + " (--ei)");
+        }
+        return (Integer) found;
+    }
+
+    private static Double number(Map<String, ?> extras, String name, double least, double most) {
+        Object found = extras.get(name);
+        if (found == null) {
+            return null;
+        }
+        double value = found instanceof Number ? ((Number) found).doubleValue() : Double.NaN;
+        if (!(value >= least && value <= most)) {
+            throw wrong(name, found, "a number from " + least + " to " + most + " (--ef)");
+        }
+        return value;
+    }
+
+    private static IllegalArgumentException wrong(String name, Object found, String expected) {
+        String text = found == null ? "is missing" : "is '" + shortened(String.valueOf(found)) + "'";
+        return new IllegalArgumentException("extra '" + name + "' " + text + "; expected " + expected);
+    }
+
+    private static String shortened(String text) {
+        return text.length() > 80 ? text.substring(0, 80) + ".." : text;
+    }
+}

@@ -1,0 +1,117 @@
+package io.pocketdet.app.logic;
+
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertNull;
+
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import org.junit.Test;
+
+/** Rotation, fit and the preview's matrix, against what a picture of a scene must look like. */
+public class GeometryTest {
+    @Test
+    public void aPhonesBackCamera() {
+        assertEquals(90, SensorRotation.degrees(90, 0, false));
+        assertEquals(0, SensorRotation.degrees(90, 1, false));
+        assertEquals(270, SensorRotation.degrees(90, 2, false));
+        assertEquals(180, SensorRotation.degrees(90, 3, false));
+    }
+
+    @Test
+    public void otherSensors() {
+        assertEquals(270, SensorRotation.degrees(270, 0, false)); // mounted upside down
+        assertEquals(180, SensorRotation.degrees(270, 1, false));
+        assertEquals(0, SensorRotation.degrees(0, 0, false)); // a tablet's, or a webcam
+        assertEquals(270, SensorRotation.degrees(270, 0, true));
+        assertEquals(0, SensorRotation.degrees(270, 1, true));
+        assertEquals(180, SensorRotation.degrees(270, 3, true));
+    }
+
+    @Test
+    public void aBoxInsideAndFilling() {
+        ViewFit inside = ViewFit.inside(480, 640, 1080, 2000, false);
+        assertEquals(2.25f, inside.scale(), 0);
+        assertArrayEquals(new float[] {0, 280, 1080, 1720}, inside.box(0, 0, 480, 640), 1e-3f);
+        assertEquals(1720, inside.bottom(), 1e-3f);
+        ViewFit filling = ViewFit.filling(480, 640, 1080, 2000, false);
+        assertArrayEquals(new float[] {-210, 0, 1290, 2000}, filling.box(0, 0, 480, 640), 1e-2f);
+        assertEquals(1290, filling.right(), 1e-2f);
+    }
+
+    @Test
+    public void aMirroredBoxKeepsItsOrder() {
+        ViewFit fit = ViewFit.inside(100, 50, 200, 100, true);
+        assertArrayEquals(new float[] {140, 20, 180, 60}, fit.box(10, 10, 30, 30), 1e-4f);
+        assertEquals(200, fit.x(0), 0);
+    }
+
+    /**
+     * A point of the sensor's buffer must land in the view where its upright twin is drawn over it. What a TextureView
+     * does by itself is written here once more: upright in the natural orientation, mirrored in front, then stretched.
+     */
+    @Test
+    public void previewAndOverlayAgree() {
+        int width = 640;
+        int height = 480;
+        for (int sensor : new int[] {0, 90, 180, 270}) {
+            for (int quarters = 0; quarters < 4; quarters++) {
+                for (boolean front : new boolean[] {false, true}) {
+                    for (float[] view : new float[][] {{1080, 1700}, {1900, 900}, {333, 333}}) {
+                        check(width, height, sensor, quarters, front, view);
+                    }
+                }
+            }
+        }
+    }
+
+    private static void check(int width, int height, int sensor, int quarters, boolean front, float[] view) {
+        int degrees = SensorRotation.degrees(sensor, quarters, front);
+        boolean swapped = SensorRotation.swaps(degrees);
+        ViewFit fit =
+                ViewFit.inside(swapped ? height : width, swapped ? width : height, view[0], view[1], front);
+        float[] m = PreviewTransform.matrix(width, height, sensor, quarters, view[0], view[1], fit);
+        for (float[] point : new float[][] {{0, 0}, {640, 0}, {100, 50}, {639, 479}}) {
+            float[] natural = turn(point[0], point[1], width, height, sensor);
+            boolean turned = SensorRotation.swaps(sensor);
+            float across = natural[0] / (turned ? height : width);
+            float x = (front ? 1 - across : across) * view[0];
+            float y = natural[1] / (turned ? width : height) * view[1];
+            float[] upright = turn(point[0], point[1], width, height, degrees);
+            String label = sensor + " " + quarters + " " + front + " " + Arrays.toString(view);
+            assertEquals(label, fit.x(upright[0]), m[0] * x + m[1] * y + m[2], 0.01f);
+            assertEquals(label, fit.y(upright[1]), m[3] * x + m[4] * y + m[5], 0.01f);
+        }
+    }
+
+    private static float[] turn(float x, float y, int width, int height, int degrees) {
+        switch (degrees) {
+            case 90:
+                return new float[] {height - y, x};
+            case 180:
+                return new float[] {width - x, height - y};
+            case 270:
+                return new float[] {y, width - x};
+            default:
+                return new float[] {x, y};
+        }
+    }
+
+    @Test
+    public void sizesOfStreams() {
+        List<int[]> sizes = Arrays.asList(
+                new int[] {4000, 3000}, new int[] {1920, 1080}, new int[] {1600, 1200}, new int[] {640, 480},
+                new int[] {640, 360}, new int[] {320, 240});
+        int[] small = StreamSizes.forDetection(sizes);
+        assertArrayEquals(new int[] {640, 480}, small);
+        assertArrayEquals(new int[] {1600, 1200}, StreamSizes.forPreview(sizes, small));
+        List<int[]> wide = Arrays.asList(new int[] {1920, 1080}, new int[] {1280, 720});
+        assertArrayEquals(new int[] {1280, 720}, StreamSizes.forDetection(wide));
+        assertArrayEquals(new int[] {1920, 1080}, StreamSizes.forPreview(wide, wide.get(1)));
+        List<int[]> odd = Collections.singletonList(new int[] {4000, 3000});
+        assertArrayEquals(new int[] {4000, 3000}, StreamSizes.forPreview(odd, small));
+        assertNull(StreamSizes.forDetection(Collections.emptyList()));
+        assertNull(StreamSizes.forPreview(Collections.emptyList(), small));
+    }
+}
