@@ -2,25 +2,49 @@
 
 import difflib
 from types import MappingProxyType
+from typing import overload
 
 from pocketdet.errors import UsageError
+from pocketdet.models.build_one_stage import ONE_STAGE, build_from
 from pocketdet.models.config import DetectorConfig
+from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.snet import SNET49, SNET146, SNET535, SNetChannels
 from pocketdet.models.thundernet import ThunderNet
 
 ARCHITECTURES: MappingProxyType[str, SNetChannels] = MappingProxyType(
     {"thundernet-snet49": SNET49, "thundernet-snet146": SNET146, "thundernet-snet535": SNET535}
 )
+AnyConfig = DetectorConfig | OneStageConfig
+AnyDetector = ThunderNet | OneStageDetector
 
 
-def build_detector(config: DetectorConfig) -> ThunderNet:
+@overload
+def build_detector(config: DetectorConfig) -> ThunderNet: ...
+@overload
+def build_detector(config: OneStageConfig) -> OneStageDetector: ...
+@overload
+def build_detector(config: AnyConfig) -> AnyDetector: ...
+def build_detector(config: AnyConfig) -> AnyDetector:
     """A detector with fresh weights, in eval mode.
 
     Raises `UsageError` for an unknown architecture or an input size that does not fit the strides.
     """
+    if isinstance(config, OneStageConfig):
+        return build_from(config)
     channels = ARCHITECTURES.get(config.arch)
     if channels is None:
         near = difflib.get_close_matches(config.arch, ARCHITECTURES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ARCHITECTURES)}"
         raise UsageError(f"unknown architecture {config.arch!r}: {hint}")
     return ThunderNet(config, channels).eval()
+
+
+def is_one_stage(arch: str) -> bool:
+    """Whether `arch` names a one-stage detector."""
+    return arch in ONE_STAGE
+
+
+def config_of(model: AnyDetector) -> AnyConfig:
+    """What the model was built from. Raises `UsageError` for a one-stage network that has no names."""
+    return model.config if isinstance(model, ThunderNet) else model.settings

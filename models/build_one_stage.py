@@ -1,9 +1,10 @@
 """One-stage architectures by name, as their papers have them."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from pocketdet.errors import UsageError
 from pocketdet.models.backbones import (
@@ -16,27 +17,29 @@ from pocketdet.models.backbones import (
 )
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RETINANET, LightBranches, RetinaNet, RetinaNetConfig
 
-Builder = Callable[[int, tuple[int, int]], OneStageDetector]
+Changes = Mapping[str, Any]  # of fields that the configurations of all families have
+Builder = Callable[[int, tuple[int, int], Changes], OneStageDetector]
 FIVE_LEVELS_FROM = 768  # pixels of the shorter side: PASSD's fifth level (section 4, footnote 1)
 
 
 def _retinanet(light: LightBranches) -> Builder:
-    return lambda classes, size: RetinaNet(RetinaNetConfig(classes, size, light=light))
+    return lambda classes, size, changes: RetinaNet(RetinaNetConfig(classes, size, light=light, **changes))
 
 
 def _passd(backbone: VGGConfig | ResNetConfig | MobileNetConfig) -> Builder:
-    def build(classes: int, size: tuple[int, int]) -> OneStageDetector:
-        config = PASSDConfig(backbone, classes, size)
+    def build(classes: int, size: tuple[int, int], changes: Changes) -> OneStageDetector:
+        config = PASSDConfig(backbone, classes, size, **changes)
         return PASSD(replace(config, levels=5) if min(size) >= FIVE_LEVELS_FROM else config)
 
     return build
 
 
 def _mimicdet(backbone: ResNetConfig) -> Builder:
-    return lambda classes, size: MimicDet(MimicDetConfig(classes, size, backbone))
+    return lambda classes, size, changes: MimicDet(MimicDetConfig(classes, size, backbone, **changes))
 
 
 ONE_STAGE: MappingProxyType[str, Builder] = MappingProxyType(
@@ -53,14 +56,29 @@ ONE_STAGE: MappingProxyType[str, Builder] = MappingProxyType(
 )
 
 
-def build_one_stage(arch: str, num_classes: int, input_size: tuple[int, int]) -> OneStageDetector:
+def build_one_stage(
+    arch: str, num_classes: int, input_size: tuple[int, int], changes: Changes = MappingProxyType({})
+) -> OneStageDetector:
     """A detector with fresh weights, in eval mode, for `num_classes` without background.
 
-    `input_size` is (height, width). Raises `UsageError` for an unknown architecture.
+    `input_size` is (height, width); `changes` of `base_size` and `selection` replace the paper's. Raises
+    `UsageError` for an unknown architecture.
     """
     builder = ONE_STAGE.get(arch)
     if builder is None:
         near = difflib.get_close_matches(arch, ONE_STAGE, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ONE_STAGE)}"
         raise UsageError(f"unknown one-stage architecture {arch!r}: {hint}")
-    return builder(num_classes, input_size).eval()
+    return builder(num_classes, input_size, changes).eval()
+
+
+def build_from(config: OneStageConfig) -> OneStageDetector:
+    """The detector of a checkpoint's configuration, fresh, in eval mode; it remembers its `settings`.
+
+    Raises `UsageError` for an unknown architecture.
+    """
+    fields = {"base_size": config.base_size, "selection": config.selection}
+    changes = {name: value for name, value in fields.items() if value is not None}
+    model = build_one_stage(config.arch, len(config.class_names), config.input_size, changes)
+    model.built_from = config
+    return model

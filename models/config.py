@@ -6,7 +6,7 @@ Numerical meaning of each field: docs/DEFINITIONS.md. A value out of range raise
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Protocol, get_args
 
 from pydantic import ConfigDict, StrictBool
 
@@ -152,13 +152,25 @@ class DetectorConfig(CheckedRecord):
     parts: Parts = field(default_factory=Parts)
 
     def __post_init__(self) -> None:
-        self._counts(MAX_CLASSES, "class_names")
-        for name in self.class_names:
-            if not 1 <= len(name) <= 200:
-                raise UsageError(f"class name {name[:40]!r} has {len(name)} characters: expected 1 to 200")
+        check_class_names(self)
         self._within(1, 4096, "input_size")
 
     @property
     def num_classes(self) -> int:
         """Classifier outputs: the named classes plus background."""
         return len(self.class_names) + 1
+
+
+class _Named(Protocol):
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+
+def check_class_names(record: _Named) -> None:
+    """Raises `UsageError` unless there are 1 to `MAX_CLASSES` names of 1 to 200 characters."""
+    label, count = f"{type(record).__name__}.class_names", len(record.class_names)
+    if not 1 <= count <= MAX_CLASSES:
+        raise UsageError(f"{label} has {count} entries: expected 1 to {MAX_CLASSES}")
+    for name in record.class_names:
+        if not 1 <= len(name) <= 200:
+            raise UsageError(f"class name {name[:40]!r} has {len(name)} characters: expected 1 to 200")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pocketdet.errors import CheckpointError
-from pocketdet.models.build import ARCHITECTURES
+from pocketdet.models.build import ARCHITECTURES, AnyDetector, config_of
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.thundernet import ThunderNet
 
@@ -39,24 +39,29 @@ def _is_number(name: str, tensor: Tensor) -> bool:
     return tensor.dtype in _FLOATS or (counter and tensor.dtype in _COUNTS)
 
 
-def check_fit(path: Path, model: ThunderNet, weights: Mapping[str, Tensor]) -> None:
+def check_fit(path: Path, model: AnyDetector, weights: Mapping[str, Tensor]) -> None:
     """Raises `CheckpointError` if names or shapes differ from what `model` has, naming the first few."""
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in weights.items()}
     if expected == found:
         return
+    hint = _two_stage_hint(path, model.config, expected, found) if isinstance(model, ThunderNet) else ""
+    raise CheckpointError(
+        f"{path}: weights do not fit {config_of(model).arch}: {_differences(expected, found)}{hint}"
+    )
+
+
+def _two_stage_hint(path: Path, config: DetectorConfig, expected: Shapes, found: Shapes) -> str:
+    """Another ThunderNet that they fit. Raises `CheckpointError` where it is only the classes."""
     if expected.keys() == found.keys() and _without_classifier(expected) == _without_classifier(found):
         outputs = found[CLASSIFIER][0] if len(found[CLASSIFIER]) == 2 else 0
-        if outputs not in (0, model.config.num_classes):
+        if outputs not in (0, config.num_classes):
             raise CheckpointError(
                 f"{path}: the classifier has {outputs - 1} classes besides background, "
-                f"but {model.config.num_classes - 1} class names were given"
+                f"but {config.num_classes - 1} class names were given"
             )
-    fitting = [a for a in ARCHITECTURES if a != model.config.arch and _fits(a, model.config, found)]
-    hint = f"; they fit {fitting[0]}" if fitting else ""
-    raise CheckpointError(
-        f"{path}: weights do not fit {model.config.arch}: {_differences(expected, found)}{hint}"
-    )
+    fitting = [a for a in ARCHITECTURES if a != config.arch and _fits(a, config, found)]
+    return f"; they fit {fitting[0]}" if fitting else ""
 
 
 def _without_classifier(shapes: Shapes) -> Shapes:

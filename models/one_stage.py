@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from pocketdet.errors import UsageError
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.one_stage_spec import OneStageSpec
 
@@ -28,6 +30,15 @@ class Predictor:
 
 class OneStageDetector(nn.Module, ABC):
     """A network whose forward gives everything that `spec` describes, and nothing is left to code."""
+
+    built_from: OneStageConfig | None = None  # what `build_detector` made it from
+
+    @property
+    def settings(self) -> OneStageConfig:
+        """Names, sizes and preprocessing. Raises `UsageError` if `build_detector` did not make it."""
+        if self.built_from is None:
+            raise UsageError(f"this {type(self).__name__} was built without class names: use build_detector")
+        return self.built_from
 
     @abstractmethod
     def forward(self, image: Tensor) -> dict[str, Tensor]:
