@@ -39,12 +39,12 @@ class OpenVinoEngine:
             self._requests[name] = compiled.create_infer_request()
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """See `Engine.run`. Blobs have a leading batch axis of 1 in the features graph."""
+        """See `Engine.run`. Blobs have a leading batch axis of 1 unless they are RoIs."""
         spec = self._graphs[graph]
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:
             raise EngineError(problem)
-        batched = graph == "features"
+        batched = spec.is_batched
         feed = {i.role: inputs[i.role][None] if batched else inputs[i.role] for i in spec.inputs}
         with self._lock:
             try:

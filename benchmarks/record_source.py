@@ -24,19 +24,18 @@ def read_source(root: Path = _ROOT) -> Source:
 def bundle_info(bundle: Bundle) -> BundleInfo:
     """What a record says of a bundle. MACs are counted on its ncnn graphs, padding included."""
     m = bundle.manifest
-    rois = m.proposals.post_nms_top_n
     macs = 0
     for spec in m.graphs.by_name().values():
         graph = read_graph(bundle.path(spec.param))
-        inputs = {t.blob: tuple(rois if n is None else n for n in t.shape) for t in spec.inputs}
-        macs += sum(cost.macs or 0 for cost in count_macs(graph, infer_shapes(graph, inputs)))
+        shapes = infer_shapes(graph, spec.input_shapes(m.most_rois))
+        macs += sum(cost.macs or 0 for cost in count_macs(graph, shapes))
     return BundleInfo(
         name=m.name,
         architecture=m.architecture,
         digest=bundle.digest,
         input=(m.input.height, m.input.width),
         classes=len(m.class_names),
-        rois=rois,
+        rois=m.most_rois,
         macs=macs,
         weight_storage=m.layout.weight_storage,
         lanes=m.layout.lanes,

@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pocketdet.errors import PocketdetError, UsageError
-from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.two_stage import STAGES
 
 POST_PROCESSING = ("proposals", "roi_align", "boxes")
 

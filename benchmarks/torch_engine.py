@@ -57,7 +57,7 @@ class TorchEngine:
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:
             raise EngineError(problem)
-        batched = graph == "features"
+        batched = spec.is_batched
         with torch.inference_mode():
             given = [torch.from_numpy(inputs[i.role]).to(self._device) for i in spec.inputs]
             try:

@@ -20,7 +20,8 @@ from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
-from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
+from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
@@ -46,7 +47,7 @@ class Part:
         return self.name == "head"
 
 
-def split(folded: ThunderNet, graphs: Graphs) -> tuple[Part, Part]:
+def split(folded: ThunderNet, graphs: TwoStageGraphs) -> tuple[Part, Part]:
     """The two graphs of a folded detector."""
     generator = torch.Generator().manual_seed(0)
     # two different row counts prove that the number of RoIs was not baked in

@@ -42,7 +42,8 @@ from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, s
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, write_golden
-from pocketdet.runtime.bundle.schema import FileEntry, Graphs, GraphSpec, Layout, Manifest, is_safe_path
+from pocketdet.runtime.bundle.schema import FileEntry, GraphSpec, Layout, Manifest, is_safe_path
+from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.replay import compare_engines, make_detectors
@@ -180,7 +181,7 @@ def _compare_folded(model: ThunderNet, folded: ThunderNet, spec: GraphSpec) -> l
 
 
 def _seal(
-    model: ThunderNet, graphs: Graphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
+    model: ThunderNet, graphs: TwoStageGraphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
 ) -> Manifest:
     """Step 7, the golden image and stages being there."""
     save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
@@ -206,5 +207,5 @@ def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     (scratch / "reference").rmdir()
     without = {"onnx": None, "lane_layouts": None}
     specs = {n: g.model_copy(update=without) for n, g in manifest.graphs.by_name().items()}
-    update = {"graphs": Graphs(**specs), "reference_weights": None}
+    update = {"graphs": type(manifest.graphs)(**specs), "reference_weights": None}
     return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))

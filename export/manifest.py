@@ -7,26 +7,28 @@ from collections.abc import Mapping
 from pocketdet.models.config import DetectorConfig
 from pocketdet.runtime.bundle.schema import (
     SCHEMA_VERSION,
-    Anchors,
     FileEntry,
     Golden,
-    Graphs,
     GraphSpec,
     InputSize,
     Layout,
-    Manifest,
-    Postprocessing,
     Preprocessing,
+    TensorSpec,
+)
+from pocketdet.runtime.bundle.two_stage import (
+    Anchors,
+    Postprocessing,
     Proposals,
     RoIHead,
-    TensorSpec,
+    TwoStageGraphs,
+    TwoStageManifest,
 )
 
 GOLDEN = Golden(image="golden/image.png", stages="golden/stages.safetensors")
 REFERENCE_WEIGHTS = "reference/weights.safetensors"
 
 
-def graph_specs(config: DetectorConfig, *, with_onnx: bool) -> Graphs:
+def graph_specs(config: DetectorConfig, *, with_onnx: bool) -> TwoStageGraphs:
     """The two graphs of a two-stage detector: file names, and blobs named after their roles."""
     height, width = config.input_size
     cells = height // config.anchors.stride, width // config.anchors.stride
@@ -44,7 +46,7 @@ def graph_specs(config: DetectorConfig, *, with_onnx: bool) -> Graphs:
             outputs=outputs,
         )
 
-    return Graphs(
+    return TwoStageGraphs(
         features=spec(
             "features",
             tensor("image", 3, height, width),
@@ -62,16 +64,16 @@ def graph_specs(config: DetectorConfig, *, with_onnx: bool) -> Graphs:
 
 def make_manifest(
     config: DetectorConfig,
-    graphs: Graphs,
+    graphs: TwoStageGraphs,
     files: Mapping[str, FileEntry],
     *,
     name: str,
     layout: Layout,
     card: Mapping[str, str],
-) -> Manifest:
+) -> TwoStageManifest:
     """The manifest of a bundle whose `files` are written. Raises `ValidationError` if they do not fit."""
     pre, head, props, post = config.preprocessing, config.head, config.proposals, config.postprocessing
-    return Manifest(
+    return TwoStageManifest(
         schema_version=SCHEMA_VERSION,
         name=name,
         task="object-detection",

@@ -25,7 +25,7 @@ from pocketdet.export.precision import (
 )
 from pocketdet.export.precision.range_inputs import RangeInputs
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.runtime.bundle.schema import Graphs
+from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.images import read_image
 
@@ -57,7 +57,7 @@ def wants_int8(precision: LayerPrecision, layers: Sequence[LayerChoice]) -> bool
 
 def plan_precision(
     folded: ThunderNet,
-    graphs: Graphs,
+    graphs: TwoStageGraphs,
     base: LayerPrecision,
     layers: Sequence[LayerChoice],
     golden: Picture,
@@ -90,7 +90,7 @@ def plan_precision(
 
 def _plan_int8(
     folded: ThunderNet,
-    graphs: Graphs,
+    graphs: TwoStageGraphs,
     base: LayerPrecision,
     layers: Sequence[LayerChoice],
     calibration: Sequence[Path],

@@ -1,11 +1,9 @@
 """The public runtime: a bundle in, boxes out."""
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +12,10 @@ from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines import Array, Engine, make_engine
 from pocketdet.runtime.images import as_rgb
+from pocketdet.runtime.make_pipeline import make_pipeline
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.pipeline import Pipeline
+from pocketdet.runtime.pipeline import Stopwatch
 from pocketdet.runtime.precision import Arithmetic, Precision, why_other
-
-T = TypeVar("T")
-
-STAGES = ("preprocess", "features", "proposals", "roi_align", "head", "boxes")
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,16 @@ class Detector:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         try:
             self.engine = engine or make_engine(self.bundle, self.options)
+            self.pipeline = make_pipeline(self.bundle.manifest, self.engine, self.options)
         except BaseException:
             self.close()
             raise
-        self.pipeline = Pipeline(self.bundle.manifest, self.engine, self.options)
         self._names = self.bundle.manifest.class_names
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages by which `Detections.milliseconds` are told, in the order in which they run."""
+        return self.pipeline.stages
 
     @property
     def precision(self) -> Arithmetic:
@@ -105,23 +105,10 @@ class Detector:
         if self._closed:
             raise UsageError("the detector is closed; make a new one")
         pixels = as_rgb(image)
-        p = self.pipeline
-        spans: dict[str, float] = {}
-
-        def timed(stage: str, step: Callable[..., T], *args: object) -> T:
-            start = time.perf_counter()
-            result = step(*args)
-            spans[stage] = 1e3 * (time.perf_counter() - start)
-            return result
-
-        tensor = timed("preprocess", p.preprocess, pixels)
-        maps = timed("features", p.features, tensor)
-        rois = timed("proposals", p.propose, maps["rpn_scores"], maps["rpn_deltas"])
-        features = timed("roi_align", p.roi_features, maps["sam"], rois.boxes)
-        head = timed("head", p.head, features)
-        found = timed("boxes", p.boxes, head, rois.boxes, pixels.shape[:2])
+        watch = Stopwatch()
+        found = self.pipeline.run(pixels, watch)
         names = tuple(self._names[i] for i in found.labels)
-        return Detections(found.boxes, found.scores, found.labels, names, spans)
+        return Detections(found.boxes, found.scores, found.labels, names, watch.milliseconds)
 
     def close(self) -> None:
         """Release the files of the bundle if this detector opened it. The detector cannot be used after.

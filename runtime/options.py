@@ -1,7 +1,7 @@
 """What a caller of `Detector` may choose."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,8 +18,8 @@ class DetectorOptions:
     engine: what runs the networks. threads: CPU threads of the networks (post-processing uses one).
     precision: arithmetic asked of ncnn, by default what the bundle was made for; `Detector.precision` tells
     what runs on this processor. onnxruntime computes in fp32.
-    score_threshold and nms_iou are in [0, 1]; rois is the number of proposals kept (200 in ThunderNet);
-    nms is greedy ("hard") or soft-NMS with linear or gaussian decay.
+    score_threshold and nms_iou are in [0, 1]; rois is the number of proposals kept (200 in ThunderNet), which
+    one-stage detectors do not have; nms is greedy ("hard") or soft-NMS with linear or gaussian decay.
     Raises `UsageError` for a value out of its range.
     """
 
@@ -45,6 +45,16 @@ class DetectorOptions:
         for name, count in (("rois", self.rois), ("max_detections", self.max_detections)):
             if count is not None:
                 _within(name, count, 1, 10_000, whole=True)
+
+    def selection(self) -> dict[str, Any]:
+        """What is to replace the manifest's rules on which boxes become detections, by their field names."""
+        chosen = {
+            "score_threshold": self.score_threshold,
+            "nms": self.nms,
+            "nms_iou": self.nms_iou,
+            "max_detections": self.max_detections,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -1,10 +1,14 @@
 """How far one array is from another, and how far it may be."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+# every intermediate array of one picture, by the name of its stage
+StageValues = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

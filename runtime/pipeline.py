@@ -1,27 +1,26 @@
-"""The stages of a two-stage detector, each a function of the one before, bound to a bundle.
+"""What the stages of all detectors share: a picture in, boxes out, each stage timed.
 
-decode -> resize -> normalise -> features -> proposals -> RoI features -> head -> boxes.
-Definitions: docs/DEFINITIONS.md. `Detector` runs them in a row; `stages` runs each on its own.
+`two_stage` and `one_stage` have the stages between; `make_pipeline` picks. `Detector` runs the stages in a
+row, `stages` each on its own. Definitions: docs/DEFINITIONS.md, docs/ONE_STAGE.md.
 """
 
-from dataclasses import dataclass
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.runtime import _core
-from pocketdet.runtime.bundle.schema import Manifest, Postprocessing
+from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.engines.base import Array, Engine
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.parity import Check, StageValues
+from pocketdet.runtime.tolerances import Tolerances
 
-
-@dataclass(frozen=True)
-class RoIs:
-    """Proposals: boxes (R, 4) in network input pixels, anchor indices (R,), objectness logits (R,)."""
-
-    boxes: Array
-    indices: NDArray[np.int32]
-    logits: Array
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,80 +32,52 @@ class Boxes:
     labels: NDArray[np.int32]
 
 
-class Pipeline:
+@dataclass(frozen=True)
+class Stopwatch:
+    """Runs stages and keeps the wall time of each, in milliseconds."""
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, stage: str, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `step` returns."""
+        start = time.perf_counter()
+        result = step(*args, **kwargs)
+        self.milliseconds[stage] = 1e3 * (time.perf_counter() - start)
+        return result
+
+
+class Pipeline(ABC):
     """The stages of one bundle. Stateless between calls, so safe from several threads."""
 
-    def __init__(self, manifest: Manifest, engine: Engine, options: DetectorOptions) -> None:
-        self._manifest = manifest
+    stages: ClassVar[tuple[str, ...]]
+
+    def __init__(self, manifest: Manifest, engine: Engine) -> None:
         self._engine = engine
+        self._preprocessing = manifest.preprocessing
         self._size = (manifest.input.height, manifest.input.width)
-        self._sizes = np.array(manifest.anchors.sizes, np.float32)
-        self._rois = options.rois or manifest.proposals.post_nms_top_n
-        self._post = _override(manifest.postprocessing, options)
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """RGB (H, W, 3) to the network's size and channel order, still uint8."""
-        p = self._manifest.preprocessing
+        p = self._preprocessing
         return _core.resize_image(image, "RGB", self._size, p.resize, p.channel_order, p.pad)
 
     def preprocess(self, image: NDArray[np.uint8]) -> Array:
         """RGB (H, W, 3) to the normalised network input (3, h, w), resize included."""
-        p = self._manifest.preprocessing
+        p = self._preprocessing
         return _core.preprocess(image, "RGB", self._size, p.resize, p.channel_order, p.pad, p.mean, p.std)
 
-    def features(self, tensor: Array) -> dict[str, Array]:
-        """Normalised input to rpn_scores (2A, h, w), rpn_deltas (4A, h, w) and sam (245, h, w)."""
-        return self._engine.run("features", {"image": tensor})
+    def to_original(self, boxes: Array, source: tuple[int, int]) -> Array:
+        """Boxes in network pixels to those of the original (height, width)."""
+        return _core.to_original(boxes, source, self._size, self._preprocessing.resize)
 
-    def propose(self, rpn_scores: Array, rpn_deltas: Array) -> RoIs:
-        """RPN maps to at most `rois` proposals."""
-        p = self._manifest.proposals
-        found = _core.propose(
-            rpn_scores,
-            rpn_deltas,
-            self._sizes,
-            self._manifest.anchors.stride,
-            self._size,
-            p.pre_nms_top_n,
-            self._rois,
-            p.nms_iou,
-            p.min_size,
-        )
-        return RoIs(*found)
+    @abstractmethod
+    def run(self, image: NDArray[np.uint8], watch: Stopwatch) -> Boxes:
+        """All stages of one picture (H, W, 3) RGB in a row, each timed under its name in `stages`."""
 
-    def roi_features(self, sam: Array, rois: Array) -> Array:
-        """PSRoI align: (R, alpha * p * p)."""
-        h = self._manifest.roi_head
-        return _core.psroi_align(sam, rois, self._manifest.anchors.stride, h.pool_size, h.sampling_ratio)
+    @abstractmethod
+    def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
+        """The stages after preprocessing, each fed with the reference's own inputs."""
 
-    def head(self, roi_features: Array) -> Array:
-        """RoI features to class logits and deltas in one (R, classes + 1 + 4) array."""
-        return self._engine.run("head", {"roi_features": roi_features})["class_logits_and_deltas"]
-
-    def boxes(self, head: Array, rois: Array, source: tuple[int, int]) -> Boxes:
-        """Head outputs to detections in the pixels of the original (height, width)."""
-        post = self._post
-        boxes, scores, labels, _ = _core.detect(
-            head[:, :-4],
-            head[:, -4:],
-            rois,
-            self._manifest.roi_head.delta_std,
-            self._size,
-            post.score_threshold,
-            post.nms,
-            post.nms_iou,
-            post.sigma,
-            post.max_detections,
-        )
-        rule = self._manifest.preprocessing.resize
-        return Boxes(_core.to_original(boxes, source, self._size, rule), scores, labels)
-
-
-def _override(post: Postprocessing, options: DetectorOptions) -> Postprocessing:
-    chosen = {
-        "score_threshold": options.score_threshold,
-        "nms": options.nms,
-        "nms_iou": options.nms_iou,
-        "max_detections": options.max_detections,
-    }
-    return post.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+    def count_proposals(self, image: NDArray[np.uint8]) -> int:
+        """Regions that a picture's head is run on; 0 for a detector without such a stage."""
+        return 0

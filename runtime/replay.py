@@ -26,7 +26,7 @@ def replay(path: str | os.PathLike[str]) -> VerifyReport:
 
 def make_detectors(bundle: Bundle) -> dict[str, Detector]:
     """A detector per engine that this bundle and this machine have; always ncnn."""
-    has_onnx = bundle.manifest.graphs.features.onnx and importlib.util.find_spec("onnxruntime")
+    has_onnx = bundle.manifest.has_onnx and importlib.util.find_spec("onnxruntime")
     engines: list[EngineName] = ["onnxruntime", "ncnn"] if has_onnx else ["ncnn"]
     return {e: Detector(bundle, DetectorOptions(engine=e)) for e in engines}
 

@@ -31,12 +31,13 @@ from pocketdet.benchmarks.targets.host_sensors import (
 from pocketdet.benchmarks.torch_engine import TorchEngine
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
-from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import Engine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.precision import ARITHMETICS
 from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.two_stage import STAGES
 
 CLOCK_EVERY_S: Final = 1.0
 

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pocketdet.benchmarks.stage_times import StageTimes, stage_table
-from pocketdet.runtime.detector import STAGES, Detections
+from pocketdet.runtime.detector import Detections
 from pocketdet.runtime.sources import Frame
+from pocketdet.runtime.two_stage import STAGES
 
 _ROWS = 20
 

@@ -50,7 +50,7 @@ def bundle_card(bundle: Bundle) -> Record:
 
 def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Record:
     graph = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
-    inputs = {t.blob: tuple(rois if n is None else n for n in t.shape) for t in spec.inputs}
+    inputs = spec.input_shapes(rois)
     roles = {t.blob: t.role for t in (*spec.inputs, *spec.outputs)}
     outputs = [t.blob for t in spec.outputs]
     return {"name": name, "param": spec.param, **graph_card(graph, inputs, outputs, roles)}

@@ -15,15 +15,15 @@ _FEWER_ROIS = (1, 7)
 def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str) -> ValidGraph:
     """Check that the ncnn at hand can run a graph and that its blobs have the manifest's shapes.
 
-    `folder` holds the files; `rois` is the most RoIs a run may have, and fewer are checked too. `label` names
-    the bundle in messages. Raises `GraphError`.
+    `folder` holds the files; `rois` is the most RoIs a run may have, and fewer are checked too where a shape
+    depends on them. `label` names the bundle in messages. Raises `GraphError`.
     """
     try:
         graph = read_graph(folder / spec.param, folder / spec.bin)
         outputs = [output.blob for output in spec.outputs]
         valid = validate(graph, _shapes(spec.inputs, rois), ncnn_has_layer, outputs=outputs)
         _check_outputs(spec, valid.shapes, rois)
-        for fewer in _FEWER_ROIS:
+        for fewer in _FEWER_ROIS if any(None in source.shape for source in spec.inputs) else ():
             _check_outputs(spec, infer_shapes(graph, _shapes(spec.inputs, fewer)), fewer)
     except GraphError as error:
         raise GraphError(f"{label}: {error}") from error

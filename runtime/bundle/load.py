@@ -112,7 +112,7 @@ def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: st
     try:
         stage_files(files, manifest.files, folder, str(source))
         for spec in manifest.graphs.by_name().values():
-            check_graph(spec, folder, manifest.proposals.post_nms_top_n, str(source))
+            check_graph(spec, folder, manifest.most_rois, str(source))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -1,16 +1,23 @@
 """manifest.json: bytes to a checked `Manifest`, and back."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pocketdet.errors import BundleError
+from pocketdet.errors import BundleError, UsageError
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.strict_json import parse_strict
 
 MAX_MANIFEST_BYTES = 8 << 20
+_KINDS: Mapping[str, type[Manifest]] = MappingProxyType(
+    {"two-stage": TwoStageManifest, "one-stage": OneStageManifest}
+)
 _NEW_IN_VERSION_2 = (
     ("graphs", "features", "arithmetic"),
     ("graphs", "head", "arithmetic"),
@@ -32,58 +39,84 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
         raise BundleError(f"{label}: expected JSON, found something else: {error}") from error
     if not isinstance(document, dict):
         raise BundleError(f"{label}: expected a JSON object, found {type(document).__name__}")
-    _check_version(document, label)
-    if document.get("schema_version") == 1:
-        data = json.dumps(_from_version_1(document, label)).encode()
+    version = _check_version(document, label)
+    kind = _kind(document, version, label)
     try:
-        return Manifest.model_validate_json(data)
+        if version < SCHEMA_VERSION:
+            data = json.dumps(_from_before(document, version, label)).encode()
+        return kind.model_validate_json(data)
+    except RecursionError:
+        raise BundleError(f"{label}: expected a manifest, found JSON nested too deeply") from None
     except ValidationError as error:
-        raise BundleError(_sentence(error, label)) from None
+        raise BundleError(_sentence(error, version, label)) from None
+    except UsageError as error:
+        raise BundleError(f"{label}: field 'decode': {str(error)[:300]}") from None
 
 
 def manifest_to_json(manifest: Manifest) -> str:
-    """The manifest as JSON: fields in the order of the schema, indented by 2, with a final newline.
+    """The manifest as JSON: fields in the order of the schema, files last, indented by 2, a final newline.
 
     Equal manifests give equal text, and `parse_manifest` gives the same manifest back.
     """
-    return json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    document = manifest.model_dump(mode="json")
+    document["files"] = document.pop("files")
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _check_version(document: dict[str, Any], label: str) -> None:
+def _check_version(document: dict[str, Any], label: str) -> int:
+    """The version that a manifest says it has; what is no version at all is the schema's to refuse."""
     version = document.get("schema_version")
-    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+    # true and 1.0 equal 1, and are refused as any other type is
+    if type(version) is not int or version < 1:
+        return SCHEMA_VERSION
+    if version > SCHEMA_VERSION:
         raise BundleError(
             f"{label}: schema_version {version} needs a newer pocketdet, this one reads versions 1 to "
             f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
+    return version
 
 
-def _from_version_1(document: dict[str, Any], label: str) -> dict[str, Any]:
-    """The same in version 2, whose new fields have defaults that say what version 1 ran."""
-    for *path, field in _NEW_IN_VERSION_2:
+def _kind(document: dict[str, Any], version: int, label: str) -> type[Manifest]:
+    """The record that a manifest says it is; versions 1 and 2 knew two-stage detectors only."""
+    known = list(_KINDS)[: 1 if version < 3 else None]
+    if "detector" not in document:
+        raise BundleError(f"{label}: field 'detector' is missing")
+    if document["detector"] not in known:
+        expected = " or ".join(map(repr, known))
+        raise BundleError(
+            f"{label}: field 'detector': expected {expected} in schema version {version}, "
+            f"found {_shorten(document['detector'])}"
+        )
+    return _KINDS[document["detector"]]
+
+
+def _from_before(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
+    """The same in this version. What an older one did not know has defaults that say what it ran."""
+    for *path, field in _NEW_IN_VERSION_2 if version < 2 else ():
         place: object = document
         for part in path:
             place = place.get(part) if isinstance(place, dict) else None
         if isinstance(place, dict) and field in place:
             name = ".".join((*path, field))
-            raise BundleError(f"{label}: field {name!r} is unknown in schema version 1")
-    # true and 1.0 equal 1, and are refused as any other type is
-    version = document["schema_version"]
-    return {**document, "schema_version": SCHEMA_VERSION if type(version) is int else version}
+            raise BundleError(f"{label}: field {name!r} is unknown in schema version {version}")
+    return {**document, "schema_version": SCHEMA_VERSION}
 
 
-def _sentence(error: ValidationError, label: str) -> str:
+def _sentence(error: ValidationError, version: int, label: str) -> str:
     problems = error.errors(include_url=False)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{label}: {_describe(problems[0])}{more}"
+    return f"{label}: {_describe(problems[0], version)}{more}"
 
 
-def _describe(problem: ErrorDetails) -> str:
+def _describe(problem: ErrorDetails, version: int) -> str:
     field = _field_path(problem["loc"])
-    if problem["type"] == "missing":
+    if problem["type"] == "union_tag_not_found":
+        field += ".form"  # of a box coding, the one thing whose kinds a field tells apart within a manifest
+    if problem["type"] in ("missing", "union_tag_not_found"):
         return f"field {field!r} is missing"
     if problem["type"] == "extra_forbidden":
-        return f"field {field!r} is unknown in schema version {SCHEMA_VERSION}"
+        return f"field {field!r} is unknown in schema version {version}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if not field:
         return message

@@ -1,18 +1,22 @@
-"""The manifest of a bundle, version 2: what a program must know to run a detector it has never seen.
+"""The manifest of a bundle, version 3: what a program must know to run a detector it has never seen.
 
-A bundle is untrusted input, so every field is typed strictly, bounded and cross-checked here; a manifest
-that passes describes a detector whose stages fit together. Meaning of the numbers: docs/DEFINITIONS.md.
-Version 1 did not say what arithmetic a graph was made for; it is read as what ran then, fp32.
+A bundle is untrusted input, so every field is typed strictly, bounded and cross-checked; a manifest that
+passes describes a detector whose stages fit together. Here is what all detectors have; `two_stage` and
+`one_stage` add what is theirs. Meaning of the numbers: docs/DEFINITIONS.md, docs/ONE_STAGE.md.
+Version 1 did not say what arithmetic a graph was made for; it is read as what ran then, fp32. Versions 1 and
+2 knew two-stage detectors only.
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MANIFEST_NAME = "manifest.json"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -21,7 +25,11 @@ Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 UnitInterval = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=4096)]
+Length = Annotated[int, Field(ge=1, le=1 << 24)]
 Byte = Annotated[int, Field(ge=0, le=255)]
+# Name: (type, shape). An axis is its length, or a name for a length that is the same wherever it appears.
+StageShapes = Mapping[str, tuple[str, tuple[int | str, ...]]]
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,3}")
@@ -32,26 +40,28 @@ def is_safe_path(path: str) -> bool:
     return _SAFE_PATH.fullmatch(path) is not None
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Strict and frozen; unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class FileEntry(_Record):
+class FileEntry(Record):
     """Size in bytes and SHA-256 of one file."""
 
     size: Annotated[int, Field(ge=0, le=2**31)]
     sha256: Sha256
 
 
-class TensorSpec(_Record):
+class TensorSpec(Record):
     """One input or output blob. `shape` is without the batch; the number of RoIs is `None`."""
 
     blob: Text
     role: Text
-    shape: Annotated[tuple[Side | None, ...], Field(min_length=1, max_length=4)]
+    shape: Annotated[tuple[Length | None, ...], Field(min_length=1, max_length=4)]
 
 
-class GraphSpec(_Record):
+class GraphSpec(Record):
     """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs.
 
     `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
@@ -69,26 +79,32 @@ class GraphSpec(_Record):
     lane_layouts: Text | None = None
     arithmetic: Arithmetic = "fp32"
 
+    def input_shapes(self, rois: int) -> dict[str, tuple[int, ...]]:
+        """By blob, an axis of unknown length being that of `rois` RoIs."""
+        return {t.blob: tuple(rois if n is None else n for n in t.shape) for t in self.inputs}
 
-class Graphs(_Record):
-    """The two networks of a two-stage detector."""
+    @property
+    def is_batched(self) -> bool:
+        """Whether blobs of the ONNX twin have a batch axis of 1 before the shape given here; RoIs do not."""
+        return all(None not in source.shape for source in self.inputs)
 
-    features: GraphSpec
-    head: GraphSpec
+
+class Graphs(Record):
+    """The networks of a detector, a field each, in the order in which they run."""
 
     def by_name(self) -> dict[str, GraphSpec]:
         """The graphs in the order in which they run."""
-        return {"features": self.features, "head": self.head}
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
 
-class InputSize(_Record):
+class InputSize(Record):
     """Network input in pixels."""
 
     height: Side
     width: Side
 
 
-class Preprocessing(_Record):
+class Preprocessing(Record):
     """Mean, std (0..255 units) and pad colour are in `channel_order`."""
 
     channel_order: Literal["RGB", "BGR"]
@@ -98,42 +114,7 @@ class Preprocessing(_Record):
     pad: tuple[Byte, Byte, Byte]
 
 
-class Anchors(_Record):
-    """Anchor (width, height) in pixels for each cell of a grid with this stride."""
-
-    stride: Annotated[int, Field(ge=1, le=256)]
-    sizes: Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=1, max_length=256)]
-
-
-class Proposals(_Record):
-    """RPN maps to RoIs."""
-
-    pre_nms_top_n: Annotated[int, Field(ge=1, le=100_000)]
-    post_nms_top_n: Annotated[int, Field(ge=1, le=10_000)]
-    nms_iou: UnitInterval
-    min_size: Annotated[float, Field(ge=0, le=4096, allow_inf_nan=False)]
-
-
-class RoIHead(_Record):
-    """PSRoI align and the box coding of the head."""
-
-    alpha: Annotated[int, Field(ge=1, le=64)]
-    pool_size: Annotated[int, Field(ge=1, le=32)]
-    sampling_ratio: Annotated[int, Field(ge=1, le=8)]
-    delta_std: tuple[Positive, Positive, Positive, Positive]
-
-
-class Postprocessing(_Record):
-    """Head outputs to detections; a caller may override these."""
-
-    score_threshold: UnitInterval
-    nms: Literal["hard", "linear", "gaussian"]
-    nms_iou: UnitInterval
-    sigma: Positive
-    max_detections: Annotated[int, Field(ge=1, le=10_000)]
-
-
-class Layout(_Record):
+class Layout(Record):
     """Layout of the ncnn files: the narrowest storage of a weight, the lanes that channels are padded to (1:
     none), and the machines that this was decided for. Lanes are for speed: every bundle runs everywhere.
 
@@ -146,29 +127,25 @@ class Layout(_Record):
     fp32_modules: Annotated[tuple[Text, ...], Field(max_length=20_000)] = ()
 
 
-class Golden(_Record):
+class Golden(Record):
     """A small lossless input image and what PyTorch made of it, stage by stage."""
 
     image: Text
     stages: Text
 
 
-class Manifest(_Record):
-    """Everything about a bundle but its weights."""
+class Manifest(Record, ABC):
+    """Everything about a bundle but its weights, of whatever kind its detector is."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     name: Text
     task: Literal["object-detection"]
-    detector: Literal["two-stage"]
+    detector: Literal["two-stage", "one-stage"]
     architecture: Text
     input: InputSize
     class_names: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10_000)]
     preprocessing: Preprocessing
     graphs: Graphs
-    anchors: Anchors
-    proposals: Proposals
-    roi_head: RoIHead
-    postprocessing: Postprocessing
     layout: Layout
     golden: Golden
     reference_weights: Text | None = None
@@ -178,9 +155,40 @@ class Manifest(_Record):
 
     @property
     def precision(self) -> Precision:
-        """How the bundle is stored and what it was made to run in, the narrowest of its two graphs."""
+        """How the bundle is stored and what it was made to run in, the narrowest of its graphs."""
         every = (graph.arithmetic for graph in self.graphs.by_name().values())
         return Precision(self.layout.weight_storage, narrowest(every))
+
+    @property
+    def has_onnx(self) -> bool:
+        """Whether the bundle carries the ONNX twins of all its graphs."""
+        return all(graph.onnx for graph in self.graphs.by_name().values())
+
+    @property
+    @abstractmethod
+    def most_rois(self) -> int:
+        """What an axis of unknown length (`None` in a `TensorSpec`) may come to."""
+
+    @abstractmethod
+    def network_stages(self) -> StageShapes:
+        """The arrays of golden between the network's input and the detections, in the order of the stages."""
+
+    def golden_stages(self) -> StageShapes:
+        """All arrays of golden, in the order of the stages; H, W: the picture, N: its detections."""
+        height, width = self.input.height, self.input.width
+        return {
+            "image": ("uint8", ("H", "W", 3)),  # RGB, after decoding
+            "image_rows": (
+                "int64",
+                ("H", 3),
+            ),  # sums over each row: prove the decoder without a second picture
+            "resized": ("uint8", (height, width, 3)),  # in the network's channel order
+            "normalised": ("float32", (3, height, width)),
+            **self.network_stages(),
+            "boxes": ("float32", ("N", 4)),  # original pixels
+            "scores": ("float32", ("N",)),
+            "labels": ("int32", ("N",)),
+        }
 
     @model_validator(mode="after")
     def _paths_are_listed(self) -> Self:
@@ -194,32 +202,4 @@ class Manifest(_Record):
         for path in named:
             if path not in self.files:
                 raise ValueError(f"{path!r} is used but not listed under files")
-        return self
-
-    @model_validator(mode="after")
-    def _stages_fit_together(self) -> Self:
-        cells = self.input.height // self.anchors.stride, self.input.width // self.anchors.stride
-        per_cell, thin = len(self.anchors.sizes), self.roi_head.alpha * self.roi_head.pool_size**2
-        outputs = len(self.class_names) + 1 + 4
-        expected: dict[tuple[str, str], tuple[int | None, ...]] = {
-            ("features", "rpn_scores"): (2 * per_cell, *cells),
-            ("features", "rpn_deltas"): (4 * per_cell, *cells),
-            ("features", "sam"): (thin, *cells),
-            ("head", "class_logits_and_deltas"): (None, outputs),
-        }
-        found = {
-            (name, spec.role): spec.shape
-            for name, graph in self.graphs.by_name().items()
-            for spec in graph.outputs
-        }
-        found |= {("features", "image"): self.graphs.features.inputs[0].shape}
-        found |= {("head", "roi_features"): self.graphs.head.inputs[0].shape}
-        expected |= {("features", "image"): (3, self.input.height, self.input.width)}
-        expected |= {("head", "roi_features"): (None, thin)}
-        if expected != found:
-            wrong = next(k for k in sorted(expected | found) if expected.get(k) != found.get(k))
-            raise ValueError(
-                f"blob {wrong[1]!r} of graph {wrong[0]!r}: expected shape {expected.get(wrong)}, "
-                f"found {found.get(wrong)}"
-            )
         return self

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pocketdet.runtime.precision import Arithmetic
 
 Array = NDArray[np.float32]
-GraphName = Literal["features", "head"]
+GraphName = Literal["features", "head", "model"]
 
 
 class Engine(Protocol):

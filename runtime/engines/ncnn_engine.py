@@ -18,7 +18,7 @@ _MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "Inne
 class NcnnEngine:
     """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
 
-    `precision` is asked of both graphs; by default each has its own, which its `GraphSpec` names.
+    `precision` is asked of all graphs; by default each has its own, which its `GraphSpec` names.
     Each call makes its own extractor, so calls from several threads do not meet. Arrays that come out hold
     memory of their own and may outlive the engine; planes of a map may lie apart, as ncnn pads them. The
     graphs must have been validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn

@@ -16,8 +16,8 @@ class OnnxEngine:
 
     `locate` gives the path of a file by its name.
 
-    Blobs have a leading batch axis of 1 in the features graph. Sessions may be shared between threads.
-    Raises `EngineError` if onnxruntime is not installed or the bundle carries no ONNX.
+    Blobs have a leading batch axis of 1 unless they are RoIs, one row each. Sessions may be shared between
+    threads. Raises `EngineError` if onnxruntime is not installed or the bundle carries no ONNX.
     """
 
     precision: Arithmetic = "fp32"
@@ -52,7 +52,7 @@ class OnnxEngine:
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:
             raise EngineError(problem)
-        batched = graph == "features"
+        batched = spec.is_batched
         feed = {i.role: inputs[i.role][None] if batched else inputs[i.role] for i in spec.inputs}
         try:
             outputs = self._sessions[graph].run([o.role for o in spec.outputs], feed)

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from pocketdet.benchmarks.stage_times import POST_PROCESSING, StageTimes, main, measure_stages, stage_table
 from pocketdet.errors import UsageError
-from pocketdet.runtime.detector import STAGES, Detections
+from pocketdet.runtime.detector import Detections
+from pocketdet.runtime.two_stage import STAGES
 
 
 class Clockwork:

@@ -20,7 +20,7 @@ from pocketdet.benchmarks.targets.host_sensors import describe_machine, read_sen
 from pocketdet.benchmarks.targets.session import IN_PYTHON
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
-from pocketdet.runtime.detector import STAGES
+from pocketdet.runtime.two_stage import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")

@@ -14,7 +14,7 @@ from command_line import Ending, command, process
 from stand_in import MODULE, write_stand_in
 
 from pocketdet.benchmarks.record_io import read_record
-from pocketdet.runtime.detector import STAGES
+from pocketdet.runtime.two_stage import STAGES
 
 __all__ = ["command"]
 

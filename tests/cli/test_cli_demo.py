@@ -9,7 +9,7 @@ import numpy as np
 from command_line import Ending, command, process
 
 from pocketdet.runtime.bundle import load_bundle
-from pocketdet.runtime.detector import STAGES
+from pocketdet.runtime.two_stage import STAGES
 
 __all__ = ["command"]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pocketdet.runtime.bundle import hash_file, manifest_to_json, write_golden
-from pocketdet.runtime.bundle.schema import Golden, Manifest
+from pocketdet.runtime.bundle.schema import Golden
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 
 # Every layer type that a ThunderNet uses, on an 8x8, a 4x4 and a 2x2 grid.
 FEATURES = """7767517
@@ -62,7 +63,7 @@ def _manifest(files: dict[str, dict[str, object]]) -> str:
 
     maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
     document = {
-        "schema_version": 2,
+        "schema_version": 3,
         "name": "tiny",
         "task": "object-detection",
         "detector": "two-stage",
@@ -108,7 +109,7 @@ def _manifest(files: dict[str, dict[str, object]]) -> str:
         "tools": {"pocketdet": "test"},
         "files": files,
     }
-    return manifest_to_json(Manifest.model_validate_json(json.dumps(document)))
+    return manifest_to_json(TwoStageManifest.model_validate_json(json.dumps(document)))
 
 
 def _list_files(folder: Path) -> dict[str, dict[str, object]]:

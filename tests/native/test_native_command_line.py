@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from native_runner import Runner
 
-from pocketdet.runtime.detector import STAGES
+from pocketdet.runtime.two_stage import STAGES
 
 
 @pytest.mark.parametrize("command", ["detect", "verify", "bench"])

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from same_detections import Found, difference, found_in
 
 from pocketdet.runtime.bundle import load_bundle
-from pocketdet.runtime.detector import STAGES, Detector
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.two_stage import STAGES
 
 
 def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError, EngineError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
-from pocketdet.runtime.detector import STAGES, Detections, Detector
+from pocketdet.runtime.detector import Detections, Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Boxes
 from pocketdet.runtime.stages import TOLERANCES, compare_detections
+from pocketdet.runtime.two_stage import STAGES
 
 Pictures = list[NDArray[np.uint8]]
 

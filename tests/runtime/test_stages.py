@@ -12,10 +12,14 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.pipeline import Pipeline
 from pocketdet.runtime.replay import make_detectors, replay
-from pocketdet.runtime.stages import STAGE_SHAPES, StageValues, compare_stages, golden_stages
+from pocketdet.runtime.stages import StageValues, compare_stages, golden_stages
+from pocketdet.runtime.two_stage import TwoStagePipeline
 
+GOLDEN = (
+    *("image", "image_rows", "resized", "normalised", "rpn_scores", "rpn_deltas", "sam"),
+    *("proposal_indices", "proposal_boxes", "roi_features", "head", "boxes", "scores", "labels"),
+)
 ROWS = (
     *("decode", "resize", "normalise", "features.rpn_scores", "features.rpn_deltas", "features.sam"),
     *("proposals.anchors", "proposals.boxes", "roi_features", "head", "boxes", "image to boxes"),
@@ -47,7 +51,7 @@ def with_golden(
 
 
 def test_the_rows_are_the_stages_in_order(small_bundle: Path, golden: StageValues) -> None:
-    assert tuple(golden) == tuple(STAGE_SHAPES)
+    assert tuple(golden) == GOLDEN
     for engine in ("ncnn", "onnxruntime"):
         with Detector(small_bundle, DetectorOptions(engine)) as detector:  # type: ignore[arg-type]
             checks = compare_stages(golden, detector)
@@ -55,7 +59,7 @@ def test_the_rows_are_the_stages_in_order(small_bundle: Path, golden: StageValue
         assert all(c.ok for c in checks)
 
 
-@pytest.mark.parametrize("name", [name for name in STAGE_SHAPES if name != "image"])
+@pytest.mark.parametrize("name", GOLDEN[1:])
 def test_a_missing_stage_is_named(name: str, with_golden: Callable[..., Path]) -> None:
     with pytest.raises(BundleError, match=rf"golden stage '{name}': expected .*, found nothing"):
         replay(with_golden(**{name: None}))
@@ -66,15 +70,15 @@ def test_a_missing_stage_is_named(name: str, with_golden: Callable[..., Path]) -
     [
         ("image_rows", lambda a: a.astype(np.int32), r"expected int64 \(H=\d+, 3\), found int32"),
         ("image_rows", lambda a: a[:-1], "found int64"),
-        ("resized", lambda a: a[:, ::2], r"\(h=96, w=64, 3\), found uint8 \(96, 32, 3\)"),
+        ("resized", lambda a: a[:, ::2], r"\(96, 64, 3\), found uint8 \(96, 32, 3\)"),
         ("normalised", lambda a: a.astype(np.float64), "found float64"),
-        ("rpn_scores", lambda a: a[:-1], r"\(2A=50, y=6, x=4\), found float32 \(49, 6, 4\)"),
+        ("rpn_scores", lambda a: a[:-1], r"\(50, 6, 4\), found float32 \(49, 6, 4\)"),
         ("rpn_deltas", lambda a: a.transpose(0, 2, 1), r"\(100, 4, 6\)"),
         ("sam", lambda a: a.reshape(245, 24), r"\(245, 24\)"),
         ("proposal_boxes", lambda a: a[:, :3], r"4\), found"),
         ("proposal_boxes", lambda a: a[:-2], r"expected float32 \(R=\d+, 4\)"),
-        ("roi_features", lambda a: a[:0], r"alpha\*p\*p=245\), found float32 \(0, 245\)"),
-        ("head", lambda a: a[:, 1:], r"classes\+1\+4=8\), found"),
+        ("roi_features", lambda a: a[:0], r"245\), found float32 \(0, 245\)"),
+        ("head", lambda a: a[:, 1:], r"8\), found"),
         ("boxes", lambda a: a.ravel(), "expected float32"),
         ("scores", lambda a: np.concatenate([a, a]), r"expected float32 \(N=\d+\)"),
         ("labels", lambda a: a.astype(np.int64), "expected int32"),
@@ -111,15 +115,15 @@ def test_wild_values_fail_and_do_not_crash(
 def test_the_stage_at_fault_is_the_first_to_fail(
     small_bundle: Path, golden: StageValues, monkeypatch: pytest.MonkeyPatch, method: str, stage: str
 ) -> None:
-    sound = getattr(Pipeline, method)
+    sound = getattr(TwoStagePipeline, method)
 
-    def faulty(self: Pipeline, *args: Any) -> Any:
+    def faulty(self: TwoStagePipeline, *args: Any) -> Any:
         result = sound(self, *args)
         if isinstance(result, dict):
             return {k: v * np.float32(1.01) for k, v in result.items()}
         return 255 - result if result.dtype == np.uint8 else result * np.float32(1.01)
 
-    monkeypatch.setattr(Pipeline, method, faulty)
+    monkeypatch.setattr(TwoStagePipeline, method, faulty)
     with Detector(small_bundle) as detector:
         failed = [c.name for c in compare_stages(golden, detector) if not c.ok]
     assert failed[0] == stage

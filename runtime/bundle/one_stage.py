@@ -1,0 +1,69 @@
+"""The manifest of a one-stage detector: one graph, and a description by which its outputs are decoded."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, StageShapes
+
+OUTPUTS = "outputs."
+
+
+class OneStageGraphs(Graphs):
+    """The network of a one-stage detector: its outputs' roles are the names that the description uses."""
+
+    model: GraphSpec
+
+
+class OneStageManifest(Manifest):
+    """`decode` says how the graph's outputs become detections; a value in it that is left out has its
+    default. A caller may override its `selection`.
+    """
+
+    detector: Literal["one-stage"]
+    graphs: OneStageGraphs
+    decode: OneStageSpec
+
+    @property
+    def most_rois(self) -> int:
+        """None: no shape depends on a picture."""
+        return 0
+
+    def network_stages(self) -> StageShapes:
+        """See `Manifest.network_stages`."""
+        shapes = {o.role: o.shape for o in self.graphs.model.outputs}
+        return {OUTPUTS + role: ("float32", tuple(n or 0 for n in shape)) for role, shape in shapes.items()}
+
+    @model_validator(mode="after")
+    def _decode_fits_the_network(self) -> Self:
+        size, (first, *others) = (self.input.height, self.input.width), self.graphs.model.inputs
+        if others or (first.role, first.shape) != ("image", (3, *size)):
+            found = ", ".join(f"{i.role!r} {i.shape}" for i in self.graphs.model.inputs)
+            raise ValueError(f"graph 'model': expected one input 'image' {(3, *size)}, found {found[:200]}")
+        if self.decode.input_size != size:
+            raise ValueError(f"decode.input_size: expected {size}, found {self.decode.input_size}")
+        if self.decode.num_classes != len(self.class_names):
+            raise ValueError(
+                f"decode.num_classes: expected {len(self.class_names)}, as many as class_names, "
+                f"found {self.decode.num_classes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_are_those_that_decode_reads(self) -> Self:
+        roles = [output.role for output in self.graphs.model.outputs]
+        odd = set(roles).symmetric_difference(self.decode.outputs)
+        if odd or len(set(roles)) < len(roles):
+            raise ValueError(
+                f"graph 'model': expected the outputs that decode names, each once; "
+                f"{min(odd or roles)[:100]!r} is not in both or doubled"
+            )
+        shapes = {output.role: output.shape for output in self.graphs.model.outputs}
+        for level, slot, elements in self.decode.slots_read():
+            problem = level.misfit(slot, elements, shapes[slot.output])
+            if problem:
+                raise ValueError(f"decode: {problem}")
+        if any(length is None for shape in shapes.values() for length in shape):
+            raise ValueError("graph 'model': expected outputs whose every length is given, found a null")
+        return self

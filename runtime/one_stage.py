@@ -1,0 +1,73 @@
+"""The stages of a one-stage detector: preprocess -> model -> boxes. Definition: docs/ONE_STAGE.md."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.errors import UsageError
+from pocketdet.runtime import _core
+from pocketdet.runtime.agreement import compare_detections
+from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
+from pocketdet.runtime.engines.base import Array, Engine
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.parity import Check, StageValues, compare
+from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
+from pocketdet.runtime.tolerances import Tolerances
+
+STAGES: Final = ("preprocess", "model", "boxes")
+
+
+class OneStagePipeline(Pipeline):
+    """See `Pipeline`; the caller's options override the description's selection.
+
+    Raises `UsageError` if the options ask for a number of RoIs.
+    """
+
+    stages = STAGES
+
+    def __init__(self, manifest: OneStageManifest, engine: Engine, options: DetectorOptions) -> None:
+        super().__init__(manifest, engine)
+        if options.rois is not None:
+            raise UsageError(
+                f"rois={options.rois}: {manifest.name} is a one-stage detector, which has no proposals"
+            )
+        selection = replace(manifest.decode.selection, **options.selection())
+        self._decoder = _core.OneStageDecoder(replace(manifest.decode, selection=selection))
+
+    def model(self, tensor: Array) -> dict[str, Array]:
+        """Normalised input to the raw outputs that the description names, without a batch axis."""
+        return self._engine.run("model", {"image": tensor})
+
+    def boxes(self, outputs: Mapping[str, Array], source: tuple[int, int]) -> Boxes:
+        """Raw outputs to detections in the pixels of the original (height, width)."""
+        boxes, scores, labels, _ = self._decoder.decode(dict(outputs))
+        return Boxes(self.to_original(boxes, source), scores, labels)
+
+    def run(self, image: NDArray[np.uint8], watch: Stopwatch) -> Boxes:
+        """See `Pipeline.run`."""
+        tensor = watch("preprocess", self.preprocess, image)
+        outputs = watch("model", self.model, tensor)
+        return watch("boxes", self.boxes, outputs, (image.shape[0], image.shape[1]))
+
+    def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
+        """See `Pipeline.compare`."""
+        outputs = self.model(np.ascontiguousarray(reference["normalised"]))
+        wanted = {role: reference[OUTPUTS + role] for role in outputs}
+        height, width = reference["image"].shape[:2]
+        found = self.boxes(wanted, (height, width))
+        return [
+            *(
+                compare(
+                    f"model.{role}",
+                    wanted[role],
+                    outputs[role],
+                    relative=tol.features,
+                    least_snr_db=tol.least_snr_db,
+                )
+                for role in outputs
+            ),
+            compare_detections("boxes", reference, found, tol),
+        ]

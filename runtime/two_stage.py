@@ -1,0 +1,126 @@
+"""The stages of a two-stage detector, each a function of the one before, bound to a bundle.
+
+preprocess -> features -> proposals -> RoI features -> head -> boxes. Definitions: docs/DEFINITIONS.md.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketdet.runtime import _core
+from pocketdet.runtime.agreement import compare_detections
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
+from pocketdet.runtime.engines.base import Array, Engine
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.parity import Check, StageValues, compare
+from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
+from pocketdet.runtime.tolerances import Tolerances
+
+STAGES: Final = ("preprocess", "features", "proposals", "roi_align", "head", "boxes")
+
+
+@dataclass(frozen=True)
+class RoIs:
+    """Proposals: boxes (R, 4) in network input pixels, anchor indices (R,), objectness logits (R,)."""
+
+    boxes: Array
+    indices: NDArray[np.int32]
+    logits: Array
+
+
+class TwoStagePipeline(Pipeline):
+    """See `Pipeline`; the caller's options override the manifest's post-processing."""
+
+    stages = STAGES
+
+    def __init__(self, manifest: TwoStageManifest, engine: Engine, options: DetectorOptions) -> None:
+        super().__init__(manifest, engine)
+        self._sizes = np.array(manifest.anchors.sizes, np.float32)
+        self._stride = manifest.anchors.stride
+        self._proposals = manifest.proposals
+        self._roi_head = manifest.roi_head
+        self._rois = options.rois or manifest.proposals.post_nms_top_n
+        self._post = manifest.postprocessing.model_copy(update=options.selection())
+
+    def features(self, tensor: Array) -> dict[str, Array]:
+        """Normalised input to rpn_scores (2A, h, w), rpn_deltas (4A, h, w) and sam (245, h, w)."""
+        return self._engine.run("features", {"image": tensor})
+
+    def propose(self, rpn_scores: Array, rpn_deltas: Array) -> RoIs:
+        """RPN maps to at most `rois` proposals."""
+        p = self._proposals
+        found = _core.propose(
+            rpn_scores,
+            rpn_deltas,
+            self._sizes,
+            self._stride,
+            self._size,
+            p.pre_nms_top_n,
+            self._rois,
+            p.nms_iou,
+            p.min_size,
+        )
+        return RoIs(*found)
+
+    def roi_features(self, sam: Array, rois: Array) -> Array:
+        """PSRoI align: (R, alpha * p * p)."""
+        h = self._roi_head
+        return _core.psroi_align(sam, rois, self._stride, h.pool_size, h.sampling_ratio)
+
+    def head(self, roi_features: Array) -> Array:
+        """RoI features to class logits and deltas in one (R, classes + 1 + 4) array."""
+        return self._engine.run("head", {"roi_features": roi_features})["class_logits_and_deltas"]
+
+    def boxes(self, head: Array, rois: Array, source: tuple[int, int]) -> Boxes:
+        """Head outputs to detections in the pixels of the original (height, width)."""
+        post = self._post
+        boxes, scores, labels, _ = _core.detect(
+            head[:, :-4],
+            head[:, -4:],
+            rois,
+            self._roi_head.delta_std,
+            self._size,
+            post.score_threshold,
+            post.nms,
+            post.nms_iou,
+            post.sigma,
+            post.max_detections,
+        )
+        return Boxes(self.to_original(boxes, source), scores, labels)
+
+    def run(self, image: NDArray[np.uint8], watch: Stopwatch) -> Boxes:
+        """See `Pipeline.run`."""
+        tensor = watch("preprocess", self.preprocess, image)
+        maps = watch("features", self.features, tensor)
+        rois = watch("proposals", self.propose, maps["rpn_scores"], maps["rpn_deltas"])
+        features = watch("roi_align", self.roi_features, maps["sam"], rois.boxes)
+        head = watch("head", self.head, features)
+        return watch("boxes", self.boxes, head, rois.boxes, (image.shape[0], image.shape[1]))
+
+    def count_proposals(self, image: NDArray[np.uint8]) -> int:
+        """See `Pipeline.count_proposals`."""
+        maps = self.features(self.preprocess(image))
+        return len(self.propose(maps["rpn_scores"], maps["rpn_deltas"]).boxes)
+
+    def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
+        """See `Pipeline.compare`."""
+        ref, snr = reference, tol.least_snr_db
+        maps = self.features(np.ascontiguousarray(ref["normalised"]))
+        rois = self.propose(ref["rpn_scores"], ref["rpn_deltas"])
+        roi_features = self.roi_features(ref["sam"], ref["proposal_boxes"])
+        head = self.head(np.ascontiguousarray(ref["roi_features"]))
+        height, width = ref["image"].shape[:2]
+        found = self.boxes(ref["head"], ref["proposal_boxes"], (height, width))
+        return [
+            *(
+                compare(f"features.{role}", ref[role], maps[role], relative=tol.features, least_snr_db=snr)
+                for role in ("rpn_scores", "rpn_deltas", "sam")
+            ),
+            compare("proposals.anchors", ref["proposal_indices"], rois.indices),
+            compare("proposals.boxes", ref["proposal_boxes"], rois.boxes, absolute=tol.proposal_pixels),
+            compare("roi_features", ref["roi_features"], roi_features, relative=tol.roi_features),
+            compare("head", ref["head"], head, relative=tol.head, least_snr_db=snr),
+            compare_detections("boxes", ref, found, tol),
+        ]
