@@ -1,8 +1,9 @@
 """What all one-stage detectors share: raw maps by name, and a description by which they are decoded."""
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
@@ -51,3 +52,7 @@ class OneStageDetector(nn.Module, ABC):
     @abstractmethod
     def predictors(self) -> list[Predictor]:
         """The layers whose outputs are decoded, those first that others depend on."""
+
+    def for_inference(self) -> Self:
+        """A copy in eval mode that answers the same, without what only training needs."""
+        return copy.deepcopy(self).eval()

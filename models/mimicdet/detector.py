@@ -1,7 +1,7 @@
 """MimicDet: backbone, staggered pyramid, refinement, S-head; in training also P2 and the T-head."""
 
-import copy
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -47,9 +47,9 @@ class MimicDet(OneStageDetector):
         """Whether P2 and the T-head are still there."""
         return self.teacher is not None
 
-    def for_inference(self) -> "MimicDet":
-        """A copy in eval mode that answers the same without P2 and the T-head (section 4.2)."""
-        bare = copy.deepcopy(self).eval()
+    def for_inference(self) -> Self:
+        """Without P2 and the T-head (section 4.2)."""
+        bare = super().for_inference()
         if bare.complete:
             top_down = bare.neck.top_down
             top_down.lateral = nn.ModuleList(list(top_down.lateral)[1:])
