@@ -1,4 +1,4 @@
-"""The Light-Weight RetinaNet paper's Table 3: ResNet-50-FPN, COCO, what scaling the input or the head costs."""
+"""The Light-Weight RetinaNet paper's Table 3: ResNet-50-FPN, COCO, what a smaller input or head costs."""
 
 from dataclasses import dataclass
 
