@@ -44,8 +44,8 @@ PAPER_COUNTS = (
 
 @dataclass(frozen=True)
 class OneStageCounts:
-    """`PaperCounts` and ours: MACs of the convolutions and parameters at inference, batch norm's own included;
-    boxes that are judged.
+    """`PaperCounts` and ours at inference: MACs of the convolutions, parameters with batch norm's own, boxes
+    that are judged.
     """
 
     paper: PaperCounts
