@@ -1,16 +1,24 @@
-"""A complete bundle small enough to make by hand: 32x32 input, one anchor per cell, two classes."""
+"""A complete bundle small enough to make by hand: 32x32 input, one anchor per cell, two classes.
+
+python tests/helpers/tiny_bundle.py FOLDER writes this one and that of `tiny_one_stage` there.
+"""
 
 import json
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pocketdet.runtime.bundle import hash_file, manifest_to_json, write_golden
-from pocketdet.runtime.bundle.schema import Golden
-from pocketdet.runtime.bundle.two_stage import TwoStageManifest
+from pocketdet.runtime.bundle import hash_file, manifest_to_json, parse_manifest, write_golden
+from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Golden
+
+Record = dict[str, Any]
+
+GOLDEN = Golden(image="golden/image.png", stages="golden/stages.safetensors")
 
 # Every layer type that a ThunderNet uses, on an 8x8, a 4x4 and a 2x2 grid.
 FEATURES = """7767517
@@ -45,7 +53,8 @@ FEATURES_WEIGHTS = ((216, 8), (36, 4), (64, 8), (64, 8), (16, 2), (32, 4), (32, 
 HEAD_WEIGHTS = ((64, 16), (112, 7))
 
 
-def _bin(blobs: tuple[tuple[int, int], ...], rng: np.random.Generator) -> bytes:
+def weights_file(blobs: Sequence[tuple[int, int]], rng: np.random.Generator) -> bytes:
+    """A .bin of layers with so many weights and biases each."""
     parts = []
     for weights, bias in blobs:
         parts += [b"\0\0\0\0", rng.normal(0, 0.3, weights).astype("<f4").tobytes()]
@@ -53,21 +62,22 @@ def _bin(blobs: tuple[tuple[int, int], ...], rng: np.random.Generator) -> bytes:
     return b"".join(parts)
 
 
-def _manifest(files: dict[str, dict[str, object]]) -> str:
-    def blob(name: str, role: str, *shape: int | None) -> dict[str, object]:
-        return {"blob": name, "role": role, "shape": shape}
+def blob(name: str, role: str, *shape: int | None) -> Record:
+    return {"blob": name, "role": role, "shape": shape}
 
-    def graph(name: str, inputs: list[object], outputs: list[object]) -> dict[str, object]:
-        paths = {"param": f"{name}.ncnn.param", "bin": f"{name}.ncnn.bin"}
-        return {**paths, "inputs": inputs, "outputs": outputs}
 
-    maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
-    document = {
-        "schema_version": 3,
-        "name": "tiny",
+def graph(name: str, inputs: list[Record], outputs: list[Record]) -> Record:
+    paths = {"param": f"{name}.ncnn.param", "bin": f"{name}.ncnn.bin"}
+    return {**paths, "inputs": inputs, "outputs": outputs}
+
+
+def common_fields(name: str, folder: Path) -> Record:
+    """What the manifests of both kinds have, with the files that are in `folder`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
         "task": "object-detection",
-        "detector": "two-stage",
-        "architecture": "tiny-by-hand",
+        "architecture": f"{name}-by-hand",
         "input": {"height": 32, "width": 32},
         "class_names": ["bolt", "wrench"],
         "preprocessing": {
@@ -77,6 +87,17 @@ def _manifest(files: dict[str, dict[str, object]]) -> str:
             "resize": "letterbox",
             "pad": [124, 116, 104],
         },
+        "layout": {"weight_storage": "fp32", "lanes": 1},
+        "golden": GOLDEN.model_dump(),
+        "tools": {"pocketdet": "test"},
+        "files": list_files(folder),
+    }
+
+
+def _two_stage_fields() -> Record:
+    maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
+    return {
+        "detector": "two-stage",
         "graphs": {
             "features": graph(
                 "features",
@@ -104,15 +125,16 @@ def _manifest(files: dict[str, dict[str, object]]) -> str:
             "sigma": 0.5,
             "max_detections": 100,
         },
-        "layout": {"weight_storage": "fp32", "lanes": 1},
-        "golden": {"image": "golden/image.png", "stages": "golden/stages.safetensors"},
-        "tools": {"pocketdet": "test"},
-        "files": files,
     }
-    return manifest_to_json(TwoStageManifest.model_validate_json(json.dumps(document)))
 
 
-def _list_files(folder: Path) -> dict[str, dict[str, object]]:
+def write_manifest(folder: Path, name: str, fields: Record) -> None:
+    """manifest.json, as the exporter would write it."""
+    data = json.dumps({**common_fields(name, folder), **fields}).encode()
+    (folder / "manifest.json").write_text(manifest_to_json(parse_manifest(data, name)), encoding="utf-8")
+
+
+def list_files(folder: Path) -> Record:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
     return {p.relative_to(folder).as_posix(): hash_file(p).model_dump() for p in paths}
 
@@ -122,14 +144,12 @@ def make_tiny_bundle(folder: Path) -> Path:
     rng = np.random.default_rng(7)
     folder.mkdir()
     (folder / "features.ncnn.param").write_text(FEATURES)
-    (folder / "features.ncnn.bin").write_bytes(_bin(FEATURES_WEIGHTS, rng))
+    (folder / "features.ncnn.bin").write_bytes(weights_file(FEATURES_WEIGHTS, rng))
     (folder / "head.ncnn.param").write_text(HEAD)
-    (folder / "head.ncnn.bin").write_bytes(_bin(HEAD_WEIGHTS, rng))
+    (folder / "head.ncnn.bin").write_bytes(weights_file(HEAD_WEIGHTS, rng))
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    stages = {"image": image, "rpn_scores": np.zeros((2, 2, 2), np.float32)}
-    golden = Golden(image="golden/image.png", stages="golden/stages.safetensors")
-    write_golden(folder, golden, stages)
-    (folder / "manifest.json").write_text(_manifest(_list_files(folder)), encoding="utf-8")
+    write_golden(folder, GOLDEN, {"image": image, "rpn_scores": np.zeros((2, 2, 2), np.float32)})
+    write_manifest(folder, "tiny", _two_stage_fields())
     return folder
 
 
@@ -152,7 +172,15 @@ def rehash() -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         manifest = folder / "manifest.json"
         document = json.loads(manifest.read_text(encoding="utf-8"))
-        document["files"] = _list_files(folder)
+        document["files"] = list_files(folder)
         manifest.write_text(json.dumps(document), encoding="utf-8")
 
     return apply
+
+
+if __name__ == "__main__":
+    from tiny_one_stage import make_tiny_one_stage
+
+    here = Path(sys.argv[1])
+    sys.stdout.write(f"{make_tiny_bundle(here / 'tiny.pocketdet')}\n")
+    sys.stdout.write(f"{make_tiny_one_stage(here / 'tiny-one-stage.pocketdet')}\n")
