@@ -22,7 +22,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from pocketdet.errors import ExportError
+from pocketdet.export.trace import trace
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -83,16 +83,6 @@ def fold_batch_norm(model: Model) -> tuple[Model, FoldReport]:
         model.set_submodule(name, nn.Identity())
         folds.append(Fold(name, str(source.target)))
     return model, FoldReport(tuple(folds), tuple(refusals))
-
-
-def trace(model: nn.Module) -> fx.Graph:
-    """The `torch.fx` graph of `model`; `ExportError` where control flow depends on data."""
-    try:
-        return fx.Tracer().trace(model)
-    except (fx.proxy.TraceError, TypeError) as error:
-        raise ExportError(
-            f"{type(model).__name__} cannot be traced: {error}. Remove control flow that depends on tensors."
-        ) from error
 
 
 def _reason_to_keep(

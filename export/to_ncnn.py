@@ -15,7 +15,9 @@ from typing import Literal
 import pnnx
 
 from pocketdet.errors import ExportError, GraphError
+from pocketdet.export.passes.deform_conv import FOREIGN, read_attributes, use_deformable_layers
 from pocketdet.export.passes.half_weights import store_half
+from pocketdet.export.passes.reductions import lost_axes, restore_axes
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 
 WeightStorage = Literal["fp32", "fp16"]
@@ -96,4 +98,18 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int]) -> Grap
     if done.returncode != 0 or not param.exists() or not bin_.exists():
         words = " / ".join(_COLOURS.sub("", done.stderr + done.stdout).strip().splitlines()[-3:])
         raise ExportError(f"pnnx failed on {onnx_path.name} (exit {done.returncode}): {words}")
-    return read_graph(param, bin_)
+    pnnx_param = Path(outputs["pnnxparam"]).read_text(encoding="utf-8", errors="replace")
+    graph = read_graph(param, bin_, foreign=(FOREIGN,))
+    graph = use_deformable_layers(graph, read_attributes(pnnx_param))
+    graph = restore_axes(graph, lost_axes(pnnx_param))
+    return _with_unique_names(graph)
+
+
+def _with_unique_names(graph: Graph) -> Graph:
+    """Splits of constants and of blobs are counted apart by pnnx, which may name one of each alike."""
+    seen: set[str] = set()
+    for layer in graph.layers:
+        while layer.name in seen:
+            layer.name += "_"
+        seen.add(layer.name)
+    return graph

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from pocketdet.errors import ExportError
 
-OPSET = 18
+OPSET = 19  # the first with DeformConv
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

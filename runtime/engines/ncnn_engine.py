@@ -36,6 +36,7 @@ class NcnnEngine:
         used = {n: _in_use(precision or spec.arithmetic) for n, spec in self._graphs.items()}
         self._nets = {n: _load(spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
         self._lent = {n: _only_read(net) for n, net in self._nets.items()}
+        self._pooled = {n: _lets_pools_out(net) for n, net in self._nets.items()}
         self._precision = narrowest(used.values())
 
     @property
@@ -74,7 +75,8 @@ class NcnnEngine:
             status = extractor.extract(blob, mat)
             if status != 0:
                 raise EngineError(f"ncnn failed in graph {graph!r} at blob {blob!r} (status {status})")
-            results[key] = _owning(mat, kept.values())
+            array = _owning(mat, kept.values())
+            results[key] = array.copy() if self._pooled[graph] else array
         return results
 
     def _empty(self, spec: GraphSpec) -> dict[str, Array]:
@@ -101,6 +103,15 @@ def _only_read(net: ncnn.Net) -> frozenset[str]:
     layers = net.layers()
     read = [(blob.name, layers[blob.consumer].type) for blob in net.blobs() if blob.consumer >= 0]
     return frozenset(name for name, reader in read if reader in _MAKES_ITS_OWN)
+
+
+def _lets_pools_out(net: ncnn.Net) -> bool:
+    """Whether blobs may come out in memory of a pool that dies with the net and takes later frees down.
+
+    DeformableConv2D on x86 makes its blob in the net's workspace, and an extractor detaches those of the
+    net's other pool only (ncnn 1.0.20261020, src/layer/x86/deformableconv2d_x86.cpp, src/net.cpp).
+    """
+    return any(layer.type == "DeformableConv2D" for layer in net.layers())
 
 
 def _owning(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:

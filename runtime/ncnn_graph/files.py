@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pocketdet.errors import GraphError
@@ -14,9 +14,14 @@ MAX_PARAM_BYTES = 8 * 1024 * 1024
 MAX_BIN_BYTES = 2 * 1024 * 1024 * 1024
 
 
-def read_graph(param_path: str | os.PathLike[str], bin_path: str | os.PathLike[str] | None = None) -> Graph:
+def read_graph(
+    param_path: str | os.PathLike[str],
+    bin_path: str | os.PathLike[str] | None = None,
+    *,
+    foreign: Collection[str] = (),
+) -> Graph:
     """Read a network. Without `bin_path` only its structure, which works for layer types of unknown weights
-    too.
+    too. `foreign` are layer types that ncnn does not have and a converter has left, without weights.
 
     Raises GraphError for files that cannot be read, a malformed .param, counts that are not the real ones, a
     layer type whose weights are not understood, and a .bin that is longer or shorter than its layers need.
@@ -35,7 +40,8 @@ def read_graph(param_path: str | os.PathLike[str], bin_path: str | os.PathLike[s
             f"{name}: the header declares {header.declared_layers} layers and {header.declared_blobs} blobs,"
             f" the file has {header.found_layers} and {header.found_blobs}"
         )
-    read_weights(graph.layers, _read(bin_path, MAX_BIN_BYTES), Path(bin_path).name)
+    known = [layer for layer in graph.layers if layer.type not in foreign]
+    read_weights(known, _read(bin_path, MAX_BIN_BYTES), Path(bin_path).name)
     graph.structure_only = False
     return graph
 

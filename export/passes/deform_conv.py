@@ -1,0 +1,103 @@
+"""What pnnx leaves of ONNX DeformConv, as ncnn's DeformableConv2D.
+
+pnnx keeps the operator by its ONNX name, its weight and bias as MemoryData (shared ones through Splits), and
+its attributes in its own file alone. ncnn's layer has the same semantics (ONNX operator DeformConv, opset 19;
+ncnn src/layer/deformableconv2d.cpp): picture, offsets (2 * taps, h, w) with the row before the column, mask;
+weights (out, in, kh, kw). It has one group and one offset group.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from pocketdet.errors import ExportError
+from pocketdet.runtime.ncnn_graph import Graph, Layer, Weight, encode
+
+FOREIGN = "DeformConv"
+
+Attributes = Mapping[str, tuple[int, ...]]
+
+_ATTRIBUTE = re.compile(r"([a-z_]+)=\(?(-?\d+(?:,-?\d+)*)\)?$")
+_DEFAULTS: Attributes = {
+    "dilations": (1, 1),
+    "strides": (1, 1),
+    "pads": (0, 0, 0, 0),
+    "group": (1,),
+    "offset_group": (1,),
+}
+
+
+def read_attributes(pnnx_param: str) -> dict[str, Attributes]:
+    """Attributes of each DeformConv in the text of a pnnx .param file, by the operator's name."""
+    found = {}
+    for line in pnnx_param.splitlines():
+        words = line.split()
+        if words[:1] == [FOREIGN]:
+            pairs = (match for match in map(_ATTRIBUTE.match, words[2:]) if match)
+            found[words[1]] = {m[1]: tuple(int(n) for n in m[2].split(",")) for m in pairs}
+    return found
+
+
+def use_deformable_layers(graph: Graph, attributes: Mapping[str, Attributes]) -> Graph:
+    """Put a DeformableConv2D in the place of each DeformConv; constants that nobody reads any more go.
+
+    Raises `ExportError` for weights that are computed at run time, and for several groups or offset groups.
+    """
+    makers, found = graph.producers(), [layer for layer in graph.layers if layer.type == FOREIGN]
+    for layer in found:
+        _replace(layer, makers, {**_DEFAULTS, **attributes.get(layer.name, {})})
+    return graph.replace_layers(_without_unread(graph.layers)) if found else graph
+
+
+def _replace(layer: Layer, makers: Mapping[str, Layer], wanted: Attributes) -> None:
+    for key in ("group", "offset_group"):
+        if wanted[key] != (1,):
+            raise ExportError(
+                f"operator {layer.name!r}: a deformable convolution with {key} {wanted[key][0]}; ncnn has "
+                "them with one group and one offset group only"
+            )
+    picture, weight_blob, offset, *others = layer.inputs
+    weight = _constant(makers, weight_blob)
+    if weight is None or weight.data.ndim != 4:
+        raise ExportError(
+            f"operator {layer.name!r}: the weights of a deformable convolution must be constant"
+        )
+    bias = _constant(makers, others[0]) if others else None
+    mask = others if bias is None else others[1:]
+    layer.type, layer.inputs = "DeformableConv2D", [picture, offset, *mask]
+    layer.weights = {"weight": encode(weight.values().astype(np.float32), "fp32")}
+    if bias is not None:
+        layer.weights["bias"] = encode(bias.values().astype(np.float32), "raw")
+    out, _, kernel_h, kernel_w = weight.data.shape
+    (dilation_h, dilation_w), (stride_h, stride_w) = wanted["dilations"], wanted["strides"]
+    top, left, bottom, right = wanted["pads"]
+    pairs = {1: kernel_w, 11: kernel_h, 2: dilation_w, 12: dilation_h, 3: stride_w, 13: stride_h}
+    pads = {4: left, 14: top, 15: right, 16: bottom}
+    layer.params = {0: out, **pairs, **pads, 5: int(bias is not None), 6: weight.data.size}
+
+
+def _constant(makers: Mapping[str, Layer], blob: str) -> Weight | None:
+    """The value of a blob that MemoryData makes, seen through Splits."""
+    maker = makers.get(blob)
+    while maker is not None and maker.type == "Split":
+        maker = makers.get(maker.inputs[0])
+    return maker.weights.get("data") if maker is not None and maker.type == "MemoryData" else None
+
+
+def _without_unread(layers: list[Layer]) -> list[Layer]:
+    """Without constants, and parts of their Splits, that nobody reads; other layers give outputs."""
+    read: set[str] = set()
+    kept: list[Layer] = []
+    constant = {blob for layer in layers if layer.type == "MemoryData" for blob in layer.outputs}
+    for layer in layers:
+        if layer.type == "Split" and layer.inputs[0] in constant:
+            constant.update(layer.outputs)
+    for layer in reversed(layers):
+        if layer.outputs and set(layer.outputs) <= constant:
+            layer.outputs = [blob for blob in layer.outputs if blob in read]
+            if not layer.outputs:
+                continue
+        read.update(layer.inputs)
+        kept.append(layer)
+    return kept[::-1]
