@@ -31,6 +31,10 @@ public final class Mailbox<T> {
         return taken;
     }
 
+    public synchronized boolean isClosed() {
+        return closed;
+    }
+
     /** Wakes whoever waits; the item that nobody will take, or null. */
     public synchronized T close() {
         closed = true;

@@ -1,0 +1,22 @@
+package io.pocketdet.app.draw;
+
+/** One detection: corners in pixels of the upright picture, score 0..1, label from 0. */
+public final class Box {
+    public final float x1;
+    public final float y1;
+    public final float x2;
+    public final float y2;
+    public final float score;
+    public final int label;
+    public final String name;
+
+    public Box(float x1, float y1, float x2, float y2, float score, int label, String name) {
+        this.x1 = x1;
+        this.y1 = y1;
+        this.x2 = x2;
+        this.y2 = y2;
+        this.score = score;
+        this.label = label;
+        this.name = name;
+    }
+}

@@ -1,0 +1,53 @@
+package io.pocketdet.app.draw;
+
+import java.util.List;
+
+/** Panels over the camera: the status in the bottom left corner, a message across the middle. */
+public final class PanelPainter {
+    private static final int GLASS = 0xC8101418;
+    private static final int WHITE = 0xFFFFFFFF;
+    private static final int GREY = 0xFFC4CCD4;
+    private static final float TITLE = 15;
+    private static final float LINE = 13;
+    private static final float STEP = 19;
+    private static final float PAD = 12;
+
+    private PanelPainter() {}
+
+    /**
+     * A bar across the bottom, the first line as its title, `inset` pixels of which a system bar covers. Returns its
+     * top edge.
+     */
+    public static float status(Surface surface, List<String> lines, float inset, float unit) {
+        float top = surface.height() - inset - (2 * PAD + STEP * lines.size() - 4) * unit;
+        surface.fill(0, top, surface.width(), surface.height(), 0, GLASS);
+        float room = surface.width() - 2 * PAD * unit;
+        float baseline = top + (PAD + LINE) * unit;
+        for (int i = 0; i < lines.size(); i++) {
+            float size = (i == 0 ? TITLE : LINE) * unit;
+            String text = Words.fit(surface, lines.get(i), size, i == 0, room);
+            surface.text(text, PAD * unit, baseline, size, i == 0, i == 0 ? WHITE : GREY);
+            baseline += STEP * unit;
+        }
+        return top;
+    }
+
+    /** A red card in the middle: what is wrong and what to do. */
+    public static void alarm(Surface surface, String title, String message, Theme theme) {
+        float unit = theme.unit;
+        float margin = 16 * unit;
+        float room = surface.width() - 2 * margin - 2 * PAD * unit;
+        List<String> lines = Words.wrap(surface, message, (LINE + 1) * unit, room);
+        float height = (2 * PAD + 26 + (STEP + 1) * lines.size()) * unit;
+        float top = Math.max(margin, (surface.height() - height) / 2 - 40 * unit);
+        surface.fill(margin, top, surface.width() - margin, top + height, 10 * unit, theme.bad);
+        float x = margin + PAD * unit;
+        float baseline = top + (PAD + TITLE) * unit;
+        surface.text(Words.fit(surface, title, 17 * unit, true, room), x, baseline, 17 * unit, true, WHITE);
+        baseline += 6 * unit;
+        for (String line : lines) {
+            baseline += (STEP + 1) * unit;
+            surface.text(line, x, baseline, (LINE + 1) * unit, false, WHITE);
+        }
+    }
+}

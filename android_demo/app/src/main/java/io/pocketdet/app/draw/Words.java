@@ -1,0 +1,40 @@
+package io.pocketdet.app.draw;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Text that must fit. */
+final class Words {
+    private Words() {}
+
+    /** The text, cut and ended with an ellipsis if it is wider than the room. */
+    static String fit(Surface surface, String text, float size, boolean bold, float room) {
+        if (surface.textWidth(text, size, bold) <= room) {
+            return text;
+        }
+        for (int end = text.length() - 1; end > 0; end--) {
+            String shorter = text.substring(0, end).trim() + "\u2026";
+            if (surface.textWidth(shorter, size, bold) <= room) {
+                return shorter;
+            }
+        }
+        return "";
+    }
+
+    /** Lines broken at spaces; a word that is wider than the room is cut. */
+    static List<String> wrap(Surface surface, String text, float size, float room) {
+        List<String> lines = new ArrayList<>();
+        StringBuilder line = new StringBuilder();
+        for (String word : text.trim().split("\\s+")) {
+            String longer = line.length() == 0 ? word : line + " " + word;
+            if (line.length() > 0 && surface.textWidth(longer, size, false) > room) {
+                lines.add(line.toString());
+                longer = word;
+            }
+            line.setLength(0);
+            line.append(fit(surface, longer, size, false, room));
+        }
+        lines.add(line.toString());
+        return lines;
+    }
+}

@@ -1,0 +1,86 @@
+package io.pocketdet.app.logic;
+
+/** What the camera screen shows, but for boxes and times. Immutable. */
+public final class AppState {
+    /** How the camera is. */
+    public enum Camera {
+        OFF,
+        NO_PERMISSION,
+        REFUSED_FOR_GOOD,
+        NONE,
+        FAILED,
+        STARTING,
+        ON
+    }
+
+    /** How the detector is. */
+    public enum Model {
+        SEARCHING,
+        NO_BUNDLES,
+        LOADING,
+        FAILED,
+        SELF_TEST_FAILED,
+        READY
+    }
+
+    public final Camera camera;
+
+    /** What the system said of a camera that failed, else empty. */
+    public final String cameraDetail;
+
+    public final Model model;
+
+    /** The sentence of the library where the model failed; a note on its precision, or nothing, where it is ready. */
+    public final String modelDetail;
+
+    /** The bundle that is loaded or being loaded; null before one is chosen. */
+    public final BundleEntry entry;
+
+    public final Choice choice;
+
+    /** What layers compute in on this processor, once it is known, else empty. */
+    public final String arithmetic;
+
+    private AppState(
+            Camera camera,
+            String cameraDetail,
+            Model model,
+            String modelDetail,
+            BundleEntry entry,
+            Choice choice,
+            String arithmetic) {
+        this.camera = camera;
+        this.cameraDetail = cameraDetail;
+        this.model = model;
+        this.modelDetail = modelDetail;
+        this.entry = entry;
+        this.choice = choice;
+        this.arithmetic = arithmetic;
+    }
+
+    public static AppState initial(Choice choice) {
+        return new AppState(Camera.OFF, "", Model.SEARCHING, "", null, choice, "");
+    }
+
+    AppState with(Camera other, String detail) {
+        return new AppState(other, detail, model, modelDetail, entry, choice, arithmetic);
+    }
+
+    AppState with(Model other, String detail, String used) {
+        return new AppState(camera, cameraDetail, other, detail, entry, choice, used);
+    }
+
+    AppState with(BundleEntry other, Choice chosen) {
+        return new AppState(camera, cameraDetail, model, modelDetail, other, chosen, arithmetic);
+    }
+
+    /** Whether something keeps boxes from being shown that the user must know of. */
+    public boolean isAlarming() {
+        boolean cameraFails =
+                camera == Camera.NO_PERMISSION
+                        || camera == Camera.REFUSED_FOR_GOOD
+                        || camera == Camera.NONE
+                        || camera == Camera.FAILED;
+        return cameraFails || model == Model.NO_BUNDLES || model == Model.FAILED || model == Model.SELF_TEST_FAILED;
+    }
+}

@@ -1,0 +1,38 @@
+package io.pocketdet.app.logic;
+
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/** How the user wants a bundle to run. Immutable. */
+public final class Choice {
+    /** What can be asked of ncnn; the empty one is "as the bundle says". */
+    public static final List<String> PRECISIONS =
+            Collections.unmodifiableList(Arrays.asList("", "fp32", "fp16-storage", "fp16", "bf16-storage"));
+
+    /** Counts of threads that the library runs: its ncnn is built for one, the way `pocketdet bench` measures. */
+    public static final List<Integer> THREADS = Collections.singletonList(1);
+
+    public final String precision;
+    public final int threads;
+    public final boolean bigCores;
+
+    /** A value that is not among those that can be chosen, as from old settings, becomes the first of them. */
+    public Choice(String precision, int threads, boolean bigCores) {
+        this.precision = PRECISIONS.contains(precision) ? precision : PRECISIONS.get(0);
+        this.threads = THREADS.contains(threads) ? threads : THREADS.get(0);
+        this.bigCores = bigCores;
+    }
+
+    public Choice withPrecision(String other) {
+        return new Choice(other, threads, bigCores);
+    }
+
+    public Choice withThreads(int other) {
+        return new Choice(precision, other, bigCores);
+    }
+
+    public Choice withBigCores(boolean other) {
+        return new Choice(precision, threads, other);
+    }
+}

@@ -1,0 +1,63 @@
+package io.pocketdet.app.draw;
+
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.awt.Font;
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.geom.RoundRectangle2D;
+import java.awt.image.BufferedImage;
+
+/** Draws into a picture on a computer with the calls of a phone, in Roboto where that is installed. */
+public final class PictureSurface implements Surface {
+    private final BufferedImage picture;
+    private final Graphics2D graphics;
+
+    public PictureSurface(BufferedImage picture) {
+        this.picture = picture;
+        graphics = picture.createGraphics();
+        graphics.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
+        graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
+        graphics.setRenderingHint(RenderingHints.KEY_STROKE_CONTROL, RenderingHints.VALUE_STROKE_PURE);
+        graphics.setRenderingHint(RenderingHints.KEY_FRACTIONALMETRICS, RenderingHints.VALUE_FRACTIONALMETRICS_ON);
+    }
+
+    @Override
+    public float width() {
+        return picture.getWidth();
+    }
+
+    @Override
+    public float height() {
+        return picture.getHeight();
+    }
+
+    @Override
+    public void fill(float x1, float y1, float x2, float y2, float radius, int colour) {
+        graphics.setColor(new Color(colour, true));
+        graphics.fill(new RoundRectangle2D.Float(x1, y1, x2 - x1, y2 - y1, 2 * radius, 2 * radius));
+    }
+
+    @Override
+    public void outline(float x1, float y1, float x2, float y2, float radius, float line, int colour) {
+        graphics.setColor(new Color(colour, true));
+        graphics.setStroke(new BasicStroke(line));
+        graphics.draw(new RoundRectangle2D.Float(x1, y1, x2 - x1, y2 - y1, 2 * radius, 2 * radius));
+    }
+
+    @Override
+    public void text(String text, float x, float baseline, float size, boolean bold, int colour) {
+        graphics.setColor(new Color(colour, true));
+        graphics.setFont(font(size, bold));
+        graphics.drawString(text, x, baseline);
+    }
+
+    @Override
+    public float textWidth(String text, float size, boolean bold) {
+        return (float) font(size, bold).getStringBounds(text, graphics.getFontRenderContext()).getWidth();
+    }
+
+    private static Font font(float size, boolean bold) {
+        return new Font("Roboto", bold ? Font.BOLD : Font.PLAIN, 1).deriveFont(size);
+    }
+}

@@ -1,0 +1,98 @@
+package io.pocketdet.app.draw;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertTrue;
+
+import io.pocketdet.app.logic.BenchSummary;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import org.junit.Before;
+import org.junit.Test;
+
+public class ScreensTest {
+    private static final Theme THEME = new Theme(1, 1, 2, 3, 4, 5, 6, 0xFF00AA00, 0xFFB3261E);
+    private static final String DOCUMENT =
+            "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0\", \"precision_asked\": \"fp32\", "
+                    + "\"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
+                    + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
+    private final RecordingSurface surface = new RecordingSurface(400, 800);
+
+    @Before
+    public void oneLanguage() {
+        Locale.setDefault(Locale.ROOT);
+    }
+
+    private void assertInside() {
+        for (List<RecordingSurface.Mark> marks : Arrays.asList(surface.fills, surface.texts)) {
+            for (RecordingSurface.Mark mark : marks) {
+                assertTrue(mark.what, mark.x1 >= 0 && mark.x2 <= 400);
+            }
+        }
+    }
+
+    @Test
+    public void theStatusStandsAboveTheSystemsBar() {
+        float top = PanelPainter.status(surface, Arrays.asList("snet49, fp16", "pre 1 ms", "p50 30 ms"), 48, 1);
+        assertEquals("snet49, fp16\npre 1 ms\np50 30 ms\n", surface.said());
+        for (RecordingSurface.Mark text : surface.texts) {
+            assertTrue(text.y1 > top && text.y2 < 800 - 48);
+        }
+        assertInside();
+    }
+
+    @Test
+    public void anAlarmIsRedAndWrapsItsMessage() {
+        String message = "stage 'boxes' differs from PyTorch by 12 where 0.5 is allowed: what this device detects with "
+                + "this bundle cannot be trusted";
+        PanelPainter.alarm(surface, "Self-test failed", message, THEME);
+        assertEquals(THEME.bad, surface.fills.get(0).colour);
+        assertEquals("Self-test failed " + message, surface.said().trim().replace('\n', ' '));
+        assertTrue(surface.texts.size() > 2);
+        assertInside();
+        RecordingSurface.Mark last = surface.texts.get(surface.texts.size() - 1);
+        assertTrue(last.y2 < surface.fills.get(0).y2);
+    }
+
+    @Test
+    public void aBenchmark() {
+        BenchPainter.Labels labels =
+                new BenchPainter.Labels("fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
+        float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME, 24);
+        assertEquals(
+                "snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"
+                        + "Frames\nNot judged.\n",
+                surface.said());
+        assertInside();
+        assertTrue(end < 800);
+        assertTrue(surface.texts.get(0).y1 > 24);
+    }
+
+    @Test
+    public void aSelfTestThatFails() {
+        List<SelfTestPainter.Row> rows =
+                Arrays.asList(
+                        new SelfTestPainter.Row("features", true, 1e-5, 1e-3, ""),
+                        new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree"));
+        SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME, 0);
+        assertEquals(THEME.bad, surface.fills.get(1).colour);
+        String said = surface.said();
+        assertTrue(said, said.contains("NaN / 0.50\nboxes\n3/7 agree\n"));
+        assertInside();
+        RecordingSurface good = new RecordingSurface(400, 800);
+        SelfTestPainter.paint(good, "snet49", "all agree", rows.subList(0, 1), THEME, 0);
+        assertEquals(THEME.good, good.fills.get(1).colour);
+        assertFalse(good.said().contains("boxes"));
+    }
+
+    @Test
+    public void wordsAreCutAndWrapped() {
+        assertEquals("abc\u2026", Words.fit(surface, "abcdefgh", 10, false, 20));
+        assertEquals("", Words.fit(surface, "abc", 10, false, 1));
+        assertEquals(Arrays.asList("aa bb", "cc"), Words.wrap(surface, " aa bb  cc ", 10, 25));
+        assertEquals(Arrays.asList("a", "bbbb\u2026"), Words.wrap(surface, "a bbbbbbbbbb", 10, 25));
+        assertEquals(Collections.singletonList(""), Words.wrap(surface, "", 10, 25));
+    }
+}

@@ -1,0 +1,154 @@
+package io.pocketdet.app.logic;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.Before;
+import org.junit.Rule;
+import org.junit.Test;
+import org.junit.rules.TemporaryFolder;
+
+public class ControllerTest {
+    @Rule public final TemporaryFolder folder = new TemporaryFolder();
+    private final List<String> calls = new ArrayList<>();
+    private BundleCatalog catalog;
+    private Controller controller;
+
+    @Before
+    public void make() throws IOException {
+        for (String name : new String[] {"a", "b"}) {
+            TemporaryFiles.write(
+                    new File(folder.getRoot(), name), "manifest.json", TemporaryFiles.manifest(name, "fp16", "fp16"));
+        }
+        catalog = BundleCatalog.scan(folder.getRoot(), null);
+        Controller.CameraPort camera = new Controller.CameraPort() {
+            @Override
+            public void start() {
+                calls.add("camera");
+            }
+
+            @Override
+            public void stop() {
+                calls.add("camera off");
+            }
+        };
+        Controller.EnginePort engine = new Controller.EnginePort() {
+            @Override
+            public void load(int number, BundleEntry entry, Choice choice) {
+                calls.add("load " + number + " " + entry.name + " " + choice.precision);
+            }
+
+            @Override
+            public void stop() {
+                calls.add("engine off");
+            }
+        };
+        controller = new Controller(camera, engine, state -> {}, new Choice("", 1, false));
+    }
+
+    private void expect(AppState.Camera camera, AppState.Model model, boolean alarming) {
+        assertEquals(camera, controller.state().camera);
+        assertEquals(model, controller.state().model);
+        assertEquals(alarming, controller.state().isAlarming());
+    }
+
+    @Test
+    public void fromStartToBoxesAndBack() {
+        controller.onForeground(true, true);
+        expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
+        controller.onBundles(catalog, "b");
+        controller.onCameraOn();
+        expect(AppState.Camera.ON, AppState.Model.LOADING, false);
+        controller.onModelReady(1, "fp32", "this processor has no fp16 arithmetic");
+        expect(AppState.Camera.ON, AppState.Model.READY, false);
+        assertEquals("fp32", controller.state().arithmetic);
+        assertTrue(controller.isCurrent(1));
+        controller.onBackground();
+        expect(AppState.Camera.OFF, AppState.Model.READY, false);
+        assertFalse(controller.isCurrent(1));
+        controller.onForeground(true, true);
+        assertEquals("[camera, load 1 b , camera off, engine off, load 3 b , camera]", calls.toString());
+        controller.onModelReady(1, "late", "");
+        expect(AppState.Camera.STARTING, AppState.Model.LOADING, false);
+        controller.onModelReady(3, "fp32", "");
+        expect(AppState.Camera.STARTING, AppState.Model.READY, false);
+    }
+
+    @Test
+    public void anAnswerForAnotherModelIsDropped() {
+        controller.onForeground(true, true);
+        controller.onBundles(catalog, null);
+        controller.choose(catalog.find("b"), controller.state().choice.withPrecision("fp32"));
+        assertEquals("load 2 b fp32", calls.get(2));
+        controller.onModelFailed(1, "the bundle is damaged");
+        controller.onSelfTestFailed(1, "fp16", "differs");
+        expect(AppState.Camera.STARTING, AppState.Model.LOADING, false);
+        controller.onSelfTestFailed(2, "fp16", "stage 'boxes' differs");
+        expect(AppState.Camera.STARTING, AppState.Model.SELF_TEST_FAILED, true);
+        assertEquals("stage 'boxes' differs", controller.state().modelDetail);
+        controller.choose(catalog.find("a"), controller.state().choice);
+        controller.onModelFailed(3, "gone");
+        expect(AppState.Camera.STARTING, AppState.Model.FAILED, true);
+        assertEquals("gone", controller.state().modelDetail);
+    }
+
+    @Test
+    public void permissionRefusedAskedAgainAndGiven() {
+        controller.onForeground(false, true);
+        expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
+        controller.onPermission(false, false);
+        expect(AppState.Camera.REFUSED_FOR_GOOD, AppState.Model.SEARCHING, true);
+        assertTrue(calls.isEmpty());
+        controller.onPermission(true, false);
+        expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
+        assertEquals("[camera]", calls.toString());
+    }
+
+    @Test
+    public void permissionGivenWhileAwayStartsNothing() {
+        controller.onForeground(false, true);
+        controller.onBackground();
+        controller.onPermission(true, true);
+        controller.onCameraOn();
+        controller.onCameraFailed("late");
+        expect(AppState.Camera.OFF, AppState.Model.SEARCHING, false);
+        assertEquals("[camera off, engine off]", calls.toString());
+    }
+
+    @Test
+    public void aCameraThatFailsIsTriedAgain() {
+        controller.onForeground(true, true);
+        controller.onCameraFailed("in use by another app");
+        expect(AppState.Camera.FAILED, AppState.Model.SEARCHING, true);
+        assertEquals("in use by another app", controller.state().cameraDetail);
+        controller.retryCamera();
+        controller.retryCamera();
+        assertEquals("[camera, camera]", calls.toString());
+        controller.onNoCamera();
+        expect(AppState.Camera.NONE, AppState.Model.SEARCHING, true);
+    }
+
+    @Test
+    public void noBundlesAndAChoiceWhileAway() throws IOException {
+        controller.onBundles(BundleCatalog.scan(null, null), "a");
+        expect(AppState.Camera.OFF, AppState.Model.NO_BUNDLES, true);
+        controller.choose(catalog.find("a"), controller.state().choice);
+        assertTrue(calls.isEmpty());
+        controller.onForeground(true, true);
+        assertEquals("[load 1 a , camera]", calls.toString());
+    }
+
+    @Test
+    public void settingsOfAnotherVersion() {
+        Choice choice = new Choice("fp64", 99, true);
+        assertEquals("", choice.precision);
+        assertEquals(1, choice.threads);
+        assertTrue(choice.bigCores);
+        assertFalse(choice.withBigCores(false).withThreads(1).bigCores);
+    }
+}
