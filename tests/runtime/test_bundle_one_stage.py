@@ -1,0 +1,223 @@
+"""Manifests of one-stage detectors from strangers, and what came before schema version 3."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_one_stage import SPEC
+
+from pocketdet.errors import BundleError, GraphError
+from pocketdet.one_stage_spec import Level, OneStageSpec, Scores, Selection, Slot
+from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def document(tiny_one_stage_template: Path) -> Document:
+    return dict(json.loads((tiny_one_stage_template / "manifest.json").read_text()))
+
+
+@pytest.fixture
+def two_stage(tiny_bundle_template: Path) -> Document:
+    return dict(json.loads((tiny_bundle_template / "manifest.json").read_text()))
+
+
+def refusal(document: object) -> str:
+    with pytest.raises(BundleError) as caught:
+        parse_manifest(json.dumps(document).encode(), "m")
+    message = str(caught.value)
+    assert message.startswith("m: ")
+    assert "\n" not in message
+    assert len(message) < 1000
+    return message
+
+
+def edited(document: Document, path: tuple[Any, ...], value: object) -> Document:
+    """A copy with one value changed, or removed where it is `...`."""
+    copy: Document = json.loads(json.dumps(document))
+    place: Any = copy
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return copy
+
+
+def test_a_manifest_holds_the_whole_description(tiny_one_stage_template: Path) -> None:
+    text = (tiny_one_stage_template / "manifest.json").read_text()
+    manifest = parse_manifest(text.encode(), "m")
+    assert isinstance(manifest, OneStageManifest)
+    assert manifest.decode == SPEC
+    assert manifest_to_json(manifest) == text
+    decode = json.loads(text)["decode"]
+    assert set(decode) == {f.name for f in dataclasses.fields(OneStageSpec)}
+    assert set(decode["selection"]) == {f.name for f in dataclasses.fields(Selection)}
+    assert list(json.loads(text))[-1] == "files"
+
+
+def test_what_is_left_out_has_its_default(document: Document) -> None:
+    decode = document["decode"]
+    decode["codings"] = [{"form": "centre"}]
+    del decode["selection"], decode["scores"]
+    for level in decode["levels"]:
+        del level["offset"]
+    manifest = parse_manifest(json.dumps(document).encode(), "m")
+    assert isinstance(manifest, OneStageManifest)
+    assert manifest.decode == dataclasses.replace(SPEC, scores=Scores(), selection=Selection())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (("decode",), ..., "field 'decode' is missing"),
+        (("anchors",), {"stride": 16}, "field 'anchors' is unknown in schema version 3"),
+        (("postprocessing",), {}, "field 'postprocessing' is unknown"),
+        (("decode", "colour"), 1, "field 'decode.colour'"),
+        (("decode", "input_size"), [32, 31], "decode.input_size: expected (32, 32), found (32, 31)"),
+        (("decode", "num_classes"), 3, "decode.num_classes: expected 2, as many as class_names, found 3"),
+        (("class_names",), ["bolt"], "decode.num_classes: expected 1, as many as class_names, found 2"),
+        (("decode", "num_classes"), 0, "field 'decode': OneStageSpec.num_classes has the value 0"),
+        (("decode", "levels"), [], "field 'decode': OneStageSpec.levels has 0 entries"),
+        (("decode", "levels", 0, "stride"), True, "field 'decode.levels[0].stride'"),
+        (("decode", "levels", 0, "stride"), 8.5, "field 'decode.levels[0].stride'"),
+        (("decode", "levels", 0, "stride"), 10**3000, "field 'decode': Level.stride has the value 1000"),
+        (("decode", "levels", 0, "grid"), [4, 5], "output 'maps' is (14, 4, 4): its slot needs (14, 4, 5)"),
+        (("decode", "levels", 0, "priors", 0), [0.0, 5.0], "field 'decode': prior size (0.0, 5.0)"),
+        (("decode", "levels", 0, "boxes"), [], "field 'decode': a level has 0 box slots for 1 codings"),
+        (("decode", "levels", 0, "objectness"), None, "field 'decode': objectness is used, but a level has"),
+        (("decode", "levels", 0, "classes", "first"), 6, "its slot needs (15, 4, 4) (map)"),
+        (("decode", "levels", 0, "classes", "layout"), "rows", "field 'decode': Slot of 'maps': a 'rows'"),
+        (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its slot needs (5, 7) (rows)"),
+        (("decode", "levels", 1, "classes", "layout"), "columns", "its slot needs (7, 4) (columns)"),
+        (("decode", "levels", 1, "classes", "output"), "else", "'else' is not in both or doubled"),
+        (("decode", "levels", 1, "classes", "output"), "é" * 10**5, "outputs that decode names"),
+        (("decode", "codings", 0), {}, "field 'decode.codings[0].form' is missing"),
+        (("decode", "codings", 0), {"form": "polar"}, "field 'decode.codings[0]'"),
+        (("decode", "codings", 0, "order"), [0, 1, 2, 2], "expected a permutation of 0 to 3"),
+        (("decode", "selection", "nms"), "fast", "field 'decode.selection.nms'"),
+        (("decode", "selection", "nms_iou"), 1.5, "field 'decode': Selection.nms_iou has the value 1.5"),
+        (("graphs", "features"), {}, "field 'graphs.features' is unknown"),
+        (("graphs", "model", "inputs", 0, "shape"), [3, 32, 31], "expected one input 'image' (3, 32, 32)"),
+        (("graphs", "model", "inputs", 0, "role"), "picture", "expected one input 'image' (3, 32, 32)"),
+        (("graphs", "model", "outputs", 0, "role"), "rows", "'maps' is not in both or doubled"),
+        (("graphs", "model", "outputs", 0, "shape"), [14, None, 4], "is (14, None, 4): its slot needs"),
+        (
+            ("graphs", "model", "outputs", 0, "shape"),
+            [14, 1 << 25, 4],
+            "field 'graphs.model.outputs[0].shape",
+        ),
+        (("detector",), "three-stage", "expected 'two-stage' or 'one-stage' in schema version 3"),
+        (("detector",), ["one-stage"], "field 'detector': expected 'two-stage' or 'one-stage'"),
+        (("detector",), ..., "field 'detector' is missing"),
+        (("detector",), "two-stage", "is missing"),
+        (("schema_version",), 2, "field 'detector': expected 'two-stage' in schema version 2"),
+        (("schema_version",), 1, "field 'detector': expected 'two-stage' in schema version 1"),
+    ],
+)
+def test_wrong_fields(document: Document, path: tuple[Any, ...], value: object, sentence: str) -> None:
+    assert sentence in refusal(edited(document, path, value))
+
+
+def test_an_output_twice_or_that_nobody_reads(document: Document) -> None:
+    outputs = document["graphs"]["model"]["outputs"]
+    outputs.append({"blob": "out2", "role": "maps", "shape": [14, 4, 4]})
+    assert "'maps' is not in both or doubled" in refusal(document)
+    outputs[-1]["role"] = "attention"
+    assert "'attention' is not in both or doubled" in refusal(document)
+
+
+def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Document) -> None:
+    decode = document["decode"]
+    decode["scores"]["objectness_power"] = 0.0
+    decode["levels"][0]["objectness"]["first"] = 5000
+    parse_manifest(json.dumps(document).encode(), "m")
+    decode["selection"]["objectness_threshold"] = 0.5
+    assert "its slot needs (5008, 4, 4)" in refusal(document)
+
+
+def test_an_output_of_another_shape_than_the_graph_gives(
+    tiny_one_stage: Path, rehash: Callable[[Path], None]
+) -> None:
+    path = tiny_one_stage / "manifest.json"
+    document = json.loads(path.read_text())
+    document["graphs"]["model"]["outputs"][1]["shape"] = [5, 7]
+    path.write_text(json.dumps(document))
+    with pytest.raises(GraphError, match=r"blob 'out1' has the shape \(4, 7\), the manifest says \(5, 7\)"):
+        load_bundle(tiny_one_stage)
+
+
+def test_version_2_is_read_as_it_was(two_stage: Document) -> None:
+    manifest = parse_manifest(json.dumps(two_stage).encode(), "m")
+    assert parse_manifest(json.dumps({**two_stage, "schema_version": 2}).encode(), "m") == manifest
+    assert manifest.schema_version == 3
+
+
+def test_version_2_did_not_know_the_fields_of_version_3(two_stage: Document, document: Document) -> None:
+    message = refusal({**two_stage, "schema_version": 2, "decode": document["decode"]})
+    assert message.endswith("field 'decode' is unknown in schema version 2")
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_any_value_anywhere_in_the_description_is_refused_or_kept(
+    tiny_one_stage_template: Path, data: st.DataObject
+) -> None:
+    document = json.loads((tiny_one_stage_template / "manifest.json").read_text())
+    numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    value = data.draw(
+        st.none() | st.booleans() | numbers | st.text(max_size=5) | st.lists(numbers, max_size=4)
+    )
+    place: Any = document["decode"]
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = value
+    try:
+        manifest = parse_manifest(json.dumps(document).encode(), "m")
+    except BundleError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 1000
+    else:
+        assert parse_manifest(manifest_to_json(manifest).encode(), "m") == manifest
+
+
+@given(
+    st.sampled_from(["map", "rows", "columns"]),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3)),
+    st.integers(0, 3),
+    st.integers(1, 5),
+)
+def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
+    layout: Any, grid: tuple[int, int], steps: tuple[int, int, int], first_row: int, elements: int
+) -> None:
+    first, prior_step, element_step = steps
+    is_map = layout == "map"
+    slot = Slot("x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row)
+    level = Level(grid, 8, ((8.0, 8.0), (4.0, 4.0)), slot, (slot,))
+    channels = {
+        slot.first + a * slot.prior_step + k * slot.element_step for a in (0, 1) for k in range(elements)
+    }
+    rows = slot.first_row + grid[0] * grid[1] * 2
+    shapes = {"map": (max(channels) + 1, *grid), "rows": (rows, max(channels) + 1)}
+    shapes["columns"] = (max(channels) + 1, rows)
+    least = shapes[layout]
+    assert level.misfit(slot, elements, least) == ""
+    for axis in range(len(least)):
+        smaller = tuple(n - (i == axis) for i, n in enumerate(least))
+        larger = tuple(n + (i == axis) for i, n in enumerate(least))
+        assert "its slot needs" in level.misfit(slot, elements, smaller)
+        assert (level.misfit(slot, elements, larger) == "") == (not is_map or axis == 0)
+    assert "its slot needs" in level.misfit(slot, elements, (*least, 1))
+    assert "its slot needs" in level.misfit(slot, elements, (None, *least[1:]))
