@@ -4,30 +4,21 @@ import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The measurement of pocketdet-run bench, in this process. */
+/** The commands of pocketdet-run that a benchmark takes, in this process, as the JSON documents that it prints. */
 public final class Bench {
     private Bench() {}
 
     /**
-     * Times a bundle on the calling thread and returns the JSON document that pocketdet-run bench prints: every
-     * frame's milliseconds per stage and the core it ran on; clocks, temperatures, load and battery around it. It
-     * judges nothing. Takes as long as the options say; call it on a thread that can wait.
+     * Times a bundle on the calling thread: every frame's milliseconds per stage and the core it ran on; clocks,
+     * temperatures, load and battery around it. It judges nothing. Takes as long as the options say.
      *
      * Throws what {@link Detector#open} throws, and {@link UsageException} for options out of their ranges.
      */
     public static String run(File bundle, DetectorOptions detector, BenchOptions bench) {
-        Native.load();
-        return Native.bench(words(bundle, detector, bench).toArray(new String[0]));
-    }
-
-    /** The command line that a shell would give to pocketdet-run bench. */
-    static List<String> words(File bundle, DetectorOptions detector, BenchOptions bench) {
-        List<String> words = new ArrayList<>();
-        words.add(bundle.getAbsolutePath());
+        List<String> words = words("bench", bundle, detector.precision(), bench.digest());
         for (File image : bench.images()) {
             words.add(image.getAbsolutePath());
         }
-        add(words, "precision", detector.precision());
         add(words, "threads", detector.threads());
         add(words, "score-threshold", detector.scoreThreshold());
         add(words, "nms-iou", detector.nmsIou());
@@ -37,6 +28,32 @@ public final class Bench {
         add(words, "seconds", bench.seconds());
         add(words, "warmup", bench.warmup());
         add(words, "cpu", bench.cpu());
+        return document(words);
+    }
+
+    /**
+     * Replays the golden picture, as {@link Detector#selfTest}. `digest`, the SHA-256 that the bundle's manifest must
+     * have, may be null.
+     *
+     * Throws what {@link Detector#open} throws.
+     */
+    public static String verify(File bundle, DetectorOptions detector, String digest) {
+        return document(words("verify", bundle, detector.precision(), digest));
+    }
+
+    /** What this machine is, and its clocks, temperatures and load now. */
+    public static String machine() {
+        List<String> words = new ArrayList<>();
+        words.add("machine");
+        return document(words);
+    }
+
+    private static List<String> words(String command, File bundle, String precision, String digest) {
+        List<String> words = new ArrayList<>();
+        words.add(command);
+        words.add(bundle.getAbsolutePath());
+        add(words, "precision", precision);
+        add(words, "digest", digest);
         return words;
     }
 
@@ -44,5 +61,10 @@ public final class Bench {
         if (value != null) {
             words.add("--" + option + "=" + value);
         }
+    }
+
+    private static String document(List<String> words) {
+        Native.load();
+        return Native.tool(words.toArray(new String[0]));
     }
 }

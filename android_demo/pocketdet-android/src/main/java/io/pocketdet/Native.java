@@ -49,5 +49,6 @@ final class Native {
     /** Packed RGB rows of the cropped and rotated picture. */
     static native byte[] rgb(ByteBuffer first, ByteBuffer second, ByteBuffer third, int[] layout);
 
-    static native String bench(String[] words);
+    /** The document of a command of pocketdet-run: "bench", "verify" or "machine", then its words. */
+    static native String tool(String[] words);
 }
