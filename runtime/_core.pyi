@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.one_stage_spec import OneStageSpec
+
 _Floats: TypeAlias = NDArray[np.float32]
 _Bytes: TypeAlias = NDArray[np.uint8]
 _Indices: TypeAlias = NDArray[np.int32]
@@ -82,3 +84,7 @@ def detect(
     sigma: float = 0.5,
     max_detections: int = 100,
 ) -> tuple[_Floats, _Floats, _Indices, _Indices]: ...
+
+class OneStageDecoder:
+    def __init__(self, spec: OneStageSpec) -> None: ...
+    def decode(self, outputs: dict[str, _Floats]) -> tuple[_Floats, _Floats, _Indices, _Indices]: ...

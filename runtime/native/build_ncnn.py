@@ -29,22 +29,20 @@ VERSION = "1.0.20261020"
 SHA256 = "ad8cdd63e9755cfa8e23b9b6d9ce46156077d80298a89e7c3ba325ffccfca200"
 NEEDED_BYTES = 600 << 20
 
-# The types that bundles hold, aligned to lanes or not.
+# The types that a bundle may hold: those with a rule in runtime/ncnn_graph/shapes, and the two sources.
 IN_BUNDLES = (
-    "BinaryOp", "Concat", "Convolution", "ConvolutionDepthWise", "Crop", "Gemm", "InnerProduct", "Input",
-    "Interp", "Pooling", "ReLU", "Reduction", "ShuffleChannel", "Slice", "Split",
+    "AbsVal", "BNLL", "BatchNorm", "Bias", "BinaryOp", "CELU", "Cast", "Clip", "Concat", "Convolution",
+    "ConvolutionDepthWise", "Crop", "Deconvolution", "DeconvolutionDepthWise", "DeepCopy", "DeformableConv2D",
+    "Dropout", "ELU", "Eltwise", "Erf", "Exp", "ExpandDims", "Flatten", "GELU", "Gemm", "GroupNorm",
+    "HardSigmoid", "HardSwish", "InnerProduct", "Input", "InstanceNorm", "Interp", "LRN", "LayerNorm", "Log",
+    "MatMul", "MemoryData", "Mish", "MultiHeadAttention", "Noop", "Normalize", "PReLU", "Padding", "Permute",
+    "PixelShuffle", "Pooling", "Power", "RMSNorm", "ReLU", "Reduction", "Reorg", "Reshape", "SELU", "Scale",
+    "Shrink", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze", "Swish",
+    "TanH", "Threshold", "UnaryOp",
 )  # fmt: skip
-# What those, ncnn::Net and ncnn::Mat create by themselves; create_layer of a missing one is a null pointer.
-CREATED_WITHIN = (
-    "Bias", "Cast", "Clip", "Dequantize", "Flatten", "HardSwish", "Mish", "Packing", "Padding", "Quantize",
-    "Requantize", "Sigmoid",
-)  # fmt: skip
-# Cheap to build, and common in detectors that the exporter may meet next.
-COMMON = (
-    "BatchNorm", "Dropout", "Eltwise", "ExpandDims", "HardSigmoid", "MemoryData", "Noop", "Permute",
-    "PixelShuffle", "PReLU", "Reshape", "Scale", "Softmax", "Squeeze", "Swish",
-)  # fmt: skip
-LAYERS = frozenset(IN_BUNDLES + CREATED_WITHIN + COMMON)
+# What those, ncnn::Net and ncnn::Mat create besides; create_layer of a missing one is a null pointer.
+CREATED_WITHIN = ("Dequantize", "Packing", "Quantize", "Requantize")
+LAYERS = frozenset(IN_BUNDLES + CREATED_WITHIN)
 
 # NCNN_RUNTIME_CPU stays on: without it the library is compiled for the instructions of the build machine.
 _OPTIONS = {

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,18 +176,33 @@ def _parse(function: ast.stmt) -> Signature:
 
 def _stub_signatures() -> dict[str, Signature]:
     stub = Path(pocketdet.runtime.__file__).with_name("_core.pyi")
-    body = ast.parse(stub.read_text(encoding="utf-8")).body
-    return {f.name: _parse(f) for f in body if isinstance(f, ast.FunctionDef)}
+    signatures = {}
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            signatures[node.name] = _parse(node)
+        if isinstance(node, ast.ClassDef):
+            methods = [m for m in node.body if isinstance(m, ast.FunctionDef)]
+            signatures |= {f"{node.name}.{m.name}": _parse(m) for m in methods}
+    return signatures
+
+
+def _signature(function: Any) -> Signature:
+    header, _, defaults = function.__nb_signature__[0]
+    values = [tuple(v) if isinstance(v, list) else v for v in defaults or ()]
+    # Defaults stand as backslash and index in the header.
+    names, _ = _parse(ast.parse(re.sub(r"\\(\d+)", r"\1", header) + ": ...").body[0])
+    return names, values
 
 
 def _module_signatures() -> dict[str, Signature]:
     signatures = {}
     for name in (n for n in dir(_core) if not n.startswith("_")):
-        header, _, defaults = getattr(_core, name).__nb_signature__[0]
-        values = [tuple(v) if isinstance(v, list) else v for v in defaults or ()]
-        # Defaults stand as backslash and index in the header.
-        names, _ = _parse(ast.parse(re.sub(r"\\(\d+)", r"\1", header) + ": ...").body[0])
-        signatures[name] = (names, values)
+        member = getattr(_core, name)
+        if isinstance(member, type):
+            methods = {n: m for n, m in vars(member).items() if hasattr(m, "__nb_signature__")}
+            signatures |= {f"{name}.{n}": _signature(m) for n, m in methods.items()}
+        else:
+            signatures[name] = _signature(member)
     return signatures
 
 

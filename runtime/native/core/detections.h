@@ -34,7 +34,7 @@ struct Detection {
     Box box;  // network pixels
     float score;
     int32_t label;  // 0-based, background not counted
-    int32_t roi;
+    int32_t index;  // of the RoI, or of the prior
 };
 
 struct DetectWorkspace {

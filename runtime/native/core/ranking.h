@@ -8,7 +8,7 @@
 
 namespace pocketdet {
 
-// Keys in ascending order are candidates in rank order. `score` must be finite; -0 counts as +0.
+// Keys in ascending order are candidates in rank order. `score` is no NaN; -0 counts as +0.
 inline uint64_t rank_key(float score, uint32_t index) {
     const float positive_zero = score + 0.0f;
     uint32_t bits;

@@ -102,6 +102,19 @@ MapArgument load_map(nb::handle value, const char* name) {
     return {std::move(array), map};
 }
 
+ReadArray load_output(nb::handle value, const std::string& name) {
+    const char* expected = "a float32 array of shape (rows, columns) or (channels, h, w)";
+    ReadArray array;
+    int64_t axes = 0;
+    const bool table = nb::hasattr(value, "ndim") && nb::try_cast(value.attr("ndim"), axes) && axes == 2;
+    array = table ? load_strided(value, name.c_str(), nb::dtype<float>(), expected, {-1, -1})
+                  : load_strided(value, name.c_str(), nb::dtype<float>(), expected, {-1, -1, -1});
+    if (!is_contiguous(array, 1)) {
+        reject(name.c_str(), "C order (numpy.ascontiguousarray makes it)", "other strides");
+    }
+    return array;
+}
+
 int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high) {
     if (value < low || value > high) {
         reject(name, "an integer in " + std::to_string(low) + ".." + std::to_string(high), std::to_string(value));
@@ -132,6 +145,21 @@ Size check_size(const char* name, Pair height_width) {
                "(" + std::to_string(height) + ", " + std::to_string(width) + ")");
     }
     return {static_cast<int>(height), static_cast<int>(width)};
+}
+
+nb::tuple to_tuple(const std::vector<Detection>& detections) {
+    const size_t count = detections.size();
+    Result<float> boxes({count, 4});
+    Result<float> scores({count});
+    Result<int32_t> labels({count});
+    Result<int32_t> indices({count});
+    for (size_t i = 0; i < count; ++i) {
+        reinterpret_cast<Box*>(boxes.data())[i] = detections[i].box;
+        scores.data()[i] = detections[i].score;
+        labels.data()[i] = detections[i].label;
+        indices.data()[i] = detections[i].index;
+    }
+    return nb::make_tuple(boxes.release(), scores.release(), labels.release(), indices.release());
 }
 
 }  // namespace pocketdet::python

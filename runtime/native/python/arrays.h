@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "boxes.h"
+#include "detections.h"
 #include "feature_map.h"
 
 namespace nb = nanobind;
@@ -55,6 +56,9 @@ struct MapArgument {
     FeatureMap map;
 };
 MapArgument load_map(nb::handle value, const char* name);
+
+// (rows, columns) or (channels, h, w) float32, contiguous but for the first axis.
+ReadArray load_output(nb::handle value, const std::string& name);
 
 int64_t check_range(const char* name, int64_t value, int64_t low, int64_t high);
 float check_range(const char* name, double value, double low, double high);
@@ -94,9 +98,13 @@ private:
     std::unique_ptr<T[]> data_;
 };
 
+// (boxes, scores, labels, indices)
+nb::tuple to_tuple(const std::vector<Detection>& detections);
+
 void bind_boxes(nb::module_& module);
 void bind_image(nb::module_& module);
 void bind_nms(nb::module_& module);
+void bind_one_stage(nb::module_& module);
 void bind_stages(nb::module_& module);
 
 }  // namespace pocketdet::python

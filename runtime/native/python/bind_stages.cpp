@@ -80,21 +80,6 @@ nb::object bound_psroi_align(nb::handle features, nb::handle rois, double stride
     return pooled.release();
 }
 
-nb::tuple to_tuple(const std::vector<Detection>& detections) {
-    const size_t count = detections.size();
-    Result<float> boxes({count, 4});
-    Result<float> scores({count});
-    Result<int32_t> labels({count});
-    Result<int32_t> rois({count});
-    for (size_t i = 0; i < count; ++i) {
-        reinterpret_cast<Box*>(boxes.data())[i] = detections[i].box;
-        scores.data()[i] = detections[i].score;
-        labels.data()[i] = detections[i].label;
-        rois.data()[i] = detections[i].roi;
-    }
-    return nb::make_tuple(boxes.release(), scores.release(), labels.release(), rois.release());
-}
-
 nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, const std::array<double, 4>& delta_std,
                        Pair image_size, double score_threshold, const std::string& nms, double nms_iou, double sigma,
                        int64_t max_detections) {

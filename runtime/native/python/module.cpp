@@ -30,5 +30,6 @@ NB_MODULE(_core, module) {
     pocketdet::python::bind_boxes(module);
     pocketdet::python::bind_image(module);
     pocketdet::python::bind_nms(module);
+    pocketdet::python::bind_one_stage(module);
     pocketdet::python::bind_stages(module);
 }

@@ -171,12 +171,12 @@ void test_detect() {
     std::vector<Detection> out;
     detect({logits, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
     CHECK(out.size() == 2);  // one per class: the others coincide, the third RoI is dropped
-    CHECK(out[0].label == 1 && out[0].roi == 1 && out[1].label == 0 && out[1].roi == 0);
+    CHECK(out[0].label == 1 && out[0].index == 1 && out[1].label == 0 && out[1].index == 0);
     CHECK_NEAR(out[0].score, 0.84379473f, 1e-6f);
     CHECK_NEAR(out[1].score, 0.46831053f, 1e-6f);
     options.max_detections = 1;
     detect({logits, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
-    CHECK(out.size() == 1 && out[0].roi == 1);
+    CHECK(out.size() == 1 && out[0].index == 1);
     detect({logits, 3, deltas, 4, rois, 0, 3}, options, workspace, out);
     CHECK(out.empty());
     CHECK(same(to_original({10, 50, 90, 200}, {100, 200}, {100, 100}, ResizeRule::letterbox), {20, 50, 180, 100}));

@@ -1,0 +1,153 @@
+#include "one_stage_boxes.h"
+
+#include <algorithm>
+
+namespace pocketdet {
+
+namespace {
+
+struct Pair {
+    float x, y;
+};
+
+Pair unit_of(Unit unit, const Box& reference, int stride, Size input) {
+    switch (unit) {
+        case Unit::prior:
+            return {reference.x2 - reference.x1, reference.y2 - reference.y1};
+        case Unit::stride:
+            return {static_cast<float>(stride), static_cast<float>(stride)};
+        case Unit::input:
+            return {static_cast<float>(input.width), static_cast<float>(input.height)};
+        case Unit::pixel:
+            break;
+    }
+    return {1.0f, 1.0f};
+}
+
+Pair centre_of(const Box& box) {
+    return {box.x1 + 0.5f * (box.x2 - box.x1), box.y1 + 0.5f * (box.y2 - box.y1)};
+}
+
+float limited_exp(float x, double max_log) {
+    const float most = static_cast<float>(max_log);
+    return exp_rounded(x > most ? most : x);
+}
+
+// Raw elements in the coding's order, times its multiplier.
+class Elements {
+public:
+    Elements(const ElementOrder& rule, const float* sides, std::ptrdiff_t step) {
+        for (size_t i = 0; i < 4; ++i) {
+            values_[i] = sides[rule.order[i] * step] * static_cast<float>(rule.multiplier[i]);
+        }
+    }
+    float operator[](size_t i) const { return values_[i]; }
+
+private:
+    float values_[4];
+};
+
+// The mean of a distribution over 0 to bins - 1.
+float expected(const float* logits, std::ptrdiff_t step, int bins) {
+    float highest = logits[0];
+    for (int r = 1; r < bins; ++r) highest = std::max(highest, logits[r * step]);
+    double weighted = 0.0;
+    double total = 0.0;
+    for (int r = 0; r < bins; ++r) {
+        const double power = std::exp(static_cast<double>(logits[r * step]) - static_cast<double>(highest));
+        weighted += r * power;
+        total += power;
+    }
+    return static_cast<float>(weighted / total);
+}
+
+struct Decode {
+    const float* raw;
+    std::ptrdiff_t step;
+    const Box& reference;
+    int stride;
+    Size input;
+
+    Pair unit(Unit which) const { return unit_of(which, reference, stride, input); }
+
+    Box operator()(const CentreCoding& coding) const {
+        const Elements t(coding.elements, raw, step);
+        const Pair place_unit = unit(coding.centre_unit);
+        const Pair size_unit = unit(coding.size_unit);
+        const Pair start = coding.origin == Origin::prior ? centre_of(reference) : Pair{0.0f, 0.0f};
+        const bool from_prior = coding.origin == Origin::prior;
+        const float move_x = moved(coding, t[0]) * place_unit.x;
+        const float move_y = moved(coding, t[1]) * place_unit.y;
+        const float x = from_prior ? start.x + move_x : move_x;
+        const float y = from_prior ? start.y + move_y : move_y;
+        const float half_width = 0.5f * (size_unit.x * scaled(coding, t[2]));
+        const float half_height = 0.5f * (size_unit.y * scaled(coding, t[3]));
+        return {x - half_width, y - half_height, x + half_width, y + half_height};
+    }
+
+    Box operator()(const DistanceCoding& coding) const {
+        float means[4];
+        for (int k = 0; k < 4 && coding.bins > 1; ++k) means[k] = expected(raw + k * coding.bins * step, step, coding.bins);
+        const Elements t = coding.bins > 1 ? Elements(coding.elements, means, 1) : Elements(coding.elements, raw, step);
+        const Pair one = unit(coding.unit);
+        const Pair centre = centre_of(reference);
+        return {centre.x - distance(coding, t[0]) * one.x, centre.y - distance(coding, t[1]) * one.y,
+                centre.x + distance(coding, t[2]) * one.x, centre.y + distance(coding, t[3]) * one.y};
+    }
+
+    Box operator()(const CornerCoding& coding) const {
+        const Elements t(coding.elements, raw, step);
+        const Pair one = unit(coding.unit);
+        return {t[0] * one.x, t[1] * one.y, t[2] * one.x, t[3] * one.y};
+    }
+
+    static float moved(const CentreCoding& coding, float t) {
+        const float active = coding.centre_activation == CentreActivation::none      ? t
+                             : coding.centre_activation == CentreActivation::sigmoid ? sigmoid_rounded(t)
+                                                                                     : tanh_rounded(t);
+        return active * static_cast<float>(coding.centre_gain) + static_cast<float>(coding.centre_shift);
+    }
+
+    static float scaled(const CentreCoding& coding, float t) {
+        switch (coding.size_activation) {
+            case SizeActivation::none:
+                return t;
+            case SizeActivation::exp:
+                return limited_exp(t, coding.max_log);
+            case SizeActivation::sigmoid:
+                return sigmoid_rounded(t);
+            case SizeActivation::sigmoid_squared:
+                break;
+        }
+        const float doubled = 2.0f * sigmoid_rounded(t);
+        return doubled * doubled;
+    }
+
+    static float distance(const DistanceCoding& coding, float t) {
+        if (coding.activation == DistanceActivation::relu) return t < 0.0f ? 0.0f : t;
+        return coding.activation == DistanceActivation::exp ? limited_exp(t, coding.max_log) : t;
+    }
+};
+
+}  // namespace
+
+float sigmoid_rounded(float x) { return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))); }
+
+float tanh_rounded(float x) { return static_cast<float>(2.0 / (1.0 + std::exp(-2.0 * static_cast<double>(x))) - 1.0); }
+
+Box prior_box(const Level& level, int64_t cell, size_t prior) {
+    const float stride = static_cast<float>(level.stride);
+    const float offset = static_cast<float>(level.offset);
+    const float x = (static_cast<float>(cell % level.grid[1]) + offset) * stride;
+    const float y = (static_cast<float>(cell / level.grid[1]) + offset) * stride;
+    const float half_width = 0.5f * static_cast<float>(level.priors[prior][0]);
+    const float half_height = 0.5f * static_cast<float>(level.priors[prior][1]);
+    return {x - half_width, y - half_height, x + half_width, y + half_height};
+}
+
+Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference, int stride,
+                Size input) {
+    return std::visit(Decode{elements, step, reference, stride, input}, coding);
+}
+
+}  // namespace pocketdet
