@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
-from pocketdet.benchmarks.engine_contest import HEAD, PARTS
+from pocketdet.benchmarks.engine_contest import HEAD
 from pocketdet.benchmarks.engine_report import EngineReport, Standing
 from pocketdet.errors import UsageError
 
@@ -28,7 +28,7 @@ def write_plot(path: str | Path, report: EngineReport) -> None:
     names = list(dict.fromkeys(e.name for o in report.outcomes for e in o.field.entrants))
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
     tall = len(names) * _BAR
-    height = _TOP + len(PARTS) * (tall + _GAP) + _FOOT
+    height = _TOP + max(len(o.parts) for o in report.outcomes) * (tall + _GAP) + _FOOT
     count = len(report.outcomes)
     width = (WIDTH - _LEFT - _RIGHT - (count - 1) * _BETWEEN) / count
     with drawn(path, height) as figure:

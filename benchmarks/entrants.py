@@ -19,7 +19,7 @@ _ENGINES: tuple[tuple[str, str, Callable[[Bundle], Engine]], ...] = (
 
 def require_onnx(bundle: Bundle) -> None:
     """Raise `BundleError` if the bundle was exported without its ONNX twins."""
-    if any(spec.onnx is None for spec in bundle.manifest.graphs.by_name().values()):
+    if not bundle.manifest.has_onnx:
         raise BundleError(
             f"{bundle.source}: the bundle carries no ONNX files, which the engines are compared on: "
             "export it without --slim"

@@ -102,6 +102,15 @@ class Progress(Protocol):
         """It goes on. What this raises ends the measurement."""
 
 
+def check_sweep(bundle: Bundle, plan: Plan) -> None:
+    """Raise `UsageError` if the plan sweeps over proposals and the bundle's detector has none."""
+    if plan.rois and not bundle.manifest.most_rois:
+        raise UsageError(
+            f"--rois {','.join(map(str, plan.rois))}: {bundle.source} is a one-stage detector, which has no "
+            "proposals to sweep over; measure it without --rois"
+        )
+
+
 def read_device(session: Session, name: str | None = None) -> Device:
     """The device behind a session. Raises `EngineError`."""
     document, properties = session.ask("machine"), session.target.properties()
@@ -155,9 +164,10 @@ class Bench:
         """Golden, the run, the sweep over RoIs and the sustained run of one bundle, as far as planned.
 
         `rested_s` is the pause there was before. Raises `EngineError` if the device or the runner fails:
-        nothing is half measured.
+        nothing is half measured; `UsageError` as `check_sweep`.
         """
         plan = self.plan
+        check_sweep(subject.bundle, plan)
         cpu = choose_cpu(self.device, plan.cpu)
         golden, engine = self._replay(subject)
         run, sweep, sustained = None, [], None

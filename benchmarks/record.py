@@ -82,7 +82,8 @@ class Engine(Part):
 class BundleInfo(Part):
     """The bundle: `digest` is the SHA-256 of its manifest. `input` is (height, width).
 
-    `macs` are those of both networks with as many RoIs as the manifest keeps, `rois`.
+    `macs` are those of all networks with as many RoIs as the manifest keeps, `rois`; 0 for a one-stage
+    detector, which has none.
     """
 
     name: Text
@@ -90,7 +91,7 @@ class BundleInfo(Part):
     digest: Sha256
     input: tuple[Positive, Positive]
     classes: Positive
-    rois: Positive
+    rois: Count
     macs: Positive
     weight_storage: Storage
     lanes: Positive

@@ -97,7 +97,7 @@ class Run(Part):
     """Frames one after the other in one process. Tuples have one entry a frame unless they say otherwise.
 
     `affinity` and `affinity_after`: the cores that the process was allowed on, as read back. `proposals` and
-    `detections`: what was found in each frame.
+    `detections`: what was found in each frame; a one-stage detector has no proposals.
     """
 
     stages: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32)]

@@ -22,15 +22,15 @@ from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.two_stage import STAGES
 
 POST_PROCESSING = ("proposals", "roi_align", "boxes")
 
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Milliseconds (frames, stages), in the order of `STAGES`."""
+    """Milliseconds (frames, stages), in the order of `stages`."""
 
+    stages: tuple[str, ...]
     samples: NDArray[np.float64]
 
     @property
@@ -40,12 +40,12 @@ class StageTimes:
 
     def share(self, stages: Sequence[str]) -> float:
         """Median over frames of the part that these stages take, 0..1."""
-        columns = [STAGES.index(s) for s in stages]
+        columns = [self.stages.index(s) for s in stages]
         return float(np.median(self.samples[:, columns].sum(axis=1) / self.totals))
 
     def to_json(self) -> dict[str, dict[str, float]]:
         """Median and 90th percentile in milliseconds of every stage and of the total."""
-        columns = {**dict(zip(STAGES, self.samples.T, strict=True)), "total": self.totals}
+        columns = {**dict(zip(self.stages, self.samples.T, strict=True)), "total": self.totals}
         quantiles = {name: np.percentile(values, [50, 90]) for name, values in columns.items()}
         return {name: {"median": float(p50), "p90": float(p90)} for name, (p50, p90) in quantiles.items()}
 
@@ -68,17 +68,17 @@ def measure_stages(
     """
     if frames < 1 or warm_up < 0:
         raise UsageError(f"{frames} frames after {warm_up}: expected at least 1 frame after 0 or more")
-    samples = np.zeros((frames, len(STAGES)))
+    samples = np.zeros((frames, len(detector.stages)))
     for i in range(-warm_up, frames):
         spans = detector.detect(image).milliseconds
         progress()
         if i >= 0:
-            samples[i] = [spans[s] for s in STAGES]
-    return StageTimes(samples)
+            samples[i] = [spans[s] for s in detector.stages]
+    return StageTimes(detector.stages, samples)
 
 
 def stage_table(times: StageTimes, title: str) -> Table:
-    """Median, p90 and share per stage, then post-processing and the whole."""
+    """Median, p90 and share per stage, then post-processing, if it is more than one, and the whole."""
     table = Table(title=title, title_justify="left")
     table.add_column("stage")
     for column in ("median ms", "p90 ms", "share"):
@@ -88,11 +88,12 @@ def stage_table(times: StageTimes, title: str) -> Table:
         p50, p90 = np.percentile(values, [50, 90])
         table.add_row(name, f"{p50:.2f}", f"{p90:.2f}", f"{share:.1%}", end_section=end)
 
-    for i, stage in enumerate(STAGES):
-        row(stage, times.samples[:, i], times.share([stage]), end=stage == STAGES[-1])
-    columns = [STAGES.index(s) for s in POST_PROCESSING]
-    post = times.samples[:, columns].sum(axis=1)
-    row(f"post-processing ({', '.join(POST_PROCESSING)})", post, times.share(POST_PROCESSING))
+    for i, stage in enumerate(times.stages):
+        row(stage, times.samples[:, i], times.share([stage]), end=stage == times.stages[-1])
+    post = [stage for stage in times.stages if stage in POST_PROCESSING]
+    if len(post) > 1:
+        columns = [times.stages.index(stage) for stage in post]
+        row(f"post-processing ({', '.join(post)})", times.samples[:, columns].sum(axis=1), times.share(post))
     row("total", times.totals, 1.0)
     return table
 

@@ -11,7 +11,7 @@ from pocketdet.errors import UsageError
 from pocketdet.runtime import _core
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
-from pocketdet.runtime.engines.base import Array, Engine
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import Check, StageValues, compare
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
@@ -39,7 +39,7 @@ class OneStagePipeline(Pipeline):
 
     def model(self, tensor: Array) -> dict[str, Array]:
         """Normalised input to the raw outputs that the description names, without a batch axis."""
-        return self._engine.run("model", {"image": tensor})
+        return self.engine.run("model", {"image": tensor})
 
     def boxes(self, outputs: Mapping[str, Array], source: tuple[int, int]) -> Boxes:
         """Raw outputs to detections in the pixels of the original (height, width)."""
@@ -51,6 +51,12 @@ class OneStagePipeline(Pipeline):
         tensor = watch("preprocess", self.preprocess, image)
         outputs = watch("model", self.model, tensor)
         return watch("boxes", self.boxes, outputs, (image.shape[0], image.shape[1]))
+
+    def network_inputs(
+        self, image: NDArray[np.uint8], rois: int | None = None
+    ) -> dict[GraphName, dict[str, Array]]:
+        """See `Pipeline.network_inputs`."""
+        return {"model": {"image": self.preprocess(image)}}
 
     def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
         """See `Pipeline.compare`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pocketdet.runtime import _core
 from pocketdet.runtime.bundle.schema import Manifest
-from pocketdet.runtime.engines.base import Array, Engine
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.parity import Check, StageValues
 from pocketdet.runtime.tolerances import Tolerances
 
@@ -52,7 +52,7 @@ class Pipeline(ABC):
     stages: ClassVar[tuple[str, ...]]
 
     def __init__(self, manifest: Manifest, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._preprocessing = manifest.preprocessing
         self._size = (manifest.input.height, manifest.input.width)
 
@@ -77,6 +77,15 @@ class Pipeline(ABC):
     @abstractmethod
     def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
         """The stages after preprocessing, each fed with the reference's own inputs."""
+
+    @abstractmethod
+    def network_inputs(
+        self, image: NDArray[np.uint8], rois: int | None = None
+    ) -> dict[GraphName, dict[str, Array]]:
+        """What each network is given for a picture, by graph and role, in the order in which they run.
+
+        `rois`: rows for the head, real ones repeated or cut; as many as the picture has by default.
+        """
 
     def count_proposals(self, image: NDArray[np.uint8]) -> int:
         """Regions that a picture's head is run on; 0 for a detector without such a stage."""

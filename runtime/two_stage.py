@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pocketdet.runtime import _core
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
-from pocketdet.runtime.engines.base import Array, Engine
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import Check, StageValues, compare
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
@@ -46,7 +46,7 @@ class TwoStagePipeline(Pipeline):
 
     def features(self, tensor: Array) -> dict[str, Array]:
         """Normalised input to rpn_scores (2A, h, w), rpn_deltas (4A, h, w) and sam (245, h, w)."""
-        return self._engine.run("features", {"image": tensor})
+        return self.engine.run("features", {"image": tensor})
 
     def propose(self, rpn_scores: Array, rpn_deltas: Array) -> RoIs:
         """RPN maps to at most `rois` proposals."""
@@ -71,7 +71,7 @@ class TwoStagePipeline(Pipeline):
 
     def head(self, roi_features: Array) -> Array:
         """RoI features to class logits and deltas in one (R, classes + 1 + 4) array."""
-        return self._engine.run("head", {"roi_features": roi_features})["class_logits_and_deltas"]
+        return self.engine.run("head", {"roi_features": roi_features})["class_logits_and_deltas"]
 
     def boxes(self, head: Array, rois: Array, source: tuple[int, int]) -> Boxes:
         """Head outputs to detections in the pixels of the original (height, width)."""
@@ -98,6 +98,19 @@ class TwoStagePipeline(Pipeline):
         features = watch("roi_align", self.roi_features, maps["sam"], rois.boxes)
         head = watch("head", self.head, features)
         return watch("boxes", self.boxes, head, rois.boxes, (image.shape[0], image.shape[1]))
+
+    def network_inputs(
+        self, image: NDArray[np.uint8], rois: int | None = None
+    ) -> dict[GraphName, dict[str, Array]]:
+        """See `Pipeline.network_inputs`; one row of zeros where the picture has no proposal."""
+        tensor = self.preprocess(image)
+        maps = self.features(tensor)
+        found = self.propose(maps["rpn_scores"], maps["rpn_deltas"]).boxes
+        rows = self.roi_features(maps["sam"], found)
+        if len(rows) == 0:
+            rows = np.zeros((1, rows.shape[1]), np.float32)
+        chosen = np.arange(len(rows) if rois is None else rois) % len(rows)
+        return {"features": {"image": tensor}, "head": {"roi_features": np.ascontiguousarray(rows[chosen])}}
 
     def count_proposals(self, image: NDArray[np.uint8]) -> int:
         """See `Pipeline.count_proposals`."""

@@ -52,17 +52,15 @@ class Workload:
 
 
 def bundle_work(bundle: Bundle) -> Workload:
-    """The work of both networks of a bundle, with as many RoIs as its manifest keeps.
+    """The work of all networks of a bundle, with as many RoIs as its manifest keeps.
 
     Not in it: resizing the picture, proposals, RoI align and decoding the boxes. Raises GraphError as
     `graph_work`.
     """
     total = Workload({})
-    rois = bundle.manifest.proposals.post_nms_top_n
     for spec in bundle.manifest.graphs.by_name().values():
-        inputs = {t.blob: tuple(rois if n is None else n for n in t.shape) for t in spec.inputs}
         graph = read_graph(bundle.path(spec.param))
-        total += graph_work(graph, infer_shapes(graph, inputs))
+        total += graph_work(graph, infer_shapes(graph, spec.input_shapes(bundle.manifest.most_rois)))
     return total
 
 

@@ -25,13 +25,14 @@ class Entry:
 
 _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "input size": lambda r: "x".join(map(str, r.bundle.input)),
-    "number of RoIs": lambda r: r.bundle.rois,
+    "number of RoIs": lambda r: r.bundle.rois or None,
     "threads": lambda r: r.engine.threads,
     "arithmetic": lambda r: r.arithmetic,
     "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
     "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
     "pictures": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
-    "stages": lambda r: ", ".join(r.run.stages) if r.run else None,
+    "division into stages": lambda r: _stages(r) if r.bundle.rois else None,
+    "division into stages of one-stage detectors": lambda r: None if r.bundle.rois else _stages(r),
 }
 
 
@@ -86,6 +87,10 @@ def check_comparable(entries: Sequence[Entry]) -> None:
                 f"{name} on {entry.record.device.name} is there twice, in {twin.path} and {entry.path}: "
                 "leave one of them out"
             )
+
+
+def _stages(record: Record) -> str | None:
+    return ", ".join(record.run.stages) if record.run else None
 
 
 def _place(record: Record) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, 
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.comparable import Entry
 from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
-from pocketdet.benchmarks.report.tables import device_labels, kept_rois
+from pocketdet.benchmarks.report.tables import all_stages, device_labels, kept_rois, stage_medians
 from pocketdet.benchmarks.verdict import totals
 
 if TYPE_CHECKING:
@@ -109,10 +109,11 @@ def _stages(path: Path, lines: list[Line]) -> None:
         axes = _rows(
             figure, lines, height, "Where the time goes: median milliseconds of each stage", "milliseconds"
         )
-        stages = lines[0].record.run.stages if lines[0].record.run else ()
+        found = [stage_medians(line.record) for line in lines]
+        stages = all_stages(line.record for line in lines)
         ends = np.zeros(len(lines))
         for i, stage in enumerate(stages):
-            medians = np.array([_stage_medians(line)[i] for line in lines])
+            medians = np.array([times.get(stage, 0.0) for times in found])
             axes.barh(range(len(lines)), medians, left=ends, height=0.6, color=COLOURS[i % 8], label=stage)
             ends += medians
         for row, end in enumerate(ends):
@@ -122,11 +123,6 @@ def _stages(path: Path, lines: list[Line]) -> None:
         figure.legend(
             loc="upper left", bbox_to_anchor=place, ncols=len(stages), frameon=False, borderaxespad=0
         )
-
-
-def _stage_medians(line: Line) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    assert line.record.run is not None
-    return np.asarray(np.median(np.asarray(line.record.run.milliseconds), axis=0))
 
 
 def _curves(figure: "Figure", height: int, title: str, across: str, up: str) -> "Axes":

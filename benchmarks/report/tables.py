@@ -1,6 +1,6 @@
 """The tables of a report, free of any format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +87,7 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     first = entries[0].record
     conditions = (
         f"fps is 1000 / median, {first.engine.threads} thread, one pinned core, "
-        f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}, "
-        f"{first.bundle.rois} RoIs. "
+        f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}{_rois(entries)}. "
         "The paper's figures were measured on its own devices, whose names head the columns."
     )
     return Table(
@@ -98,6 +97,13 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         1,
         (conditions, *notes),
     )
+
+
+def _rois(entries: Sequence[Entry]) -> str:
+    """How many RoIs the two-stage detectors among the records have."""
+    found = {e.record.bundle.rois for e in entries}
+    whose = " in two-stage detectors" if 0 in found else ""
+    return f", {max(found)} RoIs{whose}" if max(found) else ""
 
 
 def _cells(record: Record, notes: list[str]) -> list[str]:
@@ -154,16 +160,33 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
+    timed = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.run and not e.emulated]
+    stages = all_stages(e.record for e, _ in timed)
     rows = []
-    head: tuple[str, ...] = ()
-    for entry, device in zip(entries, devices, strict=True):
-        run = entry.record.run
-        if run is None or entry.emulated:
-            continue
-        head = ("model", "device", *run.stages)
-        medians = np.median(np.asarray(run.milliseconds), axis=0)
-        rows.append((entry.record.bundle.name, device, *(f"{value:.2f}" for value in medians)))
-    return Table("Median milliseconds of each stage", head, tuple(rows), 2)
+    for entry, device in timed:
+        medians = stage_medians(entry.record)
+        cells = (f"{medians[stage]:.2f}" if stage in medians else "-" for stage in stages)
+        rows.append((entry.record.bundle.name, device, *cells))
+    return Table("Median milliseconds of each stage", ("model", "device", *stages), tuple(rows), 2)
+
+
+def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
+    """The stages of all records, each once, in an order that is that of every detector."""
+    merged: list[str] = []
+    for record in records:
+        place = 0
+        for stage in record.run.stages if record.run else ():
+            if stage not in merged:
+                merged.insert(place, stage)
+            place = merged.index(stage) + 1
+    return tuple(merged)
+
+
+def stage_medians(record: Record) -> dict[str, float]:
+    """Median milliseconds of each stage of a record that was timed."""
+    assert record.run is not None
+    medians = np.median(np.asarray(record.run.milliseconds), axis=0)
+    return dict(zip(record.run.stages, medians.tolist(), strict=True))
 
 
 def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:

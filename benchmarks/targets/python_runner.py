@@ -37,7 +37,6 @@ from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.precision import ARITHMETICS
 from pocketdet.runtime.stages import compare_stages, golden_stages
-from pocketdet.runtime.two_stage import STAGES
 
 CLOCK_EVERY_S: Final = 1.0
 
@@ -65,7 +64,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         images = [read_image(name) for name in arguments.images] or [bundle.golden()["image"]]
         for i in range(arguments.warmup):
             detector.detect(images[i % len(images)])
-        proposals = [_proposals(detector, image) for image in images]
+        proposals = [detector.pipeline.count_proposals(image) for image in images]
         gc.collect()
         gc.disable()
         affinity = sorted(os.sched_getaffinity(0))
@@ -85,7 +84,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             "before": before,
             "after": after,
             "affinity_after": sorted(os.sched_getaffinity(0)),
-            "stages": STAGES,
+            "stages": detector.stages,
             **recording,
         }, 0
 
@@ -101,11 +100,6 @@ def _limits(arguments: argparse.Namespace) -> tuple[float, float]:
     if arguments.frames is None and arguments.seconds is None:
         return 1024, 60.0
     return arguments.frames or math.inf, arguments.seconds or math.inf
-
-
-def _proposals(detector: Detector, image: NDArray[np.uint8]) -> int:
-    maps = detector.pipeline.features(detector.pipeline.preprocess(image))
-    return len(detector.pipeline.propose(maps["rpn_scores"], maps["rpn_deltas"]).boxes)
 
 
 def _measure(
@@ -127,7 +121,7 @@ def _measure(
         samples["cpu_before"].append(current_cpu())
         found = detector.detect(images[i % len(images)])
         samples["cpu_after"].append(current_cpu())
-        samples["milliseconds"].append([found.milliseconds[stage] for stage in STAGES])
+        samples["milliseconds"].append([found.milliseconds[stage] for stage in detector.stages])
         samples["detections"].append(len(found))
         i += 1
     return {"measured_s": time.perf_counter() - start, "samples": samples, "clocks": clocks}

@@ -69,7 +69,7 @@ def bench(
     """
     from dataclasses import replace
 
-    from pocketdet.benchmarks.protocol import QUICK, Plan
+    from pocketdet.benchmarks.protocol import QUICK, Plan, check_sweep
     from pocketdet.benchmarks.protocol_devices import Order, run_devices
     from pocketdet.benchmarks.targets import parse_targets
     from pocketdet.cli.bench_board import Board, print_records
@@ -92,6 +92,8 @@ def bench(
     words = parse_targets(target or ["local"])
     with contextlib.ExitStack() as stack:
         loaded = _load(bundles, stack)
+        for bundle in loaded:
+            check_sweep(bundle, plan)
         _make_folder(out)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketdet-bench-")))
         board = stack.enter_context(Board())

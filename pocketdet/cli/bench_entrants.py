@@ -35,7 +35,7 @@ def make_field(bundle: Bundle, target: LaneTarget, scratch: Path) -> Field:
 
 
 def _convert(bundle: Bundle, scratch: Path) -> tuple[dict[str, GraphSpec], dict[str, Graph]]:
-    """Both graphs from ONNX, with weights stored as the bundle's are."""
+    """All graphs from ONNX, with weights stored as the bundle's are."""
     storage = bundle.manifest.layout.weight_storage
     if storage == "int8":
         raise UsageError(
@@ -43,20 +43,20 @@ def _convert(bundle: Bundle, scratch: Path) -> tuple[dict[str, GraphSpec], dict[
         )
     specs: dict[str, GraphSpec] = {}
     graphs: dict[str, Graph] = {}
-    rois = bundle.manifest.proposals.post_nms_top_n
+    rois = bundle.manifest.most_rois
     for name, spec in bundle.manifest.graphs.by_name().items():
         (source,) = spec.inputs
-        rows = source.shape[0] is None
+        shape = [rois if n is None else n for n in source.shape]
         made = _with_blobs_by_role(spec, f"plain-{name}.param", f"plain-{name}.bin")
         assert spec.onnx is not None
         graphs[name] = to_ncnn(
             bundle.path(spec.onnx),
             scratch / made.param,
             scratch / made.bin,
-            input_shape=[rois if n is None else n for n in (source.shape if rows else (1, *source.shape))],
+            input_shape=[1, *shape] if spec.is_batched else shape,
             input_name=source.role,
             output_names=[output.role for output in spec.outputs],
-            dynamic_rows=rows,
+            dynamic_rows=not spec.is_batched,
             storage=storage,
         )
         check_graph(made, scratch, rois, str(bundle.source))
@@ -75,14 +75,13 @@ def _aligned(
     if layout.lanes != 1:
         detail = f"the bundle's own graphs, {layout.lanes} lanes, {layout.target or 'unknown target'}"
         return Entrant(ALIGNED, detail, NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path))
-    (source,) = specs["features"].inputs
-    shape = tuple(n for n in source.shape if n is not None)
-    made = lay_out(graphs["features"], {source.blob: shape}, target)
+    name, plain = next(iter(specs.items()))  # the graph that sees the picture
+    made = lay_out(graphs[name], plain.input_shapes(0), target)
     if not made.report.changed:
         return LeftOut(ALIGNED, f"it is plain ncnn: {made.report.summary()} ({target.name})")
-    spec = specs["features"].model_copy(update={"param": "aligned.param", "bin": "aligned.bin"})
+    spec = plain.model_copy(update={"param": "aligned.param", "bin": "aligned.bin"})
     write_graph(made.graph, scratch / spec.param, scratch / spec.bin)
-    engine = NcnnEngine({**specs, "features": spec}, scratch.joinpath)
+    engine = NcnnEngine({**specs, name: spec}, scratch.joinpath)
     return Entrant(ALIGNED, f"laid out here for {target.name}: {made.report.summary()}", engine)
 
 

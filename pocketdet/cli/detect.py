@@ -33,7 +33,9 @@ def detect(
         Literal["hard", "linear", "gaussian"] | None, typer.Option(help="NMS; the bundle's own by default.")
     ] = None,
     nms_iou: Annotated[float | None, typer.Option(help="IoU above which boxes compete, 0..1.")] = None,
-    rois: Annotated[int | None, typer.Option(help="Proposals kept; fewer is faster.")] = None,
+    rois: Annotated[
+        int | None, typer.Option(help="Proposals kept by a two-stage detector; fewer is faster.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the networks.")] = 1,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write annotated files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc ends.")] = False,
@@ -65,8 +67,8 @@ def detect(
         rois=rois,
     )
     window = Window(f"{bundle} {source}") if show else None
-    summary = Summary(keep_records=as_json)
     with Detector(bundle, options) as detector:
+        summary = Summary(detector.stages, keep_records=as_json)
         frames = iter_source(source)
         files = AnnotatedFiles(out, Path(source).stem if Path(source).exists() else f"camera{source}")
         with files if save else nullcontext():

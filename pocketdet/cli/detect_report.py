@@ -13,15 +13,15 @@ from rich.table import Table
 from pocketdet.benchmarks.stage_times import StageTimes, stage_table
 from pocketdet.runtime.detector import Detections
 from pocketdet.runtime.sources import Frame
-from pocketdet.runtime.two_stage import STAGES
 
 _ROWS = 20
 
 
 @dataclass
 class Summary:
-    """Gathers frame after frame. `keep_records` keeps every detection for JSON."""
+    """Gathers frame after frame, timed by `stages`. `keep_records` keeps every detection for JSON."""
 
+    stages: tuple[str, ...]
     keep_records: bool = False
     frames: list[tuple[str, int, str, float]] = field(default_factory=list)
     classes: Counter[str] = field(default_factory=Counter)
@@ -36,13 +36,13 @@ class Summary:
         self.frames.append((frame.name, len(found), text, found.total_milliseconds))
         self.classes.update(counts)
         self.last = found
-        self.samples.append([found.milliseconds[stage] for stage in STAGES])
+        self.samples.append([found.milliseconds[stage] for stage in self.stages])
         if self.keep_records:
             self.records.append(_record(frame, found))
 
     def times(self) -> StageTimes | None:
         """Milliseconds of every frame and stage; nothing without frames."""
-        return StageTimes(np.array(self.samples)) if self.samples else None
+        return StageTimes(self.stages, np.array(self.samples)) if self.samples else None
 
     def to_json(self) -> dict[str, Any]:
         """Frames with their detections, class counts and times."""

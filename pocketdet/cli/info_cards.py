@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from pocketdet.cli.info_decode import decode_facts
 from pocketdet.errors import CheckpointError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.schema import GraphSpec
@@ -20,21 +21,19 @@ _MAX_HEADER = 64 << 20
 
 
 def bundle_card(bundle: Bundle) -> Record:
-    """What a bundle says about itself, and what its two graphs cost."""
+    """What a bundle says about itself, and what its graphs cost."""
     m = bundle.manifest
-    rois = m.proposals.post_nms_top_n
-    graphs = [_bundle_graph(bundle, name, spec, rois) for name, spec in m.graphs.by_name().items()]
+    graphs = [_bundle_graph(bundle, name, spec, m.most_rois) for name, spec in m.graphs.by_name().items()]
     return {
         "kind": "bundle",
         "path": str(bundle.source),
         "name": m.name,
         "architecture": m.architecture,
+        "detector": m.detector,
         "input": f"{m.input.height} x {m.input.width} pixels, {m.preprocessing.resize}",
         "preprocessing": m.preprocessing.model_dump(exclude={"resize"}),
         "classes": list(m.class_names),
-        "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
-        "proposals": f"{rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}",
-        "postprocessing": m.postprocessing.model_dump(),
+        **decode_facts(m),
         "made_for": str(m.precision),
         "layout": m.layout.model_dump(exclude={"fp32_modules"}),
         "graphs": graphs,

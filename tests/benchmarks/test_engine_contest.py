@@ -14,8 +14,10 @@ from rich.console import Console
 from pocketdet.benchmarks.contest import Plan
 from pocketdet.benchmarks.engine_contest import (
     ALIGNED,
-    PARTS,
+    FEATURES,
+    HEAD,
     PLAIN,
+    WHOLE,
     Entrant,
     Field,
     LeftOut,
@@ -34,6 +36,7 @@ from pocketdet.runtime.engines import NcnnEngine
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.ncnn_graph import read_graph
 
+PARTS = (FEATURES, HEAD, WHOLE)
 SHORT = Plan(rounds=2, burst=2, refill=1, warm_up=0)
 MACHINE = Machine("Linux", "a [bold] processor", "x86_64", 2, "performance", 0.5, {"ncnn": "1.0"})
 

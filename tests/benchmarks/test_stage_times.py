@@ -23,6 +23,7 @@ class Clockwork:
 
     def __init__(self) -> None:
         self.frames = 0
+        self.stages = STAGES
 
     def detect(self, image: NDArray[Any]) -> Detections:
         self.frames += 1
@@ -55,7 +56,7 @@ def test_shares_are_medians_over_frames() -> None:
     samples = np.zeros((3, len(STAGES)))
     samples[:, STAGES.index("features")] = [9, 5, 1]
     samples[:, STAGES.index("boxes")] = [1, 5, 99]
-    times = StageTimes(samples)
+    times = StageTimes(STAGES, samples)
     assert times.share(["boxes"]) == 0.5  # of 0.1, 0.5 and 0.99
     assert times.share(["features", "boxes"]) == 1
     assert times.share(STAGES) == 1
