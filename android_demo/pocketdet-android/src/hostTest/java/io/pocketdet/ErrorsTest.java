@@ -1,0 +1,96 @@
+package io.pocketdet;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertThrows;
+import static org.junit.Assert.assertTrue;
+
+import java.io.File;
+import java.util.List;
+import org.junit.Test;
+
+/** Everything that goes wrong is an exception of its kind, with a sentence that says what to do. */
+public class ErrorsTest {
+    @Test
+    public void damagedBundlesAreRefusedByName() {
+        List<String[]> cases = Fixtures.table("damaged.tsv");
+        for (String[] one : cases) {
+            PocketDetException error = assertThrows(one[0], PocketDetException.class,
+                    () -> Detector.open(new File(one[0]), DetectorOptions.defaults()).close());
+            assertEquals(error.toString(), one[1], error.getClass().getSimpleName());
+            assertTrue(error.getMessage(), error.getMessage().contains(one[2]));
+            assertTrue(error.getMessage(), error.getMessage().contains(one[0]));
+            assertTrue(error.getMessage(), !error.getMessage().contains("\n"));
+            System.out.println("[error] " + one[1] + ": " + error.getMessage().replace(one[0], "BUNDLE"));
+        }
+        assertTrue(cases.size() >= 10);
+    }
+
+    @Test
+    public void optionsOutOfRangeAreRefused() {
+        refused("precision=fp15: expected one of fp32, fp16-storage", DetectorOptions.builder().precision("fp15"));
+        refused("precision=", DetectorOptions.builder().precision(""));
+        refused("threads=2", DetectorOptions.builder().threads(2));
+        refused("threads=0", DetectorOptions.builder().threads(0));
+        refused("rois=0", DetectorOptions.builder().rois(0));
+        refused("rois=10001", DetectorOptions.builder().rois(10001));
+        refused("max_detections=-5", DetectorOptions.builder().maxDetections(-5));
+        refused("score_threshold=1.5", DetectorOptions.builder().scoreThreshold(1.5f));
+        refused("score_threshold=nan", DetectorOptions.builder().scoreThreshold(Float.NaN));
+        refused("nms_iou=-0.1", DetectorOptions.builder().nmsIou(-0.1f));
+    }
+
+    @Test
+    public void aClosedDetectorSaysSo() {
+        Detector detector = Detector.open(Fixtures.bundle("tiny"), DetectorOptions.defaults());
+        detector.close();
+        detector.close();
+        Frame frame = Fixtures.noise(9, 9, 0);
+        String message = assertThrows(ClosedException.class, () -> detector.detect(frame)).getMessage();
+        assertTrue(message, message.contains("is closed"));
+        assertThrows(ClosedException.class, detector::selfTest);
+        assertEquals("tiny", detector.info().name());
+    }
+
+    @Test
+    public void aPictureThatIsTooLargeIsRefusedAndTheDetectorGoesOn() {
+        try (Detector detector = Detector.open(Fixtures.bundle("tiny"), DetectorOptions.defaults())) {
+            Frame wide = Fixtures.noise(32768, 1, 0);
+            String message = assertThrows(ImageException.class, () -> detector.detect(wide)).getMessage();
+            assertTrue(message, message.contains("32768 x 1"));
+            assertThrows(ImageException.class, () -> detector.detect(wide.rotate(90)));
+            assertTrue(detector.detect(wide.crop(0, 0, 32767, 1)).width() == 32767);
+        }
+    }
+
+    @Test
+    public void aSelfTestOfABundleThatChangedIsRefused() throws Exception {
+        File copy = Copies.of(Fixtures.bundle("tiny"));
+        try (Detector detector = Detector.open(copy, DetectorOptions.defaults())) {
+            assertTrue(new File(copy, "manifest.json").delete());
+            assertThrows(BundleException.class, detector::selfTest);
+            assertEquals(9, detector.detect(Fixtures.noise(9, 9, 0)).height());
+        }
+    }
+
+    @Test
+    public void aPathThatIsNoAsciiComesBackWhole() {
+        File odd = new File("/nowhere/Bär 盒子 𝄞.pocketdet");
+        String message = assertThrows(BundleException.class,
+                () -> Detector.open(odd, DetectorOptions.defaults())).getMessage();
+        assertTrue(message, message.startsWith(odd.getPath() + ": no such bundle"));
+    }
+
+    @Test
+    public void anUnpairedSurrogateIsReplaced() {
+        File odd = new File("/nowhere/\ud834.pocketdet");
+        String message = assertThrows(BundleException.class,
+                () -> Detector.open(odd, DetectorOptions.defaults())).getMessage();
+        assertTrue(message, message.startsWith("/nowhere/\ufffd.pocketdet: "));
+    }
+
+    private static void refused(String words, DetectorOptions.Builder options) {
+        String message = assertThrows(UsageException.class,
+                () -> Detector.open(Fixtures.bundle("tiny"), options.build()).close()).getMessage();
+        assertTrue(message, message.startsWith(words));
+    }
+}

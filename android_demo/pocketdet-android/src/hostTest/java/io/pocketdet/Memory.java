@@ -1,0 +1,31 @@
+package io.pocketdet;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+
+/** What the system tells of this process. */
+final class Memory {
+    private Memory() {}
+
+    /** Resident memory in KiB, after a collection. */
+    static long residentKib() {
+        System.gc();
+        return Long.parseLong(status("VmRSS").replace(" kB", ""));
+    }
+
+    /** A field of the calling thread's status; memory is that of the process. */
+    static String status(String field) {
+        try {
+            for (String line : Files.readAllLines(new File("/proc/thread-self/status").toPath())) {
+                if (line.startsWith(field + ":")) {
+                    return line.substring(field.length() + 1).trim();
+                }
+            }
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+        throw new IllegalStateException(field + " is not told");
+    }
+}

@@ -1,0 +1,94 @@
+package io.pocketdet;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.Test;
+
+/** Detections through JNI beside Python's, on rendered scenes, and self-tests. */
+public class ParityTest {
+    private static final float PIXELS = 0.1f;
+    private static final float SCORE = 1e-3f;
+
+    @Test
+    public void theShippedDetectorFindsWhatPythonFinds() {
+        comparesWithPython("shipped");
+    }
+
+    @Test
+    public void oneWithOtherClassesAndSizesFindsWhatPythonFinds() {
+        comparesWithPython("other");
+    }
+
+    @Test
+    public void selfTestsPass() {
+        for (String name : new String[] {"shipped", "other"}) {
+            try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
+                SelfTest test = detector.selfTest();
+                assertTrue(name + ": " + test.summary(), test.ok());
+                assertTrue(test.checks().size() >= 6);
+                assertTrue(test.summary().contains("agree with PyTorch"));
+            }
+        }
+    }
+
+    private static void comparesWithPython(String name) {
+        List<Frame> pictures = Fixtures.pictures();
+        List<List<String[]>> expected = new ArrayList<>();
+        for (int i = 0; i < pictures.size(); i++) {
+            expected.add(new ArrayList<>());
+        }
+        for (String[] line : Fixtures.table("expected/" + name + ".tsv")) {
+            expected.get(Integer.parseInt(line[0])).add(line);
+        }
+        int compared = 0;
+        float most = 0;
+        try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
+            for (int i = 0; i < pictures.size(); i++) {
+                Detections found = detector.detect(pictures.get(i));
+                assertEquals("picture " + i, expected.get(i).size(), found.size());
+                assertEquals(pictures.get(i).width(), found.width());
+                most = Math.max(most, largestDifference(expected.get(i), found));
+                compared += found.size();
+            }
+        }
+        assertEquals(20, pictures.size());
+        assertTrue("detections: " + compared, compared > 100);
+        System.out.println("[parity] " + name + ": " + compared + " detections on " + pictures.size()
+                + " pictures equal Python's, at most " + most + " pixels apart");
+    }
+
+    /** Every expected one has a partner of its own, name and label included; returns pixels. */
+    private static float largestDifference(List<String[]> expected, Detections found) {
+        boolean[] taken = new boolean[found.size()];
+        float most = 0;
+        for (String[] line : expected) {
+            int partner = -1;
+            float least = PIXELS;
+            for (int i = 0; i < found.size(); i++) {
+                float distance = distance(line, found, i);
+                boolean same = found.name(i).equals(line[7]) && found.label(i) == Integer.parseInt(line[6])
+                        && Math.abs(found.score(i) - Float.parseFloat(line[5])) <= SCORE;
+                if (!taken[i] && same && distance <= least) {
+                    partner = i;
+                    least = distance;
+                }
+            }
+            assertTrue("no partner for " + String.join(" ", line), partner >= 0);
+            taken[partner] = true;
+            most = Math.max(most, least);
+        }
+        return most;
+    }
+
+    private static float distance(String[] line, Detections found, int i) {
+        float[] edges = {found.x1(i), found.y1(i), found.x2(i), found.y2(i)};
+        float most = 0;
+        for (int k = 0; k < 4; k++) {
+            most = Math.max(most, Math.abs(edges[k] - Float.parseFloat(line[1 + k])));
+        }
+        return most;
+    }
+}
