@@ -1,4 +1,4 @@
-"""1,000 damaged copies of a bundle: each ends in a typed error or a verified load that runs, none in a crash.
+"""1,000 damaged bundles of each kind: each ends in a typed error or a verified load that runs, none in a crash.
 
 The first 400 are damaged as disks and networks do it. The other 600 are damaged and then hashed again, as an
 attacker would: the hashes agree, so that only the checks of the content stand before ncnn.
@@ -138,40 +138,43 @@ def judge(answers: list[dict[str, Any]], mostly: str) -> None:
     assert kinds[mostly] > len(answers) / 2, kinds
 
 
-def test_the_worker_runs_a_sound_bundle(worker: Worker, tiny_bundle_template: Path) -> None:
-    answer = worker.ask(tiny_bundle_template)
+@pytest.fixture(params=["tiny_bundle_template", "tiny_one_stage_template"])
+def template(request: pytest.FixtureRequest) -> Path:
+    return Path(request.getfixturevalue(request.param))
+
+
+def test_the_worker_runs_a_sound_bundle(worker: Worker, template: Path) -> None:
+    answer = worker.ask(template)
     assert answer["ran"] > 0
 
 
-def test_200_damaged_copies(worker: Worker, tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_200_damaged_copies(worker: Worker, template: Path, tmp_path: Path) -> None:
     answers = []
     for i in range(200):
         rng = np.random.default_rng(i)
-        path = damaged(tiny_bundle_template, tmp_path / str(i), BY_ACCIDENT[i % len(BY_ACCIDENT)], rng, None)
+        path = damaged(template, tmp_path / str(i), BY_ACCIDENT[i % len(BY_ACCIDENT)], rng, None)
         answers.append(worker.ask(path))
         (tmp_path / "outside").unlink(missing_ok=True)
     judge(answers, "error")
 
 
-def test_200_damaged_zip_files(worker: Worker, tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_200_damaged_zip_files(worker: Worker, template: Path, tmp_path: Path) -> None:
     answers = []
     for i in range(200):
         change = (flip_bytes, truncate, splice, append)[i % 4]
-        answers.append(
-            worker.ask(damaged_zip(tiny_bundle_template, tmp_path / str(i), change, np.random.default_rng(i)))
-        )
+        answers.append(worker.ask(damaged_zip(template, tmp_path / str(i), change, np.random.default_rng(i))))
     judge(answers, "error")
 
 
 def test_600_damaged_copies_whose_hashes_agree(
-    worker: Worker, tiny_bundle_template: Path, tmp_path: Path, rehash: Callable[[Path], None]
+    worker: Worker, template: Path, tmp_path: Path, rehash: Callable[[Path], None]
 ) -> None:
     answers = []
     cases = [corruption for count, corruption in BY_INTENT for _ in range(count)]
     assert len(cases) == 600
     for i, corruption in enumerate(cases):
         rng = np.random.default_rng(10_000 + i)
-        path = damaged(tiny_bundle_template, tmp_path / str(i), corruption, rng, rehash)
+        path = damaged(template, tmp_path / str(i), corruption, rng, rehash)
         answers.append(worker.ask(path))
     judge(answers, "error")
     assert sum("ran" in a for a in answers) > 30  # damage that leaves a sound bundle must load

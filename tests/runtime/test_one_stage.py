@@ -1,4 +1,4 @@
-"""A one-stage bundle from picture to boxes: each stage against PyTorch, options, and faults that are named."""
+"""A one-stage bundle from picture to boxes: every stage against PyTorch, options, faults that are named."""
 
 import dataclasses
 import json
