@@ -1,4 +1,4 @@
-"""1,000 damaged bundles of each kind: each ends in a typed error or a verified load that runs, none in a crash.
+"""1,000 damaged bundles of each kind: a typed error or a verified load that runs, never a crash.
 
 The first 400 are damaged as disks and networks do it. The other 600 are damaged and then hashed again, as an
 attacker would: the hashes agree, so that only the checks of the content stand before ncnn.
