@@ -30,7 +30,7 @@ public final class AppState {
 
     public final Model model;
 
-    /** The sentence of the library where the model failed; a note on its precision, or nothing, where it is ready. */
+    /** The sentence that says why the model failed, else empty. */
     public final String modelDetail;
 
     /** The bundle that is loaded or being loaded; null before one is chosen. */
@@ -38,8 +38,8 @@ public final class AppState {
 
     public final Choice choice;
 
-    /** What layers compute in on this processor, once it is known, else empty. */
-    public final String arithmetic;
+    /** How the model is stored and computed on this processor, once it is known, else empty. */
+    public final String precision;
 
     private AppState(
             Camera camera,
@@ -48,14 +48,14 @@ public final class AppState {
             String modelDetail,
             BundleEntry entry,
             Choice choice,
-            String arithmetic) {
+            String precision) {
         this.camera = camera;
         this.cameraDetail = cameraDetail;
         this.model = model;
         this.modelDetail = modelDetail;
         this.entry = entry;
         this.choice = choice;
-        this.arithmetic = arithmetic;
+        this.precision = precision;
     }
 
     public static AppState initial(Choice choice) {
@@ -63,7 +63,7 @@ public final class AppState {
     }
 
     AppState with(Camera other, String detail) {
-        return new AppState(other, detail, model, modelDetail, entry, choice, arithmetic);
+        return new AppState(other, detail, model, modelDetail, entry, choice, precision);
     }
 
     AppState with(Model other, String detail, String used) {
@@ -71,7 +71,7 @@ public final class AppState {
     }
 
     AppState with(BundleEntry other, Choice chosen) {
-        return new AppState(camera, cameraDetail, model, modelDetail, other, chosen, arithmetic);
+        return new AppState(camera, cameraDetail, model, modelDetail, other, chosen, precision);
     }
 
     /** Whether something keeps boxes from being shown that the user must know of. */

@@ -88,9 +88,11 @@ public final class Controller {
         }
     }
 
-    /** Start the camera once more after it failed. */
-    public void retryCamera() {
-        if (visible && state.camera == AppState.Camera.FAILED) {
+    /** Open the camera anew: after it failed, or because another one is wanted. */
+    public void restartCamera() {
+        boolean permitted = state.camera != AppState.Camera.NO_PERMISSION;
+        if (visible && permitted && state.camera != AppState.Camera.REFUSED_FOR_GOOD) {
+            camera.stop();
             onPermission(true, true);
         }
     }
@@ -114,10 +116,10 @@ public final class Controller {
         }
     }
 
-    /** The detector is open and its golden picture comes out as it should. `note` may be empty. */
-    public void onModelReady(int loaded, String arithmetic, String note) {
+    /** The detector is open and its golden picture comes out as it should. */
+    public void onModelReady(int loaded, String precision) {
         if (loaded == number) {
-            show(state.with(AppState.Model.READY, note, arithmetic));
+            show(state.with(AppState.Model.READY, "", precision));
         }
     }
 
@@ -127,9 +129,9 @@ public final class Controller {
         }
     }
 
-    public void onSelfTestFailed(int loaded, String arithmetic, String sentence) {
+    public void onSelfTestFailed(int loaded, String precision, String sentence) {
         if (loaded == number) {
-            show(state.with(AppState.Model.SELF_TEST_FAILED, sentence, arithmetic));
+            show(state.with(AppState.Model.SELF_TEST_FAILED, sentence, precision));
         }
     }
 

@@ -64,18 +64,18 @@ public class ControllerTest {
         controller.onBundles(catalog, "b");
         controller.onCameraOn();
         expect(AppState.Camera.ON, AppState.Model.LOADING, false);
-        controller.onModelReady(1, "fp32", "this processor has no fp16 arithmetic");
+        controller.onModelReady(1, "fp16 / fp32");
         expect(AppState.Camera.ON, AppState.Model.READY, false);
-        assertEquals("fp32", controller.state().arithmetic);
+        assertEquals("fp16 / fp32", controller.state().precision);
         assertTrue(controller.isCurrent(1));
         controller.onBackground();
         expect(AppState.Camera.OFF, AppState.Model.READY, false);
         assertFalse(controller.isCurrent(1));
         controller.onForeground(true, true);
         assertEquals("[camera, load 1 b , camera off, engine off, load 3 b , camera]", calls.toString());
-        controller.onModelReady(1, "late", "");
+        controller.onModelReady(1, "late");
         expect(AppState.Camera.STARTING, AppState.Model.LOADING, false);
-        controller.onModelReady(3, "fp32", "");
+        controller.onModelReady(3, "fp32");
         expect(AppState.Camera.STARTING, AppState.Model.READY, false);
     }
 
@@ -103,6 +103,7 @@ public class ControllerTest {
         expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
         controller.onPermission(false, false);
         expect(AppState.Camera.REFUSED_FOR_GOOD, AppState.Model.SEARCHING, true);
+        controller.restartCamera();
         assertTrue(calls.isEmpty());
         controller.onPermission(true, false);
         expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
@@ -126,9 +127,9 @@ public class ControllerTest {
         controller.onCameraFailed("in use by another app");
         expect(AppState.Camera.FAILED, AppState.Model.SEARCHING, true);
         assertEquals("in use by another app", controller.state().cameraDetail);
-        controller.retryCamera();
-        controller.retryCamera();
-        assertEquals("[camera, camera]", calls.toString());
+        controller.restartCamera();
+        expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
+        assertEquals("[camera, camera off, camera]", calls.toString());
         controller.onNoCamera();
         expect(AppState.Camera.NONE, AppState.Model.SEARCHING, true);
     }

@@ -1,0 +1,189 @@
+package io.pocketdet.app;
+
+import android.graphics.Matrix;
+import android.graphics.SurfaceTexture;
+import android.hardware.camera2.CameraAccessException;
+import android.hardware.camera2.CameraManager;
+import android.media.Image;
+import android.os.Handler;
+import android.os.HandlerThread;
+import android.view.Display;
+import android.view.TextureView;
+import io.pocketdet.app.logic.Controller;
+import io.pocketdet.app.logic.Lease;
+import io.pocketdet.app.logic.PreviewTransform;
+import io.pocketdet.app.logic.SensorRotation;
+import io.pocketdet.app.logic.ViewFit;
+
+/**
+ * The only one that owns the camera: opens it when it is wanted and there is a view to show it in, closes it when
+ * either goes away, and keeps the preview upright. Its methods are called on the screen's thread.
+ */
+final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTextureListener {
+    interface Listener {
+        void onCameraOn();
+
+        void onNoCamera();
+
+        /** A text resource that says why. */
+        void onCameraFailed(int reason);
+
+        /** On the camera's thread; the listener closes the frame. */
+        void onFrame(CameraFrame frame);
+    }
+
+    private final CameraManager manager;
+    private final TextureView view;
+    private final Display display;
+    private final Handler main;
+    private final Listener listener;
+    private final HandlerThread thread = new HandlerThread("camera");
+    private final Handler camera;
+    private boolean wanted;
+    private boolean facingUser;
+    private CameraChoice choice;
+    private CameraSession session;
+    private volatile int degrees;
+
+    CameraOwner(CameraManager manager, TextureView view, Display display, Handler main, Listener listener) {
+        this.manager = manager;
+        this.view = view;
+        this.display = display;
+        this.main = main;
+        this.listener = listener;
+        thread.start();
+        camera = new Handler(thread.getLooper());
+        view.setSurfaceTextureListener(this);
+    }
+
+    /** Which camera {@link #start} opens. */
+    void setFacingUser(boolean front) {
+        facingUser = front;
+    }
+
+    @Override
+    public void start() {
+        wanted = true;
+        openIfPossible();
+    }
+
+    @Override
+    public void stop() {
+        wanted = false;
+        closeThen(() -> {});
+    }
+
+    /** Ends the camera's thread; the owner is of no use after it. */
+    void release() {
+        stop();
+        thread.quitSafely();
+    }
+
+    /** The display was turned, or the view has another size. */
+    void onGeometry() {
+        if (choice == null || view.getWidth() == 0 || view.getHeight() == 0) {
+            return;
+        }
+        degrees = SensorRotation.degrees(choice.sensor, display.getRotation(), choice.facesUser);
+        boolean swapped = SensorRotation.swaps(degrees);
+        int[] size = choice.preview;
+        ViewFit fit =
+                ViewFit.inside(
+                        size[swapped ? 1 : 0], size[swapped ? 0 : 1], view.getWidth(), view.getHeight(),
+                        choice.facesUser);
+        float[] m =
+                PreviewTransform.matrix(
+                        size[0], size[1], choice.sensor, display.getRotation(), view.getWidth(), view.getHeight(),
+                        fit);
+        Matrix matrix = new Matrix();
+        matrix.setValues(new float[] {m[0], m[1], m[2], m[3], m[4], m[5], 0, 0, 1});
+        view.setTransform(matrix);
+    }
+
+    private void openIfPossible() {
+        if (!wanted || session != null || !view.isAvailable()) {
+            return;
+        }
+        try {
+            choice = CameraChoice.find(manager, facingUser);
+        } catch (CameraAccessException | IllegalArgumentException error) {
+            listener.onCameraFailed(R.string.camera_broken);
+            return;
+        }
+        if (choice == null) {
+            listener.onNoCamera();
+        } else if (choice.frames == null) {
+            listener.onCameraFailed(R.string.camera_no_size);
+        } else {
+            onGeometry();
+            Events events = new Events();
+            session = new CameraSession(manager, choice, view.getSurfaceTexture(), camera, events);
+            events.teller = session;
+            session.open();
+        }
+    }
+
+    private void closeThen(Runnable after) {
+        if (session == null) {
+            if (!camera.post(after)) {
+                after.run(); // its thread has ended, and with it all that it drew
+            }
+        } else {
+            session.close(after);
+            session = null;
+        }
+    }
+
+    @Override
+    public void onSurfaceTextureAvailable(SurfaceTexture texture, int width, int height) {
+        openIfPossible();
+    }
+
+    @Override
+    public void onSurfaceTextureSizeChanged(SurfaceTexture texture, int width, int height) {
+        onGeometry();
+    }
+
+    @Override
+    public boolean onSurfaceTextureDestroyed(SurfaceTexture texture) {
+        closeThen(texture::release);
+        return false; // released above, once the camera draws into it no more
+    }
+
+    @Override
+    public void onSurfaceTextureUpdated(SurfaceTexture texture) {}
+
+    /** What one opening of the camera tells; the screen hears of it only while that opening is the present one. */
+    private final class Events implements CameraSession.Listener {
+        private final boolean mirrored = choice.facesUser;
+        private CameraSession teller;
+
+        @Override
+        public void onOn() {
+            tell(listener::onCameraOn);
+        }
+
+        @Override
+        public void onFailed(int reason) {
+            tell(
+                    () -> {
+                        session = null;
+                        listener.onCameraFailed(reason);
+                    });
+        }
+
+        @Override
+        public void onImage(Image image, Lease lease) {
+            listener.onFrame(new CameraFrame(image, lease, degrees, mirrored));
+        }
+
+        private void tell(Runnable event) {
+            main.post(
+                    () -> {
+                        if (session == teller) {
+                            event.run();
+                        }
+                    });
+        }
+    }
+}

@@ -1,0 +1,208 @@
+package io.pocketdet.app;
+
+import android.graphics.ImageFormat;
+import android.graphics.SurfaceTexture;
+import android.hardware.camera2.CameraAccessException;
+import android.hardware.camera2.CameraCaptureSession;
+import android.hardware.camera2.CameraDevice;
+import android.hardware.camera2.CameraManager;
+import android.hardware.camera2.CaptureRequest;
+import android.media.Image;
+import android.media.ImageReader;
+import android.os.Handler;
+import android.view.Surface;
+import io.pocketdet.app.logic.Lease;
+import java.util.Arrays;
+
+/**
+ * The camera from one opening to its closing. Everything here happens on the camera's thread, so that a camera which
+ * opens after it was closed again finds that out.
+ */
+final class CameraSession {
+    /** Told on the camera's thread, nothing after {@link #close}. */
+    interface Listener {
+        void onOn();
+
+        /** A text resource that says why. */
+        void onFailed(int reason);
+
+        /** A picture that the listener must close. */
+        void onImage(Image image, Lease lease);
+    }
+
+    /** One in the detector, one that waits, one that arrives, one in a detector that is being replaced. */
+    private static final int IMAGES = 4;
+
+    private final CameraManager manager;
+    private final CameraChoice choice;
+    private final SurfaceTexture texture;
+    private final Handler thread;
+    private final Listener listener;
+    private CameraDevice device;
+    private ImageReader reader;
+    private Surface preview;
+    private Lease lease;
+    private boolean closed;
+
+    CameraSession(
+            CameraManager manager, CameraChoice choice, SurfaceTexture texture, Handler thread, Listener listener) {
+        this.manager = manager;
+        this.choice = choice;
+        this.texture = texture;
+        this.thread = thread;
+        this.listener = listener;
+    }
+
+    /** May be called on any thread. */
+    void open() {
+        thread.post(this::openHere);
+    }
+
+    /** May be called on any thread. `after` runs on the camera's thread once the camera uses nothing any more. */
+    void close(Runnable after) {
+        thread.post(
+                () -> {
+                    closeHere();
+                    after.run();
+                });
+    }
+
+    private void openHere() {
+        if (closed) {
+            return;
+        }
+        ImageReader made =
+                ImageReader.newInstance(choice.frames[0], choice.frames[1], ImageFormat.YUV_420_888, IMAGES);
+        reader = made;
+        lease = new Lease(made::close);
+        reader.setOnImageAvailableListener(this::onImageAvailable, thread);
+        try {
+            manager.openCamera(choice.id, new DeviceCallback(), thread);
+        } catch (CameraAccessException error) {
+            fail(reason(error.getReason()));
+        } catch (SecurityException | IllegalArgumentException error) {
+            fail(R.string.camera_lost);
+        }
+    }
+
+    private void start(CameraDevice camera) {
+        device = camera;
+        texture.setDefaultBufferSize(choice.preview[0], choice.preview[1]);
+        preview = new Surface(texture);
+        try {
+            device.createCaptureSession(
+                    Arrays.asList(preview, reader.getSurface()), new CaptureCallback(), thread);
+        } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
+            fail(R.string.camera_broken);
+        }
+    }
+
+    private void repeat(CameraCaptureSession session) {
+        try {
+            CaptureRequest.Builder request = device.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW);
+            request.addTarget(preview);
+            request.addTarget(reader.getSurface());
+            if (choice.focuses) {
+                request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_VIDEO);
+            }
+            session.setRepeatingRequest(request.build(), null, thread);
+            listener.onOn();
+        } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
+            fail(R.string.camera_broken);
+        }
+    }
+
+    private void onImageAvailable(ImageReader source) {
+        Image image;
+        try {
+            image = source.acquireNextImage();
+        } catch (IllegalStateException error) {
+            return; // all are in use: this frame is lost, the next will do
+        }
+        if (image == null) {
+            return;
+        }
+        if (closed || !lease.take()) {
+            image.close();
+        } else {
+            listener.onImage(image, lease);
+        }
+    }
+
+    private void fail(int reason) {
+        boolean told = closed;
+        closeHere();
+        if (!told) {
+            listener.onFailed(reason);
+        }
+    }
+
+    private void closeHere() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        if (device != null) {
+            device.close();
+        }
+        if (preview != null) {
+            preview.release();
+        }
+        if (lease != null) {
+            lease.end();
+        }
+    }
+
+    private static int reason(int code) {
+        switch (code) {
+            case CameraAccessException.CAMERA_IN_USE:
+            case CameraAccessException.MAX_CAMERAS_IN_USE:
+                return R.string.camera_in_use;
+            case CameraAccessException.CAMERA_DISABLED:
+                return R.string.camera_disabled;
+            case CameraAccessException.CAMERA_DISCONNECTED:
+                return R.string.camera_lost;
+            default:
+                return R.string.camera_broken;
+        }
+    }
+
+    private final class DeviceCallback extends CameraDevice.StateCallback {
+        @Override
+        public void onOpened(CameraDevice camera) {
+            if (closed) {
+                camera.close();
+            } else {
+                start(camera);
+            }
+        }
+
+        @Override
+        public void onDisconnected(CameraDevice camera) {
+            camera.close();
+            fail(R.string.camera_lost);
+        }
+
+        @Override
+        public void onError(CameraDevice camera, int error) {
+            camera.close();
+            boolean used = error == ERROR_CAMERA_IN_USE || error == ERROR_MAX_CAMERAS_IN_USE;
+            boolean disabled = error == ERROR_CAMERA_DISABLED;
+            fail(used ? R.string.camera_in_use : disabled ? R.string.camera_disabled : R.string.camera_broken);
+        }
+    }
+
+    private final class CaptureCallback extends CameraCaptureSession.StateCallback {
+        @Override
+        public void onConfigured(CameraCaptureSession session) {
+            if (!closed) {
+                repeat(session);
+            }
+        }
+
+        @Override
+        public void onConfigureFailed(CameraCaptureSession session) {
+            fail(R.string.camera_broken);
+        }
+    }
+}

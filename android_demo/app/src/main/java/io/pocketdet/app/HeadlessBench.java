@@ -1,0 +1,74 @@
+package io.pocketdet.app;
+
+import android.content.Context;
+import io.pocketdet.Bench;
+import io.pocketdet.BenchOptions;
+import io.pocketdet.DetectorOptions;
+import io.pocketdet.PocketDetException;
+import io.pocketdet.app.logic.BenchRequest;
+import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.ResultFile;
+import java.io.File;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Answers a request that came by adb: the library's document in a file, or why there is none. */
+final class HeadlessBench {
+    private HeadlessBench() {}
+
+    /**
+     * Does what the extras say and leaves the result in the folder; true if it is done, false if the sentence there
+     * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all.
+     */
+    static boolean answer(Context context, File folder, Map<String, Object> extras) throws IOException {
+        ResultFile result = new ResultFile(folder, BenchRequest.fileName(extras));
+        result.begin();
+        try {
+            result.done(document(context, BenchRequest.from(extras)));
+            return true;
+        } catch (PocketDetException | IllegalArgumentException | IOException error) {
+            result.failed(Texts.sentence(error));
+            return false;
+        }
+    }
+
+    private static String document(Context context, BenchRequest request) throws IOException {
+        if (request.command == BenchRequest.Command.MACHINE) {
+            return Bench.machine();
+        }
+        File bundle = bundle(context, request.bundle);
+        DetectorOptions options =
+                DetectorOptions.builder().precision(request.precision).rois(request.rois).build();
+        if (request.command == BenchRequest.Command.VERIFY) {
+            return Bench.verify(bundle, options, request.digest);
+        }
+        List<File> images = new ArrayList<>();
+        for (String path : request.images) {
+            images.add(new File(path));
+        }
+        return Bench.run(
+                bundle,
+                options,
+                BenchOptions.builder()
+                        .digest(request.digest)
+                        .frames(request.frames)
+                        .seconds(request.seconds)
+                        .warmup(request.warmup)
+                        .cpu(request.cpu)
+                        .images(images)
+                        .build());
+    }
+
+    private static File bundle(Context context, String name) throws IOException {
+        if (name.startsWith("/")) {
+            return new File(name);
+        }
+        BundleEntry entry = new Bundles(context).scan().find(name);
+        if (entry == null) {
+            throw new IOException("there is no usable bundle named '" + name + "' in the app");
+        }
+        return entry.folder;
+    }
+}

@@ -1,0 +1,318 @@
+package io.pocketdet.app;
+
+import android.Manifest;
+import android.app.Activity;
+import android.content.Intent;
+import android.content.pm.PackageManager;
+import android.content.res.Configuration;
+import android.hardware.camera2.CameraManager;
+import android.hardware.display.DisplayManager;
+import android.net.Uri;
+import android.os.Bundle;
+import android.os.Handler;
+import android.os.Looper;
+import android.view.Menu;
+import android.view.MenuItem;
+import android.view.View;
+import android.view.WindowManager;
+import android.widget.Button;
+import io.pocketdet.BundleInfo;
+import io.pocketdet.SelfTest;
+import io.pocketdet.app.logic.AppState;
+import io.pocketdet.app.logic.BundleCatalog;
+import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.Choice;
+import io.pocketdet.app.logic.Controller;
+import io.pocketdet.app.logic.FrameStats;
+import io.pocketdet.app.logic.RateMeter;
+import io.pocketdet.app.logic.StatusText;
+import java.io.IOException;
+import java.util.Collections;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
+public final class MainActivity extends Activity
+        implements Controller.Screen, CameraOwner.Listener, Engine.Listener, DisplayManager.DisplayListener {
+    private static final int CAMERA_REQUEST = 1;
+
+    private final Handler main = new Handler(Looper.getMainLooper());
+    private final ExecutorService background = Executors.newSingleThreadExecutor();
+    private final FrameStats stats = new FrameStats();
+    private final RateMeter cameraRate = new RateMeter();
+    private Settings settings;
+    private Bundles bundles;
+    private CameraOwner camera;
+    private Engine engine;
+    private Controller controller;
+    private OverlayView overlay;
+    private Button action;
+
+    @Override
+    protected void onCreate(Bundle saved) {
+        super.onCreate(saved);
+        setContentView(R.layout.main);
+        getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
+        overlay = findViewById(R.id.overlay);
+        action = findViewById(R.id.action);
+        action.setOnClickListener(view -> act());
+        settings = new Settings(this);
+        bundles = new Bundles(this);
+        camera =
+                new CameraOwner(
+                        getSystemService(CameraManager.class),
+                        findViewById(R.id.preview),
+                        getWindowManager().getDefaultDisplay(),
+                        main,
+                        this);
+        camera.setFacingUser(settings.facesUser());
+        engine = new Engine(main, this);
+        controller = new Controller(camera, engine, this, settings.choice());
+        overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
+        getSystemService(DisplayManager.class).registerDisplayListener(this, main);
+        search(catalog -> controller.onBundles(catalog, settings.bundle()));
+    }
+
+    @Override
+    protected void onStart() {
+        super.onStart();
+        boolean permitted = isPermitted();
+        controller.onForeground(permitted, mayAsk());
+        if (!permitted && !settings.hasAsked()) {
+            ask();
+        }
+    }
+
+    @Override
+    protected void onStop() {
+        controller.onBackground();
+        super.onStop();
+    }
+
+    @Override
+    protected void onDestroy() {
+        getSystemService(DisplayManager.class).unregisterDisplayListener(this);
+        camera.release();
+        background.shutdown();
+        super.onDestroy();
+    }
+
+    // permission
+
+    private boolean isPermitted() {
+        return checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED;
+    }
+
+    private boolean mayAsk() {
+        return !settings.hasAsked() || shouldShowRequestPermissionRationale(Manifest.permission.CAMERA);
+    }
+
+    private void ask() {
+        settings.setAsked();
+        requestPermissions(new String[] {Manifest.permission.CAMERA}, CAMERA_REQUEST);
+    }
+
+    @Override
+    public void onRequestPermissionsResult(int request, String[] names, int[] granted) {
+        if (names.length > 0) { // none: the question was interrupted and will be put again
+            controller.onPermission(isPermitted(), mayAsk());
+        }
+    }
+
+    // bundles
+
+    private interface Found {
+        void use(BundleCatalog catalog);
+    }
+
+    private void search(Found found) {
+        background.execute(
+                () -> {
+                    try {
+                        BundleCatalog catalog = bundles.scan();
+                        main.post(() -> whileHere(() -> found.use(catalog)));
+                    } catch (IOException error) {
+                        main.post(() -> whileHere(() -> Dialogs.failure(this, Texts.sentence(error))));
+                    }
+                });
+    }
+
+    private void whileHere(Runnable event) {
+        if (!isDestroyed()) {
+            event.run();
+        }
+    }
+
+    private void choose(BundleEntry entry, Choice choice) {
+        settings.remember(entry, choice);
+        controller.choose(entry, choice);
+    }
+
+    // what the screen shows
+
+    @Override
+    public void show(AppState state) {
+        if (state.model != AppState.Model.READY || state.camera != AppState.Camera.ON) {
+            stats.clear();
+            overlay.setResult(null);
+        }
+        String[] alarm = state.isAlarming() ? Texts.alarm(this, state, bundles.pushed()) : null;
+        overlay.setAlarm(alarm == null ? null : alarm[0], alarm == null ? null : alarm[1]);
+        overlay.setStatus(
+                state.model == AppState.Model.LOADING
+                        ? Collections.singletonList(getString(R.string.status_loading, state.entry.name))
+                        : state.model == AppState.Model.SEARCHING
+                                ? Collections.singletonList(getString(R.string.status_searching))
+                                : Collections.emptyList());
+        int label = Texts.action(state);
+        action.setVisibility(label == 0 ? View.GONE : View.VISIBLE);
+        if (label != 0) {
+            action.setText(label);
+            action.setTag(label);
+        }
+    }
+
+    @Override
+    public void onResult(int number, Result result) {
+        AppState state = controller.state();
+        if (!controller.isCurrent(number) || state.model != AppState.Model.READY) {
+            return;
+        }
+        stats.add(result.totalMs);
+        int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
+        overlay.setResult(result);
+        overlay.setStatus(
+                StatusText.lines(
+                        Texts.status(this),
+                        state.entry.name,
+                        state.precision,
+                        state.choice.threads,
+                        cores == 0 ? "" : getString(cores),
+                        result.partMs,
+                        stats,
+                        cameraRate.perSecond(System.nanoTime())));
+    }
+
+    // what the detector and the camera tell
+
+    @Override
+    public void onTested(int number, BundleInfo info, SelfTest test) {
+        if (test.ok()) {
+            controller.onModelReady(number, Texts.precision(this, info));
+        } else {
+            controller.onSelfTestFailed(number, Texts.precision(this, info), Texts.verdict(this, test));
+        }
+    }
+
+    @Override
+    public void onFailed(int number, String sentence) {
+        controller.onModelFailed(number, sentence);
+    }
+
+    @Override
+    public void onCameraOn() {
+        controller.onCameraOn();
+    }
+
+    @Override
+    public void onNoCamera() {
+        controller.onNoCamera();
+    }
+
+    @Override
+    public void onCameraFailed(int reason) {
+        controller.onCameraFailed(getString(reason));
+    }
+
+    @Override
+    public void onFrame(CameraFrame frame) {
+        cameraRate.tick(System.nanoTime());
+        engine.offer(frame);
+    }
+
+    // rotation
+
+    @Override
+    public void onConfigurationChanged(Configuration next) {
+        super.onConfigurationChanged(next);
+        camera.onGeometry();
+    }
+
+    @Override
+    public void onDisplayChanged(int display) {
+        camera.onGeometry();
+    }
+
+    @Override
+    public void onDisplayAdded(int display) {}
+
+    @Override
+    public void onDisplayRemoved(int display) {}
+
+    // menu and button
+
+    @Override
+    public boolean onCreateOptionsMenu(Menu menu) {
+        getMenuInflater().inflate(R.menu.main, menu);
+        return true;
+    }
+
+    @Override
+    public boolean onOptionsItemSelected(MenuItem item) {
+        AppState state = controller.state();
+        int id = item.getItemId();
+        if (id == R.id.menu_model) {
+            search(catalog -> Dialogs.models(this, catalog, state.entry, entry -> choose(entry, state.choice)));
+        } else if (id == R.id.menu_options) {
+            Dialogs.options(this, state.choice, choice -> changeOptions(choice));
+        } else if (id == R.id.menu_still) {
+            startActivity(new Intent(this, StillActivity.class));
+        } else if (id == R.id.menu_bench) {
+            startActivity(new Intent(this, BenchActivity.class));
+        } else if (id == R.id.menu_selftest) {
+            startActivity(new Intent(this, SelfTestActivity.class));
+        } else if (id == R.id.menu_switch) {
+            switchCamera();
+        } else {
+            return super.onOptionsItemSelected(item);
+        }
+        return true;
+    }
+
+    private void changeOptions(Choice choice) {
+        BundleEntry entry = controller.state().entry;
+        if (entry != null) {
+            choose(entry, choice);
+        }
+    }
+
+    private void switchCamera() {
+        settings.setFacesUser(!settings.facesUser());
+        camera.setFacingUser(settings.facesUser());
+        controller.restartCamera();
+    }
+
+    private void act() {
+        int label = (Integer) action.getTag();
+        if (label == R.string.action_allow) {
+            ask();
+        } else if (label == R.string.action_settings) {
+            Uri us = Uri.fromParts("package", getPackageName(), null);
+            startActivity(new Intent(android.provider.Settings.ACTION_APPLICATION_DETAILS_SETTINGS, us));
+        } else if (label == R.string.action_retry) {
+            controller.restartCamera();
+        } else if (label == R.string.menu_still) {
+            startActivity(new Intent(this, StillActivity.class));
+        } else if (label == R.string.action_selftest) {
+            startActivity(new Intent(this, SelfTestActivity.class));
+        } else {
+            search(
+                    catalog ->
+                            Dialogs.models(
+                                    this,
+                                    catalog,
+                                    controller.state().entry,
+                                    entry -> choose(entry, controller.state().choice)));
+        }
+    }
+}

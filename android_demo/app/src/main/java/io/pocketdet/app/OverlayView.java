@@ -1,0 +1,79 @@
+package io.pocketdet.app;
+
+import android.content.Context;
+import android.graphics.Bitmap;
+import android.graphics.Canvas;
+import android.graphics.Paint;
+import android.graphics.RectF;
+import android.util.AttributeSet;
+import android.view.View;
+import io.pocketdet.app.draw.OverlayPainter;
+import io.pocketdet.app.draw.PanelPainter;
+import io.pocketdet.app.draw.Theme;
+import io.pocketdet.app.logic.ViewFit;
+import java.util.Collections;
+import java.util.List;
+
+/** Boxes, status line and alarm over a preview, or over a picture of its own. */
+public final class OverlayView extends View {
+    private final CanvasSurface surface = new CanvasSurface();
+    private final Paint smooth = new Paint(Paint.FILTER_BITMAP_FLAG);
+    private final Theme theme;
+    private Bitmap picture;
+    private Result result;
+    private List<String> status = Collections.emptyList();
+    private String alarmTitle;
+    private String alarmMessage;
+
+    public OverlayView(Context context, AttributeSet attributes) {
+        super(context, attributes);
+        theme = Themes.of(context);
+    }
+
+    /** The upright picture below the boxes; null where a preview shows through. */
+    void setPicture(Bitmap upright) {
+        picture = upright;
+        invalidate();
+    }
+
+    /** Null for no boxes. */
+    void setResult(Result next) {
+        result = next;
+        invalidate();
+    }
+
+    void setStatus(List<String> lines) {
+        status = lines;
+        invalidate();
+    }
+
+    /** Null for no alarm. */
+    void setAlarm(String title, String message) {
+        boolean same = String.valueOf(message).equals(String.valueOf(alarmMessage));
+        alarmTitle = title;
+        alarmMessage = message;
+        if (!same) {
+            setContentDescription(title == null ? "" : title + ". " + message);
+        }
+        invalidate();
+    }
+
+    @Override
+    protected void onDraw(Canvas canvas) {
+        surface.on(canvas, getWidth(), getHeight());
+        if (picture != null) {
+            ViewFit fit = ViewFit.inside(picture.getWidth(), picture.getHeight(), getWidth(), getHeight(), false);
+            canvas.drawBitmap(picture, null, new RectF(fit.left(), fit.top(), fit.right(), fit.bottom()), smooth);
+        }
+        if (result != null && alarmTitle == null) {
+            ViewFit fit = ViewFit.inside(result.width, result.height, getWidth(), getHeight(), result.mirrored);
+            OverlayPainter.paint(surface, result.boxes, fit, theme.unit);
+        }
+        if (!status.isEmpty()) {
+            PanelPainter.status(surface, status, 0, theme.unit);
+        }
+        if (alarmTitle != null) {
+            PanelPainter.alarm(surface, alarmTitle, alarmMessage, theme);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+package io.pocketdet.app;
+
+import android.app.Activity;
+import android.os.Bundle;
+import android.os.Handler;
+import android.os.Looper;
+import android.view.View;
+import android.widget.TextView;
+import io.pocketdet.PocketDetException;
+import io.pocketdet.app.logic.BundleEntry;
+import java.io.IOException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** A screen that waits for one long piece of work, then paints what came of it or says why nothing did. */
+abstract class PaintedActivity extends Activity {
+    /** Work off the screen's thread. */
+    interface Work<T> {
+        T run() throws IOException;
+    }
+
+    interface Use<T> {
+        void use(T result);
+    }
+
+    private final Handler main = new Handler(Looper.getMainLooper());
+    private final ExecutorService background = Executors.newSingleThreadExecutor();
+
+    @Override
+    protected void onCreate(Bundle saved) {
+        super.onCreate(saved);
+        setContentView(R.layout.painted);
+    }
+
+    @Override
+    protected void onDestroy() {
+        background.shutdown();
+        super.onDestroy();
+    }
+
+    /** Does the work and uses its result on the screen's thread, if the screen is still there; shows what it throws. */
+    final <T> void work(Work<T> work, Use<T> then) {
+        background.execute(
+                () -> {
+                    try {
+                        T result = work.run();
+                        onScreen(() -> then.use(result));
+                    } catch (IOException | PocketDetException | IllegalArgumentException error) {
+                        onScreen(() -> showMessage(Texts.sentence(error), false));
+                    }
+                });
+    }
+
+    /** From any thread. */
+    final void onScreen(Runnable event) {
+        main.post(
+                () -> {
+                    if (!isDestroyed()) {
+                        event.run();
+                    }
+                });
+    }
+
+    /** The bundle that was chosen last. Not for the screen's thread. */
+    final BundleEntry chosen() throws IOException {
+        Bundles bundles = new Bundles(this);
+        BundleEntry entry = bundles.scan().choose(new Settings(this).bundle());
+        if (entry == null) {
+            throw new IOException(getString(R.string.alarm_bundles, String.valueOf(bundles.pushed())));
+        }
+        return entry;
+    }
+
+    final void showMessage(String message, boolean working) {
+        findViewById(R.id.waiting).setVisibility(View.VISIBLE);
+        findViewById(R.id.progress).setVisibility(working ? View.VISIBLE : View.GONE);
+        findViewById(R.id.painted).setVisibility(View.GONE);
+        ((TextView) findViewById(R.id.message)).setText(message);
+    }
+
+    final void showPainted(PaintedView.Painter painter, CharSequence spoken) {
+        PaintedView view = findViewById(R.id.painted);
+        findViewById(R.id.waiting).setVisibility(View.GONE);
+        view.setVisibility(View.VISIBLE);
+        view.setPainter(painter, spoken);
+    }
+}

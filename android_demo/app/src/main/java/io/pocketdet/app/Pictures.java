@@ -1,0 +1,84 @@
+package io.pocketdet.app;
+
+import android.content.ContentResolver;
+import android.graphics.Bitmap;
+import android.graphics.BitmapFactory;
+import android.graphics.Matrix;
+import android.media.ExifInterface;
+import android.net.Uri;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+
+/** Pictures of other apps, upright and no larger than can be shown. */
+final class Pictures {
+    private static final int MOST_PIXELS_A_SIDE = 4096;
+
+    private Pictures() {}
+
+    /** Four bytes a pixel, turned as its EXIF says. Throws IOException for what is no picture. Not for the screen's thread. */
+    static Bitmap read(ContentResolver resolver, Uri uri) throws IOException {
+        BitmapFactory.Options options = new BitmapFactory.Options();
+        options.inJustDecodeBounds = true;
+        try (InputStream in = open(resolver, uri)) {
+            BitmapFactory.decodeStream(in, null, options);
+        }
+        int longest = Math.max(options.outWidth, options.outHeight);
+        if (longest < 1) {
+            throw new IOException(String.valueOf(resolver.getType(uri)));
+        }
+        options.inJustDecodeBounds = false;
+        options.inPreferredConfig = Bitmap.Config.ARGB_8888;
+        options.inSampleSize = 1;
+        while (longest / options.inSampleSize > MOST_PIXELS_A_SIDE) {
+            options.inSampleSize *= 2;
+        }
+        Bitmap bitmap;
+        try (InputStream in = open(resolver, uri)) {
+            bitmap = BitmapFactory.decodeStream(in, null, options);
+        }
+        if (bitmap == null) {
+            throw new IOException(options.outMimeType);
+        }
+        if (bitmap.getConfig() != Bitmap.Config.ARGB_8888) {
+            bitmap = bitmap.copy(Bitmap.Config.ARGB_8888, false);
+        }
+        int degrees = degrees(resolver, uri);
+        if (degrees == 0) {
+            return bitmap;
+        }
+        Matrix turn = new Matrix();
+        turn.postRotate(degrees);
+        return Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), turn, true);
+    }
+
+    private static InputStream open(ContentResolver resolver, Uri uri) throws IOException {
+        InputStream in = resolver.openInputStream(uri);
+        if (in == null) {
+            throw new FileNotFoundException(String.valueOf(uri));
+        }
+        return in;
+    }
+
+    private static int degrees(ContentResolver resolver, Uri uri) {
+        switch (orientation(resolver, uri)) {
+            case ExifInterface.ORIENTATION_ROTATE_90:
+                return 90;
+            case ExifInterface.ORIENTATION_ROTATE_180:
+                return 180;
+            case ExifInterface.ORIENTATION_ROTATE_270:
+                return 270;
+            default:
+                return 0;
+        }
+    }
+
+    private static int orientation(ContentResolver resolver, Uri uri) {
+        try (InputStream in = open(resolver, uri)) {
+            return new ExifInterface(in)
+                    .getAttributeInt(ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
+        } catch (IOException error) {
+            return ExifInterface.ORIENTATION_NORMAL; // of a format without EXIF
+        }
+    }
+}

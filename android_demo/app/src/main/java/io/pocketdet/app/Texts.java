@@ -1,0 +1,131 @@
+package io.pocketdet.app;
+
+import android.content.Context;
+import io.pocketdet.BundleInfo;
+import io.pocketdet.SelfTest;
+import io.pocketdet.app.logic.AppState;
+import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.StatusText;
+import java.io.File;
+import java.util.Locale;
+
+/** What the app says, in the user's language. */
+final class Texts {
+    private Texts() {}
+
+    /** What an exception says, or at least which it is. */
+    static String sentence(Throwable error) {
+        String message = error.getMessage();
+        return message == null || message.isEmpty() ? error.getClass().getSimpleName() : message;
+    }
+
+    static StatusText.Formats status(Context context) {
+        return new StatusText.Formats(
+                context.getString(R.string.status_model),
+                context.getString(R.string.status_times),
+                context.getString(R.string.status_rates));
+    }
+
+    /** Title and message of what keeps boxes from being shown; null if nothing does. */
+    static String[] alarm(Context context, AppState state, File pushed) {
+        String name = state.entry == null ? "" : state.entry.name;
+        switch (state.camera) {
+            case NO_PERMISSION:
+                return pair(context, R.string.alarm_permission_title, context.getString(R.string.alarm_permission));
+            case REFUSED_FOR_GOOD:
+                return pair(context, R.string.alarm_permission_title, context.getString(R.string.alarm_refused));
+            case NONE:
+                return pair(context, R.string.alarm_camera_title, context.getString(R.string.alarm_no_camera));
+            case FAILED:
+                return pair(context, R.string.alarm_camera_title, state.cameraDetail);
+            default:
+        }
+        switch (state.model) {
+            case NO_BUNDLES:
+                String folder = pushed == null ? "" : pushed.getPath();
+                return pair(
+                        context, R.string.alarm_bundles_title, context.getString(R.string.alarm_bundles, folder));
+            case FAILED:
+                return new String[] {context.getString(R.string.alarm_model_title, name), state.modelDetail};
+            case SELF_TEST_FAILED:
+                return new String[] {context.getString(R.string.alarm_selftest_title, name), state.modelDetail};
+            default:
+                return null;
+        }
+    }
+
+    /** The label of the button that mends it, or 0. */
+    static int action(AppState state) {
+        switch (state.camera) {
+            case NO_PERMISSION:
+                return R.string.action_allow;
+            case REFUSED_FOR_GOOD:
+                return R.string.action_settings;
+            case NONE:
+                return R.string.menu_still;
+            case FAILED:
+                return R.string.action_retry;
+            default:
+        }
+        switch (state.model) {
+            case NO_BUNDLES:
+            case FAILED:
+                return R.string.action_model;
+            case SELF_TEST_FAILED:
+                return R.string.action_selftest;
+            default:
+                return 0;
+        }
+    }
+
+    /** How a model is stored and computed on this processor, and what was asked for where that is not to be had. */
+    static String precision(Context context, BundleInfo info) {
+        String used = info.arithmeticUsed();
+        String both = used.equals(info.storage()) ? used : info.storage() + " / " + used;
+        boolean asked = used.equals(info.arithmeticAsked());
+        return asked ? both : context.getString(R.string.bench_asked, both, info.arithmeticAsked());
+    }
+
+    /** One entry of the list of models. */
+    static String entry(Context context, BundleEntry entry) {
+        if (entry.isUsable()) {
+            return context.getString(
+                    R.string.picker_entry, entry.name, entry.precision, entry.width, entry.height, entry.classes);
+        }
+        return context.getString(R.string.picker_bad, entry.name, reason(context, entry));
+    }
+
+    static String reason(Context context, BundleEntry entry) {
+        switch (entry.problem) {
+            case NO_MANIFEST:
+                return context.getString(R.string.problem_no_manifest);
+            case UNREADABLE:
+                return context.getString(R.string.problem_unreadable, entry.detail);
+            case NO_JSON:
+                return context.getString(R.string.problem_no_json, entry.detail);
+            case INCOMPLETE:
+                return context.getString(R.string.problem_incomplete, entry.detail);
+            default:
+                return "";
+        }
+    }
+
+    /** The verdict of a self-test. */
+    static String verdict(Context context, SelfTest test) {
+        for (SelfTest.Check check : test.checks()) {
+            if (!check.ok()) {
+                return context.getString(
+                        R.string.selftest_bad, check.stage(), number(check.maxAbs()), number(check.tolerance()));
+            }
+        }
+        return context.getString(R.string.selftest_good, test.checks().size());
+    }
+
+    private static String number(double value) {
+        return String.format(Locale.getDefault(), "%.3g", value);
+    }
+
+    private static String[] pair(Context context, int title, String message) {
+        return new String[] {context.getString(title), message};
+    }
+}
