@@ -1,7 +1,9 @@
 """PyTorch as an engine, for comparison and for a GPU: the runtime itself does not use it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +15,11 @@ from pocketdet.runtime.precision import Arithmetic
 if TYPE_CHECKING:
     import torch
 
-    from pocketdet.models.thundernet import ThunderNet
+    from pocketdet.models.build import AnyDetector
 
-_OUTPUTS: Mapping[GraphName, tuple[str, ...]] = {  # in the order in which the networks return them
-    "features": ("rpn_scores", "rpn_deltas", "sam"),
-    "head": ("class_logits_and_deltas",),
-}
+    Network = Callable[..., dict[str, torch.Tensor]]
+
+_MAPS = ("rpn_scores", "rpn_deltas", "sam")  # in the order in which ThunderNet returns them
 
 
 class TorchEngine:
@@ -35,7 +36,6 @@ class TorchEngine:
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         try:
             import torch
-            from torch.fx.experimental.optimization import fuse
         except ImportError as error:
             raise EngineError("engine 'torch' needs PyTorch: pip install 'pocketdet[export]'") from error
         self._torch, self._graphs = torch, bundle.manifest.graphs.by_name()
@@ -43,16 +43,14 @@ class TorchEngine:
         torch.set_num_threads(1)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        model = _load(bundle)
-        self._networks = {
-            "features": fuse(model).to(self._device),
-            "head": model.head.to(self._device),
-        }
+        model = _load(bundle).to(self._device)
+        example = torch.zeros(1, 3, bundle.manifest.input.height, bundle.manifest.input.width)
+        self._networks = _networks(fold(model, example.to(self._device)))
         self.version = f"torch {torch.__version__}"
         self.processor = _processor(self._device)
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """See `Engine.run`. The features graph has a batch axis of 1 in torch."""
+        """See `Engine.run`. In torch, all but RoIs have a batch axis of 1."""
         spec, torch = self._graphs[graph], self._torch
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:
@@ -64,23 +62,73 @@ class TorchEngine:
                 made = self._networks[graph](*(g[None] if batched else g for g in given))
             except RuntimeError as error:  # out of memory, or a kernel that failed
                 raise EngineError(f"torch failed in graph {graph!r}: {error}") from error
-            outputs = [value[0] for value in made] if batched else [torch.cat(list(made), dim=1)]
-        arrays = (np.ascontiguousarray(value.cpu().numpy()) for value in outputs)
-        return dict(zip(_OUTPUTS[graph], arrays, strict=True))
+            outputs = {role: value[0] if batched else value for role, value in made.items()}
+        return {role: np.ascontiguousarray(value.cpu().numpy()) for role, value in outputs.items()}
 
 
-def _load(bundle: Bundle) -> "ThunderNet":
-    from pocketdet.models.checkpoint import load_checkpoint
+def _networks(model: "AnyDetector") -> dict[str, "Network"]:
+    """The graphs of a bundle as calls into its model, outputs by role."""
+    import torch
+
+    from pocketdet.models.one_stage import OneStageDetector
+
+    if isinstance(model, OneStageDetector):
+        return {"model": model}
+    return {
+        "features": lambda image: dict(zip(_MAPS, model(image), strict=True)),
+        "head": lambda rows: {"class_logits_and_deltas": torch.cat(list(model.head(rows)), dim=1)},
+    }
+
+
+def fold(model: "AnyDetector", example: "torch.Tensor") -> "AnyDetector":
+    """The model with each batch norm merged, by torch, into the convolution whose output it is given.
+
+    Which that is shows in a run on `example` (1, 3, h, w). One that is called more than once, or on anything
+    else, stays as it is.
+    """
+    import torch
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    sources: dict[int, str] = {}
+    pairs: dict[str, str] = {}
+    calls, kept = Counter[str](), []
+
+    def note(name: str, module: nn.Module, given: Any, made: Any) -> None:
+        calls[name] += 1
+        if isinstance(module, nn.Conv2d):
+            sources[id(made)] = name
+            kept.append(made)  # so that no other tensor gets its identity
+        elif id(given[0]) in sources:
+            pairs[name] = sources[id(given[0])]
+
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)}
+    hooks = [m.register_forward_hook(partial(note, name)) for name, m in layers.items()]
+    with torch.inference_mode():
+        model(example)
+    for hook in hooks:
+        hook.remove()
+    for norm, conv in pairs.items():
+        if calls[norm] == calls[conv] == 1:
+            model.set_submodule(conv, fuse_conv_bn_eval(layers[conv], layers[norm]))
+            model.set_submodule(norm, nn.Identity())
+    return model
+
+
+def _load(bundle: Bundle) -> "AnyDetector":
+    from pocketdet.models.checkpoint import load_detector
+    from pocketdet.models.one_stage import OneStageDetector
 
     manifest = bundle.manifest
     if manifest.reference_weights is None:
         raise EngineError("the bundle carries no PyTorch weights: export it without --slim")
-    return load_checkpoint(
+    model = load_detector(
         bundle.path(manifest.reference_weights),
         arch=manifest.architecture,
         class_names=manifest.class_names,
         input_size=(manifest.input.height, manifest.input.width),
     )
+    return model.for_inference() if isinstance(model, OneStageDetector) else model
 
 
 def _find_device(word: str) -> "torch.device":

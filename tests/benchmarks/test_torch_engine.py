@@ -1,5 +1,6 @@
 """PyTorch behind the engine interface: the numbers of onnxruntime, with batch norm folded."""
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pocketdet.benchmarks.torch_engine import TorchEngine
+from pocketdet.benchmarks.torch_engine import TorchEngine, fold
 from pocketdet.errors import EngineError
+from pocketdet.models.build_one_stage import build_one_stage
+from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.base import GraphName
@@ -53,10 +56,28 @@ def test_a_detector_with_it_replays_golden(bundle: Bundle, engine: TorchEngine) 
     assert all(check.ok for check in checks), [str(c) for c in checks if not c.ok]
 
 
-def test_batch_norm_is_folded(engine: TorchEngine) -> None:
-    modules = [m for network in engine._networks.values() for m in network.modules()]
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in modules)
-    assert any(isinstance(m, torch.nn.Conv2d) for m in modules)
+def test_batch_norm_is_folded(small_model: ThunderNet) -> None:
+    folded = fold(copy.deepcopy(small_model), torch.zeros(1, 3, 96, 64))
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in small_model.modules())
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+
+
+@pytest.mark.parametrize("arch", ["lw-retinanet-v1-r50", "passd-mobilenet", "mimicdet-r50"])
+def test_batch_norm_of_one_stage_detectors_is_folded(arch: str) -> None:
+    model = build_one_stage(arch, 3, (64, 64)).for_inference()
+    random = torch.Generator().manual_seed(1)
+    for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        torch.nn.init.normal_(norm.running_mean, 0.0, 0.1, generator=random)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 1.5, generator=random)
+    x = torch.randn(1, 3, 64, 64, generator=random)
+    with torch.inference_mode():
+        expected = model(x)
+        folded = fold(copy.deepcopy(model), x)
+        found = folded(x)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    for name, value in expected.items():
+        assert found[name].shape == value.shape
+        assert float((found[name] - value).abs().max()) <= 1e-3 * float(value.abs().max())
 
 
 def test_bad_input_is_refused(bundle: Bundle, engine: TorchEngine) -> None:
