@@ -97,6 +97,45 @@ def test_pytorch_on_a_gpu_stands_beside_the_phone() -> None:
     assert figures == ["25.0", "24.1", "250.0", "267.0", "12.5", "47.3"]
 
 
+def one_stage(ms: float = 50.0, stages: tuple[str, ...] = ("preprocess", "model", "boxes")) -> Record:
+    """Nine tenths of the time in the network."""
+    frames = 1024
+    rows = tuple((0.06 * ms, 0.9 * ms, 0.04 * ms) for _ in range(frames))
+    timed = run(frames, ms, stages=stages, milliseconds=rows, proposals=(0,) * frames)
+    info = {"name": "passd", "architecture": "passd-mobilenet", "digest": "c" * 64, "macs": 900_000_000}
+    return record(run=timed, bundle={**info, "rois": 0})
+
+
+def test_detectors_of_both_kinds_stand_in_one_table(tmp_path: Path) -> None:
+    both = entries(one_stage(), of("snet49", 40.0))
+    check_comparable(both)
+    frames, _, stages, _ = make_tables(both)
+    assert "200 RoIs in two-stage detectors. " in frames.notes[0]
+    assert [row[2] for row in frames.rows] == ["25.0", "20.0"]
+    head = ("preprocess", "features", "proposals", "roi_align", "head", "model", "boxes")
+    assert set(stages.head[2:]) == set(head)
+    found = [dict(zip(stages.head, row, strict=True)) for row in stages.rows]
+    assert [row["model"] for row in found] == ["45.00", "-"]
+    assert [row["boxes"] for row in found] == ["2.00", "0.80"]
+    assert [row["features"] for row in found] == ["-", "30.00"]
+    for order in (both, both[::-1]):
+        place = make_tables(order)[2].head.index
+        assert place("preprocess") < place("features") < place("head") < place("boxes")
+        assert place("preprocess") < place("model", 1) < place("boxes")
+    assert (tmp_path / "stages.png") in write_report(tmp_path, both)
+
+
+def test_one_stage_detectors_alone_have_no_rois() -> None:
+    table = make_tables(entries(one_stage()))[0]
+    assert "RoIs" not in table.notes[0]
+
+
+def test_one_stage_detectors_timed_by_other_stages_are_refused() -> None:
+    other = one_stage(stages=("preprocess", "network", "boxes"))
+    with pytest.raises(UsageError, match="the division into stages of one-stage detectors is preprocess, "):
+        check_comparable(entries(of("snet49"), one_stage(), other))
+
+
 def test_fewer_rois_than_asked_for_are_told() -> None:
     table = next(t for t in make_tables(full()) if "RoIs" in t.title)
     assert table.head[2:] == ("10", "100", "1000")

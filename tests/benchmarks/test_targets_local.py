@@ -78,6 +78,30 @@ def test_everything_is_measured_in_order(small_bundle: Path) -> None:
     assert parse_record(to_json(record).encode(), "r") == record
 
 
+def test_a_one_stage_detector_is_measured_by_its_own_stages(tiny_one_stage_template: Path) -> None:
+    plan = Plan(quick=True, frames=4, seconds=5.0, warm_up=1, sustained_min=0.005)
+    record = measure(tiny_one_stage_template, plan)
+    assert record.golden.ok
+    assert [check.name for check in record.golden.checks][3:] == [
+        "model.maps", "model.rows", "boxes", "image to boxes",
+    ]  # fmt: skip
+    assert record.run is not None
+    assert record.run.stages == ("preprocess", "model", "boxes")
+    assert set(record.run.proposals) == {0}
+    assert set(record.run.detections) == {18}
+    # stem and its three readers see 8x8 cells, maps 4x4, down 2x2
+    assert record.bundle.macs == 64 * (216 + 144 + 576) + 16 * 112 + 4 * 504
+    assert record.bundle.rois == 0
+    assert parse_record(to_json(record).encode(), "r") == record
+
+
+def test_a_sweep_over_rois_of_a_one_stage_detector_is_refused(tiny_one_stage_template: Path) -> None:
+    steps = Steps()
+    with pytest.raises(UsageError, match=r"--rois 10,50: .*pocketdet is a one-stage detector, which has no"):
+        measure(tiny_one_stage_template, Plan(quick=True, frames=4, seconds=5.0, rois=(10, 50)), steps=steps)
+    assert steps.steps == []
+
+
 @pytest.fixture
 def busy_core() -> Iterator[int]:
     """A core that another program keeps busy."""

@@ -1,5 +1,6 @@
-"""Fixtures of the command line tests that need neither torch nor the exporter."""
+"""Fixtures of the command line tests: two bundles made by hand."""
 
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
+from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
 
-__all__ = ["rehash", "tiny_bundle", "tiny_bundle_template"]
+__all__ = ["rehash", "tiny_bundle", "tiny_bundle_template", "tiny_one_stage", "tiny_one_stage_template"]

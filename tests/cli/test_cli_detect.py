@@ -42,6 +42,20 @@ def test_a_picture(tiny_bundle_template: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(out / "photo_boxes.jpg")).shape == (60, 90, 3)
 
 
+def test_a_one_stage_bundle(tiny_one_stage_template: Path, tmp_path: Path) -> None:
+    photo = picture(tmp_path / "photo.png")
+    result = detect(tiny_one_stage_template, photo, "--out", tmp_path, "--score", 0.2)
+    assert result.exit_code == 0
+    for text in ("preprocess", "model", "boxes", "total", "fps"):
+        assert text in result.stdout
+    assert "post-processing" not in result.stdout  # boxes are all there is of it
+    report = detect_json(tiny_one_stage_template, photo, "--no-save", "--score", 0.3, "--nms", "linear")
+    assert list(report["milliseconds"]) == ["preprocess", "model", "boxes", "total"]
+    assert len(report["frames"][0]["detections"]) > 0
+    with pytest.raises(UsageError, match="rois=5: tiny-one-stage is a one-stage detector"):
+        detect(tiny_one_stage_template, photo, "--rois", 5)
+
+
 def test_json_agrees_with_the_detector(tiny_bundle_template: Path, tmp_path: Path) -> None:
     from pocketdet import Detector, DetectorOptions, read_image
 

@@ -1,5 +1,6 @@
 """`pocketdet info` on bundles, graphs, weights and architectures."""
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
@@ -10,8 +11,12 @@ import pytest
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
+from pocketdet.cli.info_decode import decode_facts
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
+from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Scores
+from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
 
 FASTEST_DET = Path(__file__).parents[3] / "shared" / "data" / "peers" / "FastestDet.param"
 runner = CliRunner()
@@ -41,6 +46,46 @@ def test_a_bundle(tiny_bundle_template: Path) -> None:
     result = info(tiny_bundle_template)
     for text in ("2: bolt, wrench", "rpn_scores", "4 x 2 x 2", "ConvolutionDepthWise", "golden/image.png"):
         assert text in result.stdout
+
+
+def test_a_one_stage_bundle(tiny_one_stage_template: Path) -> None:
+    card = info_json(tiny_one_stage_template)
+    assert card["detector"] == "one-stage"
+    assert card["levels"] == [
+        "4 x 4 cells of 2, stride 8: maps (map)",
+        "2 x 2 cells of 1, stride 16: rows (rows)",
+    ]
+    assert card["priors"] == 2 * 16 + 4
+    assert card["box_coding"] == ["centre"]
+    assert card["scores"] == "sigmoid of the classes times sigmoid of objectness"
+    assert card["selection"]["score_threshold"] == 0.2
+    assert "top_n_per_level" not in card["selection"]
+    assert card["macs"] == 64 * (216 + 144 + 576) + 16 * 112 + 4 * 504
+    result = info(tiny_one_stage_template)
+    for text in ("one-stage", "DeformableConv2D", "model: inputs and outputs", "14 x 4 x 4", "nms hard"):
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Scores(), "sigmoid of the classes"),
+        (Scores("softmax", "first"), "softmax of the classes with the background first"),
+        (Scores("none", class_power=0.4, objectness_activation="none", objectness_power=0.6),
+         "the classes ^ 0.4 times objectness ^ 0.6"),
+        (Scores(class_power=0, objectness_activation="softmax", objectness_power=1), "softmax of objectness"),
+    ],
+)  # fmt: skip
+def test_scores_in_words(rule: Scores, words: str, tiny_one_stage_template: Path) -> None:
+    with load_bundle(tiny_one_stage_template) as bundle:
+        manifest = bundle.manifest
+    assert isinstance(manifest, OneStageManifest)
+    codings = (CentreCoding(), CentreCoding(multiplier=(0.1, 0.1, 0.2, 0.2)), DistanceCoding(bins=8))
+    decode = dataclasses.replace(manifest.decode, scores=rule)
+    object.__setattr__(decode, "codings", codings)  # more than the levels have slots for
+    facts = decode_facts(manifest.model_copy(update={"decode": decode}))
+    assert facts["scores"] == words
+    assert facts["box_coding"] == ["centre", "centre (multiplier (0.1, 0.1, 0.2, 0.2))", "distance (bins 8)"]
 
 
 def test_a_param_without_shapes_says_what_is_missing(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+"""Fixtures of the benchmark tests: two bundles made by hand."""
+
+from tiny_bundle import tiny_bundle, tiny_bundle_template
+from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
+
+__all__ = ["tiny_bundle", "tiny_bundle_template", "tiny_one_stage", "tiny_one_stage_template"]
