@@ -114,15 +114,20 @@ final class Texts {
     static String verdict(Context context, SelfTest test) {
         for (SelfTest.Check check : test.checks()) {
             if (!check.ok()) {
+                String note = check.note().isEmpty() ? "" : " (" + check.note() + ")";
                 return context.getString(
-                        R.string.selftest_bad, check.stage(), number(check.maxAbs()), number(check.tolerance()));
+                        R.string.selftest_bad,
+                        check.stage(),
+                        number(check.maxAbs()),
+                        number(check.tolerance()),
+                        note);
             }
         }
         return context.getString(R.string.selftest_good, test.checks().size());
     }
 
     private static String number(double value) {
-        return String.format(Locale.getDefault(), "%.3g", value);
+        return String.format(Locale.getDefault(), "%.2g", value);
     }
 
     private static String[] pair(Context context, int title, String message) {

@@ -33,7 +33,7 @@ public final class BenchPainter {
     private static final float MARGIN = 16;
     private static final float PAD = 14;
     private static final float ROW = 30;
-    private static final float CHART = 150;
+    private static final float CHART = 110;
 
     private final Surface surface;
     private final Theme theme;
@@ -63,7 +63,7 @@ public final class BenchPainter {
     }
 
     private void head(BenchSummary summary, Labels labels) {
-        card(132);
+        card(122);
         line(summary.bundle, 20, 18, true, theme.text);
         line(labels.details, 20, 13, false, theme.muted);
         String number = String.format(Locale.getDefault(), "%.1f", summary.median);
@@ -72,7 +72,7 @@ public final class BenchPainter {
         float after = left + surface.textWidth(number, 46 * unit, true) + 6 * unit;
         surface.text(labels.milliseconds, after, y, 18 * unit, false, theme.muted);
         line(labels.rates, 24, 13, false, theme.text);
-        y += (PAD + MARGIN) * unit;
+        y += (4 + PAD + MARGIN) * unit;
     }
 
     private void stages(BenchSummary summary, Labels labels) {
@@ -97,7 +97,7 @@ public final class BenchPainter {
     }
 
     private void frames(BenchSummary summary, Labels labels) {
-        card(CHART + 20);
+        card(CHART + 26);
         line(labels.frames, 14, 13, true, theme.muted);
         float top = y + 12 * unit;
         y = top + CHART * unit;

@@ -70,15 +70,19 @@ public final class SelfTestPainter {
         float middle = y + ROW * unit / 2;
         surface.fill(left, middle - dot, left + 2 * dot, middle + dot, dot, row.ok ? theme.good : theme.bad);
         float x = left + 22 * unit;
-        String limit = String.format(Locale.getDefault(), "%.2g / %.2g", row.maxAbs, row.tolerance);
+        String limit = number(row.maxAbs) + " / " + number(row.tolerance);
         float end = right - surface.textWidth(limit, 13 * unit, !row.ok);
-        surface.text(limit, end, y + 20 * unit, 13 * unit, !row.ok, row.ok ? theme.muted : theme.bad);
-        String stage = Words.fit(surface, row.stage, 15 * unit, !row.ok, end - x - 8 * unit);
         float baseline = row.note.isEmpty() ? middle + 5 * unit : y + 20 * unit;
+        surface.text(limit, end, baseline, 13 * unit, !row.ok, row.ok ? theme.muted : theme.bad);
+        String stage = Words.fit(surface, row.stage, 15 * unit, !row.ok, end - x - 8 * unit);
         surface.text(stage, x, baseline, 15 * unit, !row.ok, theme.text);
         if (!row.note.isEmpty()) {
             String note = Words.fit(surface, row.note, 12 * unit, false, right - x);
             surface.text(note, x, y + 37 * unit, 12 * unit, false, theme.muted);
         }
+    }
+
+    private static String number(double value) {
+        return value == 0 ? "0" : String.format(Locale.getDefault(), "%.2g", value);
     }
 }

@@ -1,0 +1,189 @@
+package io.pocketdet.app.draw;
+
+import io.pocketdet.Bench;
+import io.pocketdet.BenchOptions;
+import io.pocketdet.Detections;
+import io.pocketdet.Detector;
+import io.pocketdet.DetectorOptions;
+import io.pocketdet.Frame;
+import io.pocketdet.SelfTest;
+import io.pocketdet.app.logic.BenchSummary;
+import io.pocketdet.app.logic.FrameStats;
+import io.pocketdet.app.logic.StatusText;
+import io.pocketdet.app.logic.ViewFit;
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.image.BufferedImage;
+import java.io.File;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import javax.imageio.ImageIO;
+
+/**
+ * What the app paints, painted on a computer with a real detector behind it: the same painters, strings and colours.
+ * Android's own bars and buttons are not in the pictures, and times are those of the computer.
+ *
+ * <p>Arguments: resources, picture, bundle, a bundle whose golden values are wrong, folder for the results.
+ */
+public final class DrawScreens {
+    private static final float UNIT = 1.5f;
+    private static final int WIDTH = (int) (360 * UNIT);
+    private static final int HEIGHT = (int) (680 * UNIT);
+    private static final int FRAMES = 100;
+
+    private final Strings strings;
+    private final Theme theme;
+    private final BufferedImage picture;
+    private final File out;
+
+    private DrawScreens(File resources, File picture, File out) throws Exception {
+        strings = new Strings("string", new File(resources, "values/strings.xml"));
+        Strings colours =
+                new Strings(
+                        "color",
+                        new File(resources, "values/colors.xml"),
+                        new File(resources, "values-night/colors.xml"));
+        String[] names = {"background", "card", "text", "muted", "track", "accent", "good", "bad"};
+        int[] values = new int[names.length];
+        for (int i = 0; i < names.length; i++) {
+            values[i] = colours.colour(names[i]);
+        }
+        theme = new Theme(UNIT, values);
+        this.picture = ImageIO.read(picture);
+        this.out = out;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Locale.setDefault(Locale.ENGLISH);
+        DrawScreens screens =
+                new DrawScreens(new File(arguments[0]), new File(arguments[1]), new File(arguments[4]));
+        File bundle = new File(arguments[2]);
+        screens.camera(bundle);
+        screens.benchmark(bundle);
+        screens.selfTests(bundle, new File(arguments[3]));
+    }
+
+    private Frame frame() {
+        ByteBuffer pixels = ByteBuffer.allocateDirect(4 * picture.getWidth() * picture.getHeight());
+        for (int y = 0; y < picture.getHeight(); y++) {
+            for (int x = 0; x < picture.getWidth(); x++) {
+                int rgb = picture.getRGB(x, y);
+                pixels.put((byte) (rgb >> 16)).put((byte) (rgb >> 8)).put((byte) rgb).put((byte) -1);
+            }
+        }
+        pixels.rewind();
+        return Frame.rgba(pixels, picture.getWidth(), picture.getHeight(), 4 * picture.getWidth());
+    }
+
+    private void camera(File bundle) throws Exception {
+        try (Detector detector = Detector.open(bundle, DetectorOptions.builder().scoreThreshold(0.5f).build())) {
+            FrameStats stats = new FrameStats();
+            Detections found = null;
+            for (int i = 0; i < FRAMES; i++) {
+                found = detector.detect(frame());
+                stats.add(found.times().total());
+            }
+            List<Box> boxes = new ArrayList<>();
+            for (int i = 0; i < found.size(); i++) {
+                boxes.add(
+                        new Box(
+                                found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),
+                                found.name(i)));
+            }
+            double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
+            List<String> status =
+                    StatusText.lines(
+                            new StatusText.Formats(
+                                    strings.get("status_model"), strings.get("status_times"),
+                                    strings.get("status_rates")),
+                            detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
+            BufferedImage screen = blackWithPicture((int) (560 * UNIT), (int) (574 * UNIT));
+            PictureSurface surface = new PictureSurface(screen);
+            ViewFit fit =
+                    ViewFit.inside(
+                            picture.getWidth(), picture.getHeight(), screen.getWidth(), screen.getHeight(), false);
+            OverlayPainter.paint(surface, boxes, fit, UNIT);
+            PanelPainter.status(surface, status, 0, UNIT);
+            write("android-camera.png", screen);
+        }
+    }
+
+    private void benchmark(File bundle) throws Exception {
+        BenchOptions options = BenchOptions.builder().warmup(5).frames(FRAMES).cpu(0).build();
+        BenchSummary summary = BenchSummary.parse(Bench.run(bundle, DetectorOptions.defaults(), options));
+        BenchPainter.Labels labels =
+                new BenchPainter.Labels(
+                        strings.get(
+                                "bench_details", summary.precision, summary.frames,
+                                strings.get("bench_core", summary.cpu)),
+                        strings.get("milliseconds"),
+                        strings.get(
+                                "bench_rates", String.format("%.1f", summary.fps()),
+                                String.format("%.1f", summary.p90)),
+                        strings.get("bench_stages"),
+                        strings.get("bench_frames"),
+                        strings.get("bench_footnote", summary.bundle + "-1795273200000.json"));
+        BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
+        float end = BenchPainter.paint(new PictureSurface(screen), summary, labels, theme, 0);
+        screen = new BufferedImage(WIDTH, (int) end, BufferedImage.TYPE_INT_RGB);
+        BenchPainter.paint(new PictureSurface(screen), summary, labels, theme, 0);
+        write("android-benchmark.png", screen);
+    }
+
+    /** One that passes, and what the camera screen shows of one that fails, side by side. */
+    private void selfTests(File good, File bad) throws Exception {
+        BufferedImage both = new BufferedImage(2 * WIDTH + 20, HEIGHT, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = both.createGraphics();
+        graphics.fillRect(0, 0, both.getWidth(), both.getHeight());
+        try (Detector detector = Detector.open(good, DetectorOptions.defaults())) {
+            SelfTest test = detector.selfTest();
+            List<SelfTestPainter.Row> rows = new ArrayList<>();
+            for (SelfTest.Check c : test.checks()) {
+                rows.add(new SelfTestPainter.Row(c.stage(), c.ok(), c.maxAbs(), c.tolerance(), c.note()));
+            }
+            BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
+            String title = detector.info().name() + " \u00b7 " + detector.info().storage();
+            String verdict = strings.get("selftest_good", rows.size());
+            SelfTestPainter.paint(new PictureSurface(screen), title, verdict, rows, theme, 0);
+            graphics.drawImage(screen, 0, 0, null);
+        }
+        try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {
+            BufferedImage screen = blackWithPicture(WIDTH, HEIGHT);
+            String title = strings.get("alarm_selftest_title", detector.info().name());
+            PanelPainter.alarm(new PictureSurface(screen), title, verdict(detector.selfTest()), theme);
+            graphics.drawImage(screen, WIDTH + 20, 0, null);
+        }
+        write("android-selftest.png", both);
+    }
+
+    private String verdict(SelfTest test) {
+        for (SelfTest.Check check : test.checks()) {
+            if (!check.ok()) {
+                return strings.get(
+                        "selftest_bad", check.stage(), String.format("%.2g", check.maxAbs()),
+                        String.format("%.2g", check.tolerance()),
+                        check.note().isEmpty() ? "" : " (" + check.note() + ")");
+            }
+        }
+        throw new IllegalStateException("the damaged bundle passes its self-test");
+    }
+
+    private BufferedImage blackWithPicture(int width, int height) {
+        BufferedImage screen = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        ViewFit fit = ViewFit.inside(picture.getWidth(), picture.getHeight(), width, height, false);
+        Graphics2D graphics = screen.createGraphics();
+        graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+        int x = Math.round(fit.left());
+        int y = Math.round(fit.top());
+        graphics.drawImage(picture, x, y, Math.round(fit.right()) - x, Math.round(fit.bottom()) - y, null);
+        return screen;
+    }
+
+    private void write(String name, BufferedImage screen) throws Exception {
+        File file = new File(out, name);
+        ImageIO.write(screen, "png", file);
+        System.out.println(file);
+    }
+}
