@@ -21,6 +21,17 @@ public final class Hidden {
     public static <T> T any() { throw null; }
 }
 """
+# What javac compiles a lambda to; Android's build tools replace it, so its API does not list it.
+LAMBDAS = "java.lang.invoke.LambdaMetafactory"
+LAMBDAS_SOURCE = """package java.lang.invoke;
+
+public class LambdaMetafactory {
+    public static CallSite metafactory(MethodHandles.Lookup caller, String name, MethodType invoked,
+            MethodType sam, MethodHandle implementation, MethodType instantiated) { throw null; }
+    public static CallSite altMetafactory(MethodHandles.Lookup caller, String name, MethodType invoked,
+            Object... others) { throw null; }
+}
+"""
 _CLASS = re.compile(
     r"^(?P<modifiers>.*?)(?P<kind>class|interface|@interface|enum) (?P<name>[\w.]+)(?P<rest>.*)\{$"
 )
@@ -58,7 +69,9 @@ def write_stubs(text: str, folder: Path) -> int:
         (outer.inner if outer is not None else outermost).append(one)
     for one in outermost:
         _write(folder, one.package, one.name, f"package {one.package};\n\n{_source(one, lang, set())}")
-    _write(folder, "stub", "Hidden", HIDDEN_SOURCE)
+    for name, source in ((HIDDEN, HIDDEN_SOURCE), (LAMBDAS, LAMBDAS_SOURCE)):
+        package, _, simple = name.rpartition(".")
+        _write(folder, package, simple, source)
     return len(outermost)
 
 
