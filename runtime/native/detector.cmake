@@ -28,9 +28,11 @@ target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCOD
   LODEPNG_NO_COMPILE_ANCILLARY_CHUNKS)
 
 add_library(pocketdet_detector STATIC
-  detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp detector/image_file.cpp
-  detector/json_fields.cpp detector/manifest.cpp detector/network.cpp detector/param_check.cpp detector/parity.cpp
-  detector/precision.cpp detector/sha256.cpp detector/stages.cpp)
+  detector/agreement.cpp detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
+  detector/image_file.cpp detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
+  detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
+  detector/param_check.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
+  detector/stages.cpp detector/two_stage.cpp)
 target_include_directories(pocketdet_detector PUBLIC detector)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${POCKETDET_NCNN}/include")
 target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
@@ -47,7 +49,8 @@ if(POCKETDET_TESTS)
   add_executable(bundle_test tests/bundle_test.cpp)
   add_executable(detector_test tests/detector_test.cpp tools/arguments.cpp)
   target_include_directories(detector_test PRIVATE tools)
-  foreach(test bundle_test detector_test)
+  add_executable(one_stage_bundle_test tests/one_stage_bundle_test.cpp)
+  foreach(test bundle_test detector_test one_stage_bundle_test)
     target_link_libraries(${test} PRIVATE pocketdet_detector)
     add_test(NAME ${test} COMMAND ${test})
   endforeach()

@@ -13,18 +13,15 @@ Bundle load_bundle(const std::string& path, const std::string& digest) {
     if (!digest.empty() && digest != found) {
         throw BundleError(label + ": expected the bundle " + digest.substr(0, 64) + ", found " + found);
     }
-    Manifest manifest = parse_manifest(data, label);
-    Bundle bundle{folder, std::move(manifest), found, {}, {}, {}, {}};
+    Bundle bundle{folder, parse_manifest(data, label), found, {}};
     const Manifest& m = bundle.manifest;
-    const std::pair<const std::string*, std::vector<uint8_t>*> kept[] = {{&m.features.param, &bundle.features_param},
-                                                                         {&m.features.bin, &bundle.features_bin},
-                                                                         {&m.head.param, &bundle.head_param},
-                                                                         {&m.head.bin, &bundle.head_bin}};
-    for (const auto& [name, bytes] : kept) *bytes = folder.read_listed(*name, m.files.at(*name));
+    for (const GraphSpec* graph : m.graphs()) {
+        for (const std::string* name : {&graph->param, &graph->bin}) {
+            bundle.graph_files[*name] = folder.read_listed(*name, m.files.at(*name));
+        }
+    }
     for (const auto& [name, entry] : m.files) {
-        bool is_kept = false;
-        for (const auto& item : kept) is_kept = is_kept || *item.first == name;
-        if (!is_kept) folder.check_listed(name, entry);
+        if (!bundle.graph_files.count(name)) folder.check_listed(name, entry);
     }
     return bundle;
 }

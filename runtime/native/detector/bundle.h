@@ -1,6 +1,7 @@
 // A bundle that was read whole, checked and hashed.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ struct Bundle {
     Folder folder;
     Manifest manifest;
     std::string digest;  // SHA-256 of manifest.json; it lists the hashes of all other files, so it names the bundle
-    std::vector<uint8_t> features_param, features_bin, head_param, head_bin;
+    std::map<std::string, std::vector<uint8_t>> graph_files;  // param and bin of every graph, by their names
 };
 
 // Opens a bundle folder: manifest.json against the schema, then every listed file's size and SHA-256. Where

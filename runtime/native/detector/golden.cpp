@@ -1,6 +1,7 @@
 #include "golden.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "errors.h"
@@ -68,59 +69,72 @@ void append(const std::vector<uint8_t>& bytes, std::vector<double>& values) {
 
 // An axis is a length, or a name whose first use fixes its length.
 struct StageShape {
-    const char* name;
+    std::string name;
     ArrayType type;
     std::vector<std::string> axes;
 };
 
-const std::vector<StageShape>& stage_shapes() {  // STAGE_SHAPES of runtime/stages.py
-    static const std::vector<StageShape> shapes = {
-        {"image_rows", ArrayType::int64, {"H", "3"}},
-        {"resized", ArrayType::uint8, {"h", "w", "3"}},
-        {"normalised", ArrayType::float32, {"3", "h", "w"}},
-        {"rpn_scores", ArrayType::float32, {"2A", "y", "x"}},
-        {"rpn_deltas", ArrayType::float32, {"4A", "y", "x"}},
-        {"sam", ArrayType::float32, {"thin", "y", "x"}},
-        {"proposal_indices", ArrayType::int32, {"R"}},
-        {"proposal_boxes", ArrayType::float32, {"R", "4"}},
-        {"roi_features", ArrayType::float32, {"R", "thin"}},
-        {"head", ArrayType::float32, {"R", "columns"}},
-        {"boxes", ArrayType::float32, {"N", "4"}},
-        {"scores", ArrayType::float32, {"N"}},
-        {"labels", ArrayType::int32, {"N"}},
+std::string axis(int length) { return std::to_string(length); }
+
+// The arrays between the network's input and the detections, as network_stages() of runtime/bundle has them.
+struct NetworkStages {
+    const Manifest& manifest;
+
+    std::vector<StageShape> operator()(const TwoStageParts& parts) const {
+        const std::string y = axis(manifest.input.height / parts.anchors.stride);
+        const std::string x = axis(manifest.input.width / parts.anchors.stride);
+        const std::string thin = axis(parts.roi_head.channels());
+        return {
+            {"rpn_scores", ArrayType::float32, {axis(2 * parts.anchors.count()), y, x}},
+            {"rpn_deltas", ArrayType::float32, {axis(4 * parts.anchors.count()), y, x}},
+            {"sam", ArrayType::float32, {thin, y, x}},
+            {"proposal_indices", ArrayType::int32, {"R"}},
+            {"proposal_boxes", ArrayType::float32, {"R", "4"}},
+            {"roi_features", ArrayType::float32, {"R", thin}},
+            {"head", ArrayType::float32, {"R", axis(parts.head_columns)}},
+        };
+    }
+
+    std::vector<StageShape> operator()(const OneStageParts& parts) const {
+        std::vector<StageShape> shapes;
+        for (const TensorSpec& output : parts.model.outputs) {
+            shapes.push_back({kGoldenOutputs + output.role, ArrayType::float32, {}});
+            for (const int side : output.shape) shapes.back().axes.push_back(axis(side));
+        }
+        return shapes;
+    }
+};
+
+std::vector<StageShape> stage_shapes(const Manifest& manifest, const Image& image) {
+    const std::string h = axis(manifest.input.height);
+    const std::string w = axis(manifest.input.width);
+    std::vector<StageShape> shapes = {
+        {"image_rows", ArrayType::int64, {axis(image.height), "3"}},
+        {"resized", ArrayType::uint8, {h, w, "3"}},
+        {"normalised", ArrayType::float32, {"3", h, w}},
     };
+    for (StageShape& shape : std::visit(NetworkStages{manifest}, manifest.parts)) shapes.push_back(std::move(shape));
+    shapes.push_back({"boxes", ArrayType::float32, {"N", "4"}});
+    shapes.push_back({"scores", ArrayType::float32, {"N"}});
+    shapes.push_back({"labels", ArrayType::int32, {"N"}});
     return shapes;
 }
 
-std::map<std::string, size_t> known_sizes(const Manifest& m, const Image& image) {
-    const auto size = [](int value) { return static_cast<size_t>(value); };
-    return {{"3", 3},
-            {"4", 4},
-            {"H", size(image.height)},
-            {"h", size(m.input.height)},
-            {"w", size(m.input.width)},
-            {"y", size(m.input.height / m.anchors.stride)},
-            {"x", size(m.input.width / m.anchors.stride)},
-            {"2A", size(2 * m.anchors.count())},
-            {"4A", size(4 * m.anchors.count())},
-            {"thin", size(m.roi_head.channels())},
-            {"columns", size(m.head_columns())}};
-}
-
-bool fits(const Array& array, const StageShape& expected, std::map<std::string, size_t>& sizes) {
+// `named`: the lengths of the axes that have names, so far.
+bool fits(const Array& array, const StageShape& expected, std::map<std::string, std::string>& named) {
     if (array.type != expected.type || array.shape.size() != expected.axes.size()) return false;
     for (size_t i = 0; i < array.shape.size(); ++i) {
-        if (sizes.emplace(expected.axes[i], array.shape[i]).first->second != array.shape[i]) return false;
+        const std::string& axis = expected.axes[i];
+        const std::string length = std::to_string(array.shape[i]);
+        const bool is_name = std::isdigit(static_cast<unsigned char>(axis[0])) == 0;
+        if ((is_name ? named.emplace(axis, length).first->second : axis) != length) return false;
     }
     return true;
 }
 
-std::string describe(const StageShape& expected, const std::map<std::string, size_t>& sizes) {
+std::string describe(const StageShape& expected, const std::map<std::string, std::string>& named) {
     std::string text = info_of(expected.type).name;
-    for (const std::string& axis : expected.axes) {
-        const auto size = sizes.find(axis);
-        text += " " + (size == sizes.end() ? axis : std::to_string(size->second));
-    }
+    for (const std::string& axis : expected.axes) text += " " + (named.count(axis) ? named.at(axis) : axis);
     return text;
 }
 
@@ -185,11 +199,11 @@ Golden load_golden(const Bundle& bundle) {
     golden.image = decode_image(bundle.folder.read_listed(m.golden_image, m.files.at(m.golden_image)),
                                 bundle.folder.path() + "/" + m.golden_image);
     golden.stages = parse_safetensors(bundle.folder.read_listed(m.golden_stages, entry), label);
-    std::map<std::string, size_t> sizes = known_sizes(m, golden.image);
-    for (const StageShape& expected : stage_shapes()) {
+    std::map<std::string, std::string> named;
+    for (const StageShape& expected : stage_shapes(m, golden.image)) {
         const auto found = golden.stages.find(expected.name);
-        if (found == golden.stages.end() || !fits(found->second, expected, sizes)) {
-            throw BundleError(label + ": golden stage '" + expected.name + "': expected " + describe(expected, sizes) +
+        if (found == golden.stages.end() || !fits(found->second, expected, named)) {
+            throw BundleError(label + ": golden stage '" + expected.name + "': expected " + describe(expected, named) +
                               ", found " + (found == golden.stages.end() ? "nothing" : "another type or shape"));
         }
     }

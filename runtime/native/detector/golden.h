@@ -24,11 +24,14 @@ struct Array {
     std::vector<double> values() const;
 };
 
+// What the outputs of a one-stage detector's network are called, before their roles.
+constexpr const char* kGoldenOutputs = "outputs.";
+
 struct Golden {
     Image image;
     std::map<std::string, Array> stages;
 
-    const Array& operator[](const char* name) const { return stages.at(name); }
+    const Array& operator[](const std::string& name) const { return stages.at(name); }
 };
 
 // Reads the arrays of a safetensors file. Throws BundleError if it is truncated or out of the format.

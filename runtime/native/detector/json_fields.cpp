@@ -74,6 +74,11 @@ double Field::number(double low, double high) const {
     return number;
 }
 
+bool Field::boolean() const {
+    if (!value_->is_boolean()) fail("true or false");
+    return value_->get<bool>();
+}
+
 std::string Field::text(size_t low, size_t high) const {
     const std::string expected = "a string of " + std::to_string(low) + " to " + std::to_string(high) + " characters";
     if (!value_->is_string()) fail(expected);
@@ -116,10 +121,14 @@ Field Record::need(const char* name) {
     return Field(*found, path, *field_.label_);
 }
 
+std::optional<Field> Record::maybe(const char* name) {
+    if (field_.value_->contains(name)) return need(name);
+    return std::nullopt;
+}
+
 bool Record::has(const char* name) {
-    known_.insert(name);
-    const auto found = field_.value_->find(name);
-    return found != field_.value_->end() && !found->is_null();
+    const std::optional<Field> field = maybe(name);
+    return field && !field->is_null();
 }
 
 void Record::finish() const {
@@ -127,7 +136,7 @@ void Record::finish() const {
         if (known_.count(item.key())) continue;
         const std::string path = field_.path_.empty() ? item.key() : field_.path_ + "." + item.key();
         throw BundleError(*field_.label_ + ": field '" + path.substr(0, 200) +
-                          "' is unknown in schema version 1");
+                          "' is unknown in this schema version");
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ public:
     const Json& value() const { return *value_; }
     int64_t integer(int64_t low, int64_t high) const;
     double number(double low, double high) const;
+    bool boolean() const;
+    bool is_null() const { return value_->is_null(); }
     // A string of low to high characters (code points).
     std::string text(size_t low, size_t high) const;
     std::string one_of(std::initializer_list<const char*> choices) const;
@@ -48,6 +51,8 @@ public:
     explicit Record(const Field& field);
 
     Field need(const char* name);
+    // Nothing where the field is missing.
+    std::optional<Field> maybe(const char* name);
     // False where the field is missing or null.
     bool has(const char* name);
     // Throws if there are fields that nobody asked for.

@@ -1,24 +1,26 @@
-// manifest.json, versions 1 and 2: what a program must know to run a detector it has never seen. Fields, bounds and
-// cross checks are those of runtime/bundle/schema.py; the meaning of the numbers is in docs/DEFINITIONS.md.
+// manifest.json, versions 1 to 3: what a program must know to run a detector it has never seen. Fields, bounds and
+// cross checks are those of runtime/bundle/{schema,two_stage,one_stage}.py; the meaning of the numbers is in
+// docs/DEFINITIONS.md and docs/ONE_STAGE.md.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "boxes.h"
 #include "files.h"
 #include "image.h"
 #include "nms.h"
+#include "one_stage_spec.h"
 #include "precision.h"
 #include "resize.h"
 
 namespace pocketdet {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 constexpr const char* kManifestName = "manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxBundleBytes = uint64_t{1} << 30;
@@ -70,26 +72,37 @@ struct Postprocessing {
     int max_detections;
 };
 
-struct Manifest {
-    std::string name, architecture;
-    Size input;
-    std::vector<std::string> class_names;
-    Preprocessing preprocessing;
+// What a two-stage detector has, and a one-stage detector.
+struct TwoStageParts {
     GraphSpec features, head;
     Anchors anchors;
     Proposals proposals;
     RoiHead roi_head;
     Postprocessing postprocessing;
+    int head_columns;  // background, classes, four deltas
+};
+struct OneStageParts {
+    GraphSpec model;
+    OneStageSpec decode;
+};
+
+struct Manifest {
+    std::string name, architecture;
+    Size input;
+    std::vector<std::string> class_names;
+    Preprocessing preprocessing;
+    std::variant<TwoStageParts, OneStageParts> parts;
     std::string weight_storage;  // the narrowest of all weights: fp32, fp16 or int8
     int lanes;
     std::string target;  // the machines that the layout was decided for, or empty
     std::string golden_image, golden_stages;
     std::map<std::string, FileEntry> files;
 
-    // The narrowest of both graphs.
-    Arithmetic arithmetic() const { return std::max(features.arithmetic, head.arithmetic); }
-    // Columns of the head: background, classes, four deltas.
-    int head_columns() const { return static_cast<int>(class_names.size()) + 1 + 4; }
+    const char* detector() const;  // "two-stage" or "one-stage"
+    // In the order in which they run.
+    std::vector<const GraphSpec*> graphs() const;
+    // The narrowest of all graphs.
+    Arithmetic arithmetic() const;
 };
 
 // A manifest from untrusted JSON; `label` names the file in messages. Throws BundleError for text that is not JSON, a

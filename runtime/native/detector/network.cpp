@@ -82,27 +82,27 @@ std::vector<std::string> ncnn_cpu_features() {
 
 std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
 
-Network::Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
-                 Arithmetic asked, const std::string& label)
+Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked)
     : spec_(spec),
-      label_(label),
+      label_(bundle.folder.path()),
       blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
       workspace_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
       net_(std::make_unique<ncnn::Net>()) {
+    const std::vector<uint8_t>& param = bundle.graph_files.at(spec.param);
     const std::string text(param.begin(), param.end());
-    check_param(text, spec, label + "/" + spec.param, ncnn_has_layer);
+    check_param(text, spec, label_ + "/" + spec.param, ncnn_has_layer);
     net_->opt.num_threads = 1;
     net_->opt.use_vulkan_compute = false;
-    set_arithmetic(net_->opt, arithmetic_in_use(asked));
+    set_arithmetic(net_->opt, arithmetic_in_use(asked.value_or(spec.arithmetic)));
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
     if (net_->load_param_mem(text.c_str()) != 0) {
-        throw EngineError(label + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
+        throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }
-    const BoundedReader reader(bin);
+    const BoundedReader reader(bundle.graph_files.at(spec.bin));
     if (net_->load_model(reader) != 0 || !reader.at_end()) {
         net_.release();  // left as it is: ncnn crashes when it takes down layers that it did not set up
-        throw EngineError(label + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING
+        throw EngineError(label_ + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING
                           " refuses the weights, or they do not fit " + spec.param);
     }
 }

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <ncnn/mat.h>
 
-#include "manifest.h"
+#include "bundle.h"
 
 namespace ncnn {
 class Net;
@@ -28,10 +29,9 @@ std::string ncnn_build();
 
 class Network {
 public:
-    // `param` and `bin` are the files of `spec`. Throws GraphError for a graph that check_param refuses, EngineError if
-    // ncnn refuses it, or its weights do not end where the file does. `asked` is used if this processor has it.
-    Network(const GraphSpec& spec, const std::vector<uint8_t>& param, const std::vector<uint8_t>& bin,
-            Arithmetic asked, const std::string& label);
+    // Throws GraphError for a graph that check_param refuses, EngineError if ncnn refuses it, or its weights do not end
+    // where the file does. `asked`, or else what the graph was made for, is used if this processor has it.
+    Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;

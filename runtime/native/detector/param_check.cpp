@@ -57,7 +57,7 @@ bool is_number(const std::string& word, bool& is_float) {
 
 // The parameter that makes a layer with weights int8; -1 for the other types.
 int int8_scale_term(const std::string& type) {
-    if (type == "Gemm") return 18;
+    if (type == "Gemm" || type == "MultiHeadAttention") return 18;
     return type == "InnerProduct" || type.compare(0, 11, "Convolution") == 0 ? 8 : -1;
 }
 

@@ -55,12 +55,13 @@ void test_sha256() {
 
 void test_manifest_is_read() {
     const Manifest m = parse(sound_manifest());
-    CHECK(m.name == "tiny" && m.input.height == 32 && m.input.width == 64 && m.head_columns() == 7);
+    const auto& parts = std::get<TwoStageParts>(m.parts);
+    CHECK(m.name == "tiny" && m.input.height == 32 && m.input.width == 64 && parts.head_columns == 7);
     CHECK(m.preprocessing.resize == ResizeRule::letterbox && m.preprocessing.std[2] == 57.0f);
-    CHECK(m.anchors.count() == 1 && m.anchors.sizes[1] == 12.5f && m.lanes == 8 && m.target == "neon-fp16");
-    CHECK(m.postprocessing.rule.method == NmsMethod::gaussian && m.files.size() == 6);
-    CHECK(m.head.input.shape[0] == kAnyCount && m.features.output("sam").blob == "out2");
-    CHECK(m.arithmetic() == Arithmetic::fp32);
+    CHECK(parts.anchors.count() == 1 && parts.anchors.sizes[1] == 12.5f && m.lanes == 8 && m.target == "neon-fp16");
+    CHECK(parts.postprocessing.rule.method == NmsMethod::gaussian && m.files.size() == 6);
+    CHECK(parts.head.input.shape[0] == kAnyCount && parts.features.output("sam").blob == "out2");
+    CHECK(m.arithmetic() == Arithmetic::fp32 && m.detector() == std::string("two-stage") && m.graphs().size() == 2);
 }
 
 void test_what_a_bundle_was_made_for() {
@@ -70,8 +71,10 @@ void test_what_a_bundle_was_made_for() {
     second["graphs"]["head"]["arithmetic"] = "fp16";
     second["layout"]["fp32_modules"] = {"backbone.stem", "head.fc"};
     const Manifest m = parse(second);
-    CHECK(m.features.arithmetic == Arithmetic::fp32 && m.head.arithmetic == Arithmetic::fp16);
+    CHECK(m.graphs()[0]->arithmetic == Arithmetic::fp32 && m.graphs()[1]->arithmetic == Arithmetic::fp16);
     CHECK(m.arithmetic() == Arithmetic::fp16);
+    second["schema_version"] = 3;
+    CHECK(parse(second).arithmetic() == Arithmetic::fp16);
     const struct {
         const char* pointer;
         Json value;
@@ -100,10 +103,11 @@ void test_manifest_errors() {
         Json value;  // discarded: remove the field
         const char* message;
     } cases[] = {
-        {"/schema_version", 3, "needs a newer pocketdet-run"},
+        {"/schema_version", 4, "needs a newer pocketdet-run"},
         {"/schema_version", "1", "field 'schema_version': expected a whole number"},
         {"/schema_version", 1.0, "field 'schema_version'"},
         {"/schema_version", true, "field 'schema_version'"},
+        {"/detector", "one-stage", "field 'detector': expected 'two-stage', found"},
         {"/name", "", "field 'name': expected a string of 1 to 200 characters"},
         {"/name", std::string(201, 'x'), "field 'name'"},
         {"/task", "poetry", "expected 'object-detection', found \"poetry\""},

@@ -88,7 +88,7 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
         {"score-threshold", "0..1", "least score of a detection (the bundle's)"},
         {"nms", "hard|linear|gaussian", "suppression (the bundle's)"},
         {"nms-iou", "0..1", "overlap above which boxes suppress each other (the bundle's)"},
-        {"rois", "COUNT", "proposals that the head sees (the bundle's)"},
+        {"rois", "COUNT", "proposals that the head of a two-stage detector sees (the bundle's)"},
         {"max-detections", "COUNT", "most detections of one picture (the bundle's)"},
         {"threads", "COUNT", "1: this program is built for single-thread inference"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},

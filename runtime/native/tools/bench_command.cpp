@@ -87,6 +87,12 @@ Recording measure(Detector& detector, const std::vector<Image>& images, const Pl
     return recording;
 }
 
+// Proposals that the head may see.
+int most_rois(const Manifest& manifest, const DetectorOptions& options) {
+    const auto* two_stage = std::get_if<TwoStageParts>(&manifest.parts);
+    return two_stage != nullptr ? options.rois.value_or(two_stage->proposals.post_nms_top_n) : 0;
+}
+
 std::vector<Image> load_images(const Bundle& bundle, const std::vector<std::string>& paths) {
     std::vector<Image> images;
     for (size_t i = 1; i < paths.size(); ++i) images.push_back(read_image(paths[i]));
@@ -126,7 +132,7 @@ int run_bench(const std::vector<std::string>& words) {
     document["options"] = {{"warmup", plan.warmup},
                            {"frames", plan.frames == kNoEnd ? OrderedJson() : OrderedJson(plan.frames)},
                            {"seconds", std::isinf(plan.seconds) ? OrderedJson() : OrderedJson(plan.seconds)},
-                           {"rois", options.rois.value_or(bundle.manifest.proposals.post_nms_top_n)},
+                           {"rois", most_rois(bundle.manifest, options)},
                            {"cpu", cpu ? OrderedJson(*cpu) : OrderedJson()}};
     for (int i = 0; i < plan.warmup; ++i) detector.detect(images[static_cast<size_t>(i) % images.size()].view());
     document["affinity"] = allowed_cpus();
@@ -135,7 +141,7 @@ int run_bench(const std::vector<std::string>& words) {
     document["after"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
     document["affinity_after"] = allowed_cpus();
     document["measured_s"] = recording.seconds;
-    document["stages"] = kStages;
+    document["stages"] = detector.stages();
     document["samples"] = {{"milliseconds", std::move(recording.milliseconds)},
                            {"started_s", std::move(recording.started_s)},
                            {"cpu_before", std::move(recording.cpu_before)},

@@ -19,8 +19,8 @@ int run_machine(const std::vector<std::string>& words);
 // What every document begins with: the program, the bundle, and how ncnn runs it.
 OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector);
 
-// Milliseconds by stage name.
-OrderedJson json_of(const StageTimes& times);
+// A picture's milliseconds by stage name.
+OrderedJson times_of(const Detector& detector, const Detections& detections);
 
 // Writes a document and its newline. Throws Error if standard output does not take it.
 void print(const OrderedJson& document);

@@ -85,7 +85,7 @@ int run_detect(const std::vector<std::string>& words) {
                                       {"width", image.width},
                                       {"height", image.height},
                                       {"rois", detections.rois},
-                                      {"milliseconds", json_of(detections.milliseconds)},
+                                      {"milliseconds", times_of(detector, detections)},
                                       {"detections", json_of_found(detections, bundle.manifest)}});
     }
     print(document);

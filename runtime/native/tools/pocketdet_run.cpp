@@ -74,6 +74,7 @@ OrderedJson header_of(const char* command, const Bundle& bundle, const Detector&
             {"command", command},
             {"bundle",
              {{"name", m.name},
+              {"detector", m.detector()},
               {"digest", bundle.digest},
               {"input", {m.input.height, m.input.width}},
               {"weight_storage", m.weight_storage},
@@ -88,9 +89,9 @@ OrderedJson header_of(const char* command, const Bundle& bundle, const Detector&
               {"precision_note", why_other(detector.asked(), detector.precision())}}}};
 }
 
-OrderedJson json_of(const StageTimes& times) {
+OrderedJson times_of(const Detector& detector, const Detections& detections) {
     OrderedJson record;
-    for (size_t i = 0; i < kStages.size(); ++i) record[kStages[i]] = times[i];
+    for (size_t i = 0; i < detector.stages().size(); ++i) record[detector.stages()[i]] = detections.milliseconds[i];
     return record;
 }
 

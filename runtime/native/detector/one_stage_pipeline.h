@@ -1,0 +1,31 @@
+// One network, and the decode of its outputs: docs/ONE_STAGE.md, stages as in runtime/one_stage.py.
+#pragma once
+
+#include "network.h"
+#include "one_stage.h"
+#include "pipeline.h"
+
+namespace pocketdet {
+
+class OneStagePipeline : public Pipeline {
+public:
+    // Throws UsageError if the options ask for a number of RoIs.
+    OneStagePipeline(const Bundle& bundle, const OneStageParts& parts, const DetectorOptions& options);
+
+    std::vector<std::string> stages() const override;
+    void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) override;
+    std::vector<Check> compare(const Golden& golden, const Tolerances& tolerances) override;
+
+private:
+    // `outputs` in the order of the manifest.
+    void boxes(const std::vector<ncnn::Mat>& outputs, Size source, std::vector<Detection>& found);
+
+    OneStageDecoder decoder_;
+    std::vector<std::string> roles_;  // of the outputs
+    std::vector<size_t> read_;        // which of them the decoder takes
+    Network model_;
+    OneStageWorkspace workspace_;
+    std::vector<OutputView> views_;
+};
+
+}  // namespace pocketdet
