@@ -59,9 +59,10 @@ def machine_lines(report: EngineReport) -> list[str]:
 
 def _conditions(report: EngineReport, outcome: Outcome) -> str:
     plan = report.plan
+    proposals = f"{outcome.proposals} proposals, " if outcome.rois else ""
     return (
         f"1 thread, fp32, {plan.rounds} rounds of {plan.burst - plan.refill} frames in turn, "
-        f"{report.picture} ({outcome.proposals} proposals, {outcome.detections} detections)"
+        f"{report.picture} ({proposals}{outcome.detections} detections)"
     )
 
 

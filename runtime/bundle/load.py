@@ -79,7 +79,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Open a bundle: a directory, or the same as one zip file, from anyone.
 
     In this order: manifest.json against the schema; each listed file's size and SHA-256 (what is not listed
-    is not used); both graphs against the ncnn at hand and the manifest's blobs and shapes. Everything used
+    is not used); all graphs against the ncnn at hand and the manifest's blobs and shapes. Everything used
     later is a private copy made while hashing, under the system's temporary directory.
 
     Raises `BundleError` (missing, damaged, edited, unsafe or too large), `GraphError` (a network that ncnn

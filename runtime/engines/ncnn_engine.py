@@ -41,7 +41,7 @@ class NcnnEngine:
 
     @property
     def precision(self) -> Arithmetic:
-        """The narrowest of both graphs; half precision only on ARMv8.2, x86 computes in fp32."""
+        """The narrowest of its graphs; half precision only on ARMv8.2, x86 computes in fp32."""
         return self._precision
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -91,6 +91,30 @@ def test_all_engines_agree_and_are_timed(bundle: Bundle) -> None:
     assert (few.rois, few.parts[1].macs, few.proposals) == (7, head // 200 * 7, 7)
 
 
+def test_a_one_stage_detector_has_one_network(tiny_one_stage_template: Path, tmp_path: Path) -> None:
+    with load_bundle(tiny_one_stage_template) as bundle:
+        specs = bundle.manifest.graphs.by_name()
+        engines = [NcnnEngine(specs, bundle.path) for _ in range(2)]
+        graphs = {name: read_graph(bundle.path(s.param), bundle.path(s.bin)) for name, s in specs.items()}
+        liar = Entrant("liar", "", Lying(engines[0], "rows", 0.5))
+        entrants = (Entrant(PLAIN, "", engines[0]), Entrant("twin", "", engines[1]), liar)
+        field = Field(bundle.manifest, bundle.digest, graphs, entrants, ())
+        image = bundle.golden()["image"]
+        outcome = compete(field, image, None, SHORT)
+        with pytest.raises(UsageError, match="rois=7: tiny-one-stage is a one-stage detector"):
+            compete(field, image, 7, SHORT)
+    assert [part.name for part in outcome.parts] == ["model", WHOLE]
+    assert [list(part.samples) for part in outcome.parts] == [[PLAIN, "twin"]] * 2
+    assert outcome.parts[0].macs == outcome.parts[1].macs == 64 * (216 + 144 + 576) + 16 * 112 + 4 * 504
+    assert (outcome.rois, outcome.proposals, outcome.detections) == (0, 0, 18)
+    assert "model.rows" in outcome.failed["liar"][0]
+    text = printed(report_of(outcome))
+    assert "(18 detections)" in text
+    assert "RoIs" not in text
+    write_plot(tmp_path / "one.png", report_of(outcome))
+    assert (tmp_path / "one.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("role", "by", "words"),
     [
