@@ -6,6 +6,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
 from pocketdet.errors import UsageError
 from pocketdet.models.backbones import (
     RESNET50,
@@ -20,6 +22,7 @@ from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RETINANET, LightBranches, RetinaNet, RetinaNetConfig
+from pocketdet.one_stage_spec import Selection
 
 Changes = Mapping[str, Any]  # of fields that the configurations of all families have
 Builder = Callable[[int, tuple[int, int], Changes], OneStageDetector]
@@ -82,3 +85,9 @@ def build_from(config: OneStageConfig) -> OneStageDetector:
     model = build_one_stage(config.arch, len(config.class_names), config.input_size, changes)
     model.built_from = config
     return model
+
+
+def papers_selection(config: OneStageConfig) -> Selection:
+    """Which candidates become detections where `config.selection` does not say. Raises `UsageError`."""
+    with torch.device("meta"):
+        return build_from(replace(config, selection=None)).spec().selection

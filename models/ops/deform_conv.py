@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import UsageError
+from pocketdet.models.ops.deform_products import deform_products
 
 
 def deform_conv2d(
@@ -101,7 +102,7 @@ def _check(x: Tensor, offset: Tensor, weight: Tensor, stride: int, padding: int,
 class DeformConv2d(nn.Module):
     """`deform_conv2d` with its weight (out, in, k, k) and bias, stride 1, the padding that keeps the size.
 
-    `torch.onnx.export` writes it as one DeformConv, which needs opset 19.
+    Computed by `deform_products`; `torch.onnx.export` writes it as one DeformConv, which needs opset 19.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
@@ -115,7 +116,7 @@ class DeformConv2d(nn.Module):
         """Picture (N, in, h, w) and offsets (N, 2 * k * k, h, w) in cells of it -> (N, out, h, w)."""
         if torch.onnx.is_in_onnx_export():
             return self._onnx_operator(x, offset)
-        return deform_conv2d(x, offset, self.weight, self.bias, padding=self.kernel // 2)
+        return deform_products(x, offset, self.weight, self.bias)
 
     def _onnx_operator(self, x: Tensor, offset: Tensor) -> Tensor:
         k = self.kernel

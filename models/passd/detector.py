@@ -37,7 +37,7 @@ class PASSD(OneStageDetector):
             deltas = self.propose(x)
             stride = self.config.strides[level]
             sides = default_sides(self.config, stride)
-            fields = attend_offsets(deltas, sides, stride)
+            fields = attend_offsets(deltas.detach(), sides, stride)  # no gradient, as two stages' proposals
             attended = [attend(x, field) for attend, field in zip(self.attend, fields, strict=True)]
             out[f"objectness_{level}"] = self.objectness(x)
             out[f"propose_{level}"] = deltas

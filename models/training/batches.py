@@ -17,7 +17,7 @@ from pocketdet.models.training.config import TrainConfig
 from pocketdet.models.training.distributed import World
 from pocketdet.models.training.labelled import Labelled
 from pocketdet.models.training.schedule import input_side
-from pocketdet.models.training.step import Truth
+from pocketdet.models.training.truth import Truth
 
 SAMPLING_STREAM = 2  # keeps this use of the seed apart from others
 

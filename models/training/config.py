@@ -6,27 +6,20 @@ network's stride of 32; 256 stands in its place.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import ConfigDict
-
+from pocketdet.models.build import AnyConfig, is_one_stage
+from pocketdet.models.build_one_stage import papers_selection
 from pocketdet.models.config import DetectorConfig, Parts, Suppression
+from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
+from pocketdet.models.training.ranges import Ranged
 
 STRIDE = 32
 
 
-class _Strict:
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    def _range(self, low: float, high: float, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}: expected {low:g} to {high:g}")
-
-
 @dataclass(frozen=True)
-class Source(_Strict):
+class Source(Ranged):
     """One data set of the mix.
 
     Attributes:
@@ -48,7 +41,7 @@ class Source(_Strict):
 
 
 @dataclass(frozen=True)
-class Evaluation(_Strict):
+class Evaluation(Ranged):
     """Labelled pictures on which the run is measured while it goes on; what is trained does not change.
 
     Attributes:
@@ -71,7 +64,7 @@ class Evaluation(_Strict):
 
 
 @dataclass(frozen=True)
-class Schedule(_Strict):
+class Schedule(Ranged):
     """How long, how fast, at which input sizes.
 
     Attributes:
@@ -114,7 +107,7 @@ class Schedule(_Strict):
 
 
 @dataclass(frozen=True)
-class Optimizer(_Strict):
+class Optimizer(Ranged):
     """SGD with momentum, or AdamW; batch norms and biases are not decayed. `ema` 0 keeps no average."""
 
     kind: Literal["sgd", "adamw"] = "sgd"
@@ -130,7 +123,7 @@ class Optimizer(_Strict):
 
 
 @dataclass(frozen=True)
-class Augment(_Strict):
+class Augment(Ranged):
     """Which pictures are made of the data.
 
     "ssd" is the paper's: photometric, zoom out, IoU crop, horizontal flip (SSD section 3.3). "strong" is
@@ -149,7 +142,7 @@ class Augment(_Strict):
 
 
 @dataclass(frozen=True)
-class Losses(_Strict):
+class Losses(Ranged):
     """Sampling and weights of the RPN and R-CNN losses.
 
     Attributes:
@@ -190,8 +183,11 @@ class Losses(_Strict):
             raise ValueError("rpn_negative must not be above rpn_positive")
 
 
+Rule = Losses | PASSDLosses | RetinaNetLosses | MimicDetLosses
+
+
 @dataclass(frozen=True)
-class TrainConfig(_Strict):
+class TrainConfig(Ranged):
     """A whole run.
 
     Attributes:
@@ -201,9 +197,12 @@ class TrainConfig(_Strict):
         class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
         parts, fc_channels: parts of the detector to leave out, and the width of its head (Table 7).
         background_bias: start of the RPN's background score.
-        nms: how the trained detector suppresses overlapping boxes; the paper tests with soft-NMS.
+        nms: how the trained detector suppresses overlapping boxes; without it as the paper tests, which for
+            ThunderNet is soft-NMS.
+        base_size: of a one-stage detector, the smallest square prior's side in strides, if not the paper's.
         save_every: steps between checkpoints.
         evaluation: what the run is measured on, if anything.
+        losses, passd, retinanet, mimicdet: of the family that `arch` is of; `losses` are ThunderNet's.
     """
 
     data: tuple[Source, ...]
@@ -217,13 +216,17 @@ class TrainConfig(_Strict):
     seed: int = 1
     class_power: float = 0.0
     background_bias: float = 4.0
-    nms: Suppression = "gaussian"
+    nms: Suppression | None = None
+    base_size: float | None = None
     save_every: int = 250
     evaluation: Evaluation | None = None
     schedule: Schedule = field(default_factory=Schedule)
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
     losses: Losses = field(default_factory=Losses)
+    passd: PASSDLosses = field(default_factory=PASSDLosses)
+    retinanet: RetinaNetLosses = field(default_factory=RetinaNetLosses)
+    mimicdet: MimicDetLosses = field(default_factory=MimicDetLosses)
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -233,13 +236,32 @@ class TrainConfig(_Strict):
         self._range(0, 20, "background_bias")
         self._range(1, 1e9, "save_every")
 
-    def detector(self, class_names: tuple[str, ...]) -> DetectorConfig:
+    @property
+    def rule(self) -> Rule:
+        """The table of the losses of `arch`'s family."""
+        families: dict[str, Rule] = {
+            "passd": self.passd,
+            "retinanet": self.retinanet,
+            "lw": self.retinanet,
+            "mimicdet": self.mimicdet,
+        }
+        return families.get(self.arch.partition("-")[0], self.losses)
+
+    def detector(self, class_names: tuple[str, ...]) -> AnyConfig:
         """The detector that this run trains. Raises `UsageError` if it cannot be."""
+        if is_one_stage(self.arch):
+            return self._one_stage(class_names)
         base = DetectorConfig(self.arch, class_names, self.input_size)
         return replace(
             base,
             anchors=replace(base.anchors, scales=self.anchor_scales),
             head=replace(base.head, fc_channels=self.fc_channels),
             parts=self.parts,
-            postprocessing=replace(base.postprocessing, nms=self.nms),
+            postprocessing=replace(base.postprocessing, nms=self.nms or "gaussian"),
         )
+
+    def _one_stage(self, class_names: tuple[str, ...]) -> OneStageConfig:
+        base = OneStageConfig(self.arch, class_names, self.input_size, base_size=self.base_size)
+        if self.nms is None:
+            return base
+        return replace(base, selection=replace(papers_selection(base), nms=self.nms))

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pydantic
@@ -10,10 +11,21 @@ import pydantic
 from pocketdet.errors import UsageError
 from pocketdet.models.config import Parts, RoIHead
 from pocketdet.models.training.config import Evaluation, Source, TrainConfig
+from pocketdet.models.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
 from pocketdet.models.zoo import weights_file
 
 _CONFIG = pydantic.TypeAdapter(TrainConfig)
 FREE = ("out", "weights", "save_every", "data", "evaluation", "nms")
+_DEFAULTS = MappingProxyType(
+    {
+        "parts": Parts(),
+        "fc_channels": RoIHead().fc_channels,
+        "base_size": None,
+        "passd": PASSDLosses(),
+        "retinanet": RetinaNetLosses(),
+        "mimicdet": MimicDetLosses(),
+    }
+)
 _Data = TypeVar("_Data", Source, Evaluation)
 
 
@@ -41,14 +53,14 @@ def fingerprint(config: TrainConfig) -> str:
     """The configuration as JSON, without what a resumed run may change.
 
     That is where it reads, starts and writes, how often it saves, what it is measured on, and `nms`, which
-    comes after the network: none of it touches the weights after a checkpoint. A whole ThunderNet does not
-    say so: runs from before its parts could be left out are resumed too.
+    comes after the network: none of it touches the weights after a checkpoint. What is as
+    usual and came later than the first runs is not said, so that those are resumed too.
     """
     fields: dict[str, Any] = _CONFIG.dump_python(config, mode="json")
     for name in FREE:
         fields.pop(name)
-    for name, whole in (("parts", Parts()), ("fc_channels", RoIHead().fc_channels)):
-        if getattr(config, name) == whole:
+    for name, default in _DEFAULTS.items():
+        if getattr(config, name) == default:
             fields.pop(name)
     shares = [s.share for s in config.data]
     return pydantic.TypeAdapter(dict[str, Any]).dump_json({**fields, "shares": shares}).decode()

@@ -9,10 +9,10 @@ import torch
 from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
 from pocketdet.datasets.part import extent
-from pocketdet.models.build import build_detector
-from pocketdet.models.config import DetectorConfig
+from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
+from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.one_stage_reference import one_stage_stages
 from pocketdet.models.postprocess import reference_stages
-from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.training.state import RunState
 
 SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
@@ -69,7 +69,7 @@ class Evaluator:
     Nothing of the run is touched: neither its weights nor a random stream.
     """
 
-    def __init__(self, detector: DetectorConfig, dataset: Dataset, limit: int) -> None:
+    def __init__(self, detector: AnyConfig, dataset: Dataset, limit: int) -> None:
         with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
             self._model = build_detector(detector)
         self._all = dataset
@@ -125,8 +125,13 @@ class Evaluator:
         return Evaluated(step=step, images=images, seconds=seconds, **counts, **numbers)
 
 
-def find(model: ThunderNet, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:
+def find(model: AnyDetector, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:
     """Every picture with what the reference pipeline finds in it, boxes in its pixels."""
     for image in images:
-        stages = reference_stages(model, read_picture(image.path))
-        yield image, Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
+        picture = read_picture(image.path)
+        if isinstance(model, OneStageDetector):
+            answer = one_stage_stages(model, picture)
+            yield image, Found(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
+        else:
+            stages = reference_stages(model, picture)
+            yield image, Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())

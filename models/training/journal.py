@@ -6,12 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pocketdet.models.training.config import TrainConfig
 from pocketdet.models.training.loop import StepReport
+from pocketdet.models.training.passes import term_names
 
-STEP_COLUMNS = (
-    *("step", "images", "side", "learning_rate", "loss", "rpn_class", "rpn_box", "head_class", "head_box"),
-    *("accuracy", "gradient"),
-)
+
+def step_columns(config: TrainConfig) -> tuple[str, ...]:
+    """The head of a run's log."""
+    return ("step", "images", "side", "learning_rate", "loss", *term_names(config.rule), "gradient")
 
 
 class Journal:
@@ -48,9 +50,8 @@ class Journal:
 
 
 def step_cells(report: StepReport) -> list[object]:
-    """A step under `STEP_COLUMNS`."""
-    start = [report.step, report.images, report.side, report.learning_rate]
-    return [*start, *(report.losses[name] for name in STEP_COLUMNS[4:])]
+    """A step under `step_columns`."""
+    return [report.step, report.images, report.side, report.learning_rate, *report.losses.values()]
 
 
 def _rows_until(path: Path, columns: tuple[str, ...], done: int) -> list[list[str]]:

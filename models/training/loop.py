@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import CheckFailed, CheckpointError, UsageError
-from pocketdet.models.build import build_detector
+from pocketdet.models.build import AnyConfig, build_detector, config_of
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.config import DetectorConfig
 from pocketdet.models.training.augment import Recipe
 from pocketdet.models.training.batch_norm import synchronise
 from pocketdet.models.training.batches import StepPictures, made, picture_numbers, sampling_seed, to_batch
@@ -20,11 +19,10 @@ from pocketdet.models.training.config_file import fingerprint
 from pocketdet.models.training.distributed import ALONE, World, parallel
 from pocketdet.models.training.ema import Ema
 from pocketdet.models.training.labelled import Labelled
-from pocketdet.models.training.losses import LossTerms
+from pocketdet.models.training.passes import Terms, training_pass
 from pocketdet.models.training.schedule import learning_rate
 from pocketdet.models.training.start import initialise, make_optimizer, start_from
 from pocketdet.models.training.state import STATE_FILE, RunState, load_state, save_state
-from pocketdet.models.training.step import TrainingPass
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -42,7 +40,7 @@ class StepReport:
 
 def start_run(
     config: TrainConfig,
-    detector: DetectorConfig,
+    detector: AnyConfig,
     *,
     resume: bool = False,
     world: World = ALONE,
@@ -94,7 +92,7 @@ def train(
         config.out.mkdir(parents=True, exist_ok=True)
     state.model.train()
     total = config.schedule.steps
-    network = parallel(TrainingPass(state.model, config.losses, world, autocast), world)
+    network = parallel(training_pass(state.model, config.rule, world, autocast), world)
     for pictures in made(StepPictures(config, recipe, world), range(state.step, total), workers):
         report = one_step(config, state, network, pictures, world)
         stopped = world.any(stop())
@@ -117,9 +115,9 @@ def one_step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     seeds = [sampling_seed(config.seed, number) for number in picture_numbers(config, step, world)]
-    images, truths = to_batch(pictures, seeds, state.model.config.preprocessing, world.device)
-    terms: LossTerms = network(images, truths)
-    loss = terms.total(config.losses)
+    images, truths = to_batch(pictures, seeds, config_of(state.model).preprocessing, world.device)
+    terms: Terms = network(images, truths)
+    loss = terms.total(config.rule)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
@@ -142,7 +140,7 @@ def save_weights(
     path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
 ) -> None:
     """The run's weights as a checkpoint whose card has `notes` too. Raises `OSError`."""
-    model = build_detector(state.model.config)
+    model = build_detector(config_of(state.model))
     model.load_state_dict(state.weights)
     card = {
         "data": ", ".join(source.annotations.name for source in config.data),

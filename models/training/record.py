@@ -20,7 +20,7 @@ from pocketdet.models.checkpoint import read_card
 from pocketdet.models.training.board import Board
 from pocketdet.models.training.config import TrainConfig
 from pocketdet.models.training.evaluation import SCORES, Evaluated, Evaluator, Measured
-from pocketdet.models.training.journal import STEP_COLUMNS, Journal, step_cells
+from pocketdet.models.training.journal import Journal, step_cells, step_columns
 from pocketdet.models.training.loop import StepReport, save_weights
 from pocketdet.models.training.sheet import write_sheet
 from pocketdet.models.training.state import RunState
@@ -50,7 +50,7 @@ class Record:
         out, done = self._config.out, self._state.step
         out.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:
-            self._steps = files.enter_context(Journal(out / "log.csv", STEP_COLUMNS, done))
+            self._steps = files.enter_context(Journal(out / "log.csv", step_columns(self._config), done))
             if self._evaluator is not None:
                 path = out / "evaluations.csv"
                 self._evaluations = files.enter_context(Journal(path, EVALUATION_COLUMNS, done))

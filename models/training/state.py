@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from pocketdet.errors import CheckpointError
-from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.build import AnyDetector
 from pocketdet.models.training.ema import Ema
 
 STATE_FILE = "state.pt"
@@ -23,7 +23,7 @@ STATE_FILE = "state.pt"
 class RunState:
     """The moving parts of a run; `step` steps are done."""
 
-    model: ThunderNet
+    model: AnyDetector
     optimizer: torch.optim.Optimizer
     ema: Ema | None
     step: int = 0

@@ -1,7 +1,5 @@
 """One forward pass in training: network, targets, RoIs of all pictures, losses."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Generator, Tensor, nn
 
@@ -19,19 +17,7 @@ from pocketdet.models.training.targets import (
     roi_targets,
     training_proposals,
 )
-
-
-@dataclass(frozen=True)
-class Truth:
-    """True boxes (G, 4) in input pixels and labels (G,) of one picture, and boxes (K, 4) not to judge.
-
-    `seed` is that of the draws among its targets; all tensors are on the CPU.
-    """
-
-    boxes: Tensor
-    labels: Tensor
-    ignored: Tensor
-    seed: int
+from pocketdet.models.training.truth import Truth
 
 
 class TrainingPass(nn.Module):

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from pocketdet.models.ops import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
+from pocketdet.models.ops import box_iou, clip_boxes, decode_boxes, encode_boxes
 from pocketdet.models.training.config import Losses
+from pocketdet.models.training.matching import covered, match_anchors
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
 POSITIVE_IOU = 0.5  # of a RoI: Fast R-CNN section 2.3
@@ -34,21 +35,6 @@ class RoITargets:
     deltas: Tensor
 
 
-def match_anchors(anchors: Tensor, boxes: Tensor, positive: float, negative: float) -> tuple[Tensor, Tensor]:
-    """Anchors (A, 4), true boxes (G, 4) -> index of the box of each anchor (A,), ground (A,) bool.
-
-    The index is -1 where the anchor is no object: its best IoU is below `positive`, and it is not the best
-    anchor of any box (Faster R-CNN section 3.1.2). Ground has no IoU of `negative` or more.
-    """
-    if not len(boxes):
-        return torch.full((len(anchors),), -1), torch.ones(len(anchors), dtype=torch.bool)
-    iou = box_iou(anchors, boxes)
-    best, owner = iou.max(dim=1)
-    matched = torch.where(best >= positive, owner, torch.full_like(owner, -1))
-    matched[iou.argmax(dim=0)] = torch.arange(len(boxes))
-    return matched, (best < negative) & (matched < 0)
-
-
 def anchor_targets(
     logits: Tensor,
     anchors: Tensor,
@@ -62,7 +48,7 @@ def anchor_targets(
     Anchors that lie on an `ignored` box (K, 4) for more than half are no ground.
     """
     matched, ground = match_anchors(anchors, boxes, rule.rpn_positive, rule.rpn_negative)
-    ground &= ~_covered(anchors, ignored)
+    ground &= ~covered(anchors, ignored)
     positive = _draw((matched >= 0).nonzero()[:, 0], MAX_POSITIVE_ANCHORS, generator)
     deltas = encode_boxes(boxes[matched[positive]], anchors[positive], UNIT) if len(positive) else anchors[:0]
     candidates = ground.nonzero()[:, 0]
@@ -116,7 +102,7 @@ def roi_targets(
         best, owner = torch.zeros(len(rois)), torch.zeros(len(rois), dtype=torch.int64)
     is_object = best >= POSITIVE_IOU
     positive = _draw(is_object.nonzero()[:, 0], rule.rois // 2, generator)
-    ground = (~is_object & ~_covered(rois, ignored)).nonzero()[:, 0]
+    ground = (~is_object & ~covered(rois, ignored)).nonzero()[:, 0]
     negative = _draw(ground, rule.rois - len(positive), generator)
     chosen = torch.cat([positive, negative])
     missing = rule.rois - len(chosen)
@@ -138,16 +124,6 @@ def _shaken(boxes: Tensor, copies: int, generator: Generator) -> Tensor:
     centers = many[:, :2] + 0.5 * sides + noise[:, :2] * sides * JITTER_SHIFT
     half = 0.5 * sides * torch.exp(noise[:, 2:] * JITTER_SCALE)
     return torch.cat([centers - half, centers + half], dim=1)
-
-
-def _covered(boxes: Tensor, ignored: Tensor) -> Tensor:
-    """Which boxes (N,) lie for more than half of their area on one of the `ignored` (K, 4)."""
-    if not len(ignored):
-        return torch.zeros(len(boxes), dtype=torch.bool)
-    low = torch.maximum(boxes[:, None, :2], ignored[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], ignored[None, :, 2:])
-    inter = (high - low).clamp(min=0).prod(dim=2)
-    return (inter > 0.5 * box_area(boxes)[:, None]).any(dim=1)
 
 
 def _draw(indices: Tensor, limit: int, generator: Generator) -> Tensor:

@@ -11,7 +11,7 @@ from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.models.training.augment import Recipe
 from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.journal import STEP_COLUMNS, Journal, step_cells
+from pocketdet.models.training.journal import Journal, step_cells, step_columns
 from pocketdet.models.training.labelled import Labelled
 from pocketdet.models.training.loop import StepReport, start_run, train
 from pocketdet.models.training.pool import make_pool
@@ -131,17 +131,17 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path: P
 def test_the_journal_has_each_step_once(tmp_path: Path) -> None:
     path, setup = tmp_path / "log.csv", config(tmp_path / "whole")
     reports = run(setup)
-    with Journal(path, STEP_COLUMNS, 0) as journal:
+    with Journal(path, step_columns(setup), 0) as journal:
         for report in reports[:5]:
             journal.add(step_cells(report))
     with path.open("a", encoding="utf-8") as file:
         file.write("6,24,6")  # the machine lost power here
-    with Journal(path, STEP_COLUMNS, 4) as journal:
+    with Journal(path, step_columns(setup), 4) as journal:
         for report in reports[4:]:
             journal.add(step_cells(report))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("step,images,side,learning_rate,loss")
     assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, STEPS + 1)]
-    with Journal(path, STEP_COLUMNS, 0):
+    with Journal(path, step_columns(setup), 0):
         pass
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1

@@ -1,0 +1,48 @@
+"""The forward pass in training of each family of detectors."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor, nn
+
+from pocketdet.models.build import AnyDetector
+from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.passd import PASSD
+from pocketdet.models.training.config import Losses, Rule
+from pocketdet.models.training.distributed import ALONE, World
+from pocketdet.models.training.losses import LossTerms
+from pocketdet.models.training.one_stage_rules import PASSDLosses
+from pocketdet.models.training.passd_pass import PASSDPass, PASSDTerms
+from pocketdet.models.training.step import TrainingPass
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+class Terms(Protocol):
+    """The losses of a batch, a scalar in each field; one of them is `accuracy`, which is not minimised."""
+
+    def total(self, rule: Any) -> Tensor:
+        """What is minimised, by the table of the configuration that belongs to the family."""
+        ...
+
+
+def training_pass(model: AnyDetector, rule: Rule, world: World = ALONE, autocast: bool = False) -> nn.Module:
+    """A module whose `forward(images, truths)` gives the `Terms` of a batch; `rule` is of the family."""
+    if isinstance(model, PASSD):
+        assert isinstance(rule, PASSDLosses)
+        return PASSDPass(model, rule, world, autocast)
+    assert not isinstance(model, OneStageDetector)
+    assert isinstance(rule, Losses)
+    return TrainingPass(model, rule, world, autocast)
+
+
+def term_names(rule: Rule) -> tuple[str, ...]:
+    """The names of the terms, in their order."""
+    if isinstance(rule, PASSDLosses):
+        return _names(PASSDTerms)
+    return _names(LossTerms)
+
+
+def _names(terms: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(field.name for field in fields(terms))
