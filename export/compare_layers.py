@@ -1,11 +1,7 @@
-"""Which layer went wrong first: every ncnn blob against the PyTorch module that made it."""
+"""Which layer went wrong first: every ncnn blob against the module that made it."""
 
-import numpy as np
-import torch
-from torch import nn
-
-from pocketdet.export.dataflow import capture
 from pocketdet.export.lay_out import as_before, read_layouts
+from pocketdet.export.network import Network
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -18,20 +14,19 @@ def compare_layers(
     bundle: Bundle,
     engine: NcnnEngine,
     graph: GraphName,
-    module: nn.Module,
+    twin: Network,
     inputs: Array,
     relative: float,
     least_snr_db: float | None = None,
 ) -> list[LayerCheck]:
     """Every blob of one graph in the order of execution, so that the first failure is where an error begins.
 
-    `module` is the folded PyTorch twin of the graph; `inputs` its input without a batch axis. Raises
+    `twin` is the folded original of the graph; `inputs` its input without a batch axis. Raises
     `GraphError` or `EngineError` if the bundle's graph cannot run, `BundleError` if its layouts are damaged.
     """
     spec = bundle.manifest.graphs.by_name()[graph]
     network = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
-    example = torch.from_numpy(np.ascontiguousarray(inputs))
-    values = {v.source: v.array for v in capture(module, example[None] if example.dim() == 3 else example)}
+    values = {v.source: v.array for v in twin.values(inputs)}
     wanted = [blob for layer in network.layers for blob in layer.outputs]
     layouts = read_layouts(bundle.path(spec.lane_layouts)) if spec.lane_layouts else {}
     blobs = engine.run_blobs(graph, {spec.inputs[0].role: inputs}, wanted)

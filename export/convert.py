@@ -1,27 +1,22 @@
-"""Steps 3 to 6 of the export: one folded torch graph to ONNX and ncnn, each compared on two inputs."""
+"""Steps 3 to 6 of the export: one folded graph to ONNX and ncnn, each compared on two inputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
 from pocketdet.errors import CheckFailed
-from pocketdet.export.examples import network_inputs
 from pocketdet.export.graph_checks import check_engine
 from pocketdet.export.lay_out import lay_out, write_layouts
 from pocketdet.export.layer_sources import find_sources
+from pocketdet.export.network import Network
 from pocketdet.export.passes.align_lanes import Aligned
 from pocketdet.export.passes.lane_targets import LaneTarget
 from pocketdet.export.precision import GraphPlan, Risk, find_risks, keep_in_fp32, measure_peaks
 from pocketdet.export.quantize import Quantized
+from pocketdet.export.reference import Reference
 from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
-from pocketdet.export.to_onnx import to_onnx
-from pocketdet.models.thundernet import HeadGraph, ThunderNet
-from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
+from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
@@ -37,25 +32,26 @@ class Part:
     """One graph on its way through the steps."""
 
     name: GraphName
-    module: nn.Module
+    network: Network
     spec: GraphSpec
-    examples: tuple[Tensor, Tensor]
+    examples: tuple[Array, Array]
 
     @property
     def has_rows(self) -> bool:
         """Whether its first axis is the number of RoIs."""
-        return self.name == "head"
+        return not self.spec.is_batched
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Of the first example as the ONNX twin takes it."""
+        shape = self.examples[0].shape
+        return shape if self.has_rows else (1, *shape)
 
 
-def split(folded: ThunderNet, graphs: TwoStageGraphs) -> tuple[Part, Part]:
-    """The two graphs of a folded detector."""
-    generator = torch.Generator().manual_seed(0)
-    # two different row counts prove that the number of RoIs was not baked in
-    few, many = (torch.randn(n, folded.config.head.channels, generator=generator) for n in (37, 200))
-    return (
-        Part("features", folded, graphs.features, network_inputs(folded)),
-        Part("head", HeadGraph(folded).eval(), graphs.head, (many, few)),
-    )
+def split(reference: Reference, graphs: Graphs) -> list[Part]:
+    """The graphs of a folded detector, in the order in which they run."""
+    specs, examples = graphs.by_name(), reference.examples()
+    return [Part(n, network, specs[n], examples[n]) for n, network in reference.networks().items()]
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,7 @@ def write_onnx(part: Part, folder: Path) -> Path:
     assert part.spec.onnx is not None
     path = folder / part.spec.onnx
     path.parent.mkdir(exist_ok=True)
-    source, targets = part.spec.inputs[0].role, [o.role for o in part.spec.outputs]
-    rows = part.has_rows
-    to_onnx(part.module, part.examples[0], path, input_name=source, output_names=targets, dynamic_rows=rows)
+    part.network.write_onnx(path, part.examples[0])
     return path
 
 
@@ -104,7 +98,7 @@ def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Gr
         onnx_path,
         folder / part.spec.param,
         folder / part.spec.bin,
-        input_shape=part.examples[0].shape,
+        input_shape=part.example_shape,
         input_name=part.spec.inputs[0].role,
         output_names=[o.role for o in part.spec.outputs],
         dynamic_rows=part.has_rows,
@@ -132,12 +126,12 @@ def convert(
     spec, tolerance = part.spec, TOLERANCES["fp32"].features
     onnx_path = write_onnx(part, scratch)
     onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
-    judge(check_engine("onnx", part.module, onnx, part.name, spec, part.examples, tolerance))
+    judge(check_engine("onnx", part.network, onnx, part.name, spec, part.examples, tolerance))
     graph = write_ncnn(part, onnx_path, scratch, plan)
     ncnn = engine_of(part, scratch)
-    judge(check_engine("ncnn", part.module, ncnn, part.name, spec, part.examples, tolerance))
+    judge(check_engine("ncnn", part.network, ncnn, part.name, spec, part.examples, tolerance))
     blobs = list(graph.blob_names())
-    sources = find_sources(part.module, ncnn, part.name, spec, blobs, part.examples[0], tolerance)
+    sources = find_sources(part.network, ncnn, part.name, spec, blobs, part.examples[0], tolerance)
     part = replace(part, spec=spec.model_copy(update={"layer_sources": sources}))
     # the head's channels lie along its rows, where ncnn packs nothing
     made = Converted(part.spec, None)
@@ -156,13 +150,13 @@ def _aligned(
 ) -> tuple[Graph, Converted]:
     """Step 6: the ncnn files written anew, if that pays."""
     spec = part.spec
-    aligned = lay_out(graph, {spec.inputs[0].blob: tuple(part.examples[0].shape[1:])}, target)
+    aligned = lay_out(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
     if not aligned.report.changed:
         return graph, Converted(spec, aligned)
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
     tolerance = TOLERANCES["fp32"].features
     ncnn = engine_of(part, scratch)
-    judge(check_engine("lanes", part.module, ncnn, part.name, spec, part.examples, tolerance))
+    judge(check_engine("lanes", part.network, ncnn, part.name, spec, part.examples, tolerance))
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_layouts(aligned, scratch / layouts)
     sources = spec.layer_sources
@@ -195,7 +189,7 @@ def _in_half(
     else:
         raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
     judge(
-        check_engine("masks", part.module, ncnn, part.name, spec, part.examples, TOLERANCES["fp32"].features)
+        check_engine("masks", part.network, ncnn, part.name, spec, part.examples, TOLERANCES["fp32"].features)
     )
     spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
     return Converted(spec, made.aligned, tuple(risks))
@@ -212,8 +206,7 @@ def _in_int8(
 ) -> Converted:
     """Step 6b, checked on the first and the last calibration picture: ranges fit such pictures only."""
     spec, quantized = to_int8(part.name, made.spec, graph, plan, calibration, scratch)
-    items = calibration.features if part.name == "features" else calibration.head
-    first, last = (torch.from_numpy(items[i] if part.has_rows else items[i][None]) for i in (0, -1))
-    tol, ncnn, examples = TOLERANCES["int8"], engine_of(part, scratch), (first, last)
-    judge(check_engine("int8", part.module, ncnn, part.name, spec, examples, tol.features, tol.least_snr_db))
+    items = calibration.inputs[part.name]
+    tol, ncnn, examples = TOLERANCES["int8"], engine_of(part, scratch), (items[0], items[-1])
+    judge(check_engine("int8", part.network, ncnn, part.name, spec, examples, tol.features, tol.least_snr_db))
     return Converted(spec, made.aligned, quantized=quantized)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from pocketdet.accuracy import Found
 from pocketdet.errors import EngineError, UsageError
-from pocketdet.export.subjects import Form, Subject, bundle_rule, deployed_bytes
+from pocketdet.export.kinds import rule_of_bundle
+from pocketdet.export.subjects import Form, Subject, deployed_bytes
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.native_build import AARCH64, QEMU
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
@@ -46,7 +47,7 @@ def in_emulator(bundle: Bundle, form: Form, cpu: str, score: float | None = None
         raise UsageError(
             f"--arm {cpu}: {bundle.source} is a zip file; pocketdet-run reads folders: unpack it"
         )
-    rule = bundle_rule(bundle, score)
+    rule = rule_of_bundle(bundle, score)
     chosen = () if score is None else ("--score-threshold", str(score))
     golden = _run(cpu, "detect", str(bundle.source), str(bundle.path(bundle.manifest.golden.image)))
 

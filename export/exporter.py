@@ -1,6 +1,7 @@
 """A trained detector in, a bundle out, every step checked against the model it came from.
 
-1. copy the model to the CPU in eval mode, refuse weights that are not finite
+1. copy the model to the CPU in eval mode, refuse weights that are not finite, leave out what only training
+   needs                                check: against the whole model, two inputs
 2. fold batch norm                      check: folded against original, two inputs
    (half precision: plan what every layer is stored and computed in, so that nothing can overflow, and
    round the weights; the rounded model is the reference from here on)
@@ -21,29 +22,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import nn
+import numpy as np
 
 from pocketdet.errors import CheckFailed, ExportError, UsageError
-from pocketdet.export.convert import convert, split
-from pocketdet.export.examples import network_inputs
-from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
-from pocketdet.export.graph_checks import check_module
+from pocketdet.export.convert import Judge, convert, split
+from pocketdet.export.fold_bn import FoldReport
+from pocketdet.export.graph_checks import check_network
 from pocketdet.export.judge_ap import ApJudge
-from pocketdet.export.manifest import GOLDEN, REFERENCE_WEIGHTS, graph_specs, make_manifest
+from pocketdet.export.kinds import reference_of
+from pocketdet.export.manifest import GOLDEN, common_fields
 from pocketdet.export.options import ExportOptions, calibration_pictures, golden_picture
 from pocketdet.export.passes.lane_targets import lane_target
 from pocketdet.export.plan_precision import Planned, plan_precision
 from pocketdet.export.quantize import QuantizeSettings
-from pocketdet.export.reference import reference_values, rounding_cost
-from pocketdet.export.round_weights import round_to_half
+from pocketdet.export.reference import Picture, Reference
 from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
-from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.build import AnyDetector
 from pocketdet.runtime.bundle import load_bundle, write_golden
-from pocketdet.runtime.bundle.schema import FileEntry, GraphSpec, Layout, Manifest, is_safe_path
-from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
+from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.replay import compare_engines, make_detectors
@@ -63,7 +60,7 @@ class ExportResult:
 
 
 def export_detector(
-    model: ThunderNet,
+    model: AnyDetector,
     out: Path,
     options: ExportOptions | None = None,
     *,
@@ -79,17 +76,59 @@ def export_detector(
     that cannot be calibrated, `ImageError` for a golden image or calibration picture that is none. In any
     case nothing is left behind.
     """
+    # the caller's own stays on its device and in its mode
+    reference = reference_of(copy.deepcopy(model).cpu().eval())
+    return export_reference(reference, out, options, card=card, log=log, progress=progress)
+
+
+def export_reference(
+    whole: Reference,
+    out: Path,
+    options: ExportOptions | None = None,
+    *,
+    card: Mapping[str, str] | None = None,
+    log: Log = lambda line: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> ExportResult:
+    """`export_detector` for whatever the export can see as a reference. Raises as it does."""
     options = options or ExportOptions()
-    name = _bundle_name(model, options)
+    name = _bundle_name(whole, options)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
     pictures = calibration_pictures(options)
-    machines = lane_target(options.target) if options.target is not None else None
-    golden = golden_picture(model.config.input_size, options, pictures)
-    _refuse_unsound_weights(model)
-    model = copy.deepcopy(model).cpu().eval()  # the caller's own stays on its device and in its mode
-    graphs = graph_specs(model.config, with_onnx=True)
+    golden = golden_picture(whole.identity.input_size, options, pictures)
+    _refuse_unsound_weights(whole)
     checks: list[Check] = []
+    judge = _judge(name, checks, log)
+    with staging_directory(target) as scratch:
+        original = whole.for_inference()
+        if original is not whole:
+            judge(_compare("inference", whole, original))
+        folded, folds = original.folded()
+        for line in (*folds.folds, *folds.refusals):
+            log(str(line))
+        judge(_compare("fold", original, folded))
+        graphs = folded.graphs()
+        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, pictures, log)
+        layout = _layout(planned)
+        reference = original
+        if layout.weight_storage == "fp16":
+            reference = folded = folded.rounded(layout.fp32_modules)
+        with _calibrating(original, planned, options, progress) as calibration:
+            graphs, layout = _convert_all(
+                folded, graphs, layout, scratch, planned, options, judge, calibration, log
+            )
+        _write_golden(original, reference, golden, scratch, log)
+        manifest = _seal(original, graphs, layout, name, scratch, dict(card or {}))
+        judge(_replay(scratch))
+        if options.slim:
+            manifest = _slim_down(manifest, scratch)
+        publish(scratch, target, overwrite=options.overwrite)
+    return ExportResult(target, manifest, folds, tuple(checks))
+
+
+def _judge(name: str, checks: list[Check], log: Log) -> Judge:
+    """Keeps and logs what it is given, and stops the export at the first failure."""
 
     def judge(found: list[Check]) -> None:
         checks.extend(found)
@@ -101,40 +140,35 @@ def export_detector(
                 f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}"
             )
 
-    with staging_directory(target) as scratch:
-        folded, folds = fold_batch_norm(model)
-        for line in (*folds.folds, *folds.refusals):
-            log(str(line))
-        judge(_compare_folded(model, folded, graphs.features))
-        reference = model
-        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, pictures, log)
-        layout = _layout(planned)
-        if layout.weight_storage == "fp16":
-            reference = folded = round_to_half(folded, layout.fp32_modules)
-        with _calibrating(model, planned, options, progress) as calibration:
-            for part in split(folded, graphs):
-                plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
-                made = convert(part, scratch, plan, machines, judge, inputs, calibration)
-                graphs = graphs.model_copy(update={part.name: made.spec})
-                if machines and made.aligned and made.aligned.report.changed:
-                    layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
-                for line in made.lines(part.name):
-                    log(line)
-        values = reference_values(reference, golden)
-        write_golden(scratch, GOLDEN, values)
-        if reference is not model:
-            for line in rounding_cost(reference_values(model, golden), values):
-                log(line)
-        manifest = _seal(model, graphs, layout, name, scratch, dict(card or {}))
-        judge(_replay(scratch))
-        if options.slim:
-            manifest = _slim_down(manifest, scratch)
-        publish(scratch, target, overwrite=options.overwrite)
-    return ExportResult(target, manifest, folds, tuple(checks))
+    return judge
 
 
-def _bundle_name(model: ThunderNet, options: ExportOptions) -> str:
-    name = model.config.arch if options.name is None else options.name
+def _convert_all(
+    folded: Reference,
+    graphs: Graphs,
+    layout: Layout,
+    scratch: Path,
+    planned: Planned,
+    options: ExportOptions,
+    judge: Judge,
+    calibration: Calibration | None,
+    log: Log,
+) -> tuple[Graphs, Layout]:
+    """Steps 3 to 6 of every graph."""
+    machines = lane_target(options.target) if options.target is not None else None
+    for part in split(folded, graphs):
+        plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
+        made = convert(part, scratch, plan, machines, judge, inputs, calibration)
+        graphs = graphs.model_copy(update={part.name: made.spec})
+        if machines and made.aligned and made.aligned.report.changed:
+            layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
+        for line in made.lines(part.name):
+            log(line)
+    return graphs, layout
+
+
+def _bundle_name(reference: Reference, options: ExportOptions) -> str:
+    name = reference.identity.architecture if options.name is None else options.name
     if not is_safe_path(name) or "/" in name:
         raise UsageError(
             f"bundle name {name!r}: expected 1 to 100 ASCII letters, digits, '_', '.' or '-', "
@@ -151,7 +185,7 @@ def _layout(planned: Planned) -> Layout:
 
 @contextmanager
 def _calibrating(
-    model: ThunderNet, planned: Planned, options: ExportOptions, progress: Progress
+    original: Reference, planned: Planned, options: ExportOptions, progress: Progress
 ) -> Iterator[Calibration | None]:
     """What int8 is found with, if it is asked for; to judge by AP, a plain bundle is exported first."""
     if all(plan.storage != "int8" for plan in planned.plans.values()):
@@ -159,35 +193,54 @@ def _calibrating(
         return
     settings, limit = options.int8 or QuantizeSettings(), options.ap_limit
     if limit is None:
-        yield Calibration(planned.inputs["features"], planned.inputs["head"], settings, None, progress)
+        yield Calibration(planned.inputs, settings, None, progress)
         return
     with tempfile.TemporaryDirectory(prefix="pocketdet-plain-") as folder:
-        plain = export_detector(model, Path(folder), ExportOptions(name="plain", target=None, slim=True))
+        plain = export_reference(original, Path(folder), ExportOptions(name="plain", target=None, slim=True))
         with load_bundle(plain.path) as bundle, ApJudge(bundle, limit.dataset) as judge:
             settings = replace(settings, max_judged=limit.max_drop)
-            yield Calibration(planned.inputs["features"], planned.inputs["head"], settings, judge, progress)
+            yield Calibration(planned.inputs, settings, judge, progress)
 
 
-def _refuse_unsound_weights(model: nn.Module) -> None:
-    for name, tensor in model.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            count = int((~torch.isfinite(tensor)).sum())
+def _refuse_unsound_weights(reference: Reference) -> None:
+    for name, values in reference.every_weight():
+        count = int(np.count_nonzero(~np.isfinite(values)))
+        if count:
             raise ExportError(f"weight {name!r} has {count} NaN or infinite values: the model is damaged")
 
 
-def _compare_folded(model: ThunderNet, folded: ThunderNet, spec: GraphSpec) -> list[Check]:
-    """Step 2 changed nothing; the head has no batch norm."""
-    return check_module("fold", model, folded, spec, network_inputs(model), TOLERANCES["fp32"].features)
+def _compare(step: str, before: Reference, after: Reference) -> list[Check]:
+    """Whether a step changed what the networks answer."""
+    examples, changed, specs = before.examples(), after.networks(), before.graphs().by_name()
+    relative = TOLERANCES["fp32"].features
+    return [
+        check
+        for name, network in before.networks().items()
+        for check in check_network(step, network, changed[name], specs[name], examples[name], relative)
+    ]
+
+
+def _write_golden(
+    original: Reference, reference: Reference, golden: Picture, scratch: Path, log: Log
+) -> None:
+    values = reference.values(golden)
+    write_golden(scratch, GOLDEN, values)
+    if reference is not original:
+        for line in reference.rounding_cost(original.values(golden), values):
+            log(line)
 
 
 def _seal(
-    model: ThunderNet, graphs: TwoStageGraphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
+    original: Reference, graphs: Graphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
 ) -> Manifest:
     """Step 7, the golden image and stages being there."""
-    save_checkpoint(scratch / REFERENCE_WEIGHTS, model, card)
+    weights = original.save(scratch, card)
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
-        return make_manifest(model.config, graphs, files, name=name, layout=layout, card=card)
+        fields = common_fields(
+            original.identity, files, name=name, layout=layout, reference_weights=weights, card=card
+        )
+        return original.manifest(graphs, fields)
 
     return seal(scratch, manifest)
 

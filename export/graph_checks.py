@@ -1,57 +1,39 @@
-"""The same inputs through PyTorch and through what was made of it: one check per output."""
+"""The same inputs through a network and through what was made of it: one check per output."""
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-
+from pocketdet.export.network import Network
 from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.engines.base import Engine, GraphName
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.parity import Check, compare
 
-Array = NDArray[np.float32]
 
-
-def torch_outputs(graph: nn.Module, example: Tensor, spec: GraphSpec) -> dict[str, Array]:
-    """Outputs of a torch graph by role, without the batch axis of the features graph."""
-    with torch.no_grad():
-        result = graph(example)
-    tensors = (result,) if isinstance(result, Tensor) else tuple(result)
-    batched = example.dim() == 4
-    return {o.role: (t[0] if batched else t).numpy() for o, t in zip(spec.outputs, tensors, strict=True)}
-
-
-def check_module(
+def check_network(
     name: str,
-    reference: nn.Module,
-    subject: nn.Module,
+    reference: Network,
+    subject: Network,
     spec: GraphSpec,
-    examples: Sequence[Tensor],
+    examples: Sequence[Array],
     relative: float,
 ) -> list[Check]:
-    """Compare two torch modules, the worst of `examples` per output."""
-    pairs = [(torch_outputs(reference, e, spec), torch_outputs(subject, e, spec)) for e in examples]
+    """Compare two networks, the worst of `examples` per output."""
+    pairs = [(reference.run(example), subject.run(example)) for example in examples]
     return _worst(name, spec, pairs, relative)
 
 
 def check_engine(
     name: str,
-    reference: nn.Module,
+    reference: Network,
     engine: Engine,
     graph: GraphName,
     spec: GraphSpec,
-    examples: Sequence[Tensor],
+    examples: Sequence[Array],
     relative: float,
     least_snr_db: float | None = None,
 ) -> list[Check]:
-    """Compare a torch module with an engine that runs its export, the worst of `examples` per output."""
+    """Compare a network with an engine that runs its export, the worst of `examples` per output."""
     role = spec.inputs[0].role
-    pairs = []
-    for example in examples:
-        array = (example[0] if example.dim() == 4 else example).contiguous().numpy()
-        pairs.append((torch_outputs(reference, example, spec), engine.run(graph, {role: array})))
+    pairs = [(reference.run(example), engine.run(graph, {role: example})) for example in examples]
     return _worst(name, spec, pairs, relative, least_snr_db)
 
 

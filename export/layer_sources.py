@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from pocketdet.export.dataflow import Value, capture
+from pocketdet.export.dataflow import Value
+from pocketdet.export.network import Network
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -21,18 +21,17 @@ Array = NDArray[np.float32]
 
 
 def find_sources(
-    module: nn.Module,
+    network: Network,
     engine: NcnnEngine,
     graph: GraphName,
     spec: GraphSpec,
     blobs: Sequence[str],
-    example: Tensor,
+    example: Array,
     relative: float,
 ) -> dict[str, str]:
-    """Run `example` through the torch module and through ncnn and match every blob; see `match_sources`."""
-    array = (example[0] if example.dim() == 4 else example).contiguous().numpy()
-    found = engine.run_blobs(graph, {spec.inputs[0].role: array}, blobs)
-    return match_sources(found, capture(module, example), relative)
+    """Run `example` through the network and through ncnn and match every blob; see `match_sources`."""
+    found = engine.run_blobs(graph, {spec.inputs[0].role: example}, blobs)
+    return match_sources(found, network.values(example), relative)
 
 
 def match_sources(blobs: Mapping[str, Array], values: Sequence[Value], relative: float) -> dict[str, str]:

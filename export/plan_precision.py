@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pocketdet.errors import ExportError
 from pocketdet.export.convert import Part, engine_of, split, write_ncnn, write_onnx
 from pocketdet.export.examples import synthetic_image
@@ -24,12 +21,11 @@ from pocketdet.export.precision import (
     measure_peaks,
 )
 from pocketdet.export.precision.range_inputs import RangeInputs
-from pocketdet.models.thundernet import ThunderNet
-from pocketdet.runtime.bundle.two_stage import TwoStageGraphs
+from pocketdet.export.reference import Picture, Reference
+from pocketdet.runtime.bundle.schema import Graphs
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.images import read_image
 
-Picture = NDArray[np.uint8]
 Log = Callable[[str], None]
 
 OWN_SEEDS = (1, 2)  # of the synthetic pictures that every step of the export is checked on
@@ -56,8 +52,8 @@ def wants_int8(precision: LayerPrecision, layers: Sequence[LayerChoice]) -> bool
 
 
 def plan_precision(
-    folded: ThunderNet,
-    graphs: TwoStageGraphs,
+    folded: Reference,
+    graphs: Graphs,
     base: LayerPrecision,
     layers: Sequence[LayerChoice],
     golden: Picture,
@@ -71,26 +67,27 @@ def plan_precision(
         return Planned({name: GraphPlan() for name in graphs.by_name()}, {})
     if wants_int8(base, layers):
         return _plan_int8(folded, graphs, base, layers, calibration)
-    own = [golden, *(synthetic_image(folded.config.input_size, seed) for seed in OWN_SEEDS)]
+    own = [golden, *(synthetic_image(folded.identity.input_size, seed) for seed in OWN_SEEDS)]
     few = RangeInputs(folded, own)
-    first = list(few.features())
+    first = list(few.first())
     rest = RangeInputs(folded, map(read_image, calibration))
     with _scratch() as folder:
         parts: list[PlanPart] = []
         for part in split(folded, graphs):
-            every = _each(first, rest) if part.name == "features" else iter([*few.head, *rest.head])
+            later = part.name in few.others
+            every = iter([*few.others[part.name], *rest.others[part.name]]) if later else _each(first, rest)
             parts.append(_measured(part, folded, Path(folder), every))
     plans = make_plan(parts, base, layers, log=log)
     for name, plan in plans.items():
         if plan.arithmetic != "fp32":
             pictures = f"{len(own) + len(calibration)} pictures"
             log(f"-[✓] range {name}: {len(plan.fp32)} layers in fp32, no other can overflow ({pictures})")
-    return Planned(plans, {"features": first, "head": few.head})
+    return Planned(plans, _by_graph(graphs, first, few))
 
 
 def _plan_int8(
-    folded: ThunderNet,
-    graphs: TwoStageGraphs,
+    folded: Reference,
+    graphs: Graphs,
     base: LayerPrecision,
     layers: Sequence[LayerChoice],
     calibration: Sequence[Path],
@@ -101,14 +98,22 @@ def _plan_int8(
         with _scratch() as folder:
             parts = [
                 PlanPart(
-                    p.name, write_ncnn(p, write_onnx(p, Path(folder)), Path(folder), GraphPlan()), folded, {}
+                    p.name,
+                    write_ncnn(p, write_onnx(p, Path(folder)), Path(folder), GraphPlan()),
+                    folded.weights(),
+                    {},
                 )
                 for p in split(folded, graphs)
             ]
         plans = make_plan(parts, base, layers)
     inputs = RangeInputs(folded, map(read_image, calibration))
-    features = list(inputs.features())
-    return Planned(plans, {"features": features, "head": inputs.head})
+    first = list(inputs.first())
+    return Planned(plans, _by_graph(graphs, first, inputs))
+
+
+def _by_graph(graphs: Graphs, first: Sequence[Array], inputs: RangeInputs) -> dict[str, Sequence[Array]]:
+    """The inputs of each graph, `first` being those of the one that no other graph feeds."""
+    return {name: inputs.others.get(name, first) for name in graphs.by_name()}
 
 
 def _scratch() -> "tempfile.TemporaryDirectory[str]":
@@ -120,11 +125,11 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
 
 def _each(first: Sequence[Array], rest: RangeInputs) -> Iterator[Array]:
     yield from first
-    yield from rest.features()
+    yield from rest.first()
 
 
-def _measured(part: Part, folded: ThunderNet, folder: Path, inputs: Iterator[Array]) -> PlanPart:
+def _measured(part: Part, folded: Reference, folder: Path, inputs: Iterator[Array]) -> PlanPart:
     graph = write_ncnn(part, write_onnx(part, folder), folder, GraphPlan())
     engine = engine_of(part, folder)
     role = part.spec.inputs[0].role
-    return PlanPart(part.name, graph, folded, measure_peaks(engine, part.name, graph, role, inputs))
+    return PlanPart(part.name, graph, folded.weights(), measure_peaks(engine, part.name, graph, role, inputs))

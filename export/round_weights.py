@@ -14,6 +14,10 @@ from torch import Tensor, nn
 
 from pocketdet.errors import ExportError
 from pocketdet.export.fold_bn import Model
+from pocketdet.models.ops.deform_conv import DeformConv2d
+
+# whose weights are stored as halves; ncnn's files round the same
+WEIGHTED: tuple[type[nn.Module], ...] = (nn.modules.conv._ConvNd, nn.Linear, DeformConv2d)
 
 _SMALLEST_NORMAL = 2.0**-14
 
@@ -27,14 +31,15 @@ def round_to_half(model: Model, leave: Collection[str] = ()) -> Model:
     """
     rounded = copy.deepcopy(model)
     for name, module in rounded.named_modules():
-        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear) and name not in leave:
-            half = _half(module.weight.detach())
+        if isinstance(module, WEIGHTED) and name not in leave:
+            weight = module.get_parameter("weight")
+            half = _half(weight.detach())
             if not torch.isfinite(half).all():
                 raise ExportError(
                     f"weight '{name}.weight' exceeds 65504, the largest half: export it as fp32"
                 )
             with torch.no_grad():
-                module.weight.copy_(half)
+                weight.copy_(half)
     return rounded
 
 

@@ -3,8 +3,6 @@
 Each says what its weights are stored in and what its engine computes in on this machine.
 """
 
-import copy
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.accuracy import Found
-from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.models.config import Postprocessing
-from pocketdet.models.postprocess import reference_stages
-from pocketdet.models.thundernet import ThunderNet
+from pocketdet.errors import UsageError
+from pocketdet.export.kinds import reference_of_bundle, rule_of_bundle
+from pocketdet.export.reference import Reference, Rule
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import Engine
@@ -52,7 +49,7 @@ class Subject:
     form: Form
     weights: Storage
     arithmetic: Arithmetic
-    rule: Postprocessing
+    rule: Rule
     class_names: tuple[str, ...]
     detect: Callable[[NDArray[np.uint8]], Found]
     bytes: int | None = None
@@ -64,30 +61,25 @@ class Subject:
         return NAMES[self.form] + (f" on {self.emulated}" if self.emulated else "")
 
 
-def in_pytorch(model: ThunderNet, rule: Postprocessing, score: float | None = None) -> Subject:
-    """`model` under `rule`, with `score` as its threshold unless that is None; one thread setting for all."""
-    model = copy.copy(model)  # shares its weights; the caller's own keeps its rule
-    rule = _with_score(rule, score)
-    model.config = dataclasses.replace(model.config, postprocessing=rule)
+def in_pytorch(reference: Reference, score: float | None = None) -> Subject:
+    """A model as it is, with `score` as its threshold unless that is None; one thread setting for all."""
+    reference = reference.ruled(score=score)
 
     def detect(picture: NDArray[np.uint8]) -> Found:
-        stages = reference_stages(model, picture)
-        return Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
+        stages = reference.stages(picture)
+        return Found(stages["boxes"], stages["scores"], stages["labels"].astype(np.int64))
 
-    size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    return Subject("pytorch", "fp32", "fp32", rule, model.config.class_names, detect, size)
+    size = sum(values.nbytes for _, values in reference.every_weight())
+    names = reference.identity.class_names
+    return Subject("pytorch", "fp32", "fp32", reference.rule, names, detect, size)
 
 
 def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
     """The weights that the bundle was made from and carries, not rounded, under the bundle's own rule."""
-    manifest = bundle.manifest
-    model = load_checkpoint(
-        bundle.path(manifest.reference_weights or ""),
-        arch=manifest.architecture,
-        class_names=manifest.class_names,
-        input_size=(manifest.input.height, manifest.input.width),
-    )
-    return in_pytorch(model, bundle_rule(bundle), score)
+    reference = reference_of_bundle(bundle)
+    if reference is None:
+        raise UsageError(f"{bundle.source} carries no PyTorch weights")
+    return in_pytorch(reference.ruled(bundle.manifest), score)
 
 
 def in_engine(
@@ -113,12 +105,8 @@ def in_engine(
 
     runs_in, names = detector.runs_in, bundle.manifest.class_names
     size = deployed_bytes(bundle, form)
-    return Subject(form, runs_in.storage, runs_in.arithmetic, bundle_rule(bundle, score), names, detect, size)
-
-
-def bundle_rule(bundle: Bundle, score: float | None = None) -> Postprocessing:
-    """The bundle's own post-processing, with `score` as its threshold unless that is None."""
-    return _with_score(Postprocessing(**bundle.manifest.postprocessing.model_dump()), score)
+    rule = rule_of_bundle(bundle, score)
+    return Subject(form, runs_in.storage, runs_in.arithmetic, rule, names, detect, size)
 
 
 def deployed_bytes(bundle: Bundle, form: Form) -> int:
@@ -127,7 +115,3 @@ def deployed_bytes(bundle: Bundle, form: Form) -> int:
     graphs = bundle.manifest.graphs.by_name().values()
     names = [(g.onnx,) if form == "onnx" else (g.param, g.bin) for g in graphs]
     return sum(files[name].size for of_graph in names for name in of_graph if name)
-
-
-def _with_score(rule: Postprocessing, score: float | None) -> Postprocessing:
-    return rule if score is None else dataclasses.replace(rule, score_threshold=score)

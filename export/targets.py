@@ -13,11 +13,12 @@ from typing import Protocol
 from pocketdet.errors import ExportError, UsageError
 from pocketdet.export.emulated import in_emulator
 from pocketdet.export.exporter import Log, export_detector
+from pocketdet.export.kinds import reference_of
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.subjects import Form, Subject, bundle_in_pytorch, in_engine, in_pytorch
 from pocketdet.export.to_ncnn import WeightStorage
-from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.build import AnyDetector, config_of
+from pocketdet.models.checkpoint import load_detector
 from pocketdet.models.weight_files import PICKLED, SAFE
 from pocketdet.runtime.bundle import Bundle, hash_file, load_bundle
 from pocketdet.runtime.precision import Storage
@@ -75,7 +76,7 @@ def open_target(
 ) -> Iterator[Target]:
     """Open a checkpoint (.safetensors, .pt, .pth) or a bundle (a folder or zip file), to be closed again.
 
-    The other arguments are those of `load_checkpoint`; a bundle takes none. Raises what `load_checkpoint`
+    The other arguments are those of `load_detector`; a bundle takes none. Raises what `load_detector`
     and `load_bundle` raise, and `UsageError` if there is nothing at `path` or an argument does not apply.
     """
     if not path.exists():
@@ -84,7 +85,7 @@ def open_target(
             "(a .pocketdet folder or zip file)"
         )
     if path.is_file() and is_checkpoint(path):
-        model = load_checkpoint(path, arch=arch, class_names=class_names, input_size=input_size)
+        model = load_detector(path, arch=arch, class_names=class_names, input_size=input_size)
         yield _CheckpointTarget(path, hash_file(path).sha256, model)
         return
     if (arch, class_names, input_size) != (None, None, None):
@@ -100,11 +101,11 @@ def open_target(
 class _CheckpointTarget:
     path: Path
     digest: str
-    model: ThunderNet
+    model: AnyDetector
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self.model.config.class_names
+        return config_of(self.model).class_names
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -120,8 +121,7 @@ class _CheckpointTarget:
         processors: Sequence[str] = (),
         log: Log = lambda line: None,
     ) -> Iterator[tuple[Subject, ...]]:
-        rule = self.model.config.postprocessing
-        found = [in_pytorch(self.model, rule, score)] if "pytorch" in forms else []
+        found = [in_pytorch(reference_of(self.model), score)] if "pytorch" in forms else []
         parts: tuple[tuple[WeightStorage, tuple[Form, ...]], ...] = (
             ("fp32", ("onnx", "ncnn-fp32")),
             ("fp16", ("ncnn-fp16",)),
@@ -182,7 +182,7 @@ def _run_as(
 
 
 @contextmanager
-def _exported(model: ThunderNet, precision: WeightStorage, log: Log) -> Iterator[Bundle]:
+def _exported(model: AnyDetector, precision: WeightStorage, log: Log) -> Iterator[Bundle]:
     """The bundle of `model`, of which nothing is left afterwards."""
     try:
         scratch = tempfile.TemporaryDirectory(prefix="pocketdet-val-")

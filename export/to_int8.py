@@ -5,7 +5,7 @@ that runs. The table and its report lie beside the other references of the bundl
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -34,13 +34,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What int8 is found with. features, head: inputs of the two graphs, one a picture.
+    """What int8 is found with. inputs: of each graph, by its name, one a picture.
 
     judge: says at most `settings.max_judged` of what is chosen, if that can be had.
     """
 
-    features: Sequence[Array]
-    head: Sequence[Array]
+    inputs: Mapping[str, Sequence[Array]]
     settings: QuantizeSettings
     judge: Judge | None = None
     progress: Progress = lambda stage, done, total: None
@@ -61,7 +60,7 @@ def to_int8(
     pictures or settings that cannot be used, `GraphError` for a graph without a layer to quantise,
     `EngineError` if ncnn fails or computes NaN.
     """
-    blob, items = spec.inputs[0].blob, calibration.features if name == "features" else calibration.head
+    blob, items = spec.inputs[0].blob, calibration.inputs[name]
     if not items:
         raise UsageError(f"int8: the calibration pictures give no input of the {name} graph, not one RoI")
     inputs = {blob: items[0].shape}

@@ -1,5 +1,6 @@
 """A detector's calls as a `torch.fx` graph: what folding and the comparison of layers walk over."""
 
+import operator
 from collections.abc import Iterator
 
 from torch import fx, nn
@@ -17,7 +18,8 @@ class _Parts(fx.Proxy):
         return count
 
     def __iter__(self) -> Iterator[fx.Proxy]:
-        return iter([self[i] for i in range(len(self))])
+        cut = self.tracer.create_proxy
+        return iter([cut("call_function", operator.getitem, (self, i), {}) for i in range(len(self))])
 
 
 class _Tracer(fx.Tracer):

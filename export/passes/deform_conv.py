@@ -30,7 +30,7 @@ _DEFAULTS: Attributes = {
 
 def read_attributes(pnnx_param: str) -> dict[str, Attributes]:
     """Attributes of each DeformConv in the text of a pnnx .param file, by the operator's name."""
-    found = {}
+    found: dict[str, Attributes] = {}
     for line in pnnx_param.splitlines():
         words = line.split()
         if words[:1] == [FOREIGN]:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import nn
 
 from pocketdet.errors import UsageError
 from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, resolve
 from pocketdet.export.precision.ranges import MARGIN, Peaks, Risk, find_risks
+from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer
 from pocketdet.runtime.precision import Arithmetic, Storage
 
@@ -23,11 +22,13 @@ _WEIGHT_ROLES = ("weight", "b")  # of Convolution and its kin; of Gemm
 
 @dataclass(frozen=True)
 class PlanPart:
-    """One graph to decide about: as converted in fp32, what it was made from, and what was measured on it."""
+    """One graph to decide about: as converted in fp32, the weights it was made from, by the name of their
+    layer, and what was measured on it.
+    """
 
     name: str
     graph: Graph
-    module: nn.Module
+    weights: Mapping[str, Array]
     peaks: Peaks
 
     @property
@@ -65,7 +66,7 @@ def make_plan(
     base: for every layer that no line of `choices` fits. Raises `UsageError` for a line that fits no layer,
     and for half precision beside int8.
     """
-    modules = {part.name: modules_of_layers(part.graph, part.module) for part in parts}
+    modules = {part.name: modules_of_layers(part.graph, part.weights) for part in parts}
     called = {
         f"{part.name}/{name}": (name, f"{part.name}/{name}", *modules[part.name][name])
         for part in parts
@@ -117,23 +118,18 @@ def _plan(
     )
 
 
-def modules_of_layers(graph: Graph, module: nn.Module) -> dict[str, list[str]]:
+def modules_of_layers(graph: Graph, weights: Mapping[str, Array]) -> dict[str, list[str]]:
     """Ncnn layer -> the convolutions and linear layers whose weights it holds; a Gemm may hold several.
 
     Converters rename and merge, and keep the numbers.
     """
-    stored = {
-        name: np.ascontiguousarray(child.weight.detach().float().numpy())
-        for name, child in module.named_modules()
-        if isinstance(child, nn.modules.conv._ConvNd | nn.Linear)
-    }
     return {
-        layer.name: [name for name, weight in stored.items() if _holds(layer, weight)]
+        layer.name: [name for name, weight in weights.items() if _holds(layer, weight)]
         for layer in graph.layers
     }
 
 
-def _holds(layer: Layer, weight: NDArray[np.float32]) -> bool:
+def _holds(layer: Layer, weight: Array) -> bool:
     for role in _WEIGHT_ROLES:
         if role in layer.weights:
             rows = layer.weights[role].values().reshape(layer.weights[role].data.shape[0], -1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.export.reference import reference_values
+from pocketdet.export.kinds import reference_of
 from pocketdet.models.build import ARCHITECTURES
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
@@ -29,7 +29,7 @@ def test_ten_pictures_through_every_stage(
     detections = 0
     with Detector(bundle_of(arch), DetectorOptions(engine=engine)) as detector:  # type: ignore[arg-type]
         for picture in pictures:
-            reference = reference_values(detector_of(arch), picture)
+            reference = reference_of(detector_of(arch)).values(picture)
             maps = detector.pipeline.features(reference["normalised"])
             head = detector.pipeline.head(reference["roi_features"])
             for role, value in {**maps, "head": head}.items():
