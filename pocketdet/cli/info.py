@@ -168,7 +168,8 @@ def _value(key: str, value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items()) or "-"
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
+        words = [str(item) for item in value]
+        return ("; " if any(", " in word for word in words) else ", ").join(words) or "-"
     return _number(value) if isinstance(value, int) or value is None else str(value)
 
 

@@ -11,7 +11,11 @@ OUTPUTS = "outputs."
 
 
 class OneStageGraphs(Graphs):
-    """The network of a one-stage detector: its outputs' roles are the names that the description uses."""
+    """The network of a one-stage detector.
+
+    Its outputs' roles are the names that the description's slots use, those of an objectness that nothing
+    reads among them.
+    """
 
     model: GraphSpec
 
@@ -51,19 +55,20 @@ class OneStageManifest(Manifest):
         return self
 
     @model_validator(mode="after")
-    def _outputs_are_those_that_decode_reads(self) -> Self:
-        roles = [output.role for output in self.graphs.model.outputs]
-        odd = set(roles).symmetric_difference(self.decode.outputs)
-        if odd or len(set(roles)) < len(roles):
-            raise ValueError(
-                f"graph 'model': expected the outputs that decode names, each once; "
-                f"{min(odd or roles)[:100]!r} is not in both or doubled"
-            )
-        shapes = {output.role: output.shape for output in self.graphs.model.outputs}
+    def _outputs_are_those_that_decode_names(self) -> Self:
+        shapes: dict[str, tuple[int | None, ...]] = {}
+        for output in self.graphs.model.outputs:
+            what = f"graph 'model': output {output.role!r}"
+            if output.role in shapes or output.role not in self.decode.outputs:
+                raise ValueError(f"{what} is made twice, or no slot of decode names it")
+            if len(output.shape) > 3 or None in output.shape:
+                raise ValueError(f"{what}: expected one to three lengths, found {output.shape}")
+            shapes[output.role] = output.shape
+        missing = next((name for name in self.decode.outputs if name not in shapes), None)
+        if missing is not None:
+            raise ValueError(f"graph 'model' has no output {missing[:100]!r}, which decode names")
         for level, slot, elements in self.decode.slots_read():
             problem = level.misfit(slot, elements, shapes[slot.output])
             if problem:
                 raise ValueError(f"decode: {problem}")
-        if any(length is None for shape in shapes.values() for length in shape):
-            raise ValueError("graph 'model': expected outputs whose every length is given, found a null")
         return self

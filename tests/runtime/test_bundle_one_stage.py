@@ -98,8 +98,12 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("decode", "levels", 0, "classes", "layout"), "rows", "field 'decode': Slot of 'maps': a 'rows'"),
         (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its slot needs (5, 7) (rows)"),
         (("decode", "levels", 1, "classes", "layout"), "columns", "its slot needs (7, 4) (columns)"),
-        (("decode", "levels", 1, "classes", "output"), "else", "'else' is not in both or doubled"),
-        (("decode", "levels", 1, "classes", "output"), "é" * 10**5, "outputs that decode names"),
+        (
+            ("decode", "levels", 1, "classes", "output"),
+            "else",
+            "graph 'model' has no output 'else', which decode names",
+        ),
+        (("decode", "levels", 1, "classes", "output"), "é" * 10**5, "graph 'model' has no output 'éé"),
         (("decode", "codings", 0), {}, "field 'decode.codings[0].form' is missing"),
         (("decode", "codings", 0), {"form": "polar"}, "field 'decode.codings[0]'"),
         (("decode", "codings", 0, "order"), [0, 1, 2, 2], "expected a permutation of 0 to 3"),
@@ -108,8 +112,16 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("graphs", "features"), {}, "field 'graphs.features' is unknown"),
         (("graphs", "model", "inputs", 0, "shape"), [3, 32, 31], "expected one input 'image' (3, 32, 32)"),
         (("graphs", "model", "inputs", 0, "role"), "picture", "expected one input 'image' (3, 32, 32)"),
-        (("graphs", "model", "outputs", 0, "role"), "rows", "'maps' is not in both or doubled"),
-        (("graphs", "model", "outputs", 0, "shape"), [14, None, 4], "is (14, None, 4): its slot needs"),
+        (
+            ("graphs", "model", "outputs", 0, "role"),
+            "rows",
+            "output 'rows' is made twice, or no slot of decode names it",
+        ),
+        (
+            ("graphs", "model", "outputs", 0, "shape"),
+            [14, None, 4],
+            "output 'maps': expected one to three lengths, found (14, None, 4)",
+        ),
         (
             ("graphs", "model", "outputs", 0, "shape"),
             [14, 1 << 25, 4],
@@ -130,9 +142,9 @@ def test_wrong_fields(document: Document, path: tuple[Any, ...], value: object, 
 def test_an_output_twice_or_that_nobody_reads(document: Document) -> None:
     outputs = document["graphs"]["model"]["outputs"]
     outputs.append({"blob": "out2", "role": "maps", "shape": [14, 4, 4]})
-    assert "'maps' is not in both or doubled" in refusal(document)
+    assert "output 'maps' is made twice, or no slot" in refusal(document)
     outputs[-1]["role"] = "attention"
-    assert "'attention' is not in both or doubled" in refusal(document)
+    assert "output 'attention' is made twice, or no slot of decode names it" in refusal(document)
 
 
 def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Document) -> None:
@@ -142,6 +154,17 @@ def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Docu
     parse_manifest(json.dumps(document).encode(), "m")
     decode["selection"]["objectness_threshold"] = 0.5
     assert "its slot needs (5008, 4, 4)" in refusal(document)
+
+
+def test_an_output_that_is_not_read_has_one_to_three_axes(document: Document) -> None:
+    decode = document["decode"]
+    decode["scores"]["objectness_power"] = 0.0
+    decode["levels"][0]["objectness"]["output"] = "unread"
+    unread = {"blob": "out2", "role": "unread", "shape": [5]}
+    document["graphs"]["model"]["outputs"].append(unread)
+    parse_manifest(json.dumps(document).encode(), "m")
+    unread["shape"] = [1, 2, 3, 4]
+    assert "output 'unread': expected one to three lengths, found (1, 2, 3, 4)" in refusal(document)
 
 
 def test_an_output_of_another_shape_than_the_graph_gives(

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from command_line import Ending, command
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
+from tiny_one_stage import tiny_one_stage_template
 
 from pocketdet.benchmarks.predict import bundle_work
 from pocketdet.runtime.bundle import load_bundle
 
-__all__ = ["command", "rehash", "tiny_bundle", "tiny_bundle_template"]
+__all__ = ["command", "rehash", "tiny_bundle", "tiny_bundle_template", "tiny_one_stage_template"]
 
 Command = Callable[..., Ending]
 
@@ -26,6 +27,15 @@ def test_a_table_that_says_predicted(command: Command, tiny_bundle: Path) -> Non
     assert "outside what was fitted, band doubled" in ending.out
     assert "Predicted, not measured; the networks alone, without resizing" in ending.out
     assert "fps" not in ending.out
+
+
+def test_a_one_stage_bundle(command: Command, tiny_one_stage_template: Path) -> None:
+    ending = command("predict", tiny_one_stage_template, "--device", "raspberry pi 5")
+    assert ending.code == 0
+    assert "58% of the MACs are in layers that no fitted model has" in " ".join(ending.out.split())
+    with load_bundle(tiny_one_stage_template) as bundle:
+        work = bundle_work(bundle)
+    assert work.macs == pytest.approx((64 * (216 + 144 + 576) + 16 * 112 + 4 * 504) / 1e6)
 
 
 def test_json_says_so_in_every_key(command: Command, tiny_bundle: Path) -> None:
