@@ -66,7 +66,8 @@ def predict(work: Workload, device: DeviceModel, ranges: Mapping[str, Range]) ->
         high += work.unlike * dense
         notes.append(
             f"{work.unlike / work.macs:.0%} of the MACs are in layers that no fitted model has (such as "
-            "matrix products over RoIs, deformable convolutions): counted as dense 1x1, and the band allows twice that"
+            "matrix products over RoIs, deformable convolutions): counted as dense 1x1, and the band allows "
+            "twice that"
         )
     errors = fit.median_error, fit.models
     return Prediction(device.name, device.threads, device.cores, time, low, high, *errors, tuple(notes))
