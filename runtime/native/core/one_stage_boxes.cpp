@@ -74,7 +74,7 @@ struct Decode {
         const Elements t(coding.elements, raw, step);
         const Pair place_unit = unit(coding.centre_unit);
         const Pair size_unit = unit(coding.size_unit);
-        const Pair start = coding.origin == Origin::prior ? centre_of(reference) : Pair{0.0f, 0.0f};
+        const Pair start = centre_of(reference);
         const bool from_prior = coding.origin == Origin::prior;
         const float move_x = moved(coding, t[0]) * place_unit.x;
         const float move_y = moved(coding, t[1]) * place_unit.y;
@@ -87,8 +87,9 @@ struct Decode {
 
     Box operator()(const DistanceCoding& coding) const {
         float means[4];
-        for (int k = 0; k < 4 && coding.bins > 1; ++k) means[k] = expected(raw + k * coding.bins * step, step, coding.bins);
-        const Elements t = coding.bins > 1 ? Elements(coding.elements, means, 1) : Elements(coding.elements, raw, step);
+        const bool binned = coding.bins > 1;
+        for (int k = 0; k < 4 && binned; ++k) means[k] = expected(raw + k * coding.bins * step, step, coding.bins);
+        const Elements t(coding.elements, binned ? means : raw, binned ? 1 : step);
         const Pair one = unit(coding.unit);
         const Pair centre = centre_of(reference);
         return {centre.x - distance(coding, t[0]) * one.x, centre.y - distance(coding, t[1]) * one.y,

@@ -42,7 +42,8 @@ public:
 
     // The labels of a prior whose score is above the threshold, ascending; at most one with best_class_only.
     // `powers` is scratch.
-    void score(const LevelView& view, uint32_t prior, std::vector<double>& powers, std::vector<ClassScore>& found) const;
+    void score(const LevelView& view, uint32_t prior, std::vector<double>& powers,
+               std::vector<ClassScore>& found) const;
 
 private:
     // What is compared with a bound: some elements, less one of them that is the background.

@@ -43,8 +43,8 @@ void check_level(const Level& level, const OneStageSpec& spec) {
     within("Level.offset", level.offset, 0, 1);
     for (const std::array<double, 2>& size : level.priors) {
         for (const double side : size) {
-            if (!(side > 0 && side <= kLarge)) fail("a prior has a side of " + std::to_string(side) + " pixels: expected "
-                                                    "above 0 and up to 1e+06");
+            if (side > 0 && side <= kLarge) continue;
+            fail("a prior has a side of " + std::to_string(side) + " pixels: expected above 0 and up to 1e+06");
         }
     }
     check_slot(level.classes);

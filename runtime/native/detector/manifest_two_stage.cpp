@@ -57,8 +57,8 @@ Postprocessing load_postprocessing(const Field& field) {
 void check_shape(const char* graph, const TensorSpec& tensor, const char* role, const std::vector<int>& expected,
                  const std::string& label) {
     if (tensor.role == role && tensor.shape == expected) return;
-    throw BundleError(label + ": blob '" + role + "' of graph '" + graph + "': expected shape " + tensor_shape(expected) +
-                      ", found '" + tensor.role + "' of shape " + tensor_shape(tensor.shape));
+    throw BundleError(label + ": blob '" + role + "' of graph '" + graph + "': expected shape " +
+                      tensor_shape(expected) + ", found '" + tensor.role + "' of shape " + tensor_shape(tensor.shape));
 }
 
 void check_stages(const TwoStageParts& parts, Size input, const std::string& label) {

@@ -132,8 +132,8 @@ void bind_one_stage(nb::module_& module) {
         .def("decode", &BoundDecoder::decode, "outputs"_a,
              "Detections from float32 outputs of one image by name, without batch dimension; all but their first axis\n"
              "in C order.\n\n"
-             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 prior indices (D,); by score,\n"
-             "then label, then prior. Threads may share a decoder.");
+             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 prior indices (D,); by\n"
+             "score, then label, then prior. Threads may share a decoder.");
 }
 
 }  // namespace pocketdet::python
