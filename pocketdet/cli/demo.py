@@ -7,18 +7,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from pocketdet.cli.arguments import require_export_packages
+from pocketdet.cli.arguments import parse_size, require_export_packages
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pocketdet.models.thundernet import ThunderNet
+    from pocketdet.models.build import AnyDetector
     from pocketdet.runtime.detector import Detector
 
 SEED = 7
-RANDOM_CLASSES = 20  # of an architecture without weights: as many as Pascal VOC has
-FRAMES = 100
+FRAMES, SECONDS = 100, 30.0  # that are timed: whichever ends first, but five at least
 SHOWN_SCORE = 0.35
 
 
@@ -31,6 +30,12 @@ def demo(
     arch: Annotated[
         str | None, typer.Option(help="Time this architecture instead, with random weights.")
     ] = None,
+    input_size: Annotated[
+        str, typer.Option(help="Network input of --arch, HEIGHTxWIDTH or one side.")
+    ] = "320",
+    classes: Annotated[
+        int, typer.Option(min=1, max=1000, help="Classes of --arch; 20 as in Pascal VOC, COCO has 80.")
+    ] = 20,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
         typer.Option(help="Machines whose SIMD lanes channels are laid out for, as in export."),
@@ -51,7 +56,10 @@ def demo(
     console = Console(highlight=False)
     picture = read_image(image)
     console.rule("1  weights")
-    model, card = _random(arch, console) if arch else _trained(weights, console)
+    if arch:
+        model, card = _random(arch, parse_size(input_size), classes, console), dict[str, str]()
+    else:
+        model, card = _trained(weights, console)
     console.rule("2  export: fold, ONNX, ncnn, bundle")
     bundle = _export(model, card, picture, out, None if target == "none" else target, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
@@ -60,38 +68,39 @@ def demo(
         console.rule("4  detect")
         _detect(detector, picture, out / "detections.jpg", console)
         console.rule("5  time, one thread")
-        _time(detector, picture, f"{model.config.arch}, ncnn, 1 thread, {FRAMES} frames", console)
+        _time(detector, picture, console)
     console.print(next_commands(bundle), markup=False, soft_wrap=True)
 
 
-def _trained(weights: Path | None, console: Console) -> tuple["ThunderNet", dict[str, str]]:
-    from pocketdet.models.checkpoint import load_checkpoint, read_card
+def _trained(weights: Path | None, console: Console) -> tuple["AnyDetector", dict[str, str]]:
+    from pocketdet.models.build import config_of
+    from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import FOD, weights_file
 
     file = weights_file(weights or Path(FOD))
-    model, card = load_checkpoint(file), read_card(file)
-    names = model.config.class_names
-    console.print(f"{file.stem}: {model.config.arch}, {len(names)} classes: {', '.join(names)}", markup=False)
+    model, card = load_detector(file), read_card(file)
+    config = config_of(model)
+    names = config.class_names
+    console.print(f"{file.stem}: {config.arch}, {len(names)} classes: {', '.join(names)}", markup=False)
     for key in ("data", "accuracy"):
         if key in card:
             console.print(f"{key}: {card[key]}", markup=False)
     return model, card
 
 
-def _random(arch: str, console: Console) -> tuple["ThunderNet", dict[str, str]]:
-    from pocketdet.models.config import DetectorConfig
-    from pocketdet.models.init import seeded_detector
+def _random(arch: str, size: tuple[int, int], classes: int, console: Console) -> "AnyDetector":
+    from pocketdet.models.seeded import seeded
 
-    names = tuple(f"class {i}" for i in range(1, RANDOM_CLASSES + 1))
+    names = tuple(f"class {i}" for i in range(1, classes + 1))
     console.print(
         f"{arch} with random weights (seed {SEED}): its times are real, its boxes mean nothing",
         style="yellow",
     )
-    return seeded_detector(DetectorConfig(arch, names), SEED), {}
+    return seeded(arch, names, size, SEED)
 
 
 def _export(
-    model: "ThunderNet",
+    model: "AnyDetector",
     card: dict[str, str],
     picture: "NDArray[Any]",
     out: Path,
@@ -134,11 +143,16 @@ def _detect(detector: "Detector", picture: "NDArray[Any]", annotated: Path, cons
     console.print(f"wrote {annotated}", markup=False)
 
 
-def _time(detector: "Detector", picture: "NDArray[Any]", title: str, console: Console) -> None:
+def _time(detector: "Detector", picture: "NDArray[Any]", console: Console) -> None:
     from pocketdet.benchmarks.stage_times import measure_stages, stage_table
 
+    one = detector.detect(picture).total_milliseconds / 1e3
+    frames = max(5, min(FRAMES, int(SECONDS / one)))
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("timing", total=None)
-        times = measure_stages(detector, picture, FRAMES, progress=lambda: progress.advance(task))
-    console.print(stage_table(times, title))
+        times = measure_stages(
+            detector, picture, frames, warm_up=frames // 5, progress=lambda: progress.advance(task)
+        )
+    arch = detector.bundle.manifest.architecture
+    console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {frames} frames"))
     console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")

@@ -66,3 +66,16 @@ def test_an_unknown_architecture_names_the_nearest(command: Callable[..., Ending
     ending = command("demo", "--image", tmp_path / "a.png", "--arch", "thundernet-snet48", "--out", tmp_path)
     assert ending.code == 2
     assert "thundernet-snet49" in ending.err
+
+
+def test_an_architecture_of_one_stage(command: Callable[..., Ending], tmp_path: Path) -> None:
+    size = ("--input-size", "64x96", "--classes", 3)
+    ending = command("demo", "--image", SCENE, "--arch", "passd-mobilenet", *size, "--out", tmp_path)
+    assert ending.code == 0
+    assert "its boxes mean nothing" in ending.out
+    with load_bundle(tmp_path / "passd-mobilenet.pocketdet") as bundle:
+        manifest = bundle.manifest
+    assert (manifest.detector, manifest.input.height, manifest.input.width) == ("one-stage", 64, 96)
+    assert len(manifest.class_names) == 3
+    for stage in ("preprocess", "model", "boxes", "total"):
+        assert stage in ending.out.partition("5  time")[2]
