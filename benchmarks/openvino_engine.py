@@ -34,7 +34,10 @@ class OpenVinoEngine:
             try:
                 compiled = core.compile_model(core.read_model(locate(spec.onnx)), "CPU", _wishes())
             except Exception as error:  # OpenVINO raises a plain RuntimeError
-                raise EngineError(f"openvino refuses {locate(spec.onnx)}: {error}") from error
+                words = " ".join(str(error).split())
+                # what it could not do comes last, after where in its sources that was
+                words = words if len(words) <= 130 else f"...{words[-130:]}"
+                raise EngineError(f"openvino refuses {spec.onnx}: {words}") from error
             _check_settings(compiled)
             self._requests[name] = compiled.create_infer_request()
 

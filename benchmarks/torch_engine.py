@@ -102,15 +102,16 @@ def fold(model: "AnyDetector", example: "torch.Tensor") -> "AnyDetector":
         elif id(given[0]) in sources:
             pairs[name] = sources[id(given[0])]
 
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)}
-    hooks = [m.register_forward_hook(partial(note, name)) for name, m in layers.items()]
+    convs = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+    norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    hooks = [m.register_forward_hook(partial(note, n)) for n, m in {**convs, **norms}.items()]
     with torch.inference_mode():
         model(example)
     for hook in hooks:
         hook.remove()
     for norm, conv in pairs.items():
         if calls[norm] == calls[conv] == 1:
-            model.set_submodule(conv, fuse_conv_bn_eval(layers[conv], layers[norm]))
+            model.set_submodule(conv, fuse_conv_bn_eval(convs[conv], norms[norm]))
             model.set_submodule(norm, nn.Identity())
     return model
 

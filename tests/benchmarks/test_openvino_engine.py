@@ -5,11 +5,13 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pocketdet.benchmarks import openvino_engine
+from pocketdet.benchmarks.entrants import onnx_entrants
 from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle import Bundle, load_bundle
@@ -74,6 +76,23 @@ def test_a_damaged_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     with pytest.raises(EngineError, match="openvino refuses"):
         OpenVinoEngine(bundle.manifest.graphs.by_name(), lambda name: tmp_path / "bad.onnx")
+
+
+def test_an_engine_that_refuses_a_graph_is_left_out_with_its_words(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("No conversion rule found\n for operations: DeformConv-19")
+
+    monkeypatch.setattr(
+        openvino_engine, "_core", lambda: SimpleNamespace(read_model=refuse, compile_model=refuse)
+    )
+    entrants, (left_out,) = onnx_entrants(bundle)
+    assert [entrant.name for entrant in entrants] == ["onnxruntime"]
+    assert left_out.name == "openvino"
+    assert left_out.reason == (
+        "openvino refuses reference/features.onnx: No conversion rule found for operations: DeformConv-19"
+    )
 
 
 @pytest.mark.parametrize(
