@@ -38,7 +38,7 @@ public final class BenchActivity extends PaintedActivity {
             work(this::chosen, entry -> measure(entry, true));
         } else {
             showMessage(getString(R.string.bench_remote), true);
-            work(() -> HeadlessBench.answer(this, folder(), extras), answered -> finish());
+            work(() -> HeadlessBench.answer(this::find, folder(), extras), answered -> finish());
         }
     }
 
@@ -74,6 +74,11 @@ public final class BenchActivity extends PaintedActivity {
             throw new IOException(getString(R.string.failed_file, FOLDER));
         }
         return folder;
+    }
+
+    private File find(String name) throws IOException {
+        BundleEntry entry = new Bundles(this).scan().find(name);
+        return entry == null ? null : entry.folder;
     }
 
     /** As `pocketdet bench`, with or without --quick; core and arithmetic as chosen. */

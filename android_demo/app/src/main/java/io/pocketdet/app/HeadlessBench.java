@@ -1,12 +1,10 @@
 package io.pocketdet.app;
 
-import android.content.Context;
 import io.pocketdet.Bench;
 import io.pocketdet.BenchOptions;
 import io.pocketdet.DetectorOptions;
 import io.pocketdet.PocketDetException;
 import io.pocketdet.app.logic.BenchRequest;
-import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.ResultFile;
 import java.io.File;
 import java.io.IOException;
@@ -15,30 +13,36 @@ import java.util.List;
 import java.util.Map;
 
 /** Answers a request that came by adb: the library's document in a file, or why there is none. */
-final class HeadlessBench {
+public final class HeadlessBench {
+    /** Knows the app's bundles. */
+    public interface Catalog {
+        /** The folder of a bundle; null if none that can be used has this name. */
+        File find(String name) throws IOException;
+    }
+
     private HeadlessBench() {}
 
     /**
      * Does what the extras say and leaves the result in the folder; true if it is done, false if the sentence there
      * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all.
      */
-    static boolean answer(Context context, File folder, Map<String, Object> extras) throws IOException {
+    public static boolean answer(Catalog catalog, File folder, Map<String, Object> extras) throws IOException {
         ResultFile result = new ResultFile(folder, BenchRequest.fileName(extras));
         result.begin();
         try {
-            result.done(document(context, BenchRequest.from(extras)));
+            result.done(document(catalog, BenchRequest.from(extras)));
             return true;
         } catch (PocketDetException | IllegalArgumentException | IOException error) {
-            result.failed(Texts.sentence(error));
+            result.failed(String.valueOf(error.getMessage()));
             return false;
         }
     }
 
-    private static String document(Context context, BenchRequest request) throws IOException {
+    private static String document(Catalog catalog, BenchRequest request) throws IOException {
         if (request.command == BenchRequest.Command.MACHINE) {
             return Bench.machine();
         }
-        File bundle = bundle(context, request.bundle);
+        File bundle = bundle(catalog, request.bundle);
         DetectorOptions options =
                 DetectorOptions.builder().precision(request.precision).rois(request.rois).build();
         if (request.command == BenchRequest.Command.VERIFY) {
@@ -61,14 +65,11 @@ final class HeadlessBench {
                         .build());
     }
 
-    private static File bundle(Context context, String name) throws IOException {
-        if (name.startsWith("/")) {
-            return new File(name);
-        }
-        BundleEntry entry = new Bundles(context).scan().find(name);
-        if (entry == null) {
+    private static File bundle(Catalog catalog, String name) throws IOException {
+        File found = name.startsWith("/") ? new File(name) : catalog.find(name);
+        if (found == null) {
             throw new IOException("there is no usable bundle named '" + name + "' in the app");
         }
-        return entry.folder;
+        return found;
     }
 }
