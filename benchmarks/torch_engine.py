@@ -84,28 +84,30 @@ def fold(model: "AnyDetector", example: "torch.Tensor") -> "AnyDetector":
     """The model with each batch norm merged, by torch, into the convolution whose output it is given.
 
     Which that is shows in a run on `example` (1, 3, h, w). One that is called more than once, or on anything
-    else, stays as it is.
+    else, stays as it is. That nothing else reads the convolution's output is not checked: golden would fail.
     """
     import torch
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    sources: dict[int, str] = {}
+    sources: dict[int, tuple[str, int]] = {}
     pairs: dict[str, str] = {}
     calls, kept = Counter[str](), []
 
     def note(name: str, module: nn.Module, given: Any, made: Any) -> None:
         calls[name] += 1
         if isinstance(module, nn.Conv2d):
-            sources[id(made)] = name
+            sources[id(made)] = name, made._version
             kept.append(made)  # so that no other tensor gets its identity
-        elif id(given[0]) in sources:
-            pairs[name] = sources[id(given[0])]
+            return
+        conv, version = sources.get(id(given[0]), ("", 0))
+        if conv and given[0]._version == version:  # else an activation wrote into it
+            pairs[name] = conv
 
     convs = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
     norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
     hooks = [m.register_forward_hook(partial(note, n)) for n, m in {**convs, **norms}.items()]
-    with torch.inference_mode():
+    with torch.no_grad():  # in inference mode, tensors have no version
         model(example)
     for hook in hooks:
         hook.remove()

@@ -178,10 +178,7 @@ class Manifest(Record, ABC):
         height, width = self.input.height, self.input.width
         return {
             "image": ("uint8", ("H", "W", 3)),  # RGB, after decoding
-            "image_rows": (
-                "int64",
-                ("H", 3),
-            ),  # sums over each row: prove the decoder without a second picture
+            "image_rows": ("int64", ("H", 3)),  # sums over each row: proof of the picture's decoder
             "resized": ("uint8", (height, width, 3)),  # in the network's channel order
             "normalised": ("float32", (3, height, width)),
             **self.network_stages(),

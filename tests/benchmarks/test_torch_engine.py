@@ -70,7 +70,7 @@ def test_batch_norm_of_one_stage_detectors_is_folded(arch: str) -> None:
         torch.nn.init.normal_(norm.running_mean, 0.0, 0.1, generator=random)
         torch.nn.init.uniform_(norm.running_var, 0.5, 1.5, generator=random)
     x = torch.randn(1, 3, 64, 64, generator=random)
-    with torch.inference_mode():
+    with torch.no_grad():
         expected = model(x)
         folded = fold(copy.deepcopy(model), x)
         found = folded(x)
@@ -78,6 +78,21 @@ def test_batch_norm_of_one_stage_detectors_is_folded(arch: str) -> None:
     for name, value in expected.items():
         assert found[name].shape == value.shape
         assert float((found[name] - value).abs().max()) <= 1e-3 * float(value.abs().max())
+
+
+def test_what_is_not_a_convolutions_own_output_is_not_folded() -> None:
+    class Odd(torch.nn.Sequential):
+        def __init__(self) -> None:
+            conv, activation = torch.nn.Conv2d(3, 3, 1), torch.nn.ReLU(inplace=True)
+            shared, norm = torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3)
+            super().__init__(conv, activation, torch.nn.BatchNorm2d(3), shared, norm, shared, norm)
+
+    x = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    odd = Odd().eval()
+    expected = odd(x)
+    folded = fold(odd, x)  # type: ignore[arg-type]
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules()) == 2
+    torch.testing.assert_close(folded(x), expected)
 
 
 def test_bad_input_is_refused(bundle: Bundle, engine: TorchEngine) -> None:
