@@ -42,6 +42,11 @@ class Part:
         return not self.spec.is_batched
 
     @property
+    def tolerance(self) -> float:
+        """How far an output may be off in fp32, relative to its largest value."""
+        return TOLERANCES["fp32"].of_graph(self.name)
+
+    @property
     def example_shape(self) -> tuple[int, ...]:
         """Of the first example as the ONNX twin takes it."""
         shape = self.examples[0].shape
@@ -123,7 +128,7 @@ def convert(
     Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers or the graph
     could overflow, and whatever `judge` raises.
     """
-    spec, tolerance = part.spec, TOLERANCES["fp32"].features
+    spec, tolerance = part.spec, part.tolerance
     onnx_path = write_onnx(part, scratch)
     onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
     judge(check_engine("onnx", part.network, onnx, part.name, spec, part.examples, tolerance))
@@ -154,7 +159,7 @@ def _aligned(
     if not aligned.report.changed:
         return graph, Converted(spec, aligned)
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
-    tolerance = TOLERANCES["fp32"].features
+    tolerance = part.tolerance
     ncnn = engine_of(part, scratch)
     judge(check_engine("lanes", part.network, ncnn, part.name, spec, part.examples, tolerance))
     layouts = f"reference/{part.name}.lanes.safetensors"
@@ -188,9 +193,7 @@ def _in_half(
             break
     else:
         raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
-    judge(
-        check_engine("masks", part.network, ncnn, part.name, spec, part.examples, TOLERANCES["fp32"].features)
-    )
+    judge(check_engine("masks", part.network, ncnn, part.name, spec, part.examples, part.tolerance))
     spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
     return Converted(spec, made.aligned, tuple(risks))
 
@@ -208,5 +211,9 @@ def _in_int8(
     spec, quantized = to_int8(part.name, made.spec, graph, plan, calibration, scratch)
     items = calibration.inputs[part.name]
     tol, ncnn, examples = TOLERANCES["int8"], engine_of(part, scratch), (items[0], items[-1])
-    judge(check_engine("int8", part.network, ncnn, part.name, spec, examples, tol.features, tol.least_snr_db))
+    judge(
+        check_engine(
+            "int8", part.network, ncnn, part.name, spec, examples, tol.of_graph(part.name), tol.least_snr_db
+        )
+    )
     return Converted(spec, made.aligned, quantized=quantized)

@@ -212,11 +212,13 @@ def _refuse_unsound_weights(reference: Reference) -> None:
 def _compare(step: str, before: Reference, after: Reference) -> list[Check]:
     """Whether a step changed what the networks answer."""
     examples, changed, specs = before.examples(), after.networks(), before.graphs().by_name()
-    relative = TOLERANCES["fp32"].features
+    allowed = TOLERANCES["fp32"]
     return [
         check
         for name, network in before.networks().items()
-        for check in check_network(step, network, changed[name], specs[name], examples[name], relative)
+        for check in check_network(
+            step, network, changed[name], specs[name], examples[name], allowed.of_graph(name)
+        )
     ]
 
 

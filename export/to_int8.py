@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pocketdet.errors import UsageError
 from pocketdet.export.precision import GraphPlan
+from pocketdet.export.precision.offsets import offset_layers
 from pocketdet.export.quantize import Quantized, QuantizeSettings, quantize
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
@@ -65,7 +66,8 @@ def to_int8(
         raise UsageError(f"int8: the calibration pictures give no input of the {name} graph, not one RoI")
     inputs = {blob: items[0].shape}
     names = {layer.name for layer in graph.layers}
-    settings = replace(calibration.settings, keep=tuple(n for n in plan.fp32 if n in names))
+    keep = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
+    settings = replace(calibration.settings, keep=tuple(keep))
     judge = calibration.judge
     made = quantize(
         graph,

@@ -98,13 +98,14 @@ def _as_stored(original: Reference, layout: Layout) -> Reference:
 def _compare_stored(golden: StageValues, model: Reference) -> list[Check]:
     """Whether today's PyTorch still gives the answers that were stored."""
     live, tol = model.values(np.ascontiguousarray(golden["image"])), TOLERANCES["fp32"]
+    relative = max(tol.of_graph(graph) for graph in model.networks())
     limits = {"boxes": tol.box_pixels, "proposal_boxes": tol.proposal_pixels}
     return [
         compare(
             name,
             golden[name],
             live[name],
-            relative=0.0 if name in limits or golden[name].dtype.kind != "f" else tol.features,
+            relative=0.0 if name in limits or golden[name].dtype.kind != "f" else relative,
             absolute=limits.get(name, 0.0),
         )
         for name in golden
@@ -119,5 +120,7 @@ def _layer_rows(
     rows: list[LayerCheck] = []
     for name, network in model.folded()[0].networks().items():
         source = _input_of(specs[name], golden)
-        rows += compare_layers(bundle, detector.engine, name, network, source, tol.features, tol.least_snr_db)
+        rows += compare_layers(
+            bundle, detector.engine, name, network, source, tol.of_graph(name), tol.least_snr_db
+        )
     return rows

@@ -70,7 +70,7 @@ class OneStagePipeline(Pipeline):
                     f"model.{role}",
                     wanted[role],
                     outputs[role],
-                    relative=tol.features,
+                    relative=tol.outputs,
                     least_snr_db=tol.least_snr_db,
                 )
                 for role in outputs

@@ -121,11 +121,13 @@ _RULES: Mapping[str, Callable[[Layer, Sequence[Peak]], float | None]] = MappingP
 )
 
 # Nothing is summed; or the sum of two terms is the output itself (BinaryOp), which is measured; or the result
-# lies between its terms (Interp, Sigmoid, HardSigmoid); or ncnn has no half-precision kernel (Reduction).
+# lies between its terms (Interp, Sigmoid, TanH); or ncnn has no half-precision kernel on ARM
+# (DeformableConv2D, Reduction).
 _ADDS_NOTHING = frozenset(
     (
-        "BinaryOp", "Clip", "Concat", "Crop", "Dropout", "ExpandDims", "Flatten", "HardSigmoid", "HardSwish",
-        "Interp", "Noop", "PReLU", "Padding", "Permute", "PixelShuffle", "ReLU", "Reduction", "Reshape",
-        "ShuffleChannel", "Sigmoid", "Slice", "Split", "Squeeze", "Swish",
+        "BinaryOp", "Clip", "Concat", "Crop", "DeformableConv2D", "Dropout", "ExpandDims", "Flatten",
+        "HardSigmoid", "HardSwish", "Interp", "Noop", "PReLU", "Padding", "Permute",
+        "PixelShuffle", "ReLU", "Reduction", "Reshape",
+        "ShuffleChannel", "Sigmoid", "Slice", "Split", "Squeeze", "Swish", "TanH", "UnaryOp",
     )
 )  # fmt: skip

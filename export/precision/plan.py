@@ -12,6 +12,7 @@ import numpy as np
 
 from pocketdet.errors import UsageError
 from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, resolve
+from pocketdet.export.precision.offsets import offset_layers
 from pocketdet.export.precision.ranges import MARGIN, Peaks, Risk, find_risks
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer
@@ -43,7 +44,8 @@ class GraphPlan:
 
     storage and arithmetic: of the graph as a whole. fp32: ncnn layers that stay in fp32 while others are in
     half precision or int8, in the order of execution. modules: the PyTorch modules whose weights are not
-    rounded. risks: those of `fp32` that were asked to be fp16 and could overflow.
+    rounded. Layers that make the offsets of deformable convolutions are always among both. risks: those of
+    `fp32` that were asked to be fp16 and could overflow.
     """
 
     storage: Storage = "fp32"
@@ -106,7 +108,7 @@ def _plan(
     ]
     for risk in risks:
         log(f"-[!] {part.name}: {risk}: kept in fp32")
-    risky = {risk.layer for risk in risks}
+    risky = {risk.layer for risk in risks} | set(offset_layers(part.graph))
     fp32 = tuple(n for n in names if n in risky or wanted[f"{part.name}/{n}"] == "fp32")
     halved = [n for n in names if n not in fp32]
     return GraphPlan(

@@ -35,7 +35,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for the bundle; made if missing.")] = Path(),
     name: Annotated[str | None, typer.Option(help="Name of the bundle, by default the architecture.")] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="Network input, HEIGHTxWIDTH or one side, multiples of 32.")
+        str | None, typer.Option(help="Network input, HEIGHTxWIDTH or one side; ThunderNet needs multiples of 32.")
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
@@ -97,14 +97,14 @@ def export(
     from pocketdet.export import ExportOptions, export_detector
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantize import QuantizeSettings
-    from pocketdet.models.checkpoint import load_checkpoint, read_card
+    from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
     ap_limit = _ap_limit(max_ap_drop, data, images)
     weights = weights_file(weights)
-    model = load_checkpoint(
+    model = load_detector(
         weights,
         arch=arch,
         class_names=read_names(names) if names else None,

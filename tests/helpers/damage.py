@@ -23,7 +23,7 @@ def damaged_copy(bundle: Path, target: Path, graph: str, layer: str) -> Path:
     param, bin_ = target / f"{graph}.ncnn.param", target / f"{graph}.ncnn.bin"
     network = read_graph(param, bin_)
     weights = network.layer(layer).weights
-    role = "weight" if graph == "features" else "b"
+    role = "b" if "b" in weights else "weight"
     values = weights[role].values().copy()
     values.flat[np.abs(values).argmax()] *= 6  # the largest is no padding
     weights[role] = weights[role].with_values(values)

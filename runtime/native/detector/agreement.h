@@ -16,12 +16,12 @@
 namespace pocketdet {
 
 struct Tolerances {
-    double features, head;  // relative to the largest value of the reference
+    double features, head, outputs;  // relative to the largest value of the reference; outputs: of one-stage
     double box_pixels, score;
     double lost;  // the share of detections that may be without a partner
     double roi_features = 1e-5;
     double proposal_pixels = 1e-3;
-    std::optional<double> least_snr_db = std::nullopt;  // of features and head
+    std::optional<double> least_snr_db = std::nullopt;  // of features, head and outputs
 };
 
 // By the arithmetic in use.

@@ -61,7 +61,7 @@ void OneStagePipeline::boxes(const std::vector<ncnn::Mat>& outputs, Size source,
 
 std::vector<Check> OneStagePipeline::compare(const Golden& golden, const Tolerances& tolerances) {
     const std::vector<ncnn::Mat> outputs = model_.run(mat_of(golden["normalised"]), 0);
-    const Tolerance of_model{tolerances.features, 0, tolerances.least_snr_db};
+    const Tolerance of_model{tolerances.outputs, 0, tolerances.least_snr_db};
     std::vector<Check> checks;
     std::vector<ncnn::Mat> wanted;
     for (size_t i = 0; i < roles_.size(); ++i) {
