@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pocketdet.benchmarks.targets.adb import AdbTarget, adb_devices, require_ready
+from pocketdet.benchmarks.targets.app import AppTarget
 from pocketdet.benchmarks.targets.base import Target
 from pocketdet.benchmarks.targets.local import EmulatedTarget, LocalTarget
 from pocketdet.benchmarks.targets.ssh import SshTarget
@@ -30,11 +31,27 @@ def parse_targets(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def through_app(words: Sequence[str]) -> list[str]:
+    """The same devices, words that `parse_targets` gave, with the camera app as the runner.
+
+    Raises `UsageError` for one that is not behind adb.
+    """
+    for word in words:
+        if not word.startswith("adb:"):
+            raise UsageError(
+                f"--via app: the camera app runs on Android devices, not on {word}; use --target adb"
+            )
+    return [f"app:{word.removeprefix('adb:')}" for word in words]
+
+
 def open_target(word: str) -> Target:
-    """The target of a word that `parse_targets` gave. Raises `UsageError` if a program for it is missing."""
+    """The target of a word that `parse_targets` or `through_app` gave.
+
+    Raises `UsageError` if a program for it is missing.
+    """
     kind, _, address = word.partition(":")
-    if kind == "adb":
-        return AdbTarget(address)
+    if kind in ("adb", "app"):
+        return AdbTarget(address) if kind == "adb" else AppTarget(address)
     if kind == "ssh":
         return SshTarget(address)
     return EmulatedTarget(address or EMULATED_CPU) if kind == "emulated" else LocalTarget()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pocketdet.benchmarks.targets.app import PACKAGE, AppTarget
 from pocketdet.benchmarks.targets.base import Target, Tick, last_line, no_tick
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.native_build import AARCH64, AARCH64_HOST, X86_64
@@ -60,10 +61,13 @@ class Session:
 def open_session(target: Target, runner: Path | None = None, tick: Tick = no_tick) -> Session:
     """Put the runner on a target: `runner`, or the one that was built for its architecture.
 
-    This machine falls back to the Python runtime. Raises `UsageError` if no runner can be had and how to
-    build it, `EngineError` if it cannot be copied.
+    This machine falls back to the Python runtime; an app is its own runner. Raises `UsageError` if no runner
+    can be had and how to build it, `EngineError` if it cannot be copied.
     """
     try:
+        if isinstance(target, AppTarget):
+            target.require_app()
+            return Session(target, (PACKAGE,))
         found = runner or _built(target)
         if found is None:
             return Session(target, IN_PYTHON)

@@ -55,6 +55,9 @@ def bench(
     device: Annotated[
         str, typer.Option(help="Where --engine torch runs: cpu, cuda or cuda:1 (Table 9's GPU column).")
     ] = "cpu",
+    via: Annotated[
+        Literal["shell", "app"], typer.Option(help="app: inside the camera app, installed on an adb device.")
+    ] = "shell",
     runner: Annotated[
         Path | None, typer.Option(help="pocketdet-run for the target; what make native built by default.")
     ] = None,
@@ -71,7 +74,7 @@ def bench(
 
     from pocketdet.benchmarks.protocol import QUICK, Plan, check_sweep
     from pocketdet.benchmarks.protocol_devices import Order, run_devices
-    from pocketdet.benchmarks.targets import parse_targets
+    from pocketdet.benchmarks.targets import parse_targets, through_app
     from pocketdet.cli.bench_board import Board, print_records
 
     base = QUICK if quick else Plan()
@@ -90,6 +93,12 @@ def bench(
     if runner is not None and not runner.is_file():
         raise UsageError(f"{runner}: there is no runner; build it with: make native native-aarch64")
     words = parse_targets(target or ["local"])
+    if via == "app":
+        if runner is not None:
+            raise UsageError(
+                f"--runner {runner}: with --via app the app is the runner; leave one of them out"
+            )
+        words = through_app(words)
     with contextlib.ExitStack() as stack:
         loaded = _load(bundles, stack)
         for bundle in loaded:

@@ -1,6 +1,7 @@
 package io.pocketdet.app;
 
 import android.app.Activity;
+import android.content.ActivityNotFoundException;
 import android.content.Intent;
 import android.graphics.Bitmap;
 import android.net.Uri;
@@ -63,7 +64,11 @@ public final class StillActivity extends Activity {
 
     private void choose() {
         Intent open = new Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*");
-        startActivityForResult(open, OPEN_REQUEST);
+        try {
+            startActivityForResult(open, OPEN_REQUEST);
+        } catch (ActivityNotFoundException error) {
+            view.setAlarm(getString(R.string.failed_title), getString(R.string.still_no_chooser));
+        }
     }
 
     @Override
