@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from adb_device import AdbDevice
+from command_line import Ending, command
 
 from pocketdet.benchmarks.protocol import Plan
 from pocketdet.benchmarks.protocol_devices import Order, Results, run_devices
@@ -23,6 +24,8 @@ from pocketdet.benchmarks.targets import open_session, open_target, parse_target
 from pocketdet.benchmarks.targets.app import PACKAGE
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
+
+__all__ = ["command"]
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "android_demo" / "app" / "src"
@@ -275,3 +278,14 @@ def test_a_device_without_the_app(make_phone: MakePhone) -> None:
 def test_only_android_has_the_app() -> None:
     with pytest.raises(UsageError, match="--via app: the camera app runs on Android devices, not on local"):
         through_app(["adb:x", "local"])
+
+
+def test_the_command_line(command: Callable[..., Ending], tmp_path: Path) -> None:
+    ending = command("bench", "absent.pocketdet", "--via", "app")
+    assert (ending.code, ending.out) == (2, "")
+    assert "--via app: the camera app runs on Android devices, not on local; use --target adb" in ending.err
+    runner = tmp_path / "pocketdet-run"
+    runner.touch()
+    ending = command("bench", "absent.pocketdet", "--via", "app", "--runner", runner)
+    assert ending.code == 2
+    assert "with --via app the app is the runner; leave one of them out" in ending.err
