@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import signatures
 import stubs
 from tools import MissingError, run
 
@@ -28,7 +29,9 @@ def api_classes(work: Path) -> tuple[Path, int]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketdet"
     cache.mkdir(parents=True, exist_ok=True)
     text = _text(cache / f"android-api-{SHA256[:12]}.txt")
-    recipe = hashlib.sha256(text.encode() + Path(stubs.__file__).read_bytes()).hexdigest()[:12]
+    recipe = hashlib.sha256(
+        text.encode() + b"".join(Path(str(m.__file__)).read_bytes() for m in (signatures, stubs))
+    ).hexdigest()[:12]
     final = cache / f"android-api-{recipe}"
     if not final.exists():
         with tempfile.TemporaryDirectory(dir=cache, prefix="android-api-") as folder:
@@ -43,7 +46,17 @@ def _compile(text: str, folder: Path, work: Path) -> Path:
     classes, nothing = folder / "classes", folder / "nothing"
     for path in (classes, nothing):
         path.mkdir()
-    command = ["javac", "-encoding", "UTF-8", "-source", "8", "-target", "8", "-bootclasspath", nothing]
+    command: list[str | Path] = [
+        "javac",
+        "-encoding",
+        "UTF-8",
+        "-source",
+        "8",
+        "-target",
+        "8",
+        "-bootclasspath",
+        nothing,
+    ]
     command += ["-nowarn", "-Xlint:-options", "-proc:none", "-d", classes, f"@{names}"]
     run(command, "the signatures of the Android API", work / "api.log")
     return classes

@@ -29,6 +29,7 @@ from pocketdet.runtime.detector import Detector
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from tiny_bundle import make_tiny_bundle  # noqa: E402
+from tiny_one_stage import make_tiny_one_stage  # noqa: E402
 
 PICTURES = 20
 Pixels = NDArray[np.uint8]
@@ -43,16 +44,17 @@ def main(folder: Path) -> None:
     bundles = write_bundles(folder / "bundles")
     pictures = list(scenes())
     write_pictures(folder, pictures)
-    for name in ("shipped", "other"):
+    for name in ("shipped", "other", "tiny-one-stage"):
         write_expected(folder / "expected" / f"{name}.tsv", bundles[name], pictures)
     write_damaged(folder, bundles["tiny"])
 
 
 def write_bundles(folder: Path) -> dict[str, Path]:
-    """The shipped detector, one with other classes and sizes, and one that is quick."""
+    """The shipped detector, one with other classes and sizes, and quick ones of both kinds."""
     config = DetectorConfig("thundernet-snet49", ("Bär", "盒子", "𝄞 clef"), input_size=(96, 160))
     models = {"shipped": load_checkpoint(zoo_weights(FOD)), "other": seeded_detector(config, seed=3)}
     made = {name: export_detector(m, folder, ExportOptions(name=name)).path for name, m in models.items()}
+    made["tiny-one-stage"] = make_tiny_one_stage(folder / "tiny-one-stage.pocketdet")
     return made | {"tiny": make_tiny_bundle(folder / "tiny.pocketdet")}
 
 

@@ -18,7 +18,7 @@ def build_arm(work: Path) -> str:
     """Build for 64-bit ARM with the cross compiler; return what was seen of the result."""
     folder = _build("aarch64", work, ["--toolchain", str(ROOT / "runtime" / "native" / "aarch64.cmake")])
     library = folder / "libpocketdet.so"
-    words = ["aarch64-linux-gnu-readelf", "-lW", library]
+    words: list[str | Path] = ["aarch64-linux-gnu-readelf", "-lW", library]
     segments = re.findall(
         r"^  LOAD .* (0x[0-9a-f]+)$", run(words, "readelf", folder / "segments.log"), re.MULTILINE
     )
@@ -35,10 +35,19 @@ def _build(target: str, work: Path, options: list[str]) -> Path:
         work / f"ncnn-{target}.log",
     ).splitlines()[-1]
     include = ";".join(str(path) for path in jni_folders())
-    configure = [program("cmake"), "-S", LIBRARY / "main" / "cpp", "-B", folder, "-G", "Ninja", *options]
+    configure: list[str | Path] = [
+        program("cmake"),
+        "-S",
+        LIBRARY / "main" / "cpp",
+        "-B",
+        folder,
+        "-G",
+        "Ninja",
+        *options,
+    ]
     configure += [f"-DCMAKE_MAKE_PROGRAM={program('ninja')}", "-DPOCKETDET_WERROR=ON"]
     configure += [f"-DPOCKETDET_NCNN={ncnn}", f"-DPOCKETDET_JNI={include}"]
     run(configure, f"configuring the JNI library for {target}", work / f"jni-{target}-configure.log")
-    build = [program("cmake"), "--build", folder, "--target", "pocketdet"]
+    build: list[str | Path] = [program("cmake"), "--build", folder, "--target", "pocketdet"]
     run(build, f"the JNI library for {target}", work / f"jni-{target}.log")
     return folder

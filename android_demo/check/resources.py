@@ -18,7 +18,7 @@ def link(work: Path) -> tuple[Path, str]:
     )
     generated = work / "generated"
     generated.mkdir(exist_ok=True)
-    command = [
+    command: list[str | Path] = [
         program("aapt2"),
         "link",
         "-I",

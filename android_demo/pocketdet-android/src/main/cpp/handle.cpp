@@ -39,12 +39,6 @@ Arithmetic arithmetic_named(const std::string& name) {
     throw UsageError("precision=" + name + ": expected one of " + all);
 }
 
-std::vector<std::string> stage_names(const Detector&) {
-    std::vector<std::string> names = {"convert"};
-    names.insert(names.end(), kStages.begin(), kStages.end());
-    return names;
-}
-
 Frame frame_of(JNIEnv* env, jobject first, jobject second, jobject third, jintArray layout) {
     jint n[9];
     env->GetIntArrayRegion(layout, 0, 9, n);
@@ -104,7 +98,7 @@ jobject info_of(JNIEnv* env, jclass, jlong handle) {
         const Detector& detector = of(handle).detector;
         const Manifest& m = detector.manifest();
         jobjectArray texts = java::to_java(
-            env, {m.name, m.architecture, "two-stage", m.weight_storage, name_of(detector.asked()),
+            env, {m.name, m.architecture, m.detector(), m.weight_storage, name_of(detector.asked()),
                   name_of(detector.precision()), why_other(detector.asked(), detector.precision()), of(handle).digest,
                   ncnn_build()});
         jobjectArray names = java::to_java(env, m.class_names);
@@ -115,8 +109,12 @@ jobject info_of(JNIEnv* env, jclass, jlong handle) {
 }
 
 jobjectArray stages_of(JNIEnv* env, jclass, jlong handle) {
-    return java::guarded(env, jobjectArray{nullptr},
-                         [&] { return java::to_java(env, stage_names(of(handle).detector)); });
+    return java::guarded(env, jobjectArray{nullptr}, [&] {
+        std::vector<std::string> names = {"convert"};
+        const std::vector<std::string>& stages = of(handle).detector.stages();
+        names.insert(names.end(), stages.begin(), stages.end());
+        return java::to_java(env, names);
+    });
 }
 
 jfloatArray detect_frame(JNIEnv* env, jclass, jlong handle, jobject first, jobject second, jobject third,

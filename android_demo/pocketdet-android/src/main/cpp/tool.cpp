@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "handle.h"
 #include "java.h"
+#include "network.h"
 
 namespace pocketdet {
 
@@ -22,7 +23,12 @@ void run(const std::string& command, const std::vector<std::string>& words) {
     } else if (command == "verify") {
         run_verify(words);
     } else {
-        run_machine(words);
+        print({{"schema_version", 1},
+               {"command", "machine"},
+               {"ncnn", ncnn_build()},
+               {"ncnn_cpu_features", ncnn_cpu_features()},
+               {"machine", describe_machine()},
+               {"sensors", read_sensors()}});
     }
 }
 

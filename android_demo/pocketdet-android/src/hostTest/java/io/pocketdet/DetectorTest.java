@@ -61,6 +61,20 @@ public class DetectorTest {
     }
 
     @Test
+    public void aOneStageDetectorHasStagesOfItsOwn() {
+        DetectorOptions defaults = DetectorOptions.defaults();
+        try (Detector detector = Detector.open(Fixtures.bundle("tiny-one-stage"), defaults)) {
+            assertEquals("one-stage", detector.info().kind());
+            StageTimes times = detector.detect(Fixtures.noise(40, 30, 0)).times();
+            assertArrayEquals(new String[] {"convert", "preprocess", "model", "boxes"}, times.stages());
+            assertEquals(times.milliseconds()[2], times.infer(), 1e-9);
+            assertEquals(times.milliseconds()[3], times.post(), 1e-9);
+        }
+        DetectorOptions rois = DetectorOptions.builder().rois(5).build();
+        assertThrows(UsageException.class, () -> Detector.open(Fixtures.bundle("tiny-one-stage"), rois).close());
+    }
+
+    @Test
     public void optionsReachTheCore() {
         Frame picture = Fixtures.pictures().get(0);
         Detections all = detect("shipped", DetectorOptions.builder(), picture);

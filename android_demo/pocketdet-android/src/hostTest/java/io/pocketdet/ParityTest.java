@@ -23,8 +23,13 @@ public class ParityTest {
     }
 
     @Test
+    public void aOneStageDetectorFindsWhatPythonFinds() {
+        comparesWithPython("tiny-one-stage");
+    }
+
+    @Test
     public void selfTestsPass() {
-        for (String name : new String[] {"shipped", "other"}) {
+        for (String name : new String[] {"shipped", "other", "tiny-one-stage"}) {
             try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
                 SelfTest test = detector.selfTest();
                 assertTrue(name + ": " + test.summary(), test.ok());
