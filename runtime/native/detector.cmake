@@ -29,7 +29,7 @@ target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCOD
 
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
-  detector/image_file.cpp detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
+  detector/image_file.cpp detector/json_fields.cpp detector/layer_types.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
   detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
   detector/param_check.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
   detector/stages.cpp detector/two_stage.cpp)

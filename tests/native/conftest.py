@@ -5,18 +5,26 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from native_runner import Runner
 from numpy.typing import NDArray
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
+from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
 
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.zoo import FOD, zoo_weights
 
-__all__ = ["rehash", "tiny_bundle", "tiny_bundle_template"]
+__all__ = [
+    "rehash",
+    "tiny_bundle",
+    "tiny_bundle_template",
+    "tiny_one_stage",
+    "tiny_one_stage_template",
+]
 
 ROOT = Path(__file__).parents[2]
 QEMU = "qemu-aarch64-static"
@@ -66,6 +74,19 @@ def picture_files(
     folder = tmp_path_factory.mktemp("pictures")
     both = [*pictures, *(np.ascontiguousarray(np.rot90(image)) for image in pictures)]
     return [write_ppm(folder / f"{i:02d}.ppm", image) for i, image in enumerate(both)]
+
+
+@pytest.fixture(scope="session")
+def png_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Ten pictures of noise, coarse to fine."""
+    folder = tmp_path_factory.mktemp("noise")
+    files = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(0, 256, (3 + 2 * seed, 9 + seed, 3), dtype=np.uint8)
+        files.append(folder / f"{seed}.png")
+        cv2.imwrite(str(files[-1]), cv2.resize(coarse, (60, 44), interpolation=cv2.INTER_NEAREST))
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from pocketdet.runtime.ncnn_graph.shapes.infer import OPS, SOURCE_PARAMS
+
 SCRIPT = Path(__file__).parents[2] / "runtime" / "native" / "build_ncnn.py"
 
 
@@ -143,3 +145,7 @@ def test_layers_that_ncnn_makes_by_itself_are_built(build_ncnn: ModuleType, tmp_
         missing |= {name for name in made if name.lower() not in kept}
     # net.cpp asks for the type of a layer that is there
     assert missing - {"CustomBit", "MultiHeadAttention", "SDPA"} == set()
+
+
+def test_every_layer_with_a_shape_rule_is_built(build_ncnn: ModuleType) -> None:
+    assert set(build_ncnn.IN_BUNDLES) == set(OPS) | set(SOURCE_PARAMS)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from corruptions import (
     Corruption,
     any_file,
@@ -64,29 +65,36 @@ def outcomes(
     return codes
 
 
+@pytest.fixture(params=["tiny_bundle_template", "tiny_one_stage_template"])
+def template(request: pytest.FixtureRequest) -> Path:
+    """A sound bundle of each kind."""
+    bundle: Path = request.getfixturevalue(request.param)
+    return bundle
+
+
 def test_200_damaged_copies(
     runner: Runner,
-    tiny_bundle_template: Path,
+    template: Path,
     tmp_path: Path,
     write_ppm: Callable[[Path, NDArray[np.uint8]], Path],
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
     picture = write_ppm(tmp_path / "picture.ppm", image)
-    sound = runner.run("detect", tiny_bundle_template, picture)
-    codes = outcomes(runner, tiny_bundle_template, tmp_path, picture, BY_ACCIDENT)
+    sound = runner.run("detect", template, picture)
+    codes = outcomes(runner, template, tmp_path, picture, BY_ACCIDENT)
     assert sound.returncode == 0
     assert codes[2] > 150, codes
 
 
 def test_200_damaged_copies_whose_hashes_agree(
     runner: Runner,
-    tiny_bundle_template: Path,
+    template: Path,
     tmp_path: Path,
     write_ppm: Callable[[Path, NDArray[np.uint8]], Path],
     rehash: Callable[[Path], None],
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
     picture = write_ppm(tmp_path / "picture.ppm", image)
-    codes = outcomes(runner, tiny_bundle_template, tmp_path, picture, BY_INTENT, rehash)
+    codes = outcomes(runner, template, tmp_path, picture, BY_INTENT, rehash)
     assert codes[2] > 100, codes
     assert codes[0] > 20, codes  # damage that leaves a sound bundle must load

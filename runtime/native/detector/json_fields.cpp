@@ -35,11 +35,12 @@ Json parse_json(const std::vector<uint8_t>& data, const std::string& label) {
     try {
         return Json::parse(data.begin(), data.end(), watch);
     } catch (const Json::exception& error) {
-        std::string reason = error.what();
+        std::string reason = std::string(error.what()).substr(0, 200);
         for (char& c : reason) {
             if (static_cast<unsigned char>(c) < ' ') c = ' ';
+            if (static_cast<unsigned char>(c) > 0x7e) c = '?';  // it quotes single bytes
         }
-        throw BundleError(label + ": expected JSON, found something else: " + reason.substr(0, 200));
+        throw BundleError(label + ": expected JSON, found something else: " + reason);
     }
 }
 

@@ -45,6 +45,19 @@ bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
     return true;
 }
 
+// By their parameters layers take one blob or more; ncnn reads those that are not there.
+void check_inputs(const ncnn::Net& net, const std::string& label) {
+    for (const ncnn::Layer* layer : net.layers()) {
+        const bool is_one = layer->bottoms.size() == 1;
+        const bool takes_two = layer->type == "BinaryOp" || layer->type == "Crop" || layer->type == "Interp" ||
+                               layer->type == "Scale";
+        if (takes_two && is_one != layer->one_blob_only) {
+            throw GraphError(label + ": " + layer->type + " '" + layer->name.substr(0, 60) + "' has " +
+                             std::to_string(layer->bottoms.size()) + " inputs, its parameters ask for another number");
+        }
+    }
+}
+
 }  // namespace
 
 bool ncnn_has_layer(const std::string& type) {
@@ -99,6 +112,7 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
     if (net_->load_param_mem(text.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }
+    check_inputs(*net_, label_ + "/" + spec.param);
     const BoundedReader reader(bundle.graph_files.at(spec.bin));
     if (net_->load_model(reader) != 0 || !reader.at_end()) {
         net_.release();  // left as it is: ncnn crashes when it takes down layers that it did not set up

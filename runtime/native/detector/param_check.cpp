@@ -7,6 +7,7 @@
 #include <set>
 
 #include "errors.h"
+#include "layer_types.h"
 #include "json_fields.h"
 
 namespace pocketdet {
@@ -55,12 +56,6 @@ bool is_number(const std::string& word, bool& is_float) {
     return value >= -2147483648.0 && value <= 2147483647.0;
 }
 
-// The parameter that makes a layer with weights int8; -1 for the other types.
-int int8_scale_term(const std::string& type) {
-    if (type == "Gemm" || type == "MultiHeadAttention") return 18;
-    return type == "InnerProduct" || type.compare(0, 11, "Convolution") == 0 ? 8 : -1;
-}
-
 bool is_control(char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f; }
 
 struct Maker {
@@ -96,8 +91,8 @@ public:
         }
         if (!layer_exists_(words[0])) fail("the ncnn of this program has no layer type " + words[0]);
         if (!layers_.insert(words[1]).second) fail("has the name of an earlier layer");
-        if (outputs == 0) fail("has no output");
-        if ((words[0] == "Input") != (inputs == 0) && words[0] != "MemoryData") fail("has a wrong number of inputs");
+        check_count("input", inputs, inputs_of(words[0]));
+        check_count("output", outputs, outputs_of(words[0]));
         for (size_t i = 4; i < 4 + static_cast<size_t>(inputs); ++i) read_blob(words[i]);
         for (size_t i = 4 + static_cast<size_t>(inputs); i < blobs_end; ++i) make_blob(words[i]);
         if (words[0] == "Input") inputs_.insert(words[4]);
@@ -139,6 +134,12 @@ public:
     int line_ = 0;
 
 private:
+    void check_count(const char* what, int found, Count expected) const {
+        if (found >= expected.least && found <= expected.most) return;
+        const std::string most = expected.most == expected.least ? "" : " to " + std::to_string(expected.most);
+        fail("has " + std::to_string(found) + " " + what + "s, expected " + std::to_string(expected.least) + most);
+    }
+
     void read_blob(const std::string& blob) {
         if (!made_.count(blob)) fail("reads the blob '" + blob + "', which no earlier layer makes");
         // ncnn releases a blob after its first reader

@@ -1,0 +1,191 @@
+"""pocketdet-run on one-stage bundles: the detections and checks of Python, on this machine and on ARM."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from corruptions import edit_manifest
+from native_runner import Runner
+from same_detections import Found, difference, found_in
+
+from pocketdet.errors import BundleError
+from pocketdet.runtime.bundle import load_bundle, parse_manifest
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.images import read_image
+from pocketdet.runtime.one_stage import STAGES
+from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.stages import compare_stages, golden_stages
+
+Rehash = Callable[[Path], None]
+
+
+def by_python(bundle: Path, files: list[Path], **options: Any) -> list[Found]:
+    with Detector(bundle, DetectorOptions(**options)) as detector:
+        results = [detector.detect(read_image(file)) for file in files]
+    return [Found(r.boxes, r.scores, r.labels) for r in results]
+
+
+def edit(bundle: Path, place: tuple[str | int, ...], value: Any) -> None:
+    """Set one value of a bundle's manifest."""
+    path = bundle / "manifest.json"
+    document: Any = json.loads(path.read_text())
+    target = document
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    path.write_text(json.dumps(document))
+
+
+def test_detections_are_those_of_python(
+    runner: Runner, tiny_one_stage_template: Path, png_files: list[Path]
+) -> None:
+    document = runner.json("detect", tiny_one_stage_template, *png_files)
+    found = found_in(document)
+    differs = difference(by_python(tiny_one_stage_template, png_files), found, pixels=1e-3, score=1e-5)
+    assert differs.lost == 0, differs
+    assert differs.total > 60
+    assert document["bundle"]["detector"] == "one-stage"
+    for image in document["images"]:
+        assert tuple(image["milliseconds"]) == STAGES
+        assert image["rois"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--score-threshold", "0.3"], {"score_threshold": 0.3}),
+        (["--nms", "hard", "--nms-iou", "0.2"], {"nms": "hard", "nms_iou": 0.2}),
+        (["--nms=linear"], {"nms": "linear"}),
+        (["--nms=gaussian", "--score-threshold=0.1"], {"nms": "gaussian", "score_threshold": 0.1}),
+        (["--max-detections", "3"], {"max_detections": 3}),
+    ],
+)
+def test_options_mean_the_same(
+    runner: Runner,
+    tiny_one_stage_template: Path,
+    png_files: list[Path],
+    words: list[str],
+    options: dict[str, Any],
+) -> None:
+    found = found_in(runner.json("detect", tiny_one_stage_template, *png_files, *words))
+    python = by_python(tiny_one_stage_template, png_files, **options)
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+    assert sum(len(f.scores) for f in found) > 0
+
+
+def test_the_decode_is_the_manifests(
+    runner: Runner, tiny_one_stage: Path, rehash: Rehash, png_files: list[Path]
+) -> None:
+    """Another coding, another score and no suppression: nothing about them is in the program."""
+    corner = {"form": "corner", "multiplier": [0.1, 0.1, 0.5, 0.5], "unit": "input"}
+    edit(tiny_one_stage, ("decode", "codings"), [corner])
+    edit(tiny_one_stage, ("decode", "scores"), {"activation": "softmax", "objectness_power": 0.5})
+    edit(tiny_one_stage, ("decode", "selection"), {"nms": "none", "best_class_only": True})
+    rehash(tiny_one_stage)
+    found = found_in(runner.json("detect", tiny_one_stage, *png_files))
+    python = by_python(tiny_one_stage, png_files)
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+    assert sum(len(f.scores) for f in found) > 60
+
+
+def test_proposals_are_refused(runner: Runner, tiny_one_stage_template: Path, png_files: list[Path]) -> None:
+    sentence = runner.error("detect", tiny_one_stage_template, png_files[0], "--rois", "5")
+    assert sentence == "rois=5: tiny-one-stage is a one-stage detector, which has no proposals"
+
+
+def test_golden_is_replayed_as_python_replays_it(runner: Runner, tiny_one_stage_template: Path) -> None:
+    document = runner.json("verify", tiny_one_stage_template)
+    with load_bundle(tiny_one_stage_template) as bundle:
+        checks = compare_stages(golden_stages(bundle), Detector(bundle))
+    assert document["ok"] is True
+    assert [c["name"] for c in document["checks"]] == [c.name for c in checks]
+    for ours, theirs in zip(document["checks"], checks, strict=True):
+        assert tuple(ours["shape"]) == theirs.shape
+        assert ours["tolerance"] == pytest.approx(theirs.tolerance)
+        assert ours["max_abs"] == pytest.approx(theirs.max_abs, abs=1e-7)
+        assert ours["note"] == theirs.note
+
+
+def test_a_wrong_answer_is_exit_code_1(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:
+    weights = tiny_one_stage / "model.ncnn.bin"
+    data = bytearray(weights.read_bytes())
+    data[-4:] = np.float32(4).tobytes()  # a bias of the rows
+    weights.write_bytes(data)
+    rehash(tiny_one_stage)
+    done = runner.run("verify", tiny_one_stage)
+    assert done.returncode == 1
+    assert b"stage 'model.rows' is out of tolerance" in done.stderr
+    assert b"'model.maps' is out" not in done.stderr
+
+
+def test_a_golden_without_an_output(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:
+    edit(tiny_one_stage, ("graphs", "model", "outputs", 1, "role"), "table")
+    for level in (0, 1):
+        for kind in ("classes", "objectness"):
+            name = ("maps", "table")[level]
+            edit(tiny_one_stage, ("decode", "levels", level, kind, "output"), name)
+        edit(tiny_one_stage, ("decode", "levels", level, "boxes", 0, "output"), name)
+    rehash(tiny_one_stage)
+    sentence = runner.error("verify", tiny_one_stage)
+    assert "golden stage 'outputs.table': expected F32 4 7, found nothing" in sentence
+
+
+def test_an_output_of_another_shape_than_the_manifest_says(
+    runner: Runner, tiny_one_stage: Path, rehash: Rehash, png_files: list[Path]
+) -> None:
+    edit(tiny_one_stage, ("graphs", "model", "outputs", 0, "shape"), [15, 4, 4])
+    rehash(tiny_one_stage)
+    sentence = runner.error("detect", tiny_one_stage, png_files[0])
+    assert "blob 'out0' of model.ncnn.param has another shape than the manifest says" in sentence
+
+
+def test_a_bench_keeps_every_frame(runner: Runner, tiny_one_stage_template: Path) -> None:
+    record = runner.json("bench", tiny_one_stage_template, "--frames", "5", "--warmup", "1")
+    assert record["stages"] == list(STAGES)
+    assert [len(row) for row in record["samples"]["milliseconds"]] == [3] * 5
+    assert record["samples"]["rois"] == [0] * 5
+    assert record["options"]["rois"] == 0
+
+
+@pytest.mark.parametrize("kind", ["tiny_bundle", "tiny_one_stage"])
+def test_manifests_are_judged_as_python_judges_them(
+    runner: Runner, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """300 damaged manifests: what one reader takes, the other takes."""
+    bundle: Path = request.getfixturevalue(kind)
+    path = bundle / "manifest.json"
+    sound = path.read_text()
+    judged = {True: 0, False: 0}
+    for seed in range(300):
+        path.write_text(sound)
+        edit_manifest(bundle, np.random.default_rng(seed))
+        try:
+            parse_manifest(path.read_bytes(), "manifest.json")
+            fits = True
+        except BundleError:
+            fits = False
+        done = runner.run("detect", bundle, tmp_path / "none.png")
+        refused = b"manifest.json: " in done.stderr
+        assert refused != fits, (seed, done.stderr, path.read_text())
+        judged[fits] += 1
+    assert min(judged.values()) > 10, judged
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a57", "cortex-a76", "max"])
+def test_arm_finds_what_this_machine_finds(
+    arm_runner: Callable[[str], Runner],
+    runner: Runner,
+    tiny_one_stage_template: Path,
+    png_files: list[Path],
+    cpu: str,
+) -> None:
+    arm = arm_runner(cpu)
+    assert arm.json("verify", tiny_one_stage_template)["ok"] is True
+    here = found_in(runner.json("detect", tiny_one_stage_template, *png_files))
+    there = found_in(arm.json("detect", tiny_one_stage_template, *png_files))
+    differs = difference(here, there, pixels=0.01, score=1e-4)
+    assert differs.lost == 0, differs
+    assert differs.total > 60
