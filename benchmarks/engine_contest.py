@@ -145,8 +145,8 @@ def _checks(base: Pipeline, subject: Pipeline, image: NDArray[np.uint8]) -> list
     tolerances, checks = TOLERANCES["fp32"], []
     for name, given in base.network_inputs(image).items():
         wanted, theirs = base.engine.run(name, given), subject.engine.run(name, given)
-        relative = tolerances.head if name == HEAD else tolerances.features
-        checks += [compare(f"{name}.{k}", wanted[k], theirs[k], relative=relative) for k in wanted]
+        limit = tolerances.of_graph(name)
+        checks += [compare(f"{name}.{k}", wanted[k], theirs[k], relative=limit) for k in wanted]
     boxes, found = image_to_boxes(base, image), image_to_boxes(subject, image)
     reference = {"boxes": boxes.boxes, "scores": boxes.scores, "labels": boxes.labels}
     return [*checks, compare_detections(WHOLE, reference, found, tolerances)]

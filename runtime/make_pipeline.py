@@ -1,4 +1,4 @@
-"""The one place where the kinds of detectors part."""
+"""The one place in the runtime where the kinds of detectors part, once the manifest is read."""
 
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest

@@ -106,6 +106,27 @@ def test_without_torch_golden_is_replayed(
     assert command("verify", damaged[0]).code == 1
 
 
+def test_a_one_stage_bundle(command: Command, tiny_one_stage_template: Path) -> None:
+    ending = command("verify", tiny_one_stage_template)
+    assert ending.code == 0
+    for row in ("model.maps", "model.rows", "image to boxes", "18/18 agree", "all 7 stage checks hold"):
+        assert row in ending.out
+
+
+def test_without_torch_a_one_stage_bundle_is_replayed(
+    command: Command, tiny_one_stage: Path, rehash: Callable[[Path], None], no_torch: None
+) -> None:
+    assert "all 7 stage checks hold" in command("verify", tiny_one_stage).out
+    weights = tiny_one_stage / "model.ncnn.bin"
+    data = bytearray(weights.read_bytes())
+    data[8:12] = np.float32(40).tobytes()  # one weight of the stem
+    weights.write_bytes(data)
+    rehash(tiny_one_stage)
+    ending = command("verify", tiny_one_stage)
+    assert ending.code == 1
+    assert "first stage out of tolerance: model.maps (ncnn, golden)" in ending.out
+
+
 @pytest.mark.parametrize("more", [("--layers",), ("--image", "a.png"), ("--weights", "w.pt")])
 def test_without_torch_more_is_refused(
     command: Command, small_bundle: Path, no_torch: None, more: tuple[str, ...]
