@@ -17,10 +17,12 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
 
     private final Detector detector;
     private final Report report;
+    private final float leastScore;
 
     DetectorWorker(BundleEntry entry, Choice choice, Report report) {
         detector = Detector.open(entry.folder, options(choice));
         this.report = report;
+        leastScore = choice.leastScore;
     }
 
     static DetectorOptions options(Choice choice) {
@@ -40,7 +42,7 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
 
     @Override
     public Result run(CameraFrame frame) {
-        return new Result(detector.detect(frame.frame()), frame.mirrored);
+        return new Result(detector.detect(frame.frame()), frame.mirrored, leastScore);
     }
 
     @Override

@@ -15,7 +15,9 @@ import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /** Questions to the user. */
 final class Dialogs {
@@ -54,28 +56,21 @@ final class Dialogs {
                 .show();
     }
 
-    /** Arithmetic, threads and cores; the choice is used when the dialog is closed by its button. */
+    /** Arithmetic, threads, cores and scores; the choice is used when the dialog is closed by its button. */
     static void options(Activity activity, Choice present, Consumer<Choice> chosen) {
+        String asBundle = activity.getString(R.string.options_as_bundle);
         int pad = (int) (20 * activity.getResources().getDisplayMetrics().density);
         LinearLayout column = new LinearLayout(activity);
         column.setOrientation(LinearLayout.VERTICAL);
         column.setPadding(pad, pad / 2, pad, 0);
-        TextView title = new TextView(activity);
-        title.setText(R.string.options_precision);
-        column.addView(title);
-        RadioGroup precisions = new RadioGroup(activity);
-        for (int i = 0; i < Choice.PRECISIONS.size(); i++) {
-            String name = Choice.PRECISIONS.get(i);
-            add(precisions, i, name.isEmpty() ? activity.getString(R.string.options_as_bundle) : name);
-        }
-        precisions.check(Choice.PRECISIONS.indexOf(present.precision));
-        column.addView(precisions);
-        RadioGroup threads = new RadioGroup(activity);
-        for (int i = 0; i < Choice.THREADS.size(); i++) {
-            add(threads, i, activity.getString(R.string.options_threads, Choice.THREADS.get(i)));
-        }
-        threads.check(Choice.THREADS.indexOf(present.threads));
-        column.addView(threads);
+        RadioGroup precisions =
+                group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
+                        name -> name.isEmpty() ? asBundle : name);
+        RadioGroup threads =
+                group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
+        RadioGroup scores =
+                group(column, R.string.options_score, Choice.SCORES, present.leastScore,
+                        score -> score == 0 ? asBundle : String.format(Locale.getDefault(), "%.1f", score));
         CheckBox bigCores = new CheckBox(activity);
         bigCores.setText(R.string.options_big_cores);
         bigCores.setChecked(present.bigCores);
@@ -92,15 +87,27 @@ final class Dialogs {
                                         new Choice(
                                                 Choice.PRECISIONS.get(precisions.getCheckedRadioButtonId()),
                                                 Choice.THREADS.get(threads.getCheckedRadioButtonId()),
-                                                bigCores.isChecked())))
+                                                bigCores.isChecked(),
+                                                Choice.SCORES.get(scores.getCheckedRadioButtonId()))))
                 .show();
     }
 
-    private static void add(RadioGroup group, int id, String text) {
-        RadioButton button = new RadioButton(group.getContext());
-        button.setId(id);
-        button.setText(text);
-        group.addView(button);
+    /** One question with its answers; the identifier of each button is the place of its value. */
+    private static <T> RadioGroup group(
+            LinearLayout column, int title, List<T> values, T present, Function<T, String> text) {
+        TextView heading = new TextView(column.getContext());
+        heading.setText(title);
+        column.addView(heading);
+        RadioGroup group = new RadioGroup(column.getContext());
+        for (int i = 0; i < values.size(); i++) {
+            RadioButton button = new RadioButton(column.getContext());
+            button.setId(i);
+            button.setText(text.apply(values.get(i)));
+            group.addView(button);
+        }
+        group.check(values.indexOf(present));
+        column.addView(group);
+        return group;
     }
 
     private static final class Entries extends ArrayAdapter<BundleEntry> {

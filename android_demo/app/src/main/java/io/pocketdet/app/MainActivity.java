@@ -1,9 +1,7 @@
 package io.pocketdet.app;
 
-import android.Manifest;
 import android.app.Activity;
 import android.content.Intent;
-import android.content.pm.PackageManager;
 import android.content.res.Configuration;
 import android.hardware.camera2.CameraManager;
 import android.hardware.display.DisplayManager;
@@ -34,13 +32,12 @@ import java.util.concurrent.Executors;
 /** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
 public final class MainActivity extends Activity
         implements Controller.Screen, CameraOwner.Listener, Engine.Listener, DisplayManager.DisplayListener {
-    private static final int CAMERA_REQUEST = 1;
-
     private final Handler main = new Handler(Looper.getMainLooper());
     private final ExecutorService background = Executors.newSingleThreadExecutor();
     private final FrameStats stats = new FrameStats();
     private final RateMeter cameraRate = new RateMeter();
     private Settings settings;
+    private CameraPermission permission;
     private Bundles bundles;
     private CameraOwner camera;
     private Engine engine;
@@ -57,6 +54,7 @@ public final class MainActivity extends Activity
         action = findViewById(R.id.action);
         action.setOnClickListener(view -> act());
         settings = new Settings(this);
+        permission = new CameraPermission(this, settings);
         bundles = new Bundles(this);
         camera =
                 new CameraOwner(
@@ -76,11 +74,8 @@ public final class MainActivity extends Activity
     @Override
     protected void onStart() {
         super.onStart();
-        boolean permitted = isPermitted();
-        controller.onForeground(permitted, mayAsk());
-        if (!permitted && !settings.hasAsked()) {
-            ask();
-        }
+        controller.onForeground(permission.isGranted(), permission.mayAsk());
+        permission.askOnce();
     }
 
     @Override
@@ -97,29 +92,12 @@ public final class MainActivity extends Activity
         super.onDestroy();
     }
 
-    // permission
-
-    private boolean isPermitted() {
-        return checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED;
-    }
-
-    private boolean mayAsk() {
-        return !settings.hasAsked() || shouldShowRequestPermissionRationale(Manifest.permission.CAMERA);
-    }
-
-    private void ask() {
-        settings.setAsked();
-        requestPermissions(new String[] {Manifest.permission.CAMERA}, CAMERA_REQUEST);
-    }
-
     @Override
     public void onRequestPermissionsResult(int request, String[] names, int[] granted) {
         if (names.length > 0) { // none: the question was interrupted and will be put again
-            controller.onPermission(isPermitted(), mayAsk());
+            controller.onPermission(permission.isGranted(), permission.mayAsk());
         }
     }
-
-    // bundles
 
     private interface Found {
         void use(BundleCatalog catalog);
@@ -143,12 +121,15 @@ public final class MainActivity extends Activity
         }
     }
 
+    private void chooseModel() {
+        AppState state = controller.state();
+        search(catalog -> Dialogs.models(this, catalog, state.entry, entry -> choose(entry, state.choice)));
+    }
+
     private void choose(BundleEntry entry, Choice choice) {
         settings.remember(entry, choice);
         controller.choose(entry, choice);
     }
-
-    // what the screen shows
 
     @Override
     public void show(AppState state) {
@@ -193,8 +174,6 @@ public final class MainActivity extends Activity
                         cameraRate.perSecond(System.nanoTime())));
     }
 
-    // what the detector and the camera tell
-
     @Override
     public void onTested(int number, BundleInfo info, SelfTest test) {
         if (test.ok()) {
@@ -230,8 +209,6 @@ public final class MainActivity extends Activity
         engine.offer(frame);
     }
 
-    // rotation
-
     @Override
     public void onConfigurationChanged(Configuration next) {
         super.onConfigurationChanged(next);
@@ -249,8 +226,6 @@ public final class MainActivity extends Activity
     @Override
     public void onDisplayRemoved(int display) {}
 
-    // menu and button
-
     @Override
     public boolean onCreateOptionsMenu(Menu menu) {
         getMenuInflater().inflate(R.menu.main, menu);
@@ -259,12 +234,11 @@ public final class MainActivity extends Activity
 
     @Override
     public boolean onOptionsItemSelected(MenuItem item) {
-        AppState state = controller.state();
         int id = item.getItemId();
         if (id == R.id.menu_model) {
-            search(catalog -> Dialogs.models(this, catalog, state.entry, entry -> choose(entry, state.choice)));
+            chooseModel();
         } else if (id == R.id.menu_options) {
-            Dialogs.options(this, state.choice, choice -> changeOptions(choice));
+            Dialogs.options(this, controller.state().choice, this::changeOptions);
         } else if (id == R.id.menu_still) {
             startActivity(new Intent(this, StillActivity.class));
         } else if (id == R.id.menu_bench) {
@@ -295,7 +269,7 @@ public final class MainActivity extends Activity
     private void act() {
         int label = (Integer) action.getTag();
         if (label == R.string.action_allow) {
-            ask();
+            permission.ask();
         } else if (label == R.string.action_settings) {
             Uri us = Uri.fromParts("package", getPackageName(), null);
             startActivity(new Intent(android.provider.Settings.ACTION_APPLICATION_DETAILS_SETTINGS, us));
@@ -306,13 +280,7 @@ public final class MainActivity extends Activity
         } else if (label == R.string.action_selftest) {
             startActivity(new Intent(this, SelfTestActivity.class));
         } else {
-            search(
-                    catalog ->
-                            Dialogs.models(
-                                    this,
-                                    catalog,
-                                    controller.state().entry,
-                                    entry -> choose(entry, controller.state().choice)));
+            chooseModel();
         }
     }
 }

@@ -16,7 +16,10 @@ final class Pictures {
 
     private Pictures() {}
 
-    /** Four bytes a pixel, turned as its EXIF says. Throws IOException for what is no picture. Not for the screen's thread. */
+    /**
+     * Four bytes a pixel, turned as its EXIF says; takes long. Throws IOException, with what the sender calls its type,
+     * for what is no picture.
+     */
     static Bitmap read(ContentResolver resolver, Uri uri) throws IOException {
         BitmapFactory.Options options = new BitmapFactory.Options();
         options.inJustDecodeBounds = true;

@@ -26,9 +26,10 @@ final class Result {
     /** Whether it ran on the cores that were asked for. */
     final boolean pinned;
 
-    Result(Detections found, boolean mirrored) {
+    /** Keeps boxes of at least this score. */
+    Result(Detections found, boolean mirrored, float leastScore) {
         List<Box> all = new ArrayList<>();
-        for (int i = 0; i < found.size(); i++) {
+        for (int i = 0; i < found.size() && found.score(i) >= leastScore; i++) {
             all.add(
                     new Box(
                             found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),

@@ -20,7 +20,10 @@ final class Settings {
 
     Choice choice() {
         return new Choice(
-                stored.getString("precision", ""), stored.getInt("threads", 1), stored.getBoolean("bigCores", false));
+                stored.getString("precision", ""),
+                stored.getInt("threads", 1),
+                stored.getBoolean("bigCores", false),
+                stored.getFloat("leastScore", Choice.SCORES.get(0)));
     }
 
     void remember(BundleEntry entry, Choice choice) {
@@ -29,6 +32,7 @@ final class Settings {
                 .putString("precision", choice.precision)
                 .putInt("threads", choice.threads)
                 .putBoolean("bigCores", choice.bigCores)
+                .putFloat("leastScore", choice.leastScore)
                 .apply();
     }
 

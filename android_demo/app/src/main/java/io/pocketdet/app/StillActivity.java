@@ -110,7 +110,7 @@ public final class StillActivity extends Activity {
             upright.copyPixelsToBuffer(pixels);
             pixels.rewind();
             Frame frame = Frame.rgba(pixels, upright.getWidth(), upright.getHeight(), upright.getRowBytes());
-            Result result = new Result(detector.detect(frame), false);
+            Result result = new Result(detector.detect(frame), false, settings.choice().leastScore);
             String times = String.format(Locale.getDefault(), "%.1f", result.totalMs);
             String title = entry.name + " · " + Texts.precision(this, detector.info());
             String found = getString(R.string.status_still, result.boxes.size(), times);

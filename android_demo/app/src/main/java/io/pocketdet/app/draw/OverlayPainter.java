@@ -24,7 +24,7 @@ public final class OverlayPainter {
         this.unit = unit;
     }
 
-    /** Draws boxes, best first in the list and on top in the view; `unit` is the pixels of a density-independent unit. */
+    /** Draws boxes, best first in the list and on top in the view; `unit`: see {@link Theme}. */
     public static void paint(Surface surface, List<Box> boxes, ViewFit fit, float unit) {
         OverlayPainter painter = new OverlayPainter(surface, fit, unit);
         List<float[]> places = new ArrayList<>();

@@ -13,26 +13,19 @@ public final class Choice {
     /** Counts of threads that the library runs: its ncnn is built for one, the way `pocketdet bench` measures. */
     public static final List<Integer> THREADS = Collections.singletonList(1);
 
+    /** Scores from which boxes are shown. Showing fewer makes no frame faster: the detector runs as the bundle says. */
+    public static final List<Float> SCORES = Collections.unmodifiableList(Arrays.asList(0.5f, 0.7f, 0.3f, 0.1f, 0f));
+
     public final String precision;
     public final int threads;
     public final boolean bigCores;
+    public final float leastScore;
 
     /** A value that is not among those that can be chosen, as from old settings, becomes the first of them. */
-    public Choice(String precision, int threads, boolean bigCores) {
+    public Choice(String precision, int threads, boolean bigCores, float leastScore) {
         this.precision = PRECISIONS.contains(precision) ? precision : PRECISIONS.get(0);
         this.threads = THREADS.contains(threads) ? threads : THREADS.get(0);
         this.bigCores = bigCores;
-    }
-
-    public Choice withPrecision(String other) {
-        return new Choice(other, threads, bigCores);
-    }
-
-    public Choice withThreads(int other) {
-        return new Choice(precision, other, bigCores);
-    }
-
-    public Choice withBigCores(boolean other) {
-        return new Choice(precision, threads, other);
+        this.leastScore = SCORES.contains(leastScore) ? leastScore : SCORES.get(0);
     }
 }

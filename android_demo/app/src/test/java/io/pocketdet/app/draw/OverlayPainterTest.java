@@ -29,7 +29,8 @@ public class OverlayPainterTest {
 
     @Test
     public void coloursAreThoseOfPython() {
-        int[] expected = {0xFF7A73, 0x00B172, 0xD6A8FF, 0xE59A00, 0x00A9D2, 0xFF92CF}; // runtime/draw.py, classes 0 to 5
+        // runtime/draw.py, classes 0 to 5
+        int[] expected = {0xFF7A73, 0x00B172, 0xD6A8FF, 0xE59A00, 0x00A9D2, 0xFF92CF};
         for (int label = 0; label < expected.length; label++) {
             assertEquals(0xFF000000 | expected[label], Palette.classColour(label));
         }

@@ -59,7 +59,8 @@ public class ScreensTest {
     @Test
     public void aBenchmark() {
         BenchPainter.Labels labels =
-                new BenchPainter.Labels("fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
+                new BenchPainter.Labels(
+                        "fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
         float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME, 24);
         assertEquals(
                 "snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"

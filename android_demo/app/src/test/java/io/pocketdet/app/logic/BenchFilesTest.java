@@ -14,8 +14,9 @@ import org.junit.rules.TemporaryFolder;
 /** The result that another program waits for, and what a screen reads from it. */
 public class BenchFilesTest {
     static final String DOCUMENT =
-            "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0.20261020 (simd)\", \"precision_asked\": "
-                    + "\"fp16\", \"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
+            "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0.20261020 (simd)\", "
+                    + "\"precision_asked\": \"fp16\", \"precision\": \"fp32\"}, "
+                    + "\"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
                     + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
 
     @Rule public final TemporaryFolder folder = new TemporaryFolder();
@@ -42,7 +43,8 @@ public class BenchFilesTest {
         ResultFile result = new ResultFile(folder.getRoot(), "run.json");
         result.failed("the bundle is damaged\nbadly");
         assertArrayEquals(new String[] {"run.json.failed"}, names(folder.getRoot()));
-        assertEquals("the bundle is damaged badly\n", TemporaryFiles.read(new File(folder.getRoot(), "run.json.failed")));
+        File sentence = new File(folder.getRoot(), "run.json.failed");
+        assertEquals("the bundle is damaged badly\n", TemporaryFiles.read(sentence));
     }
 
     @Test

@@ -80,7 +80,8 @@ public class BenchRequestTest {
 
     @Test
     public void theResultStaysInItsFolder() {
-        for (String name : new String[] {"../x.json", "/tmp/x.json", "a/b.json", ".json", "x", "x.json.json", "x.json\n"}) {
+        String[] names = {"../x.json", "/tmp/x.json", "a/b.json", ".json", "x", "x.json.json", "x.json\n"};
+        for (String name : names) {
             refused("out", name, "extra 'out' is '" + name + "'; expected a plain name such as run.json");
         }
         refused("out", null, "extra 'out' is missing; expected a plain name such as run.json");

@@ -48,7 +48,7 @@ public class ControllerTest {
                 calls.add("engine off");
             }
         };
-        controller = new Controller(camera, engine, state -> {}, new Choice("", 1, false));
+        controller = new Controller(camera, engine, state -> {}, new Choice("", 1, false, 0.5f));
     }
 
     private void expect(AppState.Camera camera, AppState.Model model, boolean alarming) {
@@ -83,7 +83,7 @@ public class ControllerTest {
     public void anAnswerForAnotherModelIsDropped() {
         controller.onForeground(true, true);
         controller.onBundles(catalog, null);
-        controller.choose(catalog.find("b"), controller.state().choice.withPrecision("fp32"));
+        controller.choose(catalog.find("b"), new Choice("fp32", 1, false, 0.5f));
         assertEquals("load 2 b fp32", calls.get(2));
         controller.onModelFailed(1, "the bundle is damaged");
         controller.onSelfTestFailed(1, "fp16", "differs");
@@ -146,10 +146,11 @@ public class ControllerTest {
 
     @Test
     public void settingsOfAnotherVersion() {
-        Choice choice = new Choice("fp64", 99, true);
+        Choice choice = new Choice("fp64", 99, true, 0.42f);
         assertEquals("", choice.precision);
         assertEquals(1, choice.threads);
         assertTrue(choice.bigCores);
-        assertFalse(choice.withBigCores(false).withThreads(1).bigCores);
+        assertEquals(0.5f, choice.leastScore, 0);
+        assertEquals(0.1f, new Choice("fp16", 1, false, 0.1f).leastScore, 0);
     }
 }

@@ -14,7 +14,9 @@ public class JsonTest {
     @Test
     public void everyKindOfValue() {
         Object document =
-                Json.parse(" {\"a\": [1, -2.5e3, true, false, null], \"b\": {\"c\": \"x\\n\\u00e9\\\"\"}, \"e\": {}, \"f\":[]}\n");
+                Json.parse(
+                        " {\"a\": [1, -2.5e3, true, false, null], "
+                                + "\"b\": {\"c\": \"x\\n\\u00e9\\\"\"}, \"e\": {}, \"f\":[]}\n");
         assertEquals(
                 Arrays.asList(1.0, -2500.0, true, false, null), Json.find(document, List.class, "a"));
         assertEquals("x\n\u00e9\"", Json.find(document, String.class, "b", "c"));
