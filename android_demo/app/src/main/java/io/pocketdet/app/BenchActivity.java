@@ -121,7 +121,7 @@ public final class BenchActivity extends PaintedActivity {
         String rates = getString(R.string.bench_rates, number(summary.fps()), number(summary.p90));
         BenchPainter.Labels labels =
                 new BenchPainter.Labels(
-                        getString(R.string.bench_details, precision, summary.frames, core),
+                        getString(R.string.bench_details, precision, summary.frames, core, summary.engine),
                         getString(R.string.milliseconds),
                         rates,
                         getString(R.string.bench_stages),
@@ -129,7 +129,7 @@ public final class BenchActivity extends PaintedActivity {
                         getString(R.string.bench_footnote, file));
         Theme theme = Themes.of(this);
         showPainted(
-                surface -> BenchPainter.paint(surface, summary, labels, theme, 0),
+                surface -> BenchPainter.paint(surface, summary, labels, theme),
                 summary.bundle + ". " + number(summary.median) + " " + labels.milliseconds + ". " + rates);
     }
 

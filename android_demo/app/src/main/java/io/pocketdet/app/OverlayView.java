@@ -70,7 +70,7 @@ public final class OverlayView extends View {
             OverlayPainter.paint(surface, result.boxes, fit, theme.unit);
         }
         if (!status.isEmpty()) {
-            PanelPainter.status(surface, status, 0, theme.unit);
+            PanelPainter.status(surface, status, theme.unit);
         }
         if (alarmTitle != null) {
             PanelPainter.alarm(surface, alarmTitle, alarmMessage, theme);

@@ -41,7 +41,7 @@ public final class SelfTestActivity extends PaintedActivity {
         String verdict = Texts.verdict(this, outcome.test);
         Theme theme = Themes.of(this);
         showPainted(
-                surface -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme, 0),
+                surface -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme),
                 outcome.title + ". " + verdict);
     }
 

@@ -16,7 +16,7 @@ public final class BenchPainter {
         public final String footnote;
 
         /**
-         * `details` is a finished line such as precision and core, `rates` one such as fps and p90; the others are
+         * `details` is a finished line such as precision, core and engine, `rates` one such as fps and p90; the others are
          * the unit, two headings, and a note at the foot.
          */
         public Labels(
@@ -42,19 +42,19 @@ public final class BenchPainter {
     private final float right;
     private float y;
 
-    private BenchPainter(Surface surface, Theme theme, float top) {
+    private BenchPainter(Surface surface, Theme theme) {
         this.surface = surface;
         this.theme = theme;
         unit = theme.unit;
         left = (MARGIN + PAD) * unit;
         right = surface.width() - left;
-        y = top + MARGIN * unit;
+        y = MARGIN * unit;
     }
 
-    /** Paints the screen below `top` and returns where it ends, which may be below the surface. */
-    public static float paint(Surface surface, BenchSummary summary, Labels labels, Theme theme, float top) {
+    /** Paints the screen and returns where it ends, which may be below the surface. */
+    public static float paint(Surface surface, BenchSummary summary, Labels labels, Theme theme) {
         surface.fill(0, 0, surface.width(), surface.height(), 0, theme.background);
-        BenchPainter painter = new BenchPainter(surface, theme, top);
+        BenchPainter painter = new BenchPainter(surface, theme);
         painter.head(summary, labels);
         painter.stages(summary, labels);
         painter.frames(summary, labels);

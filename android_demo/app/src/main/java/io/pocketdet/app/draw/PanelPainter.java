@@ -14,12 +14,9 @@ public final class PanelPainter {
 
     private PanelPainter() {}
 
-    /**
-     * A bar across the bottom, the first line as its title, `inset` pixels of which a system bar covers. Returns its
-     * top edge.
-     */
-    public static float status(Surface surface, List<String> lines, float inset, float unit) {
-        float top = surface.height() - inset - (2 * PAD + STEP * lines.size() - 4) * unit;
+    /** A bar across the bottom, the first line as its title. Returns its top edge. */
+    public static float status(Surface surface, List<String> lines, float unit) {
+        float top = surface.height() - (2 * PAD + STEP * lines.size() - 4) * unit;
         surface.fill(0, top, surface.width(), surface.height(), 0, GLASS);
         float room = surface.width() - 2 * PAD * unit;
         float baseline = top + (PAD + LINE) * unit;

@@ -28,9 +28,9 @@ public final class SelfTestPainter {
 
     private SelfTestPainter() {}
 
-    /** Paints the screen below `top` and returns where it ends. `title` and `verdict` are finished sentences. */
+    /** Paints the screen and returns where it ends. `title` and `verdict` are finished sentences. */
     public static float paint(
-            Surface surface, String title, String verdict, List<Row> rows, Theme theme, float top) {
+            Surface surface, String title, String verdict, List<Row> rows, Theme theme) {
         float unit = theme.unit;
         float left = (MARGIN + PAD) * unit;
         float right = surface.width() - left;
@@ -40,7 +40,7 @@ public final class SelfTestPainter {
         }
         surface.fill(0, 0, surface.width(), surface.height(), 0, theme.background);
         List<String> lines = Words.wrap(surface, verdict, 14 * unit, right - left);
-        float y = top + MARGIN * unit;
+        float y = MARGIN * unit;
         float bottom = y + (2 * PAD + 16 + 20 * lines.size()) * unit;
         int colour = ok ? theme.good : theme.bad;
         surface.fill(MARGIN * unit, y, surface.width() - MARGIN * unit, bottom, 12 * unit, colour);

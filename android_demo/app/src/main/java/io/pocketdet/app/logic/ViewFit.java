@@ -27,12 +27,6 @@ public final class ViewFit {
         return new ViewFit(scale, width, height, viewWidth, viewHeight, mirrored);
     }
 
-    /** The whole view is filled, and the picture cut at two sides. */
-    public static ViewFit filling(int width, int height, float viewWidth, float viewHeight, boolean mirrored) {
-        float scale = Math.max(viewWidth / width, viewHeight / height);
-        return new ViewFit(scale, width, height, viewWidth, viewHeight, mirrored);
-    }
-
     public float scale() {
         return scale;
     }

@@ -105,7 +105,7 @@ public final class DrawScreens {
                     ViewFit.inside(
                             picture.getWidth(), picture.getHeight(), screen.getWidth(), screen.getHeight(), false);
             OverlayPainter.paint(surface, boxes, fit, UNIT);
-            PanelPainter.status(surface, status, 0, UNIT);
+            PanelPainter.status(surface, status, UNIT);
             write("android-camera.png", screen);
         }
     }
@@ -117,7 +117,7 @@ public final class DrawScreens {
                 new BenchPainter.Labels(
                         strings.get(
                                 "bench_details", summary.precision, summary.frames,
-                                strings.get("bench_core", summary.cpu)),
+                                strings.get("bench_core", summary.cpu), summary.engine),
                         strings.get("milliseconds"),
                         strings.get(
                                 "bench_rates", String.format("%.1f", summary.fps()),
@@ -126,9 +126,9 @@ public final class DrawScreens {
                         strings.get("bench_frames"),
                         strings.get("bench_footnote", summary.bundle + "-1795273200000.json"));
         BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
-        float end = BenchPainter.paint(new PictureSurface(screen), summary, labels, theme, 0);
+        float end = BenchPainter.paint(new PictureSurface(screen), summary, labels, theme);
         screen = new BufferedImage(WIDTH, (int) end, BufferedImage.TYPE_INT_RGB);
-        BenchPainter.paint(new PictureSurface(screen), summary, labels, theme, 0);
+        BenchPainter.paint(new PictureSurface(screen), summary, labels, theme);
         write("android-benchmark.png", screen);
     }
 
@@ -146,7 +146,7 @@ public final class DrawScreens {
             BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
             String title = detector.info().name() + " \u00b7 " + detector.info().storage();
             String verdict = strings.get("selftest_good", rows.size());
-            SelfTestPainter.paint(new PictureSurface(screen), title, verdict, rows, theme, 0);
+            SelfTestPainter.paint(new PictureSurface(screen), title, verdict, rows, theme);
             graphics.drawImage(screen, 0, 0, null);
         }
         try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {

@@ -81,10 +81,7 @@ public class OverlayPainterTest {
             int width = 1 + random.nextInt(700);
             int height = 1 + random.nextInt(700);
             boolean mirrored = random.nextBoolean();
-            ViewFit fit =
-                    random.nextBoolean()
-                            ? ViewFit.inside(width, height, 400, 600, mirrored)
-                            : ViewFit.filling(width, height, 400, 600, mirrored);
+            ViewFit fit = ViewFit.inside(width, height, 400, 600, mirrored);
             List<Box> boxes = new ArrayList<>();
             for (int i = random.nextInt(12); i >= 0; i--) {
                 float x = (random.nextFloat() * 3 - 1) * width;

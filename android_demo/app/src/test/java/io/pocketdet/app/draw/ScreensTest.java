@@ -34,11 +34,11 @@ public class ScreensTest {
     }
 
     @Test
-    public void theStatusStandsAboveTheSystemsBar() {
-        float top = PanelPainter.status(surface, Arrays.asList("snet49, fp16", "pre 1 ms", "p50 30 ms"), 48, 1);
+    public void theStatusStandsAtTheFoot() {
+        float top = PanelPainter.status(surface, Arrays.asList("snet49, fp16", "pre 1 ms", "p50 30 ms"), 1);
         assertEquals("snet49, fp16\npre 1 ms\np50 30 ms\n", surface.said());
         for (RecordingSurface.Mark text : surface.texts) {
-            assertTrue(text.y1 > top && text.y2 < 800 - 48);
+            assertTrue(text.y1 > top && text.y2 < 800);
         }
         assertInside();
     }
@@ -61,14 +61,13 @@ public class ScreensTest {
         BenchPainter.Labels labels =
                 new BenchPainter.Labels(
                         "fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
-        float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME, 24);
+        float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME);
         assertEquals(
                 "snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"
                         + "Frames\nNot judged.\n",
                 surface.said());
         assertInside();
         assertTrue(end < 800);
-        assertTrue(surface.texts.get(0).y1 > 24);
     }
 
     @Test
@@ -77,13 +76,13 @@ public class ScreensTest {
                 Arrays.asList(
                         new SelfTestPainter.Row("features", true, 1e-5, 1e-3, ""),
                         new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree"));
-        SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME, 0);
+        SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME);
         assertEquals(THEME.bad, surface.fills.get(1).colour);
         String said = surface.said();
         assertTrue(said, said.contains("NaN / 0.50\nboxes\n3/7 agree\n"));
         assertInside();
         RecordingSurface good = new RecordingSurface(400, 800);
-        SelfTestPainter.paint(good, "snet49", "all agree", rows.subList(0, 1), THEME, 0);
+        SelfTestPainter.paint(good, "snet49", "all agree", rows.subList(0, 1), THEME);
         assertEquals(THEME.good, good.fills.get(1).colour);
         assertFalse(good.said().contains("boxes"));
     }

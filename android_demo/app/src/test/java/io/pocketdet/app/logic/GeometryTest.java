@@ -30,14 +30,12 @@ public class GeometryTest {
     }
 
     @Test
-    public void aBoxInsideAndFilling() {
+    public void aBoxInside() {
         ViewFit inside = ViewFit.inside(480, 640, 1080, 2000, false);
         assertEquals(2.25f, inside.scale(), 0);
         assertArrayEquals(new float[] {0, 280, 1080, 1720}, inside.box(0, 0, 480, 640), 1e-3f);
         assertEquals(1720, inside.bottom(), 1e-3f);
-        ViewFit filling = ViewFit.filling(480, 640, 1080, 2000, false);
-        assertArrayEquals(new float[] {-210, 0, 1290, 2000}, filling.box(0, 0, 480, 640), 1e-2f);
-        assertEquals(1290, filling.right(), 1e-2f);
+        assertEquals(1080, inside.right(), 1e-3f);
     }
 
     @Test
