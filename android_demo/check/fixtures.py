@@ -180,4 +180,4 @@ DAMAGES: dict[str, Damage] = {
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]).resolve())
