@@ -3,11 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
+
+from pocketdet.errors import UsageError
+from pocketdet.export.description import Description
+from pocketdet.export.foreign import OnnxReference
 from pocketdet.export.one_stage import OneStageReference
-from pocketdet.export.reference import Reference, Rule
+from pocketdet.export.onnx_network import OnnxNetwork, read_onnx
+from pocketdet.export.reference import Identity, Reference, Rule
 from pocketdet.export.two_stage import TwoStageReference
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import load_detector
+from pocketdet.models.config import Preprocessing
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
@@ -19,14 +27,33 @@ def reference_of(model: AnyDetector) -> Reference:
     return TwoStageReference(model) if isinstance(model, ThunderNet) else OneStageReference(model)
 
 
+def described_reference(path: Path, description: Description) -> Reference:
+    """Anybody's ONNX file as the export sees it, called by its file's name.
+
+    Raises `UsageError` for a file or an output that does not fit the description, `ExportError` for a file
+    that cannot be simplified.
+    """
+    decode = description.spec()
+    network = read_onnx(path, decode.outputs, description.input_size)
+    pre = description.preprocessing
+    identity = Identity(path.stem, description.class_names, description.input_size, pre)
+    reference = OnnxReference(network, identity, decode)
+    raw = reference.raw(np.zeros((3, *description.input_size), np.float32))
+    for level, slot, elements in decode.slots_read():
+        problem = level.misfit(slot, elements, raw[slot.output].shape)
+        if problem:
+            raise UsageError(f"{path}: {problem}")
+    return reference
+
+
 def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Reference | None:
     """What the bundle was made from, or `weights` in its place; None if it carries none and none are given.
 
-    Raises what `load_detector` raises, `UsageError` if `weights` are those of another kind of detector.
+    An ONNX file that was described is its own original. Raises what `load_detector` raises.
     """
     manifest = bundle.manifest
     if weights is None and manifest.reference_weights is None:
-        return None
+        return _from_onnx(bundle)
     model = load_detector(
         weights or bundle.path(manifest.reference_weights or ""),
         arch=manifest.architecture,
@@ -34,6 +61,17 @@ def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Referenc
         input_size=(manifest.input.height, manifest.input.width),
     )
     return reference_of(model)
+
+
+def _from_onnx(bundle: Bundle) -> Reference | None:
+    manifest = bundle.manifest
+    if not isinstance(manifest, OneStageManifest) or manifest.graphs.model.onnx is None:
+        return None
+    size = (manifest.input.height, manifest.input.width)
+    preprocessing = Preprocessing(**manifest.preprocessing.model_dump())
+    identity = Identity(manifest.architecture, manifest.class_names, size, preprocessing)
+    network = OnnxNetwork(onnx.load(bundle.path(manifest.graphs.model.onnx)))
+    return OnnxReference(network, identity, manifest.decode)
 
 
 def rule_of_bundle(bundle: Bundle, score: float | None = None) -> Rule:

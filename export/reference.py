@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -55,6 +55,9 @@ class Rule:
 
 class Reference(ABC):
     """A detector in its original form, in eval mode, on the CPU."""
+
+    runs_in: ClassVar[str]
+    """What computes it, as reports call it."""
 
     @property
     @abstractmethod

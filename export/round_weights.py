@@ -25,24 +25,23 @@ _SMALLEST_NORMAL = 2.0**-14
 def round_to_half(model: Model, leave: Collection[str] = ()) -> Model:
     """A copy of `model` with the weights that a half-precision ncnn file of it holds.
 
-    `leave` names the modules that are stored in fp32.
-
-    Raises `ExportError` naming a weight that is beyond the range of a half (65504).
+    `leave` names the modules that are stored in fp32. Raises `ExportError` as `to_half`.
     """
     rounded = copy.deepcopy(model)
     for name, module in rounded.named_modules():
         if isinstance(module, WEIGHTED) and name not in leave:
             weight = module.get_parameter("weight")
-            half = _half(weight.detach())
-            if not torch.isfinite(half).all():
-                raise ExportError(
-                    f"weight '{name}.weight' exceeds 65504, the largest half: export it as fp32"
-                )
             with torch.no_grad():
-                weight.copy_(half)
+                weight.copy_(to_half(weight.detach(), f"{name}.weight"))
     return rounded
 
 
-def _half(weight: Tensor) -> Tensor:
+def to_half(weight: Tensor, name: str) -> Tensor:
+    """`weight` as the floats that its halves are.
+
+    Raises `ExportError` naming it if it is beyond the range of a half (65504).
+    """
     half = weight.half().to(weight.dtype)
+    if not torch.isfinite(half).all():
+        raise ExportError(f"weight {name!r} exceeds 65504, the largest half: export it as fp32")
     return torch.where(half.abs() < _SMALLEST_NORMAL, torch.zeros_like(half), half)

@@ -12,6 +12,7 @@ from pocketdet.export.round_weights import WEIGHTED, round_to_half
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.runtime.engines.base import Array
+from pocketdet.runtime.report import PYTORCH
 
 WEIGHTS = "reference/weights.safetensors"  # within a bundle
 
@@ -20,6 +21,8 @@ Model = TypeVar("Model", bound=AnyDetector)
 
 class TorchReference(Reference, Generic[Model]):
     """A model in eval mode, on the CPU."""
+
+    runs_in = PYTORCH
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -24,7 +24,7 @@ from pocketdet.runtime.images import read_image
 from pocketdet.runtime.ncnn_graph import read_graph
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
-from pocketdet.runtime.report import PYTORCH, ImageReport, LayerCheck, VerifyReport
+from pocketdet.runtime.report import ImageReport, LayerCheck, VerifyReport
 from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages, tolerances_for
 
 
@@ -47,7 +47,7 @@ def verify(
         model = _as_stored(original, bundle.manifest.layout) if original is not None else None
         detectors = make_detectors(bundle)
         golden = golden_stages(bundle)
-        stored = {PYTORCH: _compare_stored(golden, model)} if model is not None else {}
+        stored = {model.runs_in: _compare_stored(golden, model)} if model is not None else {}
         reports = [ImageReport(GOLDEN, stored | compare_engines(golden, detectors))]
         every = [golden]
         for image in images:

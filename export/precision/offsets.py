@@ -8,9 +8,7 @@ spans them has steps of a quarter cell. The layers cost next to nothing, so they
 from pocketdet.runtime.ncnn_graph import Graph, Layer
 
 _OFFSET_INPUT = 1
-_GATHERS = frozenset(
-    {"Convolution", "ConvolutionDepthWise", "Deconvolution", "DeformableConv2D", "Pooling", "Interp"}
-)
+_GATHERS = frozenset({"ConvolutionDepthWise", "Deconvolution", "DeformableConv2D", "Interp", "Pooling"})
 
 
 def offset_layers(graph: Graph) -> tuple[str, ...]:
@@ -37,9 +35,10 @@ def offset_layers(graph: Graph) -> tuple[str, ...]:
 
 def _is_wide(layer: Layer) -> bool:
     """Whether it gathers from more than one position, or is no part of a path of 1x1 convolutions."""
+    if layer.type != "Convolution":
+        return layer.type in _GATHERS
     kernel = layer.int_param(1, 1)
-    dense = layer.type == "Convolution" and kernel == 1 and layer.int_param(11, kernel) == 1
-    return layer.type in _GATHERS and not dense
+    return (kernel, layer.int_param(11, kernel)) != (1, 1)
 
 
 def _computes(layer: Layer, makers: dict[str, Layer], found: set[str]) -> bool:

@@ -1,5 +1,6 @@
 """`pocketdet export`: weights in, a proved bundle out."""
 
+import dataclasses
 import os
 import shlex
 import shutil
@@ -21,21 +22,29 @@ from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.export.judge_ap import ApLimit
+    from pocketdet.export.reference import Reference
 
 
 def export(
     weights: Annotated[
         Path,
-        typer.Argument(help="A .safetensors checkpoint, a .pt/.pth state dict, or a name in models/zoo."),
+        typer.Argument(
+            help="A .safetensors checkpoint, a .pt/.pth state dict, a name in models/zoo, or an .onnx file."
+        ),
     ],
     arch: Annotated[
         str | None, typer.Option(help="Architecture; not needed for a .safetensors that names its own.")
     ] = None,
     names: Annotated[Path | None, typer.Option(help="Text file with one class name a line.")] = None,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help="For an .onnx file: what its outputs mean, TOML or JSON (docs/OWN_MODEL.md)."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the bundle; made if missing.")] = Path(),
     name: Annotated[str | None, typer.Option(help="Name of the bundle, by default the architecture.")] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="Network input, HEIGHTxWIDTH or one side; ThunderNet needs multiples of 32.")
+        str | None,
+        typer.Option(help="Network input, HEIGHTxWIDTH or one side; ThunderNet: multiples of 32."),
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
@@ -91,10 +100,15 @@ def export(
     With --precision int8, convolutions and matrices are quantised on the pictures of --calib (100 to 500 such
     as the detector will see), weights per channel; depthwise layers stay in fp32. What it cost is printed.
 
+    With --outputs, an .onnx file of anybody's one-stage detector takes the same path; every step is then
+    compared with onnxruntime.
+
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
     require_export_packages()
-    from pocketdet.export import ExportOptions, export_detector
+    from pocketdet.export import ExportOptions
+    from pocketdet.export.exporter import export_reference
+    from pocketdet.export.kinds import reference_of
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantize import QuantizeSettings
     from pocketdet.models.checkpoint import load_detector, read_card
@@ -103,13 +117,15 @@ def export(
 
     console = Console(highlight=False)
     ap_limit = _ap_limit(max_ap_drop, data, images)
-    weights = weights_file(weights)
-    model = load_detector(
-        weights,
-        arch=arch,
-        class_names=read_names(names) if names else None,
-        input_size=parse_size(input_size) if input_size else None,
-    )
+    class_names = read_names(names) if names else None
+    if _is_onnx(weights, outputs, arch or input_size):
+        assert outputs is not None
+        reference, card = _described(weights, outputs, class_names), dict[str, str]()
+    else:
+        weights = weights_file(weights)
+        pixels = parse_size(input_size) if input_size else None
+        model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
+        reference, card = reference_of(model), read_card(weights)
     options = ExportOptions(
         name=name,
         precision=precision,
@@ -132,11 +148,33 @@ def export(
         def progress(stage: str, done: int, total: int) -> None:
             status.update(f"exporting: int8 {stage} {done} of {total}")
 
-        result = export_detector(model, out, options, card=read_card(weights), log=log, progress=progress)
+        result = export_reference(reference, out, options, card=card, log=log, progress=progress)
     size = sum(f.size for f in result.manifest.files.values())
     facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {len(result.checks)} checks passed"
     console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
+
+
+def _is_onnx(weights: Path, outputs: Path | None, said: str | None) -> bool:
+    """Whether an ONNX file is to be exported. Raises `UsageError` for options that do not belong together."""
+    is_onnx = weights.suffix.lower() == ".onnx"
+    if is_onnx and outputs is None:
+        raise UsageError(f"{weights}: an ONNX file needs --outputs, a description of its outputs")
+    if is_onnx and said:
+        raise UsageError(f"{weights}: --arch and --input-size are for checkpoints; --outputs says the size")
+    if outputs is not None and not is_onnx:
+        raise UsageError(f"--outputs describes an .onnx file, and {weights} is none")
+    return is_onnx
+
+
+def _described(model: Path, outputs: Path, class_names: tuple[str, ...] | None) -> "Reference":
+    from pocketdet.export.description import read_description
+    from pocketdet.export.kinds import described_reference
+
+    description = read_description(outputs)
+    if class_names is not None:
+        description = dataclasses.replace(description, class_names=class_names)
+    return described_reference(model, description)
 
 
 def _ap_limit(points: float | None, data: Path | None, images: Path | None) -> "ApLimit | None":

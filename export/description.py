@@ -1,0 +1,147 @@
+"""A user's description of a one-stage detector, read from TOML or JSON: docs/OWN_MODEL.md.
+
+It says what `OneStageSpec` says, and leaves out what follows from the rest: grids, rows of levels that share
+a tensor, the prior of a detector without anchors, the tensor of slots that share one.
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pocketdet.checked_record import CheckedRecord
+from pocketdet.errors import UsageError
+from pocketdet.models.config import Preprocessing, check_class_names
+from pocketdet.one_stage_spec import (
+    BoxCoding,
+    CentreCoding,
+    Layout,
+    Level,
+    OneStageSpec,
+    Scores,
+    Selection,
+    Slot,
+)
+
+MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class DescribedSlot(CheckedRecord):
+    """A `Slot`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
+
+    first: int = 0
+    output: str | None = None
+    layout: Layout | None = None
+    prior_step: int = 0
+    element_step: int = 1
+    first_row: int | None = None
+
+
+@dataclass(frozen=True)
+class DescribedLevel(CheckedRecord):
+    """A `Level`; a slot may be the number of its first channel alone.
+
+    grid: by default the input's size over the stride, rounded up. priors: by default the cell itself. boxes:
+    one slot, or one for each coding.
+    """
+
+    stride: int
+    classes: DescribedSlot | int
+    boxes: DescribedSlot | int | tuple[DescribedSlot | int, ...]
+    objectness: DescribedSlot | int | None = None
+    output: str | None = None
+    layout: Layout = "map"
+    grid: tuple[int, int] | None = None
+    priors: tuple[tuple[float, float], ...] | None = None
+    offset: float = 0.5
+
+
+@dataclass(frozen=True)
+class Description(CheckedRecord):
+    """What an ONNX file does not say. `preprocessing` has the bundle's fields, `scores`, `codings` and
+    `selection` are those of `OneStageSpec`.
+    """
+
+    input_size: tuple[int, int]
+    class_names: tuple[str, ...]
+    levels: tuple[DescribedLevel, ...]
+    codings: tuple[BoxCoding, ...] = (CentreCoding(),)
+    scores: Scores = field(default_factory=Scores)
+    selection: Selection = field(default_factory=Selection)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def __post_init__(self) -> None:
+        check_class_names(self)
+
+    def spec(self) -> OneStageSpec:
+        """The whole description. Raises `UsageError` for what does not fit together."""
+        rows: dict[str, int] = {}
+        levels = tuple(self._level(number, level, rows) for number, level in enumerate(self.levels))
+        return OneStageSpec(
+            self.input_size, len(self.class_names), levels, self.codings, self.scores, self.selection
+        )
+
+    def _level(self, number: int, level: DescribedLevel, rows: dict[str, int]) -> Level:
+        """`rows`: how many of each tensor's rows the levels before have taken."""
+        height, width = self.input_size
+        grid = level.grid or (-(-height // level.stride), -(-width // level.stride))
+        priors = level.priors or ((float(level.stride), float(level.stride)),)
+        taken: set[str] = set()
+
+        def slot(name: str, given: DescribedSlot | int) -> Slot:
+            said = DescribedSlot(given) if isinstance(given, int) else given
+            output, layout = said.output or level.output, said.layout or level.layout
+            if output is None:
+                raise UsageError(
+                    f"levels.{number}.{name}: expected the name of an output, here or in the level"
+                )
+            first_row = said.first_row
+            if first_row is None:
+                first_row = rows.get(output, 0) if layout != "map" else 0
+            taken.add(output)
+            return Slot(output, layout, said.first, said.prior_step, said.element_step, first_row)
+
+        boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
+        made = Level(
+            grid,
+            level.stride,
+            priors,
+            classes=slot("classes", level.classes),
+            boxes=tuple(slot("boxes", one) for one in boxes),
+            objectness=None if level.objectness is None else slot("objectness", level.objectness),
+            offset=level.offset,
+        )
+        for output in taken:
+            rows[output] = rows.get(output, 0) + made.count
+        return made
+
+
+def read_description(path: Path) -> Description:
+    """Read `path`, .json or else TOML. Raises `UsageError` naming the field that is wrong."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the most that a description may have")
+        text = data.decode("utf-8-sig")
+        document: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{path}: {_place(first['loc'])}: {first['msg']}") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is no UTF-8
+        raise UsageError(f"{path}: expected TOML (or JSON, by its name): {error}") from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Of a field, without pydantic's names of the members of a union."""
+    kinds = ("int", "str", "DescribedSlot", "centre", "distance", "corner")
+    return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"
