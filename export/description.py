@@ -59,6 +59,9 @@ class DescribedLevel(CheckedRecord):
     priors: tuple[tuple[float, float], ...] | None = None
     offset: float = 0.5
 
+    def __post_init__(self) -> None:
+        self._within(1, 4096, "stride")
+
 
 @dataclass(frozen=True)
 class Description(CheckedRecord):

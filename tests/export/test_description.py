@@ -1,0 +1,108 @@
+"""Descriptions of anybody's detectors: what may be left out, and what is refused."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from foreign_onnx import DESCRIPTION
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketdet.errors import UsageError
+from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
+from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Slot
+
+OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
+
+
+def written(folder: Path, text: str, name: str = "d.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_rows_of_levels_that_share_a_tensor_follow_each_other(tmp_path: Path) -> None:
+    spec = read_description(written(tmp_path, DESCRIPTION)).spec()
+    assert [level.grid for level in spec.levels] == [(8, 8), (4, 4)]
+    assert [level.classes for level in spec.levels] == [
+        Slot("rows", "rows", first=5, first_row=0),
+        Slot("rows", "rows", first=5, first_row=64),
+    ]
+    assert [level.objectness.first_row for level in spec.levels if level.objectness] == [0, 64]
+    assert spec.levels[0].priors == ((8.0, 8.0),)
+    assert spec.outputs == ("rows",)
+
+
+def test_what_is_left_out_follows_from_the_rest() -> None:
+    level = DescribedLevel(
+        32, classes=DescribedSlot(output="c"), boxes=(0, DescribedSlot(2, output="b")), output="a"
+    )
+    codings = (CentreCoding(), DistanceCoding())
+    spec = Description((100, 70), ("x",), (level,), codings).spec()
+    assert spec.levels[0].grid == (4, 3)
+    assert spec.levels[0].boxes == (Slot("a"), Slot("b", first=2))
+    assert spec.outputs == ("c", "a", "b")
+
+
+def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
+    text = json.dumps(tomllib.loads(DESCRIPTION))
+    assert read_description(written(tmp_path, text, "d.json")) == read_description(
+        written(tmp_path, DESCRIPTION)
+    )
+
+
+def test_the_example_in_the_documentation_is_sound() -> None:
+    spec = read_description(OURS).spec()
+    assert (spec.num_classes, spec.count) == (80, 22 * 22)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("stride = 8", "stride = 0", r"d\.toml: DescribedLevel\.stride has the value 0: expected 1 to 4096"),
+        ("stride = 8", 'stride = "8"', r"levels\.0\.stride: Input should be a valid integer"),
+        ("offset = 0", "ofset = 0", r"levels\.0\.ofset: Unexpected keyword argument"),
+        ('output = "rows"', "", r"levels\.0\.classes: expected the name of an output"),
+        ("boxes = 0", "boxes = [0, 1]", "2 box slots for 1 codings"),
+        ('form = "centre"', 'form = "circle"', "circle"),
+        ('layout = "rows"', 'layout = "rowz"', r"levels\.0\.layout"),
+        ("score_threshold = 0.3", "score_threshold = 3", "score_threshold"),
+        ('class_names = ["bolt", "nut", "washer"]', "class_names = []", "class_names has 0 entries"),
+        ("[[levels]]", "[[levels]", r"d\.toml: expected TOML"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in DESCRIPTION
+    with pytest.raises(UsageError, match=words) as caught:
+        read_description(written(tmp_path, DESCRIPTION.replace(old, new, 1))).spec()
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_description(tmp_path / "absent.toml")
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="expected TOML"):
+        read_description(tmp_path / "b.toml")
+    with pytest.raises(UsageError, match="expected TOML"):
+        read_description(written(tmp_path, "[" * 100_000, "deep.json"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ["input_size", "class_names", "levels", "codings", "scores", "selection", "preprocessing"]
+
+
+@given(document=st.dictionaries(st.sampled_from(FIELDS), JSON), whole=JSON)
+def test_no_document_does_more_than_be_refused(
+    document: dict[str, Any], whole: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for content in (document, whole):
+        path = written(tmp_path_factory.getbasetemp(), json.dumps(content), "any.json")
+        with pytest.raises(UsageError):
+            read_description(path).spec()
