@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
@@ -128,10 +130,13 @@ class Evaluator:
 def find(model: AnyDetector, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:
     """Every picture with what the reference pipeline finds in it, boxes in its pixels."""
     for image in images:
-        picture = read_picture(image.path)
-        if isinstance(model, OneStageDetector):
-            answer = one_stage_stages(model, picture)
-            yield image, Found(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
-        else:
-            stages = reference_stages(model, picture)
-            yield image, Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
+        yield image, detect(model, read_picture(image.path))
+
+
+def detect(model: AnyDetector, picture: NDArray[np.uint8]) -> Found:
+    """What the reference pipeline finds in a picture (H, W, 3) RGB, boxes in its pixels."""
+    if isinstance(model, OneStageDetector):
+        answer = one_stage_stages(model, picture)
+        return Found(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
+    stages = reference_stages(model, picture)
+    return Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())

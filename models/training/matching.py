@@ -36,30 +36,31 @@ def match_priors(priors: Tensor, boxes: Tensor, ignored: Tensor, positive: float
 
 def match_by_centre(
     priors: Tensor,
-    sides: Tensor,
     scale_range: tuple[float, float],
     boxes: Tensor,
     ignored: Tensor,
     shrink: float,
 ) -> Tensor:
-    """As `match_priors`, by MimicDet section 3.2: priors (P, 4), the side (P,) that each level stands for.
+    """As `match_priors`, by MimicDet section 3.2, for square priors (P, 4) of a side for each level.
 
     A prior's object has its centre within the middle `shrink` of the object's sides, and the object's scale
     (square root of its area) lies within `scale_range` times the prior's side; objects that are smaller or
-    larger than all levels belong to the first or last. The smallest of several is taken.
+    larger than all levels belong to the first or last. The smallest of several is taken. An object that is
+    too small for any centre has the nearest one (the paper's pictures are large enough).
     """
     if not len(boxes):
         matched = torch.full((len(priors),), GROUND)
         return _without_ignored(matched, matched == GROUND, priors, ignored)
+    sides, (low, high) = (priors[:, 2] - priors[:, 0])[:, None], scale_range
+    scale = box_area(boxes).sqrt().clamp(float(sides.min()) * low, float(sides.max()) * high)[None]
+    fits = (scale >= sides * low) & (scale <= sides * high)
     centres, middles = 0.5 * (priors[:, :2] + priors[:, 2:]), 0.5 * (boxes[:, :2] + boxes[:, 2:])
-    reach = 0.5 * shrink * (boxes[:, 2:] - boxes[:, :2])
-    near = ((centres[:, None] - middles[None]).abs() <= reach[None]).all(dim=2)
-    low, high = scale_range
-    scale = box_area(boxes).sqrt().clamp(float(sides.min()) * low, float(sides.max()) * high)
-    fits = (scale[None] >= sides[:, None] * low) & (scale[None] <= sides[:, None] * high)
-    sizes = torch.where(near & fits, scale[None], torch.full((1, 1), torch.inf))
-    smallest, owner = sizes.min(dim=1)
-    matched = torch.where(smallest < torch.inf, owner, torch.full_like(owner, GROUND))
+    away = ((centres[:, None] - middles[None]).abs() / (boxes[:, 2:] - boxes[:, :2])[None]).amax(dim=2)
+    near = fits & (away <= 0.5 * shrink)
+    sizes, owner = torch.where(near, scale, torch.full_like(scale, torch.inf)).min(dim=1)
+    matched = torch.where(sizes < torch.inf, owner, torch.full_like(owner, GROUND))
+    missed = (~near.any(dim=0)).nonzero()[:, 0]
+    matched[torch.where(fits, away, torch.full_like(away, torch.inf)).argmin(dim=0)[missed]] = missed
     return _without_ignored(matched, matched == GROUND, priors, ignored)
 
 

@@ -10,7 +10,8 @@ class PASSDLosses(Ranged):
     """PASSD sections 5 and 6.1.
 
     Attributes:
-        positive_iou: from which a default box, as it is and once adjusted, is an object.
+        positive_iou, negative_iou: from which a default box, as it is and once adjusted, is an object, and
+            below which it is ground (the paper: all that are no objects).
         negatives: ground boxes in the classification losses for each object, the hardest.
         class_weight, box_weight: of the attending losses and of both box losses.
         label_smoothing: of the attending classification.
@@ -18,6 +19,7 @@ class PASSDLosses(Ranged):
     """
 
     positive_iou: float = 0.5
+    negative_iou: float = 0.5
     negatives: float = 3.0
     class_weight: float = 1.0
     box_weight: float = 1.0
@@ -25,11 +27,13 @@ class PASSDLosses(Ranged):
     box_beta: float = 1 / 9
 
     def __post_init__(self) -> None:
-        self._range(0.05, 0.95, "positive_iou")
+        self._range(0.05, 0.95, "positive_iou", "negative_iou")
         self._range(0.1, 1000, "negatives")
         self._range(0, 100, "class_weight", "box_weight")
         self._range(0, 0.9, "label_smoothing")
         self._range(1e-3, 10, "box_beta")
+        if self.negative_iou > self.positive_iou:
+            raise ValueError("negative_iou must not be above positive_iou")
 
 
 @dataclass(frozen=True)

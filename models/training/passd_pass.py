@@ -101,10 +101,10 @@ class PASSDPass(nn.Module):
     @torch.no_grad()
     def _matched(self, boxes: Tensor, truths: list[Truth], device: torch.device) -> _Wanted:
         """Boxes (N, P, 4) against the objects of each picture; at least one box for each object."""
-        iou = self._rule.positive_iou
+        rule = self._rule
         classes, wanted = [], []
         for own, truth in zip(boxes, truths, strict=True):
-            matched = match_priors(own, truth.boxes, truth.ignored, iou, iou)
+            matched = match_priors(own, truth.boxes, truth.ignored, rule.positive_iou, rule.negative_iou)
             labels = torch.cat([truth.labels + 1, torch.tensor([-1, 0])])  # indexed by NEITHER and GROUND
             assert (NEITHER, GROUND) == (-2, -1)
             classes.append(labels[matched])

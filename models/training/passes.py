@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor, nn
 
 from pocketdet.models.build import AnyDetector
-from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.passd import PASSD
+from pocketdet.models.retinanet import RetinaNet
+from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.training.config import Losses, Rule
 from pocketdet.models.training.distributed import ALONE, World
 from pocketdet.models.training.losses import LossTerms
-from pocketdet.models.training.one_stage_rules import PASSDLosses
+from pocketdet.models.training.mimicdet_pass import MimicDetPass, MimicDetTerms
+from pocketdet.models.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
 from pocketdet.models.training.passd_pass import PASSDPass, PASSDTerms
+from pocketdet.models.training.retinanet_pass import RetinaNetPass, RetinaNetTerms
 from pocketdet.models.training.step import TrainingPass
 
 if TYPE_CHECKING:
@@ -32,7 +36,13 @@ def training_pass(model: AnyDetector, rule: Rule, world: World = ALONE, autocast
     if isinstance(model, PASSD):
         assert isinstance(rule, PASSDLosses)
         return PASSDPass(model, rule, world, autocast)
-    assert not isinstance(model, OneStageDetector)
+    if isinstance(model, RetinaNet):
+        assert isinstance(rule, RetinaNetLosses)
+        return RetinaNetPass(model, rule, world, autocast)
+    if isinstance(model, MimicDet):
+        assert isinstance(rule, MimicDetLosses)
+        return MimicDetPass(model, rule, world, autocast)
+    assert isinstance(model, ThunderNet)
     assert isinstance(rule, Losses)
     return TrainingPass(model, rule, world, autocast)
 
@@ -41,7 +51,9 @@ def term_names(rule: Rule) -> tuple[str, ...]:
     """The names of the terms, in their order."""
     if isinstance(rule, PASSDLosses):
         return _names(PASSDTerms)
-    return _names(LossTerms)
+    if isinstance(rule, RetinaNetLosses):
+        return _names(RetinaNetTerms)
+    return _names(MimicDetTerms if isinstance(rule, MimicDetLosses) else LossTerms)
 
 
 def _names(terms: "type[DataclassInstance]") -> tuple[str, ...]:

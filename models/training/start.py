@@ -1,5 +1,6 @@
 """The weights that a run starts with, and its optimizer."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ def initialise(model: AnyDetector, seed: int, background_bias: float) -> None:
     """Weights that depend on `seed` alone: He's for layers before a ReLU, small ones for predictors.
 
     ThunderNet's RPN starts with its background scores at `background_bias`, RetinaNet with all its classes
-    unlikely, since nearly all anchors are ground (RetinaNet section 3.3).
+    unlikely and MimicDet with objects unlikely, since nearly all anchors are ground (RetinaNet section 3.3).
     """
     generator = torch.Generator().manual_seed(seed)
     predictors = _predictors(model)
@@ -41,6 +42,9 @@ def initialise(model: AnyDetector, seed: int, background_bias: float) -> None:
                 module.bias.zero_()
     if isinstance(model, RetinaNet):
         model.classes.set_prior(PRIOR_PROBABILITY)
+    if isinstance(model, MimicDet):
+        assert model.refinement.objectness.bias is not None
+        model.refinement.objectness.bias.fill_(-math.log(1 / PRIOR_PROBABILITY - 1))
     if isinstance(model, ThunderNet):
         scores = model.rpn.scores
         assert scores.bias is not None

@@ -49,7 +49,7 @@ def anchor_targets(
     """
     matched, ground = match_anchors(anchors, boxes, rule.rpn_positive, rule.rpn_negative)
     ground &= ~covered(anchors, ignored)
-    positive = _draw((matched >= 0).nonzero()[:, 0], MAX_POSITIVE_ANCHORS, generator)
+    positive = draw((matched >= 0).nonzero()[:, 0], MAX_POSITIVE_ANCHORS, generator)
     deltas = encode_boxes(boxes[matched[positive]], anchors[positive], UNIT) if len(positive) else anchors[:0]
     candidates = ground.nonzero()[:, 0]
     hard = logits[candidates].topk(min(rule.rpn_hard, len(candidates))).indices
@@ -65,11 +65,12 @@ def training_proposals(
     top = logits.topk(min(rule.pre_nms, len(logits))).indices
     boxes = clip_boxes(decode_boxes(deltas[top], anchors[top], UNIT), size)
     sound = torch.isfinite(boxes).all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
-    return quick_nms(boxes[sound], PROPOSAL_IOU, rule.proposals)
+    boxes = boxes[sound]
+    return boxes[quick_nms(boxes, PROPOSAL_IOU, rule.proposals)]
 
 
 def quick_nms(boxes: Tensor, threshold: float, limit: int) -> Tensor:
-    """Greedy NMS of boxes (N, 4) that come best first; at most `limit` of them. As `ops.nms`, in numpy."""
+    """Greedy NMS of boxes (N, 4), best first: which to keep, at most `limit`. As `ops.nms`, in numpy."""
     x1, y1, x2, y2 = np.ascontiguousarray(boxes.numpy().T)
     areas = (x2 - x1) * (y2 - y1)
     order = np.arange(len(boxes))
@@ -81,7 +82,7 @@ def quick_nms(boxes: Tensor, threshold: float, limit: int) -> Tensor:
         sides_y = np.minimum(y2[first], y2[rest]) - np.maximum(y1[first], y1[rest])
         inter = np.maximum(sides_x, 0) * np.maximum(sides_y, 0)
         order = rest[inter <= threshold * (areas[first] + areas[rest] - inter)]
-    return boxes[torch.tensor(np.array(keep, np.int64))]
+    return torch.tensor(np.array(keep, np.int64))
 
 
 def roi_targets(
@@ -101,9 +102,9 @@ def roi_targets(
     else:
         best, owner = torch.zeros(len(rois)), torch.zeros(len(rois), dtype=torch.int64)
     is_object = best >= POSITIVE_IOU
-    positive = _draw(is_object.nonzero()[:, 0], rule.rois // 2, generator)
+    positive = draw(is_object.nonzero()[:, 0], rule.rois // 2, generator)
     ground = (~is_object & ~covered(rois, ignored)).nonzero()[:, 0]
-    negative = _draw(ground, rule.rois - len(positive), generator)
+    negative = draw(ground, rule.rois - len(positive), generator)
     chosen = torch.cat([positive, negative])
     missing = rule.rois - len(chosen)
     padding = torch.tensor([[0.0, 0.0, 16.0, 16.0]]).expand(missing, 4)
@@ -126,7 +127,7 @@ def _shaken(boxes: Tensor, copies: int, generator: Generator) -> Tensor:
     return torch.cat([centers - half, centers + half], dim=1)
 
 
-def _draw(indices: Tensor, limit: int, generator: Generator) -> Tensor:
+def draw(indices: Tensor, limit: int, generator: Generator) -> Tensor:
     """At most `limit` of `indices`, all as likely."""
     if len(indices) <= limit:
         return indices

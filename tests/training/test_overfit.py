@@ -1,39 +1,19 @@
 """Sixteen rendered pictures are learnt by heart: network, targets, losses and operators work together."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from learnt_scenes import NAMES, PICTURES, SIDE, scenes
 
 from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.datasets import Annotated, Dataset
 from pocketdet.models.postprocess import reference_stages
-from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.training.augment import Recipe
 from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.labelled import Labelled
 from pocketdet.models.training.loop import start_run, train
 from pocketdet.models.training.pool import make_pool
 
-SIDE, PICTURES, STEPS = 128, 16, 150
-NAMES = ("Hammer", "SodaCan", "Wrench", "LuggageTag")
-
-
-def scenes() -> list[Labelled]:
-    """Pictures of one to three large objects of four kinds."""
-    made = []
-    for seed in range(PICTURES):
-        rng = np.random.default_rng(seed)
-        spec = random_scene(rng, (SIDE, SIDE), max_objects=2)
-        placements = tuple(
-            replace(p, kind=NAMES[(seed + i) % len(NAMES)]) for i, p in enumerate(spec.placements)
-        )
-        scene = render_scene(replace(spec, placements=placements, view_mm=420.0), rng)
-        labels = np.array([NAMES.index(name) for name in scene.labels], np.int64)
-        made.append(
-            Labelled(scene.image, scene.boxes.astype(np.float32), labels, np.zeros((0, 4), np.float32))
-        )
-    return made
+STEPS = 150
 
 
 def test_sixteen_pictures_are_learnt(tmp_path: Path) -> None:

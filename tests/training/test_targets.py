@@ -114,7 +114,7 @@ def test_quick_nms_equals_the_reference(count: int, threshold: float, limit: int
     boxes = random_boxes(count, seed)
     order = torch.arange(count, 0, -1, dtype=torch.float32)
     torch.testing.assert_close(
-        quick_nms(boxes, threshold, limit), boxes[nms(boxes, order, threshold)[:limit]]
+        boxes[quick_nms(boxes, threshold, limit)], boxes[nms(boxes, order, threshold)[:limit]]
     )
 
 
