@@ -186,8 +186,9 @@ def host_answerer(tmp_path: Path) -> list[str]:
         pytest.skip("no library for this machine: android_demo/check/run")
     classes = tmp_path / "classes"
     main, ours = ROOT / "android_demo" / "pocketdet-android" / "src" / "main" / "java", APP / "main" / "java"
-    sources = [*main.rglob("*.java"), *(ours / "io/pocketdet/app/logic").glob("*.java")]
-    sources += [ours / "io/pocketdet/app/HeadlessBench.java", next(APP.rglob("StandInPhone.java"))]
+    plain = [path for room in ("logic", "draw") for path in (ours / "io/pocketdet/app" / room).glob("*.java")]
+    sources = [*main.rglob("*.java"), *plain, ours / "io/pocketdet/app/HeadlessBench.java"]
+    sources += (APP / "screens").rglob("*.java")
     command = ["javac", "--release", "8", "-Xlint:-options", "-d", str(classes), *map(str, sources)]
     subprocess.run(command, check=True, capture_output=True)
     return [

@@ -1,0 +1,69 @@
+package io.pocketdet.app;
+
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertTrue;
+import static org.junit.Assert.fail;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.Rule;
+import org.junit.Test;
+import org.junit.rules.TemporaryFolder;
+
+/** What whoever asked by adb is told, without the native library; tests/benchmarks/test_targets_app.py has it. */
+public class HeadlessBenchTest {
+    @Rule public final TemporaryFolder folder = new TemporaryFolder();
+
+    private static Map<String, Object> extras(Object... pairs) {
+        Map<String, Object> made = new HashMap<>();
+        for (int i = 0; i < pairs.length; i += 2) {
+            made.put((String) pairs[i], pairs[i + 1]);
+        }
+        return made;
+    }
+
+    /** The sentence that is left instead of a result. */
+    private String refusal(Map<String, Object> extras) throws IOException {
+        assertFalse(HeadlessBench.answer(name -> null, folder.getRoot(), extras));
+        assertArrayEquals(new String[] {"run.json.failed"}, folder.getRoot().list());
+        File file = new File(folder.getRoot(), "run.json.failed");
+        return new String(Files.readAllBytes(file.toPath()), StandardCharsets.UTF_8);
+    }
+
+    @Test
+    public void aWrongExtra() throws IOException {
+        assertEquals(
+                "extra 'frames' is '0'; expected a number from 1 to 10000000 (--ei)\n",
+                refusal(extras("out", "run.json", "bundle", "a", "frames", 0)));
+    }
+
+    @Test
+    public void aBundleThatIsNotThere() throws IOException {
+        assertEquals(
+                "there is no usable bundle named 'absent' in the app\n",
+                refusal(extras("out", "run.json", "bundle", "absent")));
+    }
+
+    @Test
+    public void aProcessorThatTheLibraryIsNotFor() throws IOException {
+        String sentence = refusal(extras("out", "run.json", "command", "machine"));
+        assertTrue(sentence, sentence.startsWith("the native library of pocketdet cannot be loaded on this "));
+    }
+
+    @Test
+    public void nowhereToAnswerTo() throws IOException {
+        try {
+            HeadlessBench.answer(name -> null, folder.getRoot(), extras("out", "../run.json"));
+            fail();
+        } catch (IllegalArgumentException error) {
+            assertEquals("extra 'out' is '../run.json'; expected a plain name such as run.json", error.getMessage());
+        }
+        assertEquals(0, folder.getRoot().list().length);
+    }
+}
