@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import Ending, command, process
+from foreign_onnx import make_foreign
 
 from pocketdet.cli.export import next_commands
 from pocketdet.export import FoldReport, fold_batch_norm
@@ -159,6 +160,38 @@ def test_bad_input_is_one_sentence_and_nothing_written(
     assert words in ending.err
     assert "Traceback" not in ending.err
     assert sorted(folder.rglob("*")) == before
+
+
+def test_an_onnx_file_with_its_description(command: Command, tmp_path: Path) -> None:
+    path, description = make_foreign(tmp_path)
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    ending = command(
+        *("export", path, "--outputs", description, "--names", tmp_path / "names.txt"),
+        *("--out", tmp_path / "out"),
+    )
+    assert (ending.code, ending.err) == (0, "")
+    with load_bundle(tmp_path / "out" / "foreign.pocketdet") as bundle:
+        assert bundle.manifest.class_names == ("one", "two", "three")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("foreign.onnx",), "an ONNX file needs --outputs"),
+        (("foreign.onnx", "--outputs", "foreign.toml", "--arch", "x"), "--arch and --input-size are for"),
+        (("w.safetensors", "--outputs", "foreign.toml"), "--outputs describes an .onnx file"),
+        (("foreign.onnx", "--outputs", "absent.toml"), "absent.toml: cannot be read"),
+    ],
+)
+def test_options_of_an_onnx_file_that_do_not_fit(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    make_foreign(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ending = command("export", *words, "--out", "out")
+    assert (ending.code, ending.out) == (2, "")
+    assert said in ending.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_step_that_changes_answers_exits_with_one(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pocketdet.export.dataflow import Value, capture
 from pocketdet.export.layer_sources import match_sources, relative_difference
+from pocketdet.models.ops.deform_conv import DeformConv2d
 
 
 class Block(nn.Module):
@@ -115,3 +116,26 @@ def test_relative_difference_by_hand() -> None:
     assert relative_difference(array(2, -4), array(2, -3)) == 0.25
     assert relative_difference(array(0, 0), array(0, 0.5)) == 0.5
     assert relative_difference(array(), array()) == 0
+
+
+def test_deformable_convolutions_are_one_value_and_chunks_may_be_walked_over() -> None:
+    class Sampled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fields = nn.Conv2d(2, 36, 1)
+            self.attend = nn.ModuleList(DeformConv2d(2, 3, 3) for _ in range(2))
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            fields = list(self.fields(x).chunk(2, dim=1))
+            parts = [attend(x, field) for attend, field in zip(self.attend, fields, strict=True)]
+            return {"parts": torch.cat(parts, dim=1)}
+
+    torch.manual_seed(0)
+    model, image = Sampled().eval(), torch.randn(1, 2, 5, 4)
+    found = {v.source: v.array for v in capture(model, image)}
+    with torch.no_grad():
+        expected = model(image)["parts"].numpy()
+    np.testing.assert_array_equal(np.concatenate([found["attend.0"], found["attend.1"]], axis=1), expected)
+    assert {v.source.split("#")[0] for v in capture(model, image)} <= {
+        "fields", "chunk", "getitem", "attend.0", "attend.1", "cat"
+    }  # fmt: skip
