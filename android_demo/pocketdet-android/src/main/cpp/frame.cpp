@@ -42,13 +42,27 @@ void rgba_row(const Frame& frame, int x, int y, int count, uint8_t* to, std::ptr
     for (int i = 0; i < count; ++i, from += 4, to += step) put(to, {from[0], from[1], from[2]});
 }
 
+// In steps that compilers vectorise: gather, convert, scatter.
 void yuv_row(const Frame& frame, int x, int y, int count, uint8_t* to, std::ptrdiff_t step) {
-    const uint8_t* luma = frame.first + y * frame.row;
+    const uint8_t* luma = frame.first + y * frame.row + x;
     const uint8_t* u = frame.second + y / 2 * frame.chroma_row;
     const uint8_t* v = frame.third + y / 2 * frame.chroma_row;
-    for (int i = x; i < x + count; ++i, to += step) {
-        const std::ptrdiff_t sample = i / 2 * frame.chroma_step;
-        put(to, rgb_from_yuv(luma[i], u[sample], v[sample]));
+    uint8_t blue_difference[kTile], red_difference[kTile], red[kTile], green[kTile], blue[kTile];
+    for (int i = 0; i < count; ++i) {
+        const std::ptrdiff_t sample = (x + i) / 2 * frame.chroma_step;
+        blue_difference[i] = u[sample];
+        red_difference[i] = v[sample];
+    }
+    for (int i = 0; i < count; ++i) {
+        const Rgb pixel = rgb_from_yuv(luma[i], blue_difference[i], red_difference[i]);
+        red[i] = static_cast<uint8_t>(pixel.red);
+        green[i] = static_cast<uint8_t>(pixel.green);
+        blue[i] = static_cast<uint8_t>(pixel.blue);
+    }
+    for (int i = 0; i < count; ++i, to += step) {
+        to[0] = red[i];
+        to[1] = green[i];
+        to[2] = blue[i];
     }
 }
 

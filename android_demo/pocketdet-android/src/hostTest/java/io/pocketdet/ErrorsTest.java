@@ -4,8 +4,11 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
+import java.io.BufferedReader;
 import java.io.File;
+import java.io.InputStreamReader;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.junit.Test;
 
 /** Everything that goes wrong is an exception of its kind, with a sentence that says what to do. */
@@ -86,6 +89,19 @@ public class ErrorsTest {
         String message = assertThrows(BundleException.class,
                 () -> Detector.open(odd, DetectorOptions.defaults())).getMessage();
         assertTrue(message, message.startsWith("/nowhere/\ufffd.pocketdet: "));
+    }
+
+    @Test
+    public void anAppWithoutTheLibraryIsToldEachTime() throws Exception {
+        String java = System.getProperty("java.home") + "/bin/java";
+        Process process = new ProcessBuilder(java, "-Djava.library.path=/nowhere", "-cp",
+                System.getProperty("java.class.path"), "io.pocketdet.WithoutLibrary").redirectErrorStream(true).start();
+        List<String> lines = new BufferedReader(new InputStreamReader(process.getInputStream())).lines().collect(
+                Collectors.toList());
+        assertEquals(String.join("\n", lines), 2, lines.size());
+        for (String line : lines) {
+            assertTrue(line, line.contains("for arm64-v8a alone"));
+        }
     }
 
     private static void refused(String words, DetectorOptions.Builder options) {

@@ -37,9 +37,15 @@ public final class Detector implements AutoCloseable {
             present |= numbers[i] == null ? 0 : 1 << i;
             numbers[i] = numbers[i] == null ? Integer.valueOf(0) : numbers[i];
         }
-        return new Detector(Native.open(bundle.getAbsolutePath(), options.precision(), present, numbers[0].intValue(),
+        long handle = Native.open(bundle.getAbsolutePath(), options.precision(), present, numbers[0].intValue(),
                 numbers[1].intValue(), numbers[2].intValue(), numbers[3].floatValue(), numbers[4].floatValue(),
-                options.bigCores()));
+                options.bigCores());
+        try {
+            return new Detector(handle);
+        } catch (RuntimeException | Error error) {
+            Native.close(handle);
+            throw error;
+        }
     }
 
     /** Also after close. */

@@ -117,6 +117,9 @@ public final class Frame {
 
     /** The picture as a detector sees it: packed red, green, blue rows, top first. */
     public byte[] rgb() {
+        if (3L * across * down > Integer.MAX_VALUE - 8) {
+            throw new ImageException(across + " x " + down + " pixels: too many for one array; crop the picture first");
+        }
         Native.load();
         return Native.rgb(first, second, third, layout());
     }

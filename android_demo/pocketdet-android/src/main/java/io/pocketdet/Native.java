@@ -15,7 +15,7 @@ final class Native {
         }
         try {
             System.loadLibrary("pocketdet");
-        } catch (UnsatisfiedLinkError error) {
+        } catch (LinkageError error) {
             throw new EngineException("the native library of pocketdet cannot be loaded on this "
                     + System.getProperty("os.arch") + " processor; the app has it for arm64-v8a alone ("
                     + error.getMessage() + ")");
