@@ -54,12 +54,8 @@ class OneStageCounts:
     boxes: int
 
 
-def one_stage_counts() -> list[OneStageCounts]:
-    """Every row of `PAPER_COUNTS`, counted on the meta device."""
-    return [_count(row) for row in PAPER_COUNTS]
-
-
-def _count(row: PaperCounts) -> OneStageCounts:
+def count_one_stage(row: PaperCounts) -> OneStageCounts:
+    """One row of `PAPER_COUNTS`, counted on the meta device."""
     size = (row.side, row.side)
     with torch.device("meta"):
         model = build_one_stage(row.arch, row.num_classes, size).for_inference()

@@ -2,19 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes, require_torch
+from pocketdet.cli.arguments import parse_shapes
 from pocketdet.cli.info_ablation import print_ablation
+from pocketdet.cli.info_macs import print_macs
 from pocketdet.errors import UsageError
-
-if TYPE_CHECKING:
-    from pocketdet.models.counting import MacRow
 
 Record = dict[str, Any]
 
@@ -53,11 +51,7 @@ def info(
         print_ablation(console, as_json=as_json)
         return
     if macs or arch:
-        rows = _mac_rows(arch)
-        if as_json:
-            typer.echo(json.dumps([_mac_record(row) for row in rows], indent=2))
-        else:
-            console.print(_mac_table(rows))
+        print_macs(arch, console, as_json=as_json)
         return
     if target is None:
         raise UsageError("nothing to describe: name a bundle, a .param or .safetensors file, or pass --macs")
@@ -80,44 +74,6 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
         return weights_card(target)
     with load_bundle(target) as bundle:
         return bundle_card(bundle)
-
-
-def _mac_rows(arch: str | None) -> "list[MacRow]":
-    require_torch("--macs")
-    from pocketdet.models.build import ARCHITECTURES, build_detector
-    from pocketdet.models.config import DetectorConfig
-    from pocketdet.models.counting import mac_table
-
-    if arch is not None and arch not in ARCHITECTURES:
-        build_detector(DetectorConfig(arch, ("object",)))  # raises UsageError with the closest name
-    return [row for row in mac_table() if arch in (None, row.arch)]
-
-
-def _mac_record(row: "MacRow") -> Record:
-    return {
-        "arch": row.arch,
-        "data_set": row.data_set,
-        "macs": row.cost.macs,
-        "total_macs": row.cost.total,
-        "paper_mflops": row.paper,
-        "difference": row.difference,
-        "parameters": row.cost.parameters,
-    }
-
-
-def _mac_table(rows: "list[MacRow]") -> Table:
-    title = "million multiply-accumulates at 320 x 320, 200 RoIs (the paper writes MFLOPs)"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("architecture", "for"):
-        table.add_column(column, no_wrap=True)
-    for column in ("backbone", "RPN", "head", "total", "paper", "differs", "params"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        parts = (f"{row.cost.macs[part] / 1e6:.1f}" for part in ("backbone", "rpn", "head"))
-        total = f"[bold]{row.mmacs:.1f}[/]"
-        tail = (str(row.paper), f"{row.difference:+.1%}", f"{row.cost.parameters / 1e6:.2f} M")
-        table.add_row(row.arch, row.data_set, *parts, total, *tail)
-    return table
 
 
 def _print_card(card: Record, console: Console) -> None:

@@ -141,13 +141,20 @@ def test_damaged_weights(tmp_path: Path, data: bytes) -> None:
 
 def test_the_paper_s_table() -> None:
     rows = info_json("--macs")
-    assert len(rows) == 6
+    assert len({row["arch"] for row in rows}) == 3 + 10
     rows = info_json("--arch", "thundernet-snet49", "--macs")
     assert [(r["data_set"], r["paper_mflops"]) for r in rows] == [("COCO", 262), ("VOC", 250)]
     assert all(abs(r["difference"]) < 0.01 for r in rows)
     table = info("--arch", "thundernet-snet49", "--macs").stdout
     assert "263.5" in table
     assert "262" in table
+    assert "one-stage" not in table
+    [row] = info_json("--arch", "passd-mobilenet", "--macs")
+    assert (row["boxes"], row["paper_parameters_in_millions"]) == (6375, "6.7")
+    table = info("--arch", "retinanet-r50", "--macs").stdout
+    assert "RPN" not in table
+    assert "149.2" in table
+    assert "156" in table
 
 
 def test_the_paper_s_ablation(tiny_bundle_template: Path) -> None:
