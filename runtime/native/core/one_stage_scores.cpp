@@ -12,8 +12,8 @@ namespace {
 constexpr float kNoBound = -std::numeric_limits<float>::infinity();
 constexpr int64_t kBlock = 512;  // priors scanned at a time
 
-// v such that v^power > threshold needs a value above it. The margin is a thousand times what rounding to float32 does
-// at either end; where it might not be, there is no bound.
+// v such that v^power > threshold needs a value above it. The margin is fifty times or more what rounding to float32
+// does at either end; where that might be more, there is no bound.
 double least_value(double threshold, double power) {
     constexpr double kMargin = 1e-4;
     constexpr double kLeast = 1e-30;

@@ -8,9 +8,9 @@
 
 namespace pocketdet {
 
-// Checks the header's counts, names, that every layer type exists, that parameters are numbers as ncnn reads them, and
-// that each blob is made before it is read and read once; that the input and outputs of `spec` are there. Throws
-// GraphError naming line and layer.
+// Checks the header's counts, names, that every layer type exists and has as many blobs as it takes and gives, that
+// parameters are numbers as ncnn reads them, that each blob is made before it is read and read once, and that the input
+// and outputs of `spec` are there. Throws GraphError naming line and layer.
 //
 // Not checked here, and checked by Python's load_bundle: the parameters of each type, the shapes of all blobs, and the
 // size of each layer's weights. A bundle from a stranger is loaded there first; its digest names what was checked.
