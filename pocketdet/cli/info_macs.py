@@ -89,14 +89,14 @@ def _two_stage_table(rows: "list[MacRow]") -> Table:
 
 
 def _one_stage_table(rows: "list[OneStageCounts]") -> Table:
-    title = "one-stage detectors: billion multiply-accumulates of the convolutions at inference"
-    numbers = ("input", "classes", "GMACs", "paper", "params", "paper", "boxes", "paper")
-    table = _table(title, ("architecture",), numbers)
+    title = "one-stage detectors at inference, billion MACs of the convolutions"
+    numbers = ("input", "GMACs", "paper", "params", "paper", "boxes", "paper")
+    table = _table(title, ("architecture", "for"), numbers)
     for row in rows:
         table.add_row(
             row.paper.arch,
+            "COCO" if row.paper.num_classes == 80 else "VOC",
             str(row.paper.side),
-            str(row.paper.num_classes),
             f"[bold]{row.macs / 1e9:.1f}[/]",
             str(row.paper.gmacs or ""),
             f"{row.parameters / 1e6:.2f} M",
