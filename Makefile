@@ -10,7 +10,7 @@ ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
-.PHONY: demo test native native-aarch64 arm-parity native-test lint types help clean
+.PHONY: demo test native native-aarch64 arm-parity android-check native-test lint types help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -79,6 +79,10 @@ $(PARITY): $(VENV)/export.stamp
 
 arm-parity: native native-aarch64 $(PARITY) ## the shipped detector on emulated ARM processors against this machine
 	@$(BIN)/python tests/helpers/emulated_parity.py $(PARITY) $(PARITY_OPTIONS)
+
+android-check: $(VENV)/dev.stamp $(VENV)/native.stamp ## what of android_demo can be proved without Android: Java, resources, JNI in a JVM
+	@mkdir -p build/android-check
+	@$(BIN)/python android_demo/check/run
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .
