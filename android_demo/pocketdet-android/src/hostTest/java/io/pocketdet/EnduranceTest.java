@@ -17,7 +17,7 @@ public class EnduranceTest {
     private static final long ALLOWED_KIB = 2048;
 
     @Test
-    public void tenThousandFramesDoNotGrow() {
+    public void tenThousandFramesDoNotGrow() throws InterruptedException {
         for (String name : Fixtures.bundleNames()) {
             if (!name.startsWith("tiny")) {
                 continue;
@@ -35,7 +35,7 @@ public class EnduranceTest {
     }
 
     @Test
-    public void openingAndClosingDoesNotGrow() {
+    public void openingAndClosingDoesNotGrow() throws InterruptedException {
         openAndClose(300);
         long before = Memory.residentKib();
         openAndClose(600);
@@ -115,7 +115,9 @@ public class EnduranceTest {
 
     private static int run(Detector detector, int frames) {
         Frame[] pictures = {
-            Fixtures.noise(40, 30, 1), Fixtures.noise(33, 57, 2).rotate(90), Fixtures.noise(64, 64, 3).crop(5, 6, 40, 50)
+            Fixtures.noise(40, 30, 1),
+            Fixtures.noise(33, 57, 2).rotate(90),
+            Fixtures.noise(64, 64, 3).crop(5, 6, 40, 50)
         };
         int found = 0;
         for (int i = 0; i < frames; i++) {

@@ -17,7 +17,7 @@ public final class DetectorOptions {
         return new Builder();
     }
 
-    /** "fp32", "fp16-storage", "fp16" or "bf16-storage"; what runs instead where a processor lacks it: {@link BundleInfo}. */
+    /** "fp32", "fp16-storage", "fp16" or "bf16-storage"; a processor may lack it, see {@link BundleInfo}. */
     public String precision() {
         return chosen.precision;
     }
