@@ -81,7 +81,6 @@ arm-parity: native native-aarch64 $(PARITY) ## the shipped detector on emulated 
 	@$(BIN)/python tests/helpers/emulated_parity.py $(PARITY) $(PARITY_OPTIONS)
 
 android-check: $(VENV)/dev.stamp $(VENV)/native.stamp ## what of android_demo can be proved without Android: Java, resources, JNI in a JVM
-	@mkdir -p build/android-check
 	@$(BIN)/python android_demo/check/run
 
 lint: $(VENV)/dev.stamp ## ruff
