@@ -40,7 +40,7 @@ Arithmetic arithmetic_named(const std::string& name) {
 }
 
 Frame frame_of(JNIEnv* env, jobject first, jobject second, jobject third, jintArray layout) {
-    jint n[9];
+    jint n[9];  // in the order of Frame.layout() of Java
     env->GetIntArrayRegion(layout, 0, 9, n);
     java::check(env);
     const auto bytes = [&](jobject buffer) {
