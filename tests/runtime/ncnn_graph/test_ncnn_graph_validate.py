@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from corrupt_graphs import corrupt_and_run
 
 from pocketdet.errors import GraphError
 from pocketdet.runtime.ncnn_graph import (
@@ -14,7 +15,6 @@ from pocketdet.runtime.ncnn_graph import (
     Limits,
     encode,
     infer_shapes,
-    read_graph,
     read_param,
     validate,
     write_graph,
@@ -181,101 +181,16 @@ def test_what_ncnn_crashes_on_or_reads_out_of_bounds_is_refused(name, layer_exis
         validate(graph, INPUTS, layer_exists)
 
 
-def _mutate_text(rng, text):
-    lines = text.splitlines()
-    for _ in range(int(rng.integers(1, 3))):
-        row = int(rng.integers(0, len(lines)))
-        tokens = lines[row].split()
-        kind = int(rng.integers(0, 8))
-        if kind == 0 and len(tokens) > 1:
-            tokens.pop(int(rng.integers(0, len(tokens))))
-        elif kind == 1:
-            tokens.insert(int(rng.integers(0, len(tokens) + 1)), tokens[int(rng.integers(0, len(tokens)))])
-        elif kind == 2:
-            lines.insert(row, lines[int(rng.integers(0, len(lines)))])
-            continue
-        elif kind == 3 and len(lines) > 3:
-            other = int(rng.integers(0, len(lines)))
-            lines[row], lines[other] = lines[other], lines[row]
-            continue
-        elif kind == 4:
-            other = lines[int(rng.integers(2, len(lines)))].split()
-            tokens[0] = other[0]
-        else:
-            numbers = [i for i, token in enumerate(tokens) if re.search(r"\d", token)]
-            if numbers:
-                index = numbers[int(rng.integers(0, len(numbers)))]
-                spots = list(re.finditer(r"-?\d+", tokens[index]))
-                spot = spots[int(rng.integers(0, len(spots)))]
-                values = (
-                    "0",
-                    "1",
-                    "-1",
-                    "2",
-                    "3",
-                    "7",
-                    "16",
-                    "65536",
-                    "2147483647",
-                    "-233",
-                    "-2147483648",
-                    "1.5",
-                )
-                value = values[int(rng.integers(0, len(values)))]
-                tokens[index] = tokens[index][: spot.start()] + value + tokens[index][spot.end() :]
-        lines[row] = " ".join(tokens)
-    return "\n".join(lines) + "\n"
-
-
-def _mutate_bin(rng, data):
-    damaged = bytearray(data)
-    kind = int(rng.integers(0, 4))
-    if kind == 0:
-        return bytes(damaged[: int(rng.integers(0, len(damaged)))])
-    if kind == 1:
-        return bytes(damaged) + bytes(int(rng.integers(1, 9)))
-    for _ in range(int(rng.integers(1, 20))):
-        damaged[int(rng.integers(0, len(damaged)))] = int(rng.integers(0, 256))
-    return bytes(damaged)
-
-
-def _fuzz(param, bin_path, inputs, folder, run_ncnn, layer_exists, count, seed):
-    """Corrupt a pair `count` times; return (refused, ran). A crash, a hang or another shape fails."""
-    rng = np.random.default_rng(seed)
-    text, data = param.read_text(), bin_path.read_bytes()
-    paths = (folder / "x.param", folder / "x.bin")
-    refused = ran = 0
-    for trial in range(count):
-        damage_bin = trial % 4 == 3
-        paths[0].write_text(text if damage_bin else _mutate_text(rng, text))
-        paths[1].write_bytes(_mutate_bin(rng, data) if damage_bin else data)
-        try:
-            valid = validate(read_graph(*paths), inputs, layer_exists)
-        except GraphError as refusal:
-            refused += 1
-            assert "\n" not in str(refusal)
-            continue
-        ran += 1
-        fed = valid.graph.input_names()
-        expected = {name: shape for name, shape in valid.shapes.items() if name not in fed}
-        answer = run_ncnn.run(*paths, inputs, expected)
-        assert answer.get("shapes") == expected, (trial, paths[0].read_text(), answer)
-        outputs = valid.graph.output_names()
-        light = run_ncnn.run(*paths, inputs, [name for name in outputs if name not in fed], light=True)
-        assert set(light["shapes"]) == set(outputs) - set(fed)
-    return refused, ran
-
-
 def test_corrupted_graphs_are_refused_or_run(tmp_path, fill, run_ncnn, layer_exists):
     write_graph(fill(read_param(BASE)), tmp_path / "base.param", tmp_path / "base.bin")
     pair = (tmp_path / "base.param", tmp_path / "base.bin")
-    refused, ran = _fuzz(*pair, INPUTS, tmp_path, run_ncnn, layer_exists, 500, seed=1)
+    refused, ran = corrupt_and_run(*pair, INPUTS, tmp_path, run_ncnn, layer_exists, 500, seed=1)
     assert refused > 200
     assert ran > 20
 
 
 def test_corrupted_converted_graphs_are_refused_or_run(converted, tmp_path, run_ncnn, layer_exists):
-    refused, ran = _fuzz(
+    refused, ran = corrupt_and_run(
         converted.param, converted.bin, converted.inputs, tmp_path, run_ncnn, layer_exists, 200, seed=2
     )
     assert refused > 80
@@ -284,7 +199,9 @@ def test_corrupted_converted_graphs_are_refused_or_run(converted, tmp_path, run_
 
 def test_a_corrupted_model_of_others_is_refused_or_runs(shared_data, tmp_path, run_ncnn, layer_exists):
     pair = [shared_data / "peers" / f"FastestDet.{suffix}" for suffix in ("param", "bin")]
-    refused, ran = _fuzz(*pair, {"input.1": (3, 64, 64)}, tmp_path, run_ncnn, layer_exists, 200, seed=3)
+    refused, ran = corrupt_and_run(
+        *pair, {"input.1": (3, 64, 64)}, tmp_path, run_ncnn, layer_exists, 200, seed=3
+    )
     assert refused > 80
     assert ran > 8
 
