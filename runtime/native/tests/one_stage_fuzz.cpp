@@ -1,7 +1,8 @@
 // Random descriptions of one-stage outputs with random values; for the sanitizers, too. Buffers are exactly as large as
 // the slots need. What must hold: the order and range of detections, that layouts mean the same, and that a threshold
-// only leaves out what is below it.
+// or a limit only leaves out what is below it.
 // Usage: one_stage_fuzz [rounds] [seed]
+#include <algorithm>
 #include <cstring>
 
 #include "fuzz.h"
@@ -218,6 +219,17 @@ void check_threshold(const Problem& problem, Fuzz& fuzz, OneStageWorkspace& work
     CHECK(same(Laid(bare, fuzz).decode(workspace), above));
 }
 
+// Fewer detections asked for are the first of more.
+void check_prefix(const Problem& problem, Fuzz& fuzz, OneStageWorkspace& workspace) {
+    Problem limited = problem;
+    limited.spec.selection.max_detections = 10'000;
+    const std::vector<Detection> all = Laid(limited, fuzz).decode(workspace);
+    if (all.empty()) return;
+    const int most = fuzz.integer(1, std::min(20, static_cast<int>(all.size())));
+    limited.spec.selection.max_detections = most;
+    CHECK(same(Laid(limited, fuzz).decode(workspace), {all.begin(), all.begin() + most}));
+}
+
 }  // namespace
 }  // namespace pocketdet
 
@@ -233,6 +245,7 @@ int main(int argc, char** argv) {
         pocketdet::check_order(found, problem.spec);
         CHECK(pocketdet::same(found, pocketdet::Laid(problem, fuzz).decode(workspace)));
         pocketdet::check_threshold(problem, fuzz, workspace);
+        pocketdet::check_prefix(problem, fuzz, workspace);
         detections += found.size();
     }
     std::printf("one_stage_fuzz: %d rounds passed, %zu detections\n", rounds, detections);
