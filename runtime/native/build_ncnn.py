@@ -220,7 +220,7 @@ def _compile(tree: Path, work: Path, target: Target, options: dict[str, str], jo
     configure = [cmake, "-S", str(tree), "-B", str(work / "build"), "-G", "Ninja"]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={target.compiler}"]
     # ncnn names C too, and compiles none
-    configure += [f"-DCMAKE_C_COMPILER={target.compiler.replace('g++', 'gcc').replace('clang++', 'clang')}"]
+    configure += [f"-DCMAKE_C_COMPILER={target.compiler.replace('clang++', 'clang').replace('g++', 'gcc')}"]
     configure += [f"-DCMAKE_INSTALL_PREFIX={work / 'installed'}"]
     configure += [f"-D{name}={value}" for name, value in options.items()]
     configure += _layer_options(tree)

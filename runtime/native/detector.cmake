@@ -39,11 +39,17 @@ target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${
 target_link_libraries(pocketdet_detector PUBLIC pocketdet_core ncnn pocketdet_third_party)
 set_target_properties(pocketdet_detector PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
-add_executable(pocketdet-run
-  tools/arguments.cpp tools/bench_command.cpp tools/detect_command.cpp tools/machine.cpp tools/pocketdet_run.cpp
+# the commands without a main, for other programs too
+add_library(pocketdet_tools STATIC
+  tools/arguments.cpp tools/bench_command.cpp tools/detect_command.cpp tools/documents.cpp tools/machine.cpp
   tools/verify_command.cpp)
-target_link_libraries(pocketdet-run PRIVATE pocketdet_detector)
-target_compile_definitions(pocketdet-run PRIVATE POCKETDET_VERSION="${pocketdet_version}")
+target_include_directories(pocketdet_tools PUBLIC tools)
+target_link_libraries(pocketdet_tools PUBLIC pocketdet_detector)
+target_compile_definitions(pocketdet_tools PUBLIC POCKETDET_VERSION="${pocketdet_version}")
+set_target_properties(pocketdet_tools PROPERTIES POSITION_INDEPENDENT_CODE ON)
+
+add_executable(pocketdet-run tools/pocketdet_run.cpp)
+target_link_libraries(pocketdet-run PRIVATE pocketdet_tools)
 
 if(POCKETDET_TESTS)
   add_executable(bundle_test tests/bundle_test.cpp)

@@ -111,7 +111,7 @@ OrderedJson json_of_images(const std::vector<Image>& images, const std::vector<s
 
 }  // namespace
 
-int run_bench(const std::vector<std::string>& words) {
+int run_bench(const std::vector<std::string>& words, const Sink& out) {
     const Arguments arguments("bench", words, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
@@ -149,7 +149,7 @@ int run_bench(const std::vector<std::string>& words) {
                            {"rois", std::move(recording.rois)},
                            {"detections", std::move(recording.detections)}};
     document["clocks"] = std::move(recording.clocks);
-    print(document);
+    out(document);
     return 0;
 }
 

@@ -1,7 +1,8 @@
-// The commands of pocketdet-run. Each takes the words after its name, writes one JSON document to standard output and
-// returns the exit code.
+// The commands of pocketdet-run, for it and for programs that want a document of their own process. Each takes the words
+// after its name, hands over one JSON document (none for --help, which is printed) and returns the exit code.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,18 +12,17 @@
 
 namespace pocketdet {
 
-int run_detect(const std::vector<std::string>& words);
-int run_verify(const std::vector<std::string>& words);
-int run_bench(const std::vector<std::string>& words);
-int run_machine(const std::vector<std::string>& words);
+using Sink = std::function<void(const OrderedJson&)>;
+
+int run_detect(const std::vector<std::string>& words, const Sink& out);
+int run_verify(const std::vector<std::string>& words, const Sink& out);
+int run_bench(const std::vector<std::string>& words, const Sink& out);
+int run_machine(const std::vector<std::string>& words, const Sink& out);
 
 // What every document begins with: the program, the bundle, and how ncnn runs it.
 OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector);
 
 // A picture's milliseconds by stage name.
 OrderedJson times_of(const Detector& detector, const Detections& detections);
-
-// Writes a document and its newline. Throws Error if standard output does not take it.
-void print(const OrderedJson& document);
 
 }  // namespace pocketdet

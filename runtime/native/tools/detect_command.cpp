@@ -66,7 +66,7 @@ OrderedJson json_of_found(const Detections& detections, const Manifest& manifest
 
 }  // namespace
 
-int run_detect(const std::vector<std::string>& words) {
+int run_detect(const std::vector<std::string>& words, const Sink& out) {
     const Arguments arguments("detect", words, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
@@ -88,7 +88,7 @@ int run_detect(const std::vector<std::string>& words) {
                                       {"milliseconds", times_of(detector, detections)},
                                       {"detections", json_of_found(detections, bundle.manifest)}});
     }
-    print(document);
+    out(document);
     return 0;
 }
 

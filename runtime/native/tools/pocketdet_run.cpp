@@ -30,13 +30,21 @@ const char* const kHelp =
     "  adb shell chmod +x /data/local/tmp/pocketdet-run\n"
     "  adb shell /data/local/tmp/pocketdet-run verify /data/local/tmp/thundernet.pocketdet\n";
 
+// Throws Error if standard output does not take it.
+void print(const OrderedJson& document) {
+    const std::string text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        throw Error("pocketdet-run: the output cannot be written; is the disk full?");
+    }
+}
+
 int run(const std::vector<std::string>& words) {
     const std::string command = words.empty() ? "--help" : words[0];
     const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
-    if (command == "detect") return run_detect(rest);
-    if (command == "verify") return run_verify(rest);
-    if (command == "bench") return run_bench(rest);
-    if (command == "machine") return run_machine(rest);
+    if (command == "detect") return run_detect(rest, print);
+    if (command == "verify") return run_verify(rest, print);
+    if (command == "bench") return run_bench(rest, print);
+    if (command == "machine") return run_machine(rest, print);
     if (command == "--version") {
         std::printf("pocketdet-run " POCKETDET_VERSION ", %s\n", ncnn_build().c_str());
         return 0;
@@ -50,57 +58,6 @@ int run(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-int run_machine(const std::vector<std::string>& words) {
-    const Arguments arguments("machine", words, {{"help", "", "this text"}});
-    if (arguments.has("help")) {
-        std::puts("pocketdet-run machine\n\nWhat this machine is, and its clocks, temperatures and load now.");
-        return 0;
-    }
-    print({{"schema_version", 1},
-           {"program", "pocketdet-run " POCKETDET_VERSION},
-           {"command", "machine"},
-           {"ncnn", ncnn_build()},
-           {"ncnn_cpu_features", ncnn_cpu_features()},
-           {"machine", describe_machine()},
-           {"sensors", read_sensors()}});
-    return 0;
-}
-
-OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector) {
-    const Manifest& m = bundle.manifest;
-    return {{"schema_version", 1},
-            {"program", "pocketdet-run " POCKETDET_VERSION},
-            {"command", command},
-            {"bundle",
-             {{"name", m.name},
-              {"detector", m.detector()},
-              {"digest", bundle.digest},
-              {"input", {m.input.height, m.input.width}},
-              {"weight_storage", m.weight_storage},
-              {"lanes", m.lanes},
-              {"target", m.target}}},
-            {"engine",
-             {{"ncnn", ncnn_build()},
-              {"cpu_features", ncnn_cpu_features()},
-              {"threads", 1},
-              {"precision_asked", name_of(detector.asked())},
-              {"precision", name_of(detector.precision())},
-              {"precision_note", why_other(detector.asked(), detector.precision())}}}};
-}
-
-OrderedJson times_of(const Detector& detector, const Detections& detections) {
-    OrderedJson record;
-    for (size_t i = 0; i < detector.stages().size(); ++i) record[detector.stages()[i]] = detections.milliseconds[i];
-    return record;
-}
-
-void print(const OrderedJson& document) {
-    const std::string text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-        throw Error("pocketdet-run: the output cannot be written; is the disk full?");
-    }
-}
 
 }  // namespace pocketdet
 

@@ -38,7 +38,7 @@ OrderedJson json_of_check(const Check& check) {
 
 }  // namespace
 
-int run_verify(const std::vector<std::string>& words) {
+int run_verify(const std::vector<std::string>& words, const Sink& out) {
     const Arguments arguments("verify", words, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
@@ -61,7 +61,7 @@ int run_verify(const std::vector<std::string>& words) {
     }
     document["ok"] = ok;
     document["checks"] = rows;
-    print(document);
+    out(document);
     return ok ? 0 : 1;
 }
 
