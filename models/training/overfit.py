@@ -58,17 +58,19 @@ def learn(
     pictures: Sequence[Labelled],
     log: Callable[[StepReport], None] = lambda report: None,
 ) -> list[StepReport]:
-    """Train `model` on `pictures`, of its input size, batch by batch in their order; leaves it in eval mode.
+    """Train `model` on `pictures`, of its input size, all of them in every step; leaves it in eval mode.
+
+    Smaller batches would always be made of the same pictures, and the network would know them by their batch
+    norm's statistics, which it does not have when it is used.
 
     Batch norm's statistics are those of the pictures in the end: running ones are too young so early.
     """
     optimizer = make_optimizer(model, setup.optimizer, setup.schedule.learning_rate)
     state = RunState(model.train(), optimizer, None)
-    network, batch = training_pass(model, setup.rule), setup.schedule.batch
+    network = training_pass(model, setup.rule)
     reports = []
-    for step in range(setup.schedule.steps):
-        chosen = [pictures[(step * batch + i) % len(pictures)] for i in range(batch)]
-        reports.append(one_step(setup, state, network, chosen, ALONE))
+    for _ in range(setup.schedule.steps):
+        reports.append(one_step(setup, state, network, list(pictures), ALONE))
         log(reports[-1])
     rule, device = config_of(model).preprocessing, torch.device("cpu")
     with torch.no_grad():
@@ -105,7 +107,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=5e-4, help="peak learning rate")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
 
     try:
-        setup = overfit_config(options.arch, options.side, options.steps, options.batch, options.rate)
+        setup = overfit_config(options.arch, options.side, options.steps, options.pictures, options.rate)
         pictures, names = _pictures(options.data, options.images, options.pictures, options.side)
         model = build_detector(setup.detector(names))
     except PocketdetError as error:
