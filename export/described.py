@@ -1,5 +1,6 @@
 """References whose outputs a description decodes: what one-stage detectors share, whatever runs them."""
 
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,10 +35,15 @@ class DescribedReference(Reference):
 
     def graphs(self) -> Graphs:
         """See `Reference.graphs`."""
-        shape = (3, *self.identity.input_size)
-        maps = self.raw(np.zeros(shape, np.float32))
-        outputs = (tensor(name, *maps[name].shape) for name in self.decode.outputs)
-        return OneStageGraphs(model=graph_spec("model", tensor("image", *shape), *outputs))
+        outputs = (tensor(name, *self.output_shapes[name]) for name in self.decode.outputs)
+        source = tensor("image", 3, *self.identity.input_size)
+        return OneStageGraphs(model=graph_spec("model", source, *outputs))
+
+    @functools.cached_property
+    def output_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of every output, without a batch axis."""
+        maps = self.raw(np.zeros((3, *self.identity.input_size), np.float32))
+        return {name: value.shape for name, value in maps.items()}
 
     def examples(self) -> Mapping[str, tuple[Array, Array]]:
         """See `Reference.examples`."""

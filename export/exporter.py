@@ -107,7 +107,8 @@ def export_reference(
         folded, folds = original.folded()
         for line in (*folds.folds, *folds.refusals):
             log(str(line))
-        judge(_compare("fold", original, folded))
+        if folded is not original:
+            judge(_compare("fold", original, folded))
         graphs = folded.graphs()
         planned = plan_precision(folded, graphs, options.precision, options.layers, golden, pictures, log)
         layout = _layout(planned)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from pocketdet.errors import UsageError
@@ -38,9 +37,8 @@ def described_reference(path: Path, description: Description) -> Reference:
     pre = description.preprocessing
     identity = Identity(path.stem, description.class_names, description.input_size, pre)
     reference = OnnxReference(network, identity, decode)
-    raw = reference.raw(np.zeros((3, *description.input_size), np.float32))
     for level, slot, elements in decode.slots_read():
-        problem = level.misfit(slot, elements, raw[slot.output].shape)
+        problem = level.misfit(slot, elements, reference.output_shapes[slot.output])
         if problem:
             raise UsageError(f"{path}: {problem}")
     return reference
