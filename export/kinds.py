@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
-
 from pocketdet.errors import UsageError
 from pocketdet.export.description import Description
 from pocketdet.export.foreign import OnnxReference
 from pocketdet.export.one_stage import OneStageReference
-from pocketdet.export.onnx_network import OnnxNetwork, read_onnx
+from pocketdet.export.onnx_network import load_onnx, read_onnx
 from pocketdet.export.reference import Identity, Reference, Rule
 from pocketdet.export.two_stage import TwoStageReference
 from pocketdet.models.build import AnyDetector
@@ -30,7 +28,7 @@ def described_reference(path: Path, description: Description) -> Reference:
     """Anybody's ONNX file as the export sees it, called by its file's name.
 
     Raises `UsageError` for a file or an output that does not fit the description, `ExportError` for a file
-    that cannot be simplified.
+    that cannot be simplified, `EngineError` for one that cannot be run.
     """
     decode = description.spec()
     network = read_onnx(path, decode.outputs, description.input_size)
@@ -47,7 +45,8 @@ def described_reference(path: Path, description: Description) -> Reference:
 def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Reference | None:
     """What the bundle was made from, or `weights` in its place; None if it carries none and none are given.
 
-    An ONNX file that was described is its own original. Raises what `load_detector` raises.
+    An ONNX file that was described is its own original. Raises what `load_detector` raises, and `UsageError`
+    for an ONNX file that is none.
     """
     manifest = bundle.manifest
     if weights is None and manifest.reference_weights is None:
@@ -68,7 +67,7 @@ def _from_onnx(bundle: Bundle) -> Reference | None:
     size = (manifest.input.height, manifest.input.width)
     preprocessing = Preprocessing(**manifest.preprocessing.model_dump())
     identity = Identity(manifest.architecture, manifest.class_names, size, preprocessing)
-    network = OnnxNetwork(onnx.load(bundle.path(manifest.graphs.model.onnx)))
+    network = load_onnx(bundle.path(manifest.graphs.model.onnx))
     return OnnxReference(network, identity, manifest.decode)
 
 

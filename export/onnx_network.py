@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import EngineError, UsageError
 from pocketdet.export.dataflow import Value
 from pocketdet.export.to_onnx import root_cause, simplify
 from pocketdet.runtime.engines.base import Array
@@ -27,10 +27,13 @@ class OnnxNetwork:
         self._session = _session(model)
 
     def run(self, source: Array) -> dict[str, Array]:
-        """See `Network.run`."""
+        """See `Network.run`. Raises `EngineError` for a graph that cannot run or has no batch axis of 1."""
         names = [output.name for output in self.model.graph.output]
-        found = self._session.run(names, {INPUT: np.ascontiguousarray(source)[None]})
-        return {name: np.asarray(value)[0] for name, value in zip(names, found, strict=True)}
+        found = _run(self._session, names, source)
+        for name, value in found.items():
+            if value.ndim < 2 or len(value) != 1:
+                raise EngineError(f"output {name!r} is {value.shape}: expected a batch axis of 1 first")
+        return {name: value[0] for name, value in found.items()}
 
     def values(self, source: Array) -> list[Value]:
         """See `Network.values`; each is called what the file calls it."""
@@ -39,9 +42,8 @@ class OnnxNetwork:
         whole.CopyFrom(self.model)
         del whole.graph.output[:]
         whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-        found = _session(whole).run(names, {INPUT: np.ascontiguousarray(source)[None]})
-        pairs = ((name, np.asarray(value)) for name, value in zip(names, found, strict=True))
-        return [Value(name, value) for name, value in pairs if value.dtype == np.float32]
+        found = _run(_session(whole), names, source)
+        return [Value(name, value) for name, value in found.items() if value.dtype == np.float32]
 
     def write_onnx(self, path: Path, example: Array) -> None:
         """See `Network.write_onnx`."""
@@ -79,10 +81,7 @@ def read_onnx(path: Path, outputs: Sequence[str], size: tuple[int, int]) -> Onnx
     Raises `UsageError` for a file that is no ONNX, has other inputs or lacks an output; `ExportError`
     if it cannot be simplified.
     """
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # protobuf and the file system raise a family of errors
-        raise UsageError(f"{path} cannot be read as an ONNX file: {root_cause(error)}") from error
+    model = _load(path, with_others=True)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -98,6 +97,19 @@ def read_onnx(path: Path, outputs: Sequence[str], size: tuple[int, int]) -> Onnx
     model.graph.output.extend(by_name[name] for name in outputs)
     _rename(model, inputs[0].name, INPUT)
     return OnnxNetwork(_simplified(model, path))
+
+
+def load_onnx(path: Path) -> OnnxNetwork:
+    """A file that `OnnxNetwork.write_onnx` wrote. Raises `UsageError` for another."""
+    return OnnxNetwork(_load(path, with_others=False))
+
+
+def _load(path: Path, *, with_others: bool) -> onnx.ModelProto:
+    """`with_others`: weights may lie in other files, which the model names."""
+    try:
+        return onnx.load(path, load_external_data=with_others)
+    except Exception as error:  # protobuf and the file system raise a family of errors
+        raise UsageError(f"{path} cannot be read as an ONNX file: {root_cause(error)}") from error
 
 
 def _fix_input(model: onnx.ModelProto, value: onnx.ValueInfoProto, size: tuple[int, int], path: Path) -> None:
@@ -140,6 +152,14 @@ def _simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         target = Path(folder) / path.name
         simplify(model, target)
         return onnx.load(target)
+
+
+def _run(session: onnxruntime.InferenceSession, names: Sequence[str], source: Array) -> dict[str, Array]:
+    try:
+        found = session.run(names, {INPUT: np.ascontiguousarray(source)[None]})
+    except Exception as error:  # see below
+        raise EngineError(f"onnxruntime cannot run the ONNX file: {root_cause(error)}") from error
+    return {name: np.asarray(value) for name, value in zip(names, found, strict=True)}
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -1,5 +1,7 @@
 """Anybody's ONNX file and a description: exported, verified and run as if it were one of ours."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,9 @@ import onnx
 import pytest
 from damage import damaged_copy, weighted_layers
 from foreign_onnx import DESCRIPTION, make_foreign
+from tiny_bundle import list_files
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import EngineError, UsageError
 from pocketdet.export import ExportOptions, verify
 from pocketdet.export.description import read_description
 from pocketdet.export.evaluate import evaluate
@@ -113,9 +116,26 @@ def test_files_that_are_no_such_model_are_refused(tmp_path: Path) -> None:
     model.graph.input.append(extra)
     onnx.save(model, tmp_path / "two.onnx")
     (tmp_path / "noise.onnx").write_bytes(b"no model" * 40)
+    flat = onnx.load(path)
+    flat.graph.node.append(onnx.helper.make_node("Squeeze", ["rows"], ["flat"]))
+    flat.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, [80, 8]))
+    onnx.save(flat, tmp_path / "flat.onnx")
+    description.write_text(DESCRIPTION.replace('"rows"\nlayout', '"flat"\nlayout'), encoding="utf-8")
+    with pytest.raises(EngineError, match=r"output 'flat' is \(80, 8\): expected a batch axis of 1"):
+        described_reference(tmp_path / "flat.onnx", read_description(description))
     for name, words in (("two", "has 2 inputs"), ("noise", "cannot be read"), ("absent", "cannot be read")):
         with pytest.raises(UsageError, match=words):
             described_reference(tmp_path / f"{name}.onnx", said)
+
+
+def test_a_bundle_with_a_damaged_onnx_file_is_refused_in_one_sentence(exported: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(exported, tmp_path / "bad.pocketdet"))
+    (bundle / "reference" / "model.onnx").write_bytes(b"no model" * 40)
+    document = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    document["files"] = list_files(bundle)
+    (bundle / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"model\.onnx cannot be read as an ONNX file"):
+        verify(bundle)
 
 
 @pytest.mark.skipif(not FASTESTDET.exists(), reason=f"{FASTESTDET} is not there")
