@@ -119,8 +119,9 @@ class MimicDetPass(nn.Module):
             wanted.append(own.deltas[chosen].to(deltas.device))
             right.append(scores.detach().argmax(dim=1) == classes)
             objects.append(classes > 0)
-        box = self._l1(torch.cat(found), torch.cat(wanted))
-        return self._mean(torch.cat(losses)), box, share(torch.cat(right), torch.cat(objects), self._world)
+        entropy = torch.cat(losses)
+        box = self._l1(torch.cat(found), torch.cat(wanted), len(entropy))
+        return self._mean(entropy), box, share(torch.cat(right), torch.cat(objects), self._world)
 
     def _teach(self, maps: TrainingMaps, samples: Sequence[Proposed], priors: Priors) -> TeacherAnswer:
         level = torch.repeat_interleave(torch.arange(len(priors.counts)), torch.tensor(priors.counts))
@@ -136,7 +137,7 @@ class MimicDetPass(nn.Module):
         objects = classes > 0
         wanted = torch.cat([s.deltas for s in samples]).to(answer.deltas.device)
         loss = F.cross_entropy(answer.logits.float(), classes, reduction="none")
-        return self._mean(loss), self._l1(answer.deltas.float()[objects], wanted[objects])
+        return self._mean(loss), self._l1(answer.deltas.float()[objects], wanted[objects], len(classes))
 
     def _mimic(self, maps: TrainingMaps, answer: TeacherAnswer, samples: Sequence[Proposed]) -> Tensor:
         """Equation 1 on the logits and the box features of all samples (section 3.3 names these two).
@@ -153,9 +154,9 @@ class MimicDetPass(nn.Module):
     def _mean(self, values: Tensor) -> Tensor:
         return values.sum() / self._world.divisors(torch.tensor(float(len(values)), device=values.device))
 
-    def _l1(self, found: Tensor, wanted: Tensor) -> Tensor:
-        """L1 of deltas (M, 4), divided by the boxes."""
-        divisor = self._world.divisors(torch.tensor(float(len(found)), device=found.device))
+    def _l1(self, found: Tensor, wanted: Tensor, samples: int) -> Tensor:
+        """L1 of the deltas (M, 4) of objects, divided by the samples that are classified (Fast R-CNN)."""
+        divisor = self._world.divisors(torch.tensor(float(samples), device=found.device))
         return (found - wanted).abs().sum() / divisor
 
 
