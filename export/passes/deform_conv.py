@@ -64,6 +64,7 @@ def _replace(layer: Layer, makers: Mapping[str, Layer], wanted: Attributes) -> N
             f"operator {layer.name!r}: the weights of a deformable convolution must be constant"
         )
     bias = _constant(makers, others[0]) if others else None
+    bias = bias if bias is not None and bias.data.ndim == 1 else None  # without one a mask comes next
     mask = others if bias is None else others[1:]
     layer.type, layer.inputs = "DeformableConv2D", [picture, offset, *mask]
     layer.weights = {"weight": encode(weight.values().astype(np.float32), "fp32")}
