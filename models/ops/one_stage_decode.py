@@ -81,7 +81,8 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 def _candidates(scores: Tensor, levels: Tensor, rule: Selection) -> tuple[Tensor, Tensor]:
     """Rows of `scores` (N, C) and labels of the candidates, by prior, then label."""
     if rule.best_class_only:
-        label = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, 0]
+        known = scores.masked_fill(scores.isnan(), -torch.inf)  # sorting would put NaN first
+        label = torch.sort(known, dim=1, descending=True, stable=True).indices[:, 0]
         row = torch.arange(len(scores))
         above = scores[row, label] > rule.score_threshold
         row, label = row[above], label[above]

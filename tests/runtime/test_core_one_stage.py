@@ -165,6 +165,17 @@ def test_planes_and_rows_may_lie_apart() -> None:
     assert len(expected[0]) > 10
 
 
+def test_a_score_that_is_not_a_number_is_no_candidate() -> None:
+    """The root of a negative value is none; the other class of its prior stays."""
+    slots = Slot("c"), (Slot("b"),)
+    level = Level((1, 2), 8, ((8.0, 8.0),), *slots)
+    rule = Selection(0.1, best_class_only=True)
+    spec = OneStageSpec((8, 16), 2, (level,), (CentreCoding(),), Scores("none", class_power=0.5), rule)
+    classes = np.array([[[-0.5, 0.2]], [[0.4, -0.1]]], np.float32)
+    found = assert_equal(Problem(spec, {"c": classes, "b": np.zeros((4, 1, 2), np.float32)}))
+    assert found == 2
+
+
 def test_from_several_threads_at_once() -> None:
     spec, shapes = retinanet()
     decoder = _core.OneStageDecoder(spec)
