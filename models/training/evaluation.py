@@ -13,7 +13,7 @@ from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
 from pocketdet.datasets.part import extent
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
 from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_reference import one_stage_stages
+from pocketdet.models.one_stage_detect import detect_one_stage
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.training.state import RunState
 
@@ -136,7 +136,7 @@ def find(model: AnyDetector, images: Iterable[Annotated]) -> Iterator[tuple[Anno
 def detect(model: AnyDetector, picture: NDArray[np.uint8]) -> Found:
     """What the reference pipeline finds in a picture (H, W, 3) RGB, boxes in its pixels."""
     if isinstance(model, OneStageDetector):
-        answer = one_stage_stages(model, picture)
+        answer = detect_one_stage(model, picture)
         return Found(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
     stages = reference_stages(model, picture)
     return Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())

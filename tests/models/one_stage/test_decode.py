@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from one_stage_loops import decode_by_loops
+from one_stage_problems import problems
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops import decode_boxes, make_anchors
@@ -21,108 +21,11 @@ from pocketdet.one_stage_spec import (
     Slot,
 )
 
-UNITS = st.sampled_from(["prior", "stride", "input", "pixel"])
-ORDERS = st.permutations(range(4)).map(tuple)
-MULTIPLIERS = st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)])
-CODINGS = st.one_of(
-    st.builds(
-        CentreCoding,
-        order=ORDERS,
-        multiplier=MULTIPLIERS,
-        origin=st.sampled_from(["prior", "image"]),
-        centre_activation=st.sampled_from(["none", "tanh", "sigmoid"]),
-        centre_gain=st.sampled_from([1.0, 2.0, 0.3]),
-        centre_shift=st.sampled_from([0.0, -1.0]),
-        centre_unit=UNITS,
-        size_activation=st.sampled_from(["none", "exp", "sigmoid", "sigmoid_squared"]),
-        size_unit=UNITS,
-        max_log=st.sampled_from([0.5, 4.0]),
-    ),
-    st.builds(
-        DistanceCoding,
-        order=ORDERS,
-        multiplier=MULTIPLIERS,
-        activation=st.sampled_from(["none", "exp", "relu"]),
-        unit=UNITS,
-    ),
-    st.builds(DistanceCoding, bins=st.integers(2, 5), order=ORDERS),
-    st.builds(CornerCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
-)
-SCORES = st.builds(
-    Scores,
-    activation=st.sampled_from(["none", "sigmoid", "softmax"]),
-    background=st.sampled_from(["none", "first", "last"]),
-    objectness_activation=st.sampled_from(["sigmoid", "softmax"]),
-    class_power=st.sampled_from([1.0, 0.5, 0.0]),
-    objectness_power=st.sampled_from([0.0, 1.0, 0.6]),
-)
-LIMIT = st.sampled_from([None, None, 20, 8])
-SELECTIONS = st.builds(
-    Selection,
-    score_threshold=st.sampled_from([0.0, 0.1, 0.4]),
-    best_class_only=st.booleans(),
-    objectness_threshold=st.sampled_from([None, 0.3]),
-    top_n_objectness=LIMIT,
-    top_n_per_level=LIMIT,
-    top_n=LIMIT,
-    clip=st.booleans(),
-    min_size=st.sampled_from([0.0, 3.0]),
-    nms=st.sampled_from(["hard", "linear", "gaussian", "none"]),
-    nms_iou=st.sampled_from([0.1, 0.5]),
-    per_class=st.booleans(),
-    max_detections=st.sampled_from([100, 5]),
-)
-
-
-@st.composite
-def problems(draw):
-    """A description, and outputs with ties, non-finite values and channels that nothing reads."""
-    codings = tuple(draw(st.lists(CODINGS, min_size=1, max_size=2)))
-    scores, selection, classes = draw(SCORES), draw(SELECTIONS), draw(st.integers(1, 3))
-    counts = {"classes": classes + (scores.background != "none"), "objectness": 1}
-    counts["objectness"] += scores.objectness_activation == "softmax"
-    for step, coding in enumerate(codings):
-        counts[f"boxes{step}"] = 4 * getattr(coding, "bins", 1)
-    layout = draw(st.sampled_from(["map", "rows", "columns"]))
-    grids = draw(st.lists(st.tuples(st.integers(2, 4), st.integers(1, 4)), min_size=1, max_size=2))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    each, interleaved = draw(st.integers(1, 2)), draw(st.booleans())
-    levels, outputs, row = [], {}, draw(st.integers(0, 2))
-    for number, grid in enumerate(grids):
-        slots = {}
-        for kind, count in counts.items():
-            name = f"{kind}_{number}" if layout == "map" else kind
-            slot = Slot(name, layout, first=1)
-            if layout == "map":
-                step, element = (1, each) if interleaved else (count, 1)
-                slot = replace(slot, prior_step=step, element_step=element)
-                outputs[name] = (1 + each * count, *grid)
-            else:
-                slot = replace(slot, first_row=row)
-                outputs[name] = (1 + count, row + grid[0] * grid[1] * each)
-            slots[kind] = slot
-        sizes = tuple((4.0 + 3 * a, 5.5 + 2 * a) for a in range(each))
-        boxes = tuple(slots[f"boxes{i}"] for i in range(len(codings)))
-        offset = draw(st.sampled_from([0.0, 0.5]))
-        levels.append(Level(grid, 4 << number, sizes, slots["classes"], boxes, slots["objectness"], offset))
-        row += grid[0] * grid[1] * each
-    spec = OneStageSpec((12, 16), classes, tuple(levels), codings, scores, selection)
-    filled = {}
-    for name, shape in outputs.items():
-        values = rng.normal(0.4, 1.5, shape).astype(np.float32)
-        if name.startswith(("classes", "objectness")):
-            values = np.round(values * 2) / 2  # ties
-            if "none" in (scores.activation, scores.objectness_activation):
-                values = np.abs(values) / 8
-        values[rng.random(shape) < 0.02] = rng.choice([np.nan, np.inf, -np.inf])
-        filled[name] = values.T.copy() if layout == "rows" else values
-    return spec, filled
-
 
 @settings(max_examples=150, deadline=None)
 @given(problems())
 def test_equals_the_definition(problem):
-    spec, outputs = problem
+    spec, outputs = problem.spec, problem.outputs
     with np.errstate(all="ignore"):
         expected = decode_by_loops(spec, outputs)
     found = one_stage_decode(spec, {name: torch.from_numpy(v) for name, v in outputs.items()})
