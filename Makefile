@@ -40,7 +40,7 @@ demo: $(VENV)/export.stamp ## export SNet49, prove it, detect on a picture (IMAG
 	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
 
 test: $(VENV)/dev.stamp native-test ## all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 native-test: $(VENV)/tools.stamp ## the C++ core's own tests, without Python
 	@mkdir -p build

@@ -1,0 +1,189 @@
+"""Light-Weight RetinaNet's Figure 6 with measured time: is a lighter head worth more than a smaller picture?
+
+    python -m pocketdet.benchmarks.lw_retinanet BUNDLE... [--image photo.jpg] [--rounds 5] [--plot six.png]
+
+Each bundle is one row of the paper's Table 3, by its architecture and input size. All are timed from the
+picture to the boxes in one run, one thread, a frame of each in turn and in an order drawn anew every round.
+The AP is the paper's, of its trained models: weights do not change how long a network takes.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn
+from pocketdet.benchmarks.contest import Contestant, Plan, hold
+from pocketdet.benchmarks.predict.workload import bundle_work
+from pocketdet.benchmarks.samples import Ratio, Summary, speed_ratio, summarise
+from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.models.retinanet.table import TABLE_3, Table3Row
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.images import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HEIGHT = 460
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A row of Table 3 with what was measured: billions of MACs of the graph, milliseconds, and how many
+    times as fast as the first row, with its 95% interval.
+    """
+
+    paper: Table3Row
+    gmacs: float
+    times: Summary
+    ratio: Ratio
+
+    @property
+    def name(self) -> str:
+        """Model and input side."""
+        return f"{self.paper.arch} {self.paper.scale}"
+
+
+def paper_row(detector: Detector) -> Table3Row:
+    """The row of Table 3 that a detector is. Raises `UsageError` if it is none."""
+    arch, size = detector.bundle.manifest.architecture, detector.bundle.manifest.input
+    for row in TABLE_3:
+        if (row.arch, row.scale, row.scale) == (arch, size.height, size.width):
+            return row
+    known = ", ".join(f"{row.arch} at {row.scale}" for row in TABLE_3)
+    raise UsageError(
+        f"{detector.bundle.source}: {arch} at {size.height}x{size.width} is no row of the paper's Table 3: "
+        f"{known}"
+    )
+
+
+def measure(
+    detectors: Sequence[Detector], image: NDArray[Any] | None, rounds: int, console: Console
+) -> list[Timed]:
+    """Time the detectors by turns, on `image` (H, W, 3) RGB or each on its own golden picture.
+
+    The result is in the order of Table 3. Raises `UsageError` as `paper_row`, or if two are the same row.
+    """
+    rows = {paper_row(detector): detector for detector in detectors}
+    if len(rows) < len(detectors):
+        raise UsageError("two of the bundles are the same model at the same input size")
+    ordered = [row for row in TABLE_3 if row in rows]
+    contestants = [
+        Contestant(
+            str(TABLE_3.index(row)),
+            partial(rows[row].detect, rows[row].bundle.golden()["image"] if image is None else image),
+        )
+        for row in ordered
+    ]
+    plan = Plan(rounds=rounds, burst=2, refill=1, warm_up=1)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("timing", total=rounds * len(contestants))
+        samples = list(hold(contestants, plan, progress=lambda: bar.advance(task)).values())
+    return [
+        Timed(
+            row,
+            bundle_work(rows[row].bundle).macs / 1e3,
+            summarise(taken),
+            speed_ratio(samples[0], taken),
+        )
+        for row, taken in zip(ordered, samples, strict=True)
+    ]
+
+
+def timed_table(timed: Sequence[Timed], title: str) -> Table:
+    """One line a row."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("model", no_wrap=True)
+    for column in ("GMACs", "paper", "median ms", "p90 ms", f"x {timed[0].name} [95%]", "paper's AP"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in timed:
+        ratio = f"{row.ratio.value:.2f} [{row.ratio.low:.2f}, {row.ratio.high:.2f}]"
+        table.add_row(
+            row.name,
+            f"{row.gmacs:.1f}",
+            str(row.paper.gflops),
+            f"{row.times.median:.0f}",
+            f"{row.times.p90:.0f}",
+            ratio,
+            f"{row.paper.ap:.1f}",
+        )
+    return table
+
+
+def write_figure(path: Path, timed: Sequence[Timed]) -> None:
+    """The paper's Figure 6, AP against MACs, and the same against measured time. Raises `UsageError`."""
+    with drawn(path, HEIGHT) as figure:
+        title = "Lighter head or smaller picture: the paper's AP against MACs and against measured time"
+        figure.text(24 / WIDTH, 1 - 30 / HEIGHT, title, size=13, color=INK)
+        panels = (
+            (70, "billions of MACs", [row.gmacs for row in timed]),
+            (640, "seconds a picture, one thread, measured", [row.times.median / 1e3 for row in timed]),
+        )
+        for left, label, across in panels:
+            box = (left / WIDTH, 64 / HEIGHT, 510 / WIDTH, (HEIGHT - 64 - 64) / HEIGHT)
+            axes = figure.add_axes(box)
+            _draw(axes, timed, across)
+            axes.set_xlabel(label)
+        figure.axes[0].set_ylabel("AP on COCO test-dev, as the paper has it")
+        figure.axes[0].legend(loc="lower right", frameon=False)
+
+
+def _draw(axes: "Axes", timed: Sequence[Timed], across: Sequence[float]) -> None:
+    axes.grid(color=RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for i, (label, is_light) in enumerate((("input scaling", False), ("light-weight head", True))):
+        # both lines start at the plain model at full size
+        line = [
+            (x, row.paper.ap, row)
+            for x, row in zip(across, timed, strict=True)
+            if row.paper.is_light == is_light or row is timed[0]
+        ]
+        xs, aps = [x for x, _, _ in line], [ap for _, ap, _ in line]
+        axes.plot(xs, aps, f"{MARKS[i]}-", color=COLOURS[i], markersize=7, linewidth=1.2, label=label)
+        for x, ap, row in line:
+            word = row.paper.arch.split("-")[2] if row.paper.is_light else str(row.paper.scale)
+            place = (6, -14) if row.paper.is_light else (-6, 7)
+            align = "left" if row.paper.is_light else "right"
+            if row.paper.is_light == is_light:
+                axes.annotate(word, (x, ap), xytext=place, textcoords="offset points", ha=align, color=MUTED)
+    axes.margins(0.12)
+
+
+def main() -> int:
+    """The command line; 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="lw_retinanet", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("bundles", type=Path, nargs="+")
+    parser.add_argument("--image", type=Path, help="by default each bundle's golden image")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--plot", type=Path, help="also draw Figure 6 to this PNG or JPEG file")
+    args = parser.parse_args()
+    console = Console()
+    try:
+        with ExitStack() as stack:
+            detectors = [stack.enter_context(Detector(path)) for path in args.bundles]
+            image = read_image(args.image) if args.image else None
+            timed = measure(detectors, image, args.rounds, console)
+        console.print(
+            timed_table(timed, f"Table 3 of Light-Weight RetinaNet, {args.rounds} rounds, 1 thread")
+        )
+        if args.plot:
+            write_figure(args.plot, timed)
+    except PocketdetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
