@@ -103,7 +103,7 @@ def timed_table(timed: Sequence[Timed], title: str) -> Table:
     """One line a row."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
-    for column in ("GMACs", "paper", "median ms", "p90 ms", f"x {timed[0].name} [95%]", "paper's AP"):
+    for column in ("GMACs", "paper", "median ms", "p90 ms", "x first [95%]", "AP, paper"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in timed:
         ratio = f"{row.ratio.value:.2f} [{row.ratio.low:.2f}, {row.ratio.high:.2f}]"
@@ -175,7 +175,9 @@ def main() -> int:
             image = read_image(args.image) if args.image else None
             timed = measure(detectors, image, args.rounds, console)
         console.print(
-            timed_table(timed, f"Table 3 of Light-Weight RetinaNet, {args.rounds} rounds, 1 thread")
+            timed_table(
+                timed, f"Table 3 of Light-Weight RetinaNet and its AP; {args.rounds} rounds, 1 thread"
+            )
         )
         if args.plot:
             write_figure(args.plot, timed)
