@@ -92,9 +92,7 @@ def _print(records: "list[tuple[str, Prediction, tuple[str, ...]]]", console: Co
     tables: dict[str, Table] = {}
     for name, p, notes in records:
         if name not in tables:
-            title = f"{escape(name)}: predicted, not measured"
-            style: dict[str, Any] = {"title_justify": "left", "box": None, "padding": (0, 2, 0, 0)}
-            tables[name] = Table("device", title=title, **style)
+            tables[name] = Table("device", box=None, padding=(0, 2, 0, 0))
             for column in ("predicted ms", "4 of 5 between", "left-out error"):
                 tables[name].add_column(column, justify="right")
             tables[name].add_column("notes")
@@ -105,7 +103,9 @@ def _print(records: "list[tuple[str, Prediction, tuple[str, ...]]]", console: Co
         band = f"{_figure(p.low)} to {_figure(p.high)}"
         times = _figure(p.milliseconds), band, f"{p.median_error:.0%}"
         tables[name].add_row(escape(p.device + setting), *times, ", ".join(marks))
-    for table in tables.values():
+    for name, table in tables.items():
+        # a title of the table's own would be cut to its width
+        console.print(f"{name}: predicted, not measured", style="italic", markup=False, soft_wrap=True)
         console.print(table, "")
     for note, number in numbers.items():
         console.print(f"{number}: {note}", markup=False)
