@@ -10,6 +10,7 @@ from pocketdet.errors import UsageError
 from pocketdet.whole_files import write_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 1200  # pixels
@@ -54,6 +55,14 @@ def drawn(path: str | Path, height: int) -> Iterator["Figure"]:
         yield figure
         figure.savefig(content, format=kind, dpi=_DPI)
     write_whole(target, content.getvalue())
+
+
+def plain_axes(axes: "Axes") -> None:
+    """A light grid behind the data, and no frame above and to the right of it."""
+    axes.grid(color=RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def shortened(text: str, length: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketdet.accuracy.figures import COLOURS, INK, MARKS, RULE, WIDTH, drawn, shortened
+from pocketdet.accuracy.figures import COLOURS, INK, MARKS, WIDTH, drawn, plain_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +50,7 @@ def write_trade_off(path: str | Path, costs: Sequence[Cost], extent: str = "") -
 
 
 def _draw(axes: "Axes", costs: Sequence[Cost], *, by_time: bool) -> None:
-    axes.grid(color=RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    plain_axes(axes)
     for i, cost in enumerate(costs):
         across = cost.milliseconds if by_time else cost.megabytes
         if across is None:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn
+from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.benchmarks.contest import Contestant, Plan, hold
 from pocketdet.benchmarks.predict.workload import bundle_work
 from pocketdet.benchmarks.samples import Ratio, Summary, speed_ratio, summarise
@@ -103,7 +103,7 @@ def timed_table(timed: Sequence[Timed], title: str) -> Table:
     """One line a row."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
-    for column in ("GMACs", "paper", "median ms", "p90 ms", "x first [95%]", "AP, paper"):
+    for column in ("GMACs", "paper", "ms", "p90", "x first [95%]", "AP"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in timed:
         ratio = f"{row.ratio.value:.2f} [{row.ratio.low:.2f}, {row.ratio.high:.2f}]"
@@ -138,10 +138,7 @@ def write_figure(path: Path, timed: Sequence[Timed]) -> None:
 
 
 def _draw(axes: "Axes", timed: Sequence[Timed], across: Sequence[float]) -> None:
-    axes.grid(color=RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    plain_axes(axes)
     for i, (label, is_light) in enumerate((("input scaling", False), ("light-weight head", True))):
         # both lines start at the plain model at full size
         line = [

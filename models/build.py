@@ -1,11 +1,9 @@
 """Architectures by name."""
 
-import difflib
 from types import MappingProxyType
 from typing import overload
 
-from pocketdet.errors import UsageError
-from pocketdet.models.build_one_stage import ONE_STAGE, build_from
+from pocketdet.models.build_one_stage import ONE_STAGE, build_from, unknown_architecture
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
@@ -34,9 +32,7 @@ def build_detector(config: AnyConfig) -> AnyDetector:
         return build_from(config)
     channels = ARCHITECTURES.get(config.arch)
     if channels is None:
-        near = difflib.get_close_matches(config.arch, ARCHITECTURES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ARCHITECTURES)}"
-        raise UsageError(f"unknown architecture {config.arch!r}: {hint}")
+        raise unknown_architecture(config.arch, ARCHITECTURES)
     return ThunderNet(config, channels).eval()
 
 

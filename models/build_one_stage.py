@@ -1,7 +1,7 @@
 """One-stage architectures by name, as their papers have them."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -69,10 +69,15 @@ def build_one_stage(
     """
     builder = ONE_STAGE.get(arch)
     if builder is None:
-        near = difflib.get_close_matches(arch, ONE_STAGE, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(ONE_STAGE)}"
-        raise UsageError(f"unknown one-stage architecture {arch!r}: {hint}")
+        raise unknown_architecture(arch, ONE_STAGE, "one-stage architecture")
     return builder(num_classes, input_size, changes).eval()
+
+
+def unknown_architecture(arch: str, known: Collection[str], kind: str = "architecture") -> UsageError:
+    """To be raised where `arch` is not among the `known`: with the nearest of them, or all."""
+    near = difflib.get_close_matches(arch, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return UsageError(f"unknown {kind} {arch!r}: {hint}")
 
 
 def build_from(config: OneStageConfig) -> OneStageDetector:

@@ -16,14 +16,15 @@ def deform_products(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor) -> 
     """`deform_conv2d` of one group, stride 1, dilation 1, with the padding that keeps the size.
 
     Picture (N, C, h, w), offsets (N, 2 * k * k, h, w), weight (O, C, k, k) with odd k, bias (O,) ->
-    (N, O, h, w). Differentiable in all arguments.
+    (N, O, h, w). Differentiable in all arguments. Under autocast the products are made in half, places and
+    sums never: bfloat16 has no fractions beyond 128.
     """
     (n, _, h, w), (out, _, kernel, _) = x.shape, weight.shape
     taps = kernel * kernel
     products = F.conv2d(x, weight.permute(2, 3, 0, 1).reshape(taps * out, -1, 1, 1))
     table = products.permute(0, 2, 3, 1).reshape(n * h * w * taps, out)
-    rows, weights = _corners(offset, kernel)
-    sums = F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
+    rows, weights = _corners(offset.to(torch.promote_types(offset.dtype, torch.float32)), kernel)
+    sums = F.embedding_bag(rows, table.to(weights.dtype), per_sample_weights=weights, mode="sum")
     return (sums + bias).reshape(n, h, w, out).permute(0, 3, 1, 2)
 
 

@@ -5,8 +5,20 @@ from dataclasses import dataclass
 from pocketdet.models.training.ranges import Ranged
 
 
+class _ByIoU(Ranged):
+    """Priors are objects from one IoU on, and ground below another."""
+
+    positive_iou: float
+    negative_iou: float
+
+    def _check_ious(self) -> None:
+        self._range(0.05, 0.95, "positive_iou", "negative_iou")
+        if self.negative_iou > self.positive_iou:
+            raise ValueError("negative_iou must not be above positive_iou")
+
+
 @dataclass(frozen=True)
-class PASSDLosses(Ranged):
+class PASSDLosses(_ByIoU):
     """PASSD sections 5 and 6.1.
 
     Attributes:
@@ -27,17 +39,15 @@ class PASSDLosses(Ranged):
     box_beta: float = 1 / 9
 
     def __post_init__(self) -> None:
-        self._range(0.05, 0.95, "positive_iou", "negative_iou")
+        self._check_ious()
         self._range(0.1, 1000, "negatives")
         self._range(0, 100, "class_weight", "box_weight")
         self._range(0, 0.9, "label_smoothing")
         self._range(1e-3, 10, "box_beta")
-        if self.negative_iou > self.positive_iou:
-            raise ValueError("negative_iou must not be above positive_iou")
 
 
 @dataclass(frozen=True)
-class RetinaNetLosses(Ranged):
+class RetinaNetLosses(_ByIoU):
     """Lin et al. 2017, sections 3 and 4.
 
     Attributes:
@@ -55,13 +65,11 @@ class RetinaNetLosses(Ranged):
     box_beta: float = 1 / 9
 
     def __post_init__(self) -> None:
-        self._range(0.05, 0.95, "positive_iou", "negative_iou")
+        self._check_ious()
         self._range(0, 1, "alpha")
         self._range(0, 10, "gamma")
         self._range(0, 100, "box_weight")
         self._range(1e-3, 10, "box_beta")
-        if self.negative_iou > self.positive_iou:
-            raise ValueError("negative_iou must not be above positive_iou")
 
 
 @dataclass(frozen=True)

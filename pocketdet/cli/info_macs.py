@@ -1,6 +1,5 @@
 """`pocketdet info --macs`: what the papers' detectors cost, ours beside the papers' figures."""
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pocketdet.cli.arguments import require_torch
-from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.models.counting import MacRow
@@ -20,15 +18,13 @@ def print_macs(arch: str | None, console: Console, *, as_json: bool) -> None:
     """All architectures or one, as tables or as JSON. Raises `UsageError` for an unknown one."""
     require_torch("--macs")
     from pocketdet.models.build import ARCHITECTURES
-    from pocketdet.models.build_one_stage import ONE_STAGE
+    from pocketdet.models.build_one_stage import ONE_STAGE, unknown_architecture
     from pocketdet.models.counting import mac_table
     from pocketdet.models.one_stage_counts import PAPER_COUNTS, count_one_stage
 
     known = (*ARCHITECTURES, *ONE_STAGE)
     if arch is not None and arch not in known:
-        near = difflib.get_close_matches(arch, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"unknown architecture {arch!r}: {hint}")
+        raise unknown_architecture(arch, known)
     two_stage = [row for row in mac_table() if arch in (None, row.arch)] if arch not in ONE_STAGE else []
     one_stage = [count_one_stage(row) for row in PAPER_COUNTS if arch in (None, row.arch)]
     if as_json:

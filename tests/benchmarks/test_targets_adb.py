@@ -1,15 +1,14 @@
 """An Android device behind the real adb client: what works, and everything that can go wrong on the way."""
 
+import itertools
 import os
 import re
 import shutil
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from adb_device import AdbDevice
+from adb_device import AdbDevice, connecting
 from stand_in import write_stand_in
 
 from pocketdet.benchmarks.protocol import Plan
@@ -35,25 +34,15 @@ class Silent:
 @pytest.fixture
 def make_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDevice]:
     """Devices that an adb server of this test alone is connected to."""
-    if shutil.which("adb") is None:
-        pytest.skip("no adb: on Debian, apt install adb")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    devices: list[AdbDevice] = []
+    with connecting(tmp_path, monkeypatch) as connect:
+        count = itertools.count()
 
-    def make(disk_bytes: int | None = None, vanish_at: str | None = None) -> AdbDevice:
-        device = AdbDevice(tmp_path / f"device{len(devices)}", disk_bytes, vanish_at)
-        devices.append(device)
-        done = subprocess.run(["adb", "connect", device.serial], capture_output=True, text=True, check=True)
-        assert "connected to" in done.stdout
-        return device
+        def make(disk_bytes: int | None = None, vanish_at: str | None = None) -> AdbDevice:
+            device = AdbDevice(tmp_path / f"device{next(count)}", disk_bytes, vanish_at)
+            connect(device)
+            return device
 
-    yield make
-    for device in devices:
-        device.vanish()
-    subprocess.run(["adb", "kill-server"], capture_output=True, check=False)
+        yield make
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ has built the library for it, the app's own Java answers; in the others the Pyth
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from adb_device import AdbDevice
+from adb_device import AdbDevice, connecting
 from command_line import Ending, command
 
 from pocketdet.benchmarks.protocol import Plan
@@ -95,25 +94,14 @@ class Phone(AdbDevice):
 @pytest.fixture
 def make_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePhone]:
     """Phones that an adb server of this test alone is connected to."""
-    if shutil.which("adb") is None:
-        pytest.skip("no adb: on Debian, apt install adb")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    phones: list[Phone] = []
+    with connecting(tmp_path, monkeypatch) as connect:
 
-    def make(answerer: list[str] | None = None, **settings: str) -> Phone:
-        phone = Phone(tmp_path / "phone", answerer or [sys.executable, "-c", ANSWER], **settings)
-        phones.append(phone)
-        done = subprocess.run(["adb", "connect", phone.serial], capture_output=True, text=True, check=True)
-        assert "connected to" in done.stdout
-        return phone
+        def make(answerer: list[str] | None = None, **settings: str) -> Phone:
+            phone = Phone(tmp_path / "phone", answerer or [sys.executable, "-c", ANSWER], **settings)
+            connect(phone)
+            return phone
 
-    yield make
-    for phone in phones:
-        phone.vanish()
-    subprocess.run(["adb", "kill-server"], capture_output=True, check=False)
+        yield make
 
 
 def measure(phone: Phone, bundle: Path, folder: Path, plan: Plan = QUICK) -> Results:

@@ -7,14 +7,18 @@ beside it, and ARM binaries run under qemu. It can be told to fill its disk or t
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 _HEADER = struct.Struct("<6I")
 _VERSION, _MAX_DATA = 0x01000001, 64 * 1024
@@ -268,3 +272,25 @@ class Connection:
                 raise Gone
             data += part
         return bytes(data)
+
+
+@contextlib.contextmanager
+def connecting(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[AdbDevice], None]]:
+    """Connects devices to an adb server of this test alone; they vanish with it in the end."""
+    if shutil.which("adb") is None:
+        pytest.skip("no adb: on Debian, apt install adb")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+    monkeypatch.setenv("HOME", str(home))
+    devices: list[AdbDevice] = []
+
+    def connect(device: AdbDevice) -> None:
+        devices.append(device)
+        done = subprocess.run(["adb", "connect", device.serial], capture_output=True, text=True, check=True)
+        assert "connected to" in done.stdout
+
+    yield connect
+    for device in devices:
+        device.vanish()
+    subprocess.run(["adb", "kill-server"], capture_output=True, check=False)

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pocketdet.runtime.parity import Check
+
 
 @dataclass(frozen=True)
 class Runner:
@@ -35,3 +39,14 @@ class Runner:
         assert sentence
         assert "\n" not in sentence
         return sentence
+
+
+def assert_same_checks(document: dict[str, Any], checks: list[Check]) -> None:
+    """What `verify` wrote is what Python finds."""
+    assert document["ok"] is True
+    assert [c["name"] for c in document["checks"]] == [c.name for c in checks]
+    for ours, theirs in zip(document["checks"], checks, strict=True):
+        assert tuple(ours["shape"]) == theirs.shape
+        assert ours["tolerance"] == pytest.approx(theirs.tolerance)
+        assert ours["max_abs"] == pytest.approx(theirs.max_abs, abs=1e-7)
+        assert ours["note"] == theirs.note

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corruptions import edit_manifest
-from native_runner import Runner
+from native_runner import Runner, assert_same_checks
 from same_detections import Found, difference, found_in
 
 from pocketdet.errors import BundleError
@@ -100,13 +100,7 @@ def test_golden_is_replayed_as_python_replays_it(runner: Runner, tiny_one_stage_
     document = runner.json("verify", tiny_one_stage_template)
     with load_bundle(tiny_one_stage_template) as bundle:
         checks = compare_stages(golden_stages(bundle), Detector(bundle))
-    assert document["ok"] is True
-    assert [c["name"] for c in document["checks"]] == [c.name for c in checks]
-    for ours, theirs in zip(document["checks"], checks, strict=True):
-        assert tuple(ours["shape"]) == theirs.shape
-        assert ours["tolerance"] == pytest.approx(theirs.tolerance)
-        assert ours["max_abs"] == pytest.approx(theirs.max_abs, abs=1e-7)
-        assert ours["note"] == theirs.note
+    assert_same_checks(document, checks)
 
 
 def test_a_wrong_answer_is_exit_code_1(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:

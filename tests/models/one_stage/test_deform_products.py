@@ -44,3 +44,18 @@ def test_the_layer_is_computed_so() -> None:
     x, offset = torch.randn(2, 6, 7, 9, generator=generator), torch.randn(2, 18, 7, 9, generator=generator)
     expected = deform_conv2d(x, offset, layer.weight, layer.bias, padding=1)
     torch.testing.assert_close(layer(x, offset), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_places_keep_their_fractions_under_autocast() -> None:
+    generator = torch.Generator().manual_seed(2)
+
+    def drawn(*shape: int) -> torch.Tensor:  # what bfloat16 holds exactly
+        return torch.randn(*shape, generator=generator).bfloat16()
+
+    x, weight, bias = drawn(5, 4, 40, 30).float(), drawn(3, 4, 3, 3).float(), drawn(3).float()
+    offset = drawn(5, 18, 40, 30)
+    expected = deform_conv2d(x, offset.float(), weight, bias, padding=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = deform_products(x, offset, weight, bias)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.05)
