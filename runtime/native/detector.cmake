@@ -28,7 +28,7 @@ target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCOD
   LODEPNG_NO_COMPILE_ANCILLARY_CHUNKS)
 
 add_library(pocketdet_detector STATIC
-  detector/agreement.cpp detector/bundle.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
+  detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
   detector/image_file.cpp detector/json_fields.cpp detector/layer_types.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
   detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
   detector/param_check.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
@@ -56,8 +56,12 @@ if(POCKETDET_TESTS)
   add_executable(detector_test tests/detector_test.cpp tools/arguments.cpp)
   target_include_directories(detector_test PRIVATE tools)
   add_executable(one_stage_bundle_test tests/one_stage_bundle_test.cpp)
-  foreach(test bundle_test detector_test one_stage_bundle_test)
+  add_executable(deformable_conv_test tests/deformable_conv_test.cpp)
+  foreach(test bundle_test deformable_conv_test detector_test one_stage_bundle_test)
     target_link_libraries(${test} PRIVATE pocketdet_detector)
     add_test(NAME ${test} COMMAND ${test})
   endforeach()
+  # prints times, to be read: no test
+  add_executable(deformable_conv_speed tests/deformable_conv_speed.cpp)
+  target_link_libraries(deformable_conv_speed PRIVATE pocketdet_detector)
 endif()

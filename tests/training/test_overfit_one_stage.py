@@ -18,7 +18,6 @@ from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.models.training.augment.compose import plain_view
 from pocketdet.models.training.labelled import Labelled
-from pocketdet.models.training.one_stage_rules import MimicDetLosses
 from pocketdet.models.training.overfit import accuracy_on, learn, overfit_config
 from pocketdet.models.training.start import initialise
 from pocketdet.one_stage_spec import Selection
@@ -70,7 +69,6 @@ def test_pictures_are_learnt(
     model, pictures = build(), pictures[:count]
     model.built_from = OneStageConfig(arch, NAMES, SIZE)
     setup = overfit_config(arch, SIDE, steps, len(pictures), rate)
-    setup = replace(setup, mimicdet=MimicDetLosses(samples=16, regressed=16))
     initialise(model, setup.seed, setup.background_bias)
     reports = learn(setup, model, pictures)
     first, last = reports[0].losses, reports[-1].losses

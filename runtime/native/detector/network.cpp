@@ -9,6 +9,7 @@
 #include <ncnn/net.h>
 #include <ncnn/platform.h>
 
+#include "deformable_conv.h"
 #include "errors.h"
 #include "param_check.h"
 
@@ -109,7 +110,8 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
     set_arithmetic(net_->opt, arithmetic_in_use(asked.value_or(spec.arithmetic)));
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
-    if (net_->load_param_mem(text.c_str()) != 0) {
+    const std::string graph = kNcnnSamplesSlowly ? with_own_deformable_convolutions(*net_, text) : text;
+    if (net_->load_param_mem(graph.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }
     check_inputs(*net_, label_ + "/" + spec.param);
