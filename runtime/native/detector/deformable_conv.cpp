@@ -155,8 +155,8 @@ int DeformableConvolution::forward(const std::vector<ncnn::Mat>& inputs, std::ve
                                    const ncnn::Option& option) const {
     const ncnn::Mat &maps = inputs[0], &offset = inputs[1];
     const int height = rows_.places(maps.h), width = columns_.places(maps.w), depth = taps() * maps.c;
-    const bool fits = offset.w == width && offset.h == height && offset.c == 2 * taps() && depth == weight_count_ / outputs_;
-    if (!fits) return -1;
+    if (offset.w != width || offset.h != height || offset.c != 2 * taps()) return -1;
+    if (depth != weight_count_ / outputs_) return -1;
     outputs[0].create(width, height, outputs_, sizeof(float), option.blob_allocator);
     const Picture picture(maps, option);
     ncnn::Mat tile(depth, kTile, sizeof(float), option.workspace_allocator);

@@ -52,7 +52,8 @@ void test_wrong_inputs_are_refused() {
 void test_other_layers_stay() {
     const std::string head = "7767517\n2 2\nInput a 0 1 in0\n";
     for (const char* line : {"DeformableConv2D d 3 1 in0 in1 in2 out0 0=4 1=3\n",
-                             "DeformableConv2D d 2 1 in0 in1 out0 0=4 1=3 9=1\n", "ReLU DeformableConv2D 1 1 in0 out0\n"}) {
+                             "DeformableConv2D d 2 1 in0 in1 out0 0=4 1=3 9=1\n",
+                             "ReLU DeformableConv2D 1 1 in0 out0\n"}) {
         ncnn::Net net;
         CHECK(with_own_deformable_convolutions(net, head + line) == head + line);
     }
