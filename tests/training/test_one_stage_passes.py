@@ -55,6 +55,20 @@ def test_losses_are_finite_and_reach_every_weight(model: OneStageDetector, rule:
 
 
 @pytest.mark.parametrize(("model", "rule"), FAMILIES, ids=lambda x: type(x).__name__)
+def test_bfloat16_gives_nearly_the_same_losses(model: OneStageDetector, rule: Rule) -> None:
+    initialise(model, 3, 4.0)
+    images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(2))
+    losses = []
+    for autocast in (False, True):
+        model.train().zero_grad()
+        terms = training_pass(model, rule, autocast=autocast)(images, TRUTHS)
+        terms.total(rule).backward()
+        losses.append(float(terms.total(rule).detach()))
+        assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+
+
+@pytest.mark.parametrize(("model", "rule"), FAMILIES, ids=lambda x: type(x).__name__)
 def test_pictures_without_objects_train_nothing_but_ground(model: OneStageDetector, rule: Rule) -> None:
     terms = training_pass(model.train(), rule)(torch.randn(2, 3, *SIZE), [TRUTHS[1], TRUTHS[1]])
     assert torch.isfinite(terms.total(rule))
