@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 import pydantic
-import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -36,10 +35,8 @@ _CONFIGS: MappingProxyType[str, pydantic.TypeAdapter[Any]] = MappingProxyType(
 _CARD = pydantic.TypeAdapter(dict[str, str])
 
 
-def save_checkpoint(
-    path: Path, model: AnyDetector, card: Mapping[str, str] | None = None, *, half: bool = False
-) -> None:
-    """Write weights, configuration and a free-form card, whole or not at all; with `half` as float16.
+def save_checkpoint(path: Path, model: AnyDetector, card: Mapping[str, str] | None = None) -> None:
+    """Write weights, configuration and a free-form card, whole or not at all.
 
     Raises `OSError` if the file cannot be written, `CheckpointError` if a weight is not finite, `UsageError`
     if the card is not text by text or a one-stage network has no `settings`.
@@ -50,8 +47,6 @@ def save_checkpoint(
         raise UsageError(f"the card of {path} cannot be written: {_first(error)}") from error
     config = config_of(model)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    if half:
-        weights = {k: v.to(torch.float16) if v.is_floating_point() else v for k, v in weights.items()}
     check_values(path, weights)
     kind = ONE_STAGE if isinstance(model, OneStageDetector) else TWO_STAGE
     metadata = {
