@@ -25,7 +25,6 @@ from pocketdet.models.training.config import Augment, TrainConfig
 from pocketdet.models.training.distributed import ALONE
 from pocketdet.models.training.loop import one_step
 from pocketdet.models.training.memory import keep_freed_memory
-from pocketdet.models.training.one_stage_rules import MimicDetLosses
 from pocketdet.models.training.overfit import accuracy_on, overfit_config
 from pocketdet.models.training.passes import training_pass
 from pocketdet.models.training.pool import load
@@ -95,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = make_recipe(config, [dataset])
         for weight in (1.0, 0.0):
             sys.stdout.write(f"mimic loss times {weight:g}\n")
-            run = replace(config, mimicdet=MimicDetLosses(mimic_weight=weight, samples=64, regressed=64))
+            run = replace(config, mimicdet=replace(config.mimicdet, mimic_weight=weight))
             done = train_once(run, recipe, dataset.class_names, test)
             sys.stdout.write(
                 f"  AP {100 * done.ap:.2f}  AP50 {100 * done.ap50:.2f}  on {len(test.images)} pictures; "
