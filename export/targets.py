@@ -190,6 +190,5 @@ def _exported(model: AnyDetector, precision: WeightStorage, log: Log) -> Iterato
         raise ExportError(f"no temporary folder can be made to export into: {error}") from error
     with scratch as folder:
         options = ExportOptions(precision=precision)
-        bundle = load_bundle(export_detector(model, Path(folder), options, log=log).path)
-    with bundle:
-        yield bundle
+        with load_bundle(export_detector(model, Path(folder), options, log=log).path) as bundle:
+            yield bundle  # emulated processors read the folder, too

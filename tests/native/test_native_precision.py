@@ -141,6 +141,20 @@ def test_average_precision_of_an_emulated_processor(
     assert not np.array_equal(found[1].scores, found[2].scores)
 
 
+def test_a_checkpoint_on_an_emulated_processor(
+    arm_runner: Callable[[str], Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
+    picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
+    with (
+        open_target(zoo_weights(FOD), input_size=(96, 96)) as target,
+        target.subjects(["ncnn-fp32"], processors=["cortex-a76"]) as subjects,
+    ):
+        here, emulated = (subject.detect(picture) for subject in subjects)
+    assert len(here.scores) > 0
+    np.testing.assert_allclose(here.boxes, emulated.boxes, atol=0.1)
+
+
 def test_a_processor_that_qemu_does_not_know(
     arm_runner: Callable[[str], Runner], half_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
