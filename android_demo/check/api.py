@@ -18,6 +18,7 @@ import stubs
 from tools import MissingError, run
 
 PACKAGE = "android-platform-frameworks-base"
+API = "api/current.txt"  # in its source
 SHA256 = "542d4115065177ec3872f4de3757d1d5607411c918ce433e0024713fd8009aee"
 
 
@@ -94,11 +95,15 @@ def _fetch(folder: Path) -> Path:
             subprocess.run([*apt, *words], cwd=folder, check=True, capture_output=True, text=True)
         archive = next(folder.glob(f"{PACKAGE}_*.orig.tar.*"))
         with tarfile.open(archive) as tar:
-            tar.extract("api/current.txt", folder, filter="data")
+            content = tar.extractfile(API)
+            if content is None:
+                raise MissingError(f"{archive.name} has no file {API}")
+            (folder / API).parent.mkdir()
+            (folder / API).write_bytes(content.read())
     except (subprocess.CalledProcessError, StopIteration, KeyError) as error:
         reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
         raise MissingError(f"the source of {PACKAGE} cannot be fetched: {' '.join(reason)}") from error
-    return folder / "api" / "current.txt"
+    return folder / API
 
 
 def _source_entries() -> str:
