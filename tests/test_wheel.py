@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from this checkout, beside it: the developer's build folder is not touched."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
-    command += ["-w", str(folder / "out"), "-C", f"build-dir={folder / 'build'}"]
+    command += ["-w", str(folder / "out"), "--config-settings", f"build-dir={folder / 'build'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (folder / "out").iterdir()

@@ -142,7 +142,7 @@ def _cross_compiled_wheel(folder: Path, root: Path) -> Path:
         "cmake.define.CMAKE_TOOLCHAIN_FILE": ROOT / "runtime" / "native" / "aarch64.cmake",
         "cmake.define.Python_INCLUDE_DIR": root / "usr" / "include" / PYTHON,
     }
-    words = [word for name, value in settings.items() for word in ("-C", f"{name}={value}")]
+    words = [word for name, value in settings.items() for word in ("--config-settings", f"{name}={value}")]
     out = folder / "out"
     build = ["wheel", "-q", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(out), *words]
     _succeeded(_pip(*build, **variables))

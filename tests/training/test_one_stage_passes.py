@@ -57,7 +57,8 @@ def test_losses_are_finite_and_reach_every_weight(model: OneStageDetector, rule:
 @pytest.mark.parametrize(("model", "rule"), FAMILIES, ids=lambda x: type(x).__name__)
 def test_bfloat16_gives_nearly_the_same_losses(model: OneStageDetector, rule: Rule) -> None:
     initialise(model, 3, 4.0)
-    images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(2))
+    # 128 pixels: of a map one cell wide, as P6 of 64 pixels is, oneDNN's bfloat16 gradients are garbage
+    images = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(2))
     losses = []
     for autocast in (False, True):
         model.train().zero_grad()
