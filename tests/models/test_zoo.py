@@ -35,6 +35,7 @@ def found_in(detector: ThunderNet, data: Dataset) -> list[Found]:
 
 def test_every_detector_has_its_card_and_is_small() -> None:
     assert FOD in zoo_names()
+    assert zoo_weights(FOD).stat().st_size < 5_000_000
     for name in zoo_names():
         path = zoo_weights(name)
         assert path.stat().st_size < 15_000_000  # a clone takes them all

@@ -161,11 +161,12 @@ int DeformableConvolution::forward(const std::vector<ncnn::Mat>& inputs, std::ve
     const Picture picture(maps, option);
     ncnn::Mat tile(depth, kTile, sizeof(float), option.workspace_allocator);
     if (outputs[0].empty() || picture.cells.empty() || tile.empty()) return -100;
+    const ncnn::Option single = in_float32(option);
     for (int first = 0; first < width * height; first += kTile) {
         ncnn::Mat columns(depth, std::min(kTile, width * height - first), tile.data);
         sample(picture, offset, first, columns);
         std::vector<ncnn::Mat> sums(1);
-        const int status = product_->forward({columns}, sums, in_float32(option));
+        const int status = product_->forward({columns}, sums, single);
         if (status != 0) return status;
         for (int o = 0; o < outputs_; ++o) {
             float* to = outputs[0].channel(o);
