@@ -123,8 +123,11 @@ class Description(CheckedRecord):
         return made
 
 
-def read_description(path: Path) -> Description:
-    """Read `path`, .json or else TOML. Raises `UsageError` naming the field that is wrong."""
+def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> Description:
+    """Read `path`, .json or else TOML; `class_names` replace the file's, which then needs none.
+
+    Raises `UsageError` naming the field that is wrong.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -132,6 +135,13 @@ def read_description(path: Path) -> Description:
             raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the most that a description may have")
         text = data.decode("utf-8-sig")
         document: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        if isinstance(document, dict):
+            if class_names is not None:
+                document["class_names"] = class_names
+            elif "class_names" not in document:
+                raise UsageError(
+                    "expected class_names in the file, or a file with one name a line as --names"
+                )
         return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error

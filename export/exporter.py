@@ -16,6 +16,7 @@
 """
 
 import copy
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def export_reference(
 ) -> ExportResult:
     """`export_detector` for whatever the export can see as a reference. Raises as it does."""
     options = options or ExportOptions()
-    name = _bundle_name(whole, options)
+    name = _bundle_name(whole, options, log)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_target(target, overwrite=options.overwrite)
     pictures = calibration_pictures(options)
@@ -168,14 +169,29 @@ def _convert_all(
     return graphs, layout
 
 
-def _bundle_name(reference: Reference, options: ExportOptions) -> str:
-    name = reference.identity.architecture if options.name is None else options.name
-    if not is_safe_path(name) or "/" in name:
+def _bundle_name(reference: Reference, options: ExportOptions, log: Log) -> str:
+    """The name that was chosen, or that of the architecture, which may be any file's, made safe."""
+    given = reference.identity.architecture
+    name = _safe_name(given) if options.name is None else options.name
+    if not _is_safe_name(name):
         raise UsageError(
-            f"bundle name {name!r}: expected 1 to 100 ASCII letters, digits, '_', '.' or '-', "
-            "and a letter, digit or '_' first"
+            f"bundle name {(given if options.name is None else name)!r}: expected 1 to 100 ASCII letters, "
+            "digits, '_', '.' or '-', and a letter, digit or '_' first; choose another with --name"
         )
+    if options.name is None and name != given:
+        log(f"bundle name {name}, made from {given!r}; --name chooses another")
     return name
+
+
+def _is_safe_name(name: str) -> bool:
+    return is_safe_path(name) and "/" not in name
+
+
+def _safe_name(text: str) -> str:
+    """From "UltraFace v1 (2)" to "UltraFace-v1-2"; nothing of a text without ASCII letters or digits."""
+    if _is_safe_name(text):
+        return text
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.")[:100].rstrip("-.")
 
 
 def _layout(planned: Planned) -> Layout:

@@ -33,7 +33,9 @@ def described_reference(path: Path, description: Description) -> Reference:
     decode = description.spec()
     network = read_onnx(path, decode.outputs, description.input_size)
     pre = description.preprocessing
-    identity = Identity(path.stem, description.class_names, description.input_size, pre)
+    # a manifest's texts are UTF-8 of at most 200 characters, a file's name may be anything
+    architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
+    identity = Identity(architecture, description.class_names, description.input_size, pre)
     reference = OnnxReference(network, identity, decode)
     for level, slot, elements in decode.slots_read():
         problem = level.misfit(slot, elements, reference.output_shapes[slot.output])

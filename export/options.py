@@ -70,7 +70,7 @@ def golden_picture(
 ) -> NDArray[np.uint8]:
     """RGB (H, W, 3), for a network input of `size` (height, width). Raises `ImageError`."""
     if options.golden_image is not None:
-        return as_rgb(options.golden_image)
+        return made_smaller(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
     if wants_int8(options.precision, options.layers) and calibration:
         return made_smaller(read_image(calibration[0]))
     return as_rgb(synthetic_image(size))

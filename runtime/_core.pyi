@@ -22,6 +22,9 @@ _ChannelOrder: TypeAlias = Literal["RGB", "BGR"]
 _SoftNmsMethod: TypeAlias = Literal["linear", "gaussian"]
 _NmsMethod: TypeAlias = Literal["hard", "linear", "gaussian"]
 
+MAX_IMAGE_SIDE: int
+MAX_IMAGE_PIXELS: int
+
 def cpu_features() -> list[str]: ...
 def fma_peak(runs: int = 20) -> tuple[float, str]: ...
 def make_anchors(grid: _Size, stride: float, sizes: _Floats) -> _Floats: ...

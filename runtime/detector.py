@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,10 @@ class Detections:
 
 class Detector:
     """Runs one bundle on images. `detect` may be called from several threads at once.
+
+    It may be used in a forked process, with any number of threads: the first call there loads the networks
+    anew, from files that are there until the parent closes the detector. It cannot be sent to another process
+    (`multiprocessing`'s "spawn"): make one there, from the bundle's path.
 
     engine: runs the networks in place of the one that the options name.
 
@@ -87,6 +91,11 @@ class Detector:
         return self.options.precision or self.bundle.manifest.precision.arithmetic
 
     @property
+    def score_threshold(self) -> float:
+        """What the score of a detection is above: the options' choice, else the bundle's."""
+        return self.pipeline.score_threshold
+
+    @property
     def runs_in(self) -> Precision:
         """How the networks are stored and what really computes them; onnxruntime runs the ONNX twins."""
         storage = self.bundle.manifest.layout.weight_storage
@@ -109,6 +118,12 @@ class Detector:
         found = self.pipeline.run(pixels, watch)
         names = tuple(self._names[i] for i in found.labels)
         return Detections(found.boxes, found.scores, found.labels, names, watch.milliseconds)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "a detector cannot be sent to another process or saved: "
+            f"make one there, from the path of its bundle ({self.bundle.source})"
+        )
 
     def close(self) -> None:
         """Release the files of the bundle if this detector opened it. The detector cannot be used after.

@@ -1,6 +1,7 @@
-"""Pictures in and out: files and arrays become uint8 RGB (H, W, 3), or an `ImageError` says why not."""
+"""Images in and out: files and arrays become uint8 RGB (H, W, 3), or an `ImageError` says why not."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.image_header import FORMATS, SUFFIXES, declared_size
+from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
+from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
+from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
 from pocketdet.whole_files import replace_whole
 
-MAX_SIDE = 1 << 15
-MAX_PIXELS = 1 << 27
-MAX_FILE_BYTES = 1 << 29
+MAX_FILE_BYTES = (1 << 31) - 1  # what OpenCV decodes from memory
+MAX_JPEG_SIDE = 65500  # of libjpeg
+_BLOCK = 1 << 22  # pixels that are converted at a time
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF file to RGB (H, W, 3).
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode an image file of any of `image_header.FORMATS` to RGB (H, W, 3), whatever its name ends in.
 
     The orientation in EXIF is applied. Grey becomes RGB; alpha is ignored, as in docs/DEFINITIONS.md; 16-bit
-    samples become `round(value / 257)`. At most `MAX_SIDE` pixels a side and `MAX_PIXELS` in all.
+    samples become `round(value / 257)`. Of an animation the first frame is read. At most `MAX_SIDE` pixels a
+    side and `max_pixels` in all.
     Raises `ImageError`.
     """
     data = _read(path)
+    found = format_of(data)
+    if found in UNSUPPORTED:
+        raise ImageError(f"{path}: {found} images cannot be decoded; convert it to JPEG or PNG first")
     size = declared_size(data)
     if size is None:
-        raise ImageError(f"{path}: expected a {FORMATS} picture, found another or a damaged file")
-    _check_size(*size, str(path))
+        raise ImageError(f"{path}: expected a {FORMATS} image, found another or a damaged file")
+    check_size(*size, str(path), max_pixels)
+    if found == "JPEG" and max(size) > MAX_JPEG_SIDE:
+        raise ImageError(
+            f"{path}: expected a JPEG of at most {MAX_JPEG_SIDE} pixels a side, found {size[0]} x {size[1]}; "
+            "convert it to PNG first"
+        )
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise ImageError(f"{path}: the picture cannot be decoded: {error.err}") from error
+        raise ImageError(f"{path}: the {found} image cannot be decoded: {error.err}") from error
     if decoded is None:
-        raise ImageError(f"{path}: the picture cannot be decoded; the file is damaged or truncated")
+        raise ImageError(f"{path}: the {found} image cannot be decoded; the file is damaged or truncated")
+    check_size(decoded.shape[1], decoded.shape[0], str(path), max_pixels)
     if decoded.dtype not in (np.uint8, np.uint16):
         raise ImageError(
             f"{path}: expected 8- or 16-bit samples, found {decoded.dtype}; convert it to PNG first"
         )
-    rgb: NDArray[np.uint8] = cv2.cvtColor(_to_8_bit(decoded), cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
-    return rgb
+    rgb = decoded if decoded.dtype == np.uint8 else np.empty(decoded.shape, np.uint8)
+    for rows in _row_blocks(decoded):
+        rgb[rows] = cv2.cvtColor(_to_8_bit(decoded[rows]), cv2.COLOR_BGR2RGB)
+    return np.asarray(rgb, np.uint8)
 
 
 def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -63,27 +78,39 @@ def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
             "expected an image of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
             f"found {image.shape}{_hint(image)}"
         )
-    _check_size(image.shape[1], image.shape[0], "image")
-    pixels = _to_8_bit(image.reshape(*image.shape[:2], channels)[..., :3])
-    if channels == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    return np.ascontiguousarray(pixels)
+    check_size(image.shape[1], image.shape[0], "image")
+    pixels = image.reshape(*image.shape[:2], channels)[..., :3]
+    if image.dtype == np.uint8 and channels != 1:
+        return np.ascontiguousarray(pixels)
+    rgb = np.empty((*image.shape[:2], 3), np.uint8)
+    for rows in _row_blocks(pixels):
+        rgb[rows] = _to_8_bit(pixels[rows])
+    return rgb
 
 
 def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
-    """Write an RGB picture (H, W, 3) uint8 in the format that the suffix names; JPEG at quality 95.
+    """Write an RGB image (H, W, 3) uint8 in the format that the suffix names; JPEG at quality 95.
 
-    Raises `ImageError` for a suffix that is no picture's and a place that cannot be written.
+    Raises `ImageError` for a suffix that is no image's, a format that cannot hold so large an image, and a
+    place that cannot be written.
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    try:
+        whole, data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    except cv2.error:
+        whole = False
+    if not whole:
+        raise ImageError(
+            f"{path}: {image.shape[1]} x {image.shape[0]} pixels do not fit this format; "
+            "choose .png, or .jpg up to 65500 pixels a side"
+        )
     try:
         replace_whole(target, data.tobytes())
     except OSError as error:
-        raise ImageError(f"{path}: the picture cannot be written: {error.strerror or error}") from error
+        raise ImageError(f"{path}: the image cannot be written: {error.strerror or error}") from error
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -94,20 +121,28 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{path}: the picture cannot be read: {reason}") from error
     if not data:
-        raise ImageError(f"{path}: expected a picture, found an empty file")
+        raise ImageError(f"{path}: expected an image, found an empty file")
     if len(data) > MAX_FILE_BYTES:
-        raise ImageError(f"{path}: expected a picture of at most {MAX_FILE_BYTES} bytes, found more")
+        raise ImageError(f"{path}: expected an image of at most {MAX_FILE_BYTES} bytes, found more")
     return data
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise `ImageError` for an image without pixels or with more than the limits; `name` is in messages."""
     if width < 1 or height < 1:
-        raise ImageError(f"{name}: expected a picture with pixels, found {width} x {height}")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ImageError(f"{name}: expected an image with pixels, found {width} x {height}")
+    if max(width, height) > MAX_SIDE or width * height > max_pixels:
         raise ImageError(
-            f"{name}: expected at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all, "
+            f"{name}: expected at most {MAX_SIDE} pixels a side and {max_pixels} in all, "
             f"found {width} x {height}; scale it down first"
         )
+
+
+def _row_blocks(pixels: NDArray[Any]) -> Iterator[slice]:
+    """Rows by rows: a large image is converted without a second one beside it."""
+    step = max(1, _BLOCK // pixels.shape[1])
+    for first in range(0, pixels.shape[0], step):
+        yield slice(first, first + step)
 
 
 def _to_8_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:

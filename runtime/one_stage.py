@@ -29,12 +29,12 @@ class OneStagePipeline(Pipeline):
     stages = STAGES
 
     def __init__(self, manifest: OneStageManifest, engine: Engine, options: DetectorOptions) -> None:
-        super().__init__(manifest, engine)
+        selection = replace(manifest.decode.selection, **options.selection())
+        super().__init__(manifest, engine, selection.score_threshold)
         if options.rois is not None:
             raise UsageError(
                 f"rois={options.rois}: {manifest.name} is a one-stage detector, which has no proposals"
             )
-        selection = replace(manifest.decode.selection, **options.selection())
         self._decoder = _core.OneStageDecoder(replace(manifest.decode, selection=selection))
 
     def model(self, tensor: Array) -> dict[str, Array]:

@@ -51,8 +51,9 @@ class Pipeline(ABC):
 
     stages: ClassVar[tuple[str, ...]]
 
-    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+    def __init__(self, manifest: Manifest, engine: Engine, score_threshold: float) -> None:
         self.engine = engine
+        self.score_threshold = score_threshold
         self._preprocessing = manifest.preprocessing
         self._size = (manifest.input.height, manifest.input.width)
 

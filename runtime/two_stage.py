@@ -36,13 +36,14 @@ class TwoStagePipeline(Pipeline):
     stages = STAGES
 
     def __init__(self, manifest: TwoStageManifest, engine: Engine, options: DetectorOptions) -> None:
-        super().__init__(manifest, engine)
+        post = manifest.postprocessing.model_copy(update=options.selection())
+        super().__init__(manifest, engine, post.score_threshold)
         self._sizes = np.array(manifest.anchors.sizes, np.float32)
         self._stride = manifest.anchors.stride
         self._proposals = manifest.proposals
         self._roi_head = manifest.roi_head
         self._rois = options.rois or manifest.proposals.post_nms_top_n
-        self._post = manifest.postprocessing.model_copy(update=options.selection())
+        self._post = post
 
     def features(self, tensor: Array) -> dict[str, Array]:
         """Normalised input to rpn_scores (2A, h, w), rpn_deltas (4A, h, w) and sam (245, h, w)."""

@@ -1,4 +1,4 @@
-"""Where annotated pictures go: one JPEG a picture, one MP4 a video or camera, or a window."""
+"""Where annotated images go: one JPEG an image, one MP4 a video or camera, or a window."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError, UsageError
-from pocketdet.runtime.images import write_image
+from pocketdet.runtime.images import MAX_JPEG_SIDE, write_image
 from pocketdet.runtime.sources import Frame
 
 _USUAL_RATE = 30.0
@@ -20,6 +20,8 @@ _CODEC = "mp4v"
 
 class AnnotatedFiles:
     """Writes into `folder`, which is made on the first write. A video gets its name once it is whole.
+
+    An image too long for a JPEG becomes a PNG; frames after a change of size are scaled to the first.
 
     Raises `UsageError` if the folder cannot be made, `ImageError` if a file cannot be written.
     """
@@ -45,7 +47,8 @@ class AnnotatedFiles:
         if frame.moving:
             self._write_frame(picture, frame.rate or _USUAL_RATE)
         else:
-            path = self._folder / f"{frame.name}_boxes.jpg"
+            suffix = "jpg" if max(picture.shape) <= MAX_JPEG_SIDE else "png"
+            path = self._folder / f"{frame.name}_boxes.{suffix}"
             write_image(path, picture)
             self.written.append(path)
 
@@ -56,7 +59,7 @@ class AnnotatedFiles:
             if not self._video.isOpened():
                 raise ImageError(f"{self._folder}: a video of {size[0]} x {size[1]} cannot be written there")
         if size != self._size:
-            raise ImageError(f"{self._stem}: the size of the video changes from {self._size} to {size}")
+            picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         self._video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
     def __enter__(self) -> Self:

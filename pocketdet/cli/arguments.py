@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import ImageError, UsageError
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
 ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
@@ -74,13 +74,10 @@ def read_names(path: Path) -> tuple[str, ...]:
 
 
 def picture_files(folder: Path) -> tuple[Path, ...]:
-    """The pictures in a folder, sorted by name, not those below it. Raises `UsageError` if there are none."""
-    from pocketdet.runtime.image_header import SUFFIXES
+    """The images in a folder, as `image_paths` finds them. Raises `UsageError` if there are none."""
+    from pocketdet.runtime.sources import image_paths
 
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be read as a folder of pictures: {error.strerror}") from error
-    if not found:
-        raise UsageError(f"{folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none")
-    return tuple(found)
+        return tuple(image_paths(folder))
+    except ImageError as error:
+        raise UsageError(str(error)) from error

@@ -9,10 +9,11 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pocketdet.benchmarks.stage_times import StageTimes, stage_table
 from pocketdet.runtime.detector import Detections
-from pocketdet.runtime.sources import Frame
+from pocketdet.runtime.sources import Frame, Problem
 
 _ROWS = 20
 
@@ -27,6 +28,7 @@ class Summary:
     classes: Counter[str] = field(default_factory=Counter)
     samples: list[list[float]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     last: Detections | None = None
 
     def add(self, frame: Frame, found: Detections) -> None:
@@ -40,13 +42,22 @@ class Summary:
         if self.keep_records:
             self.records.append(_record(frame, found))
 
+    @property
+    def failures(self) -> int:
+        """Files that could not be read, or not to the end."""
+        return sum(problem.lost for problem in self.problems)
+
     def times(self) -> StageTimes | None:
         """Milliseconds of every frame and stage; nothing without frames."""
         return StageTimes(self.stages, np.array(self.samples)) if self.samples else None
 
     def to_json(self) -> dict[str, Any]:
-        """Frames with their detections, class counts and times."""
-        counts = {"frames": self.records, "classes": dict(self.classes)}
+        """Frames with their detections, class counts and times; files that failed, and warnings."""
+        said = {
+            key: [{"file": p.file, "message": p.message} for p in self.problems if p.lost == lost]
+            for key, lost in (("failures", True), ("warnings", False))
+        }
+        counts = {"frames": self.records, **said, "classes": dict(self.classes)}
         times = self.times()
         spans = times.to_json() if times else {}
         return {**counts, "milliseconds": spans, "fps": times.fps if times else None}
@@ -65,8 +76,10 @@ def detection_table(found: Detections) -> Table:
 
 
 def print_summary(summary: Summary, title: str, written: list[Path], console: Console) -> None:
-    """Detections of one picture, or a row per frame and the counts of all; then times and files."""
-    if len(summary.frames) == 1 and summary.last is not None:
+    """Detections of one image, or a row per frame and the counts of all; then times and files."""
+    if not summary.frames:
+        console.print("nothing could be read")
+    elif len(summary.frames) == 1 and summary.last is not None:
         console.print(detection_table(summary.last))
     else:
         console.print(_frame_table(summary))
@@ -78,6 +91,20 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if len(written) > 3:
         console.print(f"... and {len(written) - 3} more", markup=False)
+
+
+def print_problems(problems: list[Problem], console: Console) -> None:
+    """One row per file that could not be read, or not to the end; and warnings."""
+    failed = [problem for problem in problems if problem.lost]
+    if failed:
+        table = Table("file", "problem", title=f"{len(failed)} could not be read", title_justify="left")
+        for problem in failed:
+            said = problem.message.removeprefix(f"{problem.file}: ")
+            table.add_row(Text(Path(problem.file).name, overflow="fold"), Text(said, overflow="fold"))
+        console.print(table)
+    for problem in problems:
+        if not problem.lost:
+            console.print(f"warning: {problem.message}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _frame_table(summary: Summary) -> Table:

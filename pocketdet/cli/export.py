@@ -1,6 +1,5 @@
 """`pocketdet export`: weights in, a proved bundle out."""
 
-import dataclasses
 import os
 import shlex
 import shutil
@@ -41,7 +40,10 @@ def export(
         typer.Option(help="For an .onnx file: what its outputs mean, TOML or JSON (docs/OWN_MODEL.md)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the bundle; made if missing.")] = Path(),
-    name: Annotated[str | None, typer.Option(help="Name of the bundle, by default the architecture.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the bundle, by default the architecture, or that of the .onnx file."),
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option(help="Network input, HEIGHTxWIDTH or one side; ThunderNet: multiples of 32."),
@@ -171,10 +173,7 @@ def _described(model: Path, outputs: Path, class_names: tuple[str, ...] | None) 
     from pocketdet.export.description import read_description
     from pocketdet.export.kinds import described_reference
 
-    description = read_description(outputs)
-    if class_names is not None:
-        description = dataclasses.replace(description, class_names=class_names)
-    return described_reference(model, description)
+    return described_reference(model, read_description(outputs, class_names))
 
 
 def _ap_limit(points: float | None, data: Path | None, images: Path | None) -> "ApLimit | None":

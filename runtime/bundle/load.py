@@ -33,9 +33,10 @@ class Bundle:
     source: Path
     digest: str
     _folder: Path = field(repr=False)
+    _process: int = field(default_factory=os.getpid, repr=False)
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        weakref.finalize(self, _remove, self._folder, self._process)
 
     def path(self, name: str) -> Path:
         """The verified copy of a file that the manifest lists.
@@ -64,7 +65,7 @@ class Bundle:
 
     def close(self) -> None:
         """Delete the private copies; `manifest` stays usable. Closing twice is allowed."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder, self._process)
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +74,12 @@ class Bundle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Delete the private copies, unless this is a fork of the process that made them and may still use them."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import ncnn
@@ -10,6 +11,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
+from pocketdet.runtime.engines.forks import ForkSafeThreads, PerProcess
 from pocketdet.runtime.precision import Arithmetic, arithmetic_in_use, narrowest, ncnn_switches
 
 _MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})
@@ -21,8 +23,8 @@ class NcnnEngine:
     `precision` is asked of all graphs; by default each has its own, which its `GraphSpec` names.
     Each call makes its own extractor, so calls from several threads do not meet. Arrays that come out hold
     memory of their own and may outlive the engine; planes of a map may lie apart, as ncnn pads them. The
-    graphs must have been validated: ncnn itself would crash on a bad one. Raises `EngineError` if ncnn
-    refuses a file.
+    graphs must have been validated: ncnn itself would crash on a bad one. In a forked process the first call
+    loads them anew. Raises `EngineError` if ncnn refuses a file.
     """
 
     def __init__(
@@ -34,9 +36,11 @@ class NcnnEngine:
     ) -> None:
         self._graphs = dict(graphs)
         used = {n: _in_use(precision or spec.arithmetic) for n, spec in self._graphs.items()}
-        self._nets = {n: _load(spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
-        self._lent = {n: _only_read(net) for n, net in self._nets.items()}
-        self._pooled = {n: _lets_pools_out(net) for n, net in self._nets.items()}
+        loads = {n: partial(_load, spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
+        self._on_threads = ForkSafeThreads(threads)
+        self._nets = self._on_threads(PerProcess, lambda: {n: load() for n, load in loads.items()})
+        self._lent = {n: _only_read(net) for n, net in self._nets.get().items()}
+        self._pooled = {n: _lets_pools_out(net) for n, net in self._nets.get().items()}
         self._precision = narrowest(used.values())
 
     @property
@@ -46,13 +50,14 @@ class NcnnEngine:
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See `Engine.run`."""
-        return self._extract(graph, inputs, {o.role: o.blob for o in self._graphs[graph].outputs})
+        wanted = {o.role: o.blob for o in self._graphs[graph].outputs}
+        return self._on_threads(self._extract, graph, inputs, wanted)
 
     def run_blobs(
         self, graph: GraphName, inputs: Mapping[str, Array], blobs: Iterable[str]
     ) -> dict[str, Array]:
         """Run one graph and return these inner blobs, by blob name; for layer-wise comparison."""
-        return self._extract(graph, inputs, {b: b for b in blobs}, light=False)
+        return self._on_threads(self._extract, graph, inputs, {b: b for b in blobs}, light=False)
 
     def _extract(
         self, graph: GraphName, inputs: Mapping[str, Array], wanted: Mapping[str, str], light: bool = True
@@ -63,7 +68,7 @@ class NcnnEngine:
             raise EngineError(problem)
         if any(inputs[i.role].size == 0 for i in spec.inputs):
             return self._empty(spec)
-        extractor = self._nets[graph].create_extractor()
+        extractor = self._nets.get()[graph].create_extractor()
         extractor.set_light_mode(light)
         kept = {i.blob: np.ascontiguousarray(inputs[i.role]) for i in spec.inputs}
         for blob, array in kept.items():

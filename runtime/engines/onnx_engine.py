@@ -8,6 +8,7 @@ import numpy as np
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
+from pocketdet.runtime.engines.forks import PerProcess
 from pocketdet.runtime.precision import Arithmetic
 
 
@@ -17,7 +18,8 @@ class OnnxEngine:
     `locate` gives the path of a file by its name.
 
     Blobs have a leading batch axis of 1 unless they are RoIs, one row each. Sessions may be shared between
-    threads. Raises `EngineError` if onnxruntime is not installed or the bundle carries no ONNX.
+    threads; in a forked process the first call makes them anew. Raises `EngineError` if onnxruntime is not
+    installed or the bundle carries no ONNX.
     """
 
     precision: Arithmetic = "fp32"
@@ -35,16 +37,17 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self._sessions = {}
-        for name, spec in self._graphs.items():
+
+        def load(spec: GraphSpec) -> "onnxruntime.InferenceSession":
             if spec.onnx is None:
                 raise EngineError("the bundle carries no ONNX files: export it without --slim")
+            path = locate(spec.onnx)
             try:
-                self._sessions[name] = onnxruntime.InferenceSession(
-                    locate(spec.onnx), options, providers=["CPUExecutionProvider"]
-                )
+                return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
-                raise EngineError(f"onnxruntime refuses {locate(spec.onnx)}: {error}") from error
+                raise EngineError(f"onnxruntime refuses {path}: {error}") from error
+
+        self._sessions = PerProcess(lambda: {name: load(spec) for name, spec in self._graphs.items()})
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See `Engine.run`."""
@@ -55,7 +58,7 @@ class OnnxEngine:
         batched = spec.is_batched
         feed = {i.role: inputs[i.role][None] if batched else inputs[i.role] for i in spec.inputs}
         try:
-            outputs = self._sessions[graph].run([o.role for o in spec.outputs], feed)
+            outputs = self._sessions.get()[graph].run([o.role for o in spec.outputs], feed)
         except Exception as error:  # see above
             raise EngineError(f"onnxruntime failed in graph {graph!r}: {error}") from error
         pairs = zip(spec.outputs, outputs, strict=True)

@@ -1,17 +1,21 @@
-"""`pocketdet detect` on pictures, folders and videos."""
+"""`pocketdet detect` on images, folders and videos."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from command_line import Ending, command
 from typer.testing import CliRunner
+from videos import lengthen, write_video
 
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, ImageError, UsageError
+
+__all__ = ["command"]
 
 runner = CliRunner()
 
@@ -115,16 +119,151 @@ def test_a_video(tiny_bundle_template: Path, tmp_path: Path) -> None:
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (12, 10)
 
 
-def test_a_broken_video_leaves_nothing(tiny_bundle_template: Path, tmp_path: Path) -> None:
-    path, out = tmp_path / "clip.avi", tmp_path / "out"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (96, 64))
-    for _ in range(40):
-        writer.write(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8))
-    writer.release()
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ImageError, match=r"clip\.avi"):
+@pytest.mark.parametrize("name", ["clip.avi", "clip.txt"])
+def test_a_video_without_a_frame_leaves_nothing(
+    tiny_bundle_template: Path, tmp_path: Path, name: str
+) -> None:
+    path, out = write_video(tmp_path / name, 40, ".avi"), tmp_path / "out"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ImageError, match=name):
         detect(tiny_bundle_template, path, "--out", out)
     assert not out.exists() or not list(out.iterdir())
+
+
+def frames_in(video: Path) -> int:
+    capture, count = cv2.VideoCapture(str(video)), 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def test_a_sound_video_with_fewer_frames_than_estimated_is_kept(
+    command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
+) -> None:
+    path, out = write_video(tmp_path / "clip.webm", 12), tmp_path / "out"
+    lengthen(path, 2)
+    ending = command("detect", tiny_bundle_template, path, "--out", out)
+    assert ending.code == 0
+    assert "warning: " in ending.err
+    assert "12 frames could be read, its header estimates 24" in ending.err
+    assert frames_in(out / "clip_boxes.mp4") == 12
+    ending = command("detect", tiny_bundle_template, path, "--out", out, "--json")
+    report = json.loads(ending.out)
+    assert (ending.code, len(report["frames"]), report["failures"]) == (0, 12, [])
+    assert [w["file"] for w in report["warnings"]] == [str(path)]
+
+
+def test_a_video_that_is_cut_off_keeps_its_frames_and_fails(
+    command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
+) -> None:
+    path, out = write_video(tmp_path / "clip.avi", 40), tmp_path / "out"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    ending = command("detect", tiny_bundle_template, path, "--out", out, "--json")
+    report = json.loads(ending.out)
+    assert ending.code == 1
+    assert 0 < len(report["frames"]) == frames_in(out / "clip_boxes.mp4") < 40
+    (failure,) = report["failures"]
+    assert failure["file"] == str(path)
+    assert "the file is cut off" in failure["message"]
+    assert report["warnings"] == []
+
+
+def test_a_folder_with_damaged_files_is_done_and_fails(
+    command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    for name in ("b.jpg", "d.png"):
+        picture(folder / name)
+    (folder / "a.jpg").write_bytes(b"\xff\xd8 damaged")
+    (folder / "c.jpg").write_bytes((folder / "b.jpg").read_bytes()[:200])
+    words = ("detect", tiny_bundle_template, folder, "--out", out)
+    ending = command(*words)
+    assert ending.code == 1
+    assert "in 2 pictures" in ending.out
+    assert "2 could not be read" in ending.err
+    assert ending.err.splitlines()[-1] == f"error: {folder}: 2 files could not be read, or not to their end"
+    for name in ("a.jpg", "c.jpg"):
+        assert name in ending.err
+        assert name not in ending.out
+    assert sorted(p.name for p in out.iterdir()) == ["b_boxes.jpg", "d_boxes.jpg"]
+    ending = command(*words, "--json")
+    report = json.loads(ending.out)
+    assert ending.code == 1
+    assert [f["name"] for f in report["frames"]] == ["b", "d"]
+    assert [f["file"] for f in report["failures"]] == [str(folder / n) for n in ("a.jpg", "c.jpg")]
+    assert report["milliseconds"]["total"]["median"] > 0
+
+
+def test_a_folder_in_which_nothing_can_be_read(
+    command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"damaged")
+    for words in ((), ("--json",)):
+        ending = command(
+            "detect", tiny_bundle_template, tmp_path / "photos", "--out", tmp_path / "out", *words
+        )
+        assert ending.code == 1
+    report = json.loads(ending.out)
+    assert (report["frames"], len(report["failures"]), report["files"]) == ([], 1, [])
+
+
+def test_the_bundle_has_the_threshold_unless_it_is_given(tiny_bundle_template: Path, tmp_path: Path) -> None:
+    from pocketdet import Detector, read_image
+
+    photo = picture(tmp_path / "photo.png")
+    with Detector(tiny_bundle_template) as detector:
+        own, found = detector.score_threshold, detector.detect(read_image(photo))
+    report = detect_json(tiny_bundle_template, photo, "--no-save")
+    assert report["score_threshold"] == own
+    scores = [d["score"] for d in report["frames"][0]["detections"]]
+    assert scores == [float(s) for s in found.scores]
+    middle = float(np.median(scores))
+    report = detect_json(tiny_bundle_template, photo, "--no-save", "--score", middle)
+    assert report["score_threshold"] == middle
+    assert 0 < len(report["frames"][0]["detections"]) < len(scores)
+    ending = detect(tiny_bundle_template, photo, "--no-save")
+    assert f"scores above {own:g}: the bundle's threshold" in ending.stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "suffix"), [((3, 65_500), "jpg"), ((3, 65_501), "png"), ((65_535, 2), "png")]
+)
+def test_images_too_long_for_a_jpeg_become_png(
+    tiny_bundle_template: Path, tmp_path: Path, size: tuple[int, int], suffix: str
+) -> None:
+    cv2.imwrite(str(tmp_path / "long.png"), np.zeros((*size, 3), np.uint8))
+    report = detect_json(tiny_bundle_template, tmp_path / "long.png", "--out", tmp_path / "out")
+    (written,) = report["files"]
+    assert Path(written).name == f"long_boxes.{suffix}"
+    assert cv2.imread(written).shape[:2] == size
+
+
+def test_an_image_beyond_the_limit_is_one_sentence(
+    command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "long.png"), np.zeros((1, 65_536, 3), np.uint8))
+    ending = command("detect", tiny_bundle_template, tmp_path / "long.png")
+    assert (ending.code, ending.out) == (2, "")
+    assert ending.err.strip() == (
+        f"error: {tmp_path / 'long.png'}: expected at most 65535 pixels a side and 268435456 in all, "
+        "found 65536 x 1; scale it down first"
+    )
+
+
+def test_a_video_whose_frames_change_in_size(
+    tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pocketdet.runtime.sources import Frame
+
+    def frames(source: str, report: object) -> Iterator[Frame]:
+        for i, size in enumerate([(64, 96), (32, 48), (128, 64)]):
+            yield Frame(f"clip_{i:06d}", np.full((*size, 3), 80 * i, np.uint8), i, 3, True, 25.0)
+
+    monkeypatch.setattr("pocketdet.runtime.sources.iter_source", frames)
+    assert detect(tiny_bundle_template, "0", "--out", tmp_path).exit_code == 0
+    capture = cv2.VideoCapture(str(tmp_path / "camera0_boxes.mp4"))
+    assert [capture.read()[1].shape for _ in range(3)] == [(64, 96, 3)] * 3
 
 
 @pytest.mark.parametrize("total", [None, 9])
@@ -133,7 +272,7 @@ def test_ctrl_c_ends_a_camera_and_drops_an_unfinished_video(
 ) -> None:
     from pocketdet.runtime.sources import Frame
 
-    def frames(source: str) -> Iterator[Frame]:
+    def frames(source: str, report: object) -> Iterator[Frame]:
         for i in range(3):
             yield Frame(f"camera0_{i:06d}", np.full((64, 96, 3), 80 * i, np.uint8), i, total, True, 25.0)
         raise KeyboardInterrupt

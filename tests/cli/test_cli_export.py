@@ -130,6 +130,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.safetensors", "--precision", "fp16", "--calib", "absent"), "absent: cannot be read as a folder"),
         (("w.safetensors", "--precision", "fp16", "--calib", "taken.pocketdet"), "expected pictures"),
         (("w.safetensors", "--name", "../up"), "bundle name '../up'"),
+        (("w.safetensors", "--name", "a b"), "bundle name 'a b': expected 1 to 100 ASCII letters"),
         (("w.safetensors", "--out", "labels.txt"), "cannot write"),
         (("w.safetensors", "--name", "taken"), "taken.pocketdet exists already"),
         (("w.safetensors", "--name", "taken", "--overwrite"), "not a bundle: it will not be overwritten"),
@@ -170,6 +171,51 @@ def test_an_onnx_file_with_its_description(command: Command, tmp_path: Path) -> 
         *("--out", tmp_path / "out"),
     )
     assert (ending.code, ending.err) == (0, "")
+    with load_bundle(tmp_path / "out" / "foreign.pocketdet") as bundle:
+        assert bundle.manifest.class_names == ("one", "two", "three")
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("UltraFace v1 (2)", "UltraFace-v1-2"), (".hidden  net.", "hidden-net"), ("a" * 150, "a" * 100)],
+)
+def test_a_name_that_no_bundle_can_have_is_made_safe(
+    command: Command, tmp_path: Path, stem: str, name: str
+) -> None:
+    path, description = make_foreign(tmp_path)
+    renamed = path.rename(tmp_path / f"{stem}.onnx")
+    ending = command("export", renamed, "--outputs", description, "--out", tmp_path / "out")
+    assert (ending.code, ending.err) == (0, "")
+    assert f"bundle name {name}, made from {stem!r}; --name chooses another" in ending.out
+    with load_bundle(tmp_path / "out" / f"{name}.pocketdet") as bundle:
+        assert (bundle.manifest.name, bundle.manifest.architecture) == (name, stem)
+
+
+def test_a_name_that_cannot_be_made_safe_points_to_the_option(command: Command, tmp_path: Path) -> None:
+    path, description = make_foreign(tmp_path)
+    renamed = path.rename(tmp_path / "検出.onnx")
+    words = ("export", renamed, "--outputs", description, "--out", tmp_path / "out")
+    ending = command(*words)
+    assert (ending.code, ending.out) == (2, "")
+    assert "bundle name '検出': expected" in ending.err
+    assert "choose another with --name" in ending.err
+    assert not (tmp_path / "out").exists()
+    assert command(*words, "--name", "detector").code == 0
+
+
+def test_names_of_a_description_without_any(command: Command, tmp_path: Path) -> None:
+    path, description = make_foreign(tmp_path)
+    text = description.read_text(encoding="utf-8")
+    description.write_text(text.replace('class_names = ["bolt", "nut", "washer"]\n', ""), encoding="utf-8")
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    words = ("export", path, "--outputs", description, "--out", tmp_path / "out")
+    ending = command(*words)
+    assert (ending.code, ending.out) == (2, "")
+    assert (
+        "foreign.toml: expected class_names in the file, or a file with one name a line as --names"
+        in ending.err
+    )
+    assert command(*words, "--names", tmp_path / "names.txt").code == 0
     with load_bundle(tmp_path / "out" / "foreign.pocketdet") as bundle:
         assert bundle.manifest.class_names == ("one", "two", "three")
 

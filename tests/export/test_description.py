@@ -53,6 +53,18 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
     )
 
 
+def test_names_that_are_given_replace_those_of_the_file(tmp_path: Path) -> None:
+    line = 'class_names = ["bolt", "nut", "washer"]'
+    assert line in DESCRIPTION
+    for text in (DESCRIPTION, DESCRIPTION.replace(line, ""), DESCRIPTION.replace(line, "class_names = 7")):
+        path = written(tmp_path, text)
+        assert read_description(path, ("a", "b", "c")).class_names == ("a", "b", "c")
+        with pytest.raises(UsageError, match="class_names has 0 entries"):
+            read_description(path, ())
+    with pytest.raises(UsageError, match=r"d\.toml: expected class_names in the file, or .* --names"):
+        read_description(written(tmp_path, DESCRIPTION.replace(line, "")))
+
+
 def test_the_example_in_the_documentation_is_sound() -> None:
     spec = read_description(OURS).spec()
     assert (spec.num_classes, spec.count) == (80, 22 * 22)

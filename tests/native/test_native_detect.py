@@ -1,16 +1,19 @@
 """pocketdet-run on this machine gives the detections and checks that the Python runtime gives."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from native_runner import Runner, assert_same_checks
 from numpy.typing import NDArray
 from same_detections import Found, difference, found_in
 
+from pocketdet.errors import ImageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
@@ -118,6 +121,42 @@ def test_camera_frames(runner: Runner, small_bundle: Path, tmp_path: Path) -> No
     python = by_python(small_bundle, [np.repeat(luma[..., None], 3, axis=2)])
     assert len(python[0].scores) > 0
     assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+
+
+def test_images_that_cannot_be_read_are_listed(
+    runner: Runner, small_bundle: Path, picture_files: list[Path], tmp_path: Path
+) -> None:
+    broken, absent = tmp_path / "broken.ppm", tmp_path / "absent.png"
+    broken.write_bytes(picture_files[0].read_bytes()[:-1])
+    done = runner.run("detect", small_bundle, picture_files[0], broken, absent, picture_files[1])
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [image["image"] for image in document["images"]] == [str(p) for p in picture_files[:2]]
+    assert [failure["image"] for failure in document["failures"]] == [str(broken), str(absent)]
+    assert done.stderr.decode().splitlines() == [failure["message"] for failure in document["failures"]]
+    assert runner.json("detect", small_bundle, *picture_files[:2])["failures"] == []
+
+
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536), (16_385, 16_384)])
+def test_images_beyond_the_limits_are_refused_as_python_refuses_them(
+    runner: Runner, small_bundle: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "large.ppm"
+    path.write_bytes(f"P6\n{size[0]} {size[1]}\n255\n".encode() + bytes(30))
+    said = runner.error("detect", small_bundle, path)
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    end = f"in all, found {size[0]} x {size[1]}; scale it down first"
+    assert said.endswith(end)
+    assert str(caught.value).endswith(end)
+
+
+@pytest.mark.parametrize("size", [(65_535, 2), (2, 65_535)])
+def test_the_longest_sides(runner: Runner, small_bundle: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "long.png"
+    cv2.imwrite(str(path), np.random.default_rng(2).integers(0, 256, (*size[::-1], 3), np.uint8))
+    found = found_in(runner.json("detect", small_bundle, path))
+    assert difference(by_python(small_bundle, [read_image(path)]), found, pixels=0.1, score=1e-5).lost == 0
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

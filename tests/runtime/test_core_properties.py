@@ -63,7 +63,7 @@ def test_resize_stays_within_the_range_of_its_channel(
 
 
 @settings(deadline=None)
-@given(*[st.integers(1, 32767)] * 4)
+@given(*[st.integers(1, _core.MAX_IMAGE_SIDE)] * 4)
 def test_letterbox_fits_and_touches_one_axis(h: int, w: int, out_h: int, out_w: int) -> None:
     x0, y0, width, height = _core.resize_geometry((h, w), (out_h, out_w), "letterbox")
     assert 1 <= width <= out_w

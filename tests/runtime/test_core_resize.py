@@ -11,6 +11,7 @@ from pocketdet.models.ops import normalise, nv21_to_rgb, resize_geometry, resize
 from pocketdet.runtime import _core
 
 F = np.float32
+MAX_IMAGE_SIDE = _core.MAX_IMAGE_SIDE
 PAD = (124, 116, 104)
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -64,7 +65,7 @@ def test_every_yuv_value() -> None:
 
 
 def test_the_largest_sides() -> None:
-    for source in ((1, 32767), (32767, 1)):
+    for source in ((1, MAX_IMAGE_SIDE), (MAX_IMAGE_SIDE, 1)):
         image = picture(*source)
         expected = resize_image(torch.from_numpy(image), (3, 5), "letterbox", "RGB", PAD)
         found = _core.resize_image(image, "RGB", (3, 5), "letterbox", "RGB", PAD)
@@ -75,7 +76,9 @@ def test_the_largest_sides() -> None:
 
 
 @given(
-    st.tuples(*[st.integers(1, 32767)] * 2), st.tuples(*[st.integers(1, 2000)] * 2), st.sampled_from(RULES)
+    st.tuples(*[st.integers(1, MAX_IMAGE_SIDE)] * 2),
+    st.tuples(*[st.integers(1, 2000)] * 2),
+    st.sampled_from(RULES),
 )
 @settings(deadline=None)
 def test_geometry(source: tuple[int, int], size: tuple[int, int], rule: str) -> None:

@@ -1,6 +1,7 @@
-"""Every picture becomes uint8 RGB, or an ImageError that says why not."""
+"""Every image becomes uint8 RGB, or an ImageError that says why not."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.image_header import declared_size
+from pocketdet.runtime import _core, images
+from pocketdet.runtime.image_header import READ_SUFFIXES, declared_size, format_of, is_animated
 from pocketdet.runtime.images import as_rgb, read_image, write_image
 
 FORMATS = [".png", ".jpg", ".bmp", ".webp", ".tiff"]
+ONLY_READ = [".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pam", ".ras"]
 
 
 def encoded(suffix: str, image: NDArray[Any], *options: int) -> bytes:
@@ -45,6 +48,57 @@ def test_lossy_formats_come_back_close(tmp_path: Path, suffix: str) -> None:
     rgb = smooth(64, 96)
     path = saved(tmp_path, suffix, encoded(suffix, rgb[..., ::-1]))
     assert np.abs(read_image(str(path)).astype(int) - rgb).mean() < 8
+
+
+@pytest.mark.parametrize("suffix", ONLY_READ)
+def test_other_formats_that_opencv_reads(tmp_path: Path, suffix: str) -> None:
+    rgb = smooth(40, 64) // 64 * 80  # few enough colours for a GIF
+    if suffix == ".pgm":
+        rgb = np.repeat(rgb[..., :1], 3, axis=2)
+    data = encoded(suffix, rgb[..., 0] if suffix == ".pgm" else rgb[..., ::-1])
+    assert declared_size(data) == (64, 40)
+    assert suffix in READ_SUFFIXES
+    for name in (suffix, ".txt", ".jpg", ""):  # the content decides
+        found = read_image(saved(tmp_path, name, data))
+        assert np.abs(found.astype(int) - rgb).mean() < 16
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".pfm"])
+def test_formats_of_floats_are_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    data = encoded(suffix, np.ones((4, 5, 3), np.float32))
+    with pytest.raises(
+        ImageError, match=r"(HDR|PFM) images cannot be decoded; convert it to JPEG or PNG first"
+    ):
+        read_image(saved(tmp_path, suffix, data))
+
+
+def iso_file(brand: bytes) -> bytes:
+    return struct.pack(">I4s4sI", 24, b"ftyp", brand, 0) + brand + b"mif1" + bytes(60)
+
+
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"avif", "AVIF"), (b"isom", None)])
+def test_brands_of_iso_files(tmp_path: Path, brand: bytes, name: str | None) -> None:
+    assert format_of(iso_file(brand)) == name
+    with pytest.raises(
+        ImageError, match="HEIC images cannot be decoded" if name == "HEIC" else "expected a JPEG"
+    ):
+        read_image(saved(tmp_path, ".jpg", iso_file(brand)))
+
+
+def animation(suffix: str, frames: int) -> bytes:
+    moving = cv2.Animation()
+    moving.frames = [np.roll(smooth(), 3 * i, axis=1) for i in range(frames)]
+    moving.durations = [100] * frames
+    return cv2.imencodeanimation(suffix, moving)[1].tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+def test_animations_are_not_single_images(suffix: str) -> None:
+    moving = animation(suffix, 3)
+    assert is_animated(moving)
+    assert not is_animated(encoded(suffix, smooth()))
+    for size in range(0, len(moving), 7):
+        is_animated(moving[:size])  # never more than an answer
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
@@ -89,10 +143,10 @@ def test_truncated_files(tmp_path: Path, suffix: str, keep: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"GIF89a" + bytes(50), b"text, not a picture", b"\xff\xd8\xff", b"BM", b"RIFF"]
+    "data", [b"GIF8", b"text, not a picture", b"\xff\xd8\xff", b"BM", b"RIFF", b"P6 is a text", b"P7 332\n"]
 )
 def test_other_files(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(ImageError, match="expected a JPEG, PNG, WebP, BMP or TIFF picture"):
+    with pytest.raises(ImageError, match="expected a JPEG, PNG, .* image, found another or a damaged file"):
         read_image(saved(tmp_path, ".jpg", data))
 
 
@@ -102,17 +156,85 @@ def test_float_pictures_are_refused(tmp_path: Path) -> None:
         read_image(path)
 
 
-@pytest.mark.parametrize(("width", "height"), [(40_000, 1), (20_000, 20_000), (0, 5), (5, 0)])
-@pytest.mark.parametrize("kind", ["png", "jpeg", "bmp"])
-def test_absurd_sizes_are_refused_before_decoding(tmp_path: Path, kind: str, width: int, height: int) -> None:
-    if kind == "png":
-        data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(100)
-    elif kind == "jpeg":
-        data = b"\xff\xd8\xff\xc0" + struct.pack(">HBHH", 17, 8, height, width) + bytes(100)
-    else:
-        data = b"BM" + struct.pack("<III", 100, 0, 54) + struct.pack("<Iii", 40, width, -height) + bytes(100)
-    with pytest.raises(ImageError, match=f"found {width} x {height}"):
-        read_image(saved(tmp_path, f".{kind}", data))
+HEADERS: dict[str, Callable[[int, int], bytes]] = {
+    "png": lambda w, h: b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", w, h),
+    "jpeg": lambda w, h: b"\xff\xd8\xff\xc0" + struct.pack(">HBHH", 17, 8, h, w),
+    "bmp": lambda w, h: b"BM" + struct.pack("<III", 100, 0, 54) + struct.pack("<Iii", 40, w, -h),
+    "tiff": lambda w, h: struct.pack("<2sHIHHHIIHHII", b"II", 42, 8, 2, 256, 4, 1, w, 257, 4, 1, h),
+    "bigtiff": lambda w, h: (
+        struct.pack(">2sHHHQQ", b"MM", 43, 8, 0, 16, 2)
+        + struct.pack(">HHQII", 256, 4, 1, w, 0)
+        + struct.pack(">HHQII", 257, 4, 1, h, 0)
+    ),
+    "gif": lambda w, h: b"GIF89a" + struct.pack("<HH", w, h),
+    "ppm": lambda w, h: f"P6\n# 5 5\n{w} {h}\n255\n".encode(),
+    "pam": lambda w, h: f"P7\nWIDTH {w}\nHEIGHT {h}\nDEPTH 3\nMAXVAL 255\nENDHDR\n".encode(),
+    "ras": lambda w, h: struct.pack(">III", 0x59A66A95, w, h),
+    "j2k": lambda w, h: struct.pack(">IHHIIII", 0xFF4FFF51, 47, 0, w, h, 0, 0),
+    "jp2": lambda w, h: (
+        b"\0\0\0\x0cjP  \r\n\x87\n" + struct.pack(">I4sIHHIIII", 0, b"jp2c", 0xFF4FFF51, 47, 0, w, h, 0, 0)
+    ),
+    "avif": lambda w, h: iso_file(b"avif") + struct.pack(">I4sIII", 20, b"ispe", 0, w, h),
+}
+TWO_BYTES = {"jpeg", "gif"}  # for a side
+LIMIT = (_core.MAX_IMAGE_SIDE, _core.MAX_IMAGE_PIXELS)
+
+
+TOO_LARGE = [(65_536, 1), (1, 65_536), (16_385, 16_384), (65_535, 4097), (65_535, 65_535), (0, 5), (5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "height"),
+    [(k, *size) for k in HEADERS for size in TOO_LARGE if k not in TWO_BYTES or max(size) < 65_536],
+)
+def test_absurd_sizes_are_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, width: int, height: int
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", None)
+    path = saved(tmp_path, f".{kind}", HEADERS[kind](width, height) + bytes(100))
+    with pytest.raises(ImageError, match=f"found {width} x {height}") as caught:
+        read_image(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (65_535, 4096), (4096, 65_535), (16_384, 16_384), (16_320, 12_240)])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_every_size_up_to_the_limit_reaches_the_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, size: tuple[int, int]
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: seen.append(len(data)))
+    path = saved(tmp_path, f".{kind}", HEADERS[kind](*size) + bytes(100))
+    too_long_for_libjpeg = kind == "jpeg" and max(size) > 65_500
+    with pytest.raises(ImageError, match="at most 65500" if too_long_for_libjpeg else "damaged or truncated"):
+        read_image(path)
+    assert bool(seen) != too_long_for_libjpeg
+
+
+def test_the_limits_are_those_of_the_core() -> None:
+    assert (images.MAX_SIDE, images.MAX_PIXELS) == LIMIT == (65_535, 1 << 28)
+
+
+def test_a_caller_may_ask_for_less(tmp_path: Path) -> None:
+    path = saved(tmp_path, ".png", encoded(".png", smooth(20, 30)))
+    assert read_image(path, max_pixels=600).shape == (20, 30, 3)
+    with pytest.raises(
+        ImageError, match="65535 pixels a side and 599 in all, found 30 x 20; scale it down first"
+    ):
+        read_image(path, max_pixels=599)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_large_images_are_converted_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, channels: int
+) -> None:
+    values = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (37, 5, channels)).astype(dtype)
+    path = saved(tmp_path, ".png", encoded(".png", values))
+    whole = read_image(path), as_rgb(values)
+    monkeypatch.setattr(images, "_BLOCK", 12)
+    for one, other in zip(whole, (read_image(path), as_rgb(values)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_missing_files_folders_and_enormous_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +263,14 @@ def test_declared_size_of_lossless_webp() -> None:
 @settings(max_examples=300)
 @given(
     start=st.sampled_from(
-        [b"\xff\xd8", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"RIFF", b"BM", b"II*\0", b"MM\0*", b""]
+        [
+            b"",
+            b"RIFF",
+            b"BM",
+            b"P6 1",
+            b"P7\n",
+            *(make(5, 5)[:length] for make in HEADERS.values() for length in (2, 12, 99)),
+        ]
     ),
     rest=st.binary(max_size=60),
 )
@@ -177,9 +306,11 @@ def test_an_array_that_fits_is_not_copied() -> None:
         (np.zeros((1, 40, 50, 3), np.uint8), "without a batch axis"),
         (np.zeros((4, 4, 2), np.uint8), r"found \(4, 4, 2\)"),
         (np.zeros(4, np.uint8), r"found \(4,\)"),
-        (np.zeros((0, 4, 3), np.uint8), "expected a picture with pixels, found 4 x 0"),
-        (np.zeros((4, 0), np.uint8), "expected a picture with pixels, found 0 x 4"),
-        (np.broadcast_to(np.uint8(0), (20_000, 20_000, 3)), "found 20000 x 20000"),
+        (np.zeros((0, 4, 3), np.uint8), "expected an image with pixels, found 4 x 0"),
+        (np.zeros((4, 0), np.uint8), "expected an image with pixels, found 0 x 4"),
+        (np.broadcast_to(np.uint8(0), (16_385, 16_384, 3)), "found 16384 x 16385"),
+        (np.broadcast_to(np.uint8(0), (1, 65_536)), "found 65536 x 1"),
+        (np.broadcast_to(np.uint16(0), (65_536, 1, 4)), "found 1 x 65536"),
         ([[1, 2], [3, 4]], "found list"),
         (None, "found NoneType"),
     ],
@@ -200,6 +331,9 @@ def test_written_pictures_come_back(tmp_path: Path, suffix: str) -> None:
 def test_pictures_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="expected a name that ends in"):
         write_image(tmp_path / "out.xyz", smooth())
+    for suffix, width in ((".jpg", 65_501), (".webp", 16_384)):
+        with pytest.raises(ImageError, match=f"{width} x 1 pixels do not fit this format; choose .png"):
+            write_image(tmp_path / f"out{suffix}", np.zeros((1, width, 3), np.uint8))
     with pytest.raises(ImageError, match="cannot be written: No such file"):
         write_image(tmp_path / "absent" / "out.png", smooth())
     (tmp_path / "taken.png").mkdir()

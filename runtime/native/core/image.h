@@ -1,10 +1,20 @@
-// Pictures as they arrive: packed RGB variants or a camera's NV21, never copied.
+// Images as they arrive: packed RGB variants or a camera's NV21, never copied.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 namespace pocketdet {
+
+// The largest image that any of Python, C++ and Java takes: 200-megapixel phones and long strips fit. All products of
+// sides and positions stay within their integers.
+constexpr int kMaxImageSide = 65535;
+constexpr int64_t kMaxImagePixels = int64_t{1} << 28;
+
+inline bool is_image_size(int64_t width, int64_t height) {
+    return width >= 1 && height >= 1 && width <= kMaxImageSide && height <= kMaxImageSide &&
+           width * height <= kMaxImagePixels;
+}
 
 enum class PixelFormat { rgb, bgr, rgba, bgra, nv21 };
 

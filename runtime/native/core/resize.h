@@ -11,9 +11,6 @@
 
 namespace pocketdet {
 
-// Sides are below this, so that all products fit their integers.
-constexpr int kMaxImageSide = 32767;
-
 enum class ResizeRule { stretch, letterbox };
 
 // Where the resized picture sits in the network input.

@@ -6,22 +6,12 @@
 
 #include "errors.h"
 #include "files.h"
-#include "resize.h"
 
 namespace pocketdet {
 
 namespace {
 
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 29;
-constexpr uint64_t kMaxPixels = uint64_t{1} << 27;
-
-void check_size(uint64_t width, uint64_t height, const std::string& label) {
-    if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxPixels) {
-        throw ImageError(label + ": expected 1 to " + std::to_string(kMaxImageSide) + " pixels a side and at most " +
-                         std::to_string(kMaxPixels) + " in all, found " + std::to_string(width) + " x " +
-                         std::to_string(height));
-    }
-}
+constexpr uint64_t kMaxFileBytes = (uint64_t{1} << 31) - 1;  // as runtime/images.py
 
 std::vector<uint8_t> read_bytes(const std::string& path) {
     try {
@@ -37,13 +27,13 @@ uint8_t to_8_bits(const uint8_t* big_endian) {
     return static_cast<uint8_t>((value + 128) / 257);
 }
 
-Image decode_png(const std::vector<uint8_t>& data, const std::string& label) {
+Image decode_png(const std::vector<uint8_t>& data, const std::string& label, int64_t max_pixels) {
     unsigned width = 0;
     unsigned height = 0;
     lodepng::State state;
     unsigned problem = lodepng_inspect(&width, &height, &state, data.data(), data.size());
     if (problem == 0) {
-        check_size(width, height, label);
+        check_image_size(width, height, label, max_pixels);
         const bool deep = state.info_png.color.bitdepth == 16;
         state.info_raw.colortype = LCT_RGB;
         state.info_raw.bitdepth = deep ? 16 : 8;
@@ -80,7 +70,7 @@ int64_t header_number(const std::vector<uint8_t>& data, size_t& at) {
     return number;
 }
 
-Image decode_ppm(const std::vector<uint8_t>& data, const std::string& label) {
+Image decode_ppm(const std::vector<uint8_t>& data, const std::string& label, int64_t max_pixels) {
     size_t at = 2;
     const int64_t width = header_number(data, at);
     const int64_t height = header_number(data, at);
@@ -88,7 +78,7 @@ Image decode_ppm(const std::vector<uint8_t>& data, const std::string& label) {
     if (width < 0 || height < 0 || most != 255) {
         throw ImageError(label + ": expected a PPM header 'P6 width height 255', found another");
     }
-    check_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height), label);
+    check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height), label, max_pixels);
     const size_t bytes = static_cast<size_t>(3 * width * height);
     at += 1;  // one blank ends the header
     if (data.size() < at || data.size() - at != bytes) {
@@ -109,18 +99,30 @@ ImageView Image::view() const {
     return {format, height, width, pixels.data(), row, chroma, planar ? row : 0};
 }
 
-Image decode_image(const std::vector<uint8_t>& data, const std::string& label) {
-    if (data.size() >= 8 && data[0] == 0x89 && data[1] == 'P' && data[2] == 'N' && data[3] == 'G') {
-        return decode_png(data, label);
+void check_image_size(uint64_t width, uint64_t height, const std::string& label, int64_t max_pixels) {
+    const uint64_t most = kMaxImageSide;
+    const bool fits = width <= most && height <= most &&
+                      is_image_size(static_cast<int64_t>(width), static_cast<int64_t>(height)) &&
+                      width * height <= static_cast<uint64_t>(max_pixels);
+    if (!fits) {
+        throw ImageError(label + ": expected 1 to " + std::to_string(kMaxImageSide) + " pixels a side and at most " +
+                         std::to_string(max_pixels) + " in all, found " + std::to_string(width) + " x " +
+                         std::to_string(height) + "; scale it down first");
     }
-    if (data.size() >= 2 && data[0] == 'P' && data[1] == '6') return decode_ppm(data, label);
+}
+
+Image decode_image(const std::vector<uint8_t>& data, const std::string& label, int64_t max_pixels) {
+    if (data.size() >= 8 && data[0] == 0x89 && data[1] == 'P' && data[2] == 'N' && data[3] == 'G') {
+        return decode_png(data, label, max_pixels);
+    }
+    if (data.size() >= 2 && data[0] == 'P' && data[1] == '6') return decode_ppm(data, label, max_pixels);
     throw ImageError(label + ": expected a PNG or a binary PPM (P6), found another format; convert it first");
 }
 
 Image read_image(const std::string& path) { return decode_image(read_bytes(path), path); }
 
 Image read_raw(const std::string& path, PixelFormat format, int width, int height) {
-    check_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height), path);
+    check_image_size(static_cast<uint64_t>(width), static_cast<uint64_t>(height), path);
     if (format == PixelFormat::nv21 && (width % 2 != 0 || height % 2 != 0)) {
         throw ImageError(path + ": expected even sides for NV21, found " + std::to_string(width) + " x " +
                          std::to_string(height));

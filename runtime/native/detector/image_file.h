@@ -1,4 +1,4 @@
-// Pictures from files: PNG, binary PPM, and raw pixels whose size the caller knows.
+// Images from files: PNG, binary PPM, and raw pixels whose size the caller knows.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,16 @@ struct Image {
     ImageView view() const;
 };
 
+// Throws ImageError unless each side has 1 to kMaxImageSide pixels and all have at most `max_pixels`.
+void check_image_size(uint64_t width, uint64_t height, const std::string& label,
+                      int64_t max_pixels = kMaxImagePixels);
+
 // A PNG (8 or 16 bits, any colour type; alpha is dropped) or a PPM (P6, 8 bits) as RGB. Throws ImageError.
 Image read_image(const std::string& path);
 
-// The same from memory; `label` names the picture in messages.
-Image decode_image(const std::vector<uint8_t>& data, const std::string& label);
+// The same from memory; `label` names the image in messages. An image of more than `max_pixels` is refused before
+// anything is allocated for it.
+Image decode_image(const std::vector<uint8_t>& data, const std::string& label, int64_t max_pixels = kMaxImagePixels);
 
 // A file that holds nothing but the pixels of one picture. Throws ImageError if it has another size.
 Image read_raw(const std::string& path, PixelFormat format, int width, int height);

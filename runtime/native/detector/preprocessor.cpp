@@ -3,6 +3,7 @@
 #include <new>
 
 #include "errors.h"
+#include "image_file.h"
 
 namespace pocketdet {
 
@@ -11,10 +12,7 @@ void check_image(const ImageView& image) {
         throw ImageError("expected a picture with pixels, found " + std::to_string(image.width) + " x " +
                          std::to_string(image.height));
     }
-    if (image.width > kMaxImageSide || image.height > kMaxImageSide) {
-        throw ImageError("expected at most " + std::to_string(kMaxImageSide) + " pixels a side, found " +
-                         std::to_string(image.width) + " x " + std::to_string(image.height));
-    }
+    check_image_size(static_cast<uint64_t>(image.width), static_cast<uint64_t>(image.height), "image");
 }
 
 Preprocessor::Preprocessor(const Manifest& manifest)

@@ -46,14 +46,14 @@ void reject(const char* name, const std::string& expected, nb::handle found) {
 }
 
 ReadArray load_strided(nb::handle value, const char* name, nb::dlpack::dtype type, const char* expected,
-                       std::initializer_list<int64_t> shape) {
+                       std::initializer_list<int64_t> shape, int64_t limit) {
     ReadArray array;
     if (!nb::try_cast<ReadArray>(value, array, false) || array.device_type() != nb::device::cpu::value ||
         array.dtype() != type || !shape_fits(array, shape)) {
         reject(name, expected, value);
     }
-    if (static_cast<int64_t>(array.size()) > kMaxElements) {
-        reject(name, "at most " + std::to_string(kMaxElements) + " elements", value);
+    if (static_cast<int64_t>(array.size()) > limit) {
+        reject(name, "at most " + std::to_string(limit) + " elements", value);
     }
     if (reinterpret_cast<uintptr_t>(array.data()) % (type.bits / 8u) != 0) {
         reject(name, std::string(expected) + " aligned to its element size", "unaligned memory");

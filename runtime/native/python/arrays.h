@@ -36,11 +36,11 @@ constexpr int64_t kMaxBoxes = int64_t{1} << 24;
 [[noreturn]] void reject(const char* name, const std::string& expected, nb::handle found);
 
 // A numpy array of the element type with the shape; -1 in `shape` matches any extent. `expected` is for people.
-// load_array wants C order, load_strided any strides.
+// load_array wants C order, load_strided any strides and at most `limit` elements.
 ReadArray load_array(nb::handle value, const char* name, nb::dlpack::dtype type, const char* expected,
                      std::initializer_list<int64_t> shape);
 ReadArray load_strided(nb::handle value, const char* name, nb::dlpack::dtype type, const char* expected,
-                       std::initializer_list<int64_t> shape);
+                       std::initializer_list<int64_t> shape, int64_t limit = kMaxElements);
 
 // (rows, columns) with contiguous rows at any distance; -1 matches any number of columns.
 ReadArray load_rows(nb::handle value, const char* name, const char* expected, int64_t rows, int64_t columns);

@@ -1,4 +1,6 @@
 // Resize and normalise.
+#include <limits>
+
 #include "arrays.h"
 #include "detections.h"
 #include "resize.h"
@@ -35,15 +37,29 @@ struct ImageArgument {
     ImageView view;
 };
 
+// Its size is checked in pixels, not in elements.
+ReadArray load_pixels(nb::handle value, const char* expected, std::initializer_list<int64_t> shape) {
+    return load_strided(value, "image", nb::dtype<uint8_t>(), expected, shape, std::numeric_limits<int64_t>::max());
+}
+
+Size check_image_size(size_t height, size_t width) {
+    const Size size = check_size("image", {static_cast<int64_t>(height), static_cast<int64_t>(width)});
+    if (!is_image_size(size.width, size.height)) {
+        reject("image", "at most " + std::to_string(kMaxImagePixels) + " pixels",
+               std::to_string(width) + " x " + std::to_string(height));
+    }
+    return size;
+}
+
 ImageArgument load_nv21(nb::handle value) {
     const char* expected = "a uint8 array of shape (height * 3 / 2, width) with even sides for NV21";
-    ReadArray array = load_strided(value, "image", nb::dtype<uint8_t>(), expected, {-1, -1});
+    ReadArray array = load_pixels(value, expected, {-1, -1});
     const size_t rows = array.shape(0);
     const size_t width = array.shape(1);
     if (rows == 0 || rows % 3 != 0 || width == 0 || width % 2 != 0) reject("image", expected, value);
     if (array.stride(1) != 1) reject("image", "contiguous pixels in each row", "other strides");
     const size_t height = rows / 3 * 2;
-    const Size size = check_size("image", {static_cast<int64_t>(height), static_cast<int64_t>(width)});
+    const Size size = check_image_size(height, width);
     const auto* pixels = static_cast<const uint8_t*>(array.data());
     const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(array.stride(0));
     const ImageView view{PixelFormat::nv21, size.height, size.width, pixels, stride, pixels + size.height * stride,
@@ -57,9 +73,8 @@ ImageArgument load_image(nb::handle value, const std::string& format_name) {
     const int channels = pixel_step(format);
     const std::string expected =
         "a uint8 array of shape (height, width, " + std::to_string(channels) + ") for " + format_name;
-    ReadArray array = load_strided(value, "image", nb::dtype<uint8_t>(), expected.c_str(), {-1, -1, channels});
-    const Size size =
-        check_size("image", {static_cast<int64_t>(array.shape(0)), static_cast<int64_t>(array.shape(1))});
+    ReadArray array = load_pixels(value, expected.c_str(), {-1, -1, channels});
+    const Size size = check_image_size(array.shape(0), array.shape(1));
     if (array.stride(2) != 1 || (size.width > 1 && array.stride(1) != channels)) {
         reject("image", "contiguous pixels in each row (numpy.ascontiguousarray makes them)", "other strides");
     }
@@ -136,6 +151,8 @@ nb::object bound_to_original(nb::handle boxes, Pair source, Pair size, const std
 }  // namespace
 
 void bind_image(nb::module_& module) {
+    module.attr("MAX_IMAGE_SIDE") = kMaxImageSide;
+    module.attr("MAX_IMAGE_PIXELS") = kMaxImagePixels;
     module.def("resize_image", &bound_resize_image, "image"_a, "format"_a, "size"_a, "rule"_a = "stretch",
                "channel_order"_a = "RGB", "pad"_a = std::array<int64_t, 3>{0, 0, 0},
                "Resize a uint8 image to (height, width) with integer bilinear interpolation, the same bits anywhere.\n\n"

@@ -186,7 +186,7 @@ void test_detect() {
 void test_placement() {
     const Placement wide = place(ResizeRule::letterbox, {480, 640}, {320, 320});
     CHECK(wide.x0 == 0 && wide.y0 == 40 && wide.width == 320 && wide.height == 240);
-    const Placement tall = place(ResizeRule::letterbox, {32767, 1}, {8, 8});
+    const Placement tall = place(ResizeRule::letterbox, {kMaxImageSide, 1}, {8, 8});
     CHECK(tall.x0 == 3 && tall.y0 == 0 && tall.width == 1 && tall.height == 8);
 }
 

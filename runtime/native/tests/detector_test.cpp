@@ -1,5 +1,7 @@
 // The detector's other readers on good and on damaged input: graphs, golden arrays, pictures, options. Runs on any
 // target, with or without an emulator; needs no bundle.
+#include <lodepng.h>
+
 #include <cmath>
 
 #include "arguments.h"
@@ -123,6 +125,19 @@ void test_safetensors() {
     refuse(safetensors("{", 4), "expected JSON");
 }
 
+// The start of a PNG of this size, up to the end of its header.
+std::string png_header(uint32_t width, uint32_t height) {
+    std::string file("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 16);
+    const auto append = [&](uint32_t value) {
+        for (int shift = 24; shift >= 0; shift -= 8) file += static_cast<char>(value >> shift & 255);
+    };
+    append(width);
+    append(height);
+    file += std::string("\x08\x02\0\0\0", 5);
+    append(lodepng_crc32(reinterpret_cast<const unsigned char*>(file.data()) + 12, 17));
+    return file;
+}
+
 void test_pictures() {
     const Image image = decode_image(bytes_of("P6\n# a comment\n2 1\n255\nabcdef"), "p");
     CHECK(image.width == 2 && image.height == 1 && image.pixels == bytes_of("abcdef"));
@@ -138,6 +153,16 @@ void test_pictures() {
     refuse("P6 2 1 255\nabcdefg", "found 7");
     refuse("P6 0 1 255\n", "found 0 x 1");
     refuse("P6 99999 99999 255\n", "found 99999 x 99999");
+    refuse("P6 65536 1 255\nabc", "expected 1 to 65535 pixels a side");
+    refuse("P6 16385 16384 255\nabc", "at most 268435456 in all, found 16385 x 16384; scale it down first");
+    refuse("P6 16384 16384 255\nabc", "expected 805306368 bytes of pixels");
+    refuse("P6 65535 4096 255\nabc", "bytes of pixels");
+    refuse(png_header(0, 5), "PNG cannot be decoded");
+    refuse(png_header(65536, 1), "found 65536 x 1");
+    refuse(png_header(1, 65536), "found 1 x 65536");
+    refuse(png_header(0x7fffffff, 0x7fffffff), "found 2147483647 x 2147483647");
+    CHECK(contains(message_of<ImageError>([] { decode_image(bytes_of("P6 3 1 255\nabcdefghi"), "p", 2); }),
+                   "at most 2 in all, found 3 x 1"));
     refuse("P6 9999999 1 255\n", "expected a PPM header");
     refuse("\x89PNG\r\n\x1a\n", "the PNG cannot be decoded");
     CHECK(contains(message_of<ImageError>([] { read_image("/nowhere.png"); }), "No such file"));

@@ -10,8 +10,9 @@ namespace {
 const char* const kUsage =
     "pocketdet-run detect BUNDLE IMAGE... [options]\n"
     "\n"
-    "Finds objects in pictures: PNG, binary PPM (P6), or raw pixels with --raw. The output has, per picture, boxes\n"
-    "[x1, y1, x2, y2] in pixels of that picture, scores, labels, and the milliseconds of each stage.\n"
+    "Finds objects in images: PNG, binary PPM (P6), or raw pixels with --raw. The output has, per image, boxes\n"
+    "[x1, y1, x2, y2] in pixels of that image, scores, labels, and the milliseconds of each stage. Of several images,\n"
+    "those that cannot be read are listed under \"failures\", and the exit code is 1.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
@@ -78,8 +79,18 @@ int run_detect(const std::vector<std::string>& words, const Sink& out) {
     const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
     Detector detector(bundle, options);
     OrderedJson document = header_of("detect", bundle, detector);
+    document["images"] = OrderedJson::array();
+    document["failures"] = OrderedJson::array();
     for (size_t i = 1; i < paths.size(); ++i) {
-        const Image image = load_image(arguments, paths[i]);
+        Image image;
+        try {
+            image = load_image(arguments, paths[i]);
+        } catch (const ImageError& error) {
+            if (paths.size() == 2) throw;
+            std::fprintf(stderr, "%s\n", error.what());
+            document["failures"].push_back({{"image", paths[i]}, {"message", error.what()}});
+            continue;
+        }
         const Detections detections = detector.detect(image.view());
         document["images"].push_back({{"image", paths[i]},
                                       {"width", image.width},
@@ -89,7 +100,7 @@ int run_detect(const std::vector<std::string>& words, const Sink& out) {
                                       {"detections", json_of_found(detections, bundle.manifest)}});
     }
     out(document);
-    return 0;
+    return document["failures"].empty() ? 0 : 1;
 }
 
 }  // namespace pocketdet
