@@ -77,7 +77,7 @@ class Bundle:
 
 
 def _remove(folder: Path, process: int) -> None:
-    """Delete the private copies, unless this is a fork of the process that made them and may still use them."""
+    """Delete the private copies, but not in a fork of the process that made them, which may need them."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
