@@ -170,7 +170,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "unknown-layer": (
         edit_bytes(GRAPH, lambda data: data.replace(b"Pooling ", b"Wishing ", 1)),
-        *(True, "GraphException", "no layer type Wishing"),
+        *(True, "GraphException", "layer type Wishing"),
     ),
     "other-weights": (
         edit_bytes(WEIGHTS, lambda data: data + bytes(4)),

@@ -77,8 +77,8 @@ jobject new_check(JNIEnv* env, const Check& check) {
 
 }  // namespace
 
-jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring precision, jint present, jint threads,
-                  jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
+jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jint present,
+                  jint threads, jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
     return java::guarded(env, jlong{0}, [&] {
         DetectorOptions options;
         const auto given = [&](int bit) { return (present >> bit & 1) != 0; };
@@ -88,7 +88,8 @@ jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring precision, jint p
         if (given(2)) options.rois = rois;
         if (given(3)) options.score_threshold = static_cast<double>(score_threshold);
         if (given(4)) options.nms_iou = static_cast<double>(nms_iou);
-        const Bundle loaded = load_bundle(java::to_utf8(env, bundle));
+        const std::string expected = digest == nullptr ? "" : java::to_utf8(env, digest);
+        const Bundle loaded = load_bundle(java::to_utf8(env, bundle), expected);
         return reinterpret_cast<jlong>(std::make_unique<Handle>(loaded, options, big == JNI_TRUE).release());
     });
 }

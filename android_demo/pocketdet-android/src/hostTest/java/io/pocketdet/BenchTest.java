@@ -24,7 +24,7 @@ public class BenchTest {
         write("bench", Bench.run(bundle, DetectorOptions.builder().rois(50).build(), few));
         write("pinned", Bench.run(bundle, DEFAULTS, pinned));
         assertEquals(before, Memory.status("Cpus_allowed_list"));
-        write("verify", Bench.verify(bundle, DEFAULTS, null));
+        write("verify", Bench.verify(bundle, DEFAULTS));
         write("machine", Bench.machine());
     }
 
@@ -34,8 +34,13 @@ public class BenchTest {
         refused("--frames", () -> Bench.run(bundle, DEFAULTS, BenchOptions.builder().frames(0).build()));
         refused("--seconds", () -> Bench.run(bundle, DEFAULTS, BenchOptions.builder().seconds(-1.0).build()));
         refused("--cpu", () -> Bench.run(bundle, DEFAULTS, BenchOptions.builder().cpu(1023).build()));
-        refused("--precision", () -> Bench.verify(bundle, DetectorOptions.builder().precision("x").build(), null));
-        assertThrows(BundleException.class, () -> Bench.verify(bundle, DEFAULTS, "00"));
+        refused("--precision", () -> Bench.verify(bundle, DetectorOptions.builder().precision("x").build()));
+        DetectorOptions other = DetectorOptions.builder().digest("00").build();
+        assertThrows(BundleException.class, () -> Bench.verify(bundle, other));
+        assertThrows(BundleException.class, () -> Bench.run(bundle, other, BenchOptions.defaults()));
+        DetectorOptions none = DetectorOptions.builder().digest("").build();
+        refused("digest=", () -> Bench.verify(bundle, none));
+        refused("digest=", () -> Bench.run(bundle, none, BenchOptions.defaults()));
         assertThrows(BundleException.class, () -> Bench.run(new File("/nowhere"), DEFAULTS, BenchOptions.defaults()));
     }
 

@@ -7,6 +7,8 @@ import static org.junit.Assert.assertTrue;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.InputStreamReader;
+import java.nio.file.Files;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.Test;
@@ -57,12 +59,34 @@ public class ErrorsTest {
     @Test
     public void aPictureThatIsTooLargeIsRefusedAndTheDetectorGoesOn() {
         try (Detector detector = Detector.open(Fixtures.bundle("tiny"), DetectorOptions.defaults())) {
-            Frame wide = Fixtures.noise(32768, 1, 0);
-            String message = assertThrows(ImageException.class, () -> detector.detect(wide)).getMessage();
-            assertTrue(message, message.contains("32768 x 1"));
-            assertThrows(ImageException.class, () -> detector.detect(wide.rotate(90)));
-            assertTrue(detector.detect(wide.crop(0, 0, 32767, 1)).width() == 32767);
+            String message = assertThrows(ImageException.class, () -> Fixtures.noise(65536, 1, 0)).getMessage();
+            assertTrue(message, message.contains("65536 x 1"));
+            Frame widest = Fixtures.noise(65535, 1, 0);
+            assertEquals(65535, detector.detect(widest).width());
+            assertEquals(65535, detector.detect(widest.rotate(90)).height());
         }
+    }
+
+    @Test
+    public void aDigestNamesTheOneBundleThatIsOpened() throws Exception {
+        File bundle = Fixtures.bundle("tiny");
+        String digest;
+        try (Detector detector = Detector.open(bundle, DetectorOptions.defaults())) {
+            digest = detector.info().digest();
+        }
+        Detector.open(bundle, DetectorOptions.builder().digest(digest).build()).close();
+        String zeros = new String(new char[64]).replace('\0', '0');
+        for (String other : new String[] {zeros, digest.substring(1), digest + "0", "x", " "}) {
+            DetectorOptions options = DetectorOptions.builder().digest(other).build();
+            String message = assertThrows(BundleException.class, () -> Detector.open(bundle, options)).getMessage();
+            String found = bundle + "/manifest.json: expected the bundle ";
+            assertTrue(message, message.startsWith(found) && message.contains(", found " + digest));
+        }
+        refused("digest=: expected 64 hexadecimal digits", DetectorOptions.builder().digest(""));
+        File edited = Copies.of(bundle);
+        Files.write(new File(edited, "manifest.json").toPath(), new byte[] {'\n'}, StandardOpenOption.APPEND);
+        DetectorOptions options = DetectorOptions.builder().digest(digest).build();
+        assertThrows(BundleException.class, () -> Detector.open(edited, options));
     }
 
     @Test

@@ -94,8 +94,6 @@ public class FrameTest {
         refused("row stride 39", () -> Frame.rgba(ByteBuffer.allocateDirect(400), 10, 10, 39));
         refused("row stride -40", () -> Frame.rgba(ByteBuffer.allocateDirect(400), 10, 10, -40));
         refused("expected 150 bytes", () -> Frame.nv21(small, 10, 10));
-        refused("bytes for this size", () -> Frame.nv21(small, 1 << 30, 1 << 30));
-        refused("bytes for this size", () -> Frame.rgba(small, Integer.MAX_VALUE, 1, 4));
         refused("uvPixelStride=0", () -> Frame.yuv420(small, small, small, 8, 8, 8, 8, 0));
         refused("u: expected 25 bytes", () -> {
             ByteBuffer chroma = ByteBuffer.allocateDirect(24);
@@ -108,6 +106,29 @@ public class FrameTest {
         int[][] crops = {{-1, 0, 5, 5}, {0, -1, 5, 5}, {0, 0, 11, 5}, {0, 0, 5, 11}, {5, 0, 5, 5}, {0, 6, 5, 5}};
         for (int[] c : crops) {
             refused("10 x 10", () -> frame.crop(c[0], c[1], c[2], c[3]));
+        }
+    }
+
+    /** A size that is allowed fails later, for want of bytes: nothing large is made. */
+    @Test
+    public void sizesAroundTheLimits() {
+        ByteBuffer small = ByteBuffer.allocateDirect(99);
+        int[][] allowed = {{65_535, 1}, {1, 65_535}, {65_535, 4_096}, {16_384, 16_384}, {12_000, 9_000}};
+        int[][] tooLarge = {
+            {65_536, 1}, {1, 65_536}, {65_535, 4_097}, {16_385, 16_384}, {1 << 30, 1 << 30}, {Integer.MAX_VALUE, 1}
+        };
+        for (int[] size : allowed) {
+            int width = size[0];
+            int height = size[1];
+            refused("bytes for this size", () -> Frame.rgba(small, width, height, 4 * width));
+            refused("bytes for this size", () -> Frame.nv21(small, width, height));
+            refused("bytes for this size", () -> Frame.yuv420(small, small, small, width, height, width, width, 1));
+        }
+        for (int[] size : tooLarge) {
+            String words = "expected at most 65535 pixels a side and 268435456 in all, found " + size[0] + " x ";
+            refused(words + size[1], () -> Frame.rgba(small, size[0], size[1], 4));
+            refused(words + size[1], () -> Frame.nv21(small, size[0], size[1]));
+            refused(words + size[1], () -> Frame.yuv420(small, small, small, size[0], size[1], 8, 8, 1));
         }
     }
 

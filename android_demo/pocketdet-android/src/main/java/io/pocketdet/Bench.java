@@ -15,7 +15,7 @@ public final class Bench {
      * Throws what {@link Detector#open} throws, and {@link UsageException} for options out of their ranges.
      */
     public static String run(File bundle, DetectorOptions detector, BenchOptions bench) {
-        List<String> words = words("bench", bundle, detector.precision(), bench.digest());
+        List<String> words = words("bench", bundle, detector);
         for (File image : bench.images()) {
             words.add(image.getAbsolutePath());
         }
@@ -32,13 +32,12 @@ public final class Bench {
     }
 
     /**
-     * Replays the golden picture, as {@link Detector#selfTest}. `digest`, the SHA-256 that the bundle's manifest must
-     * have, may be null.
+     * Replays the golden image, as {@link Detector#selfTest}. Of the options it uses precision and digest.
      *
      * Throws what {@link Detector#open} throws.
      */
-    public static String verify(File bundle, DetectorOptions detector, String digest) {
-        return document(words("verify", bundle, detector.precision(), digest));
+    public static String verify(File bundle, DetectorOptions detector) {
+        return document(words("verify", bundle, detector));
     }
 
     /** What this machine is, and its clocks, temperatures and load now. */
@@ -48,12 +47,12 @@ public final class Bench {
         return document(words);
     }
 
-    private static List<String> words(String command, File bundle, String precision, String digest) {
+    private static List<String> words(String command, File bundle, DetectorOptions detector) {
         List<String> words = new ArrayList<>();
         words.add(command);
         words.add(bundle.getAbsolutePath());
-        add(words, "precision", precision);
-        add(words, "digest", digest);
+        add(words, "precision", detector.precision());
+        add(words, "digest", Detector.checkedDigest(detector));
         return words;
     }
 

@@ -47,11 +47,6 @@ public final class BenchOptions {
         return chosen.images;
     }
 
-    /** The SHA-256 that the bundle's manifest must have. */
-    public String digest() {
-        return chosen.digest;
-    }
-
     /** Values are checked by {@link Bench#run}, which throws {@link UsageException} for one out of its range. */
     public static final class Builder {
         private Integer frames;
@@ -59,7 +54,6 @@ public final class BenchOptions {
         private Integer warmup;
         private Integer cpu;
         private List<File> images = Collections.emptyList();
-        private String digest;
 
         private Builder() {}
 
@@ -69,7 +63,6 @@ public final class BenchOptions {
             warmup = other.warmup;
             cpu = other.cpu;
             images = Collections.unmodifiableList(new ArrayList<>(other.images));
-            digest = other.digest;
         }
 
         public Builder frames(Integer count) {
@@ -94,11 +87,6 @@ public final class BenchOptions {
 
         public Builder images(List<File> files) {
             images = files;
-            return this;
-        }
-
-        public Builder digest(String sha256) {
-            digest = sha256;
             return this;
         }
 

@@ -20,12 +20,13 @@ public final class Detector implements AutoCloseable {
     }
 
     /**
-     * Opens a bundle folder (NAME.pocketdet) after checking its manifest, the hashes of all its files and its
-     * networks down to every blob's shape; takes some hundred milliseconds.
+     * Opens a bundle folder (NAME.pocketdet). Before ncnn reads its networks, the manifest, the hashes of all files and
+     * every layer's parameters, shapes and weights are checked, by the code that Python's load_bundle runs; SECURITY.md
+     * has the order and the limits. Takes some hundred milliseconds.
      *
-     * Throws {@link BundleException} or {@link GraphException} for a bundle that is damaged, incomplete, of a newer
-     * schema or not supported, {@link EngineException} if ncnn cannot run it, {@link UsageException} for an option
-     * out of its range.
+     * Throws {@link BundleException} for a bundle that is damaged, incomplete, of a newer schema or not the one that
+     * {@link DetectorOptions#digest} names, {@link GraphException} for a network that ncnn could not run safely,
+     * {@link EngineException} if ncnn cannot run it, {@link UsageException} for an option out of its range.
      */
     public static Detector open(File bundle, DetectorOptions options) {
         Native.load();
@@ -37,9 +38,9 @@ public final class Detector implements AutoCloseable {
             present |= numbers[i] == null ? 0 : 1 << i;
             numbers[i] = numbers[i] == null ? Integer.valueOf(0) : numbers[i];
         }
-        long handle = Native.open(bundle.getAbsolutePath(), options.precision(), present, numbers[0].intValue(),
-                numbers[1].intValue(), numbers[2].intValue(), numbers[3].floatValue(), numbers[4].floatValue(),
-                options.bigCores());
+        long handle = Native.open(bundle.getAbsolutePath(), checkedDigest(options), options.precision(), present,
+                numbers[0].intValue(), numbers[1].intValue(), numbers[2].intValue(), numbers[3].floatValue(),
+                numbers[4].floatValue(), options.bigCores());
         try {
             return new Detector(handle);
         } catch (RuntimeException | Error error) {
@@ -56,7 +57,7 @@ public final class Detector implements AutoCloseable {
     /**
      * Waits its turn and runs one frame on the calling thread. The frame's buffers must not change until it returns.
      *
-     * Throws {@link ImageException} for a picture of more than 32767 pixels a side, {@link EngineException},
+     * Throws {@link EngineException}, {@link ImageException} for an image that the library does not take,
      * {@link ClosedException} after or while another thread closes.
      */
     public Detections detect(Frame frame) {
@@ -93,6 +94,14 @@ public final class Detector implements AutoCloseable {
                 handle = 0;
             }
         }
+    }
+
+    /** The digest of the options, or null. An empty one is refused, since the native library would check nothing. */
+    static String checkedDigest(DetectorOptions options) {
+        if (options.digest() != null && options.digest().isEmpty()) {
+            throw new UsageException("digest=: expected 64 hexadecimal digits, or null for any bundle");
+        }
+        return options.digest();
     }
 
     private long openHandle() {

@@ -47,6 +47,15 @@ public final class DetectorOptions {
         return chosen.rois;
     }
 
+    /**
+     * The SHA-256 that the bundle's manifest must have, 64 hexadecimal digits in lower case; any bundle if null. The
+     * manifest lists the hashes of all other files, so that the digest names the whole bundle; `pocketdet info` and
+     * {@link BundleInfo#digest} have it.
+     */
+    public String digest() {
+        return chosen.digest;
+    }
+
     /** Whether frames run on the fastest cores; whether the system allowed it: {@link Detections#pinned}. */
     public boolean bigCores() {
         return chosen.bigCores;
@@ -60,6 +69,7 @@ public final class DetectorOptions {
         private Float nmsIou;
         private Integer maxDetections;
         private Integer rois;
+        private String digest;
         private boolean bigCores;
 
         private Builder() {}
@@ -71,6 +81,7 @@ public final class DetectorOptions {
             nmsIou = other.nmsIou;
             maxDetections = other.maxDetections;
             rois = other.rois;
+            digest = other.digest;
             bigCores = other.bigCores;
         }
 
@@ -101,6 +112,11 @@ public final class DetectorOptions {
 
         public Builder rois(Integer count) {
             rois = count;
+            return this;
+        }
+
+        public Builder digest(String sha256) {
+            digest = sha256;
             return this;
         }
 

@@ -11,6 +11,12 @@ import java.nio.ByteBuffer;
  * an odd side has its last chroma sample under one luma pixel.
  */
 public final class Frame {
+    /** The most pixels of an image. Python and C++ have the same limits. */
+    public static final int MOST_PIXELS = 1 << 28;
+
+    /** The most pixels of a side. */
+    public static final int MOST_PIXELS_A_SIDE = 65_535;
+
     private static final int RGBA = 0;
     private static final int YUV = 1;
 
@@ -117,9 +123,6 @@ public final class Frame {
 
     /** The picture as a detector sees it: packed red, green, blue rows, top first. */
     public byte[] rgb() {
-        if (3L * across * down > Integer.MAX_VALUE - 8) {
-            throw new ImageException(across + " x " + down + " pixels: too many for one array; crop the picture first");
-        }
         Native.load();
         return Native.rgb(first, second, third, layout());
     }
@@ -129,9 +132,14 @@ public final class Frame {
         return new int[] {format[0], format[1], format[2], format[3], left, top, across, down, turns};
     }
 
-    private static void checkSize(int width, int height) {
+    /** Throws {@link ImageException} for a size outside of the limits. */
+    public static void checkSize(int width, int height) {
         if (width < 1 || height < 1) {
-            throw new ImageException("expected a picture with pixels, found " + width + " x " + height);
+            throw new ImageException("expected an image with pixels, found " + width + " x " + height);
+        }
+        if (width > MOST_PIXELS_A_SIDE || height > MOST_PIXELS_A_SIDE || (long) width * height > MOST_PIXELS) {
+            throw new ImageException("expected at most " + MOST_PIXELS_A_SIDE + " pixels a side and " + MOST_PIXELS
+                    + " in all, found " + width + " x " + height + "; make the image smaller");
         }
     }
 

@@ -24,11 +24,11 @@ final class Native {
     }
 
     /**
-     * A new handle. `present` says which of the numbers are chosen, bit 0 for the first: threads, maxDetections,
-     * rois, scoreThreshold, nmsIou.
+     * A new handle. `digest` and `precision` may be null. `present` says which of the numbers are chosen, bit 0 for the
+     * first: threads, maxDetections, rois, scoreThreshold, nmsIou.
      */
-    static native long open(String bundle, String precision, int present, int threads, int maxDetections, int rois,
-            float scoreThreshold, float nmsIou, boolean bigCores);
+    static native long open(String bundle, String digest, String precision, int present, int threads,
+            int maxDetections, int rois, float scoreThreshold, float nmsIou, boolean bigCores);
 
     static native BundleInfo info(long handle);
 

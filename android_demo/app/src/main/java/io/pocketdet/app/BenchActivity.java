@@ -11,7 +11,9 @@ import io.pocketdet.BenchOptions;
 import io.pocketdet.app.draw.BenchPainter;
 import io.pocketdet.app.draw.Theme;
 import io.pocketdet.app.logic.BenchSummary;
+import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.LoadMarks;
 import io.pocketdet.app.logic.MachineCores;
 import io.pocketdet.app.logic.ResultFile;
 import java.io.File;
@@ -35,10 +37,11 @@ public final class BenchActivity extends PaintedActivity {
         stayAwake();
         Map<String, Object> extras = extras(getIntent());
         if (extras.isEmpty()) {
-            work(this::chosen, entry -> measure(entry, true));
+            work(this::chosen, found -> measure(found, true));
         } else {
             showMessage(getString(R.string.bench_remote), true);
-            work(() -> HeadlessBench.answer(this::find, folder(), extras), answered -> finish());
+            LoadMarks marks = new Bundles(this).marks();
+            work(() -> HeadlessBench.answer(this::find, marks, folder(), extras), answered -> finish());
         }
     }
 
@@ -82,16 +85,19 @@ public final class BenchActivity extends PaintedActivity {
     }
 
     /** As `pocketdet bench`, with or without --quick; core and arithmetic as chosen. */
-    private void measure(BundleEntry entry, boolean quick) {
+    private void measure(BundleCatalog.Selection found, boolean quick) {
+        BundleEntry entry = found.entry;
         measuring = true;
         showMessage(getString(R.string.bench_running, entry.name), true);
         work(
                 () -> {
                     try {
+                        String digest = BundleCatalog.digest(entry.folder);
                         String document =
-                                Bench.run(
+                                HeadlessBench.run(
+                                        new Bundles(this).marks(),
                                         entry.folder,
-                                        DetectorWorker.options(new Settings(this).choice()),
+                                        DetectorWorker.options(new Settings(this).choice(), digest),
                                         options(quick));
                         String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
                         new ResultFile(folder(), name).done(document);
@@ -100,7 +106,7 @@ public final class BenchActivity extends PaintedActivity {
                         onScreen(() -> measuring = false);
                     }
                 },
-                saved -> show(BenchSummary.parse(saved[0]), saved[1]));
+                saved -> show(BenchSummary.parse(saved[0]), saved[1], Texts.notice(this, entry, found.skipped)));
     }
 
     private static BenchOptions options(boolean quick) {
@@ -112,7 +118,7 @@ public final class BenchActivity extends PaintedActivity {
                 .build();
     }
 
-    private void show(BenchSummary summary, String file) {
+    private void show(BenchSummary summary, String file, String notice) {
         String precision = summary.precision;
         if (!precision.equals(summary.precisionAsked)) {
             precision = getString(R.string.bench_asked, precision, summary.precisionAsked);
@@ -126,7 +132,7 @@ public final class BenchActivity extends PaintedActivity {
                         rates,
                         getString(R.string.bench_stages),
                         getString(R.string.bench_frames),
-                        getString(R.string.bench_footnote, file));
+                        (notice == null ? "" : notice + " ") + getString(R.string.bench_footnote, file));
         Theme theme = Themes.of(this);
         showPainted(
                 surface -> BenchPainter.paint(surface, summary, labels, theme),
@@ -152,7 +158,7 @@ public final class BenchActivity extends PaintedActivity {
             return super.onOptionsItemSelected(item);
         }
         if (!measuring) {
-            work(this::chosen, entry -> measure(entry, quick));
+            work(this::chosen, found -> measure(found, quick));
         }
         return true;
     }

@@ -1,12 +1,16 @@
 package io.pocketdet.app;
 
 import io.pocketdet.BundleInfo;
+import io.pocketdet.Detections;
 import io.pocketdet.Detector;
 import io.pocketdet.DetectorOptions;
 import io.pocketdet.SelfTest;
+import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
 import io.pocketdet.app.logic.InferenceLoop;
+import io.pocketdet.app.logic.LoadMarks;
+import java.io.IOException;
 
 /** The library's detector as an inference loop wants it. */
 final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> {
@@ -15,18 +19,24 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
         void tested(BundleInfo info, SelfTest test);
     }
 
+    private final LoadMarks marks;
     private final Detector detector;
     private final Report report;
     private final float leastScore;
+    private boolean ran;
 
-    DetectorWorker(BundleEntry entry, Choice choice, Report report) {
-        detector = Detector.open(entry.folder, options(choice));
+    DetectorWorker(BundleEntry entry, Choice choice, LoadMarks marks, Report report) throws IOException {
+        this.marks = marks;
+        String digest = BundleCatalog.digest(entry.folder);
+        detector = marks.during(digest, () -> Detector.open(entry.folder, options(choice, digest)));
         this.report = report;
         leastScore = choice.leastScore;
     }
 
-    static DetectorOptions options(Choice choice) {
+    /** `digest` is that of the load's mark, so that no other bundle is loaded under it. */
+    static DetectorOptions options(Choice choice, String digest) {
         return DetectorOptions.builder()
+                .digest(digest)
                 .precision(choice.precision.isEmpty() ? null : choice.precision)
                 .threads(choice.threads)
                 .bigCores(choice.bigCores)
@@ -34,15 +44,19 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
     }
 
     @Override
-    public boolean test() {
-        SelfTest test = detector.selfTest();
+    public boolean test() throws IOException {
+        SelfTest test = marks.during(detector.info().digest(), detector::selfTest);
         report.tested(detector.info(), test);
         return test.ok();
     }
 
     @Override
-    public Result run(CameraFrame frame) {
-        return new Result(detector.detect(frame.frame()), frame.mirrored, leastScore);
+    public Result run(CameraFrame frame) throws IOException {
+        Detections found =
+                ran ? detector.detect(frame.frame())
+                        : marks.during(detector.info().digest(), () -> detector.detect(frame.frame()));
+        ran = true;
+        return new Result(found, frame.mirrored, leastScore);
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
 import io.pocketdet.app.logic.Controller;
 import io.pocketdet.app.logic.InferenceLoop;
+import io.pocketdet.app.logic.LoadMarks;
 
 /** Runs the chosen detector on the latest frame of the camera, on a thread of its own. */
 final class Engine implements Controller.EnginePort {
@@ -14,17 +15,19 @@ final class Engine implements Controller.EnginePort {
     interface Listener {
         void onTested(int number, BundleInfo info, SelfTest test);
 
-        void onFailed(int number, String sentence);
+        void onFailed(int number, Throwable error);
 
         void onResult(int number, Result result);
     }
 
     private final Handler main;
+    private final LoadMarks marks;
     private final Listener listener;
     private volatile InferenceLoop<CameraFrame, Result> loop;
 
-    Engine(Handler main, Listener listener) {
+    Engine(Handler main, LoadMarks marks, Listener listener) {
         this.main = main;
+        this.marks = marks;
         this.listener = listener;
     }
 
@@ -41,11 +44,11 @@ final class Engine implements Controller.EnginePort {
                     }
 
                     @Override
-                    public void onFailure(RuntimeException error) {
-                        main.post(() -> listener.onFailed(number, Texts.sentence(error)));
+                    public void onFailure(Throwable error) {
+                        main.post(() -> listener.onFailed(number, error));
                     }
                 };
-        loop = new InferenceLoop<>(() -> new DetectorWorker(entry, choice, report), results, loop);
+        loop = new InferenceLoop<>(() -> new DetectorWorker(entry, choice, marks, report), results, loop);
         loop.start();
     }
 

@@ -5,6 +5,8 @@ import io.pocketdet.BenchOptions;
 import io.pocketdet.DetectorOptions;
 import io.pocketdet.PocketDetException;
 import io.pocketdet.app.logic.BenchRequest;
+import io.pocketdet.app.logic.BundleCatalog;
+import io.pocketdet.app.logic.LoadMarks;
 import io.pocketdet.app.logic.ResultFile;
 import java.io.File;
 import java.io.IOException;
@@ -26,43 +28,57 @@ public final class HeadlessBench {
      * Does what the extras say and leaves the result in the folder; true if it is done, false if the sentence there
      * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all.
      */
-    public static boolean answer(Catalog catalog, File folder, Map<String, Object> extras) throws IOException {
+    public static boolean answer(Catalog catalog, LoadMarks marks, File folder, Map<String, Object> extras)
+            throws IOException {
         ResultFile result = new ResultFile(folder, BenchRequest.fileName(extras));
         result.begin();
         try {
-            result.done(document(catalog, BenchRequest.from(extras)));
+            result.done(document(catalog, marks, BenchRequest.from(extras)));
             return true;
-        } catch (PocketDetException | IllegalArgumentException | IOException error) {
+        } catch (PocketDetException | IllegalArgumentException | IOException | OutOfMemoryError error) {
             result.failed(String.valueOf(error.getMessage()));
             return false;
         }
     }
 
-    private static String document(Catalog catalog, BenchRequest request) throws IOException {
+    private static String document(Catalog catalog, LoadMarks marks, BenchRequest request) throws IOException {
         if (request.command == BenchRequest.Command.MACHINE) {
             return Bench.machine();
         }
         File bundle = bundle(catalog, request.bundle);
+        String digest = BundleCatalog.digest(bundle);
         DetectorOptions options =
-                DetectorOptions.builder().precision(request.precision).rois(request.rois).build();
+                DetectorOptions.builder()
+                        .precision(request.precision)
+                        .rois(request.rois)
+                        .digest(request.digest == null ? digest : request.digest)
+                        .build();
         if (request.command == BenchRequest.Command.VERIFY) {
-            return Bench.verify(bundle, options, request.digest);
+            return marks.during(digest, () -> Bench.verify(bundle, options));
         }
         List<File> images = new ArrayList<>();
         for (String path : request.images) {
             images.add(new File(path));
         }
-        return Bench.run(
-                bundle,
-                options,
+        BenchOptions bench =
                 BenchOptions.builder()
-                        .digest(request.digest)
                         .frames(request.frames)
                         .seconds(request.seconds)
                         .warmup(request.warmup)
                         .cpu(request.cpu)
                         .images(images)
-                        .build());
+                        .build();
+        return run(marks, bundle, options, bench);
+    }
+
+    /**
+     * The document of a measurement. The mark covers a load and one frame before it: a measurement that the user ends
+     * with the app is no bundle that crashes.
+     */
+    static String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench) throws IOException {
+        BenchOptions once = BenchOptions.builder().warmup(0).frames(1).images(bench.images()).build();
+        marks.during(BundleCatalog.digest(bundle), () -> Bench.run(bundle, options, once));
+        return Bench.run(bundle, options, bench);
     }
 
     private static File bundle(Catalog catalog, String name) throws IOException {

@@ -64,7 +64,7 @@ public final class MainActivity extends Activity
                         main,
                         this);
         camera.setFacingUser(settings.facesUser());
-        engine = new Engine(main, this);
+        engine = new Engine(main, bundles.marks(), this);
         controller = new Controller(camera, engine, this, settings.choice());
         overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
         getSystemService(DisplayManager.class).registerDisplayListener(this, main);
@@ -110,7 +110,7 @@ public final class MainActivity extends Activity
                         BundleCatalog catalog = bundles.scan();
                         main.post(() -> whileHere(() -> found.use(catalog)));
                     } catch (IOException error) {
-                        main.post(() -> whileHere(() -> Dialogs.failure(this, Texts.sentence(error))));
+                        main.post(() -> whileHere(() -> Dialogs.failure(this, Texts.sentence(this, error))));
                     }
                 });
     }
@@ -139,6 +139,7 @@ public final class MainActivity extends Activity
         }
         String[] alarm = state.isAlarming() ? Texts.alarm(this, state, bundles.pushed()) : null;
         overlay.setAlarm(alarm == null ? null : alarm[0], alarm == null ? null : alarm[1]);
+        overlay.setNotice(Texts.notice(this, state));
         overlay.setStatus(
                 state.model == AppState.Model.LOADING
                         ? Collections.singletonList(getString(R.string.status_loading, state.entry.name))
@@ -184,8 +185,8 @@ public final class MainActivity extends Activity
     }
 
     @Override
-    public void onFailed(int number, String sentence) {
-        controller.onModelFailed(number, sentence);
+    public void onFailed(int number, Throwable error) {
+        controller.onModelFailed(number, Texts.sentence(this, error));
     }
 
     @Override
@@ -277,6 +278,8 @@ public final class MainActivity extends Activity
             controller.restartCamera();
         } else if (label == R.string.menu_still) {
             startActivity(new Intent(this, StillActivity.class));
+        } else if (label == R.string.action_skipped) {
+            choose(controller.state().skipped, controller.state().choice);
         } else if (label == R.string.action_selftest) {
             startActivity(new Intent(this, SelfTestActivity.class));
         } else {

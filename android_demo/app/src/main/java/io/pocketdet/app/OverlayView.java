@@ -22,6 +22,7 @@ public final class OverlayView extends View {
     private Bitmap picture;
     private Result result;
     private List<String> status = Collections.emptyList();
+    private String notice;
     private String alarmTitle;
     private String alarmMessage;
 
@@ -44,6 +45,16 @@ public final class OverlayView extends View {
 
     void setStatus(List<String> lines) {
         status = lines;
+        invalidate();
+    }
+
+    /** Null for none. */
+    void setNotice(String sentence) {
+        boolean same = String.valueOf(sentence).equals(String.valueOf(notice));
+        notice = sentence;
+        if (!same) {
+            setContentDescription(sentence == null ? "" : sentence);
+        }
         invalidate();
     }
 
@@ -71,6 +82,9 @@ public final class OverlayView extends View {
         }
         if (!status.isEmpty()) {
             PanelPainter.status(surface, status, theme.unit);
+        }
+        if (notice != null) {
+            PanelPainter.notice(surface, notice, theme.unit);
         }
         if (alarmTitle != null) {
             PanelPainter.alarm(surface, alarmTitle, alarmMessage, theme);

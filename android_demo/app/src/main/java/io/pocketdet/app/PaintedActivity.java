@@ -7,7 +7,7 @@ import android.os.Looper;
 import android.view.View;
 import android.widget.TextView;
 import io.pocketdet.PocketDetException;
-import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.BundleCatalog;
 import java.io.IOException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -45,8 +45,8 @@ abstract class PaintedActivity extends Activity {
                     try {
                         T result = work.run();
                         onScreen(() -> then.use(result));
-                    } catch (IOException | PocketDetException | IllegalArgumentException error) {
-                        onScreen(() -> showMessage(Texts.sentence(error), false));
+                    } catch (IOException | PocketDetException | IllegalArgumentException | OutOfMemoryError error) {
+                        onScreen(() -> showMessage(Texts.sentence(this, error), false));
                     }
                 });
     }
@@ -61,14 +61,14 @@ abstract class PaintedActivity extends Activity {
                 });
     }
 
-    /** The bundle that was chosen last. Not for the screen's thread. */
-    final BundleEntry chosen() throws IOException {
+    /** The bundle that was chosen last, or what runs in its place. Not for the screen's thread. */
+    final BundleCatalog.Selection chosen() throws IOException {
         Bundles bundles = new Bundles(this);
-        BundleEntry entry = bundles.scan().choose(new Settings(this).bundle());
-        if (entry == null) {
-            throw new IOException(getString(R.string.alarm_bundles, String.valueOf(bundles.pushed())));
+        BundleCatalog.Selection found = bundles.scan().choose(new Settings(this).bundle());
+        if (found.entry == null) {
+            throw new IOException(Texts.noModel(this, found, bundles.pushed()));
         }
-        return entry;
+        return found;
     }
 
     final void showMessage(String message, boolean working) {

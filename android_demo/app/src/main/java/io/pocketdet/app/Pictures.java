@@ -6,19 +6,19 @@ import android.graphics.BitmapFactory;
 import android.graphics.Matrix;
 import android.media.ExifInterface;
 import android.net.Uri;
+import io.pocketdet.app.logic.ImageSize;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 
-/** Pictures of other apps, upright and no larger than can be shown. */
+/** Images of other apps, upright and no larger than can be shown. */
 final class Pictures {
-    private static final int MOST_PIXELS_A_SIDE = 4096;
-
     private Pictures() {}
 
     /**
      * Four bytes a pixel, turned as its EXIF says; takes long. Throws IOException, with what the sender calls its type,
-     * for what is no picture.
+     * for what is no image, io.pocketdet.ImageException for one that is too large, OutOfMemoryError, and any
+     * RuntimeException that comes from the app whose image it is.
      */
     static Bitmap read(ContentResolver resolver, Uri uri) throws IOException {
         BitmapFactory.Options options = new BitmapFactory.Options();
@@ -26,16 +26,12 @@ final class Pictures {
         try (InputStream in = open(resolver, uri)) {
             BitmapFactory.decodeStream(in, null, options);
         }
-        int longest = Math.max(options.outWidth, options.outHeight);
-        if (longest < 1) {
+        if (options.outWidth < 1 || options.outHeight < 1) {
             throw new IOException(String.valueOf(resolver.getType(uri)));
         }
         options.inJustDecodeBounds = false;
         options.inPreferredConfig = Bitmap.Config.ARGB_8888;
-        options.inSampleSize = 1;
-        while (longest / options.inSampleSize > MOST_PIXELS_A_SIDE) {
-            options.inSampleSize *= 2;
-        }
+        options.inSampleSize = ImageSize.sampling(options.outWidth, options.outHeight);
         Bitmap bitmap;
         try (InputStream in = open(resolver, uri)) {
             bitmap = BitmapFactory.decodeStream(in, null, options);
@@ -80,8 +76,8 @@ final class Pictures {
         try (InputStream in = open(resolver, uri)) {
             return new ExifInterface(in)
                     .getAttributeInt(ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
-        } catch (IOException error) {
-            return ExifInterface.ORIENTATION_NORMAL; // of a format without EXIF
+        } catch (IOException | RuntimeException error) {
+            return ExifInterface.ORIENTATION_NORMAL; // of a format without EXIF, or with a damaged one
         }
     }
 }

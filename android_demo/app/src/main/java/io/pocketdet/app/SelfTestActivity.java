@@ -2,10 +2,13 @@ package io.pocketdet.app;
 
 import android.os.Bundle;
 import io.pocketdet.Detector;
+import io.pocketdet.DetectorOptions;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.draw.SelfTestPainter;
 import io.pocketdet.app.draw.Theme;
+import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,17 +21,26 @@ public final class SelfTestActivity extends PaintedActivity {
         work(this::chosen, this::test);
     }
 
-    private void test(BundleEntry entry) {
-        showMessage(getString(R.string.selftest_running, entry.name), true);
-        work(
-                () -> {
-                    try (Detector detector =
-                            Detector.open(entry.folder, DetectorWorker.options(new Settings(this).choice()))) {
-                        SelfTest test = detector.selfTest();
-                        return new Outcome(entry.name + " · " + Texts.precision(this, detector.info()), test);
-                    }
-                },
-                this::show);
+    private void test(BundleCatalog.Selection found) {
+        showMessage(getString(R.string.selftest_running, found.entry.name), true);
+        work(() -> outcome(found), this::show);
+    }
+
+    private Outcome outcome(BundleCatalog.Selection found) throws IOException {
+        BundleEntry entry = found.entry;
+        String digest = BundleCatalog.digest(entry.folder);
+        DetectorOptions options = DetectorWorker.options(new Settings(this).choice(), digest);
+        return new Bundles(this)
+                .marks()
+                .during(
+                        digest,
+                        () -> {
+                            try (Detector detector = Detector.open(entry.folder, options)) {
+                                SelfTest test = detector.selfTest();
+                                String title = entry.name + " · " + Texts.precision(this, detector.info());
+                                return new Outcome(title, test, Texts.notice(this, entry, found.skipped));
+                            }
+                        });
     }
 
     private void show(Outcome outcome) {
@@ -38,7 +50,7 @@ public final class SelfTestActivity extends PaintedActivity {
                     new SelfTestPainter.Row(
                             check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note()));
         }
-        String verdict = Texts.verdict(this, outcome.test);
+        String verdict = Texts.verdict(this, outcome.test) + (outcome.notice == null ? "" : " " + outcome.notice);
         Theme theme = Themes.of(this);
         showPainted(
                 surface -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme),
@@ -48,10 +60,12 @@ public final class SelfTestActivity extends PaintedActivity {
     private static final class Outcome {
         final String title;
         final SelfTest test;
+        final String notice;
 
-        Outcome(String title, SelfTest test) {
+        Outcome(String title, SelfTest test, String notice) {
             this.title = title;
             this.test = test;
+            this.notice = notice;
         }
     }
 }

@@ -5,15 +5,19 @@ import android.content.ActivityNotFoundException;
 import android.content.Intent;
 import android.graphics.Bitmap;
 import android.net.Uri;
+import android.os.BadParcelableException;
 import android.os.Bundle;
 import android.os.Handler;
 import android.os.Looper;
 import android.view.Menu;
 import android.view.MenuItem;
 import io.pocketdet.Detector;
+import io.pocketdet.DetectorOptions;
 import io.pocketdet.Frame;
 import io.pocketdet.PocketDetException;
+import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.Choice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -38,7 +42,7 @@ public final class StillActivity extends Activity {
         view = new OverlayView(this, null);
         view.setFitsSystemWindows(true);
         setContentView(view);
-        Uri sent = getIntent().getParcelableExtra(Intent.EXTRA_STREAM);
+        Uri sent = sent();
         Uri before = saved == null ? null : saved.getParcelable(SHOWN);
         if (before != null || sent != null) {
             show(before == null ? sent : before);
@@ -60,6 +64,16 @@ public final class StillActivity extends Activity {
     protected void onDestroy() {
         background.shutdown();
         super.onDestroy();
+    }
+
+    /** What another app sends; null if it is no URI. */
+    private Uri sent() {
+        try {
+            Object stream = getIntent().getParcelableExtra(Intent.EXTRA_STREAM);
+            return stream instanceof Uri ? (Uri) stream : null;
+        } catch (BadParcelableException error) {
+            return null;
+        }
     }
 
     private void choose() {
@@ -85,41 +99,62 @@ public final class StillActivity extends Activity {
         background.execute(
                 () -> {
                     try {
-                        Bitmap upright = Pictures.read(getContentResolver(), picture);
-                        onScreen(() -> view.setPicture(upright));
-                        detect(upright);
-                    } catch (IOException | SecurityException error) {
-                        fail(getString(R.string.still_unreadable, Texts.sentence(error)));
-                    } catch (PocketDetException error) {
-                        fail(Texts.sentence(error));
+                        Bitmap upright = read(picture);
+                        if (upright != null) {
+                            onScreen(() -> view.setPicture(upright));
+                            detect(upright);
+                        }
+                    } catch (IOException | PocketDetException | OutOfMemoryError error) {
+                        fail(Texts.sentence(this, error));
                     }
                 });
     }
 
+    /** The image upright, or null after showing why there is none: the app that sent it may throw anything. */
+    private Bitmap read(Uri picture) {
+        try {
+            return Pictures.read(getContentResolver(), picture);
+        } catch (IOException | RuntimeException error) {
+            fail(getString(R.string.still_unreadable, Texts.sentence(this, error)));
+            return null;
+        }
+    }
+
     private void detect(Bitmap upright) throws IOException {
         Bundles bundles = new Bundles(this);
-        Settings settings = new Settings(this);
-        BundleEntry entry = bundles.scan().choose(settings.bundle());
-        if (entry == null) {
-            fail(getString(R.string.alarm_bundles, String.valueOf(bundles.pushed())));
+        Choice choice = new Settings(this).choice();
+        BundleCatalog.Selection found = bundles.scan().choose(new Settings(this).bundle());
+        if (found.entry == null) {
+            fail(Texts.noModel(this, found, bundles.pushed()));
             return;
         }
-        onScreen(() -> view.setStatus(Collections.singletonList(getString(R.string.status_loading, entry.name))));
-        try (Detector detector = Detector.open(entry.folder, DetectorWorker.options(settings.choice()))) {
-            ByteBuffer pixels = ByteBuffer.allocateDirect(upright.getByteCount());
-            upright.copyPixelsToBuffer(pixels);
-            pixels.rewind();
-            Frame frame = Frame.rgba(pixels, upright.getWidth(), upright.getHeight(), upright.getRowBytes());
-            Result result = new Result(detector.detect(frame), false, settings.choice().leastScore);
+        String loading = getString(R.string.status_loading, found.entry.name);
+        onScreen(() -> view.setStatus(Collections.singletonList(loading)));
+        onScreen(() -> view.setNotice(Texts.notice(this, found.entry, found.skipped)));
+        String digest = BundleCatalog.digest(found.entry.folder);
+        DetectorOptions options = DetectorWorker.options(choice, digest);
+        Outcome outcome =
+                bundles.marks().during(digest, () -> detect(upright, found.entry, options, choice.leastScore));
+        onScreen(
+                () -> {
+                    view.setResult(outcome.result);
+                    view.setStatus(Arrays.asList(outcome.title, outcome.found));
+                    view.setContentDescription(outcome.title + ". " + outcome.found);
+                });
+    }
+
+    private Outcome detect(Bitmap upright, BundleEntry entry, DetectorOptions options, float leastScore) {
+        ByteBuffer pixels = ByteBuffer.allocateDirect(upright.getByteCount());
+        upright.copyPixelsToBuffer(pixels);
+        pixels.rewind();
+        Frame frame = Frame.rgba(pixels, upright.getWidth(), upright.getHeight(), upright.getRowBytes());
+        try (Detector detector = Detector.open(entry.folder, options)) {
+            Result result = new Result(detector.detect(frame), false, leastScore);
             String times = String.format(Locale.getDefault(), "%.1f", result.totalMs);
-            String title = entry.name + " · " + Texts.precision(this, detector.info());
-            String found = getString(R.string.status_still, result.boxes.size(), times);
-            onScreen(
-                    () -> {
-                        view.setResult(result);
-                        view.setStatus(Arrays.asList(title, found));
-                        view.setContentDescription(title + ". " + found);
-                    });
+            return new Outcome(
+                    result,
+                    entry.name + " · " + Texts.precision(this, detector.info()),
+                    getString(R.string.status_still, result.boxes.size(), times));
         }
     }
 
@@ -153,5 +188,17 @@ public final class StillActivity extends Activity {
             return true;
         }
         return super.onOptionsItemSelected(item);
+    }
+
+    private static final class Outcome {
+        final Result result;
+        final String title;
+        final String found;
+
+        Outcome(Result result, String title, String found) {
+            this.result = result;
+            this.title = title;
+            this.found = found;
+        }
     }
 }

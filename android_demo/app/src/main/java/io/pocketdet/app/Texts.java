@@ -4,6 +4,7 @@ import android.content.Context;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.AppState;
+import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.StatusText;
 import java.io.File;
@@ -14,7 +15,10 @@ final class Texts {
     private Texts() {}
 
     /** What an exception says, or at least which it is. */
-    static String sentence(Throwable error) {
+    static String sentence(Context context, Throwable error) {
+        if (error instanceof OutOfMemoryError) {
+            return context.getString(R.string.failed_memory);
+        }
         String message = error.getMessage();
         return message == null || message.isEmpty() ? error.getClass().getSimpleName() : message;
     }
@@ -45,6 +49,11 @@ final class Texts {
                 String folder = pushed == null ? "" : pushed.getPath();
                 return pair(
                         context, R.string.alarm_bundles_title, context.getString(R.string.alarm_bundles, folder));
+            case SKIPPED:
+                return new String[] {
+                    context.getString(R.string.alarm_skipped_title, state.skipped.name),
+                    context.getString(R.string.alarm_skipped)
+                };
             case FAILED:
                 return new String[] {context.getString(R.string.alarm_model_title, name), state.modelDetail};
             case SELF_TEST_FAILED:
@@ -71,11 +80,32 @@ final class Texts {
             case NO_BUNDLES:
             case FAILED:
                 return R.string.action_model;
+            case SKIPPED:
+                return R.string.action_skipped;
             case SELF_TEST_FAILED:
                 return R.string.action_selftest;
             default:
-                return 0;
+                return state.skipped == null ? 0 : R.string.action_skipped;
         }
+    }
+
+    /** That another model runs than the one that was wanted; null if the wanted one runs. */
+    static String notice(Context context, AppState state) {
+        return state.entry == null ? null : notice(context, state.entry, state.skipped);
+    }
+
+    static String notice(Context context, BundleEntry runs, BundleEntry skipped) {
+        return skipped == null ? null : context.getString(R.string.notice_skipped, skipped.name, runs.name);
+    }
+
+    /** Why there is no model to run. */
+    static String noModel(Context context, BundleCatalog.Selection found, File pushed) {
+        if (found.skipped == null) {
+            return context.getString(R.string.alarm_bundles, String.valueOf(pushed));
+        }
+        return context.getString(R.string.alarm_skipped_title, found.skipped.name)
+                + ". "
+                + context.getString(R.string.alarm_skipped);
     }
 
     /** How a model is stored and computed on this processor, and what was asked for where that is not to be had. */
@@ -89,8 +119,15 @@ final class Texts {
     /** One entry of the list of models. */
     static String entry(Context context, BundleEntry entry) {
         if (entry.isUsable()) {
-            return context.getString(
-                    R.string.picker_entry, entry.name, entry.precision, entry.width, entry.height, entry.classes);
+            String line =
+                    context.getString(
+                            R.string.picker_entry,
+                            entry.name,
+                            entry.precision,
+                            entry.width,
+                            entry.height,
+                            entry.classes);
+            return entry.returned ? line : line + "\n" + context.getString(R.string.picker_skipped);
         }
         return context.getString(R.string.picker_bad, entry.name, reason(context, entry));
     }

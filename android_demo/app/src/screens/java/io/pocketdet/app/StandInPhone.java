@@ -1,5 +1,6 @@
 package io.pocketdet.app;
 
+import io.pocketdet.app.logic.LoadMarks;
 import java.io.File;
 import java.util.HashMap;
 import java.util.Map;
@@ -23,6 +24,7 @@ public final class StandInPhone {
                     arguments[i + 1],
                     integer ? (Object) Integer.valueOf(value) : decimal ? (Object) Float.valueOf(value) : value);
         }
-        HeadlessBench.answer(name -> null, new File(arguments[0]), extras);
+        File folder = new File(arguments[0]);
+        HeadlessBench.answer(name -> null, new LoadMarks(new File(folder.getParentFile(), "loads")), folder, extras);
     }
 }

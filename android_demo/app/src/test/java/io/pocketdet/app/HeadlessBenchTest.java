@@ -6,6 +6,7 @@ import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
 
+import io.pocketdet.app.logic.LoadMarks;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -28,9 +29,13 @@ public class HeadlessBenchTest {
         return made;
     }
 
+    private LoadMarks marks() {
+        return new LoadMarks(new File(folder.getRoot(), "no marks"));
+    }
+
     /** The sentence that is left instead of a result. */
     private String refusal(Map<String, Object> extras) throws IOException {
-        assertFalse(HeadlessBench.answer(name -> null, folder.getRoot(), extras));
+        assertFalse(HeadlessBench.answer(name -> null, marks(), folder.getRoot(), extras));
         assertArrayEquals(new String[] {"run.json.failed"}, folder.getRoot().list());
         File file = new File(folder.getRoot(), "run.json.failed");
         return new String(Files.readAllBytes(file.toPath()), StandardCharsets.UTF_8);
@@ -59,7 +64,7 @@ public class HeadlessBenchTest {
     @Test
     public void nowhereToAnswerTo() throws IOException {
         try {
-            HeadlessBench.answer(name -> null, folder.getRoot(), extras("out", "../run.json"));
+            HeadlessBench.answer(name -> null, marks(), folder.getRoot(), extras("out", "../run.json"));
             fail();
         } catch (IllegalArgumentException error) {
             assertEquals("extra 'out' is '../run.json'; expected a plain name such as run.json", error.getMessage());

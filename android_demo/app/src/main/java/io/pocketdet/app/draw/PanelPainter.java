@@ -2,7 +2,7 @@ package io.pocketdet.app.draw;
 
 import java.util.List;
 
-/** Panels over the camera: the status in the bottom left corner, a message across the middle. */
+/** Panels over the camera: the status across the bottom, a notice across the top, a message across the middle. */
 public final class PanelPainter {
     private static final int GLASS = 0xC8101418;
     private static final int WHITE = 0xFFFFFFFF;
@@ -27,6 +27,19 @@ public final class PanelPainter {
             baseline += STEP * unit;
         }
         return top;
+    }
+
+    /** A bar across the top: what the user must know although boxes are shown. Returns its bottom edge. */
+    public static float notice(Surface surface, String sentence, float unit) {
+        List<String> lines = Words.wrap(surface, sentence, LINE * unit, surface.width() - 2 * PAD * unit);
+        float bottom = (2 * PAD + STEP * lines.size() - 4) * unit;
+        surface.fill(0, 0, surface.width(), bottom, 0, GLASS);
+        float baseline = (PAD + LINE) * unit;
+        for (String line : lines) {
+            surface.text(line, PAD * unit, baseline, LINE * unit, false, WHITE);
+            baseline += STEP * unit;
+        }
+        return bottom;
     }
 
     /** A red card in the middle: what is wrong and what to do. */

@@ -17,6 +17,7 @@ public final class AppState {
     public enum Model {
         SEARCHING,
         NO_BUNDLES,
+        SKIPPED,
         LOADING,
         FAILED,
         SELF_TEST_FAILED,
@@ -36,6 +37,9 @@ public final class AppState {
     /** The bundle that is loaded or being loaded; null before one is chosen. */
     public final BundleEntry entry;
 
+    /** The bundle that was not loaded because its last load did not return; null if there is none. */
+    public final BundleEntry skipped;
+
     public final Choice choice;
 
     /** How the model is stored and computed on this processor, once it is known, else empty. */
@@ -47,6 +51,7 @@ public final class AppState {
             Model model,
             String modelDetail,
             BundleEntry entry,
+            BundleEntry skipped,
             Choice choice,
             String precision) {
         this.camera = camera;
@@ -54,24 +59,25 @@ public final class AppState {
         this.model = model;
         this.modelDetail = modelDetail;
         this.entry = entry;
+        this.skipped = skipped;
         this.choice = choice;
         this.precision = precision;
     }
 
     public static AppState initial(Choice choice) {
-        return new AppState(Camera.OFF, "", Model.SEARCHING, "", null, choice, "");
+        return new AppState(Camera.OFF, "", Model.SEARCHING, "", null, null, choice, "");
     }
 
     AppState with(Camera other, String detail) {
-        return new AppState(other, detail, model, modelDetail, entry, choice, precision);
+        return new AppState(other, detail, model, modelDetail, entry, skipped, choice, precision);
     }
 
     AppState with(Model other, String detail, String used) {
-        return new AppState(camera, cameraDetail, other, detail, entry, choice, used);
+        return new AppState(camera, cameraDetail, other, detail, entry, skipped, choice, used);
     }
 
-    AppState with(BundleEntry other, Choice chosen) {
-        return new AppState(camera, cameraDetail, model, modelDetail, other, chosen, precision);
+    AppState with(BundleEntry other, BundleEntry left, Choice chosen) {
+        return new AppState(camera, cameraDetail, model, modelDetail, other, left, chosen, precision);
     }
 
     /** Whether something keeps boxes from being shown that the user must know of. */
@@ -81,6 +87,10 @@ public final class AppState {
                         || camera == Camera.REFUSED_FOR_GOOD
                         || camera == Camera.NONE
                         || camera == Camera.FAILED;
-        return cameraFails || model == Model.NO_BUNDLES || model == Model.FAILED || model == Model.SELF_TEST_FAILED;
+        return cameraFails
+                || model == Model.NO_BUNDLES
+                || model == Model.SKIPPED
+                || model == Model.FAILED
+                || model == Model.SELF_TEST_FAILED;
     }
 }

@@ -2,8 +2,11 @@ package io.pocketdet.app.logic;
 
 import java.io.File;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -15,7 +18,22 @@ import java.util.Set;
 /** All bundles that lie in some folders, those that cannot be used with the reason. */
 public final class BundleCatalog {
     static final String MANIFEST = "manifest.json";
-    private static final int MOST_BYTES = 16 << 20;
+    private static final int MOST_BYTES = 8 << 20; // as the library
+    private static final int LONGEST_TEXT = 200;
+
+    /** The bundle to run, and the one that is skipped for it. */
+    public static final class Selection {
+        /** Null if there is none. */
+        public final BundleEntry entry;
+
+        /** The bundle that would run if its last load had returned, else null. */
+        public final BundleEntry skipped;
+
+        private Selection(BundleEntry entry, BundleEntry skipped) {
+            this.entry = entry;
+            this.skipped = skipped;
+        }
+    }
 
     private final List<BundleEntry> entries;
 
@@ -23,11 +41,14 @@ public final class BundleCatalog {
         this.entries = Collections.unmodifiableList(entries);
     }
 
-    /** What lies in the folder that the app's own bundles were unpacked to, then what was pushed. Either may lack. */
-    public static BundleCatalog scan(File assets, File files) {
+    /**
+     * What lies in the folder that the app's own bundles were unpacked to, then what was pushed. Either may lack.
+     * `unreturned` are the digests that {@link LoadMarks} has.
+     */
+    public static BundleCatalog scan(File assets, File files, Set<String> unreturned) {
         List<BundleEntry> found = new ArrayList<>();
-        addAll(found, assets, BundleEntry.Origin.ASSETS);
-        addAll(found, files, BundleEntry.Origin.FILES);
+        addAll(found, assets, BundleEntry.Origin.ASSETS, unreturned);
+        addAll(found, files, BundleEntry.Origin.FILES, unreturned);
         return new BundleCatalog(found);
     }
 
@@ -46,16 +67,29 @@ public final class BundleCatalog {
         return null;
     }
 
-    /** The remembered one if it is still there, else the first that can be used, else null. */
-    public BundleEntry choose(String remembered) {
-        BundleEntry found = find(remembered);
-        for (int i = 0; found == null && i < entries.size(); i++) {
-            found = entries.get(i).isUsable() ? entries.get(i) : null;
+    /** The remembered one if it is there, else the first that can be used. Skips one whose load did not return. */
+    public Selection choose(String remembered) {
+        BundleEntry wanted = find(remembered);
+        BundleEntry other = null;
+        for (BundleEntry entry : entries) {
+            wanted = wanted == null && entry.isUsable() ? entry : wanted;
+            other = other == null && entry.isUsable() && entry.returned ? entry : other;
         }
-        return found;
+        boolean runs = wanted == null || wanted.returned;
+        return runs ? new Selection(wanted, null) : new Selection(other, wanted);
     }
 
-    private static void addAll(List<BundleEntry> found, File parent, BundleEntry.Origin origin) {
+    /** The digest of the bundle in a folder as it is now; null if it has no manifest that can be read. */
+    public static String digest(File folder) {
+        try {
+            return sha256(manifest(folder));
+        } catch (IOException error) {
+            return null;
+        }
+    }
+
+    private static void addAll(
+            List<BundleEntry> found, File parent, BundleEntry.Origin origin, Set<String> unreturned) {
         File[] folders = parent == null ? null : parent.listFiles(File::isDirectory);
         if (folders == null) {
             return;
@@ -63,41 +97,70 @@ public final class BundleCatalog {
         Arrays.sort(folders);
         for (File folder : folders) {
             if (!folder.getName().endsWith(BundleUnpacker.PART)) {
-                found.add(read(folder, origin));
+                found.add(read(folder, origin, unreturned));
             }
         }
     }
 
-    static BundleEntry read(File folder, BundleEntry.Origin origin) {
-        File manifest = new File(folder, MANIFEST);
-        if (!manifest.isFile()) {
+    private static BundleEntry read(File folder, BundleEntry.Origin origin, Set<String> unreturned) {
+        if (!new File(folder, MANIFEST).isFile()) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.NO_MANIFEST, MANIFEST);
         }
         Object document;
+        String digest;
         try {
-            if (manifest.length() > MOST_BYTES) {
-                throw new IOException(manifest.length() + " bytes");
-            }
-            document = Json.parse(new String(Files.readAllBytes(manifest.toPath()), StandardCharsets.UTF_8));
+            byte[] bytes = manifest(folder);
+            digest = sha256(bytes);
+            document = Json.parse(new String(bytes, StandardCharsets.UTF_8));
         } catch (IOException error) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.UNREADABLE, String.valueOf(error.getMessage()));
         } catch (IllegalArgumentException error) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.NO_JSON, error.getMessage());
         }
-        String name = Json.find(document, String.class, "name");
+        String name = text(document, "name");
         Double height = Json.find(document, Double.class, "input", "height");
         Double width = Json.find(document, Double.class, "input", "width");
         List<?> classes = Json.find(document, List.class, "class_names");
-        String storage = Json.find(document, String.class, "layout", "weight_storage");
+        String storage = text(document, "layout", "weight_storage");
         String missing = name == null ? "name" : height == null || width == null ? "input" : null;
         missing = missing != null ? missing : classes == null ? "class_names" : storage == null ? "layout" : null;
         if (missing != null) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.INCOMPLETE, missing);
         }
-        String architecture = Json.find(document, String.class, "architecture");
+        String architecture = text(document, "architecture");
         int[] size = {width.intValue(), height.intValue(), classes.size()};
         return new BundleEntry(
-                folder, origin, name, architecture == null ? "" : architecture, precision(document, storage), size);
+                folder,
+                origin,
+                name,
+                digest,
+                !unreturned.contains(digest),
+                architecture == null ? "" : architecture,
+                precision(document, storage),
+                size);
+    }
+
+    private static byte[] manifest(File folder) throws IOException {
+        File manifest = new File(folder, MANIFEST);
+        if (!manifest.isFile() || manifest.length() > MOST_BYTES) {
+            throw new IOException(manifest.length() + " bytes");
+        }
+        return Files.readAllBytes(manifest.toPath());
+    }
+
+    private static String sha256(byte[] bytes) {
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(bytes);
+            return String.format("%064x", new BigInteger(1, hash));
+        } catch (NoSuchAlgorithmException error) {
+            throw new IllegalStateException("every Java has SHA-256", error);
+        }
+    }
+
+    /** A text that can be shown: null for one that is longer than the manifest's schema allows. */
+    private static String text(Object document, String... names) {
+        String found = Json.find(document, String.class, names);
+        return found == null || found.length() > LONGEST_TEXT ? null : found;
     }
 
     /** Storage, and what the graphs were made to be computed in where that is named otherwise. */
@@ -106,7 +169,7 @@ public final class BundleCatalog {
         Set<String> names = new LinkedHashSet<>();
         names.add(storage);
         for (Object graph : graphs == null ? Collections.emptyList() : graphs.values()) {
-            String arithmetic = Json.find(graph, String.class, "arithmetic");
+            String arithmetic = text(graph, "arithmetic");
             names.add(arithmetic == null ? "fp32" : arithmetic);
         }
         return String.join(" / ", names);

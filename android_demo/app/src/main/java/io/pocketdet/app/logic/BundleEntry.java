@@ -29,6 +29,12 @@ public final class BundleEntry {
     /** The bundle's name, or that of its folder. */
     public final String name;
 
+    /** SHA-256 of the manifest, which names the bundle whatever its folder is called; empty with a problem. */
+    public final String digest;
+
+    /** False if the app ended during the last load of the bundle with this digest; see {@link LoadMarks}. */
+    public final boolean returned;
+
     public final String architecture;
 
     /** How weights are stored and what they are computed in, such as "int8" or "fp16 / fp32". */
@@ -38,8 +44,16 @@ public final class BundleEntry {
     public final int height;
     public final int classes;
 
-    BundleEntry(File folder, Origin origin, String name, String architecture, String precision, int[] size) {
-        this(folder, origin, Problem.NONE, "", name, architecture, precision, size);
+    BundleEntry(
+            File folder,
+            Origin origin,
+            String name,
+            String digest,
+            boolean returned,
+            String architecture,
+            String precision,
+            int[] size) {
+        this(folder, origin, Problem.NONE, "", name, digest, returned, architecture, precision, size);
     }
 
     private BundleEntry(
@@ -48,6 +62,8 @@ public final class BundleEntry {
             Problem problem,
             String detail,
             String name,
+            String digest,
+            boolean returned,
             String architecture,
             String precision,
             int[] size) {
@@ -56,6 +72,8 @@ public final class BundleEntry {
         this.problem = problem;
         this.detail = detail;
         this.name = name;
+        this.digest = digest;
+        this.returned = returned;
         this.architecture = architecture;
         this.precision = precision;
         width = size[0];
@@ -64,7 +82,7 @@ public final class BundleEntry {
     }
 
     static BundleEntry bad(File folder, Origin origin, Problem problem, String detail) {
-        return new BundleEntry(folder, origin, problem, detail, folder.getName(), "", "", new int[3]);
+        return new BundleEntry(folder, origin, problem, detail, folder.getName(), "", true, "", "", new int[3]);
     }
 
     public boolean isUsable() {

@@ -99,16 +99,24 @@ public final class Controller {
 
     /** Bundles have been looked for; `remembered` is the id of the last one chosen, or null. */
     public void onBundles(BundleCatalog catalog, String remembered) {
-        BundleEntry found = catalog.choose(remembered);
-        if (found == null) {
-            show(state.with(AppState.Model.NO_BUNDLES, "", ""));
+        BundleCatalog.Selection found = catalog.choose(remembered);
+        if (found.entry != null) {
+            use(found.entry, found.skipped, state.choice);
+        } else if (found.skipped != null) {
+            state = state.with(null, found.skipped, state.choice);
+            show(state.with(AppState.Model.SKIPPED, "", ""));
         } else {
-            choose(found, state.choice);
+            show(state.with(AppState.Model.NO_BUNDLES, "", ""));
         }
     }
 
+    /** The user's choice, which may be a bundle that was skipped. */
     public void choose(BundleEntry entry, Choice choice) {
-        state = state.with(entry, choice);
+        use(entry, null, choice);
+    }
+
+    private void use(BundleEntry entry, BundleEntry skipped, Choice choice) {
+        state = state.with(entry, skipped, choice);
         if (visible) {
             load();
         } else {

@@ -1,5 +1,7 @@
 package io.pocketdet.app.logic;
 
+import java.io.IOException;
+
 /**
  * One detector's thread: opens it, lets it test itself, then runs the latest frame there is until it is stopped.
  *
@@ -10,9 +12,9 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
     /** A detector, as far as a loop needs one. */
     public interface Worker<F, R> extends AutoCloseable {
         /** Says how it is; false if frames shall not be run. */
-        boolean test();
+        boolean test() throws IOException;
 
-        R run(F frame);
+        R run(F frame) throws IOException;
 
         @Override
         void close();
@@ -20,14 +22,14 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
 
     /** Opens a worker; takes long. */
     public interface Opener<F, R> {
-        Worker<F, R> open();
+        Worker<F, R> open() throws IOException;
     }
 
     /** Told on the loop's thread. */
     public interface Listener<R> {
         void onResult(R result);
 
-        void onFailure(RuntimeException error);
+        void onFailure(Throwable error);
     }
 
     private final Mailbox<F> mailbox = new Mailbox<>();
@@ -77,14 +79,14 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
             }
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
-        } catch (RuntimeException error) {
+        } catch (IOException | RuntimeException | OutOfMemoryError error) {
             listener.onFailure(error);
         } finally {
             stop();
         }
     }
 
-    private void frames(Worker<F, R> worker) throws InterruptedException {
+    private void frames(Worker<F, R> worker) throws IOException, InterruptedException {
         for (F frame = mailbox.take(); frame != null; frame = mailbox.take()) {
             R result;
             try {

@@ -11,9 +11,11 @@ import java.util.Map;
  */
 public final class Json {
     private static final int DEEPEST = 64;
+    private static final int MOST_VALUES = 1 << 18; // some 20 MB of objects
 
     private final String text;
     private int at;
+    private int values;
 
     private Json(String text) {
         this.text = text;
@@ -43,6 +45,9 @@ public final class Json {
         space();
         if (depth > DEEPEST) {
             throw wrong("fewer levels");
+        }
+        if (++values > MOST_VALUES) {
+            throw wrong("at most " + MOST_VALUES + " values");
         }
         char next = at < text.length() ? text.charAt(at) : 0;
         switch (next) {

@@ -44,6 +44,18 @@ public class ScreensTest {
     }
 
     @Test
+    public void aNoticeStandsAtTheTopAndWraps() {
+        String sentence = "mine was not loaded: this app ended before its last load returned. snet49 runs in its place.";
+        float bottom = PanelPainter.notice(surface, sentence, 1);
+        assertEquals(sentence, surface.said().trim().replace('\n', ' '));
+        assertTrue(surface.texts.size() > 1);
+        for (RecordingSurface.Mark text : surface.texts) {
+            assertTrue(text.y1 > 0 && text.y2 < bottom && bottom < 200);
+        }
+        assertInside();
+    }
+
+    @Test
     public void anAlarmIsRedAndWrapsItsMessage() {
         String message = "stage 'boxes' differs from PyTorch by 12 where 0.5 is allowed: what this device detects with "
                 + "this bundle cannot be trusted";

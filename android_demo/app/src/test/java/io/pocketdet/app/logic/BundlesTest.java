@@ -2,6 +2,7 @@ package io.pocketdet.app.logic;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNotEquals;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
@@ -10,7 +11,11 @@ import java.io.ByteArrayInputStream;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -31,6 +36,10 @@ public class BundlesTest {
         files = folder.newFolder("files");
     }
 
+    private static BundleCatalog scan(File assets, File files) {
+        return BundleCatalog.scan(assets, files, Collections.emptySet());
+    }
+
     private static void add(File parent, String name, String manifest) throws IOException {
         TemporaryFiles.write(new File(parent, name), "manifest.json", manifest);
     }
@@ -41,7 +50,7 @@ public class BundlesTest {
         add(assets, "a.pocketdet", TemporaryFiles.manifest("first", "int8", "fp32"));
         add(files, "c.pocketdet", TemporaryFiles.manifest("pushed", "fp32", null));
         TemporaryFiles.write(files, "note.txt", "not a folder");
-        BundleCatalog catalog = BundleCatalog.scan(assets, files);
+        BundleCatalog catalog = scan(assets, files);
         assertEquals(3, catalog.entries().size());
         BundleEntry first = catalog.entries().get(0);
         assertEquals("first", first.name);
@@ -62,7 +71,7 @@ public class BundlesTest {
         add(files, "b-json", "{\"name\": ");
         add(files, "c-incomplete", "{\"name\": \"x\"}");
         add(files, "d-list", "[]");
-        BundleCatalog catalog = BundleCatalog.scan(null, files);
+        BundleCatalog catalog = scan(null, files);
         BundleEntry.Problem[] expected = {
             BundleEntry.Problem.NO_MANIFEST,
             BundleEntry.Problem.NO_JSON,
@@ -76,7 +85,8 @@ public class BundlesTest {
             assertEquals(details[i], catalog.entries().get(i).detail);
             assertFalse(catalog.entries().get(i).isUsable());
         }
-        assertNull(catalog.choose("anything"));
+        assertNull(catalog.choose("anything").entry);
+        assertNull(catalog.choose("anything").skipped);
         assertNull(catalog.find("b-json"));
     }
 
@@ -85,17 +95,84 @@ public class BundlesTest {
         add(assets, "a", "broken");
         add(assets, "b", TemporaryFiles.manifest("one", "fp32", null));
         add(files, "c", TemporaryFiles.manifest("two", "fp32", null));
-        BundleCatalog catalog = BundleCatalog.scan(assets, files);
-        assertEquals("two", catalog.choose("FILES/c").name);
-        assertEquals("two", catalog.choose("two").name);
-        assertEquals("one", catalog.choose("FILES/gone").name);
-        assertEquals("one", catalog.choose(null).name);
+        BundleCatalog catalog = scan(assets, files);
+        assertEquals("two", catalog.choose("FILES/c").entry.name);
+        assertEquals("two", catalog.choose("two").entry.name);
+        assertEquals("one", catalog.choose("FILES/gone").entry.name);
+        assertEquals("one", catalog.choose(null).entry.name);
         assertNull(catalog.find("ASSETS/a"));
     }
 
     @Test
+    public void aDigestNamesTheBundleAsItIsNow() throws IOException {
+        add(files, "a", TemporaryFiles.manifest("a", "fp32", null));
+        String first = scan(null, files).find("a").digest;
+        assertTrue(first, first.matches("[0-9a-f]{64}"));
+        assertEquals(first, BundleCatalog.digest(new File(files, "a")));
+        add(files, "a", TemporaryFiles.manifest("a", "fp16", null));
+        assertNotEquals(first, BundleCatalog.digest(new File(files, "a")));
+        add(files, "known", "abc");
+        assertEquals(
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                BundleCatalog.digest(new File(files, "known")));
+        assertNull(BundleCatalog.digest(new File(files, "absent")));
+    }
+
+    @Test
+    public void aBundleWhoseLoadDidNotReturnIsSkippedUntilItIsAnother() throws IOException {
+        add(assets, "shipped", TemporaryFiles.manifest("shipped", "fp32", null));
+        add(files, "bad", TemporaryFiles.manifest("bad", "fp32", null));
+        String bad = BundleCatalog.digest(new File(files, "bad"));
+        BundleCatalog.Selection found =
+                BundleCatalog.scan(assets, files, Collections.singleton(bad)).choose("FILES/bad");
+        assertEquals("shipped", found.entry.name);
+        assertEquals("bad", found.skipped.name);
+        assertFalse(found.skipped.returned);
+        assertTrue(found.skipped.isUsable()); // it stays in the list, to be tried again
+        add(files, "bad", TemporaryFiles.manifest("mended", "fp32", null));
+        found = BundleCatalog.scan(assets, files, Collections.singleton(bad)).choose("FILES/bad");
+        assertEquals("mended", found.entry.name);
+        assertNull(found.skipped);
+    }
+
+    @Test
+    public void noBundleIsLeftOrNoneWasEverChosen() throws IOException {
+        add(assets, "a", TemporaryFiles.manifest("a", "fp32", null));
+        add(files, "b", TemporaryFiles.manifest("b", "fp32", null));
+        String a = BundleCatalog.digest(new File(assets, "a"));
+        String b = BundleCatalog.digest(new File(files, "b"));
+        BundleCatalog.Selection found = BundleCatalog.scan(assets, files, Collections.singleton(a)).choose(null);
+        assertEquals("b", found.entry.name);
+        assertEquals("a", found.skipped.name);
+        found = BundleCatalog.scan(assets, files, new HashSet<>(Arrays.asList(a, b))).choose("b");
+        assertNull(found.entry);
+        assertEquals("b", found.skipped.name);
+    }
+
+    @Test
+    public void aManifestThatWouldFillTheMemoryIsRefused() throws IOException {
+        StringBuilder many = new StringBuilder("[0");
+        for (int i = 0; i < 300_000; i++) {
+            many.append(",0");
+        }
+        add(files, "a-many", many.append("]").toString());
+        String name = new String(new char[201]).replace('\0', 'x');
+        add(files, "b-name", TemporaryFiles.manifest(name, "fp32", null));
+        try (RandomAccessFile huge = new RandomAccessFile(TemporaryFiles.write(files, "c/manifest.json", ""), "rw")) {
+            huge.setLength((8 << 20) + 1);
+        }
+        BundleCatalog catalog = scan(null, files);
+        assertEquals(BundleEntry.Problem.NO_JSON, catalog.entries().get(0).problem);
+        assertTrue(catalog.entries().get(0).detail.endsWith("expected at most 262144 values"));
+        assertEquals(BundleEntry.Problem.INCOMPLETE, catalog.entries().get(1).problem);
+        assertEquals("name", catalog.entries().get(1).detail);
+        assertEquals(BundleEntry.Problem.UNREADABLE, catalog.entries().get(2).problem);
+        assertNull(BundleCatalog.digest(new File(files, "c")));
+    }
+
+    @Test
     public void noFolders() {
-        assertTrue(BundleCatalog.scan(new File(files, "absent"), null).entries().isEmpty());
+        assertTrue(scan(new File(files, "absent"), null).entries().isEmpty());
     }
 
     /** Files by path; a file named in `broken` cannot be read. */
@@ -159,10 +236,10 @@ public class BundlesTest {
         } catch (IOException error) {
             assertEquals("no space left", error.getMessage());
         }
-        assertTrue(BundleCatalog.scan(assets, null).entries().isEmpty());
+        assertTrue(scan(assets, null).entries().isEmpty());
         packed.broken = "";
         BundleUnpacker.unpack(packed, "bundles", assets);
-        assertEquals("whole", BundleCatalog.scan(assets, null).choose(null).name);
+        assertEquals("whole", scan(assets, null).choose(null).entry.name);
         assertEquals(1, assets.list().length);
     }
 }

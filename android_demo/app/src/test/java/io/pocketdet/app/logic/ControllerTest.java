@@ -2,11 +2,14 @@ package io.pocketdet.app.logic;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import org.junit.Before;
 import org.junit.Rule;
@@ -25,7 +28,7 @@ public class ControllerTest {
             TemporaryFiles.write(
                     new File(folder.getRoot(), name), "manifest.json", TemporaryFiles.manifest(name, "fp16", "fp16"));
         }
-        catalog = BundleCatalog.scan(folder.getRoot(), null);
+        catalog = BundleCatalog.scan(folder.getRoot(), null, Collections.emptySet());
         Controller.CameraPort camera = new Controller.CameraPort() {
             @Override
             public void start() {
@@ -136,12 +139,51 @@ public class ControllerTest {
 
     @Test
     public void noBundlesAndAChoiceWhileAway() throws IOException {
-        controller.onBundles(BundleCatalog.scan(null, null), "a");
+        controller.onBundles(BundleCatalog.scan(null, null, Collections.emptySet()), "a");
         expect(AppState.Camera.OFF, AppState.Model.NO_BUNDLES, true);
         controller.choose(catalog.find("a"), controller.state().choice);
         assertTrue(calls.isEmpty());
         controller.onForeground(true, true);
         assertEquals("[load 1 a , camera]", calls.toString());
+    }
+
+    private BundleCatalog unreturned(String... names) {
+        HashSet<String> digests = new HashSet<>();
+        for (String name : names) {
+            digests.add(catalog.find(name).digest);
+        }
+        return BundleCatalog.scan(folder.getRoot(), null, digests);
+    }
+
+    @Test
+    public void anotherBundleRunsInPlaceOfOneThatEndedTheApp() {
+        controller.onForeground(true, true);
+        controller.onBundles(unreturned("b"), "b");
+        assertEquals("[camera, load 1 a ]", calls.toString());
+        assertEquals("b", controller.state().skipped.name);
+        controller.onModelReady(1, "fp16");
+        controller.onCameraOn();
+        expect(AppState.Camera.ON, AppState.Model.READY, false);
+        controller.onBackground();
+        controller.onForeground(true, true);
+        assertEquals("b", controller.state().skipped.name); // said until the user decides
+        controller.choose(controller.state().skipped, controller.state().choice);
+        assertEquals("load 4 b ", calls.get(calls.size() - 1));
+        assertNull(controller.state().skipped);
+    }
+
+    @Test
+    public void nothingIsLoadedIfEveryBundleEndedTheApp() {
+        controller.onForeground(true, true);
+        controller.onBundles(unreturned("a", "b"), "b");
+        controller.onCameraOn();
+        expect(AppState.Camera.ON, AppState.Model.SKIPPED, true);
+        controller.onBackground();
+        controller.onForeground(true, true);
+        assertFalse(calls.toString(), calls.toString().contains("load"));
+        controller.choose(controller.state().skipped, controller.state().choice);
+        assertEquals("b", controller.state().entry.name);
+        expect(AppState.Camera.STARTING, AppState.Model.LOADING, false);
     }
 
     @Test

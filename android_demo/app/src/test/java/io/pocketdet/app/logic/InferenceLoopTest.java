@@ -71,7 +71,7 @@ public class InferenceLoopTest {
         }
 
         @Override
-        public void onFailure(RuntimeException error) {
+        public void onFailure(Throwable error) {
             log.add(error.getMessage());
         }
     };
