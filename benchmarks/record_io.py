@@ -16,7 +16,7 @@ from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Recor
 from pocketdet.benchmarks.verdict import judge, statistics
 from pocketdet.errors import UsageError
 from pocketdet.runtime.strict_json import parse_strict
-from pocketdet.whole_files import write_whole
+from pocketdet.whole_files import replace_whole, write_whole
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -82,9 +82,12 @@ def write_record(path: Path, record: Record) -> None:
     """
     text = to_json(record)
     parse_record(text.encode(), str(path))
-    if path.exists():
-        raise UsageError(f"{path}: is already there; records are never overwritten")
-    write_whole(path, text)
+    try:
+        replace_whole(path, text.encode(), exist_ok=False)
+    except FileExistsError as error:
+        raise UsageError(f"{path}: exists already; records are never overwritten") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def record_schema() -> str:
@@ -159,4 +162,4 @@ def _sentence(error: ValidationError, label: str) -> str:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/bench-record.schema.json")
-    target.write_text(record_schema(), encoding="utf-8")
+    write_whole(target, record_schema())

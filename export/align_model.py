@@ -1,6 +1,5 @@
 """Anybody's ncnn model: a .param and a .bin in, checked before ncnn sees them, and a pair written whole."""
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from pocketdet.errors import ExportError, UsageError
 from pocketdet.runtime.bundle.graphs import ncnn_has_layer
 from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes, read_graph, validate, write_graph
+from pocketdet.whole_files import check_writable, scratch_folder
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,32 @@ def read_model(
 
 
 def check_free(*files: Path, overwrite: bool) -> None:
-    """Raise `ExportError` if a file is in the way or its folder is missing."""
+    """Raise `ExportError` if a file is in the way or has no folder, `UsageError` if it cannot be written."""
     for path in files:
         if path.exists() and not overwrite:
             raise ExportError(f"{path} exists already: choose another name, or pass --overwrite")
         if not path.parent.is_dir():
             raise ExportError(f"{path}: there is no folder {path.parent}")
+        check_writable(path.parent)
 
 
 def write_model(graph: Graph, param: Path, weights: Path) -> None:
-    """Write both files, or none. Raises `ExportError` if they cannot be written."""
+    """Write both files, or none. Raises `ExportError` if they cannot be written.
+
+    An old .param makes way first and the new one comes last: a process that is killed leaves no pair of files
+    that do not belong together.
+    """
     try:
-        # beside the targets, so that renaming is all that is left once both are complete
-        with (
-            tempfile.TemporaryDirectory(prefix=f".{param.name}.", dir=param.parent) as one,
-            tempfile.TemporaryDirectory(prefix=f".{weights.name}.", dir=weights.parent) as other,
-        ):
-            write_graph(graph, Path(one) / "param", Path(other) / "bin")
-            (Path(other) / "bin").replace(weights)
-            (Path(one) / "param").replace(param)
+        with scratch_folder(param.parent) as one, scratch_folder(weights.parent) as other:
+            write_graph(graph, one / "param", other / "bin")
+            if param.exists():
+                param.replace(one / "old")
+            try:
+                (other / "bin").replace(weights)
+            except BaseException:
+                if (one / "old").exists():
+                    (one / "old").replace(param)
+                raise
+            (one / "param").replace(param)
     except OSError as error:
         raise ExportError(f"{param} cannot be written: {error.strerror or error}") from error

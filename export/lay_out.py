@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pocketdet.errors import BundleError, CheckFailed
 from pocketdet.export.passes.align_lanes import Aligned, Difference, align_lanes, prove_same
@@ -61,8 +61,8 @@ def prove(
 
 
 def write_layouts(aligned: Aligned, path: Path) -> None:
-    """Write the layout of every blob whose channels lie elsewhere now."""
-    save_file({blob: layout.astype(np.int32) for blob, layout in aligned.layouts.items()}, path)
+    """Write the layout of every blob whose channels lie elsewhere now. Raises `OSError`."""
+    path.write_bytes(save({blob: layout.astype(np.int32) for blob, layout in aligned.layouts.items()}))
 
 
 def read_layouts(path: Path) -> Layouts:

@@ -1,12 +1,12 @@
-"""Write a bundle so that it is there whole or not at all.
+"""Write a bundle so that it exists whole or not at all.
 
-Everything is written into a temporary directory beside the target, flushed, loaded back with every check a
-stranger's bundle gets, and only then renamed. Ctrl-C, a full disk or a failed check leave nothing behind.
+Everything is written into a temporary folder beside the target, loaded back with every check that an
+untrusted bundle gets, flushed, and only then renamed. Ctrl-C, a full disk or a failed check leave nothing
+behind; what a killed process leaves is removed by the next export into that folder.
 """
 
 import errno
 import os
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,29 +16,30 @@ from pathlib import Path
 from pocketdet.errors import ExportError
 from pocketdet.runtime.bundle import hash_file, load_bundle, manifest_to_json
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry, Manifest
+from pocketdet.whole_files import exchange, rename_new, scratch_folder
 
 SUFFIX = ".pocketdet"
+_STAGED = "bundle"
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
 @contextmanager
 def staging_directory(target: Path) -> Iterator[Path]:
-    """A private directory beside `target`, on the same file system, removed on the way out.
+    """A folder for the files of a bundle, on the file system of `target`, removed on the way out.
 
     Missing parents are made, and removed again if nothing came to stand in them.
     Raises `ExportError` if the place cannot be written or is full.
     """
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
-    scratch = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        scratch.chmod(0o755)  # mkdtemp makes it private; the bundle it becomes is not
-        yield scratch
+        with scratch_folder(target.parent) as scratch:
+            (scratch / "probe").write_bytes(b"\0")  # a full disk is found now, not after minutes
+            (scratch / _STAGED).mkdir()
+            yield scratch / _STAGED
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
@@ -58,23 +59,52 @@ def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest
 def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
     """Move a sealed directory to `target`, as a directory or, if `target` ends in .zip, as one file.
 
-    What stood there comes back if the move fails or is interrupted. Raises `ExportError` as `check_target`.
+    `scratch` comes from `staging_directory`. Several processes may publish under one name at once: without
+    `overwrite` one of them succeeds, with it the last one. Raises `ExportError` as `check_target`.
     """
     check_target(target, overwrite=overwrite)
-    source = _zipped(scratch, target) if target.suffix == ".zip" else scratch
-    retired = scratch.with_name(f"{scratch.name}.old")
+    source = _zipped(scratch, scratch.with_name(target.name)) if target.suffix == ".zip" else scratch
+    for path in [source] if source.is_file() else source.rglob("*"):
+        if path.is_file():
+            _flush(path)
+    while True:
+        try:
+            return rename_new(source, target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        check_target(target, overwrite=overwrite)
+        try:
+            return _replace(source, target)
+        except OSError as error:  # another process has moved the target away, or another one there
+            if error.errno not in (*_TAKEN, errno.ENOENT):
+                raise
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put `source` in the place of `target`, which comes to lie beside `source`, in the temporary folder.
+
+    If the move fails or is interrupted, the old target comes back. Raises `OSError`.
+    """
+    if exchange(source, target):
+        return
+    retired = Path(tempfile.mkdtemp(dir=source.parent)) / target.name
+    target.rename(retired)
     try:
-        if os.path.lexists(target):
-            target.rename(retired)
         source.rename(target)
     except BaseException:
-        if os.path.lexists(retired) and not os.path.lexists(target):
+        if not os.path.lexists(target):
             retired.rename(target)
         raise
-    if retired.is_dir() and not retired.is_symlink():
-        shutil.rmtree(retired, ignore_errors=True)  # the new bundle stands: no failure from here on
-    else:
-        retired.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the system write a file to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -89,12 +119,11 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise ExportError(f"{target} is a file but not a bundle: it will not be overwritten")
 
 
-def _zipped(scratch: Path, target: Path) -> Path:
-    archive = scratch / target.name
+def _zipped(folder: Path, archive: Path) -> Path:
     with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as out:
-        for path in sorted(p for p in scratch.rglob("*") if p.is_file() and p != archive):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             # a fixed time stamp makes the same bundle the same file
-            info = zipfile.ZipInfo(path.relative_to(scratch).as_posix(), (1980, 1, 1, 0, 0, 0))
+            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             out.writestr(info, path.read_bytes())
     return archive

@@ -6,8 +6,6 @@ needs no further argument. Weights of other floating types are rounded to float3
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +24,7 @@ from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import read_metadata, read_weights
+from pocketdet.whole_files import write_whole
 
 FORMAT_VERSION = "1"
 ONE_STAGE, TWO_STAGE = "one-stage", "two-stage"
@@ -38,8 +37,8 @@ _CARD = pydantic.TypeAdapter(dict[str, str])
 def save_checkpoint(path: Path, model: AnyDetector, card: Mapping[str, str] | None = None) -> None:
     """Write weights, configuration and a free-form card, whole or not at all.
 
-    Raises `OSError` if the file cannot be written, `CheckpointError` if a weight is not finite, `UsageError`
-    if the card is not text by text or a one-stage network has no `settings`.
+    Raises `CheckpointError` if a weight is not finite, `UsageError` if the file cannot be written, the card
+    is not text by text or a one-stage network has no `settings`.
     """
     try:
         words = _CARD.validate_python(dict(card or {}), strict=True)
@@ -55,18 +54,11 @@ def save_checkpoint(path: Path, model: AnyDetector, card: Mapping[str, str] | No
         "config": _CONFIGS[kind].dump_json(config).decode(),
         "card": json.dumps(words),
     }
-    content = save(weights, metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)  # mkstemp makes it private
-        Path(scratch).replace(path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent}: the folder cannot be made: {error.strerror or error}") from error
+    write_whole(path, save(weights, metadata))
 
 
 def read_card(path: Path) -> dict[str, str]:

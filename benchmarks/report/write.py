@@ -1,7 +1,5 @@
 """A report as files: Markdown, CSV, pictures, and one page that holds them all."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from pocketdet.benchmarks.report.plots import write_plots
 from pocketdet.benchmarks.report.tables import make_tables
 from pocketdet.benchmarks.report.text import to_csv, to_markdown
 from pocketdet.errors import UsageError
+from pocketdet.whole_files import scratch_folder, write_whole
 
 TITLE = "pocketdet benchmark"
 
@@ -26,8 +25,7 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
     tables = make_tables(entries)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as scratch:
-            made = Path(scratch)
+        with scratch_folder(folder) as made:
             pictures = write_plots(made, entries)
             texts = {
                 "report.md": f"# {TITLE}\n\n{to_markdown(tables)}",
@@ -35,9 +33,9 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
                 "report.html": to_html(TITLE, tables, pictures),
             }
             for name, text in texts.items():
-                (made / name).write_text(text, encoding="utf-8")
+                write_whole(made / name, text)
             return [
-                Path(shutil.move(path, folder / path.name))
+                path.replace(folder / path.name)
                 for path in (*(made / name for name in texts), *pictures.values())
             ]
     except OSError as error:

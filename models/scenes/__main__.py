@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.whole_files import write_whole
 
 from .compose import render_scene
 from .labels import coco_content
@@ -54,10 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         scene = _scene(options.seed, options.random, options.size)
-        _write(options.out, _encoded(options.out, _with_boxes(scene) if options.boxes else scene.image))
+        write_whole(options.out, _encoded(options.out, _with_boxes(scene) if options.boxes else scene.image))
         if options.coco:
             content = coco_content([(options.out.name, scene)])
-            _write(options.coco, (json.dumps(content, indent=1) + "\n").encode())
+            write_whole(options.coco, json.dumps(content, indent=1) + "\n")
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -79,13 +80,6 @@ def _encoded(out: Path, image: Picture) -> bytes:
     if not ok:
         raise UsageError(f"{out}: the picture could not be encoded")
     return data.tobytes()
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The curves of a run as TensorBoard event files."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.errors import UsageError
 from pocketdet.models.training.evaluation import SCORES, Evaluated
 from pocketdet.models.training.loop import StepReport
 
@@ -18,15 +21,17 @@ class Board:
     """Writes to a folder that `tensorboard --logdir` reads, or nowhere if tensorboard is not installed.
 
     Points after `done` steps, from a run that was killed, are hidden by those that follow.
+    Raises `UsageError` if the folder cannot be written.
     """
 
     def __init__(self, folder: Path, done: int) -> None:
-        self._writer = None
+        self._folder, self._writer = folder, None
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+        with self._writing():
+            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     @property
     def installed(self) -> bool:
@@ -40,7 +45,8 @@ class Board:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with self._writing():
+                self._writer.close()
 
     def step(self, report: StepReport) -> None:
         """Losses and learning rate, every `EVERY` steps."""
@@ -59,9 +65,18 @@ class Board:
     def picture(self, sheet: NDArray[np.uint8], step: int) -> None:
         """The picture of detections, (H, W, 3) RGB."""
         if self._writer is not None:
-            self._writer.add_image("detections", sheet, step, dataformats="HWC")
-            self._writer.flush()
+            with self._writing():
+                self._writer.add_image("detections", sheet, step, dataformats="HWC")
+                self._writer.flush()
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
         if self._writer is not None and math.isfinite(value):  # AP of a size that no object has
-            self._writer.add_scalar(tag, value, step)
+            with self._writing():
+                self._writer.add_scalar(tag, value, step)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"{self._folder}: cannot be written: {error.strerror or error}") from error

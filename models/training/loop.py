@@ -79,27 +79,29 @@ def train(
     workers: int = 0,
     autocast: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    log: Callable[[StepReport], None] = lambda report: None,
 ) -> Iterator[StepReport]:
     """Yield after every step until the schedule is over, or `stop` says so after a step in any process.
 
     `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
-    end. `workers` processes make pictures ahead (`batches.made`). Raises `CheckFailed` if the loss stops
-    being finite, `CheckpointError` if the processes resumed from different steps, `OSError` if a checkpoint
-    cannot be written.
+    end. `log` gets each step before that, so that the log of a run that is killed has every step that it is
+    resumed after. `workers` processes make pictures ahead (`batches.made`). Raises `CheckFailed` if the loss
+    stops being finite, `CheckpointError` if the processes resumed from different steps, `UsageError` if a
+    checkpoint cannot be written.
     """
     _check_same_step(config, state, world)
-    if world.first:
-        config.out.mkdir(parents=True, exist_ok=True)
     state.model.train()
     total = config.schedule.steps
     network = parallel(training_pass(state.model, config.rule, world, autocast), world)
     for pictures in made(StepPictures(config, recipe, world), range(state.step, total), workers):
         report = one_step(config, state, network, pictures, world)
+        log(report)
         stopped = world.any(stop())
         if state.step % config.save_every == 0 or state.step == total or stopped:
             if world.first:
-                save_state(config.out, state, fingerprint(config))
                 save_weights(config.out / WEIGHTS_FILE, config, state)
+                # last: a run that is killed before this repeats its steps and writes the weights again
+                save_state(config.out, state, fingerprint(config))
             world.wait()
         yield report
         if stopped:
@@ -139,7 +141,7 @@ def one_step(
 def save_weights(
     path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
 ) -> None:
-    """The run's weights as a checkpoint whose card has `notes` too. Raises `OSError`."""
+    """The run's weights as a checkpoint whose card has `notes` too. Raises `UsageError`."""
     model = build_detector(config_of(state.model))
     model.load_state_dict(state.weights)
     card = {

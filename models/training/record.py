@@ -15,7 +15,7 @@ from typing import Self
 import torch
 
 from pocketdet.datasets import read_picture
-from pocketdet.errors import CheckpointError
+from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.models.checkpoint import read_card
 from pocketdet.models.training.board import Board
 from pocketdet.models.training.config import TrainConfig
@@ -31,7 +31,7 @@ EVALUATION_COLUMNS = ("step", "images", "pictures", *SCORES, "seconds")
 
 
 class Record:
-    """Writes while the run goes on; each file continues where `state` does.
+    """Writes while the run goes on; each file continues where `state` does. Raises `UsageError` if it cannot.
 
     Attributes:
         best: (AP, step) of the weights in `best.safetensors`, if there are any of this run.
@@ -48,7 +48,10 @@ class Record:
 
     def __enter__(self) -> Self:
         out, done = self._config.out, self._state.step
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{out}: the folder cannot be made: {error.strerror or error}") from error
         with ExitStack() as files:
             self._steps = files.enter_context(Journal(out / "log.csv", step_columns(self._config), done))
             if self._evaluator is not None:
@@ -67,7 +70,7 @@ class Record:
         self._files.close()
 
     def step(self, report: StepReport) -> None:
-        """Take in a step that is done."""
+        """Take in a step that is done, before its checkpoint is written. Raises `UsageError`."""
         self._steps.add(step_cells(report))
         self.board.step(report)
 
@@ -86,7 +89,7 @@ class Record:
     ) -> tuple[Evaluated, ...]:
         """Measure the weights as they are and write it down; nothing if `stop` said so meanwhile.
 
-        Raises `ImageError` if a picture can no longer be read, `OSError` if a file cannot be written.
+        Raises `ImageError` if a picture can no longer be read, `UsageError` if a file cannot be written.
         """
         assert self._evaluator is not None
         batch = self._config.schedule.batch
@@ -115,8 +118,9 @@ class Record:
         for evaluated in measured.evaluations:
             self.board.evaluation(evaluated)
         self.board.picture(read_picture(sheet), shared.step)
-        for evaluated in measured.evaluations:
-            self._evaluations.add([getattr(evaluated, name) for name in EVALUATION_COLUMNS])
+        self._evaluations.add(
+            *([getattr(evaluated, name) for name in EVALUATION_COLUMNS] for evaluated in measured.evaluations)
+        )
         self._evaluated.add(shared.step)
         self.last_ap = shared.ap
 

@@ -13,6 +13,7 @@ import numpy as np
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.models.scenes import Scene, random_scene, render_scene
 from pocketdet.models.scenes.labels import coco_content
+from pocketdet.whole_files import replace_whole
 
 BARE_EVERY = 5  # one scene in five is ground alone, for objects of other pictures to be pasted on
 MAX_OBJECTS = 9
@@ -34,7 +35,7 @@ def write_rendered(
         out.mkdir(parents=True, exist_ok=True)
         content = coco_content(_rendered(out, count, seed, size, step))
         path = out / "scenes.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
+        replace_whole(path, json.dumps(content).encode())
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
     return path
@@ -50,7 +51,7 @@ def _rendered(
             spec = replace(spec, placements=())
         scene = render_scene(spec, rng)
         name = f"{number:05d}.png"
-        (out / name).write_bytes(cv2.imencode(".png", scene.image[..., ::-1])[1].tobytes())
+        replace_whole(out / name, cv2.imencode(".png", scene.image[..., ::-1])[1].tobytes())
         yield name, scene
         step()
 

@@ -4,8 +4,7 @@ Pictures, input sizes, learning rate and every random choice are functions of th
 no generator state is stored: weights, their average, the optimizer's memory and the step number are all.
 """
 
-import os
-import tempfile
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from pocketdet.errors import CheckpointError
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.training.ema import Ema
+from pocketdet.whole_files import write_whole
 
 STATE_FILE = "state.pt"
 
@@ -35,7 +35,7 @@ class RunState:
 
 
 def save_state(folder: Path, state: RunState, fingerprint: str) -> None:
-    """Write `state.pt`, whole or not at all. Raises `OSError` if it cannot."""
+    """Write `state.pt`, whole or not at all. Raises `UsageError` if it cannot."""
     content = {
         "fingerprint": fingerprint,
         "step": state.step,
@@ -43,13 +43,9 @@ def save_state(folder: Path, state: RunState, fingerprint: str) -> None:
         "optimizer": state.optimizer.state_dict(),
         "ema": state.ema.weights if state.ema is not None else None,
     }
-    handle, scratch = tempfile.mkstemp(prefix=f".{STATE_FILE}.", dir=folder)
-    os.close(handle)
-    try:
-        torch.save(content, scratch)
-        Path(scratch).replace(folder / STATE_FILE)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+    file = io.BytesIO()  # to a full disk torch fails with a RuntimeError that does not say so
+    torch.save(content, file)
+    write_whole(folder / STATE_FILE, file.getvalue())
 
 
 def load_state(folder: Path, state: RunState, fingerprint: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from pocketdet.errors import UsageError
+from pocketdet.whole_files import check_writable
 
 if TYPE_CHECKING:
     from pocketdet.benchmarks.record import Record
@@ -145,3 +146,4 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from error
+    check_writable(out)

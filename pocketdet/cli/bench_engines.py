@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pocketdet.cli.arguments import require_export_packages
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import write_whole
+from pocketdet.whole_files import check_writable, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,6 +119,7 @@ def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
     for path in filter(None, (record, plot)):
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}")
+        check_writable(path.parent)
     if not plot:
         return
     from pocketdet.benchmarks.engine_plot import MOST_BUNDLES

@@ -1,7 +1,10 @@
 """The command line. Each command is one module that imports what is heavy only when it runs."""
 
+import contextlib
+import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -20,7 +23,7 @@ from pocketdet.cli.report import report
 from pocketdet.cli.train import train
 from pocketdet.cli.val import val
 from pocketdet.cli.verify import verify
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import PocketdetError, UsageError
 
 INTERRUPTED = 130
 
@@ -74,12 +77,17 @@ def pocketdet(
 def main() -> None:
     """Run the command line and end the process with its exit code.
 
-    A `PocketdetError` becomes one sentence on stderr, Ctrl-C another; anything else is a bug and shows its
-    traceback.
+    A `PocketdetError` becomes one sentence on stderr, Ctrl-C and output that cannot be written another;
+    anything else is a bug and shows its traceback.
     """
     try:
-        app()
+        with contextlib.redirect_stdout(cast(TextIO, _Output(sys.stdout))):
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
     except PocketdetError as error:
+        _drop_unwritable_output()
         _say(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -89,6 +97,42 @@ def main() -> None:
         if ending.code == INTERRUPTED:
             _say("interrupted")
         raise
+
+
+class _Output:
+    """Standard output that fails with `UsageError`; a pipe that nobody reads any more fails as ever."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._failing():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._failing():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # click ends the process quietly
+        except OSError as error:
+            raise UsageError(f"standard output: cannot be written: {error.strerror or error}") from error
+
+
+def _drop_unwritable_output() -> None:
+    """So that Python does not try it once more when it ends, with a traceback and an exit code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(sentence: str) -> None:

@@ -119,8 +119,7 @@ def _run(
             console.print("no TensorBoard files: tensorboard is not installed; the CSV files have it all")
         task = bar.add_task("training", total=total, completed=state.step)
         _evaluate(bar, record, interrupted)  # where the last run was stopped before it could
-        for report in steps(stop=interrupted):
-            record.step(report)
+        for report in steps(stop=interrupted, log=record.step):
             bar.advance(task)
             _evaluate(bar, record, interrupted)
             bar.update(task, description=_line(report, shown, record.last_ap))

@@ -18,6 +18,7 @@ from pocketdet.cli.arguments import (
     require_export_packages,
 )
 from pocketdet.errors import UsageError
+from pocketdet.whole_files import check_writable
 
 if TYPE_CHECKING:
     from pocketdet.cli.val_data import Labelled, Source
@@ -252,6 +253,7 @@ def _folder(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"--out {path}: no folder can be made there: {error.strerror}") from error
     try:
+        check_writable(path)
         yield
     finally:
         for folder in made:

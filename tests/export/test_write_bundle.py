@@ -1,16 +1,15 @@
 """A bundle on disk is whole or absent: rollback, rights, full disks, names that are taken."""
 
 import errno
-import os
 import shutil
 import stat
-import subprocess
 import zipfile
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import read_only_disk, small_disk
 
 from pocketdet.errors import ExportError, ImageError, PocketdetError, UsageError
 from pocketdet.export import ExportOptions, export_detector
@@ -18,6 +17,8 @@ from pocketdet.export.write_bundle import publish, seal, staging_directory
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
 from pocketdet.runtime.bundle.schema import FileEntry, Manifest
+
+__all__ = ["read_only_disk", "small_disk"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -41,31 +42,19 @@ def write(bundle: Path, target: Path) -> None:
         publish(scratch, target, overwrite=True)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one mebibyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("suffix", [".pocketdet", ".pocketdet.zip"])
 def test_what_is_published_loads_and_nothing_else_is_left(
     small_bundle: Path, tmp_path: Path, suffix: str
 ) -> None:
     target = tmp_path / "new" / "folders" / f"x{suffix}"
     with staging_directory(target) as scratch:
-        assert scratch.parent == target.parent
+        assert scratch.parent.parent == target.parent
         fill(scratch, small_bundle)
         publish(scratch, target)
     load_bundle(target).close()
     assert list(target.parent.iterdir()) == [target]
     if target.is_dir():
-        assert stat.S_IMODE(target.stat().st_mode) == 0o755
+        assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(target.parent.stat().st_mode)
 
 
 def test_the_same_bundle_is_the_same_zip_file(small_bundle: Path, tmp_path: Path) -> None:
@@ -110,10 +99,14 @@ def test_the_old_bundle_comes_back(
     before, rename = contents(target), Path.rename
 
     def failing(self: Path, to: Path) -> Path:
-        if to == target and not self.name.endswith(".old"):
+        if to == target and self.name != target.name:  # the new bundle, not the old one on its way back
             raise failure
         return rename(self, to)
 
+    def cannot(one: Path, other: Path) -> bool:
+        return False
+
+    monkeypatch.setattr("pocketdet.export.write_bundle.exchange", cannot)
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises((ExportError, KeyboardInterrupt)):
         write(small_bundle, target)
@@ -153,20 +146,18 @@ def test_a_whole_export_onto_a_full_disk(small_disk: Path, small_model: ThunderN
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_folder_without_rights(small_disk: Path, small_model: ThunderNet) -> None:
-    """Read-only, since root may write wherever the file system lets anyone."""
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+def test_a_folder_without_rights(read_only_disk: Path, small_model: ThunderNet) -> None:
     with pytest.raises(ExportError, match="cannot write .*: the file system is read-only"):
-        export_detector(small_model, small_disk)
+        export_detector(small_model, read_only_disk)
 
 
 def test_a_folder_that_may_not_be_written(
     tmp_path: Path, small_model: ThunderNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(**_: object) -> str:
+    def refused(parent: Path) -> AbstractContextManager[Path]:
         raise PermissionError(errno.EACCES, "Permission denied")  # to root nothing is refused
 
-    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    monkeypatch.setattr("pocketdet.export.write_bundle.scratch_folder", refused)
     with pytest.raises(ExportError, match="cannot write .*: permission denied"):
         export_detector(small_model, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

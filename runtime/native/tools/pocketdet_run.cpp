@@ -30,12 +30,17 @@ const char* const kHelp =
     "  adb shell chmod +x /data/local/tmp/pocketdet-run\n"
     "  adb shell /data/local/tmp/pocketdet-run verify /data/local/tmp/thundernet.pocketdet\n";
 
-// Throws Error if standard output does not take it.
-void print(const OrderedJson& document) {
-    const std::string text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+// Throws Error if standard output does not take what was written to it.
+void check_output() {
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
         throw Error("pocketdet-run: the output cannot be written; is the disk full?");
     }
+}
+
+void print(const OrderedJson& document) {
+    const std::string text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    check_output();
 }
 
 int run(const std::vector<std::string>& words) {
@@ -64,7 +69,9 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     try {
-        return pocketdet::run({argv + 1, argv + argc});
+        const int code = pocketdet::run({argv + 1, argv + argc});
+        pocketdet::check_output();  // of help and version
+        return code;
     } catch (const pocketdet::Error& error) {
         std::fprintf(stderr, "%s\n", error.what());
     } catch (const std::bad_alloc&) {
