@@ -10,7 +10,7 @@ ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
 # an editable install knows the packages of the day it was made
 PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
-.PHONY: demo test native native-aarch64 arm-parity android-check native-test lint types help clean
+.PHONY: demo test test-all native native-aarch64 arm-parity android-check native-test lint types help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -39,8 +39,16 @@ $(VENV)/dev.stamp: $(VENV)/export.stamp
 demo: $(VENV)/export.stamp ## export SNet49, prove it, detect on a picture (IMAGE=photo.jpg)
 	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
 
-test: $(VENV)/dev.stamp native-test ## all tests
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+# if ncnn has been built before, pocketdet-run is a minute's work, and its tests take part
+CACHED := $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pocketdet/ncnn-*-host-*/build.json)
+CPP := $(if $(CACHED),native,native-test)
+
+test: $(VENV)/dev.stamp $(CPP) ## the tests of every change, ten minutes on two cores
+	@$(PYTEST) -m 'not slow'
+
+test-all: $(VENV)/dev.stamp $(CPP) ## all tests: the slow ones too, every export anew, all random examples
+	@$(PYTEST) --hypothesis-profile all
 
 native-test: $(VENV)/tools.stamp ## the C++ core's own tests, without Python
 	@mkdir -p build

@@ -1,7 +1,8 @@
-"""What many tests need: small detectors with seeded weights, and their bundles, exported once a session."""
+"""What many tests need: small detectors with seeded weights, and their bundles, exported once a run."""
 
 import signal
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -9,21 +10,60 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from shared_exports import made_once, remembering, shared_folder
 
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.examples import synthetic_image
+from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.init import seeded_detector
 from pocketdet.models.thundernet import ThunderNet
+from pocketdet.models.zoo import FOD, zoo_weights
 
 torch.set_num_threads(1)
-# the same examples on every machine, and no verdict by how busy it is
-hypothesis.settings.register_profile("pocketdet", derandomize=True, deadline=None, database=None)
-hypothesis.settings.load_profile("pocketdet")
+# the same examples on every machine, and no verdict by how busy it is; --hypothesis-profile chooses
+for profile, examples in (("quick", 40), ("all", 100)):
+    hypothesis.settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+hypothesis.settings.load_profile("quick")
 # whoever started the tests in the background ignores Ctrl-C, and what the tests start would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLASSES = tuple(f"class {i}" for i in range(1, 81))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Emulated processors are slow, whatever they are asked."""
+    for item in items:
+        if "arm_runner" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each reason to skip: how many tests, and the command that enables them."""
+    reports = terminalreporter.getreports("skipped")
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)
+    if reasons:
+        terminalreporter.section("skipped")
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} {'test' if count == 1 else 'tests'}: {reason}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remembered_exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Equal networks share an ONNX file (`shared_exports`), but for the tests of the conversion itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        if hypothesis.settings.get_current_profile_name() == "quick":
+            folder = shared_folder(tmp_path_factory, "onnx")
+            patch.setattr("pocketdet.export.network.to_onnx", remembering(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +84,9 @@ def bundle_of(
     detector_of: Callable[[str], ThunderNet], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
     """Architecture -> path of its exported bundle. Tests that change files work on a copy."""
-    made: dict[str, Path] = {}
 
     def make(arch: str) -> Path:
-        if arch not in made:
-            out = tmp_path_factory.mktemp("bundles")
-            made[arch] = export_detector(detector_of(arch), out).path
-        return made[arch]
+        return made_once(tmp_path_factory, arch, lambda out: export_detector(detector_of(arch), out).path)
 
     return make
 
@@ -65,7 +101,30 @@ def small_model() -> ThunderNet:
 @pytest.fixture(scope="session")
 def small_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of `small_model`."""
-    return export_detector(small_model, tmp_path_factory.mktemp("small"), ExportOptions(name="small")).path
+    options = ExportOptions(name="small")
+    return made_once(tmp_path_factory, "small", lambda out: export_detector(small_model, out, options).path)
+
+
+@pytest.fixture(scope="session")
+def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `small_model` without lane alignment."""
+    options = ExportOptions(name="plain", target=None)
+    return made_once(tmp_path_factory, "plain", lambda out: export_detector(small_model, out, options).path)
+
+
+@pytest.fixture(scope="session")
+def trained_model() -> ThunderNet:
+    """The trained detector on 96x96 pixels: what rounding does to seeded weights says nothing."""
+    return load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
+
+
+@pytest.fixture(scope="session")
+def trained_bundle(trained_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `trained_model`."""
+    options = ExportOptions(name="trained")
+    return made_once(
+        tmp_path_factory, "trained", lambda out: export_detector(trained_model, out, options).path
+    )
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,12 @@ NO_INDEX = (
 )
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from this checkout, beside it: the developer's build folder is not touched."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(folder: Path, *settings: str) -> Path:
+    """A wheel of this checkout, made in `folder`: the developer's build folder is not touched."""
     command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
-    command += ["-w", str(folder / "out"), "--config-settings", f"build-dir={folder / 'build'}"]
+    command += ["-w", str(folder / "out")]
+    for setting in (f"build-dir={folder / 'build'}", *settings):
+        command += ["--config-settings", setting]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (folder / "out").iterdir()
@@ -37,11 +37,31 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is shipped."""
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without the compiled core, in a tenth of the time."""
+    return build(tmp_path_factory.mktemp("python-wheel"), "wheel.cmake=false")
+
+
+@pytest.fixture(params=["python_wheel", pytest.param("compiled_wheel", marks=pytest.mark.slow)])
+def wheel(request: pytest.FixtureRequest) -> Path:
+    """What is true of both."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(compiled_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel and its dependencies; skipped by name without a package index."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    install = [str(folder / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    install = [str(folder / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt")]
+    install.append(str(compiled_wheel))
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if any(words in done.stderr for words in NO_INDEX):
         pytest.skip("the wheel's dependencies cannot be installed: no package index can be reached")
@@ -66,9 +86,15 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         assert f"pocketdet/{needed}" in ours
     for room in ROOMS:
         assert f"pocketdet/{room}/__init__.py" in ours
-    assert sum(name.startswith("pocketdet/runtime/_core.") and name.endswith(".so") for name in ours) == 1
     unwanted = [n for n in ours if "/tests/" in n or "/native/" in n or n.endswith((".cpp", ".h", ".pyc"))]
     assert unwanted == []
+
+
+@pytest.mark.slow
+def test_the_compiled_core_is_in_the_wheel(compiled_wheel: Path) -> None:
+    with zipfile.ZipFile(compiled_wheel) as archive:
+        names = archive.namelist()
+    assert sum(name.startswith("pocketdet/runtime/_core.") and name.endswith(".so") for name in names) == 1
 
 
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
@@ -101,6 +127,7 @@ def test_the_metadata_is_complete(wheel: Path) -> None:
     assert {"train", "export", "bench", "dev"} <= set(metadata.get_all("Provides-Extra", []))
 
 
+@pytest.mark.slow
 def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
     absent = run(environment, "python", "-c", "import torch", cwd=tmp_path)
     assert "No module named 'torch'" in absent.stderr
@@ -121,6 +148,7 @@ def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, 
         assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_it_finds_the_same_boxes(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
     picture = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(picture, (240, 180), interpolation=cv2.INTER_CUBIC))
@@ -146,6 +174,7 @@ def test_it_finds_the_same_boxes(environment: Path, small_bundle: Path, tmp_path
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["photo_boxes.jpg"]
 
 
+@pytest.mark.slow
 def test_types_are_found_by_a_type_checker(environment: Path, tmp_path: Path) -> None:
     if shutil.which("mypy", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("mypy is not installed")

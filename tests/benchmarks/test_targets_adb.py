@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from adb_device import AdbDevice, connecting
+from needs import NATIVE_ARM, QEMU
 from stand_in import write_stand_in
 
 from pocketdet.benchmarks.protocol import Plan
@@ -80,6 +81,7 @@ def test_a_phone_gives_a_record(
     assert any(" verify " in c for c in device.commands[:first])  # golden comes before any timing
 
 
+@pytest.mark.slow
 def test_the_arm_runner_on_an_emulated_phone(
     make_device: MakeDevice, small_bundle: Path, tmp_path: Path
 ) -> None:
@@ -87,9 +89,9 @@ def test_the_arm_runner_on_an_emulated_phone(
         os.environ.get("POCKETDET_RUN_AARCH64") or ROOT / "build" / "native-aarch64" / "pocketdet-run"
     )
     if not built.is_file():
-        pytest.skip(f"{built} is not built: make native-aarch64")
+        pytest.skip(NATIVE_ARM)
     if shutil.which("qemu-aarch64-static") is None:
-        pytest.skip("no qemu-aarch64-static: on Debian, apt install qemu-user-static")
+        pytest.skip(QEMU)
     device = make_device()
     results = measure([f"adb:{device.serial}"], small_bundle, built, tmp_path)
     assert results.problems == ()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from native_runner import Runner
+from needs import NATIVE
 from stand_in import MODULE, write_stand_in
 
 from pocketdet.benchmarks import record_parts
@@ -269,7 +270,7 @@ BOTH = {
 def test_both_runners_write_the_same_documents(small_bundle: Path) -> None:
     """What the Python runner writes is what pocketdet-run writes, as far as records are made of it."""
     if not BUILT.is_file():
-        pytest.skip(f"{BUILT} is not built: make native")
+        pytest.skip(NATIVE)
     native, python = Runner((str(BUILT),)), Runner(IN_PYTHON)
     words = ("bench", small_bundle, "--frames", "2", "--warmup", "0")
     ours, theirs = python.json(*words), native.json(*words)

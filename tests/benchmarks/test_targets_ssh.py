@@ -7,11 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import PATIENCE, wait_until
 from stand_in import write_stand_in
 
 from pocketdet.benchmarks.protocol import Plan
@@ -39,20 +39,22 @@ def free_port() -> int:
 
 def make_key(path: Path) -> Path:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE)
     return path
 
 
 def wait_for(port: int, daemon: "subprocess.Popen[bytes]") -> None:
-    for _ in range(100):
+    def answers() -> bool:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
         except OSError:
-            assert daemon.poll() is None, "sshd has ended"
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("sshd does not answer")
+            return False
+        return True
+
+    def alive() -> None:
+        assert daemon.poll() is None, "sshd has ended"
+
+    wait_until(answers, alive)
 
 
 @pytest.fixture

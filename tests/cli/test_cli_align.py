@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from command_line import Ending, command
+from needs import SHARED_DATA
 
 from pocketdet.benchmarks.contest import Plan
-from pocketdet.export import ExportOptions, export_detector
-from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 
 __all__ = ["command"]
@@ -19,12 +18,10 @@ PEER = Path(__file__).resolve().parents[3] / "shared/data/peers/FastestDet.param
 SHAPE = ("--shape", "image=3x96x64")
 
 
-@pytest.fixture(scope="module")
-def model(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+@pytest.fixture
+def model(plain_bundle: Path) -> tuple[Path, Path]:
     """A .param and a .bin that were never laid out."""
-    options = ExportOptions(target=None)
-    bundle = export_detector(small_model, tmp_path_factory.mktemp("plain"), options).path
-    return bundle / "features.ncnn.param", bundle / "features.ncnn.bin"
+    return plain_bundle / "features.ncnn.param", plain_bundle / "features.ncnn.bin"
 
 
 @pytest.fixture
@@ -86,7 +83,7 @@ def test_a_second_time_there_is_nothing_to_gain(
     assert [p.read_bytes() for p in again] == [p.read_bytes() for p in out]
 
 
-@pytest.mark.skipif(not PEER.exists(), reason="shared/data/peers/FastestDet.param is not beside the checkout")
+@pytest.mark.skipif(not PEER.exists(), reason=SHARED_DATA)
 def test_a_peer_that_has_whole_lanes_already(command: Command, out: tuple[Path, Path]) -> None:
     ending = command("align", PEER, PEER.with_suffix(".bin"), *out, "--shape", "3x352x352")
     assert ending.code == 0

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from command_line import Ending, command, process
+from command_line import PATIENCE, Ending, command, process, wait_until
+from needs import NATIVE_ARM, QEMU
 from stand_in import MODULE, write_stand_in
 
 from pocketdet.benchmarks.record_io import read_record
@@ -69,11 +70,14 @@ def test_a_zip_file_and_a_picture(command: Command, small_bundle: Path, tmp_path
     assert picture.name == "scene.png"
 
 
+@pytest.mark.slow
 def test_an_emulated_processor_proves_results_and_no_speed(
     command: Command, small_bundle: Path, tmp_path: Path
 ) -> None:
-    if not BUILT_ARM.is_file() or shutil.which("qemu-aarch64-static") is None:
-        pytest.skip(f"{BUILT_ARM} is not built (make native-aarch64), or there is no qemu-aarch64-static")
+    if not BUILT_ARM.is_file():
+        pytest.skip(NATIVE_ARM)
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip(QEMU)
     options = ("--target", "emulated:cortex-a76", "--runner", BUILT_ARM)
     ending = command("bench", small_bundle, *options, "--out", tmp_path / "records")
     assert ending.code == 0, ending.err
@@ -109,17 +113,19 @@ def test_a_runner_that_crashes_leaves_no_record(command: Command, small_bundle: 
 
 def test_ctrl_c_ends_the_runner_and_leaves_nothing(small_bundle: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
-    runner = write_stand_in(tmp_path / "bin", f'[ "$1" = bench ] && echo $$ >{started} && exec sleep 60')
+    runner = write_stand_in(tmp_path / "bin", f'[ "$1" = bench ] && echo $$ >{started} && exec sleep 600')
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     environment = {**os.environ, "TMPDIR": str(scratch)}
     words = ("bench", small_bundle, "--quick", "--runner", runner, "--out", tmp_path / "records")
     child = process(*words, env=environment)
-    while not (started.exists() and started.read_text().strip()):
+
+    def alive() -> None:
         assert child.poll() is None, child.communicate()
-        signal.sigtimedwait([], 0.05)
+
+    wait_until(lambda: started.exists() and bool(started.read_text().strip()), alive)
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    _, errors = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
     assert errors.endswith("error: interrupted\n")
     with pytest.raises(ProcessLookupError):

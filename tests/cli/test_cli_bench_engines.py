@@ -12,20 +12,11 @@ import pytest
 from command_line import Ending, command
 
 from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
-from pocketdet.export import ExportOptions, export_detector
-from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 
 __all__ = ["command"]
 
 Command = Callable[..., Ending]
-
-
-@pytest.fixture(scope="module")
-def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of `small_model`, not laid out for any lanes."""
-    out = tmp_path_factory.mktemp("plain")
-    return export_detector(small_model, out, ExportOptions(name="plain", target=None)).path
 
 
 def test_two_bundles_a_record_and_a_plot(

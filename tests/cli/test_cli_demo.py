@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from command_line import Ending, command, process
+from command_line import PATIENCE, Ending, command, process
 
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.two_stage import STAGES
@@ -21,7 +21,7 @@ def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "my photo.png"), cv2.resize(picture, (320, 240)))
     out = tmp_path / "made by demo"
     child = process("demo", "--image", tmp_path / "my photo.png", "--out", out)
-    text, errors = child.communicate(timeout=300)
+    text, errors = child.communicate(timeout=PATIENCE)
     assert (child.returncode, errors) == (0, "")
     assert sorted(p.name for p in out.iterdir()) == ["detections.jpg", "thundernet-snet49.pocketdet"]
     annotated = cv2.imread(str(out / "detections.jpg"))

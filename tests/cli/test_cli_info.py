@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needs import SHARED_DATA
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -100,7 +101,7 @@ def test_a_param_without_shapes_says_what_is_missing(tmp_path: Path) -> None:
         assert card["outputs"] == [{"blob": "out0", "role": None, "shape": [4, 10, 20]}]
 
 
-@pytest.mark.skipif(not FASTEST_DET.is_file(), reason="../shared/data/peers/FastestDet.param is missing")
+@pytest.mark.skipif(not FASTEST_DET.is_file(), reason=SHARED_DATA)
 def test_a_graph_that_nobody_here_converted() -> None:
     card = info_json(FASTEST_DET, "--shape", "3x352x352")
     assert card["outputs"] == [{"blob": "758", "role": None, "shape": [85, 22, 22]}]

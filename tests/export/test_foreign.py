@@ -9,6 +9,7 @@ import onnx
 import pytest
 from damage import damaged_copy, weighted_layers
 from foreign_onnx import DESCRIPTION, make_foreign
+from needs import SHARED_DATA
 from tiny_bundle import list_files
 
 from pocketdet.errors import EngineError, UsageError
@@ -138,7 +139,7 @@ def test_a_bundle_with_a_damaged_onnx_file_is_refused_in_one_sentence(exported: 
         verify(bundle)
 
 
-@pytest.mark.skipif(not FASTESTDET.exists(), reason=f"{FASTESTDET} is not there")
+@pytest.mark.skipif(not FASTESTDET.exists(), reason=SHARED_DATA)
 def test_fastestdet_finds_what_is_in_photographs(tmp_path: Path) -> None:
     pytest.importorskip("pycocotools")
     from pocketdet.datasets import read_coco

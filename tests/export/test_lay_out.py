@@ -25,12 +25,6 @@ from pocketdet.runtime.stages import TOLERANCES
 FEATURES = {"image": (3, 96, 64)}
 
 
-@pytest.fixture(scope="module")
-def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = ExportOptions(name="plain", target=None)
-    return export_detector(small_model, tmp_path_factory.mktemp("plain"), options).path
-
-
 def features(bundle: Path) -> Graph:
     return read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
 

@@ -1,22 +1,20 @@
 """The clock decides, whatever the cost model thinks."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.passes.lane_targets import LANE_TARGETS
 from pocketdet.export.settle_lanes import SLOWER, settle_lanes
-from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.ncnn_graph import Graph, read_graph
 
 FEATURES = {"image": (3, 96, 64)}
 
 
-@pytest.fixture(scope="module")
-def graph(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    bundle = export_detector(small_model, tmp_path_factory.mktemp("plain"), ExportOptions(target=None)).path
-    return read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
+@pytest.fixture
+def graph(plain_bundle: Path) -> Graph:
+    return read_graph(plain_bundle / "features.ncnn.param", plain_bundle / "features.ncnn.bin")
 
 
 def channels(graph: Graph, *, odd: int) -> int:

@@ -20,22 +20,14 @@ from pocketdet.export.precision import LayerChoice
 from pocketdet.export.quantize import QuantizeSettings
 from pocketdet.export.to_int8 import table_file
 from pocketdet.export.verify import verify
-from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 
 INT8 = ExportOptions(name="int8", precision="int8")
-
-
-@pytest.fixture(scope="module")
-def model() -> ThunderNet:
-    """The trained detector on few pixels: what int8 does to seeded weights says nothing."""
-    return load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +47,13 @@ def log() -> list[str]:
 
 @pytest.fixture(scope="module")
 def bundle(
-    model: ThunderNet, scenes: tuple[Path, ...], log: list[str], tmp_path_factory: pytest.TempPathFactory
+    trained_model: ThunderNet,
+    scenes: tuple[Path, ...],
+    log: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     out = tmp_path_factory.mktemp("int8")
-    return export_detector(model, out, replace(INT8, calibration=scenes), log=log.append).path
-
-
-@pytest.fixture(scope="module")
-def plain(model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_detector(model, tmp_path_factory.mktemp("plain"), ExportOptions(name="plain")).path
+    return export_detector(trained_model, out, replace(INT8, calibration=scenes), log=log.append).path
 
 
 def int8_layers(path: Path) -> dict[str, int]:
@@ -87,8 +77,8 @@ def test_every_layer_holds_and_little_is_lost(bundle: Path, log: list[str]) -> N
     assert any("only 10 calibration items" in line for line in log)
 
 
-def test_it_says_what_it_is(bundle: Path, plain: Path) -> None:
-    with Detector(bundle) as small, Detector(plain) as large:
+def test_it_says_what_it_is(bundle: Path, trained_bundle: Path) -> None:
+    with Detector(bundle) as small, Detector(trained_bundle) as large:
         assert str(small.runs_in) == "int8 weights computed in int8, other layers in fp32"
         sizes = [
             sum(d.bundle.manifest.files[f"{graph}.ncnn.bin"].size for graph in ("features", "head"))
@@ -124,9 +114,9 @@ def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...])
 
 
 def test_the_same_pictures_give_the_same_bundle(
-    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+    trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
-    again = export_detector(model, tmp_path, replace(INT8, calibration=scenes)).path
+    again = export_detector(trained_model, tmp_path, replace(INT8, calibration=scenes)).path
     for graph in ("features", "head"):
         for name in (f"{graph}.ncnn.param", f"{graph}.ncnn.bin", table_file(graph)):
             assert (again / name).read_bytes() == (bundle / name).read_bytes()
@@ -136,30 +126,30 @@ def test_the_same_pictures_give_the_same_bundle(
 
 
 def test_single_layers_stay_as_they_were(
-    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+    trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
     kept = (LayerChoice("backbone.stage2.*", "fp32"), LayerChoice("head/*", "fp32"))
-    path = export_detector(model, tmp_path, replace(INT8, calibration=scenes, layers=kept)).path
+    path = export_detector(trained_model, tmp_path, replace(INT8, calibration=scenes, layers=kept)).path
     counts = int8_layers(path)
     assert counts["head"] == 0
     assert 20 < counts["features"] < int8_layers(bundle)["features"]
 
 
 def test_a_limit_of_error_keeps_layers(
-    model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+    trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
     settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False, max_output_error=0.05)
-    path = export_detector(model, tmp_path, replace(INT8, calibration=scenes, int8=settings)).path
+    path = export_detector(trained_model, tmp_path, replace(INT8, calibration=scenes, int8=settings)).path
     document = json.loads((path / table_file("features")).read_text(encoding="utf-8"))
     assert max(document["report"]["errors"].values()) <= 0.05
     assert 0 < int8_layers(path)["features"] < int8_layers(bundle)["features"]
 
 
 @pytest.fixture(scope="module")
-def labelled(plain: Path, scenes: tuple[Path, ...]) -> Dataset:
+def labelled(trained_bundle: Path, scenes: tuple[Path, ...]) -> Dataset:
     """What the detector finds in fp32 above 0.3 is taken for the truth."""
     images = []
-    with Detector(plain) as detector:
+    with Detector(trained_bundle) as detector:
         for i, path in enumerate(scenes):
             found = detector.detect(read_image(path))
             best = found.scores > 0.3
@@ -171,10 +161,10 @@ def labelled(plain: Path, scenes: tuple[Path, ...]) -> Dataset:
     return Dataset(names, tuple(images))
 
 
-def test_the_judge_tells_fp32_from_int8(bundle: Path, plain: Path, labelled: Dataset) -> None:
-    with load_bundle(plain) as loaded, ApJudge(loaded, labelled) as judge:
+def test_the_judge_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, labelled: Dataset) -> None:
+    with load_bundle(trained_bundle) as loaded, ApJudge(loaded, labelled) as judge:
         assert judge.fp32_ap > 50
-        same = read_graph(plain / "features.ncnn.param", plain / "features.ncnn.bin")
+        same = read_graph(trained_bundle / "features.ncnn.param", trained_bundle / "features.ncnn.bin")
         assert judge("features", same) == 0
         features = read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
         head = read_graph(bundle / "head.ncnn.param", bundle / "head.ncnn.bin")
@@ -183,16 +173,16 @@ def test_the_judge_tells_fp32_from_int8(bundle: Path, plain: Path, labelled: Dat
         judge.settle("features", features)
         assert judge("features", features) == drop
         assert judge("head", head) != judge(
-            "head", read_graph(plain / "head.ncnn.param", plain / "head.ncnn.bin")
+            "head", read_graph(trained_bundle / "head.ncnn.param", trained_bundle / "head.ncnn.bin")
         )
 
 
 def test_ap_limits_what_is_quantised(
-    model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
+    trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:
     settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False)
     options = replace(INT8, calibration=scenes, int8=settings, ap_limit=ApLimit(labelled, 4.0))
-    path = export_detector(model, tmp_path, options).path
+    path = export_detector(trained_model, tmp_path, options).path
     report = json.loads((path / table_file("features")).read_text(encoding="utf-8"))["report"]
     assert report["judged"] is None or report["judged"] <= 4.0
     assert all(step["judged"] is not None for step in report["steps"])
@@ -200,7 +190,7 @@ def test_ap_limits_what_is_quantised(
 
 
 def test_what_makes_no_sense_is_refused(
-    model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
+    trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:
     for options, words in (
         (ExportOptions(precision="int8"), "int8 needs pictures such as the detector will see"),
@@ -212,7 +202,7 @@ def test_what_makes_no_sense_is_refused(
         ),
     ):
         with pytest.raises(UsageError, match=words):
-            export_detector(model, tmp_path, options)
+            export_detector(trained_model, tmp_path, options)
     for points in (0.0, -1.0, 101.0, float("nan")):
         with pytest.raises(UsageError, match=r"expected above 0, to 100"):
             ApLimit(labelled, points)

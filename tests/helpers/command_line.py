@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
+PATIENCE = 600.0  # seconds after which a process counts as hung, however busy or slow the machine is
 START = (sys.executable, "-c", "from pocketdet.cli.main import main; main()")
 
 
@@ -34,6 +36,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Ending(code if isinstance(code, int) else int(code is not None), out, err)
 
     return run
+
+
+def wait_until(done: Callable[[], bool], alive: Callable[[], object] = lambda: None) -> None:
+    """Return when `done` says so; `alive` may raise meanwhile, if there is nothing left to wait for."""
+    end = time.monotonic() + PATIENCE
+    while not done():
+        alive()
+        assert time.monotonic() < end, "hung"
+        time.sleep(0.05)
 
 
 def process(*arguments: object, **options: object) -> "subprocess.Popen[str]":

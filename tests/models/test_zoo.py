@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needs import SHARED_DATA
 
 from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.cli.demo import SHOWN_SCORE
@@ -67,7 +68,8 @@ def test_the_objects_of_the_demo_picture_are_found(detector: ThunderNet) -> None
         assert found.scores[best] >= SHOWN_SCORE
 
 
-@pytest.mark.skipif(not FOD_A.is_dir(), reason="needs ../shared/data/fod_a")
+@pytest.mark.slow
+@pytest.mark.skipif(not FOD_A.is_dir(), reason=SHARED_DATA)
 def test_accuracy_on_pictures_that_were_not_trained_on(detector: ThunderNet) -> None:
     data = evenly_spaced(read_coco(FOD_A / "test.json", FOD_A / "images"), 100)
     accuracy = coco_accuracy(data, found_in(detector, data))
@@ -75,7 +77,8 @@ def test_accuracy_on_pictures_that_were_not_trained_on(detector: ThunderNet) -> 
     assert accuracy.ap50 > 0.8
 
 
-@pytest.mark.skipif(not FOD_A.is_dir(), reason="needs ../shared/data/fod_a")
+@pytest.mark.slow
+@pytest.mark.skipif(not FOD_A.is_dir(), reason=SHARED_DATA)
 def test_accuracy_of_the_one_stage_detector() -> None:
     passd = load_detector(zoo_weights("passd-mobilenet-fod"))
     data = evenly_spaced(read_coco(FOD_A / "test.json", FOD_A / "images"), 70)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import needs
 import numpy as np
 import pytest
 from native_runner import Runner
@@ -13,10 +14,7 @@ from numpy.typing import NDArray
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
 from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
 
-from pocketdet.export import ExportOptions, export_detector
-from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.scenes import random_scene, render_scene
-from pocketdet.models.zoo import FOD, zoo_weights
 
 __all__ = [
     "rehash",
@@ -30,25 +28,25 @@ ROOT = Path(__file__).parents[2]
 QEMU = "qemu-aarch64-static"
 
 
-def built(target: str, variable: str, recipe: str) -> str:
+def built(target: str, variable: str, reason: str) -> str:
     path = Path(os.environ.get(variable) or ROOT / "build" / target / "pocketdet-run")
     if not path.exists():
-        pytest.skip(f"{path} is not built: make {recipe}")
+        pytest.skip(reason)
     return str(path)
 
 
 @pytest.fixture(scope="session")
 def runner() -> Runner:
     """pocketdet-run for this machine."""
-    return Runner((built("native-host", "POCKETDET_RUN", "native"),))
+    return Runner((built("native-host", "POCKETDET_RUN", needs.NATIVE),))
 
 
 @pytest.fixture(scope="session")
 def arm_runner() -> Callable[[str], Runner]:
     """QEMU's name of an ARM processor -> pocketdet-run on it."""
-    program = built("native-aarch64", "POCKETDET_RUN_AARCH64", "native-aarch64")
+    program = built("native-aarch64", "POCKETDET_RUN_AARCH64", needs.NATIVE_ARM)
     if shutil.which(QEMU) is None:
-        pytest.skip(f"no {QEMU}: on Debian, apt install qemu-user-static")
+        pytest.skip(needs.QEMU)
     return lambda cpu: Runner((QEMU, program), {"QEMU_CPU": cpu})
 
 
@@ -87,13 +85,6 @@ def png_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         files.append(folder / f"{seed}.png")
         cv2.imwrite(str(files[-1]), cv2.resize(coarse, (60, 44), interpolation=cv2.INTER_NEAREST))
     return files
-
-
-@pytest.fixture(scope="session")
-def trained_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained detector on 96x96 pixels: what half precision does to seeded weights says nothing."""
-    model = load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
-    return export_detector(model, tmp_path_factory.mktemp("trained"), ExportOptions(name="trained")).path
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from arm_python import MissingError, arm_environment
 from arm_python_parity import HALF, Python, compare, write_pictures
+from needs import NATIVE_ARM
 
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.checkpoint import load_checkpoint
@@ -48,7 +49,7 @@ def native() -> Path:
         os.environ.get("POCKETDET_RUN_AARCH64") or ROOT / "build" / "native-aarch64" / "pocketdet-run"
     )
     if not path.exists():
-        pytest.skip(f"{path} is not built: make native-aarch64")
+        pytest.skip(NATIVE_ARM)
     return path
 
 

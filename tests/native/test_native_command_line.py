@@ -97,9 +97,11 @@ def test_a_bench_keeps_every_frame(runner: Runner, small_bundle: Path) -> None:
 
 def test_a_bench_ends_in_time(runner: Runner, small_bundle: Path) -> None:
     record = runner.json("bench", small_bundle, "--seconds", "0.3", "--warmup", "0")
-    assert 0.3 <= record["measured_s"] < 3
     assert record["options"]["frames"] is None
-    assert len(record["samples"]["rois"]) > 5
+    assert record["measured_s"] >= 0.3
+    started = record["samples"]["started_s"]
+    assert len(started) >= 1
+    assert all(at < 0.3 for at in started[:-1])  # after the time is over at most the frame that it ended in
 
 
 def test_pictures_take_turns(runner: Runner, small_bundle: Path, picture_files: list[Path]) -> None:

@@ -11,13 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from command_line import PATIENCE, wait_until
 from train_together import DEAD, SHORT, STEPS, Seen, batch_norm, config, run
 
 from pocketdet.errors import CheckFailed, UsageError
@@ -48,7 +48,7 @@ def torchrun(*arguments: object, folder: Path) -> "subprocess.Popen[str]":
 def ending(process: "subprocess.Popen[str]", folder: Path) -> tuple[int, str]:
     """Exit code and everything that was said."""
     try:
-        code = process.wait(timeout=120)
+        code = process.wait(timeout=PATIENCE)
     finally:
         process.kill()
     return code, (folder / "said.txt").read_text(encoding="utf-8")
@@ -168,11 +168,11 @@ def test_torchrun_and_ctrl_c(tmp_path: Path) -> None:
     start.write_text(POCKETDET, encoding="utf-8")
     process = torchrun(start, "train", project(tmp_path), "--device", "cpu", folder=tmp_path)
     log = tmp_path / "run" / "log.csv"
-    begin = time.monotonic()
-    while not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < 5:
+
+    def alive() -> None:
         assert process.poll() is None, (tmp_path / "said.txt").read_text(encoding="utf-8")
-        assert time.monotonic() - begin < 100
-        time.sleep(0.1)
+
+    wait_until(lambda: log.is_file() and len(log.read_text(encoding="utf-8").splitlines()) >= 5, alive)
     process.send_signal(signal.SIGINT)
     _, said = ending(process, tmp_path)
     assert said.count("3 pictures, 3 objects, 1 classes") == 1

@@ -1,48 +1,87 @@
-"""Sixteen rendered pictures are learnt by heart: network, targets, losses and operators work together."""
+"""Every family overfits a few images: network, targets, losses, optimizer and decode agree.
 
-from pathlib import Path
+Narrow networks and few steps in float64, whose end is the same on every processor;
+`python -m pocketdet.models.training.overfit` trains the real ones.
+"""
 
-import numpy as np
-from learnt_scenes import NAMES, PICTURES, SIDE, scenes
+from collections.abc import Callable
+from dataclasses import replace
 
-from pocketdet.accuracy import Found, coco_accuracy
-from pocketdet.datasets import Annotated, Dataset
-from pocketdet.models.postprocess import reference_stages
-from pocketdet.models.training.augment import Recipe
-from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.loop import start_run, train
-from pocketdet.models.training.pool import make_pool
+import pytest
+import torch
+from float64_training import NAMES, coloured_boxes, float64
 
-STEPS = 150
+from pocketdet.models.backbones import MobileNetConfig, ResNetConfig
+from pocketdet.models.build import AnyDetector, build_detector
+from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
+from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.passd import PASSD, PASSDConfig
+from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
+from pocketdet.models.training.config import Losses
+from pocketdet.models.training.overfit import accuracy_on, learn, overfit_config
+from pocketdet.models.training.start import initialise
+from pocketdet.one_stage_spec import Selection
+
+__all__ = ["float64"]
+
+SIDE = 96
+CLASSES, SIZE = len(NAMES), (SIDE, SIDE)
+NARROW = ResNetConfig((1, 1, 1, 1), 8)
+FEW = Selection(score_threshold=0.05, nms_iou=0.5)
 
 
-def test_sixteen_pictures_are_learnt(tmp_path: Path) -> None:
-    pictures = scenes()
-    setup = TrainConfig(
-        data=(Source(Path("rendered.json"), Path("rendered")),),
-        out=tmp_path,
-        input_size=(SIDE, SIDE),
-        anchor_scales=(16, 32, 64, 128),
-        save_every=STEPS,
-        schedule=Schedule(
-            PICTURES * STEPS, PICTURES, learning_rate=2e-3, warmup_steps=20, decay="cosine", sizes=(SIDE,)
-        ),
-        optimizer=Optimizer("adamw", weight_decay=0.01, clip_norm=5.0),
-        augment=Augment(kind="none"),
-        losses=Losses(0.6, 0.4, 32, 32, pre_nms=100, proposals=50, rois=32, ohem=0, jitter=8),
+def thundernet() -> AnyDetector:
+    return build_detector(overfit_config("thundernet-snet49", SIDE, 1, 1, 1e-3).detector(NAMES))
+
+
+def passd() -> AnyDetector:
+    config = PASSDConfig(MobileNetConfig(8), CLASSES, SIZE, extra_width=32, width=32, base_size=2.0)
+    return PASSD(replace(config, selection=FEW))
+
+
+def retinanet() -> AnyDetector:
+    return RetinaNet(RetinaNetConfig(CLASSES, SIZE, NARROW, 32, 1, LW_RETINANET["v3"], 2.0, selection=FEW))
+
+
+def mimicdet() -> AnyDetector:
+    config = MimicDetConfig(CLASSES, SIZE, NARROW, width=16, feature_width=24, base_size=2.0)
+    return MimicDet(replace(config, selection=FEW))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    ("arch", "build", "count", "steps", "rate", "ap50", "left"),
+    [
+        ("thundernet-snet49", thundernet, 2, 30, 2e-3, 0.95, 0.1),
+        ("passd-mobilenet", passd, 2, 40, 2e-3, 0.9, 0.2),
+        ("lw-retinanet-v3-r50", retinanet, 4, 20, 2e-3, 0.9, 0.2),
+        ("mimicdet-r50", mimicdet, 2, 40, 3e-3, 0.5, 0.2),
+    ],
+)
+def test_a_few_images_are_overfitted(
+    arch: str,
+    build: Callable[[], AnyDetector],
+    count: int,
+    steps: int,
+    rate: float,
+    ap50: float,
+    left: float,
+) -> None:
+    """`left` is the share of the first loss that may be left after the last step."""
+    images = coloured_boxes(SIDE, count)
+    setup = overfit_config(arch, SIDE, steps, count, rate)
+    setup = replace(
+        setup, losses=Losses(0.6, 0.4, 32, 32, pre_nms=100, proposals=50, rois=32, ohem=0, jitter=8)
     )
-    state = start_run(setup, setup.detector(NAMES))
-    reports = list(train(setup, Recipe([make_pool(pictures, len(NAMES), 0.0)], [1.0], setup.augment), state))
-    assert reports[-1].losses["loss"] < 0.1 * reports[0].losses["loss"]
-
-    model = state.model.eval()
-    found = []
-    for picture in pictures:
-        stages = reference_stages(model, picture.image)
-        found.append(Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy()))
-    judged = [
-        Annotated(tmp_path, (SIDE, SIDE), p.boxes, p.labels, np.zeros(len(p.labels), np.bool_), i)
-        for i, p in enumerate(pictures)
-    ]
-    accuracy = coco_accuracy(Dataset(NAMES, tuple(judged)), found)
-    assert accuracy.ap50 > 0.95, accuracy
+    model = build()
+    if arch != "thundernet-snet49":
+        model.built_from = OneStageConfig(arch, NAMES, SIZE)
+    initialise(model, setup.seed, setup.background_bias)
+    reports = learn(setup, model, images)
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+    first, last = reports[0].losses, reports[-1].losses
+    assert last["loss"] < left * first["loss"], (first, last)
+    if "mimic" in first:
+        assert last["mimic"] < 0.5 * first["mimic"], (first, last)
+    accuracy = accuracy_on(model, images, NAMES)
+    assert accuracy.ap50 > ap50, (accuracy.ap50, last)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import SHARED_DATA
 
 from pocketdet.benchmarks.predict import fit
 from pocketdet.benchmarks.predict.coefficients import DeviceModels, load_models
 from pocketdet.benchmarks.predict.published import read_workloads
 
 DEVICES = Path(__file__).resolve().parents[4] / "shared/data/devices"
-pytestmark = pytest.mark.skipif(not DEVICES.is_dir(), reason="../shared/data/devices is missing")
+pytestmark = pytest.mark.skipif(not DEVICES.is_dir(), reason=SHARED_DATA)
 
 
 @pytest.fixture(scope="module")

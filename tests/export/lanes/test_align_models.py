@@ -7,6 +7,7 @@ from pathlib import Path
 import ncnn
 import pytest
 from lane_graphs import Builder, fill
+from needs import SHARED_DATA
 
 from pocketdet.export.lay_out import LARGEST_DIFFERENCE_INT8
 from pocketdet.export.passes.align_lanes import Aligned, align_lanes, prove_same
@@ -18,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared/data"
 STRUCTURES = SHARED / "devices/benchmark_params"
 RELATIVE = 1e-3
 
-needs_peers = pytest.mark.skipif(not SHARED.is_dir(), reason="shared/data is not beside the checkout")
+needs_peers = pytest.mark.skipif(not SHARED.is_dir(), reason=SHARED_DATA)
 
 
 def check(graph: Graph, aligned: Aligned, inputs: dict[str, tuple[int, ...]], relative: float) -> None:

@@ -1,7 +1,7 @@
 """Graphs that nobody sane writes: never a wrong answer, never an exception without a type."""
 
 import copy
-import time
+import tracemalloc
 
 import ncnn
 import numpy as np
@@ -176,12 +176,18 @@ def test_a_structure_without_weights_is_laid_out_like_the_whole() -> None:
     assert to_param_text(found.graph) == to_param_text(align(whole, b.inputs).graph)
 
 
-def test_a_huge_flatten_is_left_alone_at_once() -> None:
+def test_a_huge_flatten_is_left_alone() -> None:
+    """None of its 6.75 million values is followed: less than a byte is allocated for each."""
     b = Builder()
     b.add("Flatten", b.add("Flatten", b.depthwise(b.conv(b.input(3, 1500, 1500), 3))))
-    start = time.perf_counter()
-    align(b.graph(), b.inputs)
-    assert time.perf_counter() - start < 5  # a minute when every value was followed
+    graph = b.graph()
+    tracemalloc.start()
+    try:
+        align(graph, b.inputs)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 1500 * 1500
 
 
 def test_more_forms_than_there_are_numbers_for() -> None:

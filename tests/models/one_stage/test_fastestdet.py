@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from needs import SHARED_DATA
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.one_stage_spec import (
@@ -54,7 +55,7 @@ def by_its_authors_formula(out):
     return scores.reshape(-1), classes.argmax(axis=0).reshape(-1), boxes.reshape(-1, 4)
 
 
-@pytest.mark.skipif(not MODEL.exists(), reason=f"{MODEL} is not there")
+@pytest.mark.skipif(not MODEL.exists(), reason=SHARED_DATA)
 def test_its_outputs_by_its_description():
     session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
