@@ -58,7 +58,7 @@ class ArchiveSource:
             raise
         except _ZIP_ERRORS as error:
             self._stream.close()
-            raise BundleError(f"{path}: not a readable zip file: {error}") from error
+            raise BundleError(f"{path}: not a readable zip file: {_reason(error)}") from error
 
     def open(self, name: str) -> BinaryIO:
         """See `FileSource.open`."""
@@ -68,7 +68,7 @@ class ArchiveSource:
         try:
             stream = self._zip.open(info)
         except _ZIP_ERRORS as error:
-            raise BundleError(f"{self._path}/{name}: damaged zip entry: {error}") from error
+            raise BundleError(f"{self._path}/{name}: damaged zip entry: {_reason(error)}") from error
         return cast(BinaryIO, _Inflating(stream, info.file_size, f"{self._path}/{name}"))
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class _Inflating(RawIOBase):
         try:
             data = cast(bytes, self._inner.read(size))
         except _ZIP_ERRORS as error:
-            raise BundleError(f"{self._label}: damaged zip entry: {error}") from error
+            raise BundleError(f"{self._label}: damaged zip entry: {_reason(error)}") from error
         self._left -= len(data)
         if not data and size and self._left:
             raise BundleError(f"{self._label}: damaged zip entry: {self._left} bytes are missing")
@@ -105,6 +105,11 @@ class _Inflating(RawIOBase):
     def close(self) -> None:
         self._inner.close()
         super().close()
+
+
+def _reason(error: Exception) -> str:
+    """What zipfile says, which may quote names of any length."""
+    return " ".join(str(error).split())[:300]
 
 
 def _check_end_record(stream: BinaryIO, path: Path) -> int:

@@ -1,8 +1,8 @@
 """The golden record of a bundle: one input image and the arrays PyTorch made of it, stage by stage."""
 
-import json
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from pocketdet.errors import BundleError
+from pocketdet.errors import BundleError, ImageError
 from pocketdet.runtime.bundle.schema import Golden
 from pocketdet.runtime.images import read_image
+from pocketdet.runtime.strict_json import parse_strict
 
 IMAGE = "image"
 MAX_STAGES_BYTES = 256 << 20
 MAX_HEADER_BYTES = 1 << 20
 MAX_STAGES = 1024
+MAX_PIXELS = 1 << 24
 MAX_DIMENSIONS = 8
 _DTYPES = {"F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1}
+_FIELDS = {"dtype", "shape", "data_offsets"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_RGB = b"\x08\x02\0\0\0"  # of IHDR: bits, colour type, compression, filter, interlacing
 
 
 def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]]) -> None:
@@ -44,7 +49,34 @@ def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]
 
 def read_golden(image: Path, stages: Path, label: str) -> dict[str, NDArray[Any]]:
     """The golden stages by name, "image" among them. Raises `BundleError` or `ImageError`."""
-    return {IMAGE: read_image(image), **read_stages(stages, label)}
+    return {IMAGE: _read_image(image, label), **read_stages(stages, label)}
+
+
+def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
+    """A PNG as `write_golden` makes it, its data as long as its size says: decoders differ on others."""
+    data = path.read_bytes()
+    if not data.startswith(_PNG) or data[12:16] != b"IHDR" or data[24:29] != _RGB:
+        raise ImageError(f"{label}: the golden image is no PNG of 8-bit RGB pixels; export the bundle again")
+    pixels = read_image(path, MAX_PIXELS)
+    expected = pixels.shape[0] * (1 + 3 * pixels.shape[1])
+    inflater = zlib.decompressobj()
+    try:
+        found = len(inflater.decompress(b"".join(_image_data(data)), expected + 1))
+    except zlib.error as error:
+        raise ImageError(f"{label}: the golden image is damaged: {error}") from error
+    if found != expected or not inflater.eof or inflater.unused_data:
+        raise ImageError(f"{label}: the golden image is damaged: its data are not {expected} bytes long")
+    return pixels
+
+
+def _image_data(png: bytes) -> Iterator[bytes]:
+    """The contents of the IDAT chunks."""
+    at = len(_PNG)
+    while at + 8 <= len(png):
+        length, name = struct.unpack(">I4s", png[at : at + 8])
+        if name == b"IDAT":
+            yield png[at + 8 : at + 8 + length]
+        at += 12 + length
 
 
 def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
@@ -64,7 +96,8 @@ def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
     try:
         return dict(load(data))
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{label}: not a readable safetensors file: {error}") from error
+        reason = " ".join(str(error).split())[:300]  # it may quote a name of any length
+        raise BundleError(f"{label}: not a readable safetensors file: {reason}") from error
 
 
 def _header(data: bytes, label: str) -> dict[str, Any]:
@@ -76,7 +109,7 @@ def _header(data: bytes, label: str) -> dict[str, Any]:
             f"{label}: a safetensors header of {length} bytes does not fit; the file is damaged"
         )
     try:
-        header = json.loads(data[8 : 8 + length])
+        header = parse_strict(data[8 : 8 + length])
     except (ValueError, RecursionError):
         raise BundleError(f"{label}: the safetensors header is not JSON; the file is damaged") from None
     if not isinstance(header, dict):
@@ -89,15 +122,18 @@ def _check_header(header: dict[str, Any], label: str) -> None:
     if len(header) > MAX_STAGES:
         raise BundleError(f"{label}: expected at most {MAX_STAGES} golden stages, found {len(header)}")
     for name, entry in header.items():
-        dtype = entry.get("dtype") if isinstance(entry, dict) else None
-        if dtype not in _DTYPES:
+        if not isinstance(entry, dict) or set(entry) != _FIELDS:
             raise BundleError(
-                f"{label}: stage {name[:80]!r}: expected one of {', '.join(_DTYPES)}, found {dtype}"
+                f"{label}: stage {name[:80]!r}: expected the fields {', '.join(sorted(_FIELDS))} alone"
             )
-        shape, span = entry.get("shape"), entry.get("data_offsets")
+        dtype, shape, span = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
+            raise BundleError(
+                f"{label}: stage {name[:80]!r}: expected one of {', '.join(_DTYPES)}, found {dtype!r:.60}"
+            )
         if not (_are_sizes(shape, MAX_DIMENSIONS) and _are_sizes(span, 2) and len(span) == 2):
             raise BundleError(
-                f"{label}: stage {name[:80]!r}: shape {shape} at {span} is not a place in the file"
+                f"{label}: stage {name[:80]!r}: {shape!r:.60} at {span!r:.60} is not a place in the file"
             )
         if span[1] - span[0] != prod(shape) * _DTYPES[dtype]:
             raise BundleError(

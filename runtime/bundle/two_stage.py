@@ -106,13 +106,14 @@ class TwoStageManifest(Manifest):
             ("head", "roi_features"): (None, thin),
             ("head", "class_logits_and_deltas"): (None, outputs),
         }
-        found = {
-            (name, spec.role): spec.shape
-            for name, graph in self.graphs.by_name().items()
-            for spec in graph.outputs
-        }
-        found["features", "image"] = self.graphs.features.inputs[0].shape
-        found["head", "roi_features"] = self.graphs.head.inputs[0].shape
+        found: dict[tuple[str, str], tuple[int | None, ...]] = {}
+        for name, graph in self.graphs.by_name().items():
+            if len(graph.inputs) != 1:
+                raise ValueError(f"graph {name!r}: expected one input, found {len(graph.inputs)}")
+            for spec in (*graph.inputs, *graph.outputs):
+                if (name, spec.role) in found:
+                    raise ValueError(f"graph {name!r}: role {spec.role!r} is given twice")
+                found[name, spec.role] = spec.shape
         if expected != found:
             wrong = next(k for k in sorted(expected | found) if expected.get(k) != found.get(k))
             raise ValueError(

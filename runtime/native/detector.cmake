@@ -26,6 +26,7 @@ target_include_directories(pocketdet_third_party SYSTEM PUBLIC third_party third
 # reading from memory alone
 target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCODER LODEPNG_NO_COMPILE_DISK
   LODEPNG_NO_COMPILE_ANCILLARY_CHUNKS)
+target_compile_options(pocketdet_third_party PRIVATE ${pocketdet_sanitizers})
 
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
@@ -64,4 +65,12 @@ if(POCKETDET_TESTS)
   # prints times, to be read: no test
   add_executable(deformable_conv_speed tests/deformable_conv_speed.cpp)
   target_link_libraries(deformable_conv_speed PRIVATE pocketdet_detector)
+endif()
+
+if(POCKETDET_FUZZ)
+  foreach(target fuzz_manifest fuzz_param fuzz_golden fuzz_image)
+    add_executable(${target} tests/${target}.cpp)
+    target_link_libraries(${target} PRIVATE pocketdet_detector)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  endforeach()
 endif()

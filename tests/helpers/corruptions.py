@@ -103,15 +103,15 @@ def edit_param(folder: Path, rng: np.random.Generator) -> None:
         elif kind == 4 and words and len(other) > 1:
             words[0] = other[0]
         else:
-            _edit_number(words, rng)
+            edit_number(words, rng)
         if kind > 2 and words:
             lines[row] = " ".join(words)
     if rng.random() < 0.7:
-        _repair_counts(lines)
+        repair_counts(lines)
     path.write_text("\n".join(lines) + "\n")
 
 
-def _edit_number(words: list[str], rng: np.random.Generator) -> None:
+def edit_number(words: list[str], rng: np.random.Generator) -> None:
     places = [i for i, word in enumerate(words) if "=" in word] or list(range(len(words)))
     if not places:
         return
@@ -127,7 +127,7 @@ def _edit_number(words: list[str], rng: np.random.Generator) -> None:
         words[place] = f"{key}{equals}{number}"
 
 
-def _repair_counts(lines: list[str]) -> None:
+def repair_counts(lines: list[str]) -> None:
     """Make the header agree with the lines again, so that more than the header is tested."""
     blobs = set()
     for line in lines[2:]:

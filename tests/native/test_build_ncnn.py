@@ -124,6 +124,29 @@ def test_what_is_there_is_not_built_again(
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
+def test_a_sanitized_build_is_kept_apart(
+    build_ncnn: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    options: list[dict[str, str]] = []
+
+    def compile_nothing(_tree: Path, work: Path, _target: object, asked: dict[str, str], *_: object) -> None:
+        options.append(asked)
+        (work / "installed").mkdir(parents=True)
+
+    monkeypatch.setattr(build_ncnn, "compiler_of", lambda _: "some compiler")
+    monkeypatch.setattr(build_ncnn, "archive", lambda *_: tmp_path)
+    monkeypatch.setattr(build_ncnn, "unpack", lambda _, work: work)
+    monkeypatch.setattr(build_ncnn, "_compile", compile_nothing)
+    assert run(build_ncnn, monkeypatch, "--cache", tmp_path / "cache") == 0
+    assert run(build_ncnn, monkeypatch, "--cache", tmp_path / "cache", "--sanitize") == 0
+    folders = sorted(p.name for p in (tmp_path / "cache").glob("ncnn-*") if p.is_dir())
+    assert ["-host-sanitize-" in name for name in folders] == [False, True]
+    normal, sanitized = options
+    assert "-fsanitize=address" in sanitized["CMAKE_CXX_FLAGS_RELWITHDEBINFO"]
+    assert not any("sanitize" in value for value in normal.values())
+    assert normal["NCNN_RUNTIME_CPU"] == sanitized["NCNN_RUNTIME_CPU"] == "ON"
+
+
 def test_layers_that_ncnn_makes_by_itself_are_built(build_ncnn: ModuleType, tmp_path: Path) -> None:
     """Every type that the source of a kept layer, or of Net and Mat, creates on x86 or ARM is kept too."""
     archive = build_ncnn.cache_folder() / f"ncnn-{build_ncnn.VERSION}.tar.gz"

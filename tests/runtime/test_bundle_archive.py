@@ -43,6 +43,17 @@ def test_duplicates(tiny_bundle: Path, target: Path) -> None:
     refused(target, r"'manifest\.json' appears twice")
 
 
+def test_a_name_that_is_another_in_its_header(tiny_bundle: Path, target: Path) -> None:
+    """zipfile quotes both names, which may be of any length."""
+    zip_folder(tiny_bundle, target).close()
+    data = bytearray(target.read_bytes())
+    struct.pack_into("<H", data, data.index(b"PK\x03\x04") + 26, 3000)
+    target.write_bytes(data)
+    with pytest.raises(BundleError, match="damaged zip entry: File name in directory") as caught:
+        load_bundle(target)
+    assert len(str(caught.value)) < 600
+
+
 def test_links(tiny_bundle: Path, target: Path) -> None:
     link = zipfile.ZipInfo("head.ncnn.bin")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.errors import BundleError
+from pocketdet.errors import BundleError, ImageError
 from pocketdet.runtime.bundle.golden import read_golden, read_stages, write_golden
 from pocketdet.runtime.bundle.schema import Golden
 
@@ -48,8 +49,13 @@ def safetensors(header: object, payload: bytes = b"") -> bytes:
         (struct.pack("<Q", 2) + b"{]", "not JSON"),
         (struct.pack("<Q", 5000) + b"[" * 5000, "not JSON"),
         (safetensors([]), "not a JSON object"),
-        (safetensors({"a": 3}), "expected one of"),
-        (safetensors({"a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, b"12"), "found BF16"),
+        (safetensors({"a": 3}), "expected the fields"),
+        (safetensors({"a": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0], "b": 1}}), "fields"),
+        (safetensors({"a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, b"12"), "found 'BF16'"),
+        (safetensors({"a": {"dtype": [], "shape": [1], "data_offsets": [0, 2]}}, b"12"), "found \\[\\]"),
+        (safetensors({"a": {"dtype": "x" * 9000, "shape": [1], "data_offsets": [0, 2]}}), "found 'x{59}$"),
+        (safetensors({"a": {"dtype": "U8", "shape": [0] * 9000, "data_offsets": [0, 0]}}), "not a place"),
+        (struct.pack("<Q", 14) + b'{"a":0,"a": 0}', "not JSON"),
         (safetensors({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}), "not a place"),
         (safetensors({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 4]}}), "not a place"),
         (safetensors({"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}}), "not a place"),
@@ -67,13 +73,56 @@ def safetensors(header: object, payload: bytes = b"") -> bytes:
             "not a readable",
         ),
         (safetensors({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}), "not a readable"),
+        (
+            safetensors({"a\n" * 9000: {"dtype": "U8", "shape": [1], "data_offsets": [7, 8]}}),
+            "not a readable",
+        ),
     ],
 )
 def test_bad_files(tmp_path: Path, data: bytes, sentence: str) -> None:
     path = tmp_path / "s.safetensors"
     path.write_bytes(data)
-    with pytest.raises(BundleError, match=f"^golden: .*{sentence}"):
+    with pytest.raises(BundleError, match=f"^golden: .*{sentence}") as caught:
         read_stages(path, "golden")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + crc
+
+
+def png(rows: bytes, *, bits: int = 8, colour: int = 2, surplus: bytes = b"") -> bytes:
+    """5 x 7 pixels."""
+    header = struct.pack(">IIBBBBB", 7, 5, bits, colour, 0, 0, 0)
+    data = zlib.compress(rows) + surplus
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"P6\n7 5\n255\n" + bytes(105), "no PNG"),
+        (png(bytes(5 * 8), colour=0), "no PNG of 8-bit RGB"),
+        (png(bytes(5 * 43), bits=16), "no PNG of 8-bit RGB"),
+        (png(bytes(5 * 22 + 1)), "not 110 bytes"),
+        (png(bytes(5_000_000)), "not 110 bytes"),
+        (png(bytes(5 * 22), surplus=b"x"), "not 110 bytes"),
+    ],
+)
+def test_bad_images(tmp_path: Path, data: bytes, sentence: str) -> None:
+    write_golden(tmp_path, GOLDEN, {"image": np.zeros((5, 7, 3), np.uint8)})
+    (tmp_path / "g/i.png").write_bytes(data)
+    with pytest.raises(ImageError, match=f"^golden: the golden image .*{sentence}"):
+        read_golden(tmp_path / "g/i.png", tmp_path / "g/s.safetensors", "golden")
+
+
+def test_a_plain_image(tmp_path: Path) -> None:
+    write_golden(tmp_path, GOLDEN, {"image": np.zeros((5, 7, 3), np.uint8)})
+    (tmp_path / "g/i.png").write_bytes(png(bytes(5 * 22)))
+    image = read_golden(tmp_path / "g/i.png", tmp_path / "g/s.safetensors", "golden")["image"]
+    assert image.shape == (5, 7, 3)
 
 
 @settings(max_examples=150, deadline=None)

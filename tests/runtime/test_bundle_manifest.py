@@ -69,6 +69,18 @@ def test_wrong_fields(document: dict[str, Any], path: tuple[Any, ...], value: ob
     assert sentence in refusal(document)
 
 
+def test_a_graph_has_one_input_and_each_role_once(document: dict[str, Any]) -> None:
+    features = document["graphs"]["features"]
+    changed = json.loads(json.dumps(document))
+    changed["graphs"]["features"]["inputs"] *= 2
+    assert "graph 'features': expected one input, found 2" in refusal(changed)
+    changed = json.loads(json.dumps(document))
+    changed["graphs"]["features"]["inputs"][0]["role"] = "pixels"
+    assert "blob 'image' of graph 'features': expected shape (3, 32, 32), found None" in refusal(changed)
+    features["outputs"].append(dict(features["outputs"][0]))
+    assert "graph 'features': role 'rpn_scores' is given twice" in refusal(document)
+
+
 def test_missing_fields(document: dict[str, Any]) -> None:
     del document["anchors"]["stride"]
     assert refusal(document).endswith("field 'anchors.stride' is missing")

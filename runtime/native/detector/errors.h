@@ -3,12 +3,22 @@
 #pragma once
 
 #include <stdexcept>
+#include <string>
 
 namespace pocketdet {
 
 class Error : public std::runtime_error {
 public:
-    using std::runtime_error::runtime_error;
+    explicit Error(const std::string& message) : std::runtime_error(one_line(message)) {}
+
+private:
+    // Messages quote names of untrusted files, which may hold line ends.
+    static std::string one_line(std::string text) {
+        for (char& c : text) {
+            if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+        }
+        return text;
+    }
 };
 
 // A bundle that cannot be trusted: missing or damaged files, a wrong hash, a manifest out of schema.

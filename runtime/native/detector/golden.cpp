@@ -1,7 +1,10 @@
 #include "golden.h"
 
+#include <lodepng.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 
 #include "errors.h"
@@ -19,10 +22,14 @@ struct TypeInfo {
     ArrayType type;
     size_t bytes;
 };
-constexpr TypeInfo kTypes[] = {{"F32", ArrayType::float32, 4},
-                               {"I32", ArrayType::int32, 4},
-                               {"I64", ArrayType::int64, 8},
-                               {"U8", ArrayType::uint8, 1}};
+constexpr TypeInfo kTypes[] = {{"F32", ArrayType::float32, 4}, {"F64", ArrayType::float64, 8},
+                               {"I32", ArrayType::int32, 4},   {"I64", ArrayType::int64, 8},
+                               {"U8", ArrayType::uint8, 1},    {"BOOL", ArrayType::boolean, 1}};
+constexpr size_t kMaxStages = 1024;
+constexpr int64_t kMaxGoldenPixels = int64_t{1} << 24;
+constexpr uint8_t kPng[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+constexpr uint8_t kRgb[] = {8, 2, 0, 0, 0};  // of IHDR: bits, colour type, compression, filter, interlacing
+constexpr size_t kRgbAt = 24;
 
 const TypeInfo& info_of(ArrayType type) {
     return *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& t) { return t.type == type; });
@@ -34,9 +41,37 @@ uint64_t little_endian(const uint8_t* bytes) {
     return value;
 }
 
-Array load_array(const Field& field, const uint8_t* bytes, size_t size) {
+// Whether bytes follow the compressed pixels in their chunks, which decoders differ on. LodePNG does not say where the
+// pixels end: if they inflate without the last byte before the checksum, that byte is none of theirs.
+bool has_surplus(const std::vector<uint8_t>& png) {
+    constexpr size_t kZlibHeader = 2, kChecksum = 4;
+    std::vector<uint8_t> data;
+    const uint8_t* const end = png.data() + png.size();
+    const uint8_t* chunk = png.data() + sizeof kPng;
+    for (; end - chunk >= 12; chunk = lodepng_chunk_next_const(chunk, end)) {
+        const size_t length = lodepng_chunk_length(chunk);
+        if (length > static_cast<size_t>(end - chunk) - 12) break;
+        const uint8_t* content = lodepng_chunk_data_const(chunk);
+        if (lodepng_chunk_type_equals(chunk, "IDAT") != 0) data.insert(data.end(), content, content + length);
+    }
+    if (data.size() <= kZlibHeader + kChecksum) return true;
+    LodePNGDecompressSettings settings;
+    lodepng_decompress_settings_init(&settings);
+    settings.max_output_size = size_t{4} * static_cast<size_t>(kMaxGoldenPixels);
+    uint8_t* pixels = nullptr;
+    size_t size = 0;
+    const size_t shorter = data.size() - kZlibHeader - kChecksum - 1;
+    const unsigned problem = lodepng_inflate(&pixels, &size, data.data() + kZlibHeader, shorter, &settings);
+    std::free(pixels);
+    return problem == 0;
+}
+
+// Where an array lies, from the first byte after the header.
+using Span = std::pair<size_t, size_t>;
+
+Array load_array(const Field& field, const uint8_t* bytes, size_t size, std::vector<Span>& spans) {
     Record record(field);
-    const std::string name = record.need("dtype").one_of({"F32", "I32", "I64", "U8"});
+    const std::string name = record.need("dtype").one_of({"F32", "F64", "I32", "I64", "U8", "BOOL"});
     const TypeInfo& info =
         *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& t) { return name == t.name; });
     Array array{info.type, {}, {}};
@@ -55,7 +90,30 @@ Array load_array(const Field& field, const uint8_t* bytes, size_t size) {
         span.fail("the place of this array in the file");
     }
     array.bytes.assign(bytes + first, bytes + last);
+    spans.emplace_back(first, last);
     return array;
+}
+
+// Every byte must be of one array: as the safetensors library has it.
+void check_spans(std::vector<Span> spans, size_t size, const std::string& label) {
+    std::sort(spans.begin(), spans.end());
+    size_t end = 0;
+    for (const Span& span : spans) {
+        if (span.first != end) {
+            throw BundleError(label + ": not a readable safetensors file: its arrays overlap or leave gaps");
+        }
+        end = span.second;
+    }
+    if (end != size) {
+        throw BundleError(label + ": not a readable safetensors file: its arrays end at byte " + std::to_string(end) +
+                          " of " + std::to_string(size));
+    }
+}
+
+void check_metadata(const Field& field) {
+    if (field.is_null()) return;
+    Record record(field);
+    for (const auto& item : field.value().items()) record.need(item.key()).text(0, kMaxHeaderBytes);
 }
 
 template <typename Number>
@@ -159,7 +217,11 @@ std::vector<double> Array::values() const {
         case ArrayType::int64:
             append<int64_t>(bytes, values);
             break;
+        case ArrayType::float64:
+            append<double>(bytes, values);
+            break;
         case ArrayType::uint8:
+        case ArrayType::boolean:
             append<uint8_t>(bytes, values);
             break;
     }
@@ -181,10 +243,20 @@ std::map<std::string, Array> parse_safetensors(const std::vector<uint8_t>& data,
     std::map<std::string, Array> arrays;
     const uint8_t* bytes = data.data() + 8 + length;
     const size_t size = data.size() - 8 - static_cast<size_t>(length);
+    std::vector<Span> spans;
     for (const auto& item : header.items()) {
-        if (item.key() == "__metadata__") continue;
-        arrays.emplace(item.key(), load_array(record.need(item.key().c_str()), bytes, size));
+        const Field field = record.need(item.key());
+        if (item.key() == "__metadata__") {
+            check_metadata(field);
+        } else {
+            arrays.emplace(item.key(), load_array(field, bytes, size, spans));
+        }
     }
+    if (arrays.size() > kMaxStages) {
+        throw BundleError(label + ": expected at most " + std::to_string(kMaxStages) + " golden stages, found " +
+                          std::to_string(arrays.size()));
+    }
+    check_spans(std::move(spans), size, label);
     return arrays;
 }
 
@@ -195,9 +267,15 @@ Golden load_golden(const Bundle& bundle) {
     if (entry.size > static_cast<uint64_t>(kMaxStagesBytes)) {
         throw BundleError(label + ": expected at most " + std::to_string(kMaxStagesBytes) + " bytes of golden stages");
     }
+    const std::vector<uint8_t> image = bundle.folder.read_listed(m.golden_image, m.files.at(m.golden_image));
+    const std::string image_label = bundle.folder.path() + "/" + m.golden_image;
+    if (image.size() < kRgbAt + sizeof kRgb || !std::equal(std::begin(kPng), std::end(kPng), image.begin()) ||
+        !std::equal(std::begin(kRgb), std::end(kRgb), image.begin() + kRgbAt)) {
+        throw ImageError(image_label + ": the golden image is no PNG of 8-bit RGB pixels; export the bundle again");
+    }
     Golden golden;
-    golden.image = decode_image(bundle.folder.read_listed(m.golden_image, m.files.at(m.golden_image)),
-                                bundle.folder.path() + "/" + m.golden_image);
+    golden.image = decode_image(image, image_label, kMaxGoldenPixels);
+    if (has_surplus(image)) throw ImageError(image_label + ": the golden image is damaged: bytes follow its pixels");
     golden.stages = parse_safetensors(bundle.folder.read_listed(m.golden_stages, entry), label);
     std::map<std::string, std::string> named;
     for (const StageShape& expected : stage_shapes(m, golden.image)) {

@@ -11,7 +11,7 @@
 
 namespace pocketdet {
 
-enum class ArrayType { float32, int32, int64, uint8 };
+enum class ArrayType { float32, float64, int32, int64, uint8, boolean };
 
 struct Array {
     ArrayType type;
@@ -34,7 +34,8 @@ struct Golden {
     const Array& operator[](const std::string& name) const { return stages.at(name); }
 };
 
-// Reads the arrays of a safetensors file. Throws BundleError if it is truncated or out of the format.
+// Reads the arrays of a safetensors file. Throws BundleError if it is truncated or out of the format, or if its arrays
+// overlap or leave bytes over.
 std::map<std::string, Array> parse_safetensors(const std::vector<uint8_t>& data, const std::string& label);
 
 // The stored reference, complete and of types and shapes that fit each other and the manifest. Throws BundleError,

@@ -1,5 +1,7 @@
 #include "json_fields.h"
 
+#include <algorithm>
+
 #include "errors.h"
 
 namespace pocketdet {
@@ -22,6 +24,12 @@ std::string in_range(const char* kind, double low, double high) {
 }  // namespace
 
 Json parse_json(const std::vector<uint8_t>& data, const std::string& label) {
+    // the parser takes a zero byte for the end of the text, and skips a byte order mark
+    const bool has_mark = data.size() >= 3 && data[0] == 0xef && data[1] == 0xbb && data[2] == 0xbf;
+    if (has_mark || std::find(data.begin(), data.end(), uint8_t{0}) != data.end()) {
+        throw BundleError(label + ": expected JSON, found something else: a " +
+                          (has_mark ? "byte order mark" : "zero byte"));
+    }
     std::vector<std::set<std::string>> open_objects;
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
         if (depth > kMaxDepth) throw BundleError(label + ": expected JSON of few levels, found it nested too deeply");
@@ -114,7 +122,7 @@ Record::Record(const Field& field) : field_(field) {
     if (!field.value_->is_object()) field.fail("an object");
 }
 
-Field Record::need(const char* name) {
+Field Record::need(const std::string& name) {
     known_.insert(name);
     const auto found = field_.value_->find(name);
     const std::string path = field_.path_.empty() ? name : field_.path_ + "." + name;
@@ -122,12 +130,12 @@ Field Record::need(const char* name) {
     return Field(*found, path, *field_.label_);
 }
 
-std::optional<Field> Record::maybe(const char* name) {
+std::optional<Field> Record::maybe(const std::string& name) {
     if (field_.value_->contains(name)) return need(name);
     return std::nullopt;
 }
 
-bool Record::has(const char* name) {
+bool Record::has(const std::string& name) {
     const std::optional<Field> field = maybe(name);
     return field && !field->is_null();
 }

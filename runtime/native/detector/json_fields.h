@@ -50,11 +50,11 @@ class Record {
 public:
     explicit Record(const Field& field);
 
-    Field need(const char* name);
+    Field need(const std::string& name);
     // Nothing where the field is missing.
-    std::optional<Field> maybe(const char* name);
+    std::optional<Field> maybe(const std::string& name);
     // False where the field is missing or null.
-    bool has(const char* name);
+    bool has(const std::string& name);
     // Throws if there are fields that nobody asked for.
     void finish() const;
 

@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <set>
 
 #include "errors.h"
 #include "manifest_fields.h"
@@ -44,10 +45,31 @@ void load_layout(const Field& field, int version, Manifest& manifest) {
     manifest.lanes = load_int(lanes, 1, 16);
     if (manifest.lanes == 2 || (manifest.lanes & (manifest.lanes - 1)) != 0) lanes.fail("1, 4, 8 or 16");
     if (record.has("target")) manifest.target = load_text(record.need("target"));
-    if (version > 1 && record.has("fp32_modules")) {
-        for (const Field& module : record.need("fp32_modules").list(0, 20'000)) load_text(module);
+    if (const auto modules = version > 1 ? record.maybe("fp32_modules") : std::nullopt) {
+        for (const Field& module : modules->list(0, 20'000)) load_text(module);
     }
     record.finish();
+}
+
+// Names that are one on a file system without upper case, and files in what is a file.
+void check_names(const std::map<std::string, FileEntry>& files, const std::string& label) {
+    std::set<std::string> taken;
+    for (const auto& [name, entry] : files) {
+        std::string lower = name;
+        for (char& c : lower) {
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        }
+        if (lower == kManifestName || !taken.insert(lower).second) {
+            throw BundleError(label + ": two files have the name '" + name + "', or differ in upper case alone");
+        }
+    }
+    for (const std::string& name : taken) {
+        for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+            if (taken.count(name.substr(0, slash))) {
+                throw BundleError(label + ": '" + name.substr(0, slash) + "' is listed as a file and as a folder");
+            }
+        }
+    }
 }
 
 std::map<std::string, FileEntry> load_files(const Field& field, const std::string& label) {
@@ -56,11 +78,11 @@ std::map<std::string, FileEntry> load_files(const Field& field, const std::strin
     std::map<std::string, FileEntry> files;
     uint64_t total = 0;
     for (const auto& item : field.value().items()) {
-        if (!is_safe_path(item.key()) || item.key() == kManifestName) {
+        if (!is_safe_path(item.key())) {
             throw BundleError(label + ": file name '" + item.key().substr(0, 100) +
                               "' is not a plain path inside the bundle");
         }
-        Record record(every.need(item.key().c_str()));
+        Record record(every.need(item.key()));
         FileEntry entry;
         entry.size = static_cast<uint64_t>(record.need("size").integer(0, int64_t{1} << 31));
         const Field hash = record.need("sha256");
@@ -71,6 +93,7 @@ std::map<std::string, FileEntry> load_files(const Field& field, const std::strin
         files[item.key()] = entry;
     }
     if (total > kMaxBundleBytes) field.fail("files of at most " + std::to_string(kMaxBundleBytes) + " bytes in all");
+    check_names(files, label);
     return files;
 }
 
@@ -101,7 +124,7 @@ void load_common(Record& record, Manifest& m, ManifestReader& reader) {
     reader.paths = {m.golden_image, m.golden_stages};
     if (record.has("reference_weights")) reader.paths.push_back(load_text(record.need("reference_weights")));
     check_notes(record.need("tools"), 64, 0, kMaxManifestBytes);
-    if (record.has("card")) check_notes(record.need("card"), 256, 0, kMaxManifestBytes);
+    if (const auto card = record.maybe("card")) check_notes(*card, 256, 0, kMaxManifestBytes);
     m.files = load_files(record.need("files"), reader.label);
 }
 
@@ -131,7 +154,7 @@ Arithmetic Manifest::arithmetic() const {
 void check_notes(const Field& field, size_t most, size_t shortest, size_t longest) {
     Record record(field);
     if (field.value().size() > most) field.fail("at most " + std::to_string(most) + " entries");
-    for (const auto& item : field.value().items()) record.need(item.key().c_str()).text(shortest, longest);
+    for (const auto& item : field.value().items()) record.need(item.key()).text(shortest, longest);
 }
 
 GraphSpec ManifestReader::graph(const Field& field) {
@@ -145,10 +168,10 @@ GraphSpec ManifestReader::graph(const Field& field) {
     }
     graph.input = load_tensor(record.need("inputs").list(1, 1)[0]);
     for (const Field& output : record.need("outputs").list(1, 64)) graph.outputs.push_back(load_tensor(output));
-    if (version > 1 && record.has("arithmetic")) {
-        graph.arithmetic = arithmetic_of(record.need("arithmetic").one_of(kArithmetics));
+    if (const auto arithmetic = version > 1 ? record.maybe("arithmetic") : std::nullopt) {
+        graph.arithmetic = arithmetic_of(arithmetic->one_of(kArithmetics));
     }
-    if (record.has("layer_sources")) check_notes(record.need("layer_sources"), 20'000, 1, 200);
+    if (const auto sources = record.maybe("layer_sources")) check_notes(*sources, 20'000, 1, 200);
     record.finish();
     return graph;
 }

@@ -2,6 +2,7 @@
 #include "bundle.h"
 #include "errors.h"
 #include "expect.h"
+#include "golden.h"
 #include "json_fields.h"
 #include "sha256.h"
 
@@ -62,6 +63,38 @@ void test_manifest_is_read() {
     CHECK(parts.postprocessing.rule.method == NmsMethod::gaussian && m.files.size() == 6);
     CHECK(parts.head.input.shape[0] == kAnyCount && parts.features.output("sam").blob == "out2");
     CHECK(m.arithmetic() == Arithmetic::fp32 && m.detector() == std::string("two-stage") && m.graphs().size() == 2);
+    Json noted = sound_manifest();
+    noted["card"][std::string("a\0b", 3)] = "a name with a zero in it";
+    parse(noted);
+}
+
+std::string safetensors(const std::string& header, const std::string& arrays) {
+    std::string length(8, '\0');
+    length[0] = static_cast<char>(header.size());
+    return length + header + arrays;
+}
+
+void test_golden_arrays() {
+    const auto read = [](const std::string& header, const std::string& arrays) {
+        return parse_safetensors(bytes_of(safetensors(header, arrays)), "s");
+    };
+    const auto refuse = [&](const std::string& header, const std::string& arrays, const char* message) {
+        CHECK(contains(message_of<BundleError>([&] { read(header, arrays); }), message));
+    };
+    const std::string a = R"("a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]})";
+    CHECK(read("{" + a + "}  ", "xy").at("a").values() == std::vector<double>({'x', 'y'}));
+    CHECK(read("{}", "").empty() && read("{" + a + R"(,"__metadata__":{"b":"c"}})", "xy").size() == 1);
+    const std::string wide = R"({"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}})";
+    CHECK(read(wide, std::string("\0\0\0\0\0\0\xf8\x3f", 8)).at("a").values() == std::vector<double>({1.5}));
+    CHECK(read(R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})", "\1").at("a").values()[0] == 1.0);
+    refuse("{" + a + "}", "xyz", "its arrays end at byte 2 of 3");
+    refuse("{" + a + R"(,"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "xy", "overlap or leave gaps");
+    refuse(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "xy", "overlap or leave gaps");
+    refuse("{" + a + "," + a + "}", "xy", "appears twice");
+    refuse("{" + a + R"(,"__metadata__":{"b":1}})", "xy", "field '__metadata__.b'");
+    refuse(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"b":1}})", "", "field 'a.b' is unknown");
+    refuse(R"({"a":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}})", "", "expected 'F32'");
+    refuse(R"({"a":{"dtype":"U8","shape":[9],"data_offsets":[0,2]}})", "xy", "the place of this array in the file");
 }
 
 void test_what_a_bundle_was_made_for() {
@@ -82,6 +115,8 @@ void test_what_a_bundle_was_made_for() {
     } cases[] = {
         {"/graphs/head/arithmetic", "fp8", "field 'graphs.head.arithmetic': expected 'fp32'"},
         {"/graphs/head/arithmetic", 16, "field 'graphs.head.arithmetic'"},
+        {"/graphs/head/arithmetic", nullptr, "field 'graphs.head.arithmetic'"},
+        {"/layout/fp32_modules", nullptr, "field 'layout.fp32_modules'"},
         {"/layout/fp32_modules", "head.fc", "field 'layout.fp32_modules'"},
         {"/layout/fp32_modules/0", "", "field 'layout.fp32_modules[0]'"},
         {"/schema_version", 1, "' is unknown"},
@@ -133,6 +168,12 @@ void test_manifest_errors() {
         {"/layout/lanes", 2, "expected 1, 4, 8 or 16"},
         {"/tools/pocketdet", 7, "field 'tools.pocketdet'"},
         {"/files", {{"../x", {{"size", 1}, {"sha256", std::string(64, 'a')}}}}, "is not a plain path"},
+        {"/files/F.BIN", {{"size", 1}, {"sha256", std::string(64, 'a')}}, "differ in upper case alone"},
+        {"/files/Manifest.json", {{"size", 1}, {"sha256", std::string(64, 'a')}}, "differ in upper case alone"},
+        {"/files/golden", {{"size", 1}, {"sha256", std::string(64, 'a')}}, "is listed as a file and as a folder"},
+        {"/card", nullptr, "field 'card'"},
+        {"/card", {{"a\nb", 1}}, "field 'card.a?b'"},
+        {"/graphs/head/layer_sources", nullptr, "field 'graphs.head.layer_sources'"},
         {"/files/f.bin/size", -1, "field 'files.f.bin.size'"},
         {"/files/f.bin/sha256", std::string(64, 'G'), "64 hex digits"},
         {"/files/f.bin/size", 1 << 30, "bytes in all"},
@@ -163,6 +204,8 @@ void test_broken_json() {
     refuse("{\"a\": 1, \"a\": 2}", "field \"a\" appears twice");
     refuse("{\"schema_version\": 1, \"input\": {\"height\": 1, \"height\": 2}}", "appears twice");
     refuse(std::string(100'000, '['), "nested too deeply");
+    refuse(sound_manifest().dump() + std::string("\0{", 2), "a zero byte");
+    refuse("\xef\xbb\xbf" + sound_manifest().dump(), "a byte order mark");
     const std::string text = sound_manifest().dump();
     for (size_t size = 0; size < text.size(); size += 7) refuse(text.substr(0, size), "m.json: expected JSON");
 }
@@ -211,6 +254,7 @@ int main() {
     pocketdet::test_what_a_bundle_was_made_for();
     pocketdet::test_manifest_errors();
     pocketdet::test_broken_json();
+    pocketdet::test_golden_arrays();
     pocketdet::test_paths();
     pocketdet::test_files();
     std::puts("bundle_test: all hold");

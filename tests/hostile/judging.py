@@ -1,0 +1,78 @@
+"""Hostile copies judged by both sides, and what is wrong with the verdicts."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from bases import make_bases
+from copies import ZIP, Copy, make_copy
+from verdicts import Limits, NativeJudge, PythonJudge, Verdict
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Both verdicts on one copy; none of pocketdet-run on a zip file."""
+
+    copy: Copy
+    changes: list[str]
+    native: Verdict | None
+    python: Verdict
+
+    @property
+    def differs(self) -> bool:
+        """Whether one side refuses what the other accepts, or the checks of the two disagree."""
+        return self.native is not None and self.native.kind != self.python.kind
+
+    @property
+    def problem(self) -> str:
+        """Empty if all is well."""
+        sides = (("pocketdet-run", self.native), ("Python", self.python))
+        faults = [f"{side}: {v.kind}" for side, v in sides if v is not None and v.is_fault]
+        return ", ".join(faults) or ("verdicts differ" if self.differs else "")
+
+    def __str__(self) -> str:
+        copy = self.copy
+        lines = [f"seed {copy.seed}: {copy.kind} of {copy.base}: {self.problem or 'no problem'}"]
+        lines += [f"    {change}" for change in self.changes]
+        for side, verdict in (("pocketdet-run", self.native), ("Python", self.python)):
+            if verdict is not None:
+                sentence = "\n      ".join(verdict.sentence.splitlines()[:14])
+                lines.append(f"    {side}: {verdict.kind} {verdict.type} {sentence}")
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "seed": self.copy.seed,
+            "kind": self.copy.kind,
+            "base": self.copy.base,
+            "problem": self.problem,
+            "native": None if self.native is None else vars(self.native),
+            "python": vars(self.python),
+            "changes": self.changes,
+        }
+
+
+def judge_all(seeds: Iterable[int], native: NativeJudge | None, work: Path, jobs: int) -> Iterator[Outcome]:
+    """The verdicts on every copy, in their order; without `native` those of Python alone."""
+    bases = make_bases(work)
+    with ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
+        judges: SimpleQueue[PythonJudge] = SimpleQueue()
+        for _ in range(jobs):
+            judges.put(stack.enter_context(PythonJudge(Limits())))
+
+        def judge(seed: int) -> Outcome:
+            copy = make_copy(seed, bases, work)
+            python = judges.get()
+            try:
+                found = None if native is None or copy.kind == ZIP else native(copy.path)
+                return Outcome(copy, copy.changes(), found, python(copy.path))
+            finally:
+                judges.put(python)
+                copy.path.unlink() if copy.kind == ZIP else shutil.rmtree(copy.path)
+
+        yield from pool.map(judge, seeds)
