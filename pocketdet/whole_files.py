@@ -129,7 +129,7 @@ def _remove_unlocked(path: Path) -> None:
             os.close(handle)
 
 
-_remove_leftovers_once = functools.cache(remove_leftovers)  # not for every picture of a folder
+_remove_leftovers_once = functools.cache(remove_leftovers)  # not for every image of a folder
 
 
 def _temporary_file(folder: Path) -> tuple[Path, BinaryIO]:
