@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,12 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
         raise ImageError(f"{label}: the golden image is no PNG of 8-bit RGB pixels; export the bundle again")
     pixels = read_image(path, MAX_PIXELS)
     expected = pixels.shape[0] * (1 + 3 * pixels.shape[1])
+    compressed = _image_data(data)
+    if compressed is None:
+        raise ImageError(f"{label}: the golden image is damaged: it holds more than its pixels")
     inflater = zlib.decompressobj()
     try:
-        found = len(inflater.decompress(b"".join(_image_data(data)), expected + 1))
+        found = len(inflater.decompress(compressed, expected + 1))
     except zlib.error as error:
         raise ImageError(f"{label}: the golden image is damaged: {error}") from error
     if found != expected or not inflater.eof or inflater.unused_data:
@@ -69,14 +72,19 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
     return pixels
 
 
-def _image_data(png: bytes) -> Iterator[bytes]:
-    """The contents of the IDAT chunks."""
-    at = len(_PNG)
-    while at + 8 <= len(png):
+def _image_data(png: bytes) -> bytes | None:
+    """The contents of the IDAT chunks; None if there are others between header and end, or bytes after it."""
+    at, parts = len(_PNG), []
+    while at + 12 <= len(png):
         length, name = struct.unpack(">I4s", png[at : at + 8])
+        content, at = png[at + 8 : at + 8 + length], at + 12 + length
+        if name == b"IEND":
+            return b"".join(parts) if at == len(png) else None
         if name == b"IDAT":
-            yield png[at + 8 : at + 8 + length]
-        at += 12 + length
+            parts.append(content)
+        elif name != b"IHDR":
+            return None
+    return None
 
 
 def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:

@@ -61,8 +61,13 @@ def lengthen_pixels(png: bytes) -> bytes:
     return png_of([head, (b"IDAT", zlib.compress(bytes(24 * (1 + 3 * 40) + 1))), tail])
 
 
-def add_bytes(safetensors: bytes) -> bytes:
-    return safetensors + bytes(4)
+def add_chunk(png: bytes) -> bytes:
+    head, *others = chunks_of(png)
+    return png_of([head, (b"acTL", bytes(8)), *others])
+
+
+def add_bytes(file: bytes) -> bytes:
+    return file + bytes(4)
 
 
 def add_field(safetensors: bytes) -> bytes:
@@ -74,6 +79,8 @@ def add_field(safetensors: bytes) -> bytes:
     [
         ("golden/image.png", repeat_pixels, "ImageError"),
         ("golden/image.png", lengthen_pixels, "ImageError"),
+        ("golden/image.png", add_chunk, "ImageError"),
+        ("golden/image.png", add_bytes, "ImageError"),
         ("golden/image.png", lambda _: b"P6\n1 1\n255\nabc", "ImageError"),
         ("golden/stages.safetensors", add_bytes, "BundleError"),
         ("golden/stages.safetensors", add_field, "BundleError"),

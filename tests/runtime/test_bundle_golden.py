@@ -109,6 +109,8 @@ def png(rows: bytes, *, bits: int = 8, colour: int = 2, surplus: bytes = b"") ->
         (png(bytes(5 * 22 + 1)), "not 110 bytes"),
         (png(bytes(5_000_000)), "not 110 bytes"),
         (png(bytes(5 * 22), surplus=b"x"), "not 110 bytes"),
+        (png(bytes(5 * 22)) + b"x", "more than its pixels"),
+        (png(bytes(5 * 22))[:33] + chunk(b"tEXt", b"a\0b") + png(bytes(5 * 22))[33:], "more than its pixels"),
     ],
 )
 def test_bad_images(tmp_path: Path, data: bytes, sentence: str) -> None:

@@ -41,19 +41,31 @@ uint64_t little_endian(const uint8_t* bytes) {
     return value;
 }
 
-// Whether bytes follow the compressed pixels in their chunks, which decoders differ on. LodePNG does not say where the
-// pixels end: if they inflate without the last byte before the checksum, that byte is none of theirs.
+// The contents of a PNG's IDAT chunks; empty if there are others between header and end, or bytes after it.
+std::vector<uint8_t> image_data(const std::vector<uint8_t>& png) {
+    constexpr size_t kChunkBytes = 12;
+    std::vector<uint8_t> data;
+    for (size_t at = sizeof kPng; png.size() - at >= kChunkBytes;) {
+        const uint8_t* chunk = png.data() + at;
+        const auto is = [chunk](const char* name) { return lodepng_chunk_type_equals(chunk, name) != 0; };
+        const size_t length = lodepng_chunk_length(chunk);
+        if (length > png.size() - at - kChunkBytes) return {};
+        at += kChunkBytes + length;
+        if (is("IEND")) return at == png.size() ? data : std::vector<uint8_t>();
+        if (is("IDAT")) {
+            data.insert(data.end(), lodepng_chunk_data_const(chunk), lodepng_chunk_data_const(chunk) + length);
+        } else if (!is("IHDR")) {
+            return {};
+        }
+    }
+    return {};
+}
+
+// Whether a PNG that LodePNG has decoded holds more than its pixels, which decoders differ on. LodePNG does not say
+// where the pixels end: if they inflate without the last byte before the checksum, that byte is none of theirs.
 bool has_surplus(const std::vector<uint8_t>& png) {
     constexpr size_t kZlibHeader = 2, kChecksum = 4;
-    std::vector<uint8_t> data;
-    const uint8_t* const end = png.data() + png.size();
-    const uint8_t* chunk = png.data() + sizeof kPng;
-    for (; end - chunk >= 12; chunk = lodepng_chunk_next_const(chunk, end)) {
-        const size_t length = lodepng_chunk_length(chunk);
-        if (length > static_cast<size_t>(end - chunk) - 12) break;
-        const uint8_t* content = lodepng_chunk_data_const(chunk);
-        if (lodepng_chunk_type_equals(chunk, "IDAT") != 0) data.insert(data.end(), content, content + length);
-    }
+    const std::vector<uint8_t> data = image_data(png);
     if (data.size() <= kZlibHeader + kChecksum) return true;
     LodePNGDecompressSettings settings;
     lodepng_decompress_settings_init(&settings);
@@ -275,7 +287,9 @@ Golden load_golden(const Bundle& bundle) {
     }
     Golden golden;
     golden.image = decode_image(image, image_label, kMaxGoldenPixels);
-    if (has_surplus(image)) throw ImageError(image_label + ": the golden image is damaged: bytes follow its pixels");
+    if (has_surplus(image)) {
+        throw ImageError(image_label + ": the golden image is damaged: it holds more than its pixels");
+    }
     golden.stages = parse_safetensors(bundle.folder.read_listed(m.golden_stages, entry), label);
     std::map<std::string, std::string> named;
     for (const StageShape& expected : stage_shapes(m, golden.image)) {

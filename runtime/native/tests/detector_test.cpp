@@ -115,7 +115,7 @@ void test_safetensors() {
     refuse({1, 2, 3}, "found 3 bytes");
     refuse(Bytes(8, 0xff), "does not fit");
     refuse(safetensors(good, 7), "the place of this array in the file");
-    refuse(safetensors(R"({"x": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}})", 4), "'F32' or 'I32'");
+    refuse(safetensors(R"({"x": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}})", 4), "'F32' or 'F64'");
     refuse(safetensors(R"({"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}})", 4), "field 'x.shape[0]'");
     refuse(safetensors(R"({"x": {"dtype": "F32", "shape": [99999999, 99999999], "data_offsets": [0, 4]}})", 4),
            "fits the file");
@@ -123,6 +123,29 @@ void test_safetensors() {
            "the place of this array");
     refuse(safetensors("[]", 4), "an object");
     refuse(safetensors("{", 4), "expected JSON");
+    const std::pair<const char*, size_t> types[] = {{"F32", 4}, {"F64", 8}, {"I32", 4},
+                                                    {"I64", 8}, {"U8", 1},  {"BOOL", 1}};
+    for (const auto& [type, bytes] : types) {
+        const std::string header = R"({"x": {"dtype": ")" + std::string(type) +
+                                   R"(", "shape": [3], "data_offsets": [0, )" + std::to_string(3 * bytes) + "]}}  ";
+        CHECK(parse_safetensors(safetensors(header, 3 * bytes), "s").at("x").values().size() == 3);
+    }
+}
+
+// Every byte is of one array, as the safetensors library of Python has it.
+void test_safetensors_places() {
+    const auto refuse = [](const std::string& header, size_t data_bytes, const char* message) {
+        const Bytes file = safetensors(header, data_bytes);
+        CHECK(contains(message_of<BundleError>([&] { parse_safetensors(file, "s"); }), message));
+    };
+    const std::string a = R"("a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]})";
+    CHECK(parse_safetensors(safetensors("{}", 0), "s").empty());
+    refuse("{" + a + "}", 3, "its arrays end at byte 2 of 3");
+    refuse("{" + a + R"(,"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2, "overlap or leave gaps");
+    refuse(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2, "overlap or leave gaps");
+    refuse("{" + a + "," + a + "}", 2, "appears twice");
+    refuse("{" + a + R"(,"__metadata__":{"b":1}})", 2, "field '__metadata__.b'");
+    refuse(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"b":1}})", 0, "field 'a.b' is unknown");
 }
 
 // The start of a PNG of this size, up to the end of its header.
@@ -226,6 +249,7 @@ int main() {
     pocketdet::test_graphs();
     pocketdet::test_layers_of_this_ncnn();
     pocketdet::test_safetensors();
+    pocketdet::test_safetensors_places();
     pocketdet::test_pictures();
     pocketdet::test_comparisons();
     pocketdet::test_arguments();
