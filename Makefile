@@ -6,9 +6,6 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
-ROOMS  := $(wildcard models export runtime benchmarks accuracy datasets)
-# an editable install knows the packages of the day it was made
-PACKAGES := $(shell find pocketdet $(ROOMS) -name __init__.py)
 
 .PHONY: demo test test-all native native-aarch64 arm-parity android-check native-test lint types help clean
 
@@ -26,7 +23,7 @@ $(VENV)/tools.stamp: constraints.txt | $(BIN)/python
 	@$(PIP) install -q -c constraints.txt scikit-build-core nanobind cmake ninja
 	@touch $@
 
-$(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE) $(PACKAGES)
+$(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE)
 	@echo "== pocketdet[export] into $(VENV) (a few minutes the first time)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[export]'
 	@touch $@
@@ -96,9 +93,7 @@ lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff format --check .
 
 types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
-	@rm -rf build/types && mkdir -p build/types/pocketdet
-	@ln -s $(ROOMS:%=$(CURDIR)/%) $(CURDIR)/pocketdet/* build/types/pocketdet/
-	@cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p pocketdet
+	@$(BIN)/mypy
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build demo

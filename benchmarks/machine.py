@@ -6,9 +6,10 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketdet import __version__
 from pocketdet.runtime import _core
 
-_PACKAGES = ("pocketdet", "ncnn", "onnxruntime", "openvino", "numpy")
+_PACKAGES = ("ncnn", "onnxruntime", "openvino", "numpy")
 _CPU_INFO = Path("/proc/cpuinfo")
 _DEVICE_TREE = Path("/proc/device-tree/model")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -65,7 +66,7 @@ def read_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         governor=_read(_GOVERNOR),
         load=load_average(),
-        versions={"python": platform.python_version(), **_versions()},
+        versions={"python": platform.python_version(), "pocketdet": __version__, **_versions()},
     )
 
 

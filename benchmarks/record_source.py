@@ -2,9 +2,9 @@
 
 import shutil
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
+from pocketdet import __version__
 from pocketdet.benchmarks.record import BundleInfo, Source
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import count_macs, infer_shapes, read_graph
@@ -18,7 +18,7 @@ def read_source(root: Path = _ROOT) -> Source:
     if _git(root, "rev-parse", "--show-toplevel") == str(root):
         commit = _git(root, "rev-parse", "HEAD")
         changed = bool(_git(root, "status", "--porcelain", "--untracked-files=no")) if commit else None
-    return Source(version=version("pocketdet"), commit=commit, changed=changed)
+    return Source(version=__version__, commit=commit, changed=changed)
 
 
 def bundle_info(bundle: Bundle) -> BundleInfo:

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from pocketdet import __version__
 from pocketdet.export.reference import Identity
 from pocketdet.runtime.bundle.schema import (
     SCHEMA_VERSION,
@@ -68,6 +69,6 @@ def common_fields(
 
 def tool_versions() -> dict[str, str]:
     """Versions of everything that shaped the files."""
-    packages = ("pocketdet", "torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "pnnx", "ncnn", "numpy")
+    packages = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "pnnx", "ncnn", "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
-    return versions | {"python": platform.python_version()}
+    return {"pocketdet": __version__, **versions, "python": platform.python_version()}

@@ -105,9 +105,9 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
         pytest.skip("this is no git checkout, so what belongs in the wheel cannot be listed")
     present = [name for name in tracked.stdout.split() if (ROOT / name).exists()]
     expected = {
-        name if name.startswith("pocketdet/") else f"pocketdet/{name}"
+        name.removeprefix("src/") if name.startswith("src/") else f"pocketdet/{name}"
         for name in present
-        if name.split("/")[0] in ("pocketdet", *ROOMS) and "/native/" not in name
+        if name.split("/")[0] in ("src", *ROOMS) and "/native/" not in name
     }
     with zipfile.ZipFile(wheel) as archive:
         assert expected <= set(archive.namelist())

@@ -74,7 +74,8 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
 
 def _image_data(png: bytes) -> bytes | None:
     """The contents of the IDAT chunks; None if there are others between header and end, or bytes after it."""
-    at, parts = len(_PNG), []
+    at = len(_PNG)
+    parts: list[bytes] = []
     while at + 12 <= len(png):
         length, name = struct.unpack(">I4s", png[at : at + 8])
         content, at = png[at + 8 : at + 8 + length], at + 12 + length

@@ -58,4 +58,4 @@ def test_a_machine_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = read_machine()
     assert (found.processor, found.governor, found.load) == ("unknown", None, None)
     assert load_average() is None
-    assert list(found.versions) == ["python"]
+    assert list(found.versions) == ["python", "pocketdet"]

@@ -9,7 +9,6 @@ Everything is imported on first use, so that running a bundle never imports torc
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from pocketdet.errors import PocketdetError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
-__version__ = importlib.metadata.version("pocketdet")
+__version__ = "0.1.0"
 
 __all__ = [
     "Bundle",

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pocketdet import __version__
+
 # Distribution and the extra that installs it; "" is what pocketdet cannot run without.
 PACKAGES = (
     ("numpy", ""),
@@ -122,7 +124,7 @@ def _machine() -> Machine:
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         python=platform.python_version(),
-        pocketdet=importlib.metadata.version("pocketdet"),
+        pocketdet=__version__,
     )
 
 
