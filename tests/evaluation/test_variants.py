@@ -27,7 +27,7 @@ from pocketdet.evaluation.report import (
     subject_report,
 )
 from pocketdet.evaluation.variants import Subject
-from pocketdet.export.reference import Rule
+from pocketdet.export.reference.base import Rule
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.postprocess import reference_stages

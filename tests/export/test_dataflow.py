@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pocketdet.export.dataflow import Value, capture
-from pocketdet.export.layer_sources import match_sources, relative_difference
+from pocketdet.export.layer_map import match_values, relative_difference
 from pocketdet.models.ops.deform_conv import DeformConv2d
 
 
@@ -93,23 +93,23 @@ def test_the_closest_value_wins_then_the_earliest() -> None:
         Value("short", array(1, 2)),
     ]
     blobs = {"a": array(1, 2, 3), "b": array(9, 9, 9), "c": array(1, 2), "d": array(1, 2, 3.3)}
-    assert match_sources(blobs, known, 1e-2) == {"a": "near", "c": "short", "d": "far"}
+    assert match_values(blobs, known, 1e-2) == {"a": "near", "c": "short", "d": "far"}
 
 
 def test_shapes_may_differ_by_axes_of_one() -> None:
     known = [Value("pooled", array(1, 2).reshape(1, 2, 1, 1))]
-    assert match_sources({"blob": array(1, 2)}, known, 0) == {"blob": "pooled"}
+    assert match_values({"blob": array(1, 2)}, known, 0) == {"blob": "pooled"}
 
 
 def test_nothing_matches_nothing() -> None:
-    assert match_sources({"blob": array(1)}, [], 1) == {}
-    assert match_sources({}, values(), 1) == {}
+    assert match_values({"blob": array(1)}, [], 1) == {}
+    assert match_values({}, values(), 1) == {}
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_values_that_are_not_finite_match_nothing(wrong: float) -> None:
-    assert match_sources({"blob": array(1, wrong)}, [Value("v", array(1, 2))], 1e9) == {}
-    assert match_sources({"blob": array(1, 2)}, [Value("v", array(1, wrong))], 1e9) == {}
+    assert match_values({"blob": array(1, wrong)}, [Value("v", array(1, 2))], 1e9) == {}
+    assert match_values({"blob": array(1, 2)}, [Value("v", array(1, wrong))], 1e9) == {}
 
 
 def test_relative_difference_by_hand() -> None:

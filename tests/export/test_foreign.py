@@ -16,10 +16,10 @@ from pocketdet.errors import EngineError, UsageError
 from pocketdet.evaluation.evaluate import evaluate
 from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, verify
-from pocketdet.export.description import read_description
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import export_reference
-from pocketdet.export.kinds import described_reference
+from pocketdet.export.reference.description import read_description
+from pocketdet.export.reference.factory import reference_from_onnx
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
@@ -36,14 +36,14 @@ OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("foreign")
     path, description = make_foreign(folder)
-    reference = described_reference(path, read_description(description))
+    reference = reference_from_onnx(path, read_description(description))
     return export_reference(reference, folder).path
 
 
 @pytest.mark.parametrize(("batch", "opset"), [(1, 13), ("n", 11)])
 def test_detections_are_those_of_onnxruntime(tmp_path: Path, batch: int | str, opset: int) -> None:
     path, description = make_foreign(tmp_path, batch=batch, opset=opset)
-    reference = described_reference(path, read_description(description))
+    reference = reference_from_onnx(path, read_description(description))
     result = export_reference(reference, tmp_path)
     assert result.manifest.name == "foreign"
     assert [o.role for o in result.manifest.graphs.by_name()["model"].outputs] == ["rows"]
@@ -78,7 +78,7 @@ def test_it_has_the_forms_that_it_has(exported: Path) -> None:
 
 def test_half_precision_is_proved_against_rounded_weights(tmp_path: Path) -> None:
     path, description = make_foreign(tmp_path)
-    reference = described_reference(path, read_description(description))
+    reference = reference_from_onnx(path, read_description(description))
     lines: list[str] = []
     options = ExportOptions(precision="fp16")
     result = export_reference(reference, tmp_path, options, log=lines.append)
@@ -105,7 +105,7 @@ def test_a_description_that_does_not_fit_is_one_sentence(
     path, description = make_foreign(tmp_path)
     description.write_text(DESCRIPTION.replace(*change), encoding="utf-8")
     with pytest.raises(UsageError, match=words) as caught:
-        described_reference(path, read_description(description))
+        reference_from_onnx(path, read_description(description))
     assert "\n" not in str(caught.value)
 
 
@@ -123,10 +123,10 @@ def test_files_that_are_no_such_model_are_refused(tmp_path: Path) -> None:
     onnx.save(flat, tmp_path / "flat.onnx")
     description.write_text(DESCRIPTION.replace('"rows"\nlayout', '"flat"\nlayout'), encoding="utf-8")
     with pytest.raises(EngineError, match=r"output 'flat' is \(80, 8\): expected a batch axis of 1"):
-        described_reference(tmp_path / "flat.onnx", read_description(description))
+        reference_from_onnx(tmp_path / "flat.onnx", read_description(description))
     for name, words in (("two", "has 2 inputs"), ("noise", "cannot be read"), ("absent", "cannot be read")):
         with pytest.raises(UsageError, match=words):
-            described_reference(tmp_path / f"{name}.onnx", said)
+            reference_from_onnx(tmp_path / f"{name}.onnx", said)
 
 
 def test_a_bundle_with_a_damaged_onnx_file_is_refused_in_one_sentence(exported: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_fastestdet_finds_what_is_in_photographs(tmp_path: Path) -> None:
     pytest.importorskip("pycocotools")
     from pocketdet.datasets import read_coco
 
-    reference = described_reference(FASTESTDET, read_description(OURS))
+    reference = reference_from_onnx(FASTESTDET, read_description(OURS))
     result = export_reference(reference, tmp_path)
     folder = SHARED / "coco_val_sample"
     dataset = read_coco(folder / "instances.json", folder / "images")
@@ -156,7 +156,7 @@ def test_fastestdet_finds_what_is_in_photographs(tmp_path: Path) -> None:
 
 def test_rounding_keeps_the_original(tmp_path: Path) -> None:
     path, description = make_foreign(tmp_path)
-    reference = described_reference(path, read_description(description))
+    reference = reference_from_onnx(path, read_description(description))
     before = {name: np.array(values) for name, values in reference.every_weight()}
     rounded = dict(reference.rounded(()).every_weight())
     after = dict(reference.every_weight())

@@ -13,8 +13,8 @@ from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
-from pocketdet.export.kinds import reference_of
-from pocketdet.export.one_stage import OneStageReference
+from pocketdet.export.reference.factory import reference_of
+from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint

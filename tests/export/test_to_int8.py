@@ -16,9 +16,9 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.ap_metric import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.examples import made_smaller
+from pocketdet.export.examples import downscale
 from pocketdet.export.precision import LayerChoice
-from pocketdet.export.quantize import QuantizeSettings
+from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.to_int8 import table_file
 from pocketdet.export.verify import verify
 from pocketdet.models.thundernet import ThunderNet
@@ -107,10 +107,10 @@ def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...])
         np.testing.assert_array_equal(loaded.golden()["image"], read_image(scenes[0]))
     large = np.zeros((900, 1280, 3), np.uint8)
     large[:, 640:] = 255
-    small = made_smaller(large)
+    small = downscale(large)
     assert small.shape == (450, 640, 3)
     assert (small[:, :319].max(), small[:, 321:].min()) == (0, 255)
-    assert made_smaller(small) is small
+    assert downscale(small) is small
 
 
 def test_the_same_pictures_give_the_same_bundle(

@@ -21,7 +21,7 @@ from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.export.options import MetricLimit
-    from pocketdet.export.reference import Reference
+    from pocketdet.export.reference.base import Reference
 
 
 def export(
@@ -110,9 +110,9 @@ def export(
     require_export_packages()
     from pocketdet.export import ExportOptions
     from pocketdet.export.exporter import export_reference
-    from pocketdet.export.kinds import reference_of
     from pocketdet.export.precision import read_layer_file
-    from pocketdet.export.quantize import QuantizeSettings
+    from pocketdet.export.quantization import QuantizeSettings
+    from pocketdet.export.reference.factory import reference_of
     from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
@@ -170,10 +170,10 @@ def _is_onnx(weights: Path, outputs: Path | None, said: str | None) -> bool:
 
 
 def _described(model: Path, outputs: Path, class_names: tuple[str, ...] | None) -> "Reference":
-    from pocketdet.export.description import read_description
-    from pocketdet.export.kinds import described_reference
+    from pocketdet.export.reference.description import read_description
+    from pocketdet.export.reference.factory import reference_from_onnx
 
-    return described_reference(model, read_description(outputs, class_names))
+    return reference_from_onnx(model, read_description(outputs, class_names))
 
 
 def _metric_limit(points: float | None, data: Path | None, images: Path | None) -> "MetricLimit | None":

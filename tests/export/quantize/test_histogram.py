@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.export.quantize.activation_scales import (
+from pocketdet.export.quantization.activation_ranges import (
+    BINS,
     LEVELS,
+    Histogram,
     candidates,
     divergence,
     kl_bins,
@@ -16,8 +18,7 @@ from pocketdet.export.quantize.activation_scales import (
     squared_error,
     threshold,
 )
-from pocketdet.export.quantize.histogram import BINS, Histogram
-from pocketdet.export.quantize.settings import METHODS
+from pocketdet.export.quantization.settings import METHODS
 
 
 def histogram_of(*arrays):

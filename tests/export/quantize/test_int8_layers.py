@@ -6,17 +6,17 @@ import pytest
 from lane_graphs import Builder
 
 from pocketdet.errors import GraphError
-from pocketdet.export.quantize.correct_bias import rounded_input
-from pocketdet.export.quantize.layers import (
+from pocketdet.export.quantization.correct_bias import rounded_input
+from pocketdet.export.quantization.layers import (
+    exclusion_reason,
     float_weights,
     input_scale,
     rounded_weights,
     to_int8,
     weight_scales,
-    why_not,
     with_bias,
 )
-from pocketdet.export.quantize.network import Network
+from pocketdet.export.quantization.measure import Network
 from pocketdet.runtime.ncnn_graph import encode, validate
 
 # ncnn's packed int8 depthwise kernel on x86 takes 1 / scale from a table (lanes/test_int8_lanes.py)
@@ -176,7 +176,7 @@ def test_what_ncnn_would_compute_otherwise_is_left_alone():
     b.add("Gemm", b.input(3, 4), {2: 1, 5: 1, 8: 5, 9: 3})
     b.depthwise(padded)
     layers = [layer for layer in b.graph().layers if layer.weights]
-    reasons = {x.name: why_not(x, b.shapes[x.inputs[0]], depthwise=False) for x in layers}
+    reasons = {x.name: exclusion_reason(x, b.shapes[x.inputs[0]], depthwise=False) for x in layers}
     assert [r.split(",")[0] for r in reasons.values()] == [
         "it pads with a value other than 0",
         "only a matrix times a constant B is computed in int8",
@@ -190,4 +190,4 @@ def test_sums_that_may_overflow_stay_in_fp32():
     b = Builder()
     b.linear(b.input(140000), 1)
     layer = b.graph().layers[1]
-    assert "140000 products" in why_not(layer, (140000,), depthwise=False)
+    assert "140000 products" in exclusion_reason(layer, (140000,), depthwise=False)

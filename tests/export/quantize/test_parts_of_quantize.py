@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 from lane_graphs import Builder
 
 from pocketdet.export.passes.align_lanes import prove_same
-from pocketdet.export.quantize.choose import Sensitivity, fewest_kept, most_harm_first
-from pocketdet.export.quantize.correct_bias import (
+from pocketdet.export.quantization.activation_ranges import observe
+from pocketdet.export.quantization.correct_bias import (
     TapMean,
     corrected_bias,
     mean_output,
     rounded_input,
     tap_sums,
 )
-from pocketdet.export.quantize.equalise import equalised, factors, find_edges
-from pocketdet.export.quantize.items import take_items
-from pocketdet.export.quantize.layers import bias_of, float_weights, to_int8, weight_scales, with_bias
-from pocketdet.export.quantize.measure import ErrorSum
-from pocketdet.export.quantize.network import Network
-from pocketdet.export.quantize.observe import observe
+from pocketdet.export.quantization.equalise import equalised, factors, find_edges
+from pocketdet.export.quantization.items import take_items
+from pocketdet.export.quantization.layers import bias_of, float_weights, to_int8, weight_scales, with_bias
+from pocketdet.export.quantization.measure import ErrorSum, Network
+from pocketdet.export.quantization.search import Sensitivity, fewest_excluded, most_harm_first
 from pocketdet.runtime.ncnn_graph import encode, infer_shapes
 
 SHAPE = (3, 12, 12)
@@ -209,7 +208,7 @@ def test_the_shortest_prefix_in_few_measurements(length, needed):
         asked.append(len(prefix))
         return len(prefix) >= needed
 
-    assert list(fewest_kept(order, holds)) == order[:needed]
+    assert list(fewest_excluded(order, holds)) == order[:needed]
     assert len(asked) <= 2 + max(length, 1).bit_length()
     assert len(set(asked)) == len(asked)
 

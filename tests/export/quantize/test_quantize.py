@@ -10,8 +10,8 @@ from lane_graphs import Builder
 from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.export.passes.align_lanes import align_lanes, prove_same
 from pocketdet.export.passes.lanes.cost import LANES_ALONE
-from pocketdet.export.quantize import QuantizeSettings, Table, apply_table, quantize
-from pocketdet.export.quantize.table import fingerprint
+from pocketdet.export.quantization import QuantizeSettings, Table, apply_table, quantize
+from pocketdet.export.quantization.table import fingerprint
 from pocketdet.runtime.ncnn_graph import encode, read_graph, to_param_text, validate, write_graph
 
 SHAPE = (3, 16, 16)

@@ -1,14 +1,15 @@
-"""What the detectors that are PyTorch models have in common as references."""
+"""The common part of the references that are PyTorch models."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
+from typing_extensions import override
 
 from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
-from pocketdet.export.reference import Reference
-from pocketdet.export.round_weights import WEIGHTED, round_to_half
+from pocketdet.export.half_weights import WEIGHTED, round_to_half
+from pocketdet.export.reference.base import Reference
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.runtime.engines.base import Array
@@ -28,20 +29,20 @@ class TorchReference(Reference, Generic[Model]):
         self.model = model
 
     def _with(self, model: Any) -> Self:
-        """The same with another network."""
+        """A reference of the same kind with another model."""
         return type(self)(model)
 
+    @override
     def folded(self) -> tuple[Self, FoldReport]:
-        """See `Reference.folded`."""
         model, report = fold_batch_norm(self.model)
         return self._with(model), report
 
-    def rounded(self, leave: Collection[str]) -> Self:
-        """See `Reference.rounded`."""
-        return self._with(round_to_half(self.model, leave))
+    @override
+    def rounded(self, exclude: Collection[str]) -> Self:
+        return self._with(round_to_half(self.model, exclude))
 
+    @override
     def weights(self) -> Mapping[str, Array]:
-        """See `Reference.weights`."""
         children = self.model.named_modules()
         weighted = {name: child for name, child in children if isinstance(child, WEIGHTED)}
         return {
@@ -49,12 +50,12 @@ class TorchReference(Reference, Generic[Model]):
             for name, child in weighted.items()
         }
 
+    @override
     def every_weight(self) -> Iterator[tuple[str, Array]]:
-        """See `Reference.every_weight`."""
         for name, tensor in self.model.state_dict().items():
             yield name, tensor.numpy()
 
+    @override
     def save(self, folder: Path, card: Mapping[str, str]) -> str | None:
-        """See `Reference.save`."""
         save_checkpoint(folder / WEIGHTS, self.model, card)
         return WEIGHTS

@@ -1,4 +1,4 @@
-"""Two-stage detectors as the export sees them: a features graph, and a head that takes any number of RoIs."""
+"""Two-stage detectors as references: a features graph, and a head graph that takes any number of RoIs."""
 
 import copy
 from collections.abc import Mapping
@@ -9,63 +9,62 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from typing_extensions import override
 
-from pocketdet.export.manifest import graph_spec, tensor
-from pocketdet.export.network import Network, TorchNetwork
-from pocketdet.export.reference import Identity, Picture, Rule
-from pocketdet.export.torch_reference import TorchReference
-from pocketdet.models.config import DetectorConfig
-from pocketdet.models.config import Postprocessing as PostprocessingConfig
+from pocketdet.export.reference.base import Identity, Image, graph_spec, tensor
+from pocketdet.export.reference.network import Network, TorchNetwork
+from pocketdet.export.reference.torch_reference import TorchReference
+from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.bundle.two_stage import (
     Anchors,
-    Postprocessing,
     Proposals,
     RoIHead,
     TwoStageGraphs,
     TwoStageManifest,
 )
+from pocketdet.runtime.bundle.two_stage import Postprocessing as ManifestPostprocessing
 from pocketdet.runtime.engines.base import Array, GraphName
 
 MAPS = ("rpn_scores", "rpn_deltas", "sam")
 
 
 class TwoStageReference(TorchReference[ThunderNet]):
-    """See `Reference`."""
+    """A ThunderNet."""
 
     @property
+    @override
     def identity(self) -> Identity:
-        """See `Reference.identity`."""
         config = self.model.config
         return Identity(config.arch, config.class_names, config.input_size, config.preprocessing)
 
+    @override
     def graphs(self) -> Graphs:
-        """See `Reference.graphs`."""
         return graph_specs(self.model.config)
 
+    @override
     def networks(self) -> Mapping[GraphName, Network]:
-        """See `Reference.networks`."""
         modules: dict[GraphName, nn.Module] = {"features": self.model, "head": HeadGraph(self.model).eval()}
         specs = self.graphs().by_name()
         return {name: TorchNetwork(module, specs[name]) for name, module in modules.items()}
 
+    @override
     def examples(self) -> Mapping[str, tuple[Array, Array]]:
-        """See `Reference.examples`."""
         generator = torch.Generator().manual_seed(0)
         channels = self.model.config.head.channels
-        # two different row counts prove that the number of RoIs was not baked in
+        # two row counts show that the graph does not depend on the number of RoIs
         few, many = (torch.randn(n, channels, generator=generator).numpy() for n in (37, 200))
         return {"features": self.network_inputs(), "head": (many, few)}
 
-    def inputs(self, picture: Picture) -> dict[str, Array]:
-        """See `Reference.inputs`."""
-        stages = reference_stages(self.model, picture)
+    @override
+    def inputs(self, image: Image) -> dict[str, Array]:
+        stages = reference_stages(self.model, image)
         return {"features": stages.normalised.numpy(), "head": stages.roi_features.numpy()}
 
-    def stages(self, image: Picture) -> dict[str, NDArray[Any]]:
-        """See `Reference.stages`."""
+    @override
+    def stages(self, image: Image) -> dict[str, NDArray[Any]]:
         stages = reference_stages(self.model, image)
         return {
             "resized": stages.resized.numpy(),
@@ -80,32 +79,32 @@ class TwoStageReference(TorchReference[ThunderNet]):
             "labels": stages.labels.numpy().astype(np.int32),
         }
 
+    @override
     def map_stages(self) -> tuple[str, ...]:
-        """See `Reference.map_stages`."""
         return MAPS
 
+    @override
     def for_inference(self) -> Self:
-        """See `Reference.for_inference`."""
         return self
 
     @property
-    def rule(self) -> Rule:
-        """See `Reference.rule`."""
-        return Rule.of(self.model.config.postprocessing)
+    @override
+    def postprocessing(self) -> Postprocessing:
+        return self.model.config.postprocessing
 
-    def ruled(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
-        """See `Reference.ruled`."""
-        rule = self.model.config.postprocessing
+    @override
+    def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
+        wanted = self.postprocessing
         if isinstance(manifest, TwoStageManifest):
-            rule = PostprocessingConfig(**manifest.postprocessing.model_dump())
+            wanted = Postprocessing(**manifest.postprocessing.model_dump())
         if score is not None:
-            rule = replace(rule, score_threshold=score)
-        model = copy.copy(self.model)  # shares its weights; the caller's own keeps its rule
-        model.config = replace(model.config, postprocessing=rule)
+            wanted = replace(wanted, score_threshold=score)
+        model = copy.copy(self.model)  # shares the weights; the caller's model keeps its configuration
+        model.config = replace(model.config, postprocessing=wanted)
         return self._with(model)
 
+    @override
     def manifest(self, graphs: Graphs, common: Mapping[str, Any]) -> Manifest:
-        """See `Reference.manifest`."""
         assert isinstance(graphs, TwoStageGraphs)
         config = self.model.config
         head = config.head
@@ -120,13 +119,13 @@ class TwoStageReference(TorchReference[ThunderNet]):
                 sampling_ratio=head.sampling_ratio,
                 delta_std=head.delta_std,
             ),
-            postprocessing=Postprocessing(**asdict(config.postprocessing)),
+            postprocessing=ManifestPostprocessing(**asdict(config.postprocessing)),
             **common,
         )
 
 
 def graph_specs(config: DetectorConfig) -> TwoStageGraphs:
-    """The two graphs of a two-stage detector: file names, and blobs named after their roles."""
+    """The two graphs of a two-stage detector; blobs have the names of their roles."""
     height, width = config.input_size
     cells = height // config.anchors.stride, width // config.anchors.stride
     per_cell = len(config.anchors.sizes())

@@ -1,10 +1,9 @@
-"""The calibration table: every choice that turns an fp32 graph into an int8 one, as a file.
+"""The calibration table: all scales and factors that convert an fp32 graph to an int8 one.
 
-    table = Table.from_json(Path("calibration.json").read_text())
     int8 = apply_table(graph, table)
 
-The same items, settings, ncnn and kind of processor give the same table, bit for bit: one thread, no clock,
-no randomness. Numbers are the shortest decimals that read back as the same float32.
+The same items, settings, ncnn version and kind of processor give the same table, bit for bit. Numbers are the
+shortest decimals that represent the same float32.
 """
 
 import hashlib
@@ -14,17 +13,16 @@ from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pocketdet.errors import GraphError, UsageError
-from pocketdet.export.quantize.equalise import Edge, equalised
-from pocketdet.export.quantize.layers import INT8_TYPES, bias_of, to_int8, weight_scales, with_bias
-from pocketdet.export.quantize.settings import Array
+from pocketdet.export.quantization.equalise import Edge, equalised
+from pocketdet.export.quantization.layers import INT8_TYPES, bias_of, to_int8, weight_scales
+from pocketdet.export.quantization.settings import Array, Method
 from pocketdet.runtime.ncnn_graph import Graph, Layer, to_param_text
 from pocketdet.runtime.ncnn_graph.bin_file import weight_chunks
 
 Scale = Annotated[float, Field(gt=0, le=1e31, allow_inf_nan=False)]
-Number = Annotated[float, Field(ge=-3.4e38, le=3.4e38, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
@@ -32,9 +30,14 @@ class _Strict(BaseModel):
 
 
 class LayerScales(_Strict):
-    """One layer of a type that ncnn has in int8. kept: why it stays in fp32, empty if it does not.
+    """One layer of a type that ncnn has in int8.
 
-    input_scale is None for a Gemm, which finds its own; bias is None where it is that of the graph.
+    Attributes:
+        name: of the layer.
+        type: its ncnn type.
+        kept: the reason if it stays in fp32.
+        input_scale: of the activation; None for a Gemm, which computes it at run time.
+        weight_scales: one per output channel or group.
     """
 
     name: str
@@ -42,11 +45,16 @@ class LayerScales(_Strict):
     kept: str = ""
     input_scale: Scale | None = None
     weight_scales: list[Scale] = []
-    bias: list[Number] | None = None
 
 
 class EdgeChoice(_Strict):
-    """A tensor that was equalised, see `equalise`."""
+    """A tensor that was equalised, see `equalise`.
+
+    Attributes:
+        maker: the layer that writes it.
+        readers: the layers that read it.
+        factors: one per channel.
+    """
 
     maker: str
     readers: list[str]
@@ -54,12 +62,22 @@ class EdgeChoice(_Strict):
 
 
 class Table(_Strict):
-    """graph: SHA-256 of the fp32 graph it belongs to. method: how activation ranges were found."""
+    """All choices for one graph.
+
+    Attributes:
+        format: of the file.
+        graph: SHA-256 of the fp32 graph.
+        ncnn: the version that calibrated it.
+        method: of the activation ranges.
+        items: the number of calibration items.
+        equalised: in the order of application.
+        layers: every layer of a type that ncnn has in int8.
+    """
 
     format: Literal["pocketdet-int8-calibration-1"] = "pocketdet-int8-calibration-1"
     graph: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     ncnn: str
-    method: Literal["min-max", "kl", "mse"]
+    method: Method
     items: Annotated[int, Field(ge=1)]
     equalised: list[EdgeChoice] = []
     layers: list[LayerScales]
@@ -72,32 +90,20 @@ class Table(_Strict):
                 layer.kept
             ):
                 raise ValueError(f"layer {layer.name!r} must have scales if and only if it is not kept")
-            if layer.kept and layer.bias is not None:
-                raise ValueError(f"layer {layer.name!r} is kept and has a corrected bias")
         return self
 
     def to_json(self) -> str:
-        """The file's text, the same for the same table."""
+        """The text of a file; equal tables have equal texts."""
         return json.dumps(self.model_dump(), indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "Table":
-        """Read a table. Raises UsageError naming the first thing that is wrong."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(f"the calibration table cannot be used: {where}: {first['msg']}") from None
 
 
 def numbers(values: Array) -> list[float]:
-    """float32 values as the shortest decimals that stand for them."""
+    """float32 values as the shortest decimals that represent them."""
     return [float(str(value)) for value in values.reshape(-1)]
 
 
 def fingerprint(graph: Graph) -> str:
-    """SHA-256 of the graph as it would be written, parameters and weights."""
+    """SHA-256 of the .param and .bin files of a graph."""
     digest = hashlib.sha256(to_param_text(graph).encode())
     for chunk in weight_chunks(graph.layers):
         digest.update(chunk)
@@ -105,9 +111,15 @@ def fingerprint(graph: Graph) -> str:
 
 
 def apply_table(graph: Graph, table: Table) -> Graph:
-    """The int8 graph; the given one stays as it is.
+    """Convert an fp32 graph to int8.
 
-    Raises UsageError for the table of another graph, GraphError where it does not fit the layers.
+    Args:
+        graph: the fp32 graph; it is not changed.
+        table: its calibration table.
+
+    Raises:
+        UsageError: if the table belongs to another graph.
+        GraphError: if the table does not match the layers.
     """
     if table.graph != fingerprint(graph):
         raise UsageError(
@@ -129,7 +141,7 @@ def apply_table(graph: Graph, table: Table) -> Graph:
 
 
 def apply_equalised(graph: Graph, edges: Iterable[EdgeChoice]) -> Graph:
-    """The fp32 graph with these tensors equalised."""
+    """A copy of an fp32 graph with the tensors of `edges` equalised."""
     for edge in edges:
         if edge.maker in edge.readers:
             raise GraphError(f"the calibration table says that {edge.maker!r} reads what it makes")
@@ -141,7 +153,7 @@ def apply_equalised(graph: Graph, edges: Iterable[EdgeChoice]) -> Graph:
 
 
 def rewrite(graph: Graph, choices: Iterable[LayerScales]) -> Graph:
-    """The graph, equalised already, with the layers that are not kept in int8."""
+    """A copy of an equalised graph with all layers in int8 that are not kept in fp32."""
     by_name = {choice.name: choice for choice in choices if not choice.kept}
     layers = [
         _rewritten(layer, by_name[layer.name]) if layer.name in by_name else layer for layer in graph.layers
@@ -153,9 +165,4 @@ def _rewritten(layer: Layer, choice: LayerScales) -> Layer:
     scales = np.array(choice.weight_scales, np.float32)
     if len(scales) != len(weight_scales(layer)):
         raise layer.error(f"the calibration table has {len(scales)} weight scales for it")
-    if choice.bias is not None:
-        bias = np.array(choice.bias, np.float32)
-        if len(bias) != len(bias_of(layer)):
-            raise layer.error(f"the calibration table has {len(bias)} biases for it")
-        layer = with_bias(layer, bias)
     return to_int8(layer, scales, choice.input_scale)

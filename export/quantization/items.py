@@ -1,4 +1,4 @@
-"""Calibration items: what is refused, what is warned of, and which are held out to measure on."""
+"""Calibration items: validation, warnings, and the choice of the items held out for measurements."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketdet.errors import UsageError
-from pocketdet.export.quantize.settings import Array, Item
+from pocketdet.export.quantization.settings import Array, Item
 from pocketdet.runtime.ncnn_graph import Shape
 
 FEW = 32
@@ -14,8 +14,14 @@ FEW = 32
 
 @dataclass(frozen=True)
 class Items:
-    """calibrate: indices that scales are found on. measure: indices that errors are measured on. shapes: each
-    set of input shapes that occurs.
+    """The items of a calibration.
+
+    Attributes:
+        all: every item.
+        calibrate: the indices of the items that scales are found on.
+        measure: the indices of the items that errors are measured on.
+        shapes: each set of input shapes that occurs.
+        warnings: for the user.
     """
 
     all: Sequence[Item]
@@ -28,15 +34,21 @@ class Items:
 def take_items(
     calibration: Iterable[Mapping[str, Array]], inputs: Mapping[str, Shape], held_out: int
 ) -> Items:
-    """Check every item against the inputs of the graph and divide them.
+    """Validate calibration items and split off those that errors are measured on.
 
-    At most a fifth, evenly spaced, is held out. A sequence is indexed again and again, and may make its items
-    when asked; any other iterable is kept in memory. An input of two dimensions may have any number of rows.
-    Raises UsageError, naming the item, for none at all, a wrong shape or type, NaN or infinity.
+    Args:
+        calibration: float32 arrays by input name. A sequence is indexed several times and may create its
+            items on demand; any other iterable is kept in memory.
+        inputs: the shape of each input; an input with two dimensions may have any number of rows.
+        held_out: the largest number of items to measure on; at most a fifth, evenly spaced, is held out.
+
+    Raises:
+        UsageError: if there are no items, or an item has a wrong shape or dtype, NaN or infinity; the message
+            contains its index.
     """
     items = calibration if isinstance(calibration, Sequence) else list(calibration)
     if not len(items):
-        raise UsageError("int8 needs calibration pictures to find the range of each activation, found none")
+        raise UsageError("int8 needs calibration images to find the range of each activation, found none")
     shapes: list[Mapping[str, Shape]] = []
     for index in range(len(items)):
         found = _check(index, items[index], inputs)
@@ -58,7 +70,7 @@ def take_items(
 
 
 def _check(index: int, item: Item, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shapes of an item that fits."""
+    """The input shapes of a valid item."""
     if set(item) != set(inputs):
         raise UsageError(
             f"calibration item {index}: expected the inputs {sorted(inputs)}, found {sorted(item)}"

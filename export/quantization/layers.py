@@ -1,4 +1,4 @@
-"""The layers that ncnn can compute in int8, and how they are written so.
+"""The layers that ncnn can compute in int8, and their int8 form.
 
 Convolution and InnerProduct (parameter 8 = 2) have a weight scale per output channel and one for the input;
 ConvolutionDepthWise (parameter 8 = 1) has one per group. ncnn quantises the fp32 input, sums products of int8
@@ -21,7 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.export.quantize.settings import Array
+from pocketdet.export.quantization.settings import Array
 from pocketdet.runtime.ncnn_graph import Layer, Shape, Weight, encode
 
 INT8_TYPES = ("Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct")
@@ -32,12 +32,12 @@ _LEAST_SCALE, _LARGEST_SCALE = 1e-15, 1e15  # their product stays a normal float
 
 
 def weight_role(layer: Layer) -> str:
-    """The role of the matrix in `layer.weights`."""
+    """The role of the weight matrix in `layer.weights`."""
     return "b" if layer.type == "Gemm" else "weight"
 
 
-def why_not(layer: Layer, shape: Shape, *, depthwise: bool) -> str:
-    """Why a layer of INT8_TYPES with an input of `shape` stays in fp32; empty if it need not."""
+def exclusion_reason(layer: Layer, shape: Shape, *, depthwise: bool) -> str:
+    """The reason why a layer of INT8_TYPES with an input of `shape` stays in fp32; empty if there is none."""
     if layer.type == "ConvolutionDepthWise" and not depthwise:
         return "depthwise convolutions were not asked for"
     if layer.type == "Gemm":
@@ -60,7 +60,7 @@ def why_not(layer: Layer, shape: Shape, *, depthwise: bool) -> str:
 
 
 def _products(layer: Layer) -> int:
-    """How many products make one output."""
+    """The number of products per output element."""
     return prod(float_weights(layer).shape[1:])
 
 
@@ -100,14 +100,14 @@ def quantised_weights(layer: Layer, scales: Array) -> NDArray[np.int8]:
 
 
 def rounded_weights(layer: Layer, scales: Array) -> Array:
-    """The numbers that the int8 weights stand for."""
+    """The values that the int8 weights represent."""
     quantised = quantised_weights(layer, scales)
     flat = quantised.reshape(len(scales), -1) / scales[:, None]
     return np.asarray(flat.reshape(quantised.shape), np.float32)
 
 
 def to_int8(layer: Layer, scales: Array, input_scale: float | None) -> Layer:
-    """The layer computed in int8; `input_scale` is None for a Gemm."""
+    """The int8 form of a layer; `input_scale` is None for a Gemm."""
     matrix = encode(quantised_weights(layer, scales), "int8")
     if layer.type == "Gemm":
         return _gemm_to_int8(layer, matrix, scales)
@@ -127,7 +127,7 @@ def _gemm_to_int8(layer: Layer, matrix: Weight, scales: Array) -> Layer:
 
 
 def bias_of(layer: Layer) -> Array:
-    """Bias per output channel, zeros where the layer has none."""
+    """The bias per output channel; zeros if the layer has none."""
     weight = layer.weights.get("c" if layer.type == "Gemm" else "bias")
     if weight is not None:
         return np.asarray(weight.values(), np.float32).reshape(-1)
@@ -135,7 +135,7 @@ def bias_of(layer: Layer) -> Array:
 
 
 def with_bias(layer: Layer, bias: Array) -> Layer:
-    """The layer with another bias, which it gets if it had none."""
+    """A copy of a layer with another bias."""
     role, name = weight_role(layer), "c" if layer.type == "Gemm" else "bias"
     rest = {key: weight for key, weight in layer.weights.items() if key not in (role, name)}
     params = dict(layer.params)

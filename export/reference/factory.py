@@ -1,18 +1,17 @@
-"""The one place of the export where kinds of detectors part."""
+"""The reference of a model, of an ONNX file or of a bundle. Only this module lists the kinds of detectors."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from pocketdet.errors import UsageError
-from pocketdet.export.description import Description
-from pocketdet.export.foreign import OnnxReference
-from pocketdet.export.one_stage import OneStageReference
-from pocketdet.export.onnx_network import load_onnx, read_onnx
-from pocketdet.export.reference import Identity, Reference, Rule
-from pocketdet.export.two_stage import TwoStageReference
+from pocketdet.export.reference.base import Identity, Reference
+from pocketdet.export.reference.description import Description
+from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
+from pocketdet.export.reference.onnx_reference import OnnxReference, load_onnx, read_onnx
+from pocketdet.export.reference.two_stage import TwoStageReference
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import load_detector
-from pocketdet.models.config import Preprocessing
+from pocketdet.models.config import Postprocessing, Preprocessing
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
@@ -20,20 +19,26 @@ from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 
 
 def reference_of(model: AnyDetector) -> Reference:
-    """A model as the export sees it."""
-    return TwoStageReference(model) if isinstance(model, ThunderNet) else OneStageReference(model)
+    """The reference of a PyTorch model, which must be in eval mode and on the CPU."""
+    return TwoStageReference(model) if isinstance(model, ThunderNet) else TorchOneStageReference(model)
 
 
-def described_reference(path: Path, description: Description) -> Reference:
-    """Anybody's ONNX file as the export sees it, called by its file's name.
+def reference_from_onnx(path: Path, description: Description) -> Reference:
+    """The reference of an ONNX file; its architecture is the file's name.
 
-    Raises `UsageError` for a file or an output that does not fit the description, `ExportError` for a file
-    that cannot be simplified, `EngineError` for one that cannot be run.
+    Args:
+        path: the file.
+        description: the meaning of its outputs.
+
+    Raises:
+        UsageError: if the file or an output does not match the description.
+        ExportError: if the file cannot be simplified.
+        EngineError: if onnxruntime cannot run it.
     """
     decode = description.spec()
     network = read_onnx(path, decode.outputs, description.input_size)
     pre = description.preprocessing
-    # a manifest's texts are UTF-8 of at most 200 characters, a file's name may be anything
+    # a manifest's texts are UTF-8 of at most 200 characters; a file's name may be anything
     architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
     identity = Identity(architecture, description.class_names, description.input_size, pre)
     reference = OnnxReference(network, identity, decode)
@@ -45,10 +50,19 @@ def described_reference(path: Path, description: Description) -> Reference:
 
 
 def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Reference | None:
-    """What the bundle was made from, or `weights` in its place; None if it carries none and none are given.
+    """The detector that a bundle was made from.
 
-    An ONNX file that was described is its own original. Raises what `load_detector` raises, and `UsageError`
-    for an ONNX file that is none.
+    Args:
+        bundle: an open bundle.
+        weights: PyTorch weights that replace those in the bundle.
+
+    Returns:
+        The reference, or None if the bundle has no weights and none are given. The reference of a bundle
+        that was made from an ONNX file is the ONNX file in it.
+
+    Raises:
+        CheckpointError: if the weights cannot be loaded.
+        UsageError: if the ONNX file cannot be loaded.
     """
     manifest = bundle.manifest
     if weights is None and manifest.reference_weights is None:
@@ -73,12 +87,12 @@ def _from_onnx(bundle: Bundle) -> Reference | None:
     return OnnxReference(network, identity, manifest.decode)
 
 
-def rule_of_bundle(bundle: Bundle, score: float | None = None) -> Rule:
-    """What makes detections of the bundle's scores, with `score` as its threshold unless that is None."""
+def postprocessing_of_bundle(bundle: Bundle, score: float | None = None) -> Postprocessing:
+    """The post-processing of a bundle; `score` replaces its score threshold if given."""
     manifest = bundle.manifest
     if isinstance(manifest, OneStageManifest):
-        rule = Rule.of(manifest.decode.selection)
+        found = selection_postprocessing(manifest.decode.selection)
     else:
         assert isinstance(manifest, TwoStageManifest)
-        rule = Rule.of(manifest.postprocessing)
-    return rule if score is None else replace(rule, score_threshold=score)
+        found = Postprocessing(**manifest.postprocessing.model_dump())
+    return found if score is None else replace(found, score_threshold=score)

@@ -1,4 +1,4 @@
-"""One graph of a detector as it was before any conversion: what every later form of it is compared with."""
+"""One graph of a detector before any conversion. Every converted graph is compared with it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from pocketdet.export.dataflow import Value, capture
 from pocketdet.export.to_onnx import to_onnx
@@ -15,40 +16,44 @@ from pocketdet.runtime.engines.base import Array
 
 
 class Network(Protocol):
-    """Arrays are as engines take and give them: without a batch axis, but with the rows of a head."""
+    """A graph with one input.
+
+    Arrays have the form that engines use: no batch axis, except for the rows of a two-stage detector's head.
+    """
 
     def run(self, source: Array) -> dict[str, Array]:
-        """Outputs by role."""
+        """The outputs by role."""
 
     def values(self, source: Array) -> list[Value]:
-        """Every value on the way, in the order of execution."""
+        """All intermediate values, in the order of execution."""
 
     def write_onnx(self, path: Path, example: Array) -> None:
-        """Write the simplified ONNX twin. Raises `ExportError`."""
+        """Write the simplified ONNX counterpart. Raises `ExportError`."""
 
 
-class TorchNetwork:
-    """A torch module in eval mode, of one input; it returns a tensor, several in the order of the outputs of
-    `spec`, or several by role.
+class TorchNetwork(Network):
+    """A torch module in eval mode with one input.
+
+    It returns a tensor, a sequence of tensors in the order of the outputs of `spec`, or a mapping by role.
     """
 
     def __init__(self, module: nn.Module, spec: GraphSpec) -> None:
         self.module = module
         self._spec = spec
 
+    @override
     def run(self, source: Array) -> dict[str, Array]:
-        """See `Network.run`."""
         with torch.no_grad():
             result = self.module(self._tensor(source))
         batched = self._spec.is_batched
         return {role: (t[0] if batched else t).numpy() for role, t in self._by_role(result).items()}
 
+    @override
     def values(self, source: Array) -> list[Value]:
-        """See `Network.values`."""
         return capture(self.module, self._tensor(source))
 
+    @override
     def write_onnx(self, path: Path, example: Array) -> None:
-        """See `Network.write_onnx`."""
         source, roles = self._tensor(example), [o.role for o in self._spec.outputs]
         with torch.no_grad():
             named = isinstance(self.module(source), Mapping)
@@ -73,7 +78,7 @@ class TorchNetwork:
 
 
 class _InOrder(nn.Module):
-    """The outputs of a module that returns them by name, those of `roles` in their order."""
+    """Returns the outputs named in `roles`, in that order, of a module that returns a mapping."""
 
     def __init__(self, module: nn.Module, roles: Sequence[str]) -> None:
         super().__init__()

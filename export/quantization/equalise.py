@@ -1,17 +1,17 @@
-"""Cross-layer equalisation: give the channels between two layers equal shares of the int8 range.
+"""Cross-layer equalisation: give the channels of a tensor equal shares of the int8 range.
 
-With one scale for a whole activation, a channel of small values gets few of the 255 levels. Where a layer
-makes a tensor and only linear layers read it, channel c may be divided by any s_c > 0 on one side and
-multiplied by it on the other, if what lies between is positively homogeneous, f(s x) = s f(x): ReLU, leaky
-ReLU, pooling (M. Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, 2019,
-section 4.1). Rows of the maker are divided, columns of the readers multiplied, and the answers stay as they
-were.
+With one scale for a whole activation, a channel of small values gets few of the 255 levels. If one layer
+writes a tensor and only linear layers read it, channel c may be divided by any s_c > 0 on one side and
+multiplied by it on the other, provided that the layers between are positively homogeneous, f(s x) = s f(x):
+ReLU, leaky ReLU, pooling (M. Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
+Correction, 2019, section 4.1). Rows of the producer are divided and columns of the readers multiplied; the
+outputs do not change.
 
-Ranges of activations are those observed. For a dense reader s_c = sqrt(r_c / w_c), r_c the largest |x| of the
-channel, w_c the largest share that the column has of any row's range: both are then equally wide. A depthwise
-reader has a scale for each channel, so there s_c = r_c flattens the activation at no cost. A tensor that
-meets Concat, Slice, ShuffleChannel, sums or a network output is left alone, and so is one that a Gemm makes
-or reads: it has a single scale for all its weights, which uneven rows or columns would coarsen.
+The ranges are the observed ones. For a dense reader s_c = sqrt(r_c / w_c), with r_c the largest |x| of the
+channel and w_c the largest share of the column in any row's range; both are then equally wide. A depthwise
+reader has a scale per channel, so s_c = r_c flattens the activation at no cost. A tensor that Concat, Slice,
+ShuffleChannel, a sum or a network output reads is not changed, nor is one that a Gemm writes or reads: a Gemm
+has a single scale for all its weights, which uneven rows or columns would coarsen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.export.quantize.layers import bias_of, float_weights, with_bias
-from pocketdet.export.quantize.observe import Seen
-from pocketdet.export.quantize.settings import Array
+from pocketdet.export.quantization.activation_ranges import ObservedRange
+from pocketdet.export.quantization.layers import bias_of, float_weights, with_bias
+from pocketdet.export.quantization.settings import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, encode
 
 _HOMOGENEOUS = ("ReLU", "Pooling", "Split")
@@ -31,7 +31,7 @@ _WIDEST = 1024.0
 
 @dataclass(frozen=True)
 class Edge:
-    """A tensor between the layer that makes it and all that read it; `blobs` are what they read."""
+    """A tensor between the layer that writes it and all layers that read it, as `blobs`."""
 
     maker: str
     readers: tuple[str, ...]
@@ -39,7 +39,7 @@ class Edge:
 
 
 def find_edges(graph: Graph, shapes: Mapping[str, Shape], int8: Sequence[str]) -> list[Edge]:
-    """The tensors that can be equalised and that a layer named in `int8` reads."""
+    """The tensors that can be equalised and that a layer in `int8` reads."""
     readers_of = graph.consumers()
     edges = []
     for maker in graph.layers:
@@ -64,8 +64,8 @@ def find_edges(graph: Graph, shapes: Mapping[str, Shape], int8: Sequence[str]) -
     return edges
 
 
-def factors(graph: Graph, edge: Edge, seen: Mapping[str, Seen], int8: Sequence[str]) -> Array | None:
-    """s_c of an edge, scaled to a geometric mean of 1; None where all are 1."""
+def factors(graph: Graph, edge: Edge, seen: Mapping[str, ObservedRange], int8: Sequence[str]) -> Array | None:
+    """The factors s_c of an edge, with a geometric mean of 1; None if all are 1."""
     layers = {layer.name: layer for layer in graph.layers}
     found = [channels for blob in edge.blobs if (channels := seen[blob].channels) is not None]
     ranges = np.max(found, axis=0).astype(np.float64)
@@ -83,7 +83,7 @@ def factors(graph: Graph, edge: Edge, seen: Mapping[str, Seen], int8: Sequence[s
 
 
 def equalised(graph: Graph, edge: Edge, scale: Array) -> Graph:
-    """The graph with the weights on both sides of an edge changed; the given one stays as it is."""
+    """A copy of the graph with the weights on both sides of an edge scaled."""
     changed = {}
     for layer in graph.layers:
         if layer.name == edge.maker:
@@ -103,7 +103,7 @@ def _is_reader(layer: Layer, shape: Shape) -> bool:
     if layer.type not in ("Convolution", "ConvolutionDepthWise") or len(layer.inputs) != 1 or len(shape) != 3:
         return False
     if layer.float_param(18, 0.0) != 0.0:
-        return False  # what it pads with is not scaled
+        return False  # the padding value is not scaled
     return layer.type == "Convolution" or layer.int_param(7, 1) == layer.int_param(0, 0) == shape[0]
 
 
@@ -115,7 +115,7 @@ def _same_channels(layer: Layer, shapes: Mapping[str, Shape]) -> bool:
 
 
 def _column_share(layer: Layer) -> Array:
-    """For each input channel the largest share that its weights have of the range of any scale, 0..1."""
+    """The largest share of each input channel's weights in the range of any row, 0..1."""
     magnitude = np.abs(float_weights(layer))
     by_channel = magnitude.reshape(*magnitude.shape[:2], -1).max(axis=2)
     rows = np.maximum(by_channel.max(axis=1, keepdims=True), 1e-30)

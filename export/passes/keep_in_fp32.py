@@ -1,8 +1,8 @@
-"""Let some layers of an ncnn graph compute in float32 while the engine runs the others in half precision.
+"""Keep some layers of an ncnn graph in float32 while the engine runs the others in half precision.
 
-Two changes: the layer's feature mask forbids it half-precision storage and arithmetic, and each of its inputs
-that may arrive as halves goes through a layer that widens it. The mask alone is not enough, see
-`runtime.ncnn_graph.feature_mask`. Where the engine runs fp32 anyway, both change nothing.
+The pass makes two changes: the layer's feature mask forbids half-precision storage and arithmetic, and each
+input that may be half precision passes a layer that converts it to fp32. The mask alone is not enough, see
+`runtime.ncnn_graph.feature_mask`. If the engine runs in fp32, both have no effect.
 """
 
 from collections.abc import Collection, Iterator
@@ -21,11 +21,21 @@ from pocketdet.runtime.ncnn_graph.feature_mask import (
 
 
 def keep_in_fp32(graph: Graph, names: Collection[str]) -> Graph:
-    """A graph whose layers in `names` compute in fp32; `graph` itself if none is named. It is not changed.
+    """Keep the layers in `names` in fp32.
 
-    A layer that was masked before stays masked and gets what it needs, too: a pass that put a layer between
-    two masked ones may be followed by this one with no names. Inputs are never masked, for callers feed fp32.
-    Raises GraphError for a name that no layer has.
+    Layers that are masked already stay masked, and their inputs are converted, too: after a pass that inserts
+    layers between masked ones, call this one without names. Inputs of the graph are not masked since callers
+    provide fp32.
+
+    Args:
+        graph: an ncnn graph; it is not changed.
+        names: of the layers.
+
+    Returns:
+        A new graph, or `graph` if nothing changes.
+
+    Raises:
+        GraphError: if the graph has no layer of that name.
     """
     unknown = set(names) - {layer.name for layer in graph.layers}
     if unknown:
@@ -54,7 +64,7 @@ def _masked(layer: Layer) -> Layer:
 
 
 def _free_names(blobs: Collection[str], taken: set[str]) -> Iterator[str]:
-    """A name for the widened twin of each blob; it is the layer's and its output's."""
+    """An unused name for the conversion of each blob: the name of the layer and of its output."""
     for blob in blobs:
         name = f"{blob}_fp32"
         while name in taken:
