@@ -36,7 +36,8 @@ def require_training() -> None:
 def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f"{purpose} needs {', '.join(missing)}: pip install '{extra}'")
+        install = f"pip install '{extra}', in a checkout pip install -e '{extra.replace('pocketdet', '.')}'"
+        raise UsageError(f"{purpose} needs {', '.join(missing)}: {install}")
 
 
 def parse_size(text: str) -> tuple[int, int]:
