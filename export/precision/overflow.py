@@ -30,7 +30,7 @@ MARGIN = 8.0
 Peak = NDArray[np.float64]  # (c,): largest absolute value of each channel of a blob
 Peaks = Mapping[str, Peak]  # by blob
 
-# Winograd F(6, 3), the largest that ncnn has (convolution_3x3_winograd_fp16s.h): its sums exceed its output. A
+# Winograd F(6, 3), the largest that ncnn has (convolution_3x3_winograd_fp16s.h): sums exceed the output. A
 # transformed input is at most 15 times as large along each axis, and a partial sum of the output transform at
 # most 203/3 times the sum of inputs times the largest tap. F(4, 3) and F(2, 3) stay below both.
 _WINOGRAD_INPUT, _WINOGRAD_OUTPUT = 15.0**2, (203 / 3) ** 2

@@ -99,13 +99,6 @@ def quantised_weights(layer: Layer, scales: Array) -> NDArray[np.int8]:
     return np.asarray(np.clip(rounded, -127, 127).reshape(values.shape), np.int8)
 
 
-def rounded_weights(layer: Layer, scales: Array) -> Array:
-    """The values that the int8 weights represent."""
-    quantised = quantised_weights(layer, scales)
-    flat = quantised.reshape(len(scales), -1) / scales[:, None]
-    return np.asarray(flat.reshape(quantised.shape), np.float32)
-
-
 def to_int8(layer: Layer, scales: Array, input_scale: float | None) -> Layer:
     """The int8 form of a layer; `input_scale` is None for a Gemm."""
     matrix = encode(quantised_weights(layer, scales), "int8")

@@ -6,17 +6,16 @@ import pytest
 from lane_graphs import Builder
 
 from pocketdet.errors import GraphError
-from pocketdet.export.quantization.correct_bias import rounded_input
 from pocketdet.export.quantization.layers import (
     exclusion_reason,
     float_weights,
     input_scale,
-    rounded_weights,
+    quantised_weights,
     to_int8,
     weight_scales,
     with_bias,
 )
-from pocketdet.export.quantization.measure import Network
+from pocketdet.export.quantization.measure import GraphRunner
 from pocketdet.runtime.ncnn_graph import encode, validate
 
 # ncnn's packed int8 depthwise kernel on x86 takes 1 / scale from a table (lanes/test_int8_lanes.py)
@@ -42,6 +41,20 @@ def convolved(x, weights, stride, pad, dilation, groups):
     return y
 
 
+def rounded_weights(layer, scales):
+    """The values that the int8 weights represent."""
+    quantised = quantised_weights(layer, scales)
+    return np.asarray(
+        (quantised.reshape(len(scales), -1) / scales[:, None]).reshape(quantised.shape), np.float32
+    )
+
+
+def rounded_input(x, scale):
+    """What the int8 layer computes with; a Gemm finds the scale of each run."""
+    factor = np.float32(127 / max(float(np.abs(x).max()), 1e-30) if scale is None else scale)
+    return np.asarray(np.clip(np.rint(x * factor), -127, 127) / factor, np.float32)
+
+
 def quantised_run(b, layer_index, x, scale):
     graph = b.graph(7)
     layer = graph.layers[layer_index]
@@ -49,8 +62,8 @@ def quantised_run(b, layer_index, x, scale):
     made = to_int8(layer, scales, scale)
     graph.layers[layer_index] = made
     validate(graph, b.inputs, lambda name: ncnn.layer_to_index(name) >= 0)
-    found = Network(graph).run({"in0": x}, made.outputs)[made.outputs[0]]
-    return layer, rounded_input(layer, x, scale), rounded_weights(layer, scales), found
+    found = GraphRunner(graph).run({"in0": x}, made.outputs)[made.outputs[0]]
+    return layer, rounded_input(x, scale), rounded_weights(layer, scales), found
 
 
 def assert_close(found, wanted, relative):
@@ -126,7 +139,7 @@ def test_scales_of_zeros_are_one_and_give_zeros():
         assert scales[2] == 1
         assert np.isfinite(scales).all()
         graph.layers[1] = to_int8(layer, scales, 40.0)
-        found = Network(graph).run({"in0": np.ones((8, 6, 6), np.float32)}, ["b0"])["b0"]
+        found = GraphRunner(graph).run({"in0": np.ones((8, 6, 6), np.float32)}, ["b0"])["b0"]
         assert (found[2] == layer.weights["bias"].values()[2]).all()
 
 
@@ -164,7 +177,7 @@ def test_a_bias_is_replaced_or_added():
     graph.layers[1] = with_bias(graph.layers[1], np.array([1, 2, 3], np.float32))
     graph.layers[2] = with_bias(graph.layers[2], np.zeros(4, np.float32))
     validate(graph, b.inputs, lambda name: True)
-    found = Network(graph).run({"in0": np.zeros((2, 4, 4), np.float32)}, ["b0"])["b0"]
+    found = GraphRunner(graph).run({"in0": np.zeros((2, 4, 4), np.float32)}, ["b0"])["b0"]
     assert np.array_equal(found[:, 0, 0], np.array([1, 2, 3], np.float32))
 
 

@@ -1,6 +1,4 @@
-"""Counting magnitudes, and the three searches against plain readings of their definitions."""
-
-import math
+"""Counting magnitudes, and the search for a threshold against its definition."""
 
 import numpy as np
 import pytest
@@ -12,8 +10,6 @@ from pocketdet.export.quantization.activation_ranges import (
     LEVELS,
     Histogram,
     candidates,
-    divergence,
-    kl_bins,
     mse_bins,
     squared_error,
     threshold,
@@ -86,13 +82,11 @@ def test_a_lone_outlier_is_cut_off():
     count = 200000
     found = histogram_of(np.append(np.random.default_rng(1).normal(size=count), 60.0))
     assert threshold(found, "mse") == pytest.approx(60 / (1 + count / (12 * 127**2)), rel=0.05)
-    assert threshold(found, "kl") < 20
 
 
-@pytest.mark.parametrize("method", ["kl", "mse"])
-def test_even_values_are_not_cut_off(method):
+def test_even_values_are_not_cut_off():
     values = np.random.default_rng(2).uniform(-1, 1, 200000)
-    assert threshold(histogram_of(values), method) > 0.95
+    assert threshold(histogram_of(values), "mse") > 0.95
 
 
 def distributions():
@@ -115,39 +109,12 @@ def test_squared_error_of_each_value_by_itself(index):
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_divergence_bin_by_bin(index):
+def test_the_search_takes_the_best_candidate(index):
     counts = list(distributions())[index]
-    for bins in candidates(counts)[::12]:
-        assert divergence(counts, bins) == pytest.approx(plain_divergence(counts, bins), rel=1e-9)
-
-
-def plain_divergence(counts, bins):
-    p = [float(c) for c in counts[:bins]]
-    q = [0.0] * bins
-    levels = [[i for i in range(bins) if i * 128 // bins == level] for level in range(128)]
-    for members in levels:
-        filled = [i for i in members if p[i] > 0]
-        for i in filled:
-            q[i] = sum(p[j] for j in members) / len(filled)
-    p[-1] += float(sum(counts[bins:]))
-    if not any(a > 0 and b > 0 for a, b in zip(p, q, strict=True)):
-        return math.inf
-    whole, q_whole = sum(p), max(sum(q), 1.0)
-    total = 0.0
-    for a, b in zip(p, q, strict=True):
-        if a > 0:
-            total += a / whole * math.log(a / whole / (b / q_whole if b > 0 else 1e-4 / bins))
-    return total
-
-
-@pytest.mark.parametrize("index", range(4))
-def test_searches_take_the_best_candidate(index):
-    counts = list(distributions())[index]
-    for search, cost in ((mse_bins, squared_error), (kl_bins, divergence)):
-        best = search(counts)
-        costs = {bins: cost(counts, bins) for bins in candidates(counts)}
-        assert costs[best] == min(costs.values())
-        assert best == max(bins for bins, found in costs.items() if found == costs[best])
+    best = mse_bins(counts)
+    costs = {bins: squared_error(counts, bins) for bins in candidates(counts)}
+    assert costs[best] == min(costs.values())
+    assert best == max(bins for bins, found in costs.items() if found == costs[best])
 
 
 def test_candidates_end_with_every_value_kept():

@@ -1,6 +1,4 @@
-"""Equalisation, bias correction and the search, each against its definition."""
-
-import itertools
+"""Equalisation and the search, each against its definition."""
 
 import numpy as np
 import pytest
@@ -10,17 +8,10 @@ from lane_graphs import Builder
 
 from pocketdet.export.passes.align_lanes import prove_same
 from pocketdet.export.quantization.activation_ranges import observe
-from pocketdet.export.quantization.correct_bias import (
-    TapMean,
-    corrected_bias,
-    mean_output,
-    rounded_input,
-    tap_sums,
-)
 from pocketdet.export.quantization.equalise import equalised, factors, find_edges
 from pocketdet.export.quantization.items import take_items
-from pocketdet.export.quantization.layers import bias_of, float_weights, to_int8, weight_scales, with_bias
-from pocketdet.export.quantization.measure import ErrorSum, Network
+from pocketdet.export.quantization.layers import float_weights
+from pocketdet.export.quantization.measure import ErrorSum
 from pocketdet.export.quantization.search import Sensitivity, fewest_excluded, most_harm_first
 from pocketdet.runtime.ncnn_graph import encode, infer_shapes
 
@@ -127,75 +118,6 @@ def test_silent_channels_are_not_scaled():
     assert scale is not None
     assert scale[1] == 1
     assert np.isfinite(scale).all()
-
-
-GRID = [
-    (kind, kernel, stride, pad)
-    for kind, kernel, stride, pad in itertools.product(
-        ("conv", "depthwise"), (1, 3, 5), (1, 2), ("same", "valid", -233, -234)
-    )
-    if kernel >= stride or pad in ("same", "valid")  # SAME padding would be negative
-]
-
-
-@pytest.mark.parametrize(("kind", "kernel", "stride", "pad"), GRID)
-def test_mean_outputs_from_taps_are_those_that_ncnn_computes(kind, kernel, stride, pad):
-    b = Builder()
-    x = b.input(6, 9, 10)
-    pads = {"same": kernel // 2, "valid": 0}.get(pad, pad)
-    more = {f"_{key}": pads for key in (4, 14, 15, 16)}
-    b.conv(x, 5, kernel, stride, **more) if kind == "conv" else b.depthwise(x, kernel, stride, 2, **more)
-    graph = b.graph(5)
-    check_means(b, graph, (6, 9, 10))
-
-
-@pytest.mark.parametrize("kind", ["linear", "gemm", "turned gemm"])
-def test_mean_outputs_of_matrices(kind):
-    b = Builder()
-    shape = (4, 3, 3) if kind == "linear" else (7, 20)
-    x = b.input(*shape)
-    if kind == "linear":
-        b.linear(x, 5)
-    else:
-        b.add("Gemm", x, {3: int(kind != "gemm"), 5: 1, 6: 1, 8: 5, 9: 20, 10: 4})
-    check_means(b, b.graph(5), shape)
-
-
-def check_means(b, graph, shape):
-    layer = graph.layers[1]
-    values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    found = Network(graph).run({"in0": values}, layer.outputs)[layer.outputs[0]]
-    taps, positions = tap_sums(layer, values, b.shapes[layer.outputs[0]])
-    by_channel = found if found.ndim == 1 else found.mean(axis=0 if layer.type == "Gemm" else (1, 2))
-    mean = mean_output(layer, float_weights(layer), taps / positions) + bias_of(layer)
-    assert np.abs(mean - by_channel).max() <= 1e-5 * np.abs(found).max()
-
-
-@pytest.mark.parametrize("kind", ["conv", "depthwise", "gemm"])
-def test_corrected_biases_undo_the_mean_shift(kind):
-    b = Builder()
-    x = b.input(*((7, 16) if kind == "gemm" else (16, 9, 9)))
-    if kind == "gemm":
-        b.add("Gemm", x, {5: 1, 6: 1, 8: 12, 9: 16, 10: 4})
-    else:
-        b.conv(x, 12, 3) if kind == "conv" else b.depthwise(x, 3)
-    graph = b.graph(2)
-    layer = graph.layers[1]
-    values = np.abs(np.random.default_rng(1).normal(size=b.inputs["in0"])).astype(np.float32)
-    scale = None if kind == "gemm" else 30.0  # coarse: much saturates at 127 / 30
-    scales, exact, rounded = weight_scales(layer), TapMean(), TapMean()
-    exact.add(layer, values, b.shapes["b0"])
-    rounded.add(layer, rounded_input(layer, values, scale), b.shapes["b0"])
-    bias = corrected_bias(layer, scales, exact.mean, rounded.mean)
-    wanted = Network(graph).run({"in0": values}, ["b0"])["b0"]
-    shifts = []
-    for one in (layer, with_bias(layer, bias)):
-        graph.layers[1] = to_int8(one, scales, scale)
-        error = Network(graph).run({"in0": values}, ["b0"])["b0"] - wanted
-        shifts.append(np.abs(error.mean(axis=0 if kind == "gemm" else (1, 2))).max())
-    # what is left is the rough reciprocal of ncnn's packed int8 depthwise kernel on x86
-    assert shifts[1] <= (1e-3 if kind == "depthwise" else 1e-5) * np.abs(wanted).max()
-    assert shifts[0] > 4 * shifts[1]
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

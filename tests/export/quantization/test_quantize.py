@@ -6,6 +6,7 @@ import ncnn
 import numpy as np
 import pytest
 from lane_graphs import Builder
+from pydantic import ValidationError
 
 from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.export.passes.align_lanes import align_lanes, prove_same
@@ -55,7 +56,7 @@ def test_the_graph_is_sound_and_close(made, tmp_path):
 def test_the_given_graph_is_never_changed():
     b, graph = small_net()
     before = copy.deepcopy(graph)
-    quantize(graph, b.inputs, pictures(10), QuantizeSettings(equalise=True, correct_bias=True))
+    quantize(graph, b.inputs, pictures(10), QuantizeSettings(equalise=True))
     assert to_param_text(graph) == to_param_text(before)
     assert fingerprint(graph) == fingerprint(before)
 
@@ -93,7 +94,7 @@ def test_the_same_items_give_the_same_table_bit_for_bit(made):
 
 def test_a_table_gives_the_graph_back(made):
     _, graph, found = made
-    table = Table.from_json(found.table.to_json())
+    table = Table.model_validate_json(found.table.to_json())
     assert table == found.table
     again = apply_table(graph, table)
     assert fingerprint(again) == fingerprint(found.graph)
@@ -117,8 +118,8 @@ def test_the_table_of_another_graph_is_refused(made):
 )
 def test_damaged_tables_are_refused(made, before, after, message):
     text = made[2].table.to_json().replace(before, after)
-    with pytest.raises(UsageError, match=f"calibration table cannot be used.*{message}"):
-        Table.from_json(text)
+    with pytest.raises(ValidationError, match=message):
+        Table.model_validate_json(text)
 
 
 def test_tables_that_do_not_fit_the_layers_are_refused(made):
@@ -127,9 +128,6 @@ def test_tables_that_do_not_fit_the_layers_are_refused(made):
     first = layers[0]
     wrong = first.model_copy(update={"weight_scales": first.weight_scales[:-1]})
     with pytest.raises(GraphError, match="weight scales"):
-        apply_table(graph, found.table.model_copy(update={"layers": [wrong, *layers[1:]]}))
-    wrong = first.model_copy(update={"bias": [0.0]})
-    with pytest.raises(GraphError, match="biases"):
         apply_table(graph, found.table.model_copy(update={"layers": [wrong, *layers[1:]]}))
     wrong = first.model_copy(update={"type": "Gemm", "input_scale": None})
     with pytest.raises(GraphError, match="the Gemm 'convolution_0'"):
@@ -165,22 +163,22 @@ def test_a_limit_leaves_layers_in_fp32_until_it_holds(made):
     assert not found.report.steps[0].holds
 
 
-def test_a_judge_is_obeyed(made):
+def test_a_limit_of_a_metric_is_kept(made):
     b, graph, _ = made
 
-    def judge(candidate):
+    def metric(candidate):
         return float(sum(x.int_param(8, 0) != 0 for x in candidate.layers if x.type == "Convolution"))
 
-    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_judged=3.0), judge=judge)
-    assert judge(found.graph) == found.report.judged == 3.0
+    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_metric=3.0), metric=metric)
+    assert metric(found.graph) == found.report.judged == 3.0
 
 
-def test_a_judge_needs_a_limit_and_a_limit_a_judge(made):
+def test_a_metric_and_its_limit_are_given_together(made):
     b, graph, _ = made
     with pytest.raises(UsageError, match="belong together"):
-        quantize(graph, b.inputs, pictures(), QuantizeSettings(max_judged=1.0))
+        quantize(graph, b.inputs, pictures(), QuantizeSettings(max_metric=1.0))
     with pytest.raises(UsageError, match="belong together"):
-        quantize(graph, b.inputs, pictures(), judge=lambda candidate: 0.0)
+        quantize(graph, b.inputs, pictures(), metric=lambda candidate: 0.0)
 
 
 def test_a_limit_that_int8_cannot_hold_leaves_fp32(made):
@@ -193,12 +191,12 @@ def test_a_limit_that_int8_cannot_hold_leaves_fp32(made):
 def test_layers_that_are_asked_for_stay(made):
     b, graph, _ = made
     names = ("convolution_0", "convolutiondepthwise_1")
-    found = quantize(graph, b.inputs, pictures(10), QuantizeSettings(keep=names))
+    found = quantize(graph, b.inputs, pictures(10), QuantizeSettings(exclude=names))
     why = {layer.name: layer.why for layer in found.report.layers}
     assert [why[name] for name in names] == ["it was asked for"] * 2
     assert found.graph.layer("convolution_0").weights["weight"].storage == "fp32"
     with pytest.raises(UsageError, match="'nobody'"):
-        quantize(graph, b.inputs, pictures(10), QuantizeSettings(keep=("nobody",)))
+        quantize(graph, b.inputs, pictures(10), QuantizeSettings(exclude=("nobody",)))
 
 
 def test_depthwise_layers_on_request(made):
@@ -326,9 +324,9 @@ def test_a_graph_that_overflows_is_refused():
         {"method": "median"},
         {"max_output_error": -0.1},
         {"max_output_error": float("nan")},
-        {"max_judged": float("inf")},
+        {"max_metric": float("inf")},
         {"held_out": 0},
-        {"correction_items": 0},
+        {"method": "kl"},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(bad):
