@@ -1,7 +1,7 @@
-"""A user's description of a one-stage detector, read from TOML or JSON: docs/OWN_MODEL.md.
+"""The description of an ONNX detector's outputs, read from TOML or JSON: docs/OWN_MODEL.md.
 
-It says what `OneStageSpec` says, and leaves out what follows from the rest: grids, rows of levels that share
-a tensor, the prior of a detector without anchors, the tensor of slots that share one.
+It contains the settings of `OneStageSpec`. Values that follow from others may be omitted: grids, the rows of
+levels that share a tensor, the anchor of an anchor-free detector, the tensor of slots that share one.
 """
 
 import json
@@ -31,7 +31,7 @@ MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class DescribedSlot(CheckedRecord):
-    """A `Slot`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
+    """A `Slot`. `output` and `layout` default to those of the level, `first_row` to the next free row."""
 
     first: int = 0
     output: str | None = None
@@ -43,10 +43,12 @@ class DescribedSlot(CheckedRecord):
 
 @dataclass(frozen=True)
 class DescribedLevel(CheckedRecord):
-    """A `Level`; a slot may be the number of its first channel alone.
+    """A `Level`. A slot may be given as the number of its first channel.
 
-    grid: by default the input's size over the stride, rounded up. priors: by default the cell itself. boxes:
-    one slot, or one for each coding.
+    Attributes:
+        boxes: one slot, or one for each coding.
+        grid: by default the input's size divided by the stride, rounded up.
+        priors: by default the cell itself.
     """
 
     stride: int
@@ -65,8 +67,10 @@ class DescribedLevel(CheckedRecord):
 
 @dataclass(frozen=True)
 class Description(CheckedRecord):
-    """What an ONNX file does not say. `preprocessing` has the bundle's fields, `scores`, `codings` and
-    `selection` are those of `OneStageSpec`.
+    """The settings that an ONNX file does not contain.
+
+    `preprocessing` has the fields of a manifest; `scores`, `codings` and `selection` are those of
+    `OneStageSpec`.
     """
 
     input_size: tuple[int, int]
@@ -81,7 +85,7 @@ class Description(CheckedRecord):
         check_class_names(self)
 
     def spec(self) -> OneStageSpec:
-        """The whole description. Raises `UsageError` for what does not fit together."""
+        """The complete specification. Raises `UsageError` if the settings do not match each other."""
         rows: dict[str, int] = {}
         levels = tuple(self._level(number, level, rows) for number, level in enumerate(self.levels))
         return OneStageSpec(
@@ -89,7 +93,7 @@ class Description(CheckedRecord):
         )
 
     def _level(self, number: int, level: DescribedLevel, rows: dict[str, int]) -> Level:
-        """`rows`: how many of each tensor's rows the levels before have taken."""
+        """Complete one level; `rows` counts the rows of each tensor that earlier levels use."""
         height, width = self.input_size
         grid = level.grid or (-(-height // level.stride), -(-width // level.stride))
         priors = level.priors or ((float(level.stride), float(level.stride)),)
@@ -124,15 +128,20 @@ class Description(CheckedRecord):
 
 
 def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> Description:
-    """Read `path`, .json or else TOML; `class_names` replace the file's, which then needs none.
+    """Read a description.
 
-    Raises `UsageError` naming the field that is wrong.
+    Args:
+        path: a .json file, or a TOML file of any other name.
+        class_names: replace those of the file, which may then omit them.
+
+    Raises:
+        UsageError: if the file cannot be read or a field is invalid; the message names the field.
     """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the most that a description may have")
+            raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the limit for a description")
         text = data.decode("utf-8-sig")
         document: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
         if isinstance(document, dict):
@@ -140,7 +149,7 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
                 document["class_names"] = class_names
             elif "class_names" not in document:
                 raise UsageError(
-                    "expected class_names in the file, or a file with one name a line as --names"
+                    "expected class_names in the file, or --names with a file of one name per line"
                 )
         return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
     except OSError as error:
@@ -150,11 +159,11 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
         raise UsageError(f"{path}: {_place(first['loc'])}: {first['msg']}") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is no UTF-8
+    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is not UTF-8
         raise UsageError(f"{path}: expected TOML (or JSON, by its name): {error}") from error
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Of a field, without pydantic's names of the members of a union."""
+    """The name of a field, without pydantic's names of union members."""
     kinds = ("int", "str", "DescribedSlot", "centre", "distance", "corner")
     return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"

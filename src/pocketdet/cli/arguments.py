@@ -91,7 +91,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def picture_files(folder: Path) -> tuple[Path, ...]:
+def image_files(folder: Path) -> tuple[Path, ...]:
     """The images in a folder, as `image_paths` finds them. Raises `UsageError` if there are none."""
     from pocketdet.runtime.sources import image_paths
 

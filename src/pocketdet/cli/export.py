@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from pocketdet.cli.arguments import (
+    image_files,
     parse_size,
-    picture_files,
     read_names,
     require_accuracy_packages,
     require_export_packages,
@@ -138,7 +138,7 @@ def export(
         name=name,
         precision=precision,
         layers=read_layer_file(layers) if layers else (),
-        calibration=picture_files(calib) if calib else (),
+        calibration=image_files(calib) if calib else (),
         int8=QuantizeSettings(max_output_error=max_output_error) if max_output_error is not None else None,
         metric_limit=metric_limit,
         target=None if target == "none" else target,
