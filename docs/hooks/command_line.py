@@ -1,9 +1,12 @@
 """The page reference/command-line.md, generated from the program's own commands and help texts."""
 
+import enum
 import re
+import types
+import typing
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -11,6 +14,7 @@ from mkdocs.structure.files import File, Files
 from pocketdet.cli.main import app
 
 PAGE = "reference/command-line.md"
+_TYPE_NAMES = {"str": "TEXT", "int": "INTEGER", "float": "NUMBER", "Path": "PATH"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -20,67 +24,80 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _page() -> Iterator[str]:
-    program = typer.main.get_command(app)
+    program: Any = typer.main.get_command(app)
     yield "# Command line\n"
     yield f"{_paragraphs(program.help or '')}\n"
     yield "| command | what it does |\n|---|---|"
-    commands = dict(program.commands)  # type: ignore[attr-defined]
-    visible = {name: command for name, command in commands.items() if not command.hidden}
+    visible = {name: command for name, command in program.commands.items() if not command.hidden}
     for name, command in visible.items():
-        summary = (command.help or "").split("\n\n", 1)[0].replace("\n", " ")
+        summary = (command.help or "").split("\n\n", 1)[0]
         yield f"| [`pocketdet {name}`](#pocketdet-{name}) | {_cell(summary)} |"
     yield ""
     for name, command in visible.items():
         yield from _command(name, command)
 
 
-def _command(name: str, command: click.Command) -> Iterator[str]:
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and not getattr(p, "hidden", False)]
-    usage = " ".join(_argument_name(a) if a.required else f"[{_argument_name(a)}]" for a in arguments)
+def _command(name: str, command: Any) -> Iterator[str]:
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option" and not param.hidden]
+    usage = " ".join(_argument(each) if each.required else f"[{_argument(each)}]" for each in arguments)
     yield f"## pocketdet {name}\n"
     yield f"```text\npocketdet {name} [OPTIONS] {usage}\n```\n"
     yield f"{_paragraphs(command.help or '')}\n"
     if arguments:
         yield "| argument | meaning |\n|---|---|"
-        for argument in arguments:
-            yield f"| `{_argument_name(argument)}` | {_cell(getattr(argument, 'help', '') or '')} |"
+        yield from (f"| `{_argument(each)}` | {_cell(each.help)} |" for each in arguments)
         yield ""
     yield "| option | value | default | meaning |\n|---|---|---|---|"
     for option in options:
         names = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
-        yield f"| {names} | {_value(option)} | {_default(option)} | {_cell(getattr(option, 'help', '') or '')} |"
+        yield f"| {names} | {_value(option)} | {_default(option.default)} | {_cell(option.help)} |"
     yield ""
 
 
-def _argument_name(argument: click.Parameter) -> str:
-    name = (argument.metavar or argument.name or "").strip("[]{}").upper()
+def _argument(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper()
     return f"{name}..." if argument.nargs == -1 else name
 
 
-def _value(option: click.Parameter) -> str:
-    if getattr(option, "is_flag", False):
+def _value(option: Any) -> str:
+    """What the option takes: its choices, or the name of its type."""
+    if option.is_flag:
         return ""
-    if isinstance(option.type, click.Choice):
-        return " ".join(f"`{getattr(choice, 'value', choice)}`" for choice in option.type.choices)
-    return f"`{(option.metavar or option.type.name).upper()}`" + (" (repeatable)" if option.multiple else "")  # type: ignore[attr-defined]
+    types_ = list(_members(option.type_descriptor.annotation))
+    choices = [value for each in types_ if typing.get_origin(each) is typing.Literal for value in typing.get_args(each)]
+    choices += [member.value for each in types_ if isinstance(each, enum.EnumMeta) for member in each]
+    if choices:
+        value = ", ".join(f"`{choice}`" for choice in choices)
+    else:
+        kinds = [getattr(each, "__name__", "text") for each in types_]
+        value = f"`{option.metavar or _TYPE_NAMES.get(kinds[0], kinds[0].upper())}`"
+    return f"{value} (repeatable)" if option.multiple else value
 
 
-def _default(option: click.Parameter) -> str:
-    value = option.default
-    if value is None or callable(value) or isinstance(value, bool) or value == ():
-        return ""
-    return f"`{value}`"
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types of an annotation without Annotated, None and list."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _members(typing.get_args(annotation)[0])
+    elif origin in (list, typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from _members(each)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _default(value: object) -> str:
+    return "" if value is None or isinstance(value, bool) or value in ((), []) else f"`{value}`"
 
 
 def _paragraphs(text: str) -> str:
     """The help text; its "Example:" paragraphs become code blocks."""
-    paragraphs = text.replace("\b", "").split("\n\n")
     return "\n\n".join(
         re.sub(r"\AExample: (.*)\Z", r"```sh\n\1\n```", paragraph.strip(), flags=re.DOTALL)
-        for paragraph in paragraphs
+        for paragraph in text.split("\n\n")
     )
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
