@@ -64,14 +64,13 @@ def _value(option: Any) -> str:
     """What the option takes: its choices, or the name of its type."""
     if option.is_flag:
         return ""
-    types_ = list(_members(option.type_descriptor.annotation))
-    choices = [value for each in types_ if typing.get_origin(each) is typing.Literal for value in typing.get_args(each)]
-    choices += [member.value for each in types_ if isinstance(each, enum.EnumMeta) for member in each]
-    if choices:
-        value = ", ".join(f"`{choice}`" for choice in choices)
+    (kind,) = _members(option.type_descriptor.annotation)
+    if typing.get_origin(kind) is typing.Literal:
+        value = ", ".join(f"`{choice}`" for choice in typing.get_args(kind))
+    elif isinstance(kind, enum.EnumMeta):
+        value = ", ".join(f"`{member.value}`" for member in kind)
     else:
-        kinds = [getattr(each, "__name__", "text") for each in types_]
-        value = f"`{option.metavar or _TYPE_NAMES.get(kinds[0], kinds[0].upper())}`"
+        value = f"`{option.metavar or _TYPE_NAMES[kind.__name__]}`"
     return f"{value} (repeatable)" if option.multiple else value
 
 

@@ -17,7 +17,7 @@ _JAVA_MARKER = re.compile(r"^<!-- java: (\w+) -->$", re.MULTILINE)
 _CPP_MARKER = re.compile(r"^<!-- cpp: (\S+) -->$", re.MULTILINE)
 _MEMBER = re.compile(
     r"(?P<doc>/\*\*(?:(?!\*/).)*\*/\s*)?"
-    r"^ {4}(?P<override>@Override\s+)?(?P<declaration>public (?![^(;={]*\bclass\b)[^={;]*?)\s*(?P<end>\{|;|=[^;]*;)",
+    r"^ {4}(?:@Override\s+)?(?P<declaration>public (?![^(;={]*\bclass\b)[^={;]*?)\s*(?P<end>\{|;|=[^;]*;)",
     re.MULTILINE | re.DOTALL,
 )
 

@@ -62,7 +62,8 @@ def _models(schema: dict[str, Any]) -> Iterator[str]:
         required = model.get("required", [])
         for field, value in model["properties"].items():
             default = "required" if field in required else f"`{json.dumps(value.get('default'))}`"
-            yield f"| `{field}` | {_type(value)} | {default} | {_text(value.get('description', ''), cell=True)} |"
+            meaning = _text(value.get("description", ""), cell=True)
+            yield f"| `{field}` | {_type(value)} | {default} | {meaning} |"
         yield ""
 
 
