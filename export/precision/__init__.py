@@ -3,7 +3,7 @@
     plans = make_plan(parts, "fp16", read_layer_file(path))
     print(plans["features"].fp32)       # layers that stay in fp32, by the user's choice or for their range
 
-docs/PRECISION.md defines the terms, describes what ncnn does, and the file with choices per layer.
+docs/explanation/precision.md defines the terms and the file with choices per layer.
 """
 
 from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, read_layer_file

@@ -24,7 +24,7 @@ LARGEST_HALF = 65504.0
 
 # The factor by which a value or a bound may be larger in the field than on the measured images. Over 300
 # photographs no value of the trained SNet49 was more than 2.5 times, and no bound more than 5 times, its
-# value on the export's own three images (docs/PRECISION.md).
+# value on the export's own three images (docs/explanation/precision.md).
 MARGIN = 8.0
 
 Peak = NDArray[np.float64]  # (c,): largest absolute value of each channel of a blob

@@ -7,7 +7,8 @@
 5. exclude the layers with the most noise per multiply-accumulate until the limits hold
 6. write the table, apply it, and validate the graph like an untrusted one
 
-Bias correction and ranges by Kullback-Leibler divergence were tried and are not used: docs/PRECISION.md.
+Bias correction and ranges by Kullback-Leibler divergence were measured and are not used
+(docs/explanation/precision.md).
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The description of an ONNX detector's outputs, read from TOML or JSON: docs/OWN_MODEL.md.
+"""The description of an ONNX detector's outputs, read from TOML or JSON: docs/reference/description.md.
 
 It contains the settings of `OneStageSpec`. Values that follow from others may be omitted: grids, the rows of
 levels that share a tensor, the anchor of an anchor-free detector, the tensor of slots that share one.

@@ -38,7 +38,7 @@ def export(
     names: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
     outputs: Annotated[
         Path | None,
-        typer.Option(help="For an .onnx file: the meaning of its outputs, TOML or JSON (docs/OWN_MODEL.md)."),
+        typer.Option(help="For an .onnx file: description of its outputs (docs/reference/description.md)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the bundle; created if missing.")] = Path(),
     name: Annotated[
@@ -100,7 +100,7 @@ def export(
     outputs (exit code 1), and leaves no files.
 
     With --precision fp16, weights take half the space, and phones with ARMv8.2 compute in half precision. A
-    layer whose values or sums could exceed 65504 stays in fp32; see docs/PRECISION.md.
+    layer whose values or sums could exceed 65504 stays in fp32 (docs/explanation/precision.md).
 
     With --precision int8, convolutions and matrix products are quantized on the images of --calib (100 to 500
     like those that the detector will see), weights per channel; depthwise layers stay in fp32. The loss is
