@@ -149,7 +149,7 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
                 document["class_names"] = class_names
             elif "class_names" not in document:
                 raise UsageError(
-                    "expected class_names in the file, or --names with a file of one name per line"
+                    "expected class_names in the file, or a file with one name per line as --names"
                 )
         return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
     except OSError as error:

@@ -213,7 +213,7 @@ def test_names_of_a_description_without_any(command: Command, tmp_path: Path) ->
     ending = command(*words)
     assert (ending.code, ending.out) == (2, "")
     assert (
-        "foreign.toml: expected class_names in the file, or --names with a file of one name per line"
+        "foreign.toml: expected class_names in the file, or a file with one name per line as --names"
         in ending.err
     )
     assert command(*words, "--names", tmp_path / "names.txt").code == 0
