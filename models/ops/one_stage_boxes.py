@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.boxes import exact_exp
+from pocketdet.models.ops.boxes import exp_float64
 from pocketdet.one_stage_spec import (
     BoxCoding,
     CentreCoding,
@@ -62,7 +62,7 @@ def _from_centre(
         centre = _centre(reference) + centre
     scale = t[:, 2:]
     if coding.size_activation == "exp":
-        scale = exact_exp(scale.clamp(max=coding.max_log))
+        scale = exp_float64(scale.clamp(max=coding.max_log))
     elif coding.size_activation == "sigmoid":
         scale = exact_sigmoid(scale)
     elif coding.size_activation == "sigmoid_squared":
@@ -76,7 +76,7 @@ def _from_distances(
     t: Tensor, reference: Tensor, strides: Tensor, coding: DistanceCoding, size: tuple[int, int]
 ) -> Tensor:
     if coding.activation == "exp":
-        t = exact_exp(t.clamp(max=coding.max_log))
+        t = exp_float64(t.clamp(max=coding.max_log))
     elif coding.activation == "relu":
         t = t.clamp(min=0)
     unit, centre = _unit(coding.unit, reference, strides, size), _centre(reference)

@@ -99,7 +99,7 @@ class Level(CheckedRecord):
         )
         if fits and tuple(shape[1:] if exact else ()) == exact:
             return ""
-        return f"output {slot.output!r} is {tuple(shape)}: its slot needs {least} ({slot.layout})"
+        return f"output {slot.output!r} is {tuple(shape)}: its field needs {least} ({slot.layout})"
 
 
 class _Coding(CheckedRecord):

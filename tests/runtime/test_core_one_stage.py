@@ -202,7 +202,7 @@ def test_from_several_threads_at_once() -> None:
     ("outputs", "message"),
     [
         ({"c": (2, 5, 6)}, "no output 'b': expected one of shape (4, 5, 6)"),
-        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "output 'c' is (1, 5, 6): its slot needs (2, 5, 6) (map)"),
+        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "output 'c' is (1, 5, 6): its field needs (2, 5, 6) (map)"),
         ({"c": (2, 5, 7), "b": (4, 5, 6)}, "output 'c' is (2, 5, 7)"),
         ({"c": (2, 30), "b": (4, 5, 6)}, "output 'c' is (2, 30)"),
         ({"c": (30,), "b": (4, 5, 6)}, "outputs['c']: expected a float32 array of shape"),
