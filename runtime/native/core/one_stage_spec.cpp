@@ -52,7 +52,7 @@ void check_level(const Level& level, const OneStageSpec& spec) {
     for (const OutputField& field : level.boxes) check_field(field);
     if (level.objectness) check_field(*level.objectness);
     if (level.boxes.size() != spec.codings.size()) {
-        fail("a level has " + std::to_string(level.boxes.size()) + " box slots for " +
+        fail("a level has " + std::to_string(level.boxes.size()) + " box fields for " +
              std::to_string(spec.codings.size()) + " codings");
     }
     if (spec.uses_objectness() && !level.objectness) fail("objectness is used, but a level has no field for it");

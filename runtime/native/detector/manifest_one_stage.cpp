@@ -46,7 +46,7 @@ void check_outputs(const OneStageParts& parts, const std::string& label) {
     std::map<std::string, std::vector<int64_t>> shapes;
     for (const TensorSpec& output : parts.model.outputs) {
         if (unmade.erase(output.role) == 0) {
-            throw BundleError(graph + "output '" + output.role + "' is made twice, or no slot of decode names it");
+            throw BundleError(graph + "output '" + output.role + "' is made twice, or no field of decode names it");
         }
         if (output.shape.size() > 3 || std::count(output.shape.begin(), output.shape.end(), kAnyCount) != 0) {
             throw BundleError(graph + "output '" + output.role + "': expected one to three lengths, found " +

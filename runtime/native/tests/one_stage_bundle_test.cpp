@@ -106,7 +106,7 @@ void test_manifest_errors() {
         {"/decode/levels/0/stride", 0, "field 'decode': Level.stride has the value 0: expected 1 to 4096"},
         {"/decode/levels/0/priors/0/0", 0, "an anchor has a side of 0"},
         {"/decode/levels/0/offset", 2, "Level.offset has the value 2"},
-        {"/decode/levels/0/boxes", Json::array(), "a level has 0 box slots for 1 codings"},
+        {"/decode/levels/0/boxes", Json::array(), "a level has 0 box fields for 1 codings"},
         {"/decode/levels/0/classes/layout", "cube", "expected 'map' or 'rows' or 'columns'"},
         {"/decode/levels/0/classes/layout", nullptr, "field 'decode.levels[0].classes.layout'"},
         {"/decode/levels/0/classes/first", -1, "OutputField.first has the value -1"},
