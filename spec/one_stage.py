@@ -1,4 +1,4 @@
-"""Description of the outputs of a one-stage detector. Definition: docs/ONE_STAGE.md.
+"""Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md.
 
 The PyTorch reference (`models/ops/one_stage_decode.py`), the C++ core and bundle manifests use this
 description, for built-in and for third-party detectors. Field names are those of the manifest. A value out of

@@ -1,4 +1,4 @@
-// Anchor boxes on a regular grid. Definition: docs/DEFINITIONS.md "Anchors".
+// Anchor boxes on a regular grid. Definition: docs/reference/definitions.md "Anchors".
 #pragma once
 
 #include "boxes.h"

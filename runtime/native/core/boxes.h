@@ -1,4 +1,4 @@
-// Boxes: coding, clipping and overlap. Definitions: docs/DEFINITIONS.md "Box coding", "IoU and NMS".
+// Boxes: coding, clipping and overlap. Definitions: docs/reference/definitions.md "Box coding", "IoU and NMS".
 #pragma once
 
 #include <cmath>

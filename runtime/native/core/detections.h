@@ -1,4 +1,4 @@
-// Detections from the outputs of a two-stage head. Definition: docs/DEFINITIONS.md "Detections".
+// Detections from the outputs of a two-stage head. Definition: docs/reference/definitions.md "Detections".
 #pragma once
 
 #include <cstdint>

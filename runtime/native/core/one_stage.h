@@ -1,4 +1,4 @@
-// Detections from the outputs of a one-stage detector. Definition: docs/ONE_STAGE.md steps 1 to 8.
+// Detections from the outputs of a one-stage detector. Definition: docs/reference/one-stage.md steps 1 to 8.
 #pragma once
 
 #include <string>

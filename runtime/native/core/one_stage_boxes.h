@@ -1,4 +1,4 @@
-// Anchors of a level and box decoding. Definition: docs/ONE_STAGE.md.
+// Anchors of a level and box decoding. Definition: docs/reference/one-stage.md.
 #pragma once
 
 #include "one_stage_spec.h"

@@ -1,4 +1,4 @@
-// Access to the values of an anchor in the outputs of a network. Definition: docs/ONE_STAGE.md.
+// Access to the values of an anchor in the outputs of a network. Definition: docs/reference/one-stage.md.
 #pragma once
 
 #include <array>

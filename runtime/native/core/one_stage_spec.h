@@ -1,4 +1,4 @@
-// Description of the outputs of a one-stage detector. Definition: docs/ONE_STAGE.md. Fields, defaults and ranges equal
+// Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md. Fields, defaults and ranges equal
 // those of the Python OneStageSpec.
 #pragma once
 

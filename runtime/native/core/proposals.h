@@ -1,4 +1,4 @@
-// Regions of interest from the outputs of an RPN. Definition: docs/DEFINITIONS.md "Proposals".
+// Regions of interest from the outputs of an RPN. Definition: docs/reference/definitions.md "Proposals".
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// Resize, colour conversion and normalisation in one pass. Definition: docs/DEFINITIONS.md "Resize", "Normalise".
+// Resize, colour conversion and normalisation in one pass. Definition: docs/reference/definitions.md "Resize", "Normalise".
 #pragma once
 
 #include <array>
