@@ -27,7 +27,6 @@ import numpy as np
 
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import Judge, convert, split
-from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.graph_checks import check_network
 from pocketdet.export.judge_ap import ApJudge
 from pocketdet.export.kinds import reference_of
@@ -40,6 +39,7 @@ from pocketdet.export.reference import Picture, Reference
 from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
 from pocketdet.models.build import AnyDetector
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.parity import Check

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from pocketdet.export.described import DescribedReference
-from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.network import Network
 from pocketdet.export.onnx_network import OnnxNetwork
 from pocketdet.export.reference import Identity
 from pocketdet.export.round_weights import to_half
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import ExportError
-from pocketdet.export.fold_bn import Model
+from pocketdet.models.fold_bn import Model
 from pocketdet.models.ops.deform_conv import DeformConv2d
 
 # whose weights are stored as halves; ncnn's files round the same

@@ -6,11 +6,11 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.reference import Reference
 from pocketdet.export.round_weights import WEIGHTED, round_to_half
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.report import PYTORCH
 
