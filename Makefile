@@ -1,4 +1,4 @@
-# pocketdet: `make demo` shows it, `make test` proves it. `make help` lists the rest.
+# pocketdet: `make demo` runs it, `make test` tests it. `make help` lists the rest.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,10 +7,10 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 arm-parity android-check native-test lint types help clean
+.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types help clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,7 +33,7 @@ $(VENV)/dev.stamp: $(VENV)/export.stamp
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
 
-demo: $(VENV)/export.stamp ## export SNet49, prove it, detect on a picture (IMAGE=photo.jpg)
+demo: $(VENV)/export.stamp ## export SNet49, verify it, detect on an image (IMAGE=photo.jpg)
 	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
@@ -59,21 +59,40 @@ $(VENV)/native.stamp: $(VENV)/tools.stamp
 	@$(PIP) install -q -c constraints.txt unearth
 	@touch $@
 
-native native-aarch64: $(VENV)/native.stamp
-	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py --target $(NCNN_TARGET))" && mkdir -p build && { \
-	  $(BIN)/cmake -S runtime/native -B $(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+native native-aarch64 native-sanitize native-fuzz: $(VENV)/native.stamp
+	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py $(NCNN_OPTIONS))" && mkdir -p build && { \
+	  $(BIN)/cmake -S runtime/native -B build/$(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
 	    -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON -DPOCKETDET_NCNN="$$ncnn" $(NATIVE_OPTIONS) && \
-	  $(BIN)/cmake --build $(NATIVE_OUT); } >$(NATIVE_OUT).log 2>&1 || { tail -40 $(NATIVE_OUT).log; exit 1; }
-	@$(BIN)/ctest --test-dir $(NATIVE_OUT) --output-on-failure -Q || $(BIN)/ctest --test-dir $(NATIVE_OUT) --rerun-failed --output-on-failure
-	@echo $(NATIVE_OUT)/pocketdet-run
+	  $(BIN)/cmake --build build/$(NATIVE_OUT); } >build/$(NATIVE_OUT).log 2>&1 || { tail -40 build/$(NATIVE_OUT).log; exit 1; }
+	@$(BIN)/ctest --test-dir build/$(NATIVE_OUT) --output-on-failure -Q || \
+	  $(BIN)/ctest --test-dir build/$(NATIVE_OUT) --rerun-failed --output-on-failure
+	@echo build/$(NATIVE_OUT)/pocketdet-run
 
-native: NCNN_TARGET := host
-native: NATIVE_OUT := build/native-host
+native: NATIVE_OUT := native-host
 native: ## the C++ detector and pocketdet-run, for this machine
-native-aarch64: NCNN_TARGET := aarch64
-native-aarch64: NATIVE_OUT := build/native-aarch64
+native-aarch64: NCNN_OPTIONS := --target aarch64
+native-aarch64: NATIVE_OUT := native-aarch64
 native-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_STATIC=ON
 native-aarch64: ## the same for 64-bit ARM Linux and Android shells
+native-sanitize: NCNN_OPTIONS := --sanitize
+native-sanitize: NATIVE_OUT := native-sanitize
+native-sanitize: NATIVE_OPTIONS := -DPOCKETDET_SANITIZE=ON
+native-sanitize: ## the same with AddressSanitizer and UndefinedBehaviorSanitizer
+native-fuzz: NCNN_OPTIONS := --sanitize
+native-fuzz: NATIVE_OUT := native-fuzz
+native-fuzz: NATIVE_OPTIONS := -DPOCKETDET_SANITIZE=ON -DPOCKETDET_FUZZ=ON -DPOCKETDET_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++
+
+COPIES ?= 10000
+hostile: $(VENV)/dev.stamp native native-sanitize ## 10,000 hostile bundles against the sanitized pocketdet-run and Python
+	@$(BIN)/python tests/hostile --copies $(COPIES) --runner build/native-sanitize/pocketdet-run \
+	  --plain-runner build/native-host/pocketdet-run
+
+hostile-arm: $(VENV)/dev.stamp native-aarch64 ## 1,000 hostile bundles on emulated Cortex-A57 and Cortex-A76
+	@for cpu in cortex-a57 cortex-a76; do \
+	  $(BIN)/python tests/hostile --runner build/native-aarch64/pocketdet-run --emulate $$cpu || exit 1; done
+
+fuzz: $(VENV)/dev.stamp native-fuzz ## build the fuzz targets and their seeds (tests/hostile/README.md)
+	@$(BIN)/python tests/hostile/fuzz_seeds.py build/native-fuzz/seeds
 
 PARITY := build/parity/thundernet-snet49-fod.pocketdet
 
@@ -85,7 +104,7 @@ $(PARITY): $(VENV)/export.stamp
 arm-parity: native native-aarch64 $(PARITY) ## the shipped detector on emulated ARM processors against this machine
 	@$(BIN)/python tests/helpers/emulated_parity.py $(PARITY) $(PARITY_OPTIONS)
 
-android-check: $(VENV)/dev.stamp $(VENV)/native.stamp ## what of android_demo can be proved without Android: Java, resources, JNI in a JVM
+android-check: $(VENV)/dev.stamp $(VENV)/native.stamp ## the checks of android_demo that need no Android: Java, resources, JNI in a JVM
 	@$(BIN)/python android_demo/check/run
 
 lint: $(VENV)/dev.stamp ## ruff

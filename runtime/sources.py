@@ -61,7 +61,8 @@ def iter_source(source: str | os.PathLike[str] | int, report: Report | None = No
 
     `report` is called for each problem after which reading goes on: an image of a folder that cannot be read,
     a video that is cut off, and, as a warning, a video with fewer frames than its header announces, which
-    only estimates them. Without `report` the former raise `ImageError`, the latter is a Python warning.
+    only estimates them, and the files of a folder that are not images.
+    Without `report` the former raise `ImageError`, the latter is a Python warning.
 
     Raises `ImageError`: at once if the source does not exist or holds no image, later for one image that
     cannot be read or a video without a frame that can.
@@ -126,6 +127,12 @@ def _is_still(path: Path) -> bool:
 
 def _folder(folder: Path, report: Report) -> Iterator[Frame]:
     paths = image_paths(folder)
+    others = [p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    others = sorted(set(others) - {p.name for p in paths})
+    if others:
+        names = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        count = "1 file is not an image" if len(others) == 1 else f"{len(others)} files are not images"
+        report(Problem(str(folder), f"{folder}: {count}, not read: {names}", lost=False))
     stems = {p.stem for p in paths}
     names = [p.stem if len(stems) == len(paths) else p.name for p in paths]
     return _images(paths, names, report)

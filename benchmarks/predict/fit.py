@@ -31,7 +31,7 @@ from pocketdet.benchmarks.predict.prediction import range_of
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import BY_PRECISION, Classes, Workload, amounts
 from pocketdet.errors import PocketdetError
-from pocketdet.whole_files import write_whole
+from pocketdet.io import atomic_write
 
 Array = NDArray[np.float64]
 
@@ -295,7 +295,7 @@ def write_models(path: Path, models: DeviceModels) -> None:
     Raises:
         UsageError: If it cannot be written.
     """
-    write_whole(path, models.model_dump_json(indent=1) + "\n")
+    atomic_write(path, models.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

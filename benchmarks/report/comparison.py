@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.comparison import ALIGNED, HEAD, CaseTimes, ComparisonReport, ComparisonResult
 from pocketdet.benchmarks.interleaved import speed_ratio
 from pocketdet.errors import UsageError
+from pocketdet.evaluation.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.entries import Entry
 from pocketdet.benchmarks.report.tables import (
@@ -23,6 +22,7 @@ from pocketdet.benchmarks.report.tables import (
     stage_medians,
 )
 from pocketdet.benchmarks.verdict import totals
+from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from pocketdet.benchmarks.report.entries import Entry, check_comparable
 from pocketdet.benchmarks.report.plots import write_plots
 from pocketdet.benchmarks.report.tables import Table, device_labels, make_tables, paper_device, paper_fps
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import scratch_folder, write_whole
+from pocketdet.io import atomic_write, scratch_folder
 
 TITLE = "pocketdet benchmark"
 _STYLE = """
@@ -53,7 +53,7 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
                 "report.html": to_html(TITLE, tables, plots),
             }
             for name, text in texts.items():
-                write_whole(scratch / name, text)
+                atomic_write(scratch / name, text)
             return [
                 path.replace(folder / path.name)
                 for path in (*(scratch / name for name in texts), *plots.values())

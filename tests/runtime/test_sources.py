@@ -49,8 +49,12 @@ def test_a_folder_in_order_without_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "folder.png").mkdir()
     write_video(tmp_path / "clip.avi", 2)
-    frames = list(iter_source(str(tmp_path)))
+    problems: list[Problem] = []
+    frames = list(iter_source(str(tmp_path), problems.append))
     assert [f.name for f in frames] == ["a.jpg", "b.jpg", "b.png", "c.BMP", "d"]
+    (left_out,) = problems
+    assert not left_out.lost
+    assert left_out.message == f"{tmp_path}: 2 files are not images, not read: clip.avi, notes.txt"
     assert [(f.index, f.total) for f in frames] == [(i, 5) for i in range(5)]
 
 

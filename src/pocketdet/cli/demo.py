@@ -140,6 +140,9 @@ def _detect(detector: "Detector", picture: "NDArray[Any]", annotated: Path, cons
     found = detector.detect(picture)
     write_image(annotated, draw_detections(picture, found))
     console.print(detection_table(found))
+    console.print(
+        f"scores above {SHOWN_SCORE:g}; pocketdet detect --score sets another threshold", markup=False
+    )
     console.print(f"wrote {annotated}", markup=False)
 
 

@@ -102,8 +102,9 @@ def detect(
                 console.print(detector.precision_note, markup=False, soft_wrap=True)
     print_problems(summary.problems, Console(stderr=True, highlight=False))
     if summary.failures:
-        count = f"{summary.failures} file{'s' * (summary.failures > 1)}"
-        raise CheckFailed(f"{source}: {count} could not be read, or not to their end")
+        one = summary.failures == 1
+        count = "1 file" if one else f"{summary.failures} files"
+        raise CheckFailed(f"{source}: {count} could not be read, or not to {'its' if one else 'their'} end")
 
 
 def _run(
