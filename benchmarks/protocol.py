@@ -1,4 +1,4 @@
-"""Measure a bundle on a device, always in the same way; docs/BENCHMARK.md explains why.
+"""Measure a bundle on a device, always in the same way; docs/guides/benchmark.md explains why.
 
 One stream, one thread, one core that is requested and read back. The golden test runs on the device before
 anything is timed; a bundle that fails it is not timed.

@@ -1,4 +1,4 @@
-"""A user's description of a one-stage detector, read from TOML or JSON: docs/OWN_MODEL.md.
+"""A user's description of a one-stage detector, read from TOML or JSON: docs/reference/description.md.
 
 It says what `OneStageSpec` says, and leaves out what follows from the rest: grids, rows of levels that share
 a tensor, the prior of a detector without anchors, the tensor of slots that share one.

@@ -1,6 +1,6 @@
 """The stages of a two-stage detector, each a function of the one before, bound to a bundle.
 
-preprocess -> features -> proposals -> RoI features -> head -> boxes. Definitions: docs/DEFINITIONS.md.
+preprocess -> features -> proposals -> RoI features -> head -> boxes. See docs/reference/definitions.md.
 """
 
 from dataclasses import dataclass

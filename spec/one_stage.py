@@ -1,4 +1,4 @@
-"""A one-stage detector's outputs, described by data. Definition: docs/ONE_STAGE.md.
+"""A one-stage detector's outputs, described by data. Definition: docs/reference/one-stage.md.
 
 The same record drives the torch reference (`models/ops/one_stage_decode.py`), the C++ core and a bundle's
 manifest, for our detectors and for anybody's; hence a leaf that every room may import. A value out of range

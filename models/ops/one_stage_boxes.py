@@ -1,4 +1,4 @@
-"""One coding step: raw elements and reference boxes to boxes. Definition: docs/ONE_STAGE.md, "Box coding"."""
+"""Raw elements and reference boxes to boxes. Definition: docs/reference/one-stage.md, "Box coding"."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The core's decode of one-stage outputs equals the torch reference. Definition: docs/ONE_STAGE.md."""
+"""The core's one-stage decode equals the torch reference. Definition: docs/reference/one-stage.md."""
 
 import threading
 from collections.abc import Callable

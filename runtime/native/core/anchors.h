@@ -1,4 +1,4 @@
-// Anchors on a regular grid, docs/DEFINITIONS.md "Anchors".
+// Anchors on a regular grid, docs/reference/definitions.md "Anchors".
 #pragma once
 
 #include "boxes.h"

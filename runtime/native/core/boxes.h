@@ -1,4 +1,4 @@
-// Boxes: coding, clipping and overlap, as docs/DEFINITIONS.md writes them ("Box coding", "IoU and NMS").
+// Boxes: coding, clipping and overlap, as docs/reference/definitions.md writes them ("Box coding", "IoU and NMS").
 #pragma once
 
 #include <cmath>

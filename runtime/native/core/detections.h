@@ -1,4 +1,4 @@
-// From the head's outputs to detections, docs/DEFINITIONS.md "Detections".
+// From the head's outputs to detections, docs/reference/definitions.md "Detections".
 #pragma once
 
 #include <cstdint>

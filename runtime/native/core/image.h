@@ -54,7 +54,7 @@ struct Rgb {
 
 inline int clamp_byte(int value) { return value < 0 ? 0 : (value > 255 ? 255 : value); }
 
-// Full-range BT.601 in 16-bit fixed point, docs/DEFINITIONS.md "Resize".
+// Full-range BT.601 in 16-bit fixed point, docs/reference/definitions.md "Resize".
 inline Rgb rgb_from_yuv(int luma, int u, int v) {
     const int cb = u - 128;
     const int cr = v - 128;

@@ -1,4 +1,4 @@
-// Greedy and soft non-maximum suppression, docs/DEFINITIONS.md "IoU and NMS".
+// Greedy and soft non-maximum suppression, docs/reference/definitions.md "IoU and NMS".
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// From the outputs of a one-stage detector to detections, docs/ONE_STAGE.md steps 1 to 8.
+// From the outputs of a one-stage detector to detections, docs/reference/one-stage.md steps 1 to 8.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Priors, and one coding step from raw elements to a box: docs/ONE_STAGE.md "Priors" and "Box coding".
+// Priors, and one coding step from raw elements to a box: docs/reference/one-stage.md "Priors" and "Box coding".
 #pragma once
 
 #include "one_stage_spec.h"

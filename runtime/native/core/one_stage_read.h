@@ -1,4 +1,4 @@
-// The values of priors in a network's outputs, docs/ONE_STAGE.md "Slots".
+// The values of priors in a network's outputs, docs/reference/one-stage.md "Slots".
 #pragma once
 
 #include <array>

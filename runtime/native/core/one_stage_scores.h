@@ -1,4 +1,4 @@
-// Class scores, docs/ONE_STAGE.md steps 1 to 4, and bounds that keep most priors from being computed at all.
+// Class scores, docs/reference/one-stage.md steps 1 to 4, and bounds that keep most priors from being computed at all.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// A one-stage detector's outputs, described by data: docs/ONE_STAGE.md. Names, defaults and ranges are those of
+// A one-stage detector's outputs, described by data: docs/reference/one-stage.md. Names, defaults, ranges: those of
 // pocketdet/one_stage_spec.py.
 #pragma once
 

@@ -1,4 +1,4 @@
-// From the RPN's maps to regions of interest, docs/DEFINITIONS.md "Proposals".
+// From the RPN's maps to regions of interest, docs/reference/definitions.md "Proposals".
 #pragma once
 
 #include <vector>

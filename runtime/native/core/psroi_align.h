@@ -1,4 +1,4 @@
-// Position-sensitive RoI align, docs/DEFINITIONS.md "PSRoI align".
+// Position-sensitive RoI align, docs/reference/definitions.md "PSRoI align".
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Resize, colour conversion and normalisation in one pass, docs/DEFINITIONS.md "Resize" and "Normalise".
+// Resize, colour conversion and normalisation in one pass, docs/reference/definitions.md "Resize" and "Normalise".
 #pragma once
 
 #include <array>

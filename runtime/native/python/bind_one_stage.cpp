@@ -127,7 +127,7 @@ private:
 
 void bind_one_stage(nb::module_& module) {
     nb::class_<BoundDecoder>(module, "OneStageDecoder",
-                             "The decode of one-stage detectors, docs/ONE_STAGE.md, for a `OneStageSpec`.")
+                             "The decode of one-stage detectors, docs/reference/one-stage.md, for a `OneStageSpec`.")
         .def(nb::init<const nb::object&>(), "spec"_a.none())
         .def("decode", &BoundDecoder::decode, "outputs"_a,
              "Detections from float32 outputs of one image by name, without batch dimension; all but their first axis\n"
