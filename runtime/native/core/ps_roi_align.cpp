@@ -1,8 +1,8 @@
-// The mean of n x n bilinear samples is a weighted sum over rows and columns: its weights factor into those of the
-// two axes and are the same for all channels of a bin. So they are computed once per RoI, axis and bin. The outer
-// loop runs over the bins; the few channels that a bin reads (alpha) are laid side by side as SIMD lanes, in a
-// buffer small enough for the first-level cache, and all RoIs read from there.
-#include "psroi_align.h"
+// The mean of n x n bilinear samples is a weighted sum over rows and columns. Its weights are products of one weight
+// per axis and are the same for all channels of a bin, so they are computed once per RoI, axis and bin. The outer loop
+// runs over the bins; the alpha channels of a bin are interleaved as SIMD lanes in a buffer that fits the L1 cache,
+// from which all RoIs read.
+#include "ps_roi_align.h"
 
 namespace pocketdet {
 
@@ -102,7 +102,7 @@ void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count,
 
 }  // namespace
 
-void psroi_align(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
+void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
                  PsRoiWorkspace& workspace, float* out) {
     const int p = options.pool_size;
     const int alpha = features.channels / (p * p);

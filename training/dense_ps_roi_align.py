@@ -1,4 +1,4 @@
-"""PSRoI align as matrix products: the same numbers as `ops.psroi_align`, with a gradient that is cheap.
+"""PSRoI align as matrix products: the same numbers as `ops.ps_roi_align`, with a gradient that is cheap.
 
 Bilinear sampling is separable: bin (i, j) of a RoI is `wy[i] @ plane @ wx[j]` with one row of weights for
 each axis. All RoIs of a picture share one product, so neither direction gathers or scatters.
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def dense_psroi_align(
+def dense_ps_roi_align(
     features: Tensor, rois: Tensor, stride: int, pool_size: int, sampling_ratio: int
 ) -> Tensor:
     """Features (N, alpha*p*p, h, w), RoIs (N, R, 4) finite, input pixels -> (N*R, alpha*p*p).
