@@ -1,6 +1,6 @@
-"""From a trained PyTorch detector to a bundle, and the proof that nothing changed on the way.
+"""Export a trained PyTorch detector to a bundle, and verify that its detections did not change.
 
-`pocketdet.export(model, out)` is `export_detector`: the package itself is callable.
+`pocketdet.export(model, out)` calls `export_detector`: the package is callable.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A detector's calls as a `torch.fx` graph: what folding and the comparison of layers walk over."""
+"""Trace a detector to a `torch.fx` graph, for folding and for the comparison of layers."""
 
 import operator
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pocketdet.models.ops.deform_conv import DeformConv2d
 
 
 class _Parts(fx.Proxy):
-    """What `chunk` gives: as many tensors as were asked for."""
+    """The result of `chunk`: a tuple with the requested number of tensors."""
 
     def __len__(self) -> int:
         count = self.node.args[1]
@@ -23,7 +23,7 @@ class _Parts(fx.Proxy):
 
 
 class _Tracer(fx.Tracer):
-    """Deformable convolutions are one step, and what `chunk` gives may be walked over."""
+    """Keeps deformable convolutions as one node, and makes the result of `chunk` iterable."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, DeformConv2d) or super().is_leaf_module(m, module_qualified_name)
@@ -35,7 +35,7 @@ class _Tracer(fx.Tracer):
 
 
 def trace(model: nn.Module) -> fx.Graph:
-    """The `torch.fx` graph of `model`; `ExportError` where control flow depends on data."""
+    """The `torch.fx` graph of `model`. Raises `ExportError` if its control flow depends on data."""
     try:
         return _Tracer().trace(model)
     except (fx.proxy.TraceError, TypeError) as error:

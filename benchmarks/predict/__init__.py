@@ -4,7 +4,8 @@
     device = models.find("Snapdragon 855+")[0]
     print(predict(bundle_work(bundle), device, models.ranges).sentence())
 
-`python -m pocketdet.benchmarks.predict.fit` writes the coefficients; see docs/explanation/prediction.md.
+`python -m pocketdet.benchmarks.predict.fit` fits the coefficients that ship:
+docs/explanation/prediction.md explains how.
 """
 
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, load_models
