@@ -8,9 +8,9 @@ import types
 from typing import Any
 
 from pocketdet.export.exporter import ExportResult, export_detector
-from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.verify import verify
+from pocketdet.models.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
 from pocketdet.runtime.report import VerifyReport
 
 __all__ = [

@@ -35,7 +35,6 @@ from pocketdet.export.convert import (
     write_onnx,
 )
 from pocketdet.export.examples import synthetic_image
-from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.options import ExportOptions, calibration_images, golden_image
 from pocketdet.export.passes.lane_targets import lane_target
 from pocketdet.export.plan_precision import Planned, plan_precision
@@ -54,6 +53,7 @@ from pocketdet.export.write_bundle import (
     write_manifest,
 )
 from pocketdet.models.build import AnyDetector
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.parity import Check

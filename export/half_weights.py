@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import ExportError
-from pocketdet.export.fold_bn import Model
+from pocketdet.models.fold_bn import Model
 from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.runtime.ncnn_graph import Graph, encode
 

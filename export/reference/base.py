@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from pocketdet.export.examples import synthetic_image
-from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.reference.network import Network
 from pocketdet.models.config import Postprocessing, Preprocessing
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.models.ops import normalise, resize_image
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, TensorSpec
 from pocketdet.runtime.engines.base import Array, GraphName

@@ -14,12 +14,12 @@ from typing_extensions import override
 
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.export.dataflow import Value
-from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.half_weights import to_half
 from pocketdet.export.reference.base import Identity
 from pocketdet.export.reference.network import Network
 from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.export.to_onnx import root_cause, simplify
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.spec.one_stage import OneStageSpec
 

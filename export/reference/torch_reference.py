@@ -7,11 +7,11 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from typing_extensions import override
 
-from pocketdet.export.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.export.half_weights import WEIGHTED, round_to_half
 from pocketdet.export.reference.base import Reference
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.report import PYTORCH
 

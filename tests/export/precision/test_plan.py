@@ -11,10 +11,10 @@ from overflowing import overflowing
 
 from pocketdet.errors import ExportError, ImageError, UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
-from pocketdet.export.fold_bn import fold_batch_norm
 from pocketdet.export.half_weights import round_to_half
 from pocketdet.export.precision import LayerChoice, find_risks, measure_peaks
 from pocketdet.export.precision.overflow import LARGEST_HALF, channel_peaks
+from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine

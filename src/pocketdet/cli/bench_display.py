@@ -1,4 +1,4 @@
-"""What `pocketdet bench` shows: a line a device while it runs, then a table."""
+"""The output of `pocketdet bench`: a progress line per device, then a table per device."""
 
 import time
 from collections.abc import Sequence
@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from pocketdet.benchmarks.record import Record
 
 
-class Board:
-    """The lines of all devices, drawn twice a second and from no thread of its own."""
+class ProgressDisplay:
+    """The progress of all devices, drawn by their ticks and from no thread of its own."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
 
-    def row(self, name: str) -> "Row":
-        """The line of one device."""
-        return Row(self._progress, self._progress.add_task(name, total=None), name)
+    def device(self, name: str) -> "DeviceProgress":
+        """Add the line of a device.
+
+        Args:
+            name: Name of the device.
+
+        Returns:
+            Its progress.
+        """
+        return DeviceProgress(self._progress, self._progress.add_task(name, total=None), name)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -36,27 +43,37 @@ class Board:
         self._progress.stop()
 
 
-class Row:
-    """One device's line: a bar that fills with the time that a step may take."""
+class DeviceProgress:
+    """The line of one device: a bar that fills within the time that a step may take."""
 
     def __init__(self, progress: Progress, task: TaskID, name: str) -> None:
         self._progress, self._task, self._name = progress, task, name
         self._seconds, self._start = 0.0, time.monotonic()
 
-    def step(self, words: str, seconds: float) -> None:
-        """A step begins that may take `seconds`; 0 if nobody knows."""
+    def step(self, label: str, seconds: float) -> None:
+        """Begin a step.
+
+        Args:
+            label: Name of the step.
+            seconds: The time it may take; 0 if that is not known.
+        """
         self._seconds, self._start = seconds, time.monotonic()
-        self._progress.reset(self._task, total=seconds or None, description=f"{self._name}: {words}")
+        self._progress.reset(self._task, total=seconds or None, description=f"{self._name}: {label}")
         self.tick()
 
     def tick(self) -> None:
-        """Draw the bar anew."""
+        """Redraw the bar."""
         gone = min(time.monotonic() - self._start, self._seconds)
         self._progress.update(self._task, completed=gone, refresh=True)
 
 
 def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) -> None:
-    """One row a record, then the reasons of those that are INVALID, then the files."""
+    """Print a row per record, then why records are INVALID, then the files.
+
+    Args:
+        records: Records and their files.
+        console: Where to print.
+    """
     if not records:
         return
     by_device: dict[str, list[Record]] = {}
@@ -83,7 +100,7 @@ def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) ->
 def _cells(record: "Record") -> tuple[str | Text, ...]:
     checks, s = record.golden.checks, record.summary
     emulated = record.target.kind == "emulated"
-    # milliseconds of an emulator are in the record for those who want them, and mislead here
+    # milliseconds of an emulator are in the record; here they would mislead
     times = ("-",) * 3 if s is None or emulated else (f"{s.median:.2f}", f"{s.p90:.2f}", f"{s.p99:.2f}")
     rates = ("-", "-") if s is None or s.fps is None else (f"{s.fps:.1f}", f"{s.fps_p90:.1f}")
     golden = f"{sum(check.ok for check in checks)}/{len(checks)}"

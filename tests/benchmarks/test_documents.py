@@ -1,4 +1,4 @@
-"""What a runner writes comes from a device: whatever it holds becomes part of a record, or one sentence."""
+"""Documents of a runner are untrusted: any content becomes a part of a record or an error of one sentence."""
 
 import copy
 import json
@@ -10,10 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_runner import Runner
 
-from pocketdet.benchmarks import record_parts
-from pocketdet.benchmarks.record import Device, Engine
-from pocketdet.benchmarks.record_run import Run
-from pocketdet.benchmarks.targets.session import IN_PYTHON
+from pocketdet.benchmarks.record import Device, Engine, Run
+from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents
 from pocketdet.errors import EngineError
 
 values = st.one_of(
@@ -30,7 +28,7 @@ values = st.one_of(
 @pytest.fixture(scope="module")
 def document(small_bundle: Path) -> dict[str, Any]:
     """A bench document with everything that a phone would add."""
-    found = Runner(IN_PYTHON).json("bench", small_bundle, "--frames", "2", "--warmup", "0")
+    found = Runner(PYTHON_RUNNER).json("bench", small_bundle, "--frames", "2", "--warmup", "0")
     for moment in ("before", "after"):
         found[moment]["sensors"]["thermal"] = [
             {"zone": "thermal_zone0", "type": "cpu", "millidegrees": 40_000}
@@ -58,12 +56,12 @@ def test_any_value_anywhere(document: dict[str, Any], data: st.DataObject) -> No
     else:
         inside[last] = data.draw(values)
     for make, kind in (
-        (record_parts.run_from, Run),
-        (record_parts.engine_from, Engine),
-        (lambda d: record_parts.device_from(d, {}, None), Device),
+        (documents.run_from, Run),
+        (documents.engine_from, Engine),
+        (lambda d: documents.device_from(d, {}, None), Device),
     ):
         try:
-            with record_parts.understood("document 'bench'", "adb:1"):
+            with documents.parse_errors("document 'bench'", "adb:1"):
                 made = make(changed)
         except EngineError as error:
             assert str(error).startswith("adb:1: document 'bench' of the runner")
@@ -72,12 +70,12 @@ def test_any_value_anywhere(document: dict[str, Any], data: st.DataObject) -> No
             assert isinstance(made, kind)
 
 
-def test_the_document_is_understood(document: dict[str, Any]) -> None:
-    run = record_parts.run_from(document)
+def test_a_document_is_converted(document: dict[str, Any]) -> None:
+    run = documents.run_from(document)
     assert run.frames == 2
     assert run.after.power[0].celsius == 30.1
     assert run.after.thermal[0].celsius == 40.0
-    assert record_parts.engine_from(document).language == "Python"
+    assert documents.engine_from(document).language == "Python"
     assert json.loads(run.model_dump_json())["stages"] == document["stages"]
 
 
@@ -103,5 +101,5 @@ def test_names_of_devices(
         "memory_bytes": 1,
     }
     document = {"machine": {**base, "cpu_features": [], "cpus": [{"cpu": 0}], **machine}}
-    device = record_parts.device_from(document, properties, name)
+    device = documents.device_from(document, properties, name)
     assert (device.name, device.soc) == expected

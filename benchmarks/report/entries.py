@@ -1,4 +1,4 @@
-"""Which records may stand in one table. What may not is refused, with what differs and where."""
+"""Read records for a report, and check that they can be compared in one table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Entry:
 
     @property
     def emulated(self) -> bool:
-        """Whether its times mean nothing."""
+        """Whether its times mean nothing because the processor is emulated."""
         return self.record.target.kind == "emulated" or self.record.device.emulated
 
 
@@ -30,16 +30,23 @@ _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "arithmetic": lambda r: r.arithmetic,
     "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
     "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
-    "pictures": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
+    "images": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
     "division into stages": lambda r: _stages(r) if r.bundle.rois else None,
     "division into stages of one-stage detectors": lambda r: None if r.bundle.rois else _stages(r),
 }
 
 
 def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
-    """Records from files, and from all .json files of folders: devices in that order, then by MACs.
+    """Read records from files, and from all .json files of folders.
 
-    Raises `UsageError` as `read_record`, and for a folder without any.
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        The records, by device in the order of the paths, then by MACs.
+
+    Raises:
+        UsageError: If a file is not a record, or a folder has no .json file.
     """
     files = []
     for path in paths:
@@ -56,15 +63,23 @@ def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
 
 
 def check_comparable(entries: Sequence[Entry]) -> None:
-    """Raise `UsageError` for records that were not measured alike, naming what differs and two files."""
+    """Check that records were measured in the same way.
+
+    Args:
+        entries: The records.
+
+    Raises:
+        UsageError: If there is no record, or two records differ; the message names the difference and the
+            files.
+    """
     if not entries:
         raise UsageError("expected at least one record")
     for aspect, value in _ASPECTS.items():
         seen: dict[Any, Path] = {}
         for entry in entries:
-            found = value(entry.record)
-            if found is not None:
-                seen.setdefault(found, entry.path)
+            setting = value(entry.record)
+            if setting is not None:
+                seen.setdefault(setting, entry.path)
         if len(seen) > 1:
             (one, first), (other, second) = list(seen.items())[:2]
             raise UsageError(
@@ -81,10 +96,10 @@ def check_comparable(entries: Sequence[Entry]) -> None:
                 f"these records cannot be compared: {name} is the bundle {same.record.bundle.digest[:12]} in "
                 f"{same.path} and {bundle.digest[:12]} in {entry.path}; export one of them under another name"
             )
-        twin = places.setdefault((_place(entry.record), name), entry)
-        if twin is not entry:
+        other = places.setdefault((_place(entry.record), name), entry)
+        if other is not entry:
             raise UsageError(
-                f"{name} on {entry.record.device.name} is there twice, in {twin.path} and {entry.path}: "
+                f"{name} on {entry.record.device.name} is there twice, in {other.path} and {entry.path}: "
                 "leave one of them out"
             )
 
@@ -94,5 +109,5 @@ def _stages(record: Record) -> str | None:
 
 
 def _place(record: Record) -> tuple[str, ...]:
-    """What tells two devices apart; a GPU and the machine that it is in are two."""
+    """The identity of a device; a GPU and the machine that it is in are two devices."""
     return record.device.name, record.target.address, record.engine.name, record.engine.processor

@@ -1,6 +1,6 @@
-"""Parts of a record from what the runner writes: pocketdet-run's JSON documents, or their twin in Python.
+"""Convert the JSON documents of a runner, pocketdet-run or `python_runner`, to parts of a record.
 
-The documents come from a device, so that whatever does not fit is one sentence that names the device.
+The documents come from a device and are untrusted: one that does not fit is an error that names the device.
 """
 
 import re
@@ -10,11 +10,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pocketdet.benchmarks.record import Core, Device, Engine, EngineName, Golden, GoldenCheck, Picture
-from pocketdet.benchmarks.record_run import (
+from pocketdet.benchmarks.record import (
     ClockReading,
+    Core,
     CoreClock,
     CpuTime,
+    Device,
+    Engine,
+    EngineName,
+    Golden,
+    GoldenCheck,
+    Image,
     Run,
     Snapshot,
     Supply,
@@ -29,8 +35,16 @@ _VERSION = re.compile(r"(\w+) (\S+) ?\(?(.*?)\)?", re.DOTALL)
 
 
 @contextmanager
-def understood(what: str, where: str) -> Iterator[None]:
-    """Raise `EngineError` for a document that lacks a field or holds another type than expected."""
+def parse_errors(what: str, where: str) -> Iterator[None]:
+    """Context in which a document is parsed.
+
+    Args:
+        what: Name of the document in messages.
+        where: The device in messages.
+
+    Raises:
+        EngineError: If the document lacks a field, or a field has another type than expected.
+    """
     try:
         yield
     except ValidationError as error:
@@ -45,7 +59,16 @@ def understood(what: str, where: str) -> Iterator[None]:
 
 
 def device_from(document: Document, properties: Mapping[str, str], name: str | None) -> Device:
-    """The device from a `machine` document and what the target knows of it; `name` overrides its own."""
+    """Convert a `machine` document.
+
+    Args:
+        document: The document.
+        properties: What the target reports about the device.
+        name: Name of the device in tables; `None` for its own name.
+
+    Returns:
+        The device.
+    """
     machine = document["machine"]
     soc = properties.get("soc") or _first(machine, "Hardware")
     own = properties.get("name") or machine.get("device_model") or _first(machine, "model name") or soc
@@ -64,7 +87,14 @@ def device_from(document: Document, properties: Mapping[str, str], name: str | N
 
 
 def engine_from(document: Document) -> Engine:
-    """How the networks are run, from the head that every document about a bundle begins with."""
+    """Convert the header of a document about a bundle.
+
+    Args:
+        document: A `verify` or `bench` document.
+
+    Returns:
+        The engine that runs the networks.
+    """
     engine, program = document["engine"], document["program"]
     name: EngineName = "torch" if "torch" in engine else "ncnn"
     found = _VERSION.fullmatch(engine[name])
@@ -85,21 +115,42 @@ def engine_from(document: Document) -> Engine:
 
 
 def golden_from(document: Document) -> Golden:
-    """The checks of a `verify` document."""
+    """Convert a `verify` document.
+
+    Args:
+        document: The document.
+
+    Returns:
+        The checks of the golden test.
+    """
     names = ("name", "max_abs", "tolerance", "ok", "note")
     return Golden(checks=tuple(GoldenCheck(**{n: check[n] for n in names}) for check in document["checks"]))
 
 
-def pictures_from(document: Document) -> tuple[Picture, ...]:
-    """The pictures of a `bench` document."""
+def images_from(document: Document) -> tuple[Image, ...]:
+    """Convert the images of a `bench` document.
+
+    Args:
+        document: The document.
+
+    Returns:
+        Name and size of each image.
+    """
     return tuple(
-        Picture(name=p["image"].rpartition("/")[2], width=p["width"], height=p["height"])
-        for p in document["images"]
+        Image(name=image["image"].rpartition("/")[2], width=image["width"], height=image["height"])
+        for image in document["images"]
     )
 
 
 def run_from(document: Document) -> Run:
-    """The samples of a `bench` document, and the state of the device around them."""
+    """Convert the samples of a `bench` document, and the state of the device before and after them.
+
+    Args:
+        document: The document.
+
+    Returns:
+        The run.
+    """
     samples = document["samples"]
     return Run(
         stages=tuple(document["stages"]),
@@ -155,7 +206,7 @@ def _snapshot(document: Document) -> Snapshot:
 
 
 def _cpu_time(line: str) -> CpuTime | None:
-    """One line of /proc/stat; nothing for that of all cores together."""
+    """Parse one line of /proc/stat; `None` for the line that sums up all cores."""
     name, *ticks = line.split()
     if name == "cpu":
         return None

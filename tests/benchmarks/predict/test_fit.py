@@ -1,14 +1,17 @@
-"""Fits of made-up devices whose rates are known."""
+"""Fits of synthetic devices with known rates, and non-negative least squares compared with all subsets."""
+
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pocketdet.benchmarks.predict.classes import FLOAT, amounts
 from pocketdet.benchmarks.predict.compare import one_speed, split_classes
-from pocketdet.benchmarks.predict.fitting import fit_device, ratio_band
+from pocketdet.benchmarks.predict.fit import fit_device, ratio_band, solve
 from pocketdet.benchmarks.predict.published import PublishedRun
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.workload import FLOAT, Workload, amounts
 
+Array = NDArray[np.float64]
 RATES = np.array([0.02, 0.01, 0.03, 0.0, 0.2, 0.5])
 
 
@@ -69,3 +72,45 @@ def test_details_move_into_a_class_of_their_own() -> None:
     assert classes["odd"] == ("depthwise_odd",)
     assert "depthwise_odd" not in classes["depthwise"]
     assert list(split_classes(wino=("winograd_3x3",))) == [*(n for n in FLOAT if n != "winograd_3x3"), "wino"]
+
+
+def least_squares_by_subsets(a: Array) -> float:
+    """The least squared error over all subsets of columns whose least squares solution is not negative."""
+    b = np.ones(len(a))
+    columns = range(a.shape[1])
+    best = float(b @ b)
+    for subset in chain.from_iterable(combinations(columns, n) for n in range(1, a.shape[1] + 1)):
+        chosen = a[:, list(subset)]
+        x = np.linalg.lstsq(chosen, b, rcond=None)[0]
+        if (x >= 0).all():
+            best = min(best, float(np.sum((chosen @ x - b) ** 2)))
+    return best
+
+
+@pytest.mark.parametrize("rows", [4, 9, 30])
+@pytest.mark.parametrize("columns", [1, 2, 4, 6])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_subset_does_better(rows: int, columns: int, seed: int) -> None:
+    rng = np.random.default_rng([seed, rows, columns])
+    a = rng.normal(size=(rows, columns)) + 0.5
+    b = rng.normal(size=rows)
+    if rows < columns:
+        b = a @ rng.uniform(0, 1, columns)
+    a /= b[:, None]  # relative errors: the target is 1
+    x = solve(a)
+    assert (x >= 0).all()
+    assert float(np.sum((a @ x - 1) ** 2)) <= least_squares_by_subsets(a) * (1 + 1e-9) + 1e-12
+
+
+def test_units_of_the_columns_do_not_matter() -> None:
+    rng = np.random.default_rng(5)
+    a = rng.uniform(size=(12, 4))
+    units = np.array([1e-6, 1.0, 1e3, 1e8])
+    assert np.allclose(solve(a * units) * units, solve(a), rtol=1e-9)
+
+
+def test_columns_that_cannot_lower_the_error_get_zero() -> None:
+    a = np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]) / 3
+    assert solve(a).tolist() == pytest.approx([3.0, 0.0, 0.0])
+    assert solve(-a).tolist() == pytest.approx([0.0, 0.0, 3.0])
+    assert solve(-np.ones((3, 2))).tolist() == [0.0, 0.0]

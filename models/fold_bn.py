@@ -22,7 +22,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from pocketdet.export.trace import trace
+from pocketdet.models.trace import trace
 
 Model = TypeVar("Model", bound=nn.Module)
 
