@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketdet.errors import CheckFailed
+from pocketdet.export.align_graph import align_graph, write_channel_orders
 from pocketdet.export.graph_checks import check_engine
-from pocketdet.export.lay_out import lay_out, write_layouts
 from pocketdet.export.layer_sources import find_sources
 from pocketdet.export.network import Network
-from pocketdet.export.passes.align_lanes import Aligned
-from pocketdet.export.passes.lane_targets import LaneTarget
+from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
 from pocketdet.export.precision import GraphPlan, Risk, find_risks, keep_in_fp32, measure_peaks
 from pocketdet.export.quantize import Quantized
 from pocketdet.export.reference import Reference
@@ -66,7 +65,7 @@ class Converted:
     """
 
     spec: GraphSpec
-    aligned: Aligned | None
+    aligned: Alignment | None
     risks: tuple[Risk, ...] = ()
     quantized: Quantized | None = None
 
@@ -116,7 +115,7 @@ def convert(
     part: Part,
     scratch: Path,
     plan: GraphPlan,
-    target: LaneTarget | None,
+    target: AlignmentTarget | None,
     judge: Judge,
     range_inputs: Sequence[Array] = (),
     calibration: Calibration | None = None,
@@ -125,7 +124,7 @@ def convert(
 
     `range_inputs` are what the range of a graph in half precision is measured on once more when it is done;
     a plan with int8 needs `calibration`.
-    Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers or the graph
+    Raises `ExportError` if a step fails, `CheckFailed` if channel alignment changes the answers or the graph
     could overflow, and whatever `judge` raises.
     """
     spec, tolerance = part.spec, part.tolerance
@@ -151,22 +150,22 @@ def convert(
 
 
 def _aligned(
-    part: Part, graph: Graph, scratch: Path, target: LaneTarget, judge: Judge
+    part: Part, graph: Graph, scratch: Path, target: AlignmentTarget, judge: Judge
 ) -> tuple[Graph, Converted]:
     """Step 6: the ncnn files written anew, if that pays."""
     spec = part.spec
-    aligned = lay_out(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
+    aligned = align_graph(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
     if not aligned.report.changed:
         return graph, Converted(spec, aligned)
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
     tolerance = part.tolerance
     ncnn = engine_of(part, scratch)
     judge(check_engine("lanes", part.network, ncnn, part.name, spec, part.examples, tolerance))
-    layouts = f"reference/{part.name}.lanes.safetensors"
-    write_layouts(aligned, scratch / layouts)
+    orders = f"reference/{part.name}.lanes.safetensors"
+    write_channel_orders(aligned, scratch / orders)
     sources = spec.layer_sources
-    twins = {new: sources[old] for new, old in aligned.twins.items() if old in sources}
-    update = {"lane_layouts": layouts, "layer_sources": sources | twins}
+    added = {new: sources[old] for new, old in aligned.counterparts.items() if old in sources}
+    update = {"lane_layouts": orders, "layer_sources": sources | added}
     return aligned.graph, Converted(spec.model_copy(update=update), aligned)
 
 

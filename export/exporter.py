@@ -33,7 +33,7 @@ from pocketdet.export.judge_ap import ApJudge
 from pocketdet.export.kinds import reference_of
 from pocketdet.export.manifest import GOLDEN, common_fields
 from pocketdet.export.options import ExportOptions, calibration_pictures, golden_picture
-from pocketdet.export.passes.lane_targets import lane_target
+from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision
 from pocketdet.export.quantize import QuantizeSettings
 from pocketdet.export.reference import Picture, Reference
@@ -157,7 +157,7 @@ def _convert_all(
     log: Log,
 ) -> tuple[Graphs, Layout]:
     """Steps 3 to 6 of every graph."""
-    machines = lane_target(options.target) if options.target is not None else None
+    machines = alignment_target(options.target) if options.target is not None else None
     for part in split(folded, graphs):
         plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
         made = convert(part, scratch, plan, machines, judge, inputs, calibration)

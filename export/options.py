@@ -10,7 +10,7 @@ from pocketdet.datasets.part import spaced
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import made_smaller, synthetic_image
 from pocketdet.export.judge_ap import ApLimit
-from pocketdet.export.passes.lane_targets import DEFAULT_TARGET
+from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
 from pocketdet.export.plan_precision import wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
 from pocketdet.export.quantize import QuantizeSettings
@@ -29,8 +29,8 @@ class ExportOptions:
     fp32.
     int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `ap_limit`. int8 needs
     calibration pictures; of more than 512, so many evenly spaced ones are used.
-    target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
-    them as they were converted. The answers are the same on every machine.
+    target: the machines that the channels of the ncnn graphs are aligned for, see `ALIGNMENT_TARGETS`; None
+    leaves them as they were converted. The answers are the same on every machine.
     slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
     golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one, and
     for int8, whose ranges fit no such picture, the first of the calibration, made smaller if it is large.

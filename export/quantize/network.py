@@ -8,7 +8,7 @@ import ncnn
 import numpy as np
 
 from pocketdet.errors import EngineError
-from pocketdet.export.passes.lanes.proof import load_net
+from pocketdet.export.compare_graphs import load_net
 from pocketdet.export.quantize.settings import Array, Item
 from pocketdet.runtime.ncnn_graph import Graph
 

@@ -1,4 +1,4 @@
-"""Two ncnn graphs timed against each other on this machine, for `pocketdet align`."""
+"""Time two ncnn graphs on this machine, for `pocketdet align`."""
 
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pocketdet.benchmarks.contest import Contestant, Plan, hold
 from pocketdet.benchmarks.samples import Ratio, Summary, speed_ratio, summarise
-from pocketdet.export.passes.lanes.proof import load_net, proof_inputs, run_net
+from pocketdet.export.compare_graphs import comparison_inputs, load_net, run_net
 
 if TYPE_CHECKING:
     from pocketdet.runtime.ncnn_graph import Graph, Shape
@@ -18,8 +18,14 @@ REPORTING = Plan(rounds=40, burst=7, refill=2, warm_up=5)
 
 
 @dataclass(frozen=True)
-class Duel:
-    """Milliseconds of both graphs, one thread, and how many times as fast the aligned one is."""
+class PairTiming:
+    """Milliseconds of both graphs on one thread.
+
+    Attributes:
+        plain: The original graph.
+        aligned: The aligned graph.
+        ratio: How many times as fast the aligned graph is.
+    """
 
     plain: Summary
     aligned: Summary
@@ -32,20 +38,28 @@ class Duel:
         )
 
 
-def duel(
+def compare_pair(
     plain: "Graph", aligned: "Graph", inputs: "Mapping[str, Shape]", outputs: Iterable[str], plan: Plan
-) -> Duel:
-    """Time both on one random input in alternating bursts. Both must be sound: ncnn crashes on others."""
+) -> PairTiming:
+    """Time two graphs on one random input, in alternating bursts. Both must be valid: ncnn crashes on others.
+
+    Args:
+        plain: The original graph.
+        aligned: The aligned graph.
+        inputs: Shape of every input, (c, h, w) without batch.
+        outputs: The blobs to extract, in the order of the graph.
+        plan: How many rounds.
+    """
     wanted = list(outputs)
-    with tempfile.TemporaryDirectory(prefix="pocketdet-duel-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pocketdet-timing-") as folder:
         first, second = (load_net(g, Path(folder), n) for g, n in ((plain, "plain"), (aligned, "aligned")))
-    feed = next(proof_inputs(inputs, seed=0, trials=1))
+    values = next(comparison_inputs(inputs, seed=0, trials=1))
     samples = hold(
         [
-            Contestant("plain", lambda: run_net(first, feed, wanted)),
-            Contestant("aligned", lambda: run_net(second, feed, wanted)),
+            Contestant("plain", lambda: run_net(first, values, wanted)),
+            Contestant("aligned", lambda: run_net(second, values, wanted)),
         ],
         plan,
     )
     ratio = speed_ratio(samples["plain"], samples["aligned"])
-    return Duel(summarise(samples["plain"]), summarise(samples["aligned"]), ratio)
+    return PairTiming(summarise(samples["plain"]), summarise(samples["aligned"]), ratio)

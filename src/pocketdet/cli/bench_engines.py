@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pocketdet.benchmarks.contest import Plan
     from pocketdet.benchmarks.engine_contest import Outcome
     from pocketdet.benchmarks.engine_report import EngineReport
-    from pocketdet.export.passes.lane_targets import LaneTarget
+    from pocketdet.export.passes.channel_alignment import AlignmentTarget
 
 _QUICK_ROUNDS = 5
 _ROUNDS = 25
@@ -62,7 +62,7 @@ def bench_engines(
     from pocketdet.benchmarks.engine_report import EngineReport
     from pocketdet.benchmarks.engine_table import print_report
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
-    from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.export.passes.channel_alignment import alignment_target
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
@@ -70,7 +70,7 @@ def bench_engines(
     DetectorOptions(rois=rois)  # refuses a bad number before the work begins
     picture = read_image(image) if image else None
     machine, (before, instructions) = read_machine(), fma_peak()
-    outcomes = tuple(_run(bundle, picture, rois, plan, lane_target(target)) for bundle in bundles)
+    outcomes = tuple(_run(bundle, picture, rois, plan, alignment_target(target)) for bundle in bundles)
     peak = Peak(instructions, before, fma_peak()[0])
     name = image.name if image else "golden picture"
     report = EngineReport(machine, load_average(), peak, plan, name, outcomes)
@@ -81,7 +81,7 @@ def bench_engines(
 
 
 def _run(
-    path: Path, picture: "NDArray[np.uint8] | None", rois: int | None, plan: "Plan", target: "LaneTarget"
+    path: Path, picture: "NDArray[np.uint8] | None", rois: int | None, plan: "Plan", target: "AlignmentTarget"
 ) -> "Outcome":
     from pocketdet.benchmarks.engine_contest import compete
     from pocketdet.cli.bench_entrants import make_field

@@ -6,8 +6,8 @@ from pathlib import Path
 from pocketdet.benchmarks.engine_contest import ALIGNED, PLAIN, Entrant, Field, LeftOut
 from pocketdet.benchmarks.entrants import onnx_entrants, require_onnx
 from pocketdet.errors import UsageError
-from pocketdet.export.lay_out import lay_out
-from pocketdet.export.passes.lane_targets import LaneTarget
+from pocketdet.export.align_graph import align_graph
+from pocketdet.export.passes.channel_alignment import AlignmentTarget
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.graphs import check_graph
@@ -16,7 +16,7 @@ from pocketdet.runtime.engines import NcnnEngine
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
 
 
-def make_field(bundle: Bundle, target: LaneTarget, scratch: Path) -> Field:
+def make_field(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> Field:
     """All engines with the graphs of `bundle`; what has to be made is written into the folder `scratch`.
 
     Plain ncnn is converted anew from the ONNX files. Aligned ncnn is the bundle's own, or where that was not
@@ -68,7 +68,7 @@ def _aligned(
     bundle: Bundle,
     specs: Mapping[str, GraphSpec],
     graphs: Mapping[str, Graph],
-    target: LaneTarget,
+    target: AlignmentTarget,
     scratch: Path,
 ) -> Entrant | LeftOut:
     layout = bundle.manifest.layout
@@ -76,7 +76,7 @@ def _aligned(
         detail = f"the bundle's own graphs, {layout.lanes} lanes, {layout.target or 'unknown target'}"
         return Entrant(ALIGNED, detail, NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path))
     name, plain = next(iter(specs.items()))  # the graph that sees the picture
-    made = lay_out(graphs[name], plain.input_shapes(0), target)
+    made = align_graph(graphs[name], plain.input_shapes(0), target)
     if not made.report.changed:
         return LeftOut(ALIGNED, f"it is plain ncnn: {made.report.summary()} ({target.name})")
     spec = plain.model_copy(update={"param": "aligned.param", "bin": "aligned.bin"})
