@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketdet.accuracy.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.engine_contest import HEAD
 from pocketdet.benchmarks.engine_report import EngineReport, Standing
 from pocketdet.errors import UsageError
+from pocketdet.evaluation.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.benchmarks.contest import Contestant, Plan, hold
 from pocketdet.benchmarks.predict.workload import bundle_work
 from pocketdet.benchmarks.samples import Ratio, Summary, speed_ratio, summarise
 from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.retinanet.table import TABLE_3, Table3Row
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
 from pocketdet.benchmarks.verdict import judge, statistics
 from pocketdet.errors import UsageError
+from pocketdet.io import atomic_replace, atomic_write
 from pocketdet.runtime.strict_json import parse_strict
-from pocketdet.whole_files import replace_whole, write_whole
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -83,7 +83,7 @@ def write_record(path: Path, record: Record) -> None:
     text = to_json(record)
     parse_record(text.encode(), str(path))
     try:
-        replace_whole(path, text.encode(), exist_ok=False)
+        atomic_replace(path, text.encode(), exist_ok=False)
     except FileExistsError as error:
         raise UsageError(f"{path}: exists already; records are never overwritten") from error
     except OSError as error:
@@ -162,4 +162,4 @@ def _sentence(error: ValidationError, label: str) -> str:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/bench-record.schema.json")
-    write_whole(target, record_schema())
+    atomic_write(target, record_schema())

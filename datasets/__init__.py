@@ -2,9 +2,9 @@
 
 from pocketdet.datasets.check import check_dataset, keep_sound
 from pocketdet.datasets.coco import read_coco
-from pocketdet.datasets.part import evenly_spaced
 from pocketdet.datasets.pictures import read_picture
 from pocketdet.datasets.records import Annotated, Dataset, Problem
+from pocketdet.datasets.subset import evenly_spaced
 from pocketdet.datasets.voc import VOC_CLASSES, read_voc
 
 __all__ = [

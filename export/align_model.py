@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketdet.errors import ExportError, UsageError
+from pocketdet.io import check_writable, scratch_folder
 from pocketdet.runtime.bundle.graphs import ncnn_has_layer
 from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes, read_graph, validate, write_graph
-from pocketdet.whole_files import check_writable, scratch_folder
 
 
 @dataclass(frozen=True)

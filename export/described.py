@@ -14,10 +14,10 @@ from pocketdet.export.manifest import graph_spec, tensor
 from pocketdet.export.reference import Picture, Reference, Rule
 from pocketdet.models.ops import to_original
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageGraphs, OneStageManifest
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.engines.base import Array
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 class DescribedReference(Reference):

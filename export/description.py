@@ -12,10 +12,9 @@ from typing import Any
 
 import pydantic
 
-from pocketdet.checked_record import CheckedRecord
 from pocketdet.errors import UsageError
 from pocketdet.models.config import Preprocessing, check_class_names
-from pocketdet.one_stage_spec import (
+from pocketdet.spec.one_stage import (
     BoxCoding,
     CentreCoding,
     Layout,
@@ -25,6 +24,7 @@ from pocketdet.one_stage_spec import (
     Selection,
     Slot,
 )
+from pocketdet.spec.validated import CheckedRecord
 
 MAX_BYTES = 4 << 20
 

@@ -29,7 +29,6 @@ from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import Judge, convert, split
 from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.graph_checks import check_network
-from pocketdet.export.judge_ap import ApJudge
 from pocketdet.export.kinds import reference_of
 from pocketdet.export.manifest import GOLDEN, common_fields
 from pocketdet.export.options import ExportOptions, calibration_pictures, golden_picture
@@ -204,19 +203,19 @@ def _layout(planned: Planned) -> Layout:
 def _calibrating(
     original: Reference, planned: Planned, options: ExportOptions, progress: Progress
 ) -> Iterator[Calibration | None]:
-    """What int8 is found with, if it is asked for; to judge by AP, a plain bundle is exported first."""
+    """What int8 is found with, if it is asked for; to measure a metric, a plain bundle is exported first."""
     if all(plan.storage != "int8" for plan in planned.plans.values()):
         yield None
         return
-    settings, limit = options.int8 or QuantizeSettings(), options.ap_limit
+    settings, limit = options.int8 or QuantizeSettings(), options.metric_limit
     if limit is None:
         yield Calibration(planned.inputs, settings, None, progress)
         return
     with tempfile.TemporaryDirectory(prefix="pocketdet-plain-") as folder:
         plain = export_reference(original, Path(folder), ExportOptions(name="plain", target=None, slim=True))
-        with load_bundle(plain.path) as bundle, ApJudge(bundle, limit.dataset) as judge:
+        with load_bundle(plain.path) as bundle, limit.open_metric(bundle) as metric:
             settings = replace(settings, max_judged=limit.max_drop)
-            yield Calibration(planned.inputs, settings, judge, progress)
+            yield Calibration(planned.inputs, settings, metric, progress)
 
 
 def _refuse_unsound_weights(reference: Reference) -> None:

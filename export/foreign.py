@@ -13,8 +13,8 @@ from pocketdet.export.network import Network
 from pocketdet.export.onnx_network import OnnxNetwork
 from pocketdet.export.reference import Identity
 from pocketdet.export.round_weights import to_half
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 class OnnxReference(DescribedReference):

@@ -11,8 +11,8 @@ from pocketdet.export.network import Network, TorchNetwork
 from pocketdet.export.reference import Identity
 from pocketdet.export.torch_reference import TorchReference
 from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 class OneStageReference(TorchReference[OneStageDetector], DescribedReference):

@@ -1,21 +1,45 @@
 """What a user may choose about an export, and the pictures that follow from it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets.part import spaced
+from pocketdet.datasets.subset import spaced
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import made_smaller, synthetic_image
-from pocketdet.export.judge_ap import ApLimit
 from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
 from pocketdet.export.plan_precision import wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
 from pocketdet.export.quantize import QuantizeSettings
-from pocketdet.export.to_int8 import MOST_PICTURES
+from pocketdet.export.to_int8 import MOST_PICTURES, Metric
+from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.images import as_rgb, read_image
+
+
+@dataclass(frozen=True)
+class MetricLimit:
+    """A limit on the accuracy that int8 may lose.
+
+    Attributes:
+        open_metric: opens the metric on the fp32 bundle of the same detector, see `evaluation.ap_metric`.
+        max_drop: the most it may report, in points, above 0 and at most 100.
+
+    Raises:
+        UsageError: if `max_drop` is out of range.
+    """
+
+    open_metric: Callable[[Bundle], AbstractContextManager[Metric]]
+    max_drop: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_drop <= 100:
+            raise UsageError(
+                f"the AP that int8 may cost is {self.max_drop:g} points: expected above 0, to 100"
+            )
 
 
 @dataclass(frozen=True)
@@ -27,7 +51,7 @@ class ExportOptions:
     calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
     picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
     fp32.
-    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `ap_limit`. int8 needs
+    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `metric_limit`. int8 needs
     calibration pictures; of more than 512, so many evenly spaced ones are used.
     target: the machines that the channels of the ncnn graphs are aligned for, see `ALIGNMENT_TARGETS`; None
     leaves them as they were converted. The answers are the same on every machine.
@@ -41,7 +65,7 @@ class ExportOptions:
     layers: tuple[LayerChoice, ...] = ()
     calibration: tuple[Path, ...] = ()
     int8: QuantizeSettings | None = None
-    ap_limit: ApLimit | None = None
+    metric_limit: MetricLimit | None = None
     target: str | None = DEFAULT_TARGET
     slim: bool = False
     archive: bool = False
@@ -52,7 +76,7 @@ class ExportOptions:
 def calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
     """Those to be used. Raises `UsageError` for int8 without any, and for limits on int8 without int8."""
     if not wants_int8(options.precision, options.layers):
-        if options.ap_limit or options.int8:
+        if options.metric_limit or options.int8:
             raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
         return options.calibration
     if not options.calibration:

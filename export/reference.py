@@ -18,11 +18,11 @@ from pocketdet.export.fold_bn import FoldReport
 from pocketdet.export.network import Network
 from pocketdet.models.config import Preprocessing
 from pocketdet.models.ops import normalise, resize_image
-from pocketdet.one_stage_spec import Suppression
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.parity import StageValues, compare
 from pocketdet.runtime.stages import image_rows
+from pocketdet.spec.one_stage import Suppression
 
 Picture = NDArray[np.uint8]
 

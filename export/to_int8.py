@@ -23,26 +23,26 @@ MOST_PICTURES = 512  # more find no new ranges, and are 1.2 MB each at 320x320
 Progress = Callable[[str, int, int], None]
 
 
-class Judge(Protocol):
-    """What a graph costs in the place of its fp32 twin, higher is worse."""
+class Metric(Protocol):
+    """Accuracy that is lost if a graph replaces its fp32 counterpart; higher is worse."""
 
     def __call__(self, name: GraphName, graph: Graph) -> float:
-        """With the graphs that are settled."""
+        """The loss with this graph and the committed ones."""
 
-    def settle(self, name: GraphName, graph: Graph) -> None:
-        """Go on with this graph."""
+    def commit(self, name: GraphName, graph: Graph) -> None:
+        """Use this graph in all later measurements."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What int8 is found with. inputs: of each graph, by its name, one a picture.
 
-    judge: says at most `settings.max_judged` of what is chosen, if that can be had.
+    metric: reports at most `settings.max_judged` for the chosen layers, if that is possible.
     """
 
     inputs: Mapping[str, Sequence[Array]]
     settings: QuantizeSettings
-    judge: Judge | None = None
+    metric: Metric | None = None
     progress: Progress = lambda stage, done, total: None
 
 
@@ -68,17 +68,17 @@ def to_int8(
     names = {layer.name for layer in graph.layers}
     keep = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
     settings = replace(calibration.settings, keep=tuple(keep))
-    judge = calibration.judge
+    metric = calibration.metric
     made = quantize(
         graph,
         inputs,
         [{blob: item} for item in items],
         settings,
-        judge=None if judge is None else lambda tried: judge(name, tried),
+        judge=None if metric is None else lambda tried: metric(name, tried),
         progress=lambda stage, done, total: calibration.progress(f"{name}: {stage}", done, total),
     )
-    if judge is not None:
-        judge.settle(name, made.graph)
+    if metric is not None:
+        metric.commit(name, made.graph)
     write_graph(made.graph, folder / spec.param, folder / spec.bin)
     document = {"table": made.table.model_dump(), "report": asdict(made.report)}
     path = folder / table_file(name)

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pocketdet.errors import ExportError
+from pocketdet.io import exchange, rename_new, scratch_folder
 from pocketdet.runtime.bundle import hash_file, load_bundle, manifest_to_json
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry, Manifest
-from pocketdet.whole_files import exchange, rename_new, scratch_folder
 
 SUFFIX = ".pocketdet"
 _STAGED = "bundle"

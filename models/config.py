@@ -10,8 +10,8 @@ from typing import ClassVar, Literal, Protocol, get_args
 
 from pydantic import ConfigDict, StrictBool
 
-from pocketdet.checked_record import CheckedRecord
 from pocketdet.errors import UsageError
+from pocketdet.spec.validated import CheckedRecord
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)

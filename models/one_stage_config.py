@@ -5,9 +5,9 @@ As `DetectorConfig` for two stages it travels inside every checkpoint, as JSON.
 
 from dataclasses import dataclass, field
 
-from pocketdet.checked_record import CheckedRecord
 from pocketdet.models.config import Preprocessing, check_class_names
-from pocketdet.one_stage_spec import Selection
+from pocketdet.spec.one_stage import Selection
+from pocketdet.spec.validated import CheckedRecord
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
+from pocketdet.io import atomic_replace
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
-from pocketdet.whole_files import replace_whole
 
 MAX_FILE_BYTES = (1 << 31) - 1  # what OpenCV decodes from memory
 MAX_JPEG_SIDE = 65500  # of libjpeg
@@ -108,7 +108,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
             "choose .png, or .jpg up to 65500 pixels a side"
         )
     try:
-        replace_whole(target, data.tobytes())
+        atomic_replace(target, data.tobytes())
     except OSError as error:
         raise ImageError(f"{path}: the image cannot be written: {error.strerror or error}") from error
 

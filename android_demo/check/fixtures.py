@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.init import seeded_detector
-from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.runtime.bundle import hash_file
 from pocketdet.runtime.detector import Detector

@@ -29,7 +29,7 @@ from pocketdet.benchmarks.predict.prediction import range_of
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import Workload
 from pocketdet.errors import PocketdetError
-from pocketdet.whole_files import write_whole
+from pocketdet.io import atomic_write
 
 TARGET, MANY = 0.2, 20
 SOURCE = "fitted to the least times of the runs published in ncnn's benchmark/README.md (BSD-3)"
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def write_models(path: Path, models: DeviceModels) -> None:
     """Write the file whole or not at all. Raises UsageError."""
-    write_whole(path, models.model_dump_json(indent=1) + "\n")
+    atomic_write(path, models.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

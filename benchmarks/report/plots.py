@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketdet.accuracy.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.report.comparable import Entry
 from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
 from pocketdet.benchmarks.report.tables import all_stages, device_labels, kept_rois, stage_medians
 from pocketdet.benchmarks.verdict import totals
+from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from pocketdet.benchmarks.report.plots import write_plots
 from pocketdet.benchmarks.report.tables import make_tables
 from pocketdet.benchmarks.report.text import to_csv, to_markdown
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import scratch_folder, write_whole
+from pocketdet.io import atomic_write, scratch_folder
 
 TITLE = "pocketdet benchmark"
 
@@ -33,7 +33,7 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
                 "report.html": to_html(TITLE, tables, pictures),
             }
             for name, text in texts.items():
-                write_whole(made / name, text)
+                atomic_write(made / name, text)
             return [
                 path.replace(folder / path.name)
                 for path in (*(made / name for name in texts), *pictures.values())

@@ -2,7 +2,7 @@
 
 from pocketdet.models.mimicdet.config import STRIDES, MimicDetConfig
 from pocketdet.models.ops.default_boxes import level_grids
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, Scores, Slot
 
 
 def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pocketdet.models.ops.boxes import exact_exp
-from pocketdet.one_stage_spec import (
+from pocketdet.spec.one_stage import (
     BoxCoding,
     CentreCoding,
     CornerCoding,

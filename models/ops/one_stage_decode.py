@@ -10,7 +10,7 @@ from pocketdet.models.ops.boxes import clip_boxes
 from pocketdet.models.ops.nms import descending, nms, soft_nms
 from pocketdet.models.ops.one_stage_boxes import decode_step, exact_sigmoid, exact_softmax
 from pocketdet.models.ops.one_stage_read import read_priors
-from pocketdet.one_stage_spec import Activation, OneStageSpec, Scores, Selection
+from pocketdet.spec.one_stage import Activation, OneStageSpec, Scores, Selection
 
 
 @dataclass(frozen=True)

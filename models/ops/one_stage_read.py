@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.one_stage_spec import Level, OneStageSpec, Slot, box_elements
+from pocketdet.spec.one_stage import Level, OneStageSpec, Slot, box_elements
 
 
 @dataclass(frozen=True)

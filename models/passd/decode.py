@@ -2,7 +2,7 @@
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.passd.config import PASSDConfig
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, Scores, Slot
 
 
 def default_sides(config: PASSDConfig, stride: int) -> tuple[float, ...]:

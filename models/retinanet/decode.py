@@ -4,7 +4,7 @@ import math
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.retinanet.config import STRIDES, RetinaNetConfig
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, Scores, Slot
 
 
 def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:

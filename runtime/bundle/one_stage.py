@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, StageShapes
+from pocketdet.spec.one_stage import OneStageSpec
 
 OUTPUTS = "outputs."
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from pocketdet.cli.info_decode import decode_facts
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
-from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Scores
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, Scores
 
 FASTEST_DET = Path(__file__).parents[3] / "shared" / "data" / "peers" / "FastestDet.param"
 runner = CliRunner()

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from pocketdet.cli.main import app
 from pocketdet.errors import UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
-from pocketdet.models.training import evaluation
-from pocketdet.models.training.loop import StepReport
-from pocketdet.models.training.state import STATE_FILE
+from pocketdet.training import evaluation
+from pocketdet.training.loop import StepReport
+from pocketdet.training.state import STATE_FILE
 
 RECIPE = """
 out = "run"
@@ -131,7 +131,7 @@ def test_a_run_without_tensorboard_says_so(tmp_path: Path, monkeypatch: pytest.M
 def test_ctrl_c_keeps_the_step_and_resume_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pocketdet.models.training import loop
+    from pocketdet.training import loop
 
     whole = loop.one_step
 

@@ -12,10 +12,10 @@ import pytest
 from command_line import Ending, command
 from val_project import ORDER, VOC, labelled, project, voc, weights
 
-from pocketdet.accuracy import Found, coco_accuracy, voc_accuracy
 from pocketdet.datasets import read_coco, read_picture
+from pocketdet.evaluation import Found, coco_accuracy, voc_accuracy
+from pocketdet.evaluation.report import read_accuracy
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.accuracy_report import read_accuracy
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
@@ -29,7 +29,7 @@ Command = Callable[..., Ending]
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes longest and other tests look at."""
     for name in ("write_curves", "write_gallery"):
-        monkeypatch.setattr(f"pocketdet.accuracy.{name}", lambda *_: None)
+        monkeypatch.setattr(f"pocketdet.evaluation.{name}", lambda *_: None)
 
 
 def by_hand(bundle: Path, project: Path, options: DetectorOptions) -> tuple[float, float, float]:
@@ -155,7 +155,7 @@ def test_an_emulated_processor_is_left_out_by_name(
     command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     found = None if missing == "qemu" else "/usr/bin/qemu-aarch64-static"
-    monkeypatch.setattr("pocketdet.export.emulated.shutil.which", lambda name: found)
+    monkeypatch.setattr("pocketdet.evaluation.emulated.shutil.which", lambda name: found)
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", "/nowhere/pocketdet-run")
     ending = command("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--arm", "cortex-a76")
     assert ending.code == 0

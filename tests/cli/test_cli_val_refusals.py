@@ -10,7 +10,7 @@ from command_line import Ending, command
 from val_project import labelled, project, voc, weights
 
 from pocketdet.cli.val import FormName
-from pocketdet.export.subjects import Form
+from pocketdet.evaluation.variants import Form
 from pocketdet.runtime.detector import Detector
 
 __all__ = ["command", "project", "voc", "weights"]

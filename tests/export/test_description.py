@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
 from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
-from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Slot
+from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, Slot
 
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
 

@@ -13,13 +13,13 @@ from needs import SHARED_DATA
 from tiny_bundle import list_files
 
 from pocketdet.errors import EngineError, UsageError
+from pocketdet.evaluation.evaluate import evaluate
+from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, verify
 from pocketdet.export.description import read_description
-from pocketdet.export.evaluate import evaluate
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import export_reference
 from pocketdet.export.kinds import described_reference
-from pocketdet.export.targets import open_target
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector

@@ -9,12 +9,12 @@ import pytest
 import torch
 from damage import damaged_copy, weighted_layers
 
+from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
 from pocketdet.export.kinds import reference_of
 from pocketdet.export.one_stage import OneStageReference
-from pocketdet.export.targets import open_target
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint

@@ -12,15 +12,15 @@ from damage import rehash
 
 from pocketdet.datasets import Dataset
 from pocketdet.datasets.records import Annotated
+from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
+from pocketdet.evaluation.ap_metric import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.examples import made_smaller
-from pocketdet.export.judge_ap import ApJudge, ApLimit
 from pocketdet.export.precision import LayerChoice
 from pocketdet.export.quantize import QuantizeSettings
 from pocketdet.export.to_int8 import table_file
 from pocketdet.export.verify import verify
-from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
@@ -162,7 +162,7 @@ def labelled(trained_bundle: Path, scenes: tuple[Path, ...]) -> Dataset:
 
 
 def test_the_judge_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, labelled: Dataset) -> None:
-    with load_bundle(trained_bundle) as loaded, ApJudge(loaded, labelled) as judge:
+    with load_bundle(trained_bundle) as loaded, ApMetric(loaded, labelled) as judge:
         assert judge.fp32_ap > 50
         same = read_graph(trained_bundle / "features.ncnn.param", trained_bundle / "features.ncnn.bin")
         assert judge("features", same) == 0
@@ -181,7 +181,7 @@ def test_ap_limits_what_is_quantised(
     trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:
     settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False)
-    options = replace(INT8, calibration=scenes, int8=settings, ap_limit=ApLimit(labelled, 4.0))
+    options = replace(INT8, calibration=scenes, int8=settings, metric_limit=ap_limit(labelled, 4.0))
     path = export_detector(trained_model, tmp_path, options).path
     report = json.loads((path / table_file("features")).read_text(encoding="utf-8"))["report"]
     assert report["judged"] is None or report["judged"] <= 4.0
@@ -194,7 +194,7 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     for options, words in (
         (ExportOptions(precision="int8"), "int8 needs pictures such as the detector will see"),
-        (ExportOptions(ap_limit=ApLimit(labelled, 1.0)), "no layer is to be int8"),
+        (ExportOptions(metric_limit=ap_limit(labelled, 1.0)), "no layer is to be int8"),
         (ExportOptions(int8=QuantizeSettings(max_output_error=0.1)), "no layer is to be int8"),
         (
             replace(INT8, calibration=scenes, layers=(LayerChoice("conv_94", "fp16"),)),
@@ -205,5 +205,5 @@ def test_what_makes_no_sense_is_refused(
             export_detector(trained_model, tmp_path, options)
     for points in (0.0, -1.0, 101.0, float("nan")):
         with pytest.raises(UsageError, match=r"expected above 0, to 100"):
-            ApLimit(labelled, points)
+            ap_limit(labelled, points)
     assert not list(tmp_path.iterdir())

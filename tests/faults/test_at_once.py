@@ -62,7 +62,7 @@ def name_of(target: Path) -> str:
 def _renaming(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Linux renames, and as other systems do."""
     if request.param == "rename":
-        monkeypatch.setattr("pocketdet.whole_files._renameat2", lambda *_: False)
+        monkeypatch.setattr("pocketdet.io._renameat2", lambda *_: False)
 
 
 @pytest.mark.usefixtures("_renaming")

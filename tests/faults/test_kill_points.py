@@ -20,18 +20,18 @@ from pocketdet.benchmarks.record_io import write_record
 from pocketdet.benchmarks.report import read_entries, write_report
 from pocketdet.export.align_model import write_model
 from pocketdet.export.write_bundle import publish, seal, staging_directory
+from pocketdet.io import atomic_write
 from pocketdet.models.checkpoint import read_card
-from pocketdet.models.training import loop
-from pocketdet.models.training.config_file import fingerprint
-from pocketdet.models.training.journal import step_columns
-from pocketdet.models.training.loop import WEIGHTS_FILE, StepReport, start_run, train
-from pocketdet.models.training.record import Record
-from pocketdet.models.training.state import STATE_FILE, RunState, load_state
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
 from pocketdet.runtime.bundle.schema import FileEntry, Manifest
 from pocketdet.runtime.images import write_image
 from pocketdet.runtime.ncnn_graph import read_graph
-from pocketdet.whole_files import write_whole
+from pocketdet.training import loop
+from pocketdet.training.config_file import fingerprint
+from pocketdet.training.journal import step_columns
+from pocketdet.training.loop import WEIGHTS_FILE, StepReport, start_run, train
+from pocketdet.training.record import Record
+from pocketdet.training.state import STATE_FILE, RunState, load_state
 
 __all__ = ["tiny_bundle_template"]
 
@@ -110,7 +110,7 @@ def test_a_file(tmp_path: Path) -> None:
         seen.append(json.loads(path.read_bytes()))
 
     restore()
-    changes = each_kill(tmp_path, lambda: write_whole(path, '"new"'), killed, restore)
+    changes = each_kill(tmp_path, lambda: atomic_write(path, '"new"'), killed, restore)
     assert seen == ["old"] * changes
     assert changes == 2  # the temporary file and its renaming
 

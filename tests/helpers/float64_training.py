@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketdet.models.training.labelled import Labelled
+from pocketdet.training.labelled import Labelled
 
 NAMES = ("bolt", "nut")
 COLOURS = ((40, 40, 250), (250, 40, 40))

@@ -37,9 +37,9 @@ PRELOADED = (
     "onnxsim",
     "pocketdet.benchmarks.protocol_devices",
     "pocketdet.cli.val_report",
-    "pocketdet.export.evaluate",
+    "pocketdet.evaluation.evaluate",
     "pocketdet.export.exporter",
-    "pocketdet.models.training.record",
+    "pocketdet.training.record",
     "pycocotools.cocoeval",
     "torch.utils.tensorboard",
 )

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pocketdet.one_stage_spec import (
+from pocketdet.spec.one_stage import (
     BoxCoding,
     CentreCoding,
     CornerCoding,

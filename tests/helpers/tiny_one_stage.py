@@ -18,10 +18,10 @@ from pocketdet.models.config import Preprocessing
 from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.resize import normalise, resize_image, to_original
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.stages import image_rows
+from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 
 MODEL = """7767517
 14 17

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError, PocketdetError
-from pocketdet.models.training.augment import Recipe
-from pocketdet.models.training.batch_norm import SyncedBatchNorm2d, synchronise
-from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.config_file import fingerprint
-from pocketdet.models.training.distributed import ALONE, World, joined, together
-from pocketdet.models.training.ema import Ema
-from pocketdet.models.training.labelled import Labelled
-from pocketdet.models.training.loop import StepReport, start_run, train
-from pocketdet.models.training.memory import keep_freed_memory
-from pocketdet.models.training.pool import make_pool
-from pocketdet.models.training.state import save_state
+from pocketdet.training.augment import Recipe
+from pocketdet.training.batch_norm import SyncedBatchNorm2d, synchronise
+from pocketdet.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.config_file import fingerprint
+from pocketdet.training.distributed import ALONE, World, joined, together
+from pocketdet.training.ema import Ema
+from pocketdet.training.labelled import Labelled
+from pocketdet.training.loop import StepReport, start_run, train
+from pocketdet.training.memory import keep_freed_memory
+from pocketdet.training.pool import make_pool
+from pocketdet.training.state import save_state
 
 DEAD = 7  # its exit code
 NAMES = ("bolt", "nut")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from tiny_bundle import GOLDEN, blob, graph, write_manifest
 
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.ncnn_graph import Weight, encode, read_param, weight_slots, write_graph
+from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 
 # Type and parameters; each reads the map that the one before made, and makes one of the same shape.
 _ALONE = (

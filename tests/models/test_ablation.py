@@ -16,9 +16,9 @@ from pocketdet.models.build import ARCHITECTURES, build_detector
 from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
 from pocketdet.models.config import DetectorConfig, Parts, RoIHead
 from pocketdet.models.init import seeded_detector
-from pocketdet.models.training.config import Source, TrainConfig
-from pocketdet.models.training.config_file import fingerprint, read_config
-from pocketdet.models.training.loop import start_run
+from pocketdet.training.config import Source, TrainConfig
+from pocketdet.training.config_file import fingerprint, read_config
+from pocketdet.training.loop import start_run
 
 SMALL = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), (64, 96))
 PAPER_BACKBONE = 338  # Table 8, with CEM; by the channels of Table 1 it costs 366.7

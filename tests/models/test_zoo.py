@@ -7,18 +7,18 @@ import pytest
 import torch
 from needs import SHARED_DATA
 
-from pocketdet.accuracy import Found, coco_accuracy
 from pocketdet.cli.demo import SHOWN_SCORE
 from pocketdet.datasets import Dataset, evenly_spaced, read_coco, read_picture
+from pocketdet.datasets.scenes import kinds
 from pocketdet.errors import UsageError
+from pocketdet.evaluation import Found, coco_accuracy
 from pocketdet.models.build import config_of
 from pocketdet.models.checkpoint import load_checkpoint, load_detector, read_card
 from pocketdet.models.ops import box_iou
 from pocketdet.models.postprocess import reference_stages
-from pocketdet.models.scenes import kinds
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.models.training.evaluation import detect
 from pocketdet.models.zoo import FOD, weights_file, zoo_names, zoo_weights
+from pocketdet.training.evaluation import detect
 
 ROOT = Path(__file__).parents[2]
 FOD_A = ROOT.parent / "shared" / "data" / "fod_a"

@@ -10,13 +10,13 @@ import pytest
 from native_runner import Runner
 from overflowing import PLACES, overflowing
 
+from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import EngineError
+from pocketdet.evaluation.emulated import in_emulator
+from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.emulated import in_emulator
 from pocketdet.export.precision import LayerChoice
-from pocketdet.export.targets import open_target
 from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.models.scenes import random_scene, render_scene
 from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.runtime.bundle import hash_file, load_bundle
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tiny_one_stage import SPEC
 
 from pocketdet.errors import BundleError, GraphError
-from pocketdet.one_stage_spec import Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.spec.one_stage import Level, OneStageSpec, Scores, Selection, Slot
 
 Document = dict[str, Any]
 

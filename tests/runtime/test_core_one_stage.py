@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from one_stage_problems import Problem, filled, problems
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import (
+from pocketdet.runtime import _core
+from pocketdet.spec.one_stage import (
     CentreCoding,
     CornerCoding,
     DistanceCoding,
@@ -24,7 +25,6 @@ from pocketdet.one_stage_spec import (
     Selection,
     Slot,
 )
-from pocketdet.runtime import _core
 
 
 def assert_equal(problem: Problem) -> int:

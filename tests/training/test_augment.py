@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.models.training.augment import Recipe, make_picture
-from pocketdet.models.training.augment.compose import mosaic_share, plain_view
-from pocketdet.models.training.augment.paste import bare_ground, paste_objects
-from pocketdet.models.training.augment.photometric import degrade, recolour, ssd_distort
-from pocketdet.models.training.augment.ssd import ssd_view
-from pocketdet.models.training.augment.strong import mosaic, object_crop, zoomed_view
-from pocketdet.models.training.config import Augment
-from pocketdet.models.training.labelled import (
+from pocketdet.training.augment import Recipe, make_picture
+from pocketdet.training.augment.compose import mosaic_share, plain_view
+from pocketdet.training.augment.paste import bare_ground, paste_objects
+from pocketdet.training.augment.photometric import degrade, recolour, ssd_distort
+from pocketdet.training.augment.ssd import ssd_view
+from pocketdet.training.augment.strong import mosaic, object_crop, zoomed_view
+from pocketdet.training.config import Augment
+from pocketdet.training.labelled import (
     Labelled,
     map_boxes,
     orientation,
@@ -22,7 +22,7 @@ from pocketdet.models.training.labelled import (
     touches,
     warp,
 )
-from pocketdet.models.training.pool import Pool, make_pool
+from pocketdet.training.pool import Pool, make_pool
 
 NONE = np.zeros((0, 4), np.float32)
 GROUND, OBJECT = 60, 240

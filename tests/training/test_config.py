@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import pocketdet.models.training as recipes
+import pocketdet.training as recipes
 from pocketdet.errors import UsageError
-from pocketdet.models.training.config import Evaluation, Schedule, Source, TrainConfig
-from pocketdet.models.training.config_file import fingerprint, read_config
-from pocketdet.models.training.schedule import input_side, learning_rate
+from pocketdet.training.config import Evaluation, Schedule, Source, TrainConfig
+from pocketdet.training.config_file import fingerprint, read_config
+from pocketdet.training.schedule import input_side, learning_rate
 
 SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "pictures"\n'
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from pocketdet.cli.main import app
 from pocketdet.errors import UsageError
-from pocketdet.models.training.device import choose_device, use_autocast
-from pocketdet.models.training.loop import start_run, train
+from pocketdet.training.device import choose_device, use_autocast
+from pocketdet.training.loop import start_run, train
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from train_together import DEAD, SHORT, STEPS, Seen, batch_norm, config, run
 
 from pocketdet.errors import CheckFailed, UsageError
 from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.models.training import distributed
-from pocketdet.models.training.config import Losses
-from pocketdet.models.training.distributed import ALONE, World, joined, together
-from pocketdet.models.training.losses import hardest
+from pocketdet.training import distributed
+from pocketdet.training.config import Losses
+from pocketdet.training.distributed import ALONE, World, joined, together
+from pocketdet.training.losses import hardest
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 POCKETDET = "from pocketdet.cli.main import main; main()"

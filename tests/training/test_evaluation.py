@@ -12,12 +12,12 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pocketdet.accuracy import Found
 from pocketdet.datasets import read_picture
 from pocketdet.errors import UsageError
+from pocketdet.evaluation import Found
 from pocketdet.models.checkpoint import load_checkpoint, read_card
-from pocketdet.models.training import board
-from pocketdet.models.training.config import (
+from pocketdet.training import board
+from pocketdet.training.config import (
     Augment,
     Evaluation,
     Losses,
@@ -26,12 +26,12 @@ from pocketdet.models.training.config import (
     Source,
     TrainConfig,
 )
-from pocketdet.models.training.evaluation import Evaluated, Evaluator, Measured, find
-from pocketdet.models.training.loop import StepReport, start_run, train
-from pocketdet.models.training.record import BEST_FILE, Record
-from pocketdet.models.training.run import Data, make_recipe, read_data
-from pocketdet.models.training.sheet import write_sheet
-from pocketdet.models.training.state import STATE_FILE, RunState
+from pocketdet.training.evaluation import Evaluated, Evaluator, Measured, find
+from pocketdet.training.loop import StepReport, start_run, train
+from pocketdet.training.record import BEST_FILE, Record
+from pocketdet.training.run import Data, make_recipe, read_data
+from pocketdet.training.sheet import write_sheet
+from pocketdet.training.state import STATE_FILE, RunState
 
 STEPS, EVERY, LIMIT, PICTURES = 4, 2, 3, 5
 

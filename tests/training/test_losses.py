@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pocketdet.models.training.config import Losses
-from pocketdet.models.training.losses import LossTerms, head_losses, rpn_losses
+from pocketdet.training.config import Losses
+from pocketdet.training.losses import LossTerms, head_losses, rpn_losses
 
 
 def test_rpn_losses_by_hand() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.models.ops import box_iou
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.models.training.matching import (
+from pocketdet.training.matching import (
     GROUND,
     NEITHER,
     best_iou,

@@ -11,12 +11,12 @@ from float64_training import NAMES, coloured_boxes, float64
 from pocketdet.models.backbones import ResNetConfig
 from pocketdet.models.config import Preprocessing
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
-from pocketdet.models.training.batches import to_batch
-from pocketdet.models.training.mimic_ablation import main
-from pocketdet.models.training.mimicdet_pass import MimicDetTerms
-from pocketdet.models.training.one_stage_rules import MimicDetLosses
-from pocketdet.models.training.passes import training_pass
-from pocketdet.models.training.start import initialise
+from pocketdet.training.batches import to_batch
+from pocketdet.training.mimic_ablation import main
+from pocketdet.training.mimicdet_pass import MimicDetTerms
+from pocketdet.training.one_stage_rules import MimicDetLosses
+from pocketdet.training.passes import training_pass
+from pocketdet.training.start import initialise
 
 __all__ = ["float64"]
 

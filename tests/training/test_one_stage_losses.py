@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from pocketdet.models.training.distributed import ALONE
-from pocketdet.models.training.one_stage_losses import (
+from pocketdet.training.distributed import ALONE
+from pocketdet.training.one_stage_losses import (
     box_loss,
     focal_loss,
     hard_negatives,

@@ -13,15 +13,15 @@ from pocketdet.models.ops import box_iou
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.models.passd import PASSD, PASSDConfig, passd_spec
 from pocketdet.models.retinanet import RetinaNet, RetinaNetConfig
-from pocketdet.models.training.config import Rule
-from pocketdet.models.training.matching import match_priors
-from pocketdet.models.training.mimicdet_targets import propose, taught
-from pocketdet.models.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
-from pocketdet.models.training.passd_pass import PASSDPass
-from pocketdet.models.training.passes import term_names, training_pass
-from pocketdet.models.training.priors import all_levels, by_prior, make_priors
-from pocketdet.models.training.start import initialise
-from pocketdet.models.training.truth import Truth
+from pocketdet.training.config import Rule
+from pocketdet.training.matching import match_priors
+from pocketdet.training.mimicdet_targets import propose, taught
+from pocketdet.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
+from pocketdet.training.passd_pass import PASSDPass
+from pocketdet.training.passes import term_names, training_pass
+from pocketdet.training.priors import all_levels, by_prior, make_priors
+from pocketdet.training.start import initialise
+from pocketdet.training.truth import Truth
 
 SIZE, NONE = (96, 64), torch.zeros(0, 4)
 TRUTHS = [

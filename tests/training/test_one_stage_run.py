@@ -11,19 +11,19 @@ from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import load_detector, save_checkpoint
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
-from pocketdet.models.training.augment import Recipe
-from pocketdet.models.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.config_file import fingerprint, read_config
-from pocketdet.models.training.journal import step_columns
-from pocketdet.models.training.labelled import Labelled
-from pocketdet.models.training.loop import start_run, train
-from pocketdet.models.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
-from pocketdet.models.training.pool import make_pool
-from pocketdet.models.training.pretrain import backbone_of, crop, pretrain
-from pocketdet.models.training.start import initialise
+from pocketdet.training.augment import Recipe
+from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.config_file import fingerprint, read_config
+from pocketdet.training.journal import step_columns
+from pocketdet.training.labelled import Labelled
+from pocketdet.training.loop import start_run, train
+from pocketdet.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
+from pocketdet.training.pool import make_pool
+from pocketdet.training.pretrain import backbone_of, crop, pretrain
+from pocketdet.training.start import initialise
 
 NAMES = ("bolt", "nut")
-RECIPES = Path(__file__).resolve().parents[2] / "models" / "training" / "recipes"
+RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
 
 
 @pytest.fixture(scope="module")

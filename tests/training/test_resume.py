@@ -9,13 +9,13 @@ import torch
 
 from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
-from pocketdet.models.training.augment import Recipe
-from pocketdet.models.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.models.training.journal import Journal, step_cells, step_columns
-from pocketdet.models.training.labelled import Labelled
-from pocketdet.models.training.loop import StepReport, start_run, train
-from pocketdet.models.training.pool import make_pool
-from pocketdet.models.training.state import STATE_FILE
+from pocketdet.training.augment import Recipe
+from pocketdet.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.journal import Journal, step_cells, step_columns
+from pocketdet.training.labelled import Labelled
+from pocketdet.training.loop import StepReport, start_run, train
+from pocketdet.training.pool import make_pool
+from pocketdet.training.state import STATE_FILE
 
 NAMES = ("bolt", "nut")
 STEPS = 6

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, psroi_align
-from pocketdet.models.training.config import Losses
-from pocketdet.models.training.dense_psroi import dense_psroi_align
-from pocketdet.models.training.matching import match_anchors
-from pocketdet.models.training.targets import (
+from pocketdet.training.config import Losses
+from pocketdet.training.dense_psroi import dense_psroi_align
+from pocketdet.training.matching import match_anchors
+from pocketdet.training.targets import (
     UNIT,
     anchor_targets,
     quick_nms,

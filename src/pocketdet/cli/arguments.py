@@ -24,6 +24,15 @@ def require_torch(option: str) -> None:
     _require(option, ("torch",), "pocketdet[train]")
 
 
+def require_training() -> None:
+    """Raise `UsageError` with what to install, if training is not part of this installation."""
+    _require("training", ("torch",), "pocketdet[train]")
+    if importlib.util.find_spec("pocketdet.training") is None:
+        raise UsageError(
+            "training is not part of the wheel: clone the repository and run pip install -e '.[train]'"
+        )
+
+
 def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

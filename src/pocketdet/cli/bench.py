@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import check_writable
+from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
     from pocketdet.benchmarks.record import Record

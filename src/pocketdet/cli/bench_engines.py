@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pocketdet.cli.arguments import require_export_packages
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import check_writable, write_whole
+from pocketdet.io import atomic_write, check_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
 
 def _write(report: "EngineReport", record: Path | None, plot: Path | None) -> None:
     if record:
-        write_whole(record, json.dumps(report.to_json(), indent=1) + "\n")
+        atomic_write(record, json.dumps(report.to_json(), indent=1) + "\n")
     if plot:
         from pocketdet.benchmarks.engine_plot import write_plot
 

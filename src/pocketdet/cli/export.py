@@ -20,7 +20,7 @@ from pocketdet.cli.arguments import (
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketdet.export.judge_ap import ApLimit
+    from pocketdet.export.options import MetricLimit
     from pocketdet.export.reference import Reference
 
 
@@ -118,7 +118,7 @@ def export(
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
-    ap_limit = _ap_limit(max_ap_drop, data, images)
+    metric_limit = _metric_limit(max_ap_drop, data, images)
     class_names = read_names(names) if names else None
     if _is_onnx(weights, outputs, arch or input_size):
         assert outputs is not None
@@ -134,7 +134,7 @@ def export(
         layers=read_layer_file(layers) if layers else (),
         calibration=picture_files(calib) if calib else (),
         int8=QuantizeSettings(max_output_error=max_output_error) if max_output_error is not None else None,
-        ap_limit=ap_limit,
+        metric_limit=metric_limit,
         target=None if target == "none" else target,
         slim=slim,
         archive=archive,
@@ -176,7 +176,7 @@ def _described(model: Path, outputs: Path, class_names: tuple[str, ...] | None) 
     return described_reference(model, read_description(outputs, class_names))
 
 
-def _ap_limit(points: float | None, data: Path | None, images: Path | None) -> "ApLimit | None":
+def _metric_limit(points: float | None, data: Path | None, images: Path | None) -> "MetricLimit | None":
     if points is None:
         if data or images:
             raise UsageError("--data and --images are what --max-ap-drop is measured on: give it, too")
@@ -185,9 +185,9 @@ def _ap_limit(points: float | None, data: Path | None, images: Path | None) -> "
         raise UsageError("--max-ap-drop needs labelled pictures: --data FILE.json --images FOLDER")
     require_accuracy_packages()
     from pocketdet.datasets import read_coco
-    from pocketdet.export.judge_ap import ApLimit
+    from pocketdet.evaluation.ap_metric import ap_limit
 
-    return ApLimit(read_coco(data, images), points)
+    return ap_limit(read_coco(data, images), points)
 
 
 def next_commands(bundle: Path) -> str:

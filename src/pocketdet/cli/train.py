@@ -11,22 +11,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pocketdet.cli.arguments import require_training
 from pocketdet.errors import PocketdetError
 
 if TYPE_CHECKING:
-    from pocketdet.models.training.augment import Recipe
-    from pocketdet.models.training.config import TrainConfig
-    from pocketdet.models.training.distributed import World
-    from pocketdet.models.training.evaluation import Evaluator
-    from pocketdet.models.training.loop import StepReport
-    from pocketdet.models.training.record import Record
-    from pocketdet.models.training.state import RunState
+    from pocketdet.training.augment import Recipe
+    from pocketdet.training.config import TrainConfig
+    from pocketdet.training.distributed import World
+    from pocketdet.training.evaluation import Evaluator
+    from pocketdet.training.loop import StepReport
+    from pocketdet.training.record import Record
+    from pocketdet.training.state import RunState
 
 SMOOTHING = 0.97  # of the losses on screen; the log has each step's own
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A TOML file; models/training/recipes has examples.")],
+    config: Annotated[Path, typer.Argument(help="A TOML file; training/recipes has examples.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
@@ -50,12 +51,13 @@ def train(
     Several GPUs, or CPUs with --device cpu, share each batch if torchrun starts them, one process for each:
     torchrun --nproc-per-node 4 --no-python pocketdet train fod_a.toml --workers 4
     """
+    require_training()
     import torch
 
-    from pocketdet.models.training.device import use_autocast
-    from pocketdet.models.training.distributed import joined
-    from pocketdet.models.training.loop import train
-    from pocketdet.models.training.memory import keep_freed_memory
+    from pocketdet.training.device import use_autocast
+    from pocketdet.training.distributed import joined
+    from pocketdet.training.loop import train
+    from pocketdet.training.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -76,11 +78,11 @@ def _prepare(
     console: Console, config: Path, world: "World", *, resume: bool, skip_bad: bool
 ) -> "tuple[TrainConfig, Recipe, RunState, Evaluator | None]":
     """Everything that can be wrong before the first step, in each process; the first has the evaluator."""
-    from pocketdet.models.training.config_file import read_config
-    from pocketdet.models.training.distributed import together
-    from pocketdet.models.training.evaluation import Evaluator
-    from pocketdet.models.training.loop import start_run
-    from pocketdet.models.training.run import make_recipe, read_data
+    from pocketdet.training.config_file import read_config
+    from pocketdet.training.distributed import together
+    from pocketdet.training.evaluation import Evaluator
+    from pocketdet.training.loop import start_run
+    from pocketdet.training.run import make_recipe, read_data
 
     with together(world), _bar(console) as bar:
         setup = read_config(config)
@@ -105,8 +107,8 @@ def _run(
     evaluator: "Evaluator | None",
     steps: "Callable[..., Iterator[StepReport]]",
 ) -> None:
-    from pocketdet.models.training.loop import WEIGHTS_FILE
-    from pocketdet.models.training.record import BEST_FILE, Record
+    from pocketdet.training.loop import WEIGHTS_FILE
+    from pocketdet.training.record import BEST_FILE, Record
 
     shown: dict[str, float] = {}
     total = setup.schedule.steps

@@ -18,22 +18,22 @@ from pocketdet.cli.arguments import (
     require_export_packages,
 )
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import check_writable
+from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
     from pocketdet.cli.val_data import Labelled, Source
     from pocketdet.datasets import Dataset
-    from pocketdet.export.accuracy_report import AccuracyReport
-    from pocketdet.export.evaluate import Evaluated
-    from pocketdet.export.subjects import Form
-    from pocketdet.export.targets import Target
+    from pocketdet.evaluation.evaluate import Evaluated
+    from pocketdet.evaluation.inputs import Target
+    from pocketdet.evaluation.report import AccuracyReport
+    from pocketdet.evaluation.variants import Form
 
 
 ARM_PICTURES = 24  # an emulated picture takes seconds
 
 
 class FormName(StrEnum):
-    """`pocketdet.export.subjects.Form` as an option, without importing torch."""
+    """`pocketdet.evaluation.variants.Form` as an option, without importing torch."""
 
     PYTORCH = "pytorch"
     ONNX = "onnx"
@@ -138,7 +138,7 @@ def val(
 
 def _processors(asked: Sequence[str]) -> list[str]:
     """Those that can be emulated: none, with a word on standard error, where something is missing."""
-    from pocketdet.export.emulated import what_is_missing
+    from pocketdet.evaluation.emulated import what_is_missing
 
     missing = what_is_missing() if asked else None
     if missing:
@@ -161,7 +161,7 @@ def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[
 
 def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractContextManager[Target]]":
     """Targets to be opened one after another; bundles beside checkpoints are not told anything."""
-    from pocketdet.export.targets import is_checkpoint, open_target
+    from pocketdet.evaluation.inputs import is_checkpoint, open_target
     from pocketdet.models.zoo import weights_file
 
     paths = [weights_file(path) for path in paths]
@@ -187,7 +187,7 @@ def _forms(targets: "Sequence[Target]", only: Sequence[FormName]) -> "list[list[
 
 
 def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Dataset") -> None:
-    from pocketdet.export.evaluate import check_classes
+    from pocketdet.evaluation.evaluate import check_classes
 
     for target in targets:
         check_classes(str(target.path), target.class_names, str(source), dataset.class_names)
@@ -202,7 +202,7 @@ def _measure(
     threads: int,
     processors: Sequence[str],
 ) -> "list[Evaluated]":
-    from pocketdet.export.evaluate import evaluate
+    from pocketdet.evaluation.evaluate import evaluate
 
     preparing = bar.add_task(f"{target.path.name}: preparing", total=None)
 
@@ -225,7 +225,7 @@ def _report(
     targets: "Sequence[Target]",
     evaluated: "Sequence[Sequence[Evaluated]]",
 ) -> "AccuracyReport":
-    from pocketdet.export.accuracy_report import accuracy_report, data_report, subject_report
+    from pocketdet.evaluation.report import accuracy_report, data_report, subject_report
 
     names = [target.path.name for target in targets]
     names = [t.path.name if names.count(t.path.name) == 1 else str(t.path) for t in targets]

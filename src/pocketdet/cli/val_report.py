@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.whole_files import write_whole
+from pocketdet.io import atomic_write
 
 if TYPE_CHECKING:
     from pocketdet.datasets import Dataset
-    from pocketdet.export.accuracy_report import AccuracyReport, RuleReport, SubjectReport
-    from pocketdet.export.evaluate import Evaluated
+    from pocketdet.evaluation.evaluate import Evaluated
+    from pocketdet.evaluation.report import AccuracyReport, RuleReport, SubjectReport
 
 MISSES = 24  # pictures in the gallery
 CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
@@ -130,15 +130,15 @@ def write_files(
     Numbers and curves of a part of the data say so inside, its gallery by its name.
     Raises `UsageError` if a file cannot be written.
     """
-    from pocketdet.accuracy import Cost, worst_misses, write_curves, write_gallery, write_trade_off
+    from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
     part = report.data.pictures < report.data.pictures_listed
     extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-pictures" if part else ""
     paths = [
         folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
     ]
-    write_whole(paths[0], report.to_json())
-    write_whole(paths[1], _csv(report))
+    atomic_write(paths[0], report.to_json())
+    atomic_write(paths[1], _csv(report))
     names = [f"{label}, {report.data.extent}" if part else label for label in labels(report.subjects)]
     curves = {name: one.coco for name, one in zip(names, evaluated, strict=True)}
     write_curves(paths[2], curves, dataset.class_names)

@@ -9,7 +9,7 @@ import torch
 from needs import SHARED_DATA
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import (
+from pocketdet.spec.one_stage import (
     CentreCoding,
     Level,
     OneStageSpec,

@@ -1,0 +1,74 @@
+"""Run a subject over labelled pictures and measure what it found, whatever form it has."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pocketdet.datasets import Dataset, read_picture
+from pocketdet.errors import UsageError
+from pocketdet.evaluation import CocoAccuracy, Found, VocAccuracy, coco_accuracy, voc_accuracy
+from pocketdet.evaluation.variants import Subject
+
+SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What one subject found in a data set, its labels being those of the data set, and how good that is.
+
+    milliseconds: the median picture, from pixels to boxes; a first idea, `pocketdet bench` measures.
+    """
+
+    subject: Subject
+    found: tuple[Found, ...]
+    coco: CocoAccuracy
+    voc: VocAccuracy
+    milliseconds: float
+
+
+def evaluate(subject: Subject, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
+    """Run `subject` over every picture as it is stored; `progress` is called after each.
+
+    Classes are matched by name. Raises `UsageError` if subject and data set do not have the same ones or no
+    object counts, `ImageError` if a picture cannot be read, and what the subject raises.
+    """
+    check_classes("the detector", subject.class_names, "the data", dataset.class_names)
+    position = np.array([dataset.class_names.index(name) for name in subject.class_names], np.int64)
+    found, seconds = [], []
+    for image in dataset.images:
+        picture = read_picture(image.path)
+        start = time.perf_counter()
+        one = subject.detect(picture)
+        seconds.append(time.perf_counter() - start)
+        found.append(Found(one.boxes, one.scores, position[one.labels]))
+        progress()
+    coco, voc = coco_accuracy(dataset, found), voc_accuracy(dataset, found)
+    return Evaluated(subject, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))
+
+
+def check_classes(one: str, one_has: Sequence[str], other: str, other_has: Sequence[str]) -> None:
+    """Raise `UsageError`, naming the difference, unless both have the same classes, in any order."""
+    differences = [
+        f"only {who} has {_listed(names)}"
+        for who, names in (
+            (other, [name for name in other_has if name not in one_has]),
+            (one, [name for name in one_has if name not in other_has]),
+        )
+        if names
+    ]
+    if differences:
+        raise UsageError(
+            f"{one} and {other} do not have the same classes: {'; '.join(differences)}; "
+            "classes are matched by name, and average precision needs all of them on both sides"
+        )
+    for who, names in ((one, one_has), (other, other_has)):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"{who} has more than one class named {_listed(twice)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"

@@ -1,0 +1,171 @@
+"""The training loop: a step at a time, each a function of the run's state and of the step number."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pocketdet.errors import CheckFailed, CheckpointError, UsageError
+from pocketdet.models.build import AnyConfig, build_detector, config_of
+from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.training.augment import Recipe
+from pocketdet.training.batch_norm import synchronise
+from pocketdet.training.batches import StepPictures, made, picture_numbers, sampling_seed, to_batch
+from pocketdet.training.config import TrainConfig
+from pocketdet.training.config_file import fingerprint
+from pocketdet.training.distributed import ALONE, World, parallel
+from pocketdet.training.ema import Ema
+from pocketdet.training.labelled import Labelled
+from pocketdet.training.passes import Terms, training_pass
+from pocketdet.training.schedule import learning_rate
+from pocketdet.training.start import initialise, make_optimizer, start_from
+from pocketdet.training.state import STATE_FILE, RunState, load_state, save_state
+
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step that is done: its number from 1, input side, learning rate and losses."""
+
+    step: int
+    images: int
+    side: int
+    learning_rate: float
+    losses: dict[str, float]
+
+
+def start_run(
+    config: TrainConfig,
+    detector: AnyConfig,
+    *,
+    resume: bool = False,
+    world: World = ALONE,
+    log: Callable[[str], None] = lambda line: None,
+) -> RunState:
+    """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
+
+    `log` is told which parts do not take over `config.weights`.
+
+    Raises `CheckpointError` if there is nothing to resume from or `config.weights` do not fit, `UsageError`
+    if a fresh run would write over another or the processes cannot share its batches.
+    """
+    world.part(config.schedule.batch)
+    model = build_detector(detector)
+    initialise(model, config.seed, config.background_bias)
+    if config.weights is not None and not resume:
+        fresh = start_from(model, config.weights)
+        log(f"starts from {config.weights.name}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
+    model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    synchronise(model, world)
+    optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)
+    state = RunState(model, optimizer, Ema(model, config.optimizer.ema) if config.optimizer.ema else None)
+    if resume:
+        load_state(config.out, state, fingerprint(config))
+    elif (config.out / STATE_FILE).exists():
+        raise UsageError(f"{config.out} already holds a run: go on with --resume, or choose another folder")
+    return state
+
+
+def train(
+    config: TrainConfig,
+    recipe: Recipe,
+    state: RunState,
+    *,
+    world: World = ALONE,
+    workers: int = 0,
+    autocast: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    log: Callable[[StepReport], None] = lambda report: None,
+) -> Iterator[StepReport]:
+    """Yield after every step until the schedule is over, or `stop` says so after a step in any process.
+
+    `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
+    end. `log` gets each step before that, so that the log of a run that is killed has every step that it is
+    resumed after. `workers` processes make pictures ahead (`batches.made`). Raises `CheckFailed` if the loss
+    stops being finite, `CheckpointError` if the processes resumed from different steps, `UsageError` if a
+    checkpoint cannot be written.
+    """
+    _check_same_step(config, state, world)
+    state.model.train()
+    total = config.schedule.steps
+    network = parallel(training_pass(state.model, config.rule, world, autocast), world)
+    for pictures in made(StepPictures(config, recipe, world), range(state.step, total), workers):
+        report = one_step(config, state, network, pictures, world)
+        log(report)
+        stopped = world.any(stop())
+        if state.step % config.save_every == 0 or state.step == total or stopped:
+            if world.first:
+                save_weights(config.out / WEIGHTS_FILE, config, state)
+                # last: a run that is killed before this repeats its steps and writes the weights again
+                save_state(config.out, state, fingerprint(config))
+            world.wait()
+        yield report
+        if stopped:
+            return
+
+
+def one_step(
+    config: TrainConfig, state: RunState, network: nn.Module, pictures: list[Labelled], world: World
+) -> StepReport:
+    """Update the weights with this process's pictures of the batch, and with the others', count the step."""
+    step, schedule = state.step, config.schedule
+    rate = learning_rate(schedule, step)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    seeds = [sampling_seed(config.seed, number) for number in picture_numbers(config, step, world)]
+    images, truths = to_batch(pictures, seeds, config_of(state.model).preprocessing, world.device)
+    terms: Terms = network(images, truths)
+    loss = terms.total(config.rule)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
+    names = ("loss", *vars(terms), "gradient")
+    values = _over_processes(torch.stack([loss, *vars(terms).values(), norm]).detach(), world)
+    losses = dict(zip(names, values, strict=True))
+    if not math.isfinite(losses["loss"]) or not math.isfinite(losses["gradient"]):
+        raise CheckFailed(
+            f"step {step + 1}: the loss or its gradient is not finite; lower schedule.learning_rate "
+            f"(now {rate:g}) and go on from the last checkpoint with --resume"
+        )
+    state.optimizer.step()
+    state.step = step + 1
+    if state.ema is not None:
+        state.ema.update(state.model, state.step)
+    return StepReport(state.step, state.step * schedule.batch, images.shape[2], rate, losses)
+
+
+def save_weights(
+    path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
+) -> None:
+    """The run's weights as a checkpoint whose card has `notes` too. Raises `UsageError`."""
+    model = build_detector(config_of(state.model))
+    model.load_state_dict(state.weights)
+    card = {
+        "data": ", ".join(source.annotations.name for source in config.data),
+        "recipe": fingerprint(config),
+        "seed": str(config.seed),
+        "images seen": str(state.step * config.schedule.batch),
+        **({} if config.weights is None else {"started from": config.weights.name}),
+        **(notes or {}),
+    }
+    save_checkpoint(path, model, card)
+
+
+def _over_processes(values: Tensor, world: World) -> list[float]:
+    """The mean over processes: the value of the whole batch (`losses`), the same number in each of them."""
+    means: list[float] = (world.sums(values) / world.size).tolist()
+    return means
+
+
+def _check_same_step(config: TrainConfig, state: RunState, world: World) -> None:
+    """Raises `CheckpointError` if the processes of several machines read different checkpoints."""
+    steps = world.gathered(torch.tensor([state.step], device=world.device)).tolist()
+    if len(set(steps)) > 1:
+        raise CheckpointError(
+            f"{config.out / STATE_FILE}: the processes found checkpoints of steps "
+            f"{', '.join(map(str, steps))}; give all machines the same folder, or copy the file to each"
+        )
