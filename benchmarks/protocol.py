@@ -1,4 +1,4 @@
-"""How a bundle is measured on a device, always in the same way. docs/BENCHMARK.md says why.
+"""How a bundle is measured on a device, always in the same way. docs/guides/benchmark.md says why.
 
 One stream, one thread, one core that is asked for and read back. Golden is replayed on the device before
 anything is timed; a bundle that fails it is not timed.

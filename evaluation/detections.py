@@ -15,7 +15,7 @@ class Found:
     """Detections of one picture, in any order.
 
     Attributes:
-        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels of the stored picture, edges as in docs/DEFINITIONS.md.
+        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels of the stored image, as docs/reference/definitions.md.
         scores: (N,) float32, higher is more certain.
         labels: (N,) integers, 0-based indices into the class names of the data set.
     """

@@ -26,7 +26,7 @@ def areas(boxes: Boxes) -> NDArray[np.float64]:
 def iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
     """(N, 4) and (M, 4) boxes -> (N, M) intersection over union in [0, 1], 0 where both have no area.
 
-    Boxes are edges (docs/DEFINITIONS.md): a width is x2 - x1.
+    Boxes are edges (docs/reference/definitions.md): a width is x2 - x1.
     """
     common = intersections(one, other)
     union = areas(one)[:, None] + areas(other)[None] - common

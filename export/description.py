@@ -1,4 +1,4 @@
-"""A user's description of a one-stage detector, read from TOML or JSON: docs/OWN_MODEL.md.
+"""A user's description of a one-stage detector, read from TOML or JSON: docs/reference/description.md.
 
 It says what `OneStageSpec` says, and leaves out what follows from the rest: grids, rows of levels that share
 a tensor, the prior of a detector without anchors, the tensor of slots that share one.
@@ -16,13 +16,13 @@ from pocketdet.errors import UsageError
 from pocketdet.models.config import Preprocessing, check_class_names
 from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
+    CxcywhCoding,
     Layout,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 from pocketdet.spec.validated import CheckedRecord
 
@@ -31,7 +31,7 @@ MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class DescribedSlot(CheckedRecord):
-    """A `Slot`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
+    """An `OutputField`. `output`, `layout` default to those of the level, `first_row` to the next free."""
 
     first: int = 0
     output: str | None = None
@@ -72,7 +72,7 @@ class Description(CheckedRecord):
     input_size: tuple[int, int]
     class_names: tuple[str, ...]
     levels: tuple[DescribedLevel, ...]
-    codings: tuple[BoxCoding, ...] = (CentreCoding(),)
+    codings: tuple[BoxCoding, ...] = (CxcywhCoding(),)
     scores: Scores = field(default_factory=Scores)
     selection: Selection = field(default_factory=Selection)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -95,7 +95,7 @@ class Description(CheckedRecord):
         priors = level.priors or ((float(level.stride), float(level.stride)),)
         taken: set[str] = set()
 
-        def slot(name: str, given: DescribedSlot | int) -> Slot:
+        def slot(name: str, given: DescribedSlot | int) -> OutputField:
             said = DescribedSlot(given) if isinstance(given, int) else given
             output, layout = said.output or level.output, said.layout or level.layout
             if output is None:
@@ -106,7 +106,7 @@ class Description(CheckedRecord):
             if first_row is None:
                 first_row = rows.get(output, 0) if layout != "map" else 0
             taken.add(output)
-            return Slot(output, layout, said.first, said.prior_step, said.element_step, first_row)
+            return OutputField(output, layout, said.first, said.prior_step, said.element_step, first_row)
 
         boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
         made = Level(

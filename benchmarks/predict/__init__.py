@@ -4,7 +4,7 @@
     device = models.find("Snapdragon 855+")[0]
     print(predict(bundle_work(bundle), device, models.ranges).sentence())
 
-`python -m pocketdet.benchmarks.predict.fit` makes the coefficients that ship; docs/PREDICTION.md explains.
+`python -m pocketdet.benchmarks.predict.fit` writes the coefficients; see docs/explanation/prediction.md.
 """
 
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, load_models

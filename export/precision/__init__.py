@@ -3,7 +3,7 @@
     plans = make_plan(parts, "fp16", read_layer_file(path))
     print(plans["features"].fp32)       # layers that stay in fp32, by the user's wish or for their range
 
-What the words mean, what ncnn does with them, and the file that chooses per layer: docs/PRECISION.md.
+The terms, their meaning in ncnn, and the file that chooses per layer: docs/explanation/precision.md.
 """
 
 from pocketdet.export.precision.keep_in_fp32 import keep_in_fp32

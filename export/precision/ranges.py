@@ -23,7 +23,7 @@ LARGEST_HALF = 65504.0
 
 # How many times larger than in the pictures at hand a value or a bound of sums may be in the field. Over
 # 300 photographs no value of the trained SNet49 was more than 2.5 times, no bound more than 5 times what it
-# was on the export's own three pictures (docs/PRECISION.md).
+# was on the export's own three pictures (docs/explanation/precision.md).
 MARGIN = 8.0
 
 Peaks = Mapping[str, NDArray[np.float64]]  # by blob, the largest absolute value of each channel

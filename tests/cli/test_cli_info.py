@@ -17,7 +17,7 @@ from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, Scores
+from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, Scores
 
 FASTEST_DET = Path(__file__).parents[3] / "shared" / "data" / "peers" / "FastestDet.param"
 runner = CliRunner()
@@ -81,7 +81,7 @@ def test_scores_in_words(rule: Scores, words: str, tiny_one_stage_template: Path
     with load_bundle(tiny_one_stage_template) as bundle:
         manifest = bundle.manifest
     assert isinstance(manifest, OneStageManifest)
-    codings = (CentreCoding(), CentreCoding(multiplier=(0.1, 0.1, 0.2, 0.2)), DistanceCoding(bins=8))
+    codings = (CxcywhCoding(), CxcywhCoding(multiplier=(0.1, 0.1, 0.2, 0.2)), DistanceCoding(bins=8))
     decode = dataclasses.replace(manifest.decode, scores=rule)
     object.__setattr__(decode, "codings", codings)  # more than the levels have slots for
     facts = decode_facts(manifest.model_copy(update={"decode": decode}))

@@ -91,12 +91,12 @@ def test_half_precision_is_proved_against_rounded_weights(tmp_path: Path) -> Non
     ("change", "words"),
     [
         (('output = "rows"', 'output = "row"'), "no output 'row': its outputs are pooled, rows"),
-        (('output = "rows"', 'output = "pooled"'), r"output 'pooled' is \(16, 1, 1\): its slot needs"),
+        (('output = "rows"', 'output = "pooled"'), r"output 'pooled' is \(16, 1, 1\): its field needs"),
         (
             ("[64, 64]", "[96, 64]"),
             r"input is \(1, 3, 64, 64\) and the description says \(1, 3, 96, 64\)",
         ),
-        (("classes = 5", "classes = 6"), r"output 'rows' is \(80, 8\): its slot needs \(64, 9\)"),
+        (("classes = 5", "classes = 6"), r"output 'rows' is \(80, 8\): its field needs \(64, 9\)"),
     ],
 )
 def test_a_description_that_does_not_fit_is_one_sentence(

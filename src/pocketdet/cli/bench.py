@@ -1,4 +1,4 @@
-"""`pocketdet bench`: time bundles on a device by the protocol of docs/BENCHMARK.md, one record each."""
+"""`pocketdet bench`: time bundles on a device, one record each. Protocol: docs/guides/benchmark.md."""
 
 import contextlib
 import tempfile

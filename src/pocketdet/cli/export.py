@@ -37,7 +37,7 @@ def export(
     names: Annotated[Path | None, typer.Option(help="Text file with one class name a line.")] = None,
     outputs: Annotated[
         Path | None,
-        typer.Option(help="For an .onnx file: what its outputs mean, TOML or JSON (docs/OWN_MODEL.md)."),
+        typer.Option(help="For an .onnx file: description of its outputs (docs/reference/description.md)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the bundle; made if missing.")] = Path(),
     name: Annotated[
@@ -97,7 +97,7 @@ def export(
     (exit code 1). Nothing is left behind unless everything held.
 
     With --precision fp16, weights take half the room, and phones with ARMv8.2 compute in half precision. A
-    layer whose values or sums could exceed 65504 stays in fp32 by itself; docs/PRECISION.md says how.
+    layer whose values or sums could exceed 65504 stays in fp32 by itself (docs/explanation/precision.md).
 
     With --precision int8, convolutions and matrices are quantised on the pictures of --calib (100 to 500 such
     as the detector will see), weights per channel; depthwise layers stay in fp32. What it cost is printed.
