@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from pocketdet.errors import BundleError, CheckFailed, UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.align_graph import (
+    MAX_DIFFERENCE,
     align_graph,
     check_alignment,
     read_channel_orders,
