@@ -1,4 +1,4 @@
-"""Precision over recall as a picture."""
+"""Precision over recall as an image."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.subset import extent
+from pocketdet.datasets.subset import coverage_text
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import Evaluated
 from pocketdet.evaluation.variants import Form
@@ -34,7 +34,7 @@ class _Record(BaseModel):
 
 
 class DataReport(_Record):
-    """What was measured on. `pictures` of the `pictures_listed` in the annotations took part.
+    """What was measured on. `images` of the `pictures_listed` in the annotations took part.
 
     `objects` count, `ignored` ones (crowds, VOC's difficult ones) do not; `left_out` is how many problems of
     the data --skip-bad passed over.
@@ -53,7 +53,7 @@ class DataReport(_Record):
     @property
     def extent(self) -> str:
         """Which part of the data was measured, in words."""
-        return extent(self.pictures, self.pictures_listed)
+        return coverage_text(self.pictures, self.pictures_listed)
 
 
 class RuleReport(_Record):
@@ -130,7 +130,7 @@ def read_accuracy(path: Path) -> AccuracyReport:
 
 
 def data_report(dataset: Dataset, *, file: str, split: str | None, sha256: str, listed: int) -> DataReport:
-    """Describe `dataset`, which came from `file` of that hash; `listed` pictures stand in it."""
+    """Describe `dataset`, which came from `file` of that hash; `listed` images stand in it."""
     ignored = sum(int(image.ignored.sum()) for image in dataset.images)
     return DataReport(
         file=file,

@@ -1,4 +1,4 @@
-"""One detector in one of its forms, from PyTorch to what a phone runs: a picture in, a `Found` out.
+"""One detector in one of its forms, from PyTorch to what a phone runs: an image in, a `Detections` out.
 
 Each says what its weights are stored in and what its engine computes in on this machine.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import Found
+from pocketdet.evaluation import Detections
 from pocketdet.export.kinds import reference_of_bundle, rule_of_bundle
 from pocketdet.export.reference import Reference, Rule
 from pocketdet.runtime.bundle import Bundle
@@ -41,7 +41,7 @@ class Subject:
         arithmetic: what its engine computes in on this machine, whatever it was asked for.
         rule: score threshold and NMS that make its detections.
         class_names: of the detector, without background.
-        detect: an RGB picture (H, W, 3) uint8 -> what is in it; labels index `class_names`.
+        detect: an RGB image (H, W, 3) uint8 -> what is in it; labels index `class_names`.
         bytes: of the files that its networks are read from.
         emulated: the processor, if it is not this machine's.
     """
@@ -51,7 +51,7 @@ class Subject:
     arithmetic: Arithmetic
     rule: Rule
     class_names: tuple[str, ...]
-    detect: Callable[[NDArray[np.uint8]], Found]
+    detect: Callable[[NDArray[np.uint8]], Detections]
     bytes: int | None = None
     emulated: str | None = None
 
@@ -65,9 +65,9 @@ def in_pytorch(reference: Reference, score: float | None = None) -> Subject:
     """A model as it is, with `score` as its threshold unless that is None; one thread setting for all."""
     reference = reference.ruled(score=score)
 
-    def detect(picture: NDArray[np.uint8]) -> Found:
-        stages = reference.stages(picture)
-        return Found(stages["boxes"], stages["scores"], stages["labels"].astype(np.int64))
+    def detect(image: NDArray[np.uint8]) -> Detections:
+        stages = reference.stages(image)
+        return Detections(stages["boxes"], stages["scores"], stages["labels"].astype(np.int64))
 
     size = sum(values.nbytes for _, values in reference.every_weight())
     names = reference.identity.class_names
@@ -99,9 +99,9 @@ def in_engine(
     options = DetectorOptions(engine=name, threads=threads, score_threshold=score)
     detector = Detector(bundle, options, engine=engine)
 
-    def detect(picture: NDArray[np.uint8]) -> Found:
-        found = detector.detect(picture)
-        return Found(found.boxes, found.scores, found.labels.astype(np.int64))
+    def detect(image: NDArray[np.uint8]) -> Detections:
+        found = detector.detect(image)
+        return Detections(found.boxes, found.scores, found.labels.astype(np.int64))
 
     runs_in, names = detector.runs_in, bundle.manifest.class_names
     size = deployed_bytes(bundle, form)

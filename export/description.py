@@ -20,18 +20,18 @@ from pocketdet.spec.one_stage import (
     Layout,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class DescribedSlot(CheckedRecord):
-    """A `Slot`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
+class DescribedSlot(ValidatedConfig):
+    """A `OutputField`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
 
     first: int = 0
     output: str | None = None
@@ -42,7 +42,7 @@ class DescribedSlot(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class DescribedLevel(CheckedRecord):
+class DescribedLevel(ValidatedConfig):
     """A `Level`; a slot may be the number of its first channel alone.
 
     grid: by default the input's size over the stride, rounded up. priors: by default the cell itself. boxes:
@@ -64,7 +64,7 @@ class DescribedLevel(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Description(CheckedRecord):
+class Description(ValidatedConfig):
     """What an ONNX file does not say. `preprocessing` has the bundle's fields, `scores`, `codings` and
     `selection` are those of `OneStageSpec`.
     """
@@ -95,7 +95,7 @@ class Description(CheckedRecord):
         priors = level.priors or ((float(level.stride), float(level.stride)),)
         taken: set[str] = set()
 
-        def slot(name: str, given: DescribedSlot | int) -> Slot:
+        def slot(name: str, given: DescribedSlot | int) -> OutputField:
             said = DescribedSlot(given) if isinstance(given, int) else given
             output, layout = said.output or level.output, said.layout or level.layout
             if output is None:
@@ -106,7 +106,7 @@ class Description(CheckedRecord):
             if first_row is None:
                 first_row = rows.get(output, 0) if layout != "map" else 0
             taken.add(output)
-            return Slot(output, layout, said.first, said.prior_step, said.element_step, first_row)
+            return OutputField(output, layout, said.first, said.prior_step, said.element_step, first_row)
 
         boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
         made = Level(

@@ -37,8 +37,8 @@ def described_reference(path: Path, description: Description) -> Reference:
     architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
     identity = Identity(architecture, description.class_names, description.input_size, pre)
     reference = OnnxReference(network, identity, decode)
-    for level, slot, elements in decode.slots_read():
-        problem = level.misfit(slot, elements, reference.output_shapes[slot.output])
+    for level, slot, elements in decode.fields_read():
+        problem = level.shape_error(slot, elements, reference.output_shapes[slot.output])
         if problem:
             raise UsageError(f"{path}: {problem}")
     return reference

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets.subset import spaced
+from pocketdet.datasets.subset import evenly_spaced_indices
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import made_smaller, synthetic_image
 from pocketdet.export.passes.lane_targets import DEFAULT_TARGET
@@ -86,7 +86,9 @@ def calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
         )
     if len(options.calibration) <= MOST_PICTURES:
         return options.calibration
-    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
+    return tuple(
+        options.calibration[i] for i in evenly_spaced_indices(len(options.calibration), MOST_PICTURES)
+    )
 
 
 def golden_picture(

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from pocketdet.errors import UsageError
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 Four = tuple[float, float, float, float]
 Layout = Literal["map", "rows", "columns"]
@@ -30,7 +30,7 @@ _MANY, _LARGE = 100_000_000, 1e6
 
 
 @dataclass(frozen=True)
-class Slot(CheckedRecord):
+class OutputField(ValidatedConfig):
     """Where a kind of value lies: element `k` of prior `a` of a cell of one level.
 
     Attributes:
@@ -54,11 +54,13 @@ class Slot(CheckedRecord):
         self._within(1, _MANY, "element_step")
         unused = self.first_row if self.layout == "map" else self.prior_step
         if unused:
-            raise UsageError(f"Slot of {self.output!r}: a {self.layout!r} layout has no such step ({unused})")
+            raise UsageError(
+                f"OutputField of {self.output!r}: a {self.layout!r} layout has no such step ({unused})"
+            )
 
 
 @dataclass(frozen=True)
-class Level(CheckedRecord):
+class Level(ValidatedConfig):
     """A grid (height, width) of cells, the sizes (width, height) of their priors in pixels, and its values.
 
     The centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`. A detector without anchors
@@ -68,9 +70,9 @@ class Level(CheckedRecord):
     grid: tuple[int, int]
     stride: int
     priors: tuple[tuple[float, float], ...]
-    classes: Slot
-    boxes: tuple[Slot, ...]
-    objectness: Slot | None = None
+    classes: OutputField
+    boxes: tuple[OutputField, ...]
+    objectness: OutputField | None = None
     offset: float = 0.5
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Level(CheckedRecord):
         """Priors of this level."""
         return self.grid[0] * self.grid[1] * len(self.priors)
 
-    def misfit(self, slot: Slot, elements: int, shape: Sequence[int | None]) -> str:
+    def shape_error(self, slot: OutputField, elements: int, shape: Sequence[int | None]) -> str:
         """Why a tensor of this shape does not hold so many elements of each prior; empty where it does."""
         last = slot.first + (len(self.priors) - 1) * slot.prior_step + (elements - 1) * slot.element_step
         rows = slot.first_row + self.count
@@ -102,7 +104,7 @@ class Level(CheckedRecord):
         return f"output {slot.output!r} is {tuple(shape)}: its slot needs {least} ({slot.layout})"
 
 
-class _Coding(CheckedRecord):
+class _Coding(ValidatedConfig):
     order: tuple[int, int, int, int]
     multiplier: Four
 
@@ -191,7 +193,7 @@ def box_elements(coding: BoxCoding) -> int:
 
 
 @dataclass(frozen=True)
-class Scores(CheckedRecord):
+class Scores(ValidatedConfig):
     """From raw values to a score: class probability ^ class_power * objectness ^ objectness_power.
 
     `background` is an element of the classes that is no class. An objectness with "softmax" has two elements,
@@ -212,7 +214,7 @@ class Scores(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Selection(CheckedRecord):
+class Selection(ValidatedConfig):
     """Which candidates become detections; `None`: no such limit.
 
     `best_class_only`: a prior is a candidate for its likeliest class alone. `per_class`: boxes suppress those
@@ -247,7 +249,7 @@ class Selection(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class OneStageSpec(CheckedRecord):
+class OneStageSpec(ValidatedConfig):
     """Everything between a network's outputs and its detections, for an input (height, width)."""
 
     input_size: tuple[int, int]
@@ -298,7 +300,7 @@ class OneStageSpec(CheckedRecord):
         """Values of a prior's objectness slot."""
         return 2 if self.scores.objectness_activation == "softmax" else 1
 
-    def slots_read(self) -> Iterator[tuple[Level, Slot, int]]:
+    def fields_read(self) -> Iterator[tuple[Level, OutputField, int]]:
         """Every slot that the decode reads, with its level and the elements of each prior."""
         for level in self.levels:
             yield level, level.classes, self.class_elements

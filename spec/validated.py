@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 from pocketdet.errors import UsageError
 
 
-class CheckedRecord:
+class ValidatedConfig:
     """Read from JSON without coercion or unknown fields; ranges are checked whoever builds it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -1,8 +1,8 @@
 """Several processes that train one model, each on its part of every batch, as `torchrun` starts them.
 
-The batch of the schedule is that of all processes together. Every loss is a sum over the whole batch
+The batch of the schedule is that of all processes sync_errors. Every loss is a sum over the whole batch
 divided by a count over the whole batch, and DistributedDataParallel averages gradients over processes: a
-process therefore divides its own sum by the whole count over the number of processes (`World.divisors`).
+process therefore divides its own sum by the whole count over the number of processes (`DistributedContext.loss_normalizer`).
 """
 
 import os
@@ -23,7 +23,7 @@ VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  
 
 
 @dataclass(frozen=True)
-class World:
+class DistributedContext:
     """This process among all: its number `rank` of `size`, and its device."""
 
     rank: int
@@ -36,10 +36,10 @@ class World:
         return self.rank == 0
 
     def part(self, batch: int) -> range:
-        """Which pictures of a batch are ours. Raises `UsageError` if they cannot be shared out evenly."""
+        """Which images of a batch are ours. Raises `UsageError` if they cannot be shared out evenly."""
         if batch % self.size:
             raise UsageError(
-                f"schedule.batch is {batch}, the pictures of all processes together: {self.size} processes "
+                f"schedule.batch is {batch}, the images of all processes sync_errors: {self.size} processes "
                 "cannot share it evenly; choose a multiple"
             )
         each = batch // self.size
@@ -53,7 +53,7 @@ class World:
         dist.all_reduce(total)
         return total
 
-    def divisors(self, counts: Tensor) -> Tensor:
+    def loss_normalizer(self, counts: Tensor) -> Tensor:
         """What the sum of a loss is divided by so that the mean over processes is that of the batch."""
         return self.sums(counts).clamp(min=1) / self.size
 
@@ -76,30 +76,32 @@ class World:
         self.any(False)
 
 
-ALONE = World(0, 1, torch.device("cpu"))
+SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
 
 @contextmanager
-def joined(device: str = "auto", environment: Mapping[str, str] = os.environ) -> Iterator[World]:
+def init_distributed(
+    device: str = "auto", environment: Mapping[str, str] = os.environ
+) -> Iterator[DistributedContext]:
     """This process among those that `torchrun` started, or alone; NCCL connects GPUs, Gloo CPUs.
 
     Raises `UsageError` for a device that does not exist or an environment that is not torchrun's, and
     `CheckFailed` if another process is lost.
     """
     rank, size, local_rank = _place(environment)
-    world = World(rank, size, choose_device(device, local_rank, size))
-    if world.device.type == "cuda":
-        torch.cuda.set_device(world.device)
+    context = DistributedContext(rank, size, choose_device(device, local_rank, size))
+    if context.device.type == "cuda":
+        torch.cuda.set_device(context.device)
     if size == 1:
-        yield world
+        yield context
         return
-    on_gpu = world.device.type == "cuda"
+    on_gpu = context.device.type == "cuda"
     ended = False
     try:
         dist.init_process_group(
-            "nccl" if on_gpu else "gloo", timeout=TIMEOUT, device_id=world.device if on_gpu else None
+            "nccl" if on_gpu else "gloo", timeout=TIMEOUT, device_id=context.device if on_gpu else None
         )
-        yield world
+        yield context
         ended = True
     except RuntimeError as error:
         if not _is_lost_connection(error):
@@ -115,7 +117,7 @@ def joined(device: str = "auto", environment: Mapping[str, str] = os.environ) ->
 
 
 @contextmanager
-def together(world: World) -> Iterator[None]:
+def sync_errors(context: DistributedContext) -> Iterator[None]:
     """A part of the run after which all processes know whether it failed in any of them.
 
     The process that failed raises its own error, the others a `PocketdetError` that quotes the first. The
@@ -124,30 +126,30 @@ def together(world: World) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _told(world, error)
+        _gather_errors(context, error)
         raise
-    for rank, told in enumerate(_told(world, None)):
+    for rank, told in enumerate(_gather_errors(context, None)):
         if told is not None:
             kind = UsageError if told[0] == UsageError.exit_code else CheckFailed
             raise kind(f"process {rank}: {told[1]}")
 
 
-def parallel(module: nn.Module, world: World) -> nn.Module:
+def parallel(module: nn.Module, context: DistributedContext) -> nn.Module:
     """The module with gradients averaged over all processes, or itself if there is one.
 
     Weights start as those of the first process. Everything that has a weight must be in `module.forward`.
     """
-    if world.size == 1:
+    if context.size == 1:
         return module
     return nn.parallel.DistributedDataParallel(module)
 
 
-def _told(world: World, error: Exception | None) -> list[tuple[int, str] | None]:
+def _gather_errors(context: DistributedContext, error: Exception | None) -> list[tuple[int, str] | None]:
     """(Exit code, sentence) of each process's error."""
-    if world.size == 1:
+    if context.size == 1:
         return []
     code = error.exit_code if isinstance(error, PocketdetError) else CheckFailed.exit_code
-    told: list[tuple[int, str] | None] = [None] * world.size
+    told: list[tuple[int, str] | None] = [None] * context.size
     dist.all_gather_object(told, None if error is None else (code, str(error) or type(error).__name__))
     return told
 

@@ -67,8 +67,8 @@ class OneStageManifest(Manifest):
         missing = next((name for name in self.decode.outputs if name not in shapes), None)
         if missing is not None:
             raise ValueError(f"graph 'model' has no output {missing[:100]!r}, which decode names")
-        for level, slot, elements in self.decode.slots_read():
-            problem = level.misfit(slot, elements, shapes[slot.output])
+        for level, slot, elements in self.decode.fields_read():
+            problem = level.shape_error(slot, elements, shapes[slot.output])
             if problem:
                 raise ValueError(f"decode: {problem}")
         return self

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_bundle import make_tiny_bundle
 
-from pocketdet.datasets import Annotated, Dataset
+from pocketdet.datasets import Dataset, ImageAnnotations
 from pocketdet.errors import BundleError, CheckpointError, UsageError
-from pocketdet.evaluation import Found
+from pocketdet.evaluation import Detections
 from pocketdet.evaluation.evaluate import check_classes, evaluate
 from pocketdet.evaluation.inputs import is_checkpoint, open_target
 from pocketdet.evaluation.report import (
@@ -67,7 +67,7 @@ def forms(checkpoint: Path, temporary: Path) -> Iterator[tuple[Subject, ...]]:
     assert not list(temporary.glob("*pocketdet*"))
 
 
-def assert_same(one: Found, boxes: object, scores: object, labels: object) -> None:
+def assert_same(one: Detections, boxes: object, scores: object, labels: object) -> None:
     np.testing.assert_array_equal(one.boxes, np.asarray(boxes))
     np.testing.assert_array_equal(one.scores, np.asarray(scores))
     np.testing.assert_array_equal(one.labels, np.asarray(labels))
@@ -87,25 +87,25 @@ def test_each_form_answers_as_on_its_own(
     forms: tuple[Subject, ...],
     small_model: ThunderNet,
     small_bundle: Path,
-    pictures: list[NDArray[np.uint8]],
+    images: list[NDArray[np.uint8]],
 ) -> None:
     pytorch, onnx, fp32, fp16 = forms
     with (
         Detector(small_bundle, DetectorOptions(engine="onnxruntime")) as by_onnx,
         Detector(small_bundle) as by_ncnn,
     ):
-        for picture in pictures[::3]:
-            stages = reference_stages(small_model, picture)
+        for pixels in images[::3]:
+            stages = reference_stages(small_model, pixels)
             assert len(stages.scores)
-            assert_same(pytorch.detect(picture), stages.boxes, stages.scores, stages.labels)
+            assert_same(pytorch.detect(pixels), stages.boxes, stages.scores, stages.labels)
             for subject, detector in ((onnx, by_onnx), (fp32, by_ncnn)):
-                own = detector.detect(picture)
-                assert_same(subject.detect(picture), own.boxes, own.scores, own.labels)
-            assert fp16.detect(picture).scores.tolist() != fp32.detect(picture).scores.tolist()
+                own = detector.detect(pixels)
+                assert_same(subject.detect(pixels), own.boxes, own.scores, own.labels)
+            assert fp16.detect(pixels).scores.tolist() != fp32.detect(pixels).scores.tolist()
 
 
 def test_only_what_is_wanted_is_exported(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, pictures: list[NDArray[np.uint8]]
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, images: list[NDArray[np.uint8]]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("exported")
@@ -115,9 +115,9 @@ def test_only_what_is_wanted_is_exported(
         assert target.digest == hash_file(checkpoint).sha256
         with target.subjects(["pytorch"], score=0.4) as subjects:
             (subject,) = subjects
-            found = subject.detect(pictures[0])
+            found = subject.detect(images[0])
         with target.subjects(["pytorch"]) as subjects:
-            everything = subjects[0].detect(pictures[0])
+            everything = subjects[0].detect(images[0])
     assert subject.rule == Rule.of(Postprocessing(score_threshold=0.4))
     assert 0 < len(found.scores) < len(everything.scores)
     assert found.scores.min() > 0.4
@@ -125,7 +125,7 @@ def test_only_what_is_wanted_is_exported(
 
 @pytest.mark.parametrize("archive", [False, True])
 def test_a_bundle_has_the_forms_that_it_carries(
-    small_bundle: Path, tmp_path: Path, archive: bool, pictures: list[NDArray[np.uint8]]
+    small_bundle: Path, tmp_path: Path, archive: bool, images: list[NDArray[np.uint8]]
 ) -> None:
     path = (
         Path(shutil.make_archive(str(tmp_path / "small"), "zip", small_bundle)) if archive else small_bundle
@@ -136,7 +136,7 @@ def test_a_bundle_has_the_forms_that_it_carries(
         with target.subjects(["ncnn-fp32", "pytorch", "ncnn-fp16"], score=0.3) as subjects:
             assert [subject.form for subject in subjects] == ["pytorch", "ncnn-fp32"]
             assert {subject.rule.score_threshold for subject in subjects} == {0.3}
-            pytorch, ncnn = (subject.detect(pictures[0]) for subject in subjects)
+            pytorch, ncnn = (subject.detect(images[0]) for subject in subjects)
     assert len(pytorch.scores)
     assert pytorch.labels.tolist() == ncnn.labels.tolist()
     np.testing.assert_allclose(pytorch.scores, ncnn.scores, atol=1e-4)
@@ -169,7 +169,7 @@ def test_is_checkpoint() -> None:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Two pictures of different brightness; washers have no object, and one bolt does not count."""
+    """Two images of different brightness; washers have no object, and one bolt does not count."""
     images = []
     for index in range(2):
         path = tmp_path / f"{index}.png"
@@ -177,17 +177,17 @@ def dataset(tmp_path: Path) -> Dataset:
         boxes = np.array([[4, 4, 30, 40], [30, 8, 60, 44], [2, 2, 9, 9]], np.float32)[: 2 + index]
         labels = np.array([2, 1, 2])[: 2 + index]
         ignored = np.array([False, False, True])[: 2 + index]
-        images.append(Annotated(path, (64, 48), boxes, labels, ignored, index))
+        images.append(ImageAnnotations(path, (64, 48), boxes, labels, ignored, index))
     return Dataset(("washer", "nut", "bolt"), tuple(images))
 
 
 def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Subject:
     """A subject that knows the answers, in a class order of its own."""
 
-    def detect(picture: NDArray[np.uint8]) -> Found:
-        image = dataset.images[int(picture[0, 0, 0]) - 10]
+    def detect(pixels: NDArray[np.uint8]) -> Detections:
+        image = dataset.images[int(pixels[0, 0, 0]) - 10]
         labels = [class_names.index(dataset.class_names[label]) for label in image.labels]
-        return Found(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
+        return Detections(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
 
     return Subject("ncnn-fp16", "fp16", "fp32", Rule.of(Postprocessing()), class_names, detect)
 
@@ -204,8 +204,8 @@ def test_the_truth_has_an_ap_of_one_in_any_order_of_classes(
 
 
 def test_an_empty_answer_has_an_ap_of_zero(dataset: Dataset) -> None:
-    nothing = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    subject = dataclasses.replace(truthful(dataset), detect=lambda picture: nothing)
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    subject = dataclasses.replace(truthful(dataset), detect=lambda pixels: nothing)
     assert evaluate(subject, dataset).coco.ap == 0
 
 
@@ -227,8 +227,8 @@ def report(dataset: Dataset) -> AccuracyReport:
 
 
 def test_a_report_says_it_all(report: AccuracyReport) -> None:
-    assert report.data.extent == "2 of 3 pictures"
-    assert report.data.model_copy(update={"pictures_listed": 2}).extent == "all 2 pictures"
+    assert report.data.extent == "2 of 3 images"
+    assert report.data.model_copy(update={"pictures_listed": 2}).extent == "all 2 images"
     assert (report.data.objects, report.data.ignored) == (4, 1)
     row = report.subjects[0]
     assert (row.form, row.name, row.weights, row.arithmetic) == ("ncnn-fp16", "ncnn fp16", "fp16", "fp32")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
 from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
-from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, Slot
+from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, OutputField
 
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
 
@@ -27,8 +27,8 @@ def test_rows_of_levels_that_share_a_tensor_follow_each_other(tmp_path: Path) ->
     spec = read_description(written(tmp_path, DESCRIPTION)).spec()
     assert [level.grid for level in spec.levels] == [(8, 8), (4, 4)]
     assert [level.classes for level in spec.levels] == [
-        Slot("rows", "rows", first=5, first_row=0),
-        Slot("rows", "rows", first=5, first_row=64),
+        OutputField("rows", "rows", first=5, first_row=0),
+        OutputField("rows", "rows", first=5, first_row=64),
     ]
     assert [level.objectness.first_row for level in spec.levels if level.objectness] == [0, 64]
     assert spec.levels[0].priors == ((8.0, 8.0),)
@@ -42,7 +42,7 @@ def test_what_is_left_out_follows_from_the_rest() -> None:
     codings = (CentreCoding(), DistanceCoding())
     spec = Description((100, 70), ("x",), (level,), codings).spec()
     assert spec.levels[0].grid == (4, 3)
-    assert spec.levels[0].boxes == (Slot("a"), Slot("b", first=2))
+    assert spec.levels[0].boxes == (OutputField("a"), OutputField("b", first=2))
     assert spec.outputs == ("c", "a", "b")
 
 

@@ -18,11 +18,11 @@ from pocketdet.export.one_stage import OneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
+from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
@@ -56,7 +56,7 @@ def tiny(arch: str) -> OneStageReference:
     """An architecture at its narrowest; its weights do not fit the checkpoint of the real one."""
     model = FAMILIES[arch]()
     model.built_from = OneStageConfig(arch, NAMES, input_size=SIZE)
-    lifelike(model, SIZE, seed=4)
+    calibrated_random_init(model, SIZE, seed=4)
     return OneStageReference(model)
 
 
@@ -99,7 +99,7 @@ def test_what_only_training_needs_is_gone(arch: str, layers: int, source: str, t
 def passd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the real PASSD on MobileNet, for small pictures."""
     model = build_detector(OneStageConfig("passd-mobilenet", NAMES, input_size=(64, 64)))
-    lifelike(model, (64, 64), seed=2)
+    calibrated_random_init(model, (64, 64), seed=2)
     path = tmp_path_factory.mktemp("passd") / "passd.safetensors"
     save_checkpoint(path, model)
     return path

@@ -14,9 +14,9 @@ from pocketdet.spec.one_stage import (
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 
 UNITS = st.sampled_from(["prior", "stride", "input", "pixel"])
@@ -101,10 +101,10 @@ def problems(draw: st.DrawFn, most_cells: int = 4) -> Problem:
             name = f"{kind}_{number}" if layouts[kind] == "map" else kind
             if layouts[kind] == "map":
                 step, element = (1, each) if interleaved else (count, 1)
-                slots[kind] = Slot(name, "map", first=1, prior_step=step, element_step=element)
+                slots[kind] = OutputField(name, "map", first=1, prior_step=step, element_step=element)
                 shapes[name] = (1 + each * count, *grid)
             else:
-                slots[kind] = Slot(name, layouts[kind], 1, element_step=1 + interleaved, first_row=row)
+                slots[kind] = OutputField(name, layouts[kind], 1, element_step=1 + interleaved, first_row=row)
                 channels, rows = 2 + count * (1 + interleaved), row + grid[0] * grid[1] * each
                 shapes[name] = (rows, channels) if layouts[kind] == "rows" else (channels, rows)
         sizes = tuple((4.0 + 3 * a, 5.5 + 2 * a) for a in range(each))

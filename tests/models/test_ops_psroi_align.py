@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops import psroi_align
+from pocketdet.models.ops import ps_roi_align
 
 
 def bilinear(plane: Tensor, y: float, x: float) -> float:
@@ -72,7 +72,7 @@ def test_against_loops(grid: tuple[int, int], alpha: int, p: int, n: int) -> Non
     features = make_features(2, alpha * p * p, grid)
     rois = odd_rois(16 * grid[0], 16 * grid[1])
     image = torch.arange(len(rois)) % 2
-    found = psroi_align(features, rois, image, 16, p, n)
+    found = ps_roi_align(features, rois, image, 16, p, n)
     torch.testing.assert_close(found, plain_psroi_align(features, rois, image, 16, p, n), rtol=0, atol=1e-9)
 
 
@@ -80,15 +80,15 @@ def test_against_loops(grid: tuple[int, int], alpha: int, p: int, n: int) -> Non
 def test_stride_scales_the_rois(stride: int) -> None:
     features, rois = make_features(1, 8, (5, 6)), torch.tensor([[0.3, 0.7, 4.1, 3.9]], dtype=torch.float64)
     image = torch.zeros(1, dtype=torch.int64)
-    expected = psroi_align(features, rois, image, 1, 2, 2)
-    torch.testing.assert_close(psroi_align(features, rois * stride, image, stride, 2, 2), expected)
+    expected = ps_roi_align(features, rois, image, 1, 2, 2)
+    torch.testing.assert_close(ps_roi_align(features, rois * stride, image, stride, 2, 2), expected)
 
 
 def test_each_bin_reads_its_own_channel() -> None:
     alpha, p = 5, 7
     values = torch.arange(alpha * p * p, dtype=torch.float32)
     features = values[None, :, None, None].expand(1, -1, 20, 20)
-    found = psroi_align(
+    found = ps_roi_align(
         features, torch.tensor([[32.0, 32, 256, 288]]), torch.zeros(1, dtype=torch.int64), 16, p, 2
     )
     assert found.shape == (1, 245)
@@ -97,7 +97,9 @@ def test_each_bin_reads_its_own_channel() -> None:
 
 def test_a_ramp_is_read_at_the_centres_of_the_bins() -> None:
     ramp = torch.arange(10.0)[None, None, None, :].expand(1, 4, 10, 10)  # value = column
-    found = psroi_align(ramp, torch.tensor([[32.0, 32, 96, 96]]), torch.zeros(1, dtype=torch.int64), 16, 2, 2)
+    found = ps_roi_align(
+        ramp, torch.tensor([[32.0, 32, 96, 96]]), torch.zeros(1, dtype=torch.int64), 16, 2, 2
+    )
     # columns 2 to 6 in cell edges are 1.5 to 5.5 in cell centres: bins are centred at 2.5 and 4.5
     assert found[0].tolist() == pytest.approx([2.5, 4.5, 2.5, 4.5])
 
@@ -105,7 +107,7 @@ def test_a_ramp_is_read_at_the_centres_of_the_bins() -> None:
 def test_batch_index_picks_the_image() -> None:
     features = torch.stack([torch.full((4, 3, 3), float(n)) for n in range(3)])
     rois = torch.tensor([[8.0, 8, 40, 40]]).repeat(4, 1)
-    found = psroi_align(features, rois, torch.tensor([2, 0, 1, 2]), 16, 2, 2)
+    found = ps_roi_align(features, rois, torch.tensor([2, 0, 1, 2]), 16, 2, 2)
     assert found[:, 0].tolist() == [2, 0, 1, 2]
 
 
@@ -115,14 +117,14 @@ def test_a_roi_that_is_not_finite_gives_zeros_and_spares_the_others(bad: float, 
     features = make_features(1, 4, (4, 4))
     rois = torch.tensor([[8.0, 8, 40, 40]] * 3, dtype=torch.float64)
     rois[1, column] = bad
-    found = psroi_align(features, rois, torch.zeros(3, dtype=torch.int64), 16, 2, 2)
+    found = ps_roi_align(features, rois, torch.zeros(3, dtype=torch.int64), 16, 2, 2)
     assert found[1].tolist() == [0] * 4
     assert torch.equal(found[0], found[2])
     assert found[0].abs().min() > 0
 
 
 def test_no_rois() -> None:
-    found = psroi_align(
+    found = ps_roi_align(
         make_features(1, 8, (4, 4)), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 16, 2, 2
     )
     assert found.shape == (0, 8)
@@ -132,13 +134,13 @@ def test_gradient_with_respect_to_the_features() -> None:
     features = make_features(2, 8, (3, 4)).requires_grad_()
     rois = odd_rois(48, 64)[:7]
     image = torch.arange(7) % 2
-    assert torch.autograd.gradcheck(lambda f: psroi_align(f, rois, image, 16, 2, 2), (features,))
+    assert torch.autograd.gradcheck(lambda f: ps_roi_align(f, rois, image, 16, 2, 2), (features,))
 
 
 def test_the_gradient_lands_on_the_cells_that_are_read() -> None:
     features = torch.ones(2, 4, 8, 8, requires_grad=True)
     rois, image = torch.tensor([[32.0, 48, 64, 80]]), torch.tensor([1])  # columns 2, 3 and rows 3, 4
-    psroi_align(features, rois, image, 16, 2, 2).sum().backward()
+    ps_roi_align(features, rois, image, 16, 2, 2).sum().backward()
     assert features.grad is not None
     touched = features.grad[1].sum(dim=0).nonzero()
     assert features.grad[0].abs().sum() == 0
@@ -151,12 +153,12 @@ def test_the_gradient_lands_on_the_cells_that_are_read() -> None:
 def test_the_operator_works_on_the_device_of_its_input() -> None:
     rois = torch.zeros(3, 4, device="meta")
     image = torch.zeros(3, dtype=torch.int64, device="meta")
-    found = psroi_align(torch.zeros(1, 245, 4, 4, device="meta"), rois, image, 16, 7, 2)
+    found = ps_roi_align(torch.zeros(1, 245, 4, 4, device="meta"), rois, image, 16, 7, 2)
     assert (found.device.type, found.shape) == ("meta", (3, 245))
 
 
 def test_samples_outside_read_nothing_even_of_a_map_that_is_not_finite() -> None:
     features = torch.full((1, 4, 3, 3), math.inf)
     outside = torch.tensor([[100.0, 0, 140, 40], [math.nan, 0, 10, 10]])
-    found = psroi_align(features, outside, torch.zeros(2, dtype=torch.int64), 16, 2, 2)
+    found = ps_roi_align(features, outside, torch.zeros(2, dtype=torch.int64), 16, 2, 2)
     assert found.tolist() == [[0] * 4] * 2

@@ -14,7 +14,7 @@ from tiny_one_stage import SPEC
 from pocketdet.errors import BundleError, GraphError
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.spec.one_stage import Level, OneStageSpec, Scores, Selection, Slot
+from pocketdet.spec.one_stage import Level, OneStageSpec, OutputField, Scores, Selection
 
 Document = dict[str, Any]
 
@@ -95,7 +95,11 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("decode", "levels", 0, "boxes"), [], "field 'decode': a level has 0 box slots for 1 codings"),
         (("decode", "levels", 0, "objectness"), None, "field 'decode': objectness is used, but a level has"),
         (("decode", "levels", 0, "classes", "first"), 6, "its slot needs (15, 4, 4) (map)"),
-        (("decode", "levels", 0, "classes", "layout"), "rows", "field 'decode': Slot of 'maps': a 'rows'"),
+        (
+            ("decode", "levels", 0, "classes", "layout"),
+            "rows",
+            "field 'decode': OutputField of 'maps': a 'rows'",
+        ),
         (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its slot needs (5, 7) (rows)"),
         (("decode", "levels", 1, "classes", "layout"), "columns", "its slot needs (7, 4) (columns)"),
         (
@@ -227,7 +231,9 @@ def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
 ) -> None:
     first, prior_step, element_step = steps
     is_map = layout == "map"
-    slot = Slot("x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row)
+    slot = OutputField(
+        "x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row
+    )
     level = Level(grid, 8, ((8.0, 8.0), (4.0, 4.0)), slot, (slot,))
     channels = {
         slot.first + a * slot.prior_step + k * slot.element_step for a in (0, 1) for k in range(elements)
@@ -236,11 +242,11 @@ def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
     shapes = {"map": (max(channels) + 1, *grid), "rows": (rows, max(channels) + 1)}
     shapes["columns"] = (max(channels) + 1, rows)
     least = shapes[layout]
-    assert level.misfit(slot, elements, least) == ""
+    assert level.shape_error(slot, elements, least) == ""
     for axis in range(len(least)):
         smaller = tuple(n - (i == axis) for i, n in enumerate(least))
         larger = tuple(n + (i == axis) for i, n in enumerate(least))
-        assert "its slot needs" in level.misfit(slot, elements, smaller)
-        assert (level.misfit(slot, elements, larger) == "") == (not is_map or axis == 0)
-    assert "its slot needs" in level.misfit(slot, elements, (*least, 1))
-    assert "its slot needs" in level.misfit(slot, elements, (None, *least[1:]))
+        assert "its slot needs" in level.shape_error(slot, elements, smaller)
+        assert (level.shape_error(slot, elements, larger) == "") == (not is_map or axis == 0)
+    assert "its slot needs" in level.shape_error(slot, elements, (*least, 1))
+    assert "its slot needs" in level.shape_error(slot, elements, (None, *least[1:]))

@@ -21,9 +21,9 @@ from pocketdet.spec.one_stage import (
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 
 
@@ -48,7 +48,10 @@ def maps(
     for i, side in enumerate(grids):
         shapes |= {f"classes{i}": (each * per_class, side, side), f"boxes{i}": (each * boxes, side, side)}
         sizes = tuple((24.0 * (1 + a), 20.0 * (1 + a)) for a in range(each))
-        slots = Slot(f"classes{i}", prior_step=per_class), (Slot(f"boxes{i}", prior_step=boxes),)
+        slots = (
+            OutputField(f"classes{i}", prior_step=per_class),
+            (OutputField(f"boxes{i}", prior_step=boxes),),
+        )
         levels.append(Level((side, side), 8 << i, sizes, *slots))
     return tuple(levels), shapes
 
@@ -73,9 +76,9 @@ def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
         name = f"classes{i}"
         shapes[name] = (3 * 9, side, side)
         slots = (
-            Slot(name, first=5, prior_step=9),
-            (Slot(name, prior_step=9),),
-            Slot(name, first=4, prior_step=9),
+            OutputField(name, first=5, prior_step=9),
+            (OutputField(name, prior_step=9),),
+            OutputField(name, first=4, prior_step=9),
         )
         levels.append(Level((side, side), 8 << i, ((10.0, 13.0), (30.0, 61.0), (59.0, 119.0)), *slots))
     coding = CentreCoding(
@@ -92,7 +95,10 @@ def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
 def nanodet() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
     levels, row = [], 0
     for side, stride in ((24, 8), (12, 16)):
-        slots = Slot("classes", "rows", first_row=row), (Slot("classes", "rows", 5, first_row=row),)
+        slots = (
+            OutputField("classes", "rows", first_row=row),
+            (OutputField("classes", "rows", 5, first_row=row),),
+        )
         levels.append(Level((side, side), stride, ((stride, stride),), *slots, offset=0.0))
         row += side * side
     spec = OneStageSpec((192, 192), 5, tuple(levels), (DistanceCoding(bins=8),), selection=Selection(0.7))
@@ -100,7 +106,7 @@ def nanodet() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
 
 
 def corners() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
-    slots = Slot("classes", "columns", first=4), (Slot("boxes", "columns"),)
+    slots = OutputField("classes", "columns", first=4), (OutputField("boxes", "columns"),)
     level = Level((1, 900), 1, ((1.0, 1.0),), *slots)
     coding = CornerCoding(unit="input")
     spec = OneStageSpec((192, 192), 7, (level,), (coding,), Scores("none"), Selection(0.3, nms="none"))
@@ -129,7 +135,7 @@ def test_equals_the_reference_on_larger_grids(problem: Problem) -> None:
 
 
 def one_level(**fields: Any) -> OneStageSpec:
-    level = Level((5, 6), 16, ((16.0, 16.0),), Slot("c"), (Slot("b"),), Slot("o"))
+    level = Level((5, 6), 16, ((16.0, 16.0),), OutputField("c"), (OutputField("b"),), OutputField("o"))
     return OneStageSpec((80, 96), 2, (level,), (CentreCoding(),), **fields)
 
 
@@ -167,7 +173,7 @@ def test_planes_and_rows_may_lie_apart() -> None:
 
 def test_a_score_that_is_not_a_number_is_no_candidate() -> None:
     """The root of a negative value is none; the other class of its prior stays."""
-    slots = Slot("c"), (Slot("b"),)
+    slots = OutputField("c"), (OutputField("b"),)
     level = Level((1, 2), 8, ((8.0, 8.0),), *slots)
     rule = Selection(0.1, best_class_only=True)
     spec = OneStageSpec((8, 16), 2, (level,), (CentreCoding(),), Scores("none", class_power=0.5), rule)

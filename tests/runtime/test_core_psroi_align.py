@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pocketdet.models.ops.psroi_align import psroi_align
+from pocketdet.models.ops.ps_roi_align import ps_roi_align
 from pocketdet.runtime import _core
 
 F = np.float32
@@ -16,7 +16,7 @@ TOLERANCE = 1e-5
 def check(features: Floats, rois: Floats, stride: int, pool_size: int, sampling_ratio: int) -> None:
     batch_index = torch.zeros(len(rois), dtype=torch.long)
     tensors = torch.from_numpy(features)[None], torch.from_numpy(rois), batch_index
-    expected = psroi_align(*tensors, stride, pool_size, sampling_ratio).numpy()
+    expected = ps_roi_align(*tensors, stride, pool_size, sampling_ratio).numpy()
     found = _core.psroi_align(features, rois, stride, pool_size, sampling_ratio)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE, strict=True)
 

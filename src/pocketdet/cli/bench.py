@@ -76,7 +76,7 @@ def bench(
     from pocketdet.benchmarks.protocol import QUICK, Plan, check_sweep
     from pocketdet.benchmarks.protocol_devices import Order, run_devices
     from pocketdet.benchmarks.targets import parse_targets, through_app
-    from pocketdet.cli.bench_board import Board, print_records
+    from pocketdet.cli.bench_progress import Board, print_records
 
     base = QUICK if quick else Plan()
     plan = replace(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pocketdet.evaluation.variants import Form
 
 
-ARM_PICTURES = 24  # an emulated picture takes seconds
+ARM_IMAGES = 24  # an emulated image takes seconds
 
 
 class FormName(StrEnum):
@@ -49,19 +49,19 @@ def val(
             help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="Labelled pictures: a COCO json file.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Annotated images: a COCO json file.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
     voc: Annotated[Path | None, typer.Option(help="Instead of --data: a Pascal VOC folder.")] = None,
     split: Annotated[str | None, typer.Option(help="List in its ImageSets/Main; test by default.")] = None,
     only: Annotated[list[FormName] | None, typer.Option(help="A form to measure; repeatable.")] = None,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Only so many pictures, evenly spaced; 0 for all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many images, evenly spaced; 0 for all.")] = 0,
     per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for accuracy.json, per_class.csv and pictures: curves, misses, trade_off."),
+        typer.Option(help="Folder for accuracy.json, per_class.csv and images: curves, misses, trade_off."),
     ] = None,
     min_ap: Annotated[
         float | None, typer.Option(help="Exit with 1 if an AP is lower; percent, such as 63.")
@@ -70,14 +70,14 @@ def val(
         float | None, typer.Option(help="Exit with 1 if an AP is more points below the first, such as 0.3.")
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
+        bool, typer.Option("--skip-bad", help="Leave out images and boxes that are wrong.")
     ] = False,
     arm: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CPU",
             help=f"Measure ncnn on an emulated ARM processor, too, such as cortex-a76; repeatable; slow: "
-            f"{ARM_PICTURES} pictures unless --limit says otherwise.",
+            f"{ARM_IMAGES} images unless --limit says otherwise.",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
@@ -87,14 +87,14 @@ def val(
         str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
     ] = None,
 ) -> None:
-    """Measure mean average precision on labelled pictures, in every form that a detector has.
+    """Measure mean average precision on annotated images, in every form that a detector has.
 
     A checkpoint is run in PyTorch, exported into a temporary folder, and run again as ONNX, ncnn fp32 and
     ncnn fp16; a bundle is run as what it carries. One table shows COCO's and VOC's numbers side by side, and
     what each form lost against the first row. Score threshold and NMS are the detector's own.
 
     ncnn computes in the precision that a bundle was made for where the processor has it. x86 has no half
-    precision: --arm cortex-a76 measures what a phone computes, on the same pictures, in an emulator.
+    precision: --arm cortex-a76 measures what a phone computes, on the same images, in an emulator.
 
     Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
     """
@@ -108,7 +108,7 @@ def val(
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])
-    limit = limit or (ARM_PICTURES if processors else 0)
+    limit = limit or (ARM_IMAGES if processors else 0)
     source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
     told = _told(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:

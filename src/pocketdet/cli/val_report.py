@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pocketdet.evaluation.evaluate import Evaluated
     from pocketdet.evaluation.report import AccuracyReport, RuleReport, SubjectReport
 
-MISSES = 24  # pictures in the gallery
+MISSES = 24  # images in the gallery
 CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
 def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
-    """The table, what each row weighs and how long it took for a picture, and what was measured how."""
+    """The table, what each row weighs and how long it took for an image, and what was measured how."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
@@ -48,9 +48,9 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
 
 
 def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
-    """Megabytes of the network files and the median milliseconds of a picture; emulated time is no time."""
+    """Megabytes of the network files and the median milliseconds of an image; emulated time is no time."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for column in ("MB", "ms a picture"):
+    for column in ("MB", "ms an image"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
@@ -88,7 +88,7 @@ def _words(rule: "RuleReport") -> str:
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
     }
     threshold = f"scores above {rule.score_threshold:g}"
-    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections a picture"
+    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections an image"
 
 
 def labels(subjects: "Sequence[SubjectReport]") -> list[str]:

@@ -16,9 +16,9 @@ from pocketdet.spec.one_stage import (
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 
 
@@ -41,7 +41,7 @@ ALL = Selection(score_threshold=0.0, nms="none", clip=False, max_detections=10_0
 
 
 def one_level(coding, *, elements=4, layout="map", classes=2, offset=0.5, grid=(5, 6), **scores):
-    level = Level(grid, 16, ((16.0, 16.0),), Slot("c"), (Slot("b"),), Slot("o"), offset)
+    level = Level(grid, 16, ((16.0, 16.0),), OutputField("c"), (OutputField("b"),), OutputField("o"), offset)
     return OneStageSpec((80, 96), classes, (level,), (coding,), Scores(**scores), ALL)
 
 
@@ -108,7 +108,9 @@ def test_decoded_columns():
     """YOLOv8 as most export it: (4 + C, n) with centres and sizes in pixels and probabilities."""
     table = torch.rand(7, 50) * 40 + 1
     table[4:] = torch.rand(3, 50)
-    level = Level((1, 50), 1, ((1.0, 1.0),), Slot("t", "columns", first=4), (Slot("t", "columns"),))
+    level = Level(
+        (1, 50), 1, ((1.0, 1.0),), OutputField("t", "columns", first=4), (OutputField("t", "columns"),)
+    )
     coding = CentreCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel")
     spec = OneStageSpec((80, 96), 3, (level,), (coding,), Scores("none"), ALL)
     cx, cy, w, h = table[:4]
@@ -134,18 +136,18 @@ def test_outputs_that_do_not_fit(outputs, message):
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda: Slot("x", "map", first_row=1),
-        lambda: Slot("x", "rows", prior_step=1),
-        lambda: Slot("x", "cube"),
+        lambda: OutputField("x", "map", first_row=1),
+        lambda: OutputField("x", "rows", prior_step=1),
+        lambda: OutputField("x", "cube"),
         lambda: CentreCoding(order=(0, 1, 2, 2)),
         lambda: CentreCoding(max_log=1000),
         lambda: CentreCoding(multiplier=(1, 1, 1, float("nan"))),
         lambda: DistanceCoding(bins=0),
         lambda: DistanceCoding(bins=4, activation="exp"),
         lambda: CornerCoding(unit="prior"),
-        lambda: Level((0, 4), 8, ((8, 8),), Slot("c"), (Slot("b"),)),
-        lambda: Level((4, 4), 8, ((8, 0),), Slot("c"), (Slot("b"),)),
-        lambda: Level((4, 4), 8, (), Slot("c"), (Slot("b"),)),
+        lambda: Level((0, 4), 8, ((8, 8),), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), 8, ((8, 0),), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), 8, (), OutputField("c"), (OutputField("b"),)),
         lambda: Scores(activation="relu"),
         lambda: Selection(nms="fast"),
         lambda: Selection(top_n=0),

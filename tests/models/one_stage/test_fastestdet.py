@@ -1,4 +1,4 @@
-"""Somebody else's detector, described by data alone, on real pictures."""
+"""Somebody else's detector, described by data alone, on real images."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from pocketdet.spec.one_stage import (
     CentreCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 
 MODEL = Path(__file__).parents[4] / "shared/data/peers/FastestDet.onnx"
@@ -28,9 +28,9 @@ SPEC = OneStageSpec(
             (CELLS, CELLS),
             SIDE // CELLS,
             ((16.0, 16.0),),
-            classes=Slot("out", first=5),
-            boxes=(Slot("out", first=1),),
-            objectness=Slot("out"),
+            classes=OutputField("out", first=5),
+            boxes=(OutputField("out", first=1),),
+            objectness=OutputField("out"),
             offset=0.0,
         ),
     ),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def psroi_align(
+def ps_roi_align(
     features: Tensor, rois: Tensor, batch_index: Tensor, stride: int, pool_size: int, sampling_ratio: int
 ) -> Tensor:
     """Features (N, C, h, w) and RoIs (R, 4) in input pixels -> (R, C) with C = alpha * p * p.

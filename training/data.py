@@ -14,9 +14,9 @@ from pocketdet.datasets import (
     read_voc,
 )
 from pocketdet.errors import UsageError
-from pocketdet.training.augment import Recipe
+from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, Source, TrainConfig
-from pocketdet.training.pool import load, make_pool
+from pocketdet.training.image_cache import build_cache, load
 
 Progress = Callable[[str, int], Callable[[], None]]
 
@@ -28,7 +28,7 @@ def no_progress(title: str, total: int) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Data:
-    """What a run reads: one data set for each source, and what it is measured on, over the same classes."""
+    """What a run reads: one dataset for each source, and what it is measured on, over the same classes."""
 
     training: tuple[Dataset, ...]
     evaluation: Dataset | None
@@ -40,7 +40,7 @@ class Data:
 
 
 def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_progress) -> Data:
-    """The data sets of a run, checked, over one list of classes.
+    """The datasets of a run, checked, over one list of classes.
 
     Raises `UsageError` with one report over all of them if something is wrong and `skip_bad` is false, if
     one has no box, if the sources name different classes, or if what evaluation needs is not installed.
@@ -67,13 +67,15 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
     return Data(training, None if config.evaluation is None else _measurable(config.evaluation, checked[-1]))
 
 
-def make_recipe(config: TrainConfig, datasets: Sequence[Dataset], progress: Progress = no_progress) -> Recipe:
-    """Decode all pictures into memory and set up the draws."""
-    advance = progress("loading the pictures", sum(len(dataset.images) for dataset in datasets))
+def make_augment_pipeline(
+    config: TrainConfig, datasets: Sequence[Dataset], progress: Progress = no_progress
+) -> AugmentPipeline:
+    """Decode all images into memory and set up the draws."""
+    advance = progress("loading the images", sum(len(dataset.images) for dataset in datasets))
     classes = len(datasets[0].class_names)
-    pools = [make_pool(load(dataset, advance), classes, config.class_power) for dataset in datasets]
+    caches = [build_cache(load(dataset, advance), classes, config.class_power) for dataset in datasets]
     total = sum(source.share for source in config.data)
-    return Recipe(pools, [source.share / total for source in config.data], config.augment)
+    return AugmentPipeline(caches, [source.share / total for source in config.data], config.augment)
 
 
 def _read(source: Source | Evaluation, class_names: tuple[str, ...] | None = None) -> Dataset:
@@ -93,11 +95,11 @@ def _require_packages() -> None:
 
 
 def _measurable(rule: Evaluation, dataset: Dataset) -> Dataset:
-    """The data set, if AP is defined on it and on the part that is evaluated while the run goes on."""
+    """The dataset, if AP is defined on it and on the part that is evaluated while the run goes on."""
     for part in (dataset, evenly_spaced(dataset, rule.limit)):
         if not any((~image.ignored).any() for image in part.images):
             raise UsageError(
-                f"{rule.annotations}: {len(part.images)} pictures to evaluate on have no box; "
+                f"{rule.annotations}: {len(part.images)} images to evaluate on have no box; "
                 "raise evaluation.limit, or choose other data"
             )
     return dataset

@@ -8,12 +8,17 @@ from torch import Tensor, nn
 from pocketdet.models.ops import encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.models.passd import PASSD, passd_spec
-from pocketdet.training.distributed import ALONE, World
-from pocketdet.training.matching import GROUND, NEITHER, match_priors
-from pocketdet.training.one_stage_losses import box_loss, mined_cross_entropy, share
-from pocketdet.training.one_stage_rules import PASSDLosses
-from pocketdet.training.priors import Priors, all_levels, make_priors
-from pocketdet.training.truth import Truth
+from pocketdet.training.config import PASSDLossConfig
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+from pocketdet.training.loss_functions import (
+    Priors,
+    accuracy,
+    all_levels,
+    box_loss,
+    make_priors,
+    mined_cross_entropy,
+)
+from pocketdet.training.matching import GROUND, NEITHER, Targets, match_priors
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
 SIDES = 1e-3  # pixels that an adjusted box has at least, so that its deltas stay finite
@@ -29,10 +34,10 @@ class PASSDTerms:
     attend_box: Tensor
     accuracy: Tensor
 
-    def total(self, rule: PASSDLosses) -> Tensor:
+    def total(self, settings: PASSDLossConfig) -> Tensor:
         """What is minimised: the sum of the losses of both mechanisms."""
         boxes = self.propose_box + self.attend_box
-        return self.propose_class + rule.class_weight * self.attend_class + rule.box_weight * boxes
+        return self.propose_class + settings.class_weight * self.attend_class + settings.box_weight * boxes
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,23 @@ class _Wanted:
     boxes: Tensor
 
 
-class PASSDPass(nn.Module):
+class PASSDLoss(nn.Module):
     """One forward pass: both mechanisms' losses of a batch."""
 
-    def __init__(self, model: PASSD, rule: PASSDLosses, world: World = ALONE, autocast: bool = False) -> None:
+    def __init__(
+        self,
+        model: PASSD,
+        settings: PASSDLossConfig,
+        context: DistributedContext = SINGLE_PROCESS,
+        autocast: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model
-        self._rule, self._world, self._autocast = rule, world, autocast
+        self._settings, self._world, self._autocast = settings, context, autocast
 
-    def forward(self, images: Tensor, truths: list[Truth]) -> PASSDTerms:
-        """Normalised pictures (N, 3, H, W) on the model's device, and their truths -> losses."""
-        rule, world, config = self._rule, self._world, self.model.config
+    def forward(self, images: Tensor, targets: list[Targets]) -> PASSDTerms:
+        """Normalised images (N, 3, H, W) on the model's device, and their targets -> losses."""
+        settings, context, config = self._settings, self._world, self.model.config
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._autocast):
             maps = self.model(images)
         each, classes = len(config.scales), config.num_classes + 1
@@ -62,18 +73,18 @@ class PASSDPass(nn.Module):
         attended = all_levels(maps, "attend", each)
         priors = make_priors(passd_spec(replace(config, input_size=(images.shape[2], images.shape[3]))))
 
-        proposed = self._matched(priors.boxes.expand(len(images), -1, -1), truths, images.device)
+        proposed = self._matched(priors.boxes.expand(len(images), -1, -1), targets, images.device)
         adjusted = self._adjusted(deltas, priors)
-        judged = self._matched(adjusted, truths, images.device)
+        judged = self._matched(adjusted, targets, images.device)
         propose_class = mined_cross_entropy(
-            objectness.flatten(0, 1), proposed.classes.clamp(max=1).flatten(), rule.negatives, world
+            objectness.flatten(0, 1), proposed.classes.clamp(max=1).flatten(), settings.negatives, context
         )
         attend_class = mined_cross_entropy(
             attended[..., :classes].flatten(0, 1),
             judged.classes.flatten(),
-            rule.negatives,
-            world,
-            rule.label_smoothing,
+            settings.negatives,
+            context,
+            settings.label_smoothing,
         )
         right = attended[..., :classes].detach().argmax(dim=2) == judged.classes
         return PASSDTerms(
@@ -81,7 +92,7 @@ class PASSDPass(nn.Module):
             self._propose_box(deltas, priors, proposed),
             attend_class,
             self._attend_box(attended[..., classes:], adjusted, judged),
-            share(right, judged.classes > 0, world),
+            accuracy(right, judged.classes > 0, context),
         )
 
     @torch.no_grad()
@@ -99,35 +110,37 @@ class PASSDPass(nn.Module):
         return torch.cat([boxes[..., :2], torch.maximum(boxes[..., 2:], boxes[..., :2] + SIDES)], dim=2)
 
     @torch.no_grad()
-    def _matched(self, boxes: Tensor, truths: list[Truth], device: torch.device) -> _Wanted:
-        """Boxes (N, P, 4) against the objects of each picture; at least one box for each object."""
-        rule = self._rule
+    def _matched(self, boxes: Tensor, targets: list[Targets], device: torch.device) -> _Wanted:
+        """Boxes (N, P, 4) against the objects of each image; at least one box for each object."""
+        settings = self._settings
         classes, wanted = [], []
-        for own, truth in zip(boxes, truths, strict=True):
-            matched = match_priors(own, truth.boxes, truth.ignored, rule.positive_iou, rule.negative_iou)
-            labels = torch.cat([truth.labels + 1, torch.tensor([-1, 0])])  # indexed by NEITHER and GROUND
+        for own, target in zip(boxes, targets, strict=True):
+            matched = match_priors(
+                own, target.boxes, target.ignored, settings.positive_iou, settings.negative_iou
+            )
+            labels = torch.cat([target.labels + 1, torch.tensor([-1, 0])])  # indexed by NEITHER and GROUND
             assert (NEITHER, GROUND) == (-2, -1)
             classes.append(labels[matched])
-            wanted.append(truth.boxes[matched.clamp(min=0)] if len(truth.boxes) else own)
+            wanted.append(target.boxes[matched.clamp(min=0)] if len(target.boxes) else own)
         return _Wanted(torch.stack(classes).to(device), torch.stack(wanted).to(device))
 
     def _propose_box(self, deltas: Tensor, priors: Priors, wanted: _Wanted) -> Tensor:
         """The clipped shift of equation 2 and the log of the size, against equation 1."""
-        picture, prior = (wanted.classes > 0).nonzero(as_tuple=True)
+        image, prior = (wanted.classes > 0).nonzero(as_tuple=True)
         on_cpu = prior.cpu()
         reference = priors.boxes[on_cpu].to(deltas.device)
         sides = reference[:, 2:] - reference[:, :2]
         limit = priors.strides[on_cpu].to(deltas.device)[:, None] / (2 * sides)
-        own = deltas[picture, prior]
+        own = deltas[image, prior]
         clipped = torch.cat([torch.tanh(own[:, :2]) * limit, own[:, 2:]], dim=1)
-        return self._smooth(clipped, wanted.boxes[picture, prior], reference)
+        return self._smooth(clipped, wanted.boxes[image, prior], reference)
 
     def _attend_box(self, deltas: Tensor, adjusted: Tensor, wanted: _Wanted) -> Tensor:
-        picture, prior = (wanted.classes > 0).nonzero(as_tuple=True)
+        image, prior = (wanted.classes > 0).nonzero(as_tuple=True)
         std = deltas.new_tensor(self.model.config.attend_std)
-        reference = adjusted.to(deltas.device)[picture, prior]
-        return self._smooth(deltas[picture, prior] * std, wanted.boxes[picture, prior], reference)
+        reference = adjusted.to(deltas.device)[image, prior]
+        return self._smooth(deltas[image, prior] * std, wanted.boxes[image, prior], reference)
 
     def _smooth(self, deltas: Tensor, boxes: Tensor, reference: Tensor) -> Tensor:
         """Deltas (M, 4) by equation 1 against those of true `boxes` (M, 4)."""
-        return box_loss(deltas, encode_boxes(boxes, reference, UNIT), self._rule.box_beta, self._world)
+        return box_loss(deltas, encode_boxes(boxes, reference, UNIT), self._settings.box_beta, self._world)

@@ -1,4 +1,4 @@
-"""A picture with its boxes, and how both move together."""
+"""An image with its boxes, and how both move together."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ MIN_SIDE = 2.0  # pixels of a box that is still an object
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Sample:
     """RGB (H, W, 3), boxes (N, 4), labels (N,), and boxes (K, 4) of objects that must not be judged."""
 
     image: Image
@@ -51,17 +51,17 @@ def map_boxes(boxes: Boxes, matrix: Matrix) -> Boxes:
 
 
 def clip(boxes: Boxes, size: tuple[int, int]) -> Boxes:
-    """The parts of boxes (N, 4) inside a picture of (width, height)."""
+    """The parts of boxes (N, 4) inside an image of (width, height)."""
     return np.clip(boxes, 0, np.array([*size, *size], np.float32)).astype(np.float32)
 
 
 def warp(
-    source: Labelled,
+    source: Sample,
     matrix: Matrix,
     size: tuple[int, int],
     keep: float | None,
     fill: tuple[int, int, int] = GREY,
-) -> Labelled:
+) -> Sample:
     """`source` under an affine map of edge coordinates, on a canvas of (width, height).
 
     An object stays where more than `keep` of its area is on the canvas, or its centre where `keep` is
@@ -79,16 +79,16 @@ def warp(
     rests = visible[~kept & (area(visible) > 0)]
     ignored = clip(map_boxes(source.ignored, matrix), size)
     ignored = np.concatenate([ignored[area(ignored) > 0], rests])
-    return Labelled(image, visible[kept], source.labels[kept], ignored)
+    return Sample(image, visible[kept], source.labels[kept], ignored)
 
 
 def warp_pixels(
     image: Image, matrix: Matrix, size: tuple[int, int], fill: tuple[int, int, int] | None
 ) -> Image:
-    """The pixels of `warp`; without a fill the picture is mirrored beyond its edges.
+    """The pixels of `warp`; without a fill the image is mirrored beyond its edges.
 
     Boxes count edges, OpenCV counts pixel centres: half a pixel lies between them, on both sides. Where
-    the map shrinks the picture it is averaged first.
+    the map shrinks the image it is averaged first.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     a, t = matrix[:, :2], matrix[:, 2]
@@ -104,7 +104,7 @@ def warp_pixels(
 
 
 def _shrunk(image: Image, scale: float) -> tuple[Image, NDArray[np.float64]]:
-    """The picture averaged down by about `scale`, and the exact factors of x and y."""
+    """The image averaged down by about `scale`, and the exact factors of x and y."""
     height, width = image.shape[:2]
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
     small: Image = cv2.resize(image, target, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]

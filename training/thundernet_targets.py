@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from pocketdet.models.ops import box_iou, clip_boxes, decode_boxes, encode_boxes
-from pocketdet.training.config import Losses
+from pocketdet.training.config import ThunderNetLossConfig
 from pocketdet.training.matching import covered, match_anchors
 
 UNIT = (1.0, 1.0, 1.0, 1.0)
@@ -19,7 +19,7 @@ JITTER_SHIFT, JITTER_SCALE = 0.18, 0.3
 
 @dataclass(frozen=True)
 class AnchorTargets:
-    """Chosen anchors of one picture: objects (P,) with their deltas (P, 4), and ground (Q,)."""
+    """Chosen anchors of one image: objects (P,) with their deltas (P, 4), and ground (Q,)."""
 
     positive: Tensor
     deltas: Tensor
@@ -28,7 +28,7 @@ class AnchorTargets:
 
 @dataclass(frozen=True)
 class RoITargets:
-    """RoIs (R, 4) of one picture, classes (R,) with 0 for ground and -1 for padding, deltas (R, 4)."""
+    """RoIs (R, 4) of one image, classes (R,) with 0 for ground and -1 for padding, deltas (R, 4)."""
 
     rois: Tensor
     classes: Tensor
@@ -40,33 +40,33 @@ def anchor_targets(
     anchors: Tensor,
     boxes: Tensor,
     ignored: Tensor,
-    rule: Losses,
+    settings: ThunderNetLossConfig,
     generator: Generator,
 ) -> AnchorTargets:
-    """Targets of the RPN for one picture; `logits` (A,) are its objectness, which say what is hard.
+    """Targets of the RPN for one image; `logits` (A,) are its objectness, which say what is hard.
 
     Anchors that lie on an `ignored` box (K, 4) for more than half are no ground.
     """
-    matched, ground = match_anchors(anchors, boxes, rule.rpn_positive, rule.rpn_negative)
+    matched, ground = match_anchors(anchors, boxes, settings.rpn_positive, settings.rpn_negative)
     ground &= ~covered(anchors, ignored)
     positive = draw((matched >= 0).nonzero()[:, 0], MAX_POSITIVE_ANCHORS, generator)
     deltas = encode_boxes(boxes[matched[positive]], anchors[positive], UNIT) if len(positive) else anchors[:0]
     candidates = ground.nonzero()[:, 0]
-    hard = logits[candidates].topk(min(rule.rpn_hard, len(candidates))).indices
-    drawn = torch.randint(max(len(candidates), 1), (rule.rpn_random,), generator=generator)
+    hard = logits[candidates].topk(min(settings.rpn_hard, len(candidates))).indices
+    drawn = torch.randint(max(len(candidates), 1), (settings.rpn_random,), generator=generator)
     chosen = torch.cat([hard, drawn if len(candidates) else drawn[:0]])
     return AnchorTargets(positive, deltas, candidates[chosen])
 
 
 def training_proposals(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, size: tuple[int, int], rule: Losses
+    logits: Tensor, deltas: Tensor, anchors: Tensor, size: tuple[int, int], settings: ThunderNetLossConfig
 ) -> Tensor:
     """Objectness (A,), deltas (A, 4), anchors (A, 4) -> boxes (P, 4) after NMS, best first."""
-    top = logits.topk(min(rule.pre_nms, len(logits))).indices
+    top = logits.topk(min(settings.pre_nms, len(logits))).indices
     boxes = clip_boxes(decode_boxes(deltas[top], anchors[top], UNIT), size)
     sound = torch.isfinite(boxes).all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
     boxes = boxes[sound]
-    return boxes[quick_nms(boxes, PROPOSAL_IOU, rule.proposals)]
+    return boxes[quick_nms(boxes, PROPOSAL_IOU, settings.proposals)]
 
 
 def quick_nms(boxes: Tensor, threshold: float, limit: int) -> Tensor:
@@ -91,26 +91,26 @@ def roi_targets(
     labels: Tensor,
     ignored: Tensor,
     size: tuple[int, int],
-    rule: Losses,
+    settings: ThunderNetLossConfig,
     std: tuple[float, float, float, float],
     generator: Generator,
 ) -> RoITargets:
-    """`rule.rois` RoIs of one picture: proposals and shaken true boxes, at most half of them objects."""
-    rois = torch.cat([boxes, clip_boxes(_shaken(boxes, rule.jitter, generator), size), proposals])
+    """`settings.rois` RoIs of one image: proposals and shaken true boxes, at most half of them objects."""
+    rois = torch.cat([boxes, clip_boxes(_shaken(boxes, settings.jitter, generator), size), proposals])
     if len(boxes):
         best, owner = box_iou(rois, boxes).max(dim=1)
     else:
         best, owner = torch.zeros(len(rois)), torch.zeros(len(rois), dtype=torch.int64)
     is_object = best >= POSITIVE_IOU
-    positive = draw(is_object.nonzero()[:, 0], rule.rois // 2, generator)
+    positive = draw(is_object.nonzero()[:, 0], settings.rois // 2, generator)
     ground = (~is_object & ~covered(rois, ignored)).nonzero()[:, 0]
-    negative = draw(ground, rule.rois - len(positive), generator)
+    negative = draw(ground, settings.rois - len(positive), generator)
     chosen = torch.cat([positive, negative])
-    missing = rule.rois - len(chosen)
+    missing = settings.rois - len(chosen)
     padding = torch.tensor([[0.0, 0.0, 16.0, 16.0]]).expand(missing, 4)
-    classes = torch.full((rule.rois,), -1)
+    classes = torch.full((settings.rois,), -1)
     classes[: len(chosen)] = 0
-    deltas = torch.zeros(rule.rois, 4)
+    deltas = torch.zeros(settings.rois, 4)
     if len(positive):
         classes[: len(positive)] = labels[owner[positive]] + 1
         deltas[: len(positive)] = encode_boxes(boxes[owner[positive]], rois[positive], std)

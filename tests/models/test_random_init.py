@@ -1,4 +1,4 @@
-"""Seeded detectors: the same for a seed, another for another, and alive on pictures."""
+"""Seeded detectors: the same for a seed, another for another, and alive on images."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,14 @@ import torch
 
 from pocketdet.models.build import ARCHITECTURES
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
 from pocketdet.models.postprocess import Stages, reference_stages
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 
 SMALL = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), input_size=(64, 64))
 
 
-def picture(seed: int, size: tuple[int, int] = (400, 480)) -> np.ndarray:
+def image(seed: int, size: tuple[int, int] = (400, 480)) -> np.ndarray:
     """Soft blobs and some grain, (H, W, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, size[0] // 32, size[1] // 32)))
@@ -25,26 +25,26 @@ def picture(seed: int, size: tuple[int, int] = (400, 480)) -> np.ndarray:
 
 def test_a_seed_always_gives_the_same_weights_and_leaves_torchs_generator_alone() -> None:
     torch.manual_seed(1)
-    first = seeded_detector(SMALL, seed=5).state_dict()
+    first = random_thundernet(SMALL, seed=5).state_dict()
     drawn = torch.rand(3)
     torch.manual_seed(1)
     assert torch.equal(torch.rand(3), drawn)
     torch.manual_seed(99)
-    second = seeded_detector(SMALL, seed=5).state_dict()
+    second = random_thundernet(SMALL, seed=5).state_dict()
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
 
 
 def test_seeds_differ_in_every_weight_that_is_drawn() -> None:
-    first, second = (seeded_detector(SMALL, seed=seed) for seed in (5, 6))
+    first, second = (random_thundernet(SMALL, seed=seed) for seed in (5, 6))
     others = dict(second.named_parameters())
     for name, value in first.named_parameters():
         assert not torch.equal(value, others[name]), name
 
 
 def test_a_seeded_detector_is_finite_and_in_eval_mode() -> None:
-    model = seeded_detector(SMALL, seed=0)
+    model = random_thundernet(SMALL, seed=0)
     assert not model.training
     for name, value in model.state_dict().items():
         assert torch.isfinite(value).all(), name
@@ -59,7 +59,7 @@ def test_statistics_are_those_of_a_trained_detector(
     arch: str, detector_of: Callable[[str], ThunderNet]
 ) -> None:
     for seed in range(2):
-        stages = reference_stages(detector_of(arch), picture(seed))
+        stages = reference_stages(detector_of(arch), image(seed))
         objectness = stages.rpn_scores[25:] - stages.rpn_scores[:25]
         assert 0.3 < objectness.std() < 5
         assert 0.03 < stages.rpn_deltas.std() < 0.6
@@ -68,11 +68,11 @@ def test_statistics_are_those_of_a_trained_detector(
         objects = stages.logits[:, 1:]
         spread = (objects - objects.mean(dim=0)).std()
         assert objects.mean(dim=0).std() < 0.75 * spread  # the RoI decides which class wins, not the class
-        check_alive(stages, picture(seed).shape)
+        check_alive(stages, image(seed).shape)
 
 
 def check_alive(stages: Stages, shape: tuple[int, ...]) -> None:
-    """Many proposals and detections, of several classes, none tied, all inside the picture."""
+    """Many proposals and detections, of several classes, none tied, all inside the image."""
     height, width = shape[:2]
     assert len(stages.proposal_boxes) > 50
     assert stages.proposal_logits.unique().numel() == len(stages.proposal_logits)
@@ -87,7 +87,7 @@ def check_alive(stages: Stages, shape: tuple[int, ...]) -> None:
     assert (stages.boxes[:, 2:] > stages.boxes[:, :2]).all()
 
 
-def test_different_pictures_get_different_detections(detector_of: Callable[[str], ThunderNet]) -> None:
+def test_different_images_get_different_detections(detector_of: Callable[[str], ThunderNet]) -> None:
     model = detector_of("thundernet-snet49")
-    first, second = (reference_stages(model, picture(seed)) for seed in (0, 1))
+    first, second = (reference_stages(model, image(seed)) for seed in (0, 1))
     assert first.labels.tolist() != second.labels.tolist()

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: a contact sheet of the same few pictures each time, true and found boxes."""
+"""The image of an evaluation: a contact sheet of the same few images each time, true and found boxes."""
 
 import math
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketdet.datasets import Annotated, Dataset, read_picture
-from pocketdet.datasets.subset import spaced
-from pocketdet.evaluation import Found
+from pocketdet.datasets import Dataset, ImageAnnotations, read_stored_image
+from pocketdet.datasets.subset import evenly_spaced_indices
+from pocketdet.evaluation import Detections
 from pocketdet.evaluation.figures import INK, MUTED, WIDTH, drawn, shortened
 from pocketdet.evaluation.gallery import FOUND_COLOUR, TRUE_COLOUR
 from pocketdet.training.evaluation import Measured
@@ -16,17 +16,17 @@ from pocketdet.training.evaluation import Measured
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PICTURES, SHOWN_FROM = 8, 0.5  # tiles, and the least score of a box that is drawn
+TILES, SHOWN_FROM = 8, 0.5  # tiles, and the least score of a box that is drawn
 _COLUMNS, _GAP, _HEAD, _CAPTION = 4, 16, 76, 20  # the last three in pixels
 _TILE = (WIDTH - _GAP) // _COLUMNS - _GAP
 
 
-def write_sheet(path: Path, measured: Measured) -> None:
-    """Draw `PICTURES` of the pictures that were measured, evenly spaced, to a JPEG 1200 pixels wide.
+def write_detection_grid(path: Path, measured: Measured) -> None:
+    """Draw `TILES` of the images that were measured, evenly spaced, to a JPEG 1200 pixels wide.
 
-    Raises `UsageError` if the file cannot be written, `ImageError` if a picture cannot be read.
+    Raises `UsageError` if the file cannot be written, `ImageError` if an image cannot be read.
     """
-    chosen = spaced(len(measured.dataset.images), PICTURES)
+    chosen = evenly_spaced_indices(len(measured.dataset.images), TILES)
     height = _HEAD + math.ceil(len(chosen) / _COLUMNS) * (_TILE + _CAPTION + _GAP)
     with drawn(path, height) as figure:
         first = measured.evaluations[0]
@@ -44,12 +44,12 @@ def write_sheet(path: Path, measured: Measured) -> None:
             _draw_tile(axes, measured.dataset, measured.dataset.images[index], measured.found[index])
 
 
-def _draw_tile(axes: "Axes", dataset: Dataset, image: Annotated, found: Found) -> None:
-    """A whole picture in its own proportions; the best box lies on top."""
-    picture = read_picture(image.path)
-    height, width = picture.shape[:2]
+def _draw_tile(axes: "Axes", dataset: Dataset, image: ImageAnnotations, found: Detections) -> None:
+    """A whole image in its own proportions; the best box lies on top."""
+    pixels = read_stored_image(image.path)
+    height, width = pixels.shape[:2]
     axes.set_axis_off()
-    axes.imshow(picture, extent=(0, width, height, 0))
+    axes.imshow(pixels, extent=(0, width, height, 0))
     for box in image.boxes:
         _draw_box(axes, box.tolist(), TRUE_COLOUR, 1.0)
     for index in np.argsort(found.scores, kind="stable").tolist():
