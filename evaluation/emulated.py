@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.evaluation import Detections
-from pocketdet.evaluation.variants import Form, Subject, deployed_bytes
+from pocketdet.evaluation.variants import Backend, Variant, deployed_bytes
 from pocketdet.export.kinds import rule_of_bundle
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.native_build import AARCH64, QEMU
@@ -34,7 +34,7 @@ def what_is_missing() -> str | None:
     return None
 
 
-def in_emulator(bundle: Bundle, form: Form, cpu: str, score: float | None = None) -> Subject:
+def in_emulator(bundle: Bundle, backend: Backend, cpu: str, score: float | None = None) -> Variant:
     """The bundle in the precision that it was made for, on a processor that qemu knows, such as cortex-a76.
 
     Raises `UsageError` if something is missing, the processor is unknown, or the bundle is a zip file, which
@@ -67,8 +67,8 @@ def in_emulator(bundle: Bundle, form: Form, cpu: str, score: float | None = None
     used: Arithmetic = next(a for a in ARITHMETICS if a == golden["engine"]["precision"])
     manifest = bundle.manifest
     storage = manifest.layout.weight_storage
-    size = deployed_bytes(bundle, form)
-    return Subject(form, storage, used, rule, manifest.class_names, detect, size, emulated=cpu)
+    size = deployed_bytes(bundle, backend)
+    return Variant(backend, storage, used, rule, manifest.class_names, detect, size, emulated=cpu)
 
 
 def _run(cpu: str, *words: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pocketdet.datasets import Dataset
 from pocketdet.datasets.subset import coverage_text
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import Evaluated
-from pocketdet.evaluation.variants import Form
+from pocketdet.evaluation.variants import Backend
 from pocketdet.export.manifest import tool_versions
 from pocketdet.runtime.precision import Arithmetic, Storage
 
@@ -67,7 +67,7 @@ class RuleReport(_Record):
 
 
 class ClassReport(_Record):
-    """One class of one subject: COCO's numbers and VOC's at IoU 0.5."""
+    """One class of one variant: COCO's numbers and VOC's at IoU 0.5."""
 
     name: str
     objects: Count
@@ -77,15 +77,15 @@ class ClassReport(_Record):
     voc_area: Share
 
 
-class SubjectReport(_Record):
-    """One row of the table; see `Subject`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1].
+class VariantReport(_Record):
+    """One row of the table; see `Variant`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1].
 
     `bytes` are those of its network files, `emulated` the processor if it was not this machine's.
     """
 
     target: str
     sha256: Sha256
-    form: Form
+    form: Backend
     name: str
     weights: Storage
     arithmetic: Arithmetic
@@ -109,7 +109,7 @@ class AccuracyReport(_Record):
 
     schema_version: Literal[1]
     data: DataReport
-    subjects: Annotated[tuple[SubjectReport, ...], Field(min_length=1)]
+    subjects: Annotated[tuple[VariantReport, ...], Field(min_length=1)]
     tools: dict[str, str]
 
     def to_json(self) -> str:
@@ -145,19 +145,19 @@ def data_report(dataset: Dataset, *, file: str, split: str | None, sha256: str, 
     )
 
 
-def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
-    """The row of one subject of the target of that name and hash."""
-    coco, voc, subject = one.coco, one.voc, one.subject
-    return SubjectReport(
+def variant_report(target: str, sha256: str, one: Evaluated) -> VariantReport:
+    """The row of one variant of the target of that name and hash."""
+    coco, voc, variant = one.coco, one.voc, one.variant
+    return VariantReport(
         target=target,
         sha256=sha256,
-        form=subject.form,
-        name=subject.name,
-        weights=subject.weights,
-        arithmetic=subject.arithmetic,
-        bytes=subject.bytes,
-        emulated=subject.emulated,
-        rule=RuleReport(**vars(subject.rule)),
+        form=variant.backend,
+        name=variant.name,
+        weights=variant.weights,
+        arithmetic=variant.arithmetic,
+        bytes=variant.bytes,
+        emulated=variant.emulated,
+        rule=RuleReport(**vars(variant.rule)),
         ap=_share(coco.ap),
         ap50=_share(coco.ap50),
         ap75=_share(coco.ap75),
@@ -181,7 +181,7 @@ def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
     )
 
 
-def accuracy_report(data: DataReport, subjects: Sequence[SubjectReport]) -> AccuracyReport:
+def accuracy_report(data: DataReport, subjects: Sequence[VariantReport]) -> AccuracyReport:
     """All of it, with the versions of the tools that took part and the machine that ran them."""
     tools = tool_versions() | {
         "opencv": cv2.__version__,

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: one image for forms of detectors side by side."""
+"""Accuracy against what it costs: one image for backends of detectors side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class DescribedSlot(ValidatedConfig):
-    """A `OutputField`; `output` and `layout` are its level's if not given, `first_row` the next that is free."""
+    """An `OutputField`; `output` and `layout` default to its level's, `first_row` to the next free row."""
 
     first: int = 0
     output: str | None = None

@@ -157,10 +157,19 @@ def _calibrate(model: nn.Module, predictor: Predictor, images: Tensor) -> None:
 def random_detector(
     arch: str, class_names: tuple[str, ...], input_size: tuple[int, int], seed: int
 ) -> AnyDetector:
-    """A detector of any kind by name, in eval mode; the weights depend on the arguments alone (on one machine and torch).
+    """A detector of any family with random weights that behave like trained ones.
 
-    `input_size` is (height, width). Raises `UsageError` for an unknown architecture or a size that does not
-    fit it.
+    Args:
+        arch: name of an architecture.
+        class_names: without background.
+        input_size: (height, width) in pixels.
+        seed: the weights depend on the arguments alone, on one machine and torch version.
+
+    Returns:
+        The detector in eval mode.
+
+    Raises:
+        UsageError: for an unknown architecture or a size that does not fit it.
     """
     if not is_one_stage(arch):
         return random_thundernet(DetectorConfig(arch, class_names, input_size=input_size), seed)

@@ -1,4 +1,4 @@
-"""The forward pass in training of each family of detectors."""
+"""The training loss of each family of detectors."""
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,7 +31,7 @@ class LossTerms(Protocol):
     """The losses of a batch, a scalar in each field; one of them is `accuracy`, which is not minimised."""
 
     def total(self, settings: Any) -> Tensor:
-        """What is minimised, by the table of the configuration that belongs to the family."""
+        """The scalar to minimise, weighted by the loss settings of the family."""
         ...
 
 
@@ -41,7 +41,18 @@ def build_loss(
     context: DistributedContext = SINGLE_PROCESS,
     autocast: bool = False,
 ) -> nn.Module:
-    """A module whose `forward(images, targets)` gives the `LossTerms` of a batch; `settings` is of the family."""
+    """The loss module of the model's family.
+
+    Args:
+        model: the detector to train; the loss runs it.
+        settings: the loss settings of the same family.
+        context: the processes that share a batch.
+        autocast: whether the network runs in bfloat16; targets and losses are float32 in any case.
+
+    Returns:
+        A module. Its `forward(images, targets)` takes normalised images (N, 3, H, W) on the model's device
+        and a list of `Targets`, and returns `LossTerms`.
+    """
     if isinstance(model, PASSD):
         assert isinstance(settings, PASSDLossConfig)
         return PASSDLoss(model, settings, context, autocast)

@@ -16,7 +16,7 @@ from pocketdet.datasets import (
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, Source, TrainConfig
-from pocketdet.training.image_cache import build_cache, load
+from pocketdet.training.image_cache import build_cache, load_samples
 
 Progress = Callable[[str, int], Callable[[], None]]
 
@@ -73,7 +73,9 @@ def make_augment_pipeline(
     """Decode all images into memory and set up the draws."""
     advance = progress("loading the images", sum(len(dataset.images) for dataset in datasets))
     classes = len(datasets[0].class_names)
-    caches = [build_cache(load(dataset, advance), classes, config.class_power) for dataset in datasets]
+    caches = [
+        build_cache(load_samples(dataset, advance), classes, config.class_power) for dataset in datasets
+    ]
     total = sum(source.share for source in config.data)
     return AugmentPipeline(caches, [source.share / total for source in config.data], config.augment)
 

@@ -1,4 +1,4 @@
-"""All images of a run, decoded once and kept in memory, and which of them is drawn when."""
+"""The decoded images of a dataset, kept in memory, and the sampling of objects from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from pocketdet.training.sample import Sample
 
 @dataclass(frozen=True)
 class ImageCache:
-    """One source: its images, and its judged objects as (image, index in image).
+    """One dataset: its samples, and its objects that are not ignored as (sample index, index in sample).
 
     Attributes:
-        images: the decoded data.
+        samples: the decoded images and their boxes.
         objects: (M, 2) int64, every object that is not ignored.
         cumulative: (M,) float64, the running sum of the chance of each object to be drawn.
     """
@@ -25,14 +25,20 @@ class ImageCache:
     cumulative: NDArray[np.float64]
 
     def draw(self, rng: np.random.Generator) -> tuple[Sample, int]:
-        """An image and the index of the object for whose sake it was drawn."""
+        """Draw an object: its sample and its index in the sample."""
         row = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.objects) - 1)
         sample, index = self.objects[row]
         return self.samples[sample], int(index)
 
 
 def build_cache(samples: Sequence[Sample], classes: int, class_power: float) -> ImageCache:
-    """Objects are drawn with probability (frequency of their class) ** `class_power`, 0 for all alike."""
+    """A cache that draws objects with probability proportional to (class frequency) ** `class_power`.
+
+    Args:
+        samples: the decoded dataset.
+        classes: number of classes.
+        class_power: 0 draws all objects alike, -1 all classes alike.
+    """
     objects = [(i, k) for i, sample in enumerate(samples) for k in range(len(sample.labels))]
     labels = np.array([samples[i].labels[k] for i, k in objects], np.int64)
     frequency = np.bincount(labels, minlength=classes)
@@ -41,8 +47,8 @@ def build_cache(samples: Sequence[Sample], classes: int, class_power: float) -> 
     return ImageCache(tuple(samples), np.array(objects, np.int64).reshape(-1, 2), chances)
 
 
-def load(dataset: Dataset, progress: Callable[[], None] = lambda: None) -> list[Sample]:
-    """Decode every image (about 270 kB for 300x300); boxes of `ignored` objects are kept apart."""
+def load_samples(dataset: Dataset, progress: Callable[[], None] = lambda: None) -> list[Sample]:
+    """Decode every image (about 270 kB for 300x300 pixels); boxes of ignored objects are kept apart."""
     loaded = []
     for image in dataset.images:
         judged = ~image.ignored

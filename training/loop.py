@@ -1,4 +1,4 @@
-"""The training loop: a step at a time, each a function of the run's state and of the step number."""
+"""The training loop. Each step is a function of the run's state and of the step number."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ WEIGHTS_FILE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step that is done: its number from 1, input side, learning rate and losses."""
+    """A finished step: its number from 1, images seen, input side in pixels, learning rate and losses."""
 
     step: int
     images: int
@@ -45,12 +45,18 @@ def start_run(
     context: DistributedContext = SINGLE_PROCESS,
     log: Callable[[str], None] = lambda line: None,
 ) -> RunState:
-    """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
+    """The state of a new run, or with `resume` that of the last checkpoint in `config.out`.
 
-    `log` is told which parts do not take over `config.weights`.
+    Args:
+        config: the run.
+        detector: the detector to build.
+        resume: whether to load the last checkpoint.
+        context: the processes that share a batch.
+        log: receives a line about parts that do not use `config.weights`.
 
-    Raises `CheckpointError` if there is nothing to resume from or `config.weights` do not fit, `UsageError`
-    if a fresh run would write over another or the processes cannot share its batches.
+    Raises:
+        CheckpointError: if there is no checkpoint to resume from, or `config.weights` do not fit.
+        UsageError: if a new run would overwrite another, or the processes cannot divide its batches.
     """
     context.part(config.schedule.batch)
     model = build_detector(detector)
@@ -80,13 +86,29 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     log: Callable[[StepReport], None] = lambda report: None,
 ) -> Iterator[StepReport]:
-    """Yield after every step until the schedule is over, or `stop` says so after a step in any process.
+    """Train until the schedule is over; yields after every step.
 
-    `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
-    end. `log` gets each step before that, so that the log of a run that is killed has every step that it is
-    resumed after. `workers` processes make images ahead (`batches.iter_batches`). Raises `CheckFailed` if the loss
-    stops being finite, `CheckpointError` if the processes resumed from different steps, `UsageError` if a
-    checkpoint cannot be written.
+    `state.pt` and `weights.safetensors` are written to `config.out` every `config.save_every` steps and at
+    the end.
+
+    Args:
+        config: the run.
+        pipeline: the source of augmented images.
+        state: model, optimizer and step; updated in place.
+        context: the processes that share a batch.
+        workers: processes that augment images ahead, see `batches.iter_batches`.
+        autocast: whether the network runs in bfloat16.
+        stop: checked after every step; the run stops after a step in which it is true in any process.
+        log: receives each step before its checkpoint is written, so the log of a killed run contains every
+            step before the one that it resumes from.
+
+    Yields:
+        A report of each step.
+
+    Raises:
+        CheckFailed: if the loss or its gradient is not finite.
+        CheckpointError: if the processes resumed from different steps.
+        UsageError: if a checkpoint cannot be written.
     """
     _check_same_step(config, state, context)
     state.model.train()
@@ -114,7 +136,7 @@ def one_step(
     samples: list[Sample],
     context: DistributedContext,
 ) -> StepReport:
-    """Update the weights with this process's images of the batch, and with the others', count the step."""
+    """Update the weights once, with this process's samples of the batch and all processes' gradients."""
     step, schedule = state.step, config.schedule
     rate = learning_rate(schedule, step)
     for group in state.optimizer.param_groups:
@@ -144,7 +166,7 @@ def one_step(
 def save_weights(
     path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
 ) -> None:
-    """The run's weights as a checkpoint whose card has `notes` too. Raises `UsageError`."""
+    """Write the run's weights as a checkpoint; `notes` are added to its card. Raises `UsageError`."""
     model = build_detector(config_of(state.model))
     model.load_state_dict(state.weights)
     card = {
@@ -165,7 +187,7 @@ def _over_processes(values: Tensor, context: DistributedContext) -> list[float]:
 
 
 def _check_same_step(config: TrainConfig, state: RunState, context: DistributedContext) -> None:
-    """Raises `CheckpointError` if the processes of several machines read different checkpoints."""
+    """Raise `CheckpointError` if the processes of several machines read different checkpoints."""
     steps = context.gathered(torch.tensor([state.step], device=context.device)).tolist()
     if len(set(steps)) > 1:
         raise CheckpointError(

@@ -26,7 +26,7 @@ from pocketdet.training.config import Augment, TrainConfig
 from pocketdet.training.data import make_augment_pipeline
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.distributed import SINGLE_PROCESS
-from pocketdet.training.image_cache import load
+from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import one_step
 from pocketdet.training.overfit import accuracy_on, overfit_config
 from pocketdet.training.start import initialise, make_optimizer
@@ -63,7 +63,7 @@ def train_once(
             terms = "  ".join(f"{name} {value:.3f}" for name, value in _mean(seen).items())
             sys.stdout.write(f"  {(step + 1) * config.schedule.batch:6d} images  {terms}\n")
             sys.stdout.flush()
-    accuracy = accuracy_on(model.eval(), [plain_view(p, side) for p in load(test)], names)
+    accuracy = accuracy_on(model.eval(), [plain_view(p, side) for p in load_samples(test)], names)
     return Trained(_mean(seen), accuracy.ap, accuracy.ap50)
 
 

@@ -25,7 +25,7 @@ from pocketdet.training.config import Augment, MimicDetLossConfig, Optimizer, Sc
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.evaluation import detect
-from pocketdet.training.image_cache import load
+from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import StepReport, one_step
 from pocketdet.training.sample import Sample
 from pocketdet.training.start import initialise, make_optimizer
@@ -102,7 +102,7 @@ def accuracy_on(model: AnyDetector, samples: Sequence[Sample], class_names: tupl
 def _images(annotations: Path, images: Path, count: int, side: int) -> tuple[list[Sample], tuple[str, ...]]:
     dataset = read_coco(annotations, images)
     few = evenly_spaced(dataset, count)
-    return [plain_view(sample, side) for sample in load(few)], dataset.class_names
+    return [plain_view(sample, side) for sample in load_samples(few)], dataset.class_names
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """Files that a training run writes beside its checkpoints.
 
 `log.csv` has a line per step, `evaluations.csv` one per evaluation, two after the last step
-(`evaluation.Measured`); `tensorboard/` has both as curves. `detections-<step>.jpg` shows annotated and detected
-boxes in a few images. `best.safetensors` are the weights with the highest AP on the images that all
+(`evaluation.Measured`); `tensorboard/` has both as curves. `detections-<step>.jpg` shows annotated and
+detected boxes in a few images. `best.safetensors` are the weights with the highest AP on the images that all
 evaluations share. Use it with a validation set, not with a test set.
 """
 
@@ -34,15 +34,20 @@ from pocketdet.training.state import RunState
 
 
 def step_columns(config: TrainConfig) -> tuple[str, ...]:
-    """The head of a run's log."""
+    """The header of `log.csv`."""
     return ("step", "images", "side", "learning_rate", "loss", *term_names(config.rule), "gradient")
 
 
 class CsvLogger:
     """Appends to a CSV file whose first column is the step.
 
-    Lines after `done` steps, from a run that was killed, are dropped first; `kept` are the others.
-    Raises `UsageError` if the file cannot be written.
+    Args:
+        path: the file.
+        columns: its header.
+        done: lines of later steps, from a run that was killed, are dropped; `kept` are the others.
+
+    Raises:
+        UsageError: if the file cannot be written.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], done: int) -> None:
@@ -64,9 +69,10 @@ class CsvLogger:
         self._file.close()
 
     def add(self, *rows: Sequence[object]) -> None:
-        """Write lines, all or none, a cell for each column; numbers that are not whole get six digits.
+        """Append rows, all or none, with a cell for each column; floats have six significant digits.
 
-        Raises `UsageError` if they cannot be written.
+        Raises:
+            UsageError: if they cannot be written.
         """
         for cells in rows:
             if len(cells) != len(self.columns):
@@ -86,7 +92,7 @@ class CsvLogger:
 
 
 def step_cells(report: StepReport) -> list[object]:
-    """A step under `step_columns`."""
+    """The values of a step, in the order of `step_columns`."""
     return [report.step, report.images, report.side, report.learning_rate, *report.losses.values()]
 
 
@@ -126,7 +132,7 @@ class TensorBoardLogger:
 
     @property
     def installed(self) -> bool:
-        """Whether anything is written."""
+        """Whether tensorboard is installed; nothing is written without it."""
         return self._writer is not None
 
     def __enter__(self) -> Self:
@@ -147,14 +153,14 @@ class TensorBoardLogger:
             self._scalar(f"training/{name}", value, report.step)
 
     def evaluation(self, evaluated: Evaluated) -> None:
-        """Average precision, in a group of curves that says over how many images."""
+        """Add average precision, in a group of curves named by the number of images."""
         for name in SCORES:
             self._scalar(
                 f"evaluation_{evaluated.pictures}_pictures/{name}", getattr(evaluated, name), evaluated.step
             )
 
     def image(self, grid: NDArray[np.uint8], step: int) -> None:
-        """The image of detections, (H, W, 3) RGB."""
+        """Add the grid of detections, (H, W, 3) RGB."""
         if self._writer is not None:
             with self._writing():
                 self._writer.add_image("detections", grid, step, dataformats="HWC")
@@ -179,7 +185,7 @@ EVALUATION_COLUMNS = ("step", "images", "pictures", *SCORES, "seconds")
 
 
 class RunLogger:
-    """Writes while the run goes on; each file continues where `state` does. Raises `UsageError` if it cannot.
+    """Writes the files of a run; each continues at the step of `state`. Raises `UsageError` if it cannot.
 
     Attributes:
         best: (AP, step) of the weights in `best.safetensors`, if there are any of this run.
@@ -218,13 +224,13 @@ class RunLogger:
         self._files.close()
 
     def step(self, report: StepReport) -> None:
-        """Take in a step that is done, before its checkpoint is written. Raises `UsageError`."""
+        """Log a finished step, before its checkpoint is written. Raises `UsageError`."""
         self._steps.add(step_cells(report))
         self.tensorboard.step(report)
 
     @property
     def due(self) -> int:
-        """Images to evaluate now, 0 if it is not the time or it is done."""
+        """How many images to evaluate now; 0 if no evaluation is due."""
         step, rule = self._state.step, self._config.evaluation
         if self._evaluator is None or rule is None or step in self._evaluated:
             return 0
@@ -235,9 +241,15 @@ class RunLogger:
     def evaluate(
         self, progress: Callable[[], None] = lambda: None, stop: Callable[[], bool] = lambda: False
     ) -> tuple[Evaluated, ...]:
-        """Measure the weights as they are and write it down; nothing if `stop` said so meanwhile.
+        """Evaluate the current weights and write the results.
 
-        Raises `ImageError` if an image can no longer be read, `UsageError` if a file cannot be written.
+        Args:
+            progress: called after each image.
+            stop: the evaluation is abandoned, and nothing written, once this is true.
+
+        Raises:
+            ImageError: if an image can no longer be read.
+            UsageError: if a file cannot be written.
         """
         assert self._evaluator is not None
         batch = self._config.schedule.batch
@@ -254,7 +266,7 @@ class RunLogger:
         return self._state.step >= self._config.schedule.steps
 
     def _write(self, measured: Measured) -> None:
-        """The lines of the CSV file come last: with them the evaluation counts as done."""
+        """Write the CSV lines last: they mark the evaluation as done."""
         shared, out = measured.evaluations[0], self._config.out
         if self.best is None or shared.ap > self.best[0]:
             self.best = (shared.ap, shared.step)

@@ -77,7 +77,7 @@ class ThunderNetTerms:
     accuracy: Tensor
 
     def total(self, settings: ThunderNetLossConfig) -> Tensor:
-        """What is minimised."""
+        """The scalar to minimise."""
         boxes = self.rpn_box + self.head_box
         return self.rpn_class + settings.class_weight * self.head_class + settings.box_weight * boxes
 
@@ -136,9 +136,9 @@ def hardest(
 ) -> Tensor:
     """Hardness (R,), the same R in every process -> indices of the RoIs that the loss keeps (OHEM).
 
-    Padding included, `settings.ohem` of every `settings.rois` RoIs of the whole batch count, at least one: those with
-    the greatest loss (Shrivastava et al. 2016). All processes rank the same values in the same order, so
-    that they agree on ties too.
+    `settings.ohem` of every `settings.rois` RoIs of the whole batch, padding included and at least one, are
+    kept: those with the greatest loss (Shrivastava et al. 2016). All processes rank the same values in the
+    same order, so they agree on ties.
     """
     everywhere = context.gathered(hardness)
     keep = max(1, min(settings.ohem * len(everywhere) // settings.rois, len(everywhere)))
@@ -147,7 +147,7 @@ def hardest(
 
 
 class ThunderNetLoss(nn.Module):
-    """`loss_terms` as a module, so that DistributedDataParallel wraps the head's part of the pass too."""
+    """`loss_terms` as a module, so that DistributedDataParallel also wraps the head."""
 
     def __init__(
         self,

@@ -57,11 +57,11 @@ def test_a_checkpoint_in_every_form(
     assert (ending.code, ending.err) == (0, "")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"], ["ncnn", "fp16"]]
     report = read_accuracy(out / "accuracy.json")
-    assert [subject.name for subject in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
-    for subject, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
+    assert [variant.name for variant in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
+    for variant, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
         own = by_hand(small_bundle, project, DetectorOptions(engine=engine))  # type: ignore[arg-type]
         assert own[0] > 0.1
-        assert (subject.ap, subject.ap50, subject.voc_area) == own
+        assert (variant.ap, variant.ap50, variant.voc_area) == own
     pytorch, fp32 = rows(ending, "PyTorch")[0], rows(ending, "ncnn fp32")[0][1:]
     assert pytorch[1:3] == [
         f"{100 * value:.1f}" for value in by_hand(small_bundle, project, DetectorOptions())[:2]
@@ -83,7 +83,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     ending = command(*arguments, "--only", "onnx", "--only", "ncnn-fp32")
     assert (ending.code, ending.err) == (0, "")
     report = read_accuracy(tmp_path / "accuracy.json")
-    assert [subject.form for subject in report.subjects] == ["onnx", "ncnn-fp32"]
+    assert [variant.form for variant in report.subjects] == ["onnx", "ncnn-fp32"]
     assert report.data.class_names == ORDER
     printed = rows(ending, *ORDER)
     shares = {one.name: one.ap for one in report.subjects[0].per_class if one.ap is not None}
@@ -91,7 +91,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert [(row["subject"], row["class"]) for row in table] == [
-        (subject, name) for subject in ("ONNX", "ncnn fp32") for name in ORDER
+        (variant, name) for variant in ("ONNX", "ncnn fp32") for name in ORDER
     ]
     assert {(row["pictures"], row["pictures_listed"]) for row in table} == {("4", "4")}
     washer = report.subjects[0].per_class[0]

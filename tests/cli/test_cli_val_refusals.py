@@ -9,8 +9,8 @@ import pytest
 from command_line import Ending, command
 from val_project import labelled, project, voc, weights
 
-from pocketdet.cli.val import FormName
-from pocketdet.evaluation.variants import Form
+from pocketdet.cli.val import BackendName
+from pocketdet.evaluation.variants import Backend
 from pocketdet.runtime.detector import Detector
 
 __all__ = ["command", "project", "voc", "weights"]
@@ -50,7 +50,7 @@ def test_bad_data_is_named_and_can_be_left_out(
         (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
         (
             ("small", "DATA", "--only", "ncnn-fp16"),
-            "nothing to measure has that form: small has pytorch, onnx",
+            "nothing to measure has that backend: small has pytorch, onnx",
         ),
         (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
         (("small", "DATA", "--only", "tflite"), "tflite"),
@@ -116,4 +116,4 @@ def test_help_teaches_by_example_and_knows_every_form(command: Command) -> None:
     ending = command("val", "--help")
     assert ending.code == 0
     assert "Example: pocketdet val snet49.safetensors --data test.json --images photos/" in ending.out
-    assert tuple(FormName) == get_args(Form)
+    assert tuple(BackendName) == get_args(Backend)

@@ -68,7 +68,7 @@ def test_curves_show_each_subject_and_each_class_with_objects(tmp_path: Path, ac
     other = replace(accuracy, curves50=accuracy.curves50 / 2)
     write_curves(two, {"PyTorch": accuracy, "ncnn fp16": other}, NAMES)
     assert read(one).shape == read(two).shape == (640, 1200, 3)
-    red = (0xD5, 0x5E, 0x00)  # the second subject's
+    red = (0xD5, 0x5E, 0x00)  # the second variant's
     assert pixels(one, red) == 0
     assert pixels(two, red) > 100
     many = replace(

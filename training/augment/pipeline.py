@@ -1,4 +1,4 @@
-"""Which augmentation an image gets, and in which order."""
+"""The order of augmentations."""
 
 from dataclasses import dataclass
 
@@ -15,31 +15,36 @@ from pocketdet.training.sample import Sample, warp
 
 @dataclass(frozen=True)
 class AugmentPipeline:
-    """The sources with their shares (summing to 1), and how images are made of them."""
+    """The cached datasets, the share of each (summing to 1), and the augmentation settings."""
 
     caches: list[ImageCache]
     shares: list[float]
-    rule: Augment
+    settings: Augment
 
 
 def make_sample(pipeline: AugmentPipeline, seed: int, index: int, progress: float, side: int) -> Sample:
-    """Image number `index` of a run, side x side: a function of its arguments and of nothing else.
+    """Augmented sample number `index` of a run; deterministic in its arguments.
 
-    `progress` in [0, 1] says how much of the run is over: mosaics fade out (`Augment.mosaic_until`).
+    Args:
+        pipeline: datasets and settings.
+        seed: of the run.
+        index: of the sample, counted over the whole run.
+        progress: part of the run that is over, in [0, 1]; mosaics fade out (`Augment.mosaic_until`).
+        side: width and height of the sample in pixels.
     """
     rng = np.random.default_rng((seed, index))
     cache = pipeline.caches[int(rng.choice(len(pipeline.caches), p=pipeline.shares))]
-    rule = pipeline.rule
-    if rule.kind == "none":
+    settings = pipeline.settings
+    if settings.kind == "none":
         return plain_view(cache.draw(rng)[0], side)
-    if rule.kind == "ssd":
+    if settings.kind == "ssd":
         source = cache.draw(rng)[0]
         view = ssd_view(source, rng, side)
         return Sample(ssd_distort(view.image, rng), view.boxes, view.labels, view.ignored)
-    if rng.random() < mosaic_share(rule, progress):
+    if rng.random() < mosaic_share(settings, progress):
         view = mosaic(pipeline.caches, pipeline.shares, rng, side)
     else:
-        view = _single(cache, rule, rng, side)
+        view = _single(cache, settings, rng, side)
     return Sample(degrade(view.image, rng), view.boxes, view.labels, view.ignored)
 
 
@@ -50,18 +55,18 @@ def plain_view(source: Sample, side: int) -> Sample:
     return warp(source, matrix, (side, side), keep=0.0)
 
 
-def mosaic_share(rule: Augment, progress: float) -> float:
-    """`rule.mosaic` until two thirds of `rule.mosaic_until`, then falling to 0 at `rule.mosaic_until`."""
-    if rule.mosaic_until == 0:
+def mosaic_share(settings: Augment, progress: float) -> float:
+    """`mosaic` until two thirds of `mosaic_until`, then falling linearly to 0 at `mosaic_until`."""
+    if settings.mosaic_until == 0:
         return 0.0
-    return rule.mosaic * float(np.clip(3 * (1 - progress / rule.mosaic_until), 0, 1))
+    return settings.mosaic * float(np.clip(3 * (1 - progress / settings.mosaic_until), 0, 1))
 
 
-def _single(cache: ImageCache, rule: Augment, rng: np.random.Generator, side: int) -> Sample:
-    if rng.random() < rule.bare_ground:
+def _single(cache: ImageCache, settings: Augment, rng: np.random.Generator, side: int) -> Sample:
+    if rng.random() < settings.bare_ground:
         view = paste_objects(bare_ground(cache, rng, side), cache, rng, int(rng.integers(1, 5)))
     else:
         view = zoomed_view(cache, rng, side)
-        if rng.random() < rule.paste:
+        if rng.random() < settings.paste:
             view = paste_objects(view, cache, rng, int(rng.integers(1, 3)))
     return Sample(recolour(view.image, rng), view.boxes, view.labels, view.ignored)

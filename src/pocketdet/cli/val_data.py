@@ -41,7 +41,7 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
 
 
 @dataclass(frozen=True)
-class Labelled:
+class EvaluationData:
     """A dataset that was checked, the hash of its annotations, and how many images they list."""
 
     dataset: Dataset
@@ -49,14 +49,14 @@ class Labelled:
     listed: int
 
 
-def read_labelled(
+def read_evaluation_data(
     source: Source,
     class_names: tuple[str, ...],
     *,
     limit: int,
     skip_bad: bool,
     progress: Callable[[str, int], Callable[[], None]],
-) -> Labelled:
+) -> EvaluationData:
     """Read `limit` images, evenly spaced over the set (all for 0), and decode each of them once.
 
     A VOC folder does not say which classes it has: it must have no others than `class_names`.
@@ -70,7 +70,7 @@ def read_labelled(
     digest, listed = _digest(source), len(dataset.images)
     part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
-    return Labelled(keep_sound(checked, skip_bad=skip_bad), digest, listed)
+    return EvaluationData(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 
 
 def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
