@@ -9,7 +9,7 @@ import pytest
 import torch
 from damage import damaged_copy, weighted_layers
 
-from pocketdet.evaluation.inputs import open_target
+from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
@@ -131,12 +131,12 @@ def test_the_damaged_layer_is_named(exported: ExportResult, tmp_path: Path) -> N
 
 
 def test_every_form_of_a_checkpoint_finds_the_same(passd: Path, exported: ExportResult) -> None:
-    with open_target(passd) as target, target.subjects(("pytorch", "onnx", "ncnn-fp32")) as subjects:
-        found = [subject.detect(PICTURES[0]) for subject in subjects]
-        rules = {subject.rule for subject in subjects}
-    with open_target(exported.path) as target, target.subjects(("pytorch", "ncnn-fp32"), score=0.3) as few:
-        assert {subject.rule.score_threshold for subject in few} == {0.3}
-        assert {len(subject.detect(PICTURES[0]).scores) for subject in few} == {
+    with open_input(passd) as target, target.variants(("pytorch", "onnx", "ncnn-fp32")) as variants:
+        found = [variant.detect(PICTURES[0]) for variant in variants]
+        rules = {variant.rule for variant in variants}
+    with open_input(exported.path) as target, target.variants(("pytorch", "ncnn-fp32"), score=0.3) as few:
+        assert {variant.rule.score_threshold for variant in few} == {0.3}
+        assert {len(variant.detect(PICTURES[0]).scores) for variant in few} == {
             int((found[0].scores > 0.3).sum())
         }
     assert len(rules) == 1

@@ -37,10 +37,10 @@ def test_the_defaults_are_the_papers(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, SMALLEST))
     assert config.out == tmp_path / "run"
-    assert config.data == (Source(tmp_path / "train.json", tmp_path / "pictures"),)
+    assert config.data == (Source(tmp_path / "train.json", tmp_path / "images"),)
     table = '[evaluation]\nannotations = "val.json"\nimages = "images"\nevery = 7\n'
     evaluated = read_config(write(tmp_path, SMALLEST + table))
-    assert evaluated.evaluation == Evaluation(tmp_path / "val.json", tmp_path / "pictures", every=7)
+    assert evaluated.evaluation == Evaluation(tmp_path / "val.json", tmp_path / "images", every=7)
     table = '[evaluation]\nannotations = "VOC2007"\nsplit = "test"\n'
     evaluated = read_config(write(tmp_path, SMALLEST + table))
     assert evaluated.evaluation == Evaluation(tmp_path / "VOC2007", split="test")
