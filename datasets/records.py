@@ -28,7 +28,7 @@ class ImageAnnotations:
     Attributes:
         path: the image.
         size: (width, height) in pixels as the annotation file says.
-        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels, edges as in docs/DEFINITIONS.md.
+        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels, edges as in docs/reference/definitions.md.
         labels: (N,) int64, 0-based indices into the class names.
         ignored: (N,) bool: crowds (COCO) and difficult objects (VOC), neither trained on nor counted.
         image_id: the image's identity in its annotation file.

@@ -16,7 +16,7 @@ class Detections:
     """Detections of one image, in any order.
 
     Attributes:
-        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels of the stored image, edges as in docs/DEFINITIONS.md.
+        boxes: (N, 4) float32 (x1, y1, x2, y2) pixels of the stored image, as docs/reference/definitions.md.
         scores: (N,) float32, higher is more certain.
         labels: (N,) integers, 0-based indices into the class names of the dataset.
     """
@@ -74,7 +74,7 @@ def areas(boxes: Boxes) -> NDArray[np.float64]:
 def iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
     """(N, 4) and (M, 4) boxes -> (N, M) intersection over union in [0, 1], 0 where both have no area.
 
-    Boxes are edges (docs/DEFINITIONS.md): a width is x2 - x1.
+    Boxes are edges (docs/reference/definitions.md): a width is x2 - x1.
     """
     common = intersections(one, other)
     union = areas(one)[:, None] + areas(other)[None] - common

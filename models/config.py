@@ -1,7 +1,7 @@
 """What a detector is, apart from its weights: one frozen dataclass per concern.
 
 These travel inside every checkpoint (as JSON) and, through the exporter, into the bundle's manifest.
-Numerical meaning of each field: docs/DEFINITIONS.md. A value out of range raises `UsageError`.
+Numerical meaning of each field: docs/reference/definitions.md. A value out of range raises `UsageError`.
 """
 
 import math

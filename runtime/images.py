@@ -23,7 +23,7 @@ _BLOCK = 1 << 22  # pixels that are converted at a time
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image file of any of `image_header.FORMATS` to RGB (H, W, 3), whatever its name ends in.
 
-    The orientation in EXIF is applied. Grey becomes RGB; alpha is ignored, as in docs/DEFINITIONS.md; 16-bit
+    EXIF orientation is applied. Grey becomes RGB; alpha is ignored (docs/reference/definitions.md); 16-bit
     samples become `round(value / 257)`. Of an animation the first frame is read. At most `MAX_SIDE` pixels a
     side and `max_pixels` in all.
     Raises `ImageError`.

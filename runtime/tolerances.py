@@ -33,7 +33,7 @@ class Tolerances:
 
 
 # By what a number of the type may be off, over the 60 layers of a detector. The trained SNet49 needs a sixth
-# to a fifth of each on emulated ARM processors (docs/PRECISION.md). fp32: another order of additions.
+# to a fifth of each on emulated ARM processors (docs/explanation/precision.md). fp32: order of additions.
 # fp16-storage: blobs are rounded to 11 binary digits, sums are not. fp16: sums are rounded, too, at each
 # addition. bf16-storage: blobs have 8 digits. int8: activations have 7, within one scale for a whole blob: a
 # single value may be far off, so the noise of all together is bounded, to a fifth of the signal. Outputs of

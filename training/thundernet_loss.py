@@ -30,7 +30,7 @@ def dense_ps_roi_align(
 ) -> Tensor:
     """Features (N, alpha*p*p, h, w), RoIs (N, R, 4) finite, input pixels -> (N*R, alpha*p*p).
 
-    Differentiable with respect to `features` only. Definition: docs/DEFINITIONS.md, "PSRoI align".
+    Differentiable with respect to `features` only. Definition: docs/reference/definitions.md, "PSRoI align".
     """
     n, channels, h, w = features.shape
     count, p = rois.shape[1], pool_size

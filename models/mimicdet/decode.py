@@ -2,7 +2,7 @@
 
 from pocketdet.models.mimicdet.config import STRIDES, MimicDetConfig
 from pocketdet.models.ops.default_boxes import level_grids
-from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, OutputField, Scores
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
@@ -25,7 +25,7 @@ def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(CentreCoding(), CentreCoding(multiplier=config.student_std)),
+        codings=(CxcywhCoding(), CxcywhCoding(multiplier=config.student_std)),
         scores=Scores("softmax", "first"),
         selection=config.selection,
     )

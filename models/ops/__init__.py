@@ -1,4 +1,4 @@
-"""Plain torch operators: the reference that all else is tested against. Meaning: docs/DEFINITIONS.md."""
+"""Plain torch operators: the reference of all others. Definitions: docs/reference/definitions.md."""
 
 from pocketdet.models.ops.anchors import make_anchors
 from pocketdet.models.ops.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes

@@ -1,4 +1,4 @@
-"""Box arithmetic in torch. Definitions: docs/DEFINITIONS.md, "Box coding" and "IoU and NMS"."""
+"""Box arithmetic in torch. Definitions: docs/reference/definitions.md, "Box coding" and "IoU and NMS"."""
 
 import math
 

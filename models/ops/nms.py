@@ -1,4 +1,4 @@
-"""Greedy and soft non-maximum suppression. Definition: docs/DEFINITIONS.md, "IoU and NMS"."""
+"""Greedy and soft non-maximum suppression. Definition: docs/reference/definitions.md, "IoU and NMS"."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""One coding step: raw elements and reference boxes to boxes. Definition: docs/ONE_STAGE.md, "Box coding"."""
+"""Raw elements and reference boxes to boxes. Definition: docs/reference/one-stage.md, "Box coding"."""
 
 import torch
 from torch import Tensor
@@ -6,10 +6,10 @@ from torch import Tensor
 from pocketdet.models.ops.boxes import exp_float64
 from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
-    CornerCoding,
+    CxcywhCoding,
     DistanceCoding,
     Unit,
+    XyxyCoding,
 )
 
 
@@ -41,7 +41,7 @@ def decode_step(
     else:
         sides = elements
     t = sides[:, list(coding.order)] * elements.new_tensor(coding.multiplier)
-    if isinstance(coding, CornerCoding):
+    if isinstance(coding, XyxyCoding):
         return t * _unit(coding.unit, reference, strides, size).repeat(1, 2)
     if isinstance(coding, DistanceCoding):
         return _from_distances(t, reference, strides, coding, size)
@@ -49,7 +49,7 @@ def decode_step(
 
 
 def _from_centre(
-    t: Tensor, reference: Tensor, strides: Tensor, coding: CentreCoding, size: tuple[int, int]
+    t: Tensor, reference: Tensor, strides: Tensor, coding: CxcywhCoding, size: tuple[int, int]
 ) -> Tensor:
     moved = t[:, :2]
     if coding.centre_activation == "tanh":

@@ -1,4 +1,4 @@
-"""From the outputs of a one-stage detector to detections. Definition: docs/ONE_STAGE.md, steps 1 to 8."""
+"""One-stage outputs to detections. Definition: docs/reference/one-stage.md, steps 1 to 8."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

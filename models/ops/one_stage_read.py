@@ -1,4 +1,4 @@
-"""The values of every prior, gathered from a network's outputs. Definition: docs/ONE_STAGE.md, "Slots"."""
+"""Gather each prior's values from a network's outputs. Definition: docs/reference/one-stage.md, "Slots"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From RPN maps to RoIs. Definition: docs/DEFINITIONS.md, "Proposals"."""
+"""From RPN maps to RoIs. Definition: docs/reference/definitions.md, "Proposals"."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Position-sensitive RoI align. ThunderNet section 3.2; definition: docs/DEFINITIONS.md, "PSRoI align"."""
+"""Position-sensitive RoI align (ThunderNet, section 3.2): docs/reference/definitions.md, "PSRoI align"."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Integer bilinear resize and normalisation. Definitions: docs/DEFINITIONS.md, "Resize" and "Normalise"."""
+"""Integer bilinear resize and normalisation: docs/reference/definitions.md, "Resize" and "Normalise"."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""RoI align (He et al. 2017): as PSRoI align in docs/DEFINITIONS.md, but each bin reads every channel."""
+"""RoI align (He et al. 2017): PSRoI align (docs/reference/definitions.md) in which bins read all channels."""
 
 import torch
 from torch import Tensor

@@ -2,7 +2,7 @@
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.passd.config import PASSDConfig
-from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, OutputField, Scores
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def default_sides(config: PASSDConfig, stride: int) -> tuple[float, ...]:
@@ -34,12 +34,12 @@ def passd_spec(config: PASSDConfig) -> OneStageSpec:
                 objectness=OutputField(f"objectness_{number}", prior_step=2),
             )
         )
-    propose = CentreCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
+    propose = CxcywhCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(propose, CentreCoding(multiplier=config.attend_std)),
+        codings=(propose, CxcywhCoding(multiplier=config.attend_std)),
         scores=Scores("softmax", "first", "softmax"),
         selection=config.selection,
     )

@@ -4,7 +4,7 @@ import math
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.retinanet.config import STRIDES, RetinaNetConfig
-from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, OutputField, Scores
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
@@ -22,7 +22,7 @@ def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(CentreCoding(),),
+        codings=(CxcywhCoding(),),
         scores=Scores("sigmoid"),
         selection=config.selection,
     )

@@ -27,7 +27,6 @@ from pocketdet.evaluation.report import (
     variant_report,
 )
 from pocketdet.evaluation.variants import Variant
-from pocketdet.export.reference import Rule
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.postprocess import reference_stages
@@ -80,7 +79,7 @@ def test_a_checkpoint_has_four_backends(variants: tuple[Variant, ...], small_bun
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
         assert [s.arithmetic for s in variants] == ["fp32", "fp32", "fp32", detector.precision]
     assert {variant.class_names for variant in variants} == {CLASSES}
-    assert {variant.rule for variant in variants} == {Rule.of(Postprocessing())}
+    assert {variant.rule for variant in variants} == {Postprocessing()}
 
 
 def test_each_form_answers_as_on_its_own(
@@ -118,7 +117,7 @@ def test_only_what_is_wanted_is_exported(
             found = variant.detect(images[0])
         with target.variants(["pytorch"]) as variants:
             everything = variants[0].detect(images[0])
-    assert variant.rule == Rule.of(Postprocessing(score_threshold=0.4))
+    assert variant.rule == Postprocessing(score_threshold=0.4)
     assert 0 < len(found.scores) < len(everything.scores)
     assert found.scores.min() > 0.4
 
@@ -189,7 +188,7 @@ def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Varian
         labels = [class_names.index(dataset.class_names[label]) for label in image.labels]
         return Detections(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
 
-    return Variant("ncnn-fp16", "fp16", "fp32", Rule.of(Postprocessing()), class_names, detect)
+    return Variant("ncnn-fp16", "fp16", "fp32", Postprocessing(), class_names, detect)
 
 
 @pytest.mark.parametrize("class_names", [CLASSES, ("nut", "washer", "bolt"), ("washer", "nut", "bolt")])

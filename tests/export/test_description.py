@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
-from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
-from pocketdet.spec.one_stage import CentreCoding, DistanceCoding, OutputField
+from pocketdet.export.reference.description import (
+    DescribedLevel,
+    DescribedSlot,
+    Description,
+    read_description,
+)
+from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, OutputField
 
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
 
@@ -39,7 +44,7 @@ def test_what_is_left_out_follows_from_the_rest() -> None:
     level = DescribedLevel(
         32, classes=DescribedSlot(output="c"), boxes=(0, DescribedSlot(2, output="b")), output="a"
     )
-    codings = (CentreCoding(), DistanceCoding())
+    codings = (CxcywhCoding(), DistanceCoding())
     spec = Description((100, 70), ("x",), (level,), codings).spec()
     assert spec.levels[0].grid == (4, 3)
     assert spec.levels[0].boxes == (OutputField("a"), OutputField("b", first=2))
@@ -77,7 +82,7 @@ def test_the_example_in_the_documentation_is_sound() -> None:
         ("stride = 8", 'stride = "8"', r"levels\.0\.stride: Input should be a valid integer"),
         ("offset = 0", "ofset = 0", r"levels\.0\.ofset: Unexpected keyword argument"),
         ('output = "rows"', "", r"levels\.0\.classes: expected the name of an output"),
-        ("boxes = 0", "boxes = [0, 1]", "2 box slots for 1 codings"),
+        ("boxes = 0", "boxes = [0, 1]", "2 box fields for 1 codings"),
         ('form = "centre"', 'form = "circle"', "circle"),
         ('layout = "rows"', 'layout = "rowz"', r"levels\.0\.layout"),
         ("score_threshold = 0.3", "score_threshold = 3", "score_threshold"),

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
-    CornerCoding,
+    CxcywhCoding,
     DistanceCoding,
     Level,
     OneStageSpec,
     OutputField,
     Scores,
     Selection,
+    XyxyCoding,
 )
 
 UNITS = st.sampled_from(["prior", "stride", "input", "pixel"])
@@ -24,7 +24,7 @@ ORDERS = st.permutations(range(4)).map(tuple)
 MULTIPLIERS = st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)])
 CODINGS = st.one_of(
     st.builds(
-        CentreCoding,
+        CxcywhCoding,
         order=ORDERS,
         multiplier=MULTIPLIERS,
         origin=st.sampled_from(["prior", "image"]),
@@ -44,7 +44,7 @@ CODINGS = st.one_of(
         unit=UNITS,
     ),
     st.builds(DistanceCoding, bins=st.integers(2, 5), order=ORDERS),
-    st.builds(CornerCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
+    st.builds(XyxyCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
 )
 ACTIVATIONS = st.sampled_from(["none", "sigmoid", "softmax"])
 SCORES = st.builds(

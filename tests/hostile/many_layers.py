@@ -8,7 +8,7 @@ from tiny_bundle import GOLDEN, blob, graph, write_manifest
 
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.ncnn_graph import Weight, encode, read_param, weight_slots, write_graph
-from pocketdet.spec.one_stage import CentreCoding, Level, OneStageSpec, OutputField, Scores, Selection
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
 
 # Type and parameters; each reads the map that the one before made, and makes one of the same shape.
 _ALONE = (
@@ -54,7 +54,7 @@ SPEC = OneStageSpec(
             OutputField("maps", first=4),
         ),
     ),
-    codings=(CentreCoding(),),
+    codings=(CxcywhCoding(),),
     scores=Scores(objectness_power=1.0),
     selection=Selection(score_threshold=0.2, top_n=30),
 )

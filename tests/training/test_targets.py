@@ -137,20 +137,20 @@ def test_proposals_are_clipped_and_best_first() -> None:
     st.integers(1, 3),
     st.integers(0, 10_000),
 )
-def test_dense_psroi_align_equals_the_reference(
+def test_dense_ps_roi_align_equals_the_reference(
     shape: tuple[int, int, int, int], samples: int, seed: int
 ) -> None:
-    n, cache, height, width = shape
-    features = torch.randn(n, 2 * cache * cache, height, width, generator=generator(seed))
+    n, pool, height, width = shape
+    features = torch.randn(n, 2 * pool * pool, height, width, generator=generator(seed))
     low = torch.rand(n, 6, 2, generator=generator(seed + 1)) * 120 - 30
     rois = torch.cat([low, low + torch.rand(n, 6, 2, generator=generator(seed + 2)) * 90], dim=2)
-    ours = dense_ps_roi_align(features, rois, 16, cache, samples)
+    ours = dense_ps_roi_align(features, rois, 16, pool, samples)
     index = torch.arange(n).repeat_interleave(6)
-    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, cache, samples)
+    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, pool, samples)
     torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-5)
 
 
-def test_dense_psroi_align_has_the_reference_gradient() -> None:
+def test_dense_ps_roi_align_has_the_reference_gradient() -> None:
     features = torch.randn(2, 18, 5, 4, generator=generator(1), requires_grad=True)
     rois = random_boxes(10, 2, 60).reshape(2, 5, 4)
     weight = torch.randn(10, 18, generator=generator(3))

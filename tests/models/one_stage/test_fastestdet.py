@@ -10,7 +10,7 @@ from needs import SHARED_DATA
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.spec.one_stage import (
-    CentreCoding,
+    CxcywhCoding,
     Level,
     OneStageSpec,
     OutputField,
@@ -35,7 +35,7 @@ SPEC = OneStageSpec(
         ),
     ),
     (
-        CentreCoding(
+        CxcywhCoding(
             centre_activation="tanh", centre_unit="stride", size_activation="sigmoid", size_unit="input"
         ),
     ),
