@@ -29,7 +29,9 @@ def out(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "wide.param", tmp_path / "wide.bin"
 
 
-def test_a_model_is_widened_checked_and_written(command: Command, model: Path, out: tuple[Path, Path]) -> None:
+def test_a_model_is_widened_checked_and_written(
+    command: Command, model: Path, out: tuple[Path, Path]
+) -> None:
     ending = command("align", *model, *out, *SHAPE, "--lanes", 8)
     assert ending.code == 0
     assert "30 -> 32" in ending.out
@@ -57,9 +59,7 @@ def test_both_models_are_timed_on_request(
     assert timed["ratio"]["low"] <= timed["ratio"]["value"] <= timed["ratio"]["high"]
 
 
-def test_keep_preserves_a_blob(
-    command: Command, model: tuple[Path, Path], out: tuple[Path, Path]
-) -> None:
+def test_keep_preserves_a_blob(command: Command, model: tuple[Path, Path], out: tuple[Path, Path]) -> None:
     blob = read_graph(model[0]).layer("convrelu_12").outputs[0]
     report = json.loads(command("align", *model, *out, *SHAPE, "--keep", blob, "--json").out)
     reasons = {maker: row["reason"] for row in report["refused"] for maker in row["makers"]}
@@ -67,7 +67,9 @@ def test_keep_preserves_a_blob(
     assert blob in [row["output"] for row in report["proof"]]
 
 
-def test_wide_outputs_are_reported(command: Command, model: tuple[Path, Path], out: tuple[Path, Path]) -> None:
+def test_wide_outputs_are_reported(
+    command: Command, model: tuple[Path, Path], out: tuple[Path, Path]
+) -> None:
     ending = command("align", *model, *out, *SHAPE, "--wide-outputs")
     assert "output sam: 245 channels, then 3 of padding" in ending.out
     assert "0 crops added" in ending.out
