@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pocketdet.models.build import build_detector
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.ops import psroi_align
+from pocketdet.models.ops import ps_roi_align
 from pocketdet.models.thundernet import ThunderNet
 
 # spread of the outputs of a trained detector, so that proposals and detections are neither empty nor ties
@@ -75,7 +75,9 @@ def _calibrate_outputs(model: ThunderNet, images: Tensor) -> None:
     rois = torch.cat([corners, corners + 0.3], dim=1) * torch.tensor([width, height, width, height])
     image_index = torch.arange(64) % len(images)
     head = config.head
-    features = psroi_align(sam, rois, image_index, config.anchors.stride, head.pool_size, head.sampling_ratio)
+    features = ps_roi_align(
+        sam, rois, image_index, config.anchors.stride, head.pool_size, head.sampling_ratio
+    )
     features_scale = float(features.std())
     _scale(model.head.fc, 1 / features_scale)
     logits, box_deltas = model.head(features)

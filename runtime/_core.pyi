@@ -72,7 +72,7 @@ def propose(
     nms_iou: float,
     min_size: float,
 ) -> tuple[_Floats, _Indices, _Floats]: ...
-def psroi_align(
+def ps_roi_align(
     features: _Floats, rois: _Floats, stride: float, pool_size: int, sampling_ratio: int
 ) -> _Floats: ...
 def detect(

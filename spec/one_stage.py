@@ -1,8 +1,8 @@
-"""A one-stage detector's outputs, described by data. Definition: docs/reference/one-stage.md.
+"""Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md.
 
-The same record drives the torch reference (`models/ops/one_stage_decode.py`), the C++ core and a bundle's
-manifest, for our detectors and for anybody's; hence a leaf that every room may import. A value out of range
-raises `UsageError`.
+The PyTorch reference (`models/ops/one_stage_decode.py`), the C++ core and bundle manifests use this
+description, for built-in and for third-party detectors. Field names are those of the manifest. A value out of
+range raises `UsageError`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,15 +30,15 @@ _MANY, _LARGE = 100_000_000, 1e6
 
 
 @dataclass(frozen=True)
-class Slot(CheckedRecord):
-    """Where a kind of value lies: element `k` of prior `a` of a cell of one level.
+class OutputField(CheckedRecord):
+    """The position of one kind of values in an output: element `k` of anchor `a` of each cell of one level.
 
     Attributes:
-        output: name of the tensor, without its batch dimension.
-        layout: "map" (channels, h, w), "rows" (priors, channels) or "columns" (channels, priors).
+        output: name of the output. Layouts are without the batch dimension.
+        layout: "map" (channels, h, w), "rows" (anchors, channels) or "columns" (channels, anchors).
         first, prior_step, element_step: the channel is `first + a * prior_step + k * element_step`.
-        first_row: the level's first prior in "rows" and "columns", which hold prior `a` of cell `c` at
-            `first_row + c * A + a`; there `prior_step` is 0.
+        first_row: position of the level's first anchor in "rows" and "columns". Anchor `a` of cell `c` is at
+            `first_row + c * A + a`; `prior_step` is 0.
     """
 
     output: str
@@ -54,23 +54,32 @@ class Slot(CheckedRecord):
         self._within(1, _MANY, "element_step")
         unused = self.first_row if self.layout == "map" else self.prior_step
         if unused:
-            raise UsageError(f"Slot of {self.output!r}: a {self.layout!r} layout has no such step ({unused})")
+            raise UsageError(
+                f"OutputField of {self.output!r}: a {self.layout!r} layout has no such step ({unused})"
+            )
 
 
 @dataclass(frozen=True)
 class Level(CheckedRecord):
-    """A grid (height, width) of cells, the sizes (width, height) of their priors in pixels, and its values.
+    """One feature map: its cells, their anchors and the fields of its values.
 
-    The centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`. A detector without anchors
-    has one prior, as large as its cell. `boxes` has one slot for each of the description's codings.
+    Attributes:
+        grid: (height, width) in cells.
+        stride: pixels per cell.
+        priors: anchor sizes (width, height) in pixels, the same at every cell. An anchor-free detector has
+            one anchor of the size of a cell.
+        classes: class values.
+        boxes: box values, one field for each of `OneStageSpec.codings`.
+        objectness: objectness values, required if they are used.
+        offset: the centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`.
     """
 
     grid: tuple[int, int]
     stride: int
     priors: tuple[tuple[float, float], ...]
-    classes: Slot
-    boxes: tuple[Slot, ...]
-    objectness: Slot | None = None
+    classes: OutputField
+    boxes: tuple[OutputField, ...]
+    objectness: OutputField | None = None
     offset: float = 0.5
 
     def __post_init__(self) -> None:
@@ -84,22 +93,31 @@ class Level(CheckedRecord):
 
     @property
     def count(self) -> int:
-        """Priors of this level."""
+        """The number of anchors of this level."""
         return self.grid[0] * self.grid[1] * len(self.priors)
 
-    def misfit(self, slot: Slot, elements: int, shape: Sequence[int | None]) -> str:
-        """Why a tensor of this shape does not hold so many elements of each prior; empty where it does."""
-        last = slot.first + (len(self.priors) - 1) * slot.prior_step + (elements - 1) * slot.element_step
-        rows = slot.first_row + self.count
+    def shape_error(self, field: OutputField, elements: int, shape: Sequence[int | None]) -> str:
+        """Describe why an output does not contain a field.
+
+        Args:
+            field: the field to read.
+            elements: values per anchor.
+            shape: shape of the output without the batch dimension; `None` for an unknown length.
+
+        Returns:
+            One sentence, empty if the field fits.
+        """
+        last = field.first + (len(self.priors) - 1) * field.prior_step + (elements - 1) * field.element_step
+        rows = field.first_row + self.count
         wanted = {"map": (last + 1, *self.grid), "rows": (rows, last + 1), "columns": (last + 1, rows)}
-        least = wanted[slot.layout]
-        exact = self.grid if slot.layout == "map" else ()
+        least = wanted[field.layout]
+        exact = self.grid if field.layout == "map" else ()
         fits = len(shape) == len(least) and all(
             length is not None and length >= low for length, low in zip(shape, least, strict=True)
         )
         if fits and tuple(shape[1:] if exact else ()) == exact:
             return ""
-        return f"output {slot.output!r} is {tuple(shape)}: its slot needs {least} ({slot.layout})"
+        return f"output {field.output!r} is {tuple(shape)}: its field needs {least} ({field.layout})"
 
 
 class _Coding(CheckedRecord):
@@ -113,8 +131,8 @@ class _Coding(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class CentreCoding(_Coding):
-    """Centre and size: x, y, width, height are elements `order[0]` to `order[3]`, times `multiplier`."""
+class CxcywhCoding(_Coding):
+    """Centre, width and height: elements `order[0]` to `order[3]`, multiplied by `multiplier`."""
 
     form: Literal["centre"] = "centre"
     order: tuple[int, int, int, int] = (0, 1, 2, 3)
@@ -142,10 +160,10 @@ class CentreCoding(_Coding):
 
 @dataclass(frozen=True)
 class DistanceCoding(_Coding):
-    """Distances from the prior's centre to the left, top, right and bottom side.
+    """Distances from the anchor's centre to the left, top, right and bottom side.
 
-    `bins` above 1: each a distribution over 0 to bins - 1 (generalised focal loss), side `k` in elements
-    `k * bins` and on.
+    If `bins` is above 1, each distance is a distribution over 0 to bins - 1 (generalised focal loss), and
+    side `k` starts at element `k * bins`.
     """
 
     form: Literal["distance"] = "distance"
@@ -168,8 +186,8 @@ class DistanceCoding(_Coding):
 
 
 @dataclass(frozen=True)
-class CornerCoding(_Coding):
-    """x1, y1, x2, y2 as they are, times `multiplier` and the unit ("pixel", or "input": 0 to 1)."""
+class XyxyCoding(_Coding):
+    """Corner coordinates x1, y1, x2, y2, multiplied by `multiplier`; unit "pixel", or "input" (0 to 1)."""
 
     form: Literal["corner"] = "corner"
     order: tuple[int, int, int, int] = (0, 1, 2, 3)
@@ -182,20 +200,20 @@ class CornerCoding(_Coding):
         self._one_of("unit", ("input", "pixel"))
 
 
-BoxCoding = Annotated[CentreCoding | DistanceCoding | CornerCoding, Field(discriminator="form")]
+BoxCoding = Annotated[CxcywhCoding | DistanceCoding | XyxyCoding, Field(discriminator="form")]
 
 
 def box_elements(coding: BoxCoding) -> int:
-    """Values of a prior's slot for this coding."""
+    """Return the number of values per anchor of this coding."""
     return 4 * coding.bins if isinstance(coding, DistanceCoding) else 4
 
 
 @dataclass(frozen=True)
 class Scores(CheckedRecord):
-    """From raw values to a score: class probability ^ class_power * objectness ^ objectness_power.
+    """Score = class probability ^ class_power * objectness ^ objectness_power.
 
-    `background` is an element of the classes that is no class. An objectness with "softmax" has two elements,
-    background first. A power of 0 leaves its factor out.
+    `background` is the position of the background element among the classes. An objectness with "softmax" has
+    two elements, background first. A power of 0 removes its factor.
     """
 
     activation: Activation = "sigmoid"
@@ -213,10 +231,10 @@ class Scores(CheckedRecord):
 
 @dataclass(frozen=True)
 class Selection(CheckedRecord):
-    """Which candidates become detections; `None`: no such limit.
+    """Thresholds, limits and NMS; `None` means no limit.
 
-    `best_class_only`: a prior is a candidate for its likeliest class alone. `per_class`: boxes suppress those
-    of their own class only.
+    `best_class_only`: an anchor is a candidate only for its most likely class. `per_class`: boxes only
+    suppress boxes of the same class.
     """
 
     score_threshold: float = 0.05
@@ -248,7 +266,7 @@ class Selection(CheckedRecord):
 
 @dataclass(frozen=True)
 class OneStageSpec(CheckedRecord):
-    """Everything between a network's outputs and its detections, for an input (height, width)."""
+    """Post-processing from network outputs to detections, for one input size (height, width)."""
 
     input_size: tuple[int, int]
     num_classes: int
@@ -264,45 +282,47 @@ class OneStageSpec(CheckedRecord):
         self._counts(4, "codings")
         for level in self.levels:
             if len(level.boxes) != len(self.codings):
-                raise UsageError(f"a level has {len(level.boxes)} box slots for {len(self.codings)} codings")
+                raise UsageError(f"a level has {len(level.boxes)} box fields for {len(self.codings)} codings")
             if self.uses_objectness and level.objectness is None:
-                raise UsageError("objectness is used, but a level has no slot for it")
+                raise UsageError("objectness is used, but a level has no field for it")
         if self.count * self.num_classes >= 2**31:
-            raise UsageError(f"{self.count} priors of {self.num_classes} classes: expected under 2^31 in all")
+            raise UsageError(
+                f"{self.count} anchors of {self.num_classes} classes: expected under 2^31 in all"
+            )
 
     @property
     def uses_objectness(self) -> bool:
-        """Whether objectness is in the score or limits the priors; else its slots are not read."""
+        """Whether objectness is a factor of the score or limits the anchors; if not, it is not read."""
         rule = self.selection
         limited = rule.objectness_threshold is not None or rule.top_n_objectness is not None
         return limited or self.scores.objectness_power > 0
 
     @property
     def count(self) -> int:
-        """Priors of all levels."""
+        """The number of anchors of all levels."""
         return sum(level.count for level in self.levels)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The outputs that slots name, in the order in which they first do."""
+        """Names of the outputs of all fields, in order of first use."""
         named = [s for level in self.levels for s in (level.classes, level.objectness, *level.boxes)]
-        return tuple(dict.fromkeys(slot.output for slot in named if slot is not None))
+        return tuple(dict.fromkeys(field.output for field in named if field is not None))
 
     @property
     def class_elements(self) -> int:
-        """Values of a prior's classes slot, the background among them."""
+        """The number of class values per anchor, including the background."""
         return self.num_classes + (self.scores.background != "none")
 
     @property
     def objectness_elements(self) -> int:
-        """Values of a prior's objectness slot."""
+        """The number of objectness values per anchor."""
         return 2 if self.scores.objectness_activation == "softmax" else 1
 
-    def slots_read(self) -> Iterator[tuple[Level, Slot, int]]:
-        """Every slot that the decode reads, with its level and the elements of each prior."""
+    def fields_read(self) -> Iterator[tuple[Level, OutputField, int]]:
+        """Yield each field that the decoder reads with its level and the number of values per anchor."""
         for level in self.levels:
             yield level, level.classes, self.class_elements
             if self.uses_objectness and level.objectness is not None:
                 yield level, level.objectness, self.objectness_elements
-            for slot, coding in zip(level.boxes, self.codings, strict=True):
-                yield level, slot, box_elements(coding)
+            for field, coding in zip(level.boxes, self.codings, strict=True):
+                yield level, field, box_elements(coding)

@@ -1,4 +1,4 @@
-"""The base of configuration records: a leaf that every room may import."""
+"""Base class of configuration records."""
 
 from collections.abc import Collection
 from typing import ClassVar
@@ -9,7 +9,7 @@ from pocketdet.errors import UsageError
 
 
 class CheckedRecord:
-    """Read from JSON without coercion or unknown fields; ranges are checked whoever builds it."""
+    """Parsed from JSON without coercion or unknown fields. Subclasses validate ranges on construction."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 

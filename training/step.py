@@ -7,7 +7,7 @@ from pocketdet.models.config import DetectorConfig
 from pocketdet.models.ops import make_anchors
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.training.config import Losses
-from pocketdet.training.dense_psroi import dense_psroi_align
+from pocketdet.training.dense_ps_roi_align import dense_ps_roi_align
 from pocketdet.training.distributed import ALONE, World
 from pocketdet.training.losses import LossTerms, head_losses, rpn_losses
 from pocketdet.training.targets import (
@@ -103,7 +103,7 @@ def _roi_inputs(
     """RoI features, classes and wanted deltas of all pictures, on the map's device."""
     head, device = config.head, sam.device
     rois = torch.stack([t.rois for t in targets]).to(device)
-    features = dense_psroi_align(sam, rois, config.anchors.stride, head.pool_size, head.sampling_ratio)
+    features = dense_ps_roi_align(sam, rois, config.anchors.stride, head.pool_size, head.sampling_ratio)
     classes = torch.cat([t.classes for t in targets]).to(device)
     wanted = torch.cat([t.deltas for t in targets]).to(device)
     return features, classes, wanted

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.boxes import exact_exp
+from pocketdet.models.ops.boxes import exp_float64
 from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
-    CornerCoding,
+    CxcywhCoding,
     DistanceCoding,
     Unit,
+    XyxyCoding,
 )
 
 
@@ -41,7 +41,7 @@ def decode_step(
     else:
         sides = elements
     t = sides[:, list(coding.order)] * elements.new_tensor(coding.multiplier)
-    if isinstance(coding, CornerCoding):
+    if isinstance(coding, XyxyCoding):
         return t * _unit(coding.unit, reference, strides, size).repeat(1, 2)
     if isinstance(coding, DistanceCoding):
         return _from_distances(t, reference, strides, coding, size)
@@ -49,7 +49,7 @@ def decode_step(
 
 
 def _from_centre(
-    t: Tensor, reference: Tensor, strides: Tensor, coding: CentreCoding, size: tuple[int, int]
+    t: Tensor, reference: Tensor, strides: Tensor, coding: CxcywhCoding, size: tuple[int, int]
 ) -> Tensor:
     moved = t[:, :2]
     if coding.centre_activation == "tanh":
@@ -62,7 +62,7 @@ def _from_centre(
         centre = _centre(reference) + centre
     scale = t[:, 2:]
     if coding.size_activation == "exp":
-        scale = exact_exp(scale.clamp(max=coding.max_log))
+        scale = exp_float64(scale.clamp(max=coding.max_log))
     elif coding.size_activation == "sigmoid":
         scale = exact_sigmoid(scale)
     elif coding.size_activation == "sigmoid_squared":
@@ -76,7 +76,7 @@ def _from_distances(
     t: Tensor, reference: Tensor, strides: Tensor, coding: DistanceCoding, size: tuple[int, int]
 ) -> Tensor:
     if coding.activation == "exp":
-        t = exact_exp(t.clamp(max=coding.max_log))
+        t = exp_float64(t.clamp(max=coding.max_log))
     elif coding.activation == "relu":
         t = t.clamp(min=0)
     unit, centre = _unit(coding.unit, reference, strides, size), _centre(reference)

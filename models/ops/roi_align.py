@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.psroi_align import _samples
+from pocketdet.models.ops.ps_roi_align import _samples
 
 
 def roi_align(

@@ -8,7 +8,7 @@ import pytest
 from command_line import Ending, command
 from needs import SHARED_DATA
 
-from pocketdet.benchmarks.contest import Plan
+from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 
 __all__ = ["command"]
@@ -51,7 +51,9 @@ def test_the_report_as_json(command: Command, model: tuple[Path, Path], out: tup
 def test_both_models_are_timed_on_request(
     command: Command, model: tuple[Path, Path], out: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketdet.cli.align_timing.REPORTING", Plan(rounds=2, burst=2, refill=1, warm_up=0))
+    monkeypatch.setattr(
+        "pocketdet.cli.align_timing.REPORTING", InterleavedPlan(rounds=2, burst=2, refill=1, warm_up=0)
+    )
     timed = json.loads(command("align", *model, *out, *SHAPE, "--bench", "--json").out)["milliseconds"]
     assert timed["plain"]["median"] > 0
     assert timed["ratio"]["low"] <= timed["ratio"]["value"] <= timed["ratio"]["high"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pocketdet.models.config import DetectorConfig, Postprocessing, Preprocessing
 from pocketdet.models.init import seeded_detector
-from pocketdet.models.ops import box_iou, make_anchors, psroi_align
+from pocketdet.models.ops import box_iou, make_anchors, ps_roi_align
 from pocketdet.models.postprocess import Postprocessed, Stages, postprocess, reference_stages
 from pocketdet.models.thundernet import ThunderNet
 
@@ -80,7 +80,7 @@ def test_proposals_are_apart_inside_and_ordered(small_model: ThunderNet, stages:
 
 def test_roi_features_and_head_follow(small_model: ThunderNet, stages: Stages) -> None:
     image = torch.zeros(len(stages.proposal_boxes), dtype=torch.int64)
-    expected = psroi_align(stages.sam[None], stages.proposal_boxes, image, 16, 7, 2)
+    expected = ps_roi_align(stages.sam[None], stages.proposal_boxes, image, 16, 7, 2)
     assert torch.equal(stages.roi_features, expected)
     with torch.no_grad():
         logits, deltas = small_model.head(expected)

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, psroi_align
+from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, ps_roi_align
 from pocketdet.training.config import Losses
-from pocketdet.training.dense_psroi import dense_psroi_align
+from pocketdet.training.dense_ps_roi_align import dense_ps_roi_align
 from pocketdet.training.matching import match_anchors
 from pocketdet.training.targets import (
     UNIT,
@@ -135,25 +135,25 @@ def test_proposals_are_clipped_and_best_first() -> None:
     st.integers(1, 3),
     st.integers(0, 10_000),
 )
-def test_dense_psroi_align_equals_the_reference(
+def test_dense_ps_roi_align_equals_the_reference(
     shape: tuple[int, int, int, int], samples: int, seed: int
 ) -> None:
     n, pool, height, width = shape
     features = torch.randn(n, 2 * pool * pool, height, width, generator=generator(seed))
     low = torch.rand(n, 6, 2, generator=generator(seed + 1)) * 120 - 30
     rois = torch.cat([low, low + torch.rand(n, 6, 2, generator=generator(seed + 2)) * 90], dim=2)
-    ours = dense_psroi_align(features, rois, 16, pool, samples)
+    ours = dense_ps_roi_align(features, rois, 16, pool, samples)
     index = torch.arange(n).repeat_interleave(6)
-    reference = psroi_align(features, rois.reshape(-1, 4), index, 16, pool, samples)
+    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, pool, samples)
     torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-5)
 
 
-def test_dense_psroi_align_has_the_reference_gradient() -> None:
+def test_dense_ps_roi_align_has_the_reference_gradient() -> None:
     features = torch.randn(2, 18, 5, 4, generator=generator(1), requires_grad=True)
     rois = random_boxes(10, 2, 60).reshape(2, 5, 4)
     weight = torch.randn(10, 18, generator=generator(3))
     index = torch.arange(2).repeat_interleave(5)
-    (ours,) = torch.autograd.grad((dense_psroi_align(features, rois, 16, 3, 2) * weight).sum(), features)
-    reference = psroi_align(features, rois.reshape(-1, 4), index, 16, 3, 2)
+    (ours,) = torch.autograd.grad((dense_ps_roi_align(features, rois, 16, 3, 2) * weight).sum(), features)
+    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, 3, 2)
     (theirs,) = torch.autograd.grad((reference * weight).sum(), features)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

@@ -5,7 +5,7 @@
 #include "network.h"
 #include "pipeline.h"
 #include "proposals.h"
-#include "psroi_align.h"
+#include "ps_roi_align.h"
 
 namespace pocketdet {
 

@@ -92,7 +92,7 @@ public:
             views.push_back({floats_of(array), static_cast<std::ptrdiff_t>(array.stride(0))});
             owners.push_back(std::move(array));
         }
-        const std::string problem = misfit(decoder_.spec(), shapes);
+        const std::string problem = shape_error(decoder_.spec(), shapes);
         if (!problem.empty()) throw nb::value_error(problem.c_str());
         std::vector<Detection> found;
         {
@@ -132,8 +132,8 @@ void bind_one_stage(nb::module_& module) {
         .def("decode", &BoundDecoder::decode, "outputs"_a,
              "Detections from float32 outputs of one image by name, without batch dimension; all but their first axis\n"
              "in C order.\n\n"
-             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 prior indices (D,); by\n"
-             "score, then label, then prior. Threads may share a decoder.");
+             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 anchor indices (D,); by\n"
+             "score, then label, then anchor. Threads may share a decoder.");
 }
 
 }  // namespace pocketdet::python

@@ -2,7 +2,6 @@
 
 #include "arrays.h"
 #include "cpu.h"
-#include "fma_peak.h"
 
 namespace {
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from pocketdet.cli.arguments import parse_shapes
 
 if TYPE_CHECKING:
-    from pocketdet.cli.align_timing import Duel
+    from pocketdet.cli.align_timing import PairTimes
     from pocketdet.export.passes.align_lanes import Aligned, AlignReport, Difference
 
 
@@ -55,7 +55,7 @@ def align(
 
     Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
-    from pocketdet.cli.align_timing import DECIDING, REPORTING, duel
+    from pocketdet.cli.align_timing import DECIDING, REPORTING, compare_pair
     from pocketdet.export.align_model import check_free, read_model, write_model
     from pocketdet.export.lay_out import prove
     from pocketdet.export.passes.align_lanes import align_lanes
@@ -76,7 +76,7 @@ def align(
                 graph,
                 inputs,
                 machine,
-                lambda best, tried: duel(best, tried, inputs, outputs, DECIDING).ratio.low,
+                lambda best, tried: compare_pair(best, tried, inputs, outputs, DECIDING).ratio.low,
                 progress=lambda step: status.update(f"timing: {step}"),
                 **wishes,
             )
@@ -85,7 +85,11 @@ def align(
         status.update("proving")
         proof = prove(graph, made, inputs, keep or [])
         status.update("timing")
-        timed = duel(graph, made.graph, inputs, outputs, REPORTING) if bench and made.report.changed else None
+        timed = (
+            compare_pair(graph, made.graph, inputs, outputs, REPORTING)
+            if bench and made.report.changed
+            else None
+        )
     write_model(made.graph, out_param, out_weights)
     if as_json:
         typer.echo(json.dumps(_record(made.report, proof, timed), indent=2))
@@ -127,7 +131,9 @@ def _grouped(report: "AlignReport") -> list[tuple[str, str, list[str]]]:
     return [(*fate, makers) for fate, makers in together.items()]
 
 
-def _record(report: "AlignReport", proof: "Sequence[Difference]", timed: "Duel | None") -> dict[str, Any]:
+def _record(
+    report: "AlignReport", proof: "Sequence[Difference]", timed: "PairTimes | None"
+) -> dict[str, Any]:
     return {
         **asdict(report),
         "proof": [asdict(difference) for difference in proof],
