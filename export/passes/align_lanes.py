@@ -21,8 +21,7 @@ from pocketdet.export.passes.lanes.report import AlignReport, Refused, Widened, 
 from pocketdet.export.passes.lanes.rewrite import rewrite
 from pocketdet.export.passes.lanes.search import Search
 from pocketdet.export.passes.lanes.trace import trace
-from pocketdet.runtime.ncnn_graph import Graph, Shape, has_known_weights, infer_shapes
-from pocketdet.runtime.ncnn_graph.check_weights import check_weights
+from pocketdet.runtime.ncnn_graph import Graph, Shape, check_weights, has_known_weights, infer_shapes
 
 __all__ = ["AlignReport", "Aligned", "Difference", "Refused", "Widened", "align_lanes", "prove_same"]
 
