@@ -42,7 +42,7 @@ def read_model(
                 f"{param.name} does not say the shape of its input {name!r}: pass --shape {name}=3x320x320"
             )
         inputs[name] = shape
-    validate(graph, inputs, ncnn_has_layer, outputs=extracted)
+    validate(graph, inputs, ncnn_has_layer, inner=extracted)
     return Model(graph, inputs)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketdet.errors import CheckFailed
+from pocketdet.errors import CheckFailed, ExportError, GraphError
 from pocketdet.export.graph_checks import check_engine
 from pocketdet.export.lay_out import lay_out, write_layouts
 from pocketdet.export.layer_sources import find_sources
@@ -16,11 +16,12 @@ from pocketdet.export.quantize import Quantized
 from pocketdet.export.reference import Reference
 from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
+from pocketdet.runtime.bundle.graphs import ncnn_has_layer
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
-from pocketdet.runtime.ncnn_graph import Graph, write_graph
+from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.stages import TOLERANCES
 
@@ -98,8 +99,10 @@ def write_onnx(part: Part, folder: Path) -> Path:
 
 
 def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Graph:
-    """Step 4, without masks: weights stored as planned. Raises `ExportError`."""
-    return to_ncnn(
+    """Step 4, without masks: weights stored as planned. Raises `ExportError`, also for a graph that ncnn must
+    not be given.
+    """
+    graph = to_ncnn(
         onnx_path,
         folder / part.spec.param,
         folder / part.spec.bin,
@@ -110,6 +113,14 @@ def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Gr
         storage="fp16" if plan.storage == "fp16" else "fp32",
         leave=plan.fp32,
     )
+    inputs = {part.spec.inputs[0].blob: part.examples[0].shape}
+    try:
+        validate(graph, inputs, ncnn_has_layer, outputs=[o.blob for o in part.spec.outputs])
+    except GraphError as error:
+        raise ExportError(
+            f"pnnx made a graph of {onnx_path.name} that ncnn must not be given: {error}"
+        ) from error
+    return graph
 
 
 def convert(
