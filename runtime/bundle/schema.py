@@ -67,7 +67,7 @@ class GraphSpec(Record):
     `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
     `arithmetic` is what the graph was made to run in where the processor has it; layers that were kept in
     fp32 say so themselves (`pocketdet.runtime.ncnn_graph.feature_mask`).
-    `lane_layouts` is a file that says where the channels of those values lie, if the graph was laid out anew.
+    `lane_layouts` is a file that says where the channels of those values lie, if they were aligned.
     """
 
     param: Text
