@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketdet.errors import CheckFailed
-from pocketdet.export.lay_out import lay_out, write_layouts
+from pocketdet.export.align_graph import align_graph, write_channel_orders
 from pocketdet.export.layer_map import match_layers
-from pocketdet.export.passes.align_lanes import Aligned
+from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
 from pocketdet.export.passes.keep_in_fp32 import keep_in_fp32
-from pocketdet.export.passes.lane_targets import LaneTarget
 from pocketdet.export.precision import GraphPlan, Risk, find_risks, measure_peaks
 from pocketdet.export.quantization import Quantized
 from pocketdet.export.reference.base import Reference
@@ -46,7 +45,7 @@ class GraphExport:
     network: Network
     spec: GraphSpec
     examples: tuple[Array, Array]
-    aligned: Aligned | None = None
+    aligned: Alignment | None = None
     risks: tuple[Risk, ...] = ()
     quantized: Quantized | None = None
 
@@ -121,7 +120,7 @@ def convert(
     part: GraphExport,
     scratch: Path,
     plan: GraphPlan,
-    target: LaneTarget | None,
+    target: AlignmentTarget | None,
     require: RequireChecks,
     range_inputs: Sequence[Array] = (),
     calibration: Calibration | None = None,
@@ -166,20 +165,20 @@ def convert(
 
 
 def _align(
-    part: GraphExport, graph: Graph, scratch: Path, target: LaneTarget, require: RequireChecks
+    part: GraphExport, graph: Graph, scratch: Path, target: AlignmentTarget, require: RequireChecks
 ) -> tuple[Graph, GraphExport]:
     """Step 6: align the channels, and write the ncnn files again if that changed the graph."""
     spec = part.spec
-    aligned = lay_out(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
+    aligned = align_graph(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
     part = replace(part, aligned=aligned)
     if not aligned.report.changed:
         return graph, part
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
     require(_check_engine("lanes", part, fp32_engine(part, scratch)))
     layouts = f"reference/{part.name}.lanes.safetensors"
-    write_layouts(aligned, scratch / layouts)
+    write_channel_orders(aligned, scratch / layouts)
     layer_map = spec.layer_sources
-    twins = {new: layer_map[old] for new, old in aligned.twins.items() if old in layer_map}
+    twins = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
     update = {"lane_layouts": layouts, "layer_sources": layer_map | twins}
     return aligned.graph, replace(part, spec=spec.model_copy(update=update))
 

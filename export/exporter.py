@@ -36,7 +36,7 @@ from pocketdet.export.convert import (
 )
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.options import ExportOptions, calibration_images, golden_image
-from pocketdet.export.passes.lane_targets import lane_target
+from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision
 from pocketdet.export.precision import GraphPlan
 from pocketdet.export.quantization import QuantizeSettings
@@ -189,7 +189,7 @@ def _convert_all(
     log: Log,
 ) -> tuple[Graphs, Layout]:
     """Steps 3 to 6 of every graph."""
-    machines = lane_target(options.target) if options.target is not None else None
+    machines = alignment_target(options.target) if options.target is not None else None
     for part in split_graphs(folded, graphs):
         plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
         part = convert(part, scratch, plan, machines, require, inputs, calibration)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.export.align_graph import read_channel_orders, restore_channel_order
 from pocketdet.export.dataflow import Value
-from pocketdet.export.lay_out import as_before, read_layouts
 from pocketdet.export.reference.network import Network
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.schema import GraphSpec
@@ -106,7 +106,7 @@ def compare_layers(
     network = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
     values = {v.source: v.array for v in counterpart.values(inputs)}
     wanted = [blob for layer in network.layers for blob in layer.outputs]
-    layouts = read_layouts(bundle.path(spec.lane_layouts)) if spec.lane_layouts else {}
+    layouts = read_channel_orders(bundle.path(spec.lane_layouts)) if spec.lane_layouts else {}
     blobs = engine.run_blobs(graph, {spec.inputs[0].role: inputs}, wanted)
     rows = []
     for layer in network.layers:
@@ -115,7 +115,7 @@ def compare_layers(
             reference = values.get(source) if source else None
             check = None
             if reference is not None:
-                subject, reference = as_before(blobs[blob], reference, layouts.get(blob))
+                subject, reference = restore_channel_order(blobs[blob], reference, layouts.get(blob))
                 if reference.size == subject.size:
                     reference = reference.reshape(subject.shape)
                 check = compare(blob, reference, subject, relative=relative, least_snr_db=least_snr_db)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pocketdet.datasets.subset import spaced
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import downscale, synthetic_image
-from pocketdet.export.passes.lane_targets import DEFAULT_TARGET
+from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
 from pocketdet.export.plan_precision import wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
 from pocketdet.export.quantization import QuantizeSettings
@@ -57,8 +57,8 @@ class ExportOptions:
             are more than 512, 512 evenly spaced ones are used.
         int8: settings of the quantization; `layers` and `metric_limit` set its `exclude` and `max_metric`.
         metric_limit: the accuracy that int8 may lose.
-        target: the machines that channels are aligned for, see `LANE_TARGETS`; None skips the alignment. The
-            detections are the same on every machine.
+        target: the machines that channels are aligned for, see `ALIGNMENT_TARGETS`; None skips the
+            alignment. The detections are the same on every machine.
         slim: whether the files that a phone does not need are omitted (ONNX and PyTorch weights).
         archive: whether one zip file is written instead of a folder.
         overwrite: whether an existing bundle is replaced.

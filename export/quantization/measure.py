@@ -9,7 +9,7 @@ import ncnn
 import numpy as np
 
 from pocketdet.errors import EngineError, GraphError
-from pocketdet.export.passes.lanes.proof import load_net
+from pocketdet.export.compare_graphs import load_net
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.settings import Array, Item
 from pocketdet.runtime.ncnn_graph import Graph

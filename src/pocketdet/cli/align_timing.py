@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pocketdet.benchmarks.interleaved import Ratio, Summary, run_interleaved, speed_ratio, summarise
 from pocketdet.benchmarks.plan import InterleavedPlan
-from pocketdet.export.passes.lanes.proof import load_net, proof_inputs, run_net
+from pocketdet.export.compare_graphs import comparison_inputs, load_net, run_net
 
 if TYPE_CHECKING:
     from pocketdet.runtime.ncnn_graph import Graph, Shape
@@ -18,7 +18,7 @@ REPORTING = InterleavedPlan(rounds=40, burst=7, refill=2, warm_up=5)
 
 
 @dataclass(frozen=True)
-class PairTimes:
+class PairTiming:
     """Milliseconds of both graphs, one thread, and how many times as fast the aligned one is."""
 
     plain: Summary
@@ -38,7 +38,7 @@ def compare_pair(
     inputs: "Mapping[str, Shape]",
     outputs: Iterable[str],
     plan: InterleavedPlan,
-) -> PairTimes:
+) -> PairTiming:
     """Time two graphs interleaved on one random input.
 
     Args:
@@ -54,7 +54,7 @@ def compare_pair(
     output_names = list(outputs)
     with tempfile.TemporaryDirectory(prefix="pocketdet-compare-") as folder:
         first, second = (load_net(g, Path(folder), n) for g, n in ((plain, "plain"), (aligned, "aligned")))
-    feed = next(proof_inputs(inputs, seed=0, trials=1))
+    feed = next(comparison_inputs(inputs, seed=0, trials=1))
     samples = run_interleaved(
         {
             "plain": lambda: run_net(first, feed, output_names),
@@ -63,4 +63,4 @@ def compare_pair(
         plan,
     )
     ratio = speed_ratio(samples["plain"], samples["aligned"])
-    return PairTimes(summarise(samples["plain"]), summarise(samples["aligned"]), ratio)
+    return PairTiming(summarise(samples["plain"]), summarise(samples["aligned"]), ratio)

@@ -8,8 +8,8 @@ from pathlib import Path
 from pocketdet.benchmarks.comparison import ALIGNED, PLAIN, Comparison, EngineCase, ExcludedEngine
 from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.errors import BundleError, EngineError, UsageError
-from pocketdet.export.lay_out import lay_out
-from pocketdet.export.passes.lane_targets import LaneTarget
+from pocketdet.export.align_graph import align_graph
+from pocketdet.export.passes.channel_alignment import AlignmentTarget
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.graphs import check_graph
@@ -25,7 +25,7 @@ _ONNX_ENGINES: tuple[tuple[str, str, Callable[[Bundle], Engine]], ...] = (
 )
 
 
-def make_comparison(bundle: Bundle, target: LaneTarget, scratch: Path) -> Comparison:
+def make_comparison(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> Comparison:
     """Load the graphs of a bundle in every engine.
 
     Plain ncnn is converted from the ONNX files. Aligned ncnn is the graph of the bundle, or if that is not
@@ -117,7 +117,7 @@ def _aligned(
     bundle: Bundle,
     specs: Mapping[str, GraphSpec],
     graphs: Mapping[str, Graph],
-    target: LaneTarget,
+    target: AlignmentTarget,
     scratch: Path,
 ) -> EngineCase | ExcludedEngine:
     layout = bundle.manifest.layout
@@ -125,7 +125,7 @@ def _aligned(
         detail = f"the bundle's own graphs, {layout.lanes} lanes, {layout.target or 'unknown target'}"
         return EngineCase(ALIGNED, detail, NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path))
     name, plain = next(iter(specs.items()))  # the graph whose input is the image
-    made = lay_out(graphs[name], plain.input_shapes(0), target)
+    made = align_graph(graphs[name], plain.input_shapes(0), target)
     if not made.report.changed:
         return ExcludedEngine(ALIGNED, f"it is plain ncnn: {made.report.summary()} ({target.name})")
     spec = plain.model_copy(update={"param": "aligned.param", "bin": "aligned.bin"})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pocketdet.benchmarks.comparison import ComparisonReport, ComparisonResult
     from pocketdet.benchmarks.plan import InterleavedPlan
-    from pocketdet.export.passes.lane_targets import LaneTarget
+    from pocketdet.export.passes.channel_alignment import AlignmentTarget
 
 _QUICK_ROUNDS = 5
 _ROUNDS = 25
@@ -62,7 +62,7 @@ def bench_engines(
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
     from pocketdet.benchmarks.plan import InterleavedPlan
     from pocketdet.benchmarks.report.comparison import print_report
-    from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.export.passes.channel_alignment import alignment_target
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
@@ -70,7 +70,7 @@ def bench_engines(
     DetectorOptions(rois=rois)  # raises for an invalid number before the work begins
     pixels = read_image(image) if image else None
     machine, (before, instructions) = read_machine(), fma_peak()
-    results = tuple(_run(bundle, pixels, rois, plan, lane_target(target)) for bundle in bundles)
+    results = tuple(_run(bundle, pixels, rois, plan, alignment_target(target)) for bundle in bundles)
     peak = Peak(instructions, before, fma_peak()[0])
     name = image.name if image else "golden image"
     report = ComparisonReport(machine, load_average(), peak, plan, name, results)
@@ -85,7 +85,7 @@ def _run(
     image: "NDArray[np.uint8] | None",
     rois: int | None,
     plan: "InterleavedPlan",
-    target: "LaneTarget",
+    target: "AlignmentTarget",
 ) -> "ComparisonResult":
     from pocketdet.benchmarks.comparison import compare_engines
     from pocketdet.cli.bench_cases import make_comparison

@@ -3,7 +3,7 @@
 import ncnn
 import numpy as np
 import pytest
-from lane_graphs import Builder
+from graph_builder import Builder
 
 from pocketdet.errors import GraphError
 from pocketdet.export.quantization.layers import (

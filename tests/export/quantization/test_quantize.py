@@ -5,13 +5,14 @@ import copy
 import ncnn
 import numpy as np
 import pytest
-from lane_graphs import Builder
+from graph_builder import Builder
 from pydantic import ValidationError
 
 from pocketdet.errors import EngineError, GraphError, UsageError
-from pocketdet.export.lay_out import LARGEST_DIFFERENCE_INT8
-from pocketdet.export.passes.align_lanes import align_lanes, prove_same
-from pocketdet.export.passes.lanes.cost import LANES_ALONE
+from pocketdet.export.align_graph import MAX_DIFFERENCE_INT8
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.channel_alignment import align_channels
+from pocketdet.export.passes.channel_alignment.cost import WIDEN_EVERYTHING
 from pocketdet.export.quantization import QuantizeSettings, Table, apply_table, quantize
 from pocketdet.export.quantization.table import fingerprint
 from pocketdet.runtime.ncnn_graph import encode, read_graph, to_param_text, validate, write_graph
@@ -213,14 +214,14 @@ def test_before_lane_alignment_or_after_it(lanes, depthwise):
     b, graph = small_net(3)
     settings = QuantizeSettings(depthwise=depthwise)
     before = quantize(graph, b.inputs, pictures(), settings)
-    laid_out = align_lanes(before.graph, b.inputs, lanes, rates=LANES_ALONE)
+    laid_out = align_channels(before.graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
     assert laid_out.report.changed
     validate(laid_out.graph, b.inputs, exists)
     # ncnn's packed int8 depthwise kernel is approximate on x86
-    tolerance = LARGEST_DIFFERENCE_INT8 if depthwise else 1e-5
-    for difference in prove_same(before.graph, laid_out.graph, b.inputs, trials=1):
+    tolerance = MAX_DIFFERENCE_INT8 if depthwise else 1e-5
+    for difference in compare_graphs(before.graph, laid_out.graph, b.inputs, trials=1):
         assert difference.relative <= tolerance, str(difference)
-    wide = align_lanes(graph, b.inputs, lanes, rates=LANES_ALONE).graph
+    wide = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING).graph
     after = quantize(wide, b.inputs, pictures(), settings)
     assert max(after.report.errors.values()) < 0.1
     scales = [x.weights["weight_scales"].data for x in after.graph.layers if "weight_scales" in x.weights]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from graph_builder import Builder
 from hypothesis import given
 from hypothesis import strategies as st
-from lane_graphs import Builder
 
-from pocketdet.export.passes.align_lanes import prove_same
+from pocketdet.export.compare_graphs import compare_graphs
 from pocketdet.export.quantization.activation_ranges import observe
 from pocketdet.export.quantization.equalise import equalised, factors, find_edges
 from pocketdet.export.quantization.items import take_items
@@ -67,7 +67,7 @@ def test_equalisation_keeps_the_answers_and_evens_the_ranges(index):
         assert np.isfinite(scale).all()
         assert (scale > 0).all()
         made = equalised(made, edge, scale)
-    for difference in prove_same(graph, made, b.inputs, trials=2):
+    for difference in compare_graphs(graph, made, b.inputs, trials=2):
         assert difference.relative <= 1e-5, str(difference)  # Winograd kernels amplify rounding
     after = observe(made, items, blobs, lambda *_: None)
     spreads = [[spread(seen[blob].channels) for blob in blobs] for seen in (before, after)]

@@ -1,14 +1,15 @@
-"""What may not be widened: the report names the layer and the reason, and the answers stay."""
+"""Tensors that must not be widened: the report names the layer and the reason, and outputs stay the same."""
 
 from collections.abc import Callable
 
 import pytest
-from lane_graphs import Builder
+from graph_builder import Builder
 
-from pocketdet.export.passes.align_lanes import align_lanes, prove_same
-from pocketdet.export.passes.lane_targets import LANE_TARGETS
-from pocketdet.export.passes.lanes.cost import LANES_ALONE
-from pocketdet.export.passes.lanes.ranges import ANY, ZERO, Range, all_met, behind
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.channel_alignment import ALIGNMENT_TARGETS, align_channels
+from pocketdet.export.passes.channel_alignment.cost import WIDEN_EVERYTHING
+from pocketdet.export.passes.channel_alignment.padding import ANY, ZERO, Range, nary_range, propagate_unary
+from pocketdet.export.passes.channel_alignment.search import NOT_FASTER
 from pocketdet.runtime.ncnn_graph import Layer
 
 Chain = tuple[tuple[str, dict[int, object]], ...]
@@ -20,11 +21,11 @@ EXP, LOG, SQUARE, RECIPROCAL = (
 )
 
 
-def reasons(b: Builder, lanes: int = 8, keep: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-    """Makers of what was refused -> the reason. The answers are checked on the way."""
+def reasons(b: Builder, lanes: int = 8, preserve: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    """Producers of the excluded tensors -> the reason. Also checks that the outputs stay the same."""
     graph = b.graph()
-    made = align_lanes(graph, b.inputs, lanes, rates=LANES_ALONE, keep=keep)
-    for found in prove_same(graph, made.graph, b.inputs, also=keep, trials=1):
+    made = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING, preserve=preserve)
+    for found in compare_graphs(graph, made.graph, b.inputs, also=preserve, trials=1):
         assert found.relative < 1e-5, str(found)
     return {item.makers: item.reason for item in made.report.refused}
 
@@ -55,7 +56,7 @@ def test_padding_that_may_become_infinite(chain: Chain, blamed: int) -> None:
     layer = b.layers[3 + blamed]
     expected = f"zeros may become infinite or NaN in {layer.type} {layer.name!r}"
     graph = b.graph()
-    refused = align_lanes(graph, b.inputs, 8, rates=LANES_ALONE).report.refused
+    refused = align_channels(graph, b.inputs, 8, rates=WIDEN_EVERYTHING).report.refused
     assert {item.makers: item.reason for item in refused}[("convolution_0",)] == expected
 
 
@@ -75,8 +76,8 @@ def test_padding_that_may_become_infinite(chain: Chain, blamed: int) -> None:
         (Layer("Gemm", "g", params={9: 3}), ZERO, None),
     ],
 )
-def test_bounds_by_hand(layer: Layer, source: Range, expected: Range | None) -> None:
-    assert behind(layer, source, pixels=4) == expected
+def test_propagate_unary(layer: Layer, source: Range, expected: Range | None) -> None:
+    assert propagate_unary(layer, source, pixels=4) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,15 +94,13 @@ def test_bounds_by_hand(layer: Layer, source: Range, expected: Range | None) -> 
         (Layer("BinaryOp", "b", params={0: 3}), [ZERO, (0.5, 0.5)], ZERO),
     ],
 )
-def test_bounds_where_tensors_meet_by_hand(
-    layer: Layer, sources: list[Range], expected: Range | None
-) -> None:
-    assert all_met(layer, sources) == expected
+def test_nary_range(layer: Layer, sources: list[Range], expected: Range | None) -> None:
+    assert nary_range(layer, sources) == expected
 
 
 @pytest.mark.parametrize("divisor", ["a sigmoid", "a plain tensor"])
 def test_division_by_another_tensor(divisor: str) -> None:
-    """Padding behind a sigmoid is a half, which may be divided by; zero may not."""
+    """Padding behind a sigmoid is 0.5, which is a valid divisor; zero is not."""
     b = Builder()
     x = b.conv(b.input(3, 6, 6), 13)
     y = b.conv(b.input(3, 6, 6), 13, _9=4 if divisor == "a sigmoid" else 0)
@@ -113,7 +112,7 @@ def test_division_by_another_tensor(divisor: str) -> None:
     x, y = (c.conv(c.input(3, 6, 6), 13) for _ in range(2))
     c.conv(c.depthwise(c.add("BinaryOp", [x, y], {0: 3}), 5), 8)
     graph = c.graph()
-    report = align_lanes(graph, c.inputs, 8, rates=LANES_ALONE).report
+    report = align_channels(graph, c.inputs, 8, rates=WIDEN_EVERYTHING).report
     (reason,) = [item.reason for item in report.refused if "convolution_0" in item.makers]
     assert reason == "zeros may become infinite or NaN in BinaryOp 'binaryop_2'"
 
@@ -128,7 +127,7 @@ MIXERS: dict[str, Callable[[Builder, str], object]] = {
 
 
 @pytest.mark.parametrize("mixer", MIXERS)
-def test_layers_that_mix_channels_get_them_in_place(mixer: str) -> None:
+def test_layers_that_mix_channels_need_the_original_order(mixer: str) -> None:
     """A shuffle scatters the real channels, so that they cannot simply come first."""
     b = Builder()
     x = b.shuffle(b.concat(b.conv(b.input(3, 6, 6), 18), b.conv(b.input(3, 6, 6), 18)))
@@ -138,25 +137,25 @@ def test_layers_that_mix_channels_get_them_in_place(mixer: str) -> None:
     assert refused[("convolution_0",)] == f"its channels must stay in place for {kind} {name!r}"
 
 
-def test_outputs_and_kept_blobs_are_named() -> None:
+def test_outputs_and_extracted_blobs_are_named() -> None:
     b = Builder()
     x = b.conv(b.input(3, 6, 6), 18)
     kept = b.depthwise(x, 5)
     b.concat(b.conv(kept, 22), b.conv(kept, 6))  # only the last one may end in padding
-    refused = reasons(b, keep=(kept,))
+    refused = reasons(b, preserve=(kept,))
     assert refused[("convolution_0",)] == f"its channels must stay in place for the kept blob {kept!r}"
     assert refused[("convolution_2",)] == "its channels must stay in place for the output 'b4'"
 
 
-def test_reasons_are_told_where_nothing_is_gained() -> None:
-    """The cost model of a machine: one refusal by proof, one by price, and the same object comes back."""
+def test_reasons_are_reported_if_nothing_is_gained() -> None:
+    """One tensor is excluded by its padding, one by the cost model; the same object is returned."""
     b = Builder()
     x = b.conv(b.input(3, 6, 6), 13)
     b.conv(b.depthwise(b.add("UnaryOp", x, {0: 8}), 5), 9)
     graph = b.graph()
-    made = align_lanes(graph, b.inputs, 8, rates=LANE_TARGETS["avx2"].rates)
+    made = align_channels(graph, b.inputs, 8, rates=ALIGNMENT_TARGETS["avx2"].rates)
     assert made.graph is graph
     told = {item.makers: item.reason for item in made.report.refused}
     assert told[("convolution_0",)] == "zeros may become infinite or NaN in UnaryOp 'unaryop_1'"
-    assert told[("convolution_3",)] == "padding it does not pay"
+    assert told[("convolution_3",)] == NOT_FASTER
     assert "convolution_0: stays at 13 channels: zeros may become" in str(made.report)

@@ -1,4 +1,4 @@
-"""Int8 layers, laid out for lanes and as they were, in ncnn: every kind of scales.
+"""Int8 layers in ncnn, aligned and original: every kind of scales.
 
 Sums of int8 products are whole numbers, so dense layers agree to the last bits. ncnn's packed kernel for int8
 depthwise layers takes 1 / scale from a table of the processor (`_mm_rcp_ps`, off by at most 1.5 / 4096 of the
@@ -8,25 +8,26 @@ value, as Intel documents it), its plain one divides; that is how far those resu
 import ncnn
 import numpy as np
 import pytest
-from lane_graphs import Builder, fill
+from graph_builder import Builder, fill
 
-from pocketdet.export.passes.align_lanes import Aligned, align_lanes, prove_same
-from pocketdet.export.passes.lanes.cost import LANES_ALONE
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.channel_alignment import Alignment, align_channels
+from pocketdet.export.passes.channel_alignment.cost import WIDEN_EVERYTHING
 from pocketdet.runtime.ncnn_graph import Graph, validate
 
 RECIPROCAL = 1.5 / 4096
 EXACT = 1e-6
 
 
-def aligned(b: Builder, lanes: int = 8) -> tuple[Graph, Aligned]:
+def aligned(b: Builder, lanes: int = 8) -> tuple[Graph, Alignment]:
     graph = fill(b.graph(), 3, "int8")
-    found = align_lanes(graph, b.inputs, lanes, rates=LANES_ALONE)
+    found = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
     validate(found.graph, b.inputs, lambda name: ncnn.layer_to_index(name) >= 0)
     return graph, found
 
 
-def check(graph: Graph, found: Aligned, b: Builder, relative: float) -> None:
-    for difference in prove_same(graph, found.graph, b.inputs, trials=1):
+def check(graph: Graph, found: Alignment, b: Builder, relative: float) -> None:
+    for difference in compare_graphs(graph, found.graph, b.inputs, trials=1):
         assert difference.relative <= relative, str(difference)
 
 

@@ -1,4 +1,4 @@
-"""Graphs that nobody sane writes: never a wrong answer, never an exception without a type."""
+"""Unusual graphs: outputs stay the same, and invalid graphs raise `GraphError`."""
 
 import copy
 import tracemalloc
@@ -6,28 +6,29 @@ import tracemalloc
 import ncnn
 import numpy as np
 import pytest
-from lane_graphs import Builder
+from graph_builder import Builder
 
 from pocketdet.errors import GraphError
-from pocketdet.export.passes.align_lanes import Aligned, align_lanes, prove_same
-from pocketdet.export.passes.lanes.content import MOST, Versions
-from pocketdet.export.passes.lanes.cost import LANES_ALONE
-from pocketdet.export.passes.lanes.rewrite import rewrite
-from pocketdet.export.passes.lanes.search import Search
-from pocketdet.export.passes.lanes.trace import trace
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.channel_alignment import Alignment, align_channels
+from pocketdet.export.passes.channel_alignment.channel_map import MAX_IDS, ValueIds
+from pocketdet.export.passes.channel_alignment.cost import WIDEN_EVERYTHING
+from pocketdet.export.passes.channel_alignment.rewrite import rewrite
+from pocketdet.export.passes.channel_alignment.search import Search
+from pocketdet.export.passes.channel_alignment.trace import trace
 from pocketdet.runtime.ncnn_graph import Graph, Layer, encode, infer_shapes, to_param_text, validate
 
 
-def align(graph: Graph, inputs: dict[str, tuple[int, ...]]) -> Aligned:
-    return align_lanes(graph, inputs, 8, rates=LANES_ALONE)
+def align(graph: Graph, inputs: dict[str, tuple[int, ...]]) -> Alignment:
+    return align_channels(graph, inputs, 8, rates=WIDEN_EVERYTHING)
 
 
-def check(b: Builder, graph: Graph | None = None) -> Aligned:
+def check(b: Builder, graph: Graph | None = None) -> Alignment:
     """Align a sound graph; the result is sound and answers the same."""
     graph = graph or b.graph()
     aligned = align(graph, b.inputs)
     validate(aligned.graph, b.inputs, lambda name: ncnn.layer_to_index(name) >= 0)
-    for found in prove_same(graph, aligned.graph, b.inputs, trials=1):
+    for found in compare_graphs(graph, aligned.graph, b.inputs, trials=1):
         assert found.relative < 1e-5, str(found)
     return aligned
 
@@ -59,14 +60,16 @@ def test_crops_with_a_gap_never_overlap_under_a_depthwise(width: int) -> None:
     b.conv(b.concat(*reversed(parts)), 9)
     graph = b.graph()
     found = trace(graph, infer_shapes(graph, b.inputs))
-    search = Search(found, 8, LANES_ALONE, wide_outputs=False)
-    widths = [width if own.size == 20 and not own.stays else own.size for own in found.classes]
-    for difference in prove_same(graph, rewrite(search.choose(widths).plan), b.inputs, trials=1):
+    search = Search(found, 8, WIDEN_EVERYTHING, wide_outputs=False)
+    widths = [
+        width if group.size == 20 and not group.exclusion_reason else group.size for group in found.groups
+    ]
+    for difference in compare_graphs(graph, rewrite(search.make_candidate(widths).plan), b.inputs, trials=1):
         assert difference.relative < 1e-5, str(difference)
 
 
-def test_a_reader_before_the_maker_still_gets_its_channels_in_place() -> None:
-    """ncnn runs such files; the reader is opaque here, so what it reads must not be widened under it."""
+def test_a_reader_before_its_producer_gets_the_original_order() -> None:
+    """ncnn runs such files; the reader is a barrier here, so its input must not be widened."""
     b = Builder()
     b.conv(b.add("Softmax", b.conv(b.input(3, 4, 4), 13), {0: 0}), 9)
     graph = b.graph()
@@ -77,7 +80,7 @@ def test_a_reader_before_the_maker_still_gets_its_channels_in_place() -> None:
     assert maker.type == "Crop" or maker.int_param(0, 0) == 13
 
 
-def test_parameters_without_a_rule_make_a_layer_opaque() -> None:
+def test_parameters_without_a_shape_rule_make_a_layer_a_barrier() -> None:
     """Interp by an expression: its shape is not guessed, and its input stays as it was."""
     b = Builder()
     b.conv(b.depthwise(b.add("Interp", b.conv(b.input(3, 4, 4), 13), {0: 2, 3: 8, 4: 8}), 5), 9)
@@ -125,7 +128,7 @@ ODD_GRAPHS = (
 @pytest.mark.parametrize(
     "shapes", [{}, {"a": (3, 4, 4)}, {"z": (7, 2), "b": (5,)}, {"z": ()}, {"z": (0,)}, {"a": ()}]
 )
-def test_graphs_with_next_to_nothing(graph: Graph, shapes: dict[str, tuple[int, ...]]) -> None:
+def test_minimal_graphs(graph: Graph, shapes: dict[str, tuple[int, ...]]) -> None:
     """No layers, no outputs, unknown types, unknown shapes, weights that come at run time."""
     try:
         aligned = align(graph, shapes)
@@ -160,7 +163,7 @@ def test_damaged_layers_are_named(damage: object, message: str) -> None:
         align(graph, b.inputs)
 
 
-def test_a_structure_without_weights_is_laid_out_like_the_whole() -> None:
+def test_a_graph_without_weights_is_aligned_like_the_complete_one() -> None:
     b = Builder()
     x = b.add("PReLU", b.depthwise(b.conv(b.input(3, 4, 4), 13), 5), {0: 13})
     x = b.add("BinaryOp", [x, b.add("MemoryData", [], {0: 1, 1: 1, 2: 13})], {0: 0})
@@ -176,7 +179,7 @@ def test_a_structure_without_weights_is_laid_out_like_the_whole() -> None:
     assert to_param_text(found.graph) == to_param_text(align(whole, b.inputs).graph)
 
 
-def test_a_huge_flatten_is_left_alone() -> None:
+def test_a_huge_flatten_is_not_followed() -> None:
     """None of its 6.75 million values is followed: less than a byte is allocated for each."""
     b = Builder()
     b.add("Flatten", b.add("Flatten", b.depthwise(b.conv(b.input(3, 1500, 1500), 3))))
@@ -190,10 +193,10 @@ def test_a_huge_flatten_is_left_alone() -> None:
     assert peak < 3 * 1500 * 1500
 
 
-def test_more_forms_than_there_are_numbers_for() -> None:
-    versions = Versions()
-    assert versions.block(MOST - 1, "first") == 0
-    assert versions.number("second") == MOST - 1
-    assert versions.number("first") == 0
-    with pytest.raises(GraphError, match="too many to follow"):
-        versions.number("third")
+def test_too_many_values_raise() -> None:
+    ids = ValueIds()
+    assert ids.block(MAX_IDS - 1, "first") == 0
+    assert ids.block(1, "second") == MAX_IDS - 1
+    assert ids.block(1, "first") == 0
+    with pytest.raises(GraphError, match="values: too many"):
+        ids.block(1, "third")

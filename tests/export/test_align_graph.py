@@ -1,4 +1,4 @@
-"""Bundles laid out for SIMD lanes: the same answers as without, and every blob still comparable."""
+"""Aligned bundles: the same outputs as without alignment, and every blob can be compared with PyTorch."""
 
 import shutil
 from collections.abc import Callable
@@ -13,8 +13,15 @@ from safetensors.numpy import save_file
 
 from pocketdet.errors import BundleError, CheckFailed, UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
-from pocketdet.export.lay_out import as_before, lay_out, prove, read_layouts, write_layouts
-from pocketdet.export.passes.lane_targets import LANE_TARGETS, lane_target
+from pocketdet.export.align_graph import (
+    MAX_DIFFERENCE,
+    align_graph,
+    check_alignment,
+    read_channel_orders,
+    restore_channel_order,
+    write_channel_orders,
+)
+from pocketdet.export.passes.channel_alignment import ALIGNMENT_TARGETS, alignment_target
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
@@ -29,28 +36,28 @@ def features(bundle: Path) -> Graph:
     return read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
 
 
-def test_the_manifest_tells_the_lanes(small_bundle: Path, plain_bundle: Path) -> None:
-    with load_bundle(small_bundle) as laid_out, load_bundle(plain_bundle) as plain:
-        assert (laid_out.manifest.layout.lanes, laid_out.manifest.layout.target) == (8, "neon-fp16")
+def test_the_manifest_records_lanes_and_target(small_bundle: Path, plain_bundle: Path) -> None:
+    with load_bundle(small_bundle) as ours_aligned, load_bundle(plain_bundle) as plain:
+        assert (ours_aligned.manifest.layout.lanes, ours_aligned.manifest.layout.target) == (8, "neon-fp16")
         assert (plain.manifest.layout.lanes, plain.manifest.layout.target) == (1, None)
-        assert laid_out.manifest.graphs.features.lane_layouts == "reference/features.lanes.safetensors"
+        assert ours_aligned.manifest.graphs.features.lane_layouts == "reference/features.lanes.safetensors"
         assert plain.manifest.graphs.features.lane_layouts is None
 
 
-def test_a_slim_bundle_has_no_layouts(small_model: ThunderNet, tmp_path: Path) -> None:
+def test_a_slim_bundle_has_no_channel_orders(small_model: ThunderNet, tmp_path: Path) -> None:
     manifest = export_detector(small_model, tmp_path, ExportOptions(slim=True)).manifest
     assert manifest.layout.lanes == 8
     assert manifest.graphs.features.lane_layouts is None
     assert not [name for name in manifest.files if name.startswith("reference/")]
 
 
-def test_detections_are_the_same_with_and_without(
+def test_detections_are_the_same_with_and_without_alignment(
     small_bundle: Path, plain_bundle: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:
     found = 0
-    with Detector(small_bundle) as laid_out, Detector(plain_bundle) as plain:
+    with Detector(small_bundle) as ours_aligned, Detector(plain_bundle) as plain:
         for picture in pictures:
-            ours, theirs = laid_out.detect(picture), plain.detect(picture)
+            ours, theirs = ours_aligned.detect(picture), plain.detect(picture)
             assert np.array_equal(ours.labels, theirs.labels)
             np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=TOLERANCES["fp32"].box_pixels)
             np.testing.assert_allclose(ours.scores, theirs.scores, atol=TOLERANCES["fp32"].score)
@@ -76,15 +83,15 @@ def outputs(bundle: Path, image: NDArray[np.float32], **options: bool) -> list[N
     "options",
     [{"use_packing_layout": False}, {"use_winograd_convolution": False}, {"use_sgemm_convolution": False}],
 )
-def test_a_layout_is_for_speed_alone(
+def test_an_aligned_graph_computes_the_same_without_packing(
     small_bundle: Path, plain_bundle: Path, options: dict[str, bool]
 ) -> None:
-    """Laid out for 8 lanes, it runs right where none are used, and with other kernels."""
+    """A graph that is aligned for 8 lanes computes the same without packing and with other kernels."""
     image = np.random.default_rng(5).normal(size=FEATURES["image"]).astype(np.float32)
     for expected, found in zip(
         outputs(plain_bundle, image), outputs(small_bundle, image, **options), strict=True
     ):
-        assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+        assert np.abs(found - expected).max() <= MAX_DIFFERENCE * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("target", ["neon-fp32", "avx512"])  # the default is what test_verify proves
@@ -96,14 +103,12 @@ def test_every_target_verifies_layer_by_layer(small_model: ThunderNet, tmp_path:
 
 
 @pytest.mark.parametrize(("target", "asked"), [("neon-fp16", False), ("avx2", True)])
-def test_only_x86_is_told_how_to_read_the_picture(plain_bundle: Path, target: str, asked: bool) -> None:
-    graph = lay_out(features(plain_bundle), FEATURES, LANE_TARGETS[target]).graph
+def test_direct_convolution_is_forced_on_x86_only(plain_bundle: Path, target: str, asked: bool) -> None:
+    graph = align_graph(features(plain_bundle), FEATURES, ALIGNMENT_TARGETS[target]).graph
     assert [layer.name for layer in graph.layers if FEATURE_MASK in layer.params] == ["convrelu_0"] * asked
 
 
-def test_half_precision_weights_are_moved_and_not_rounded_again(
-    small_model: ThunderNet, tmp_path: Path
-) -> None:
+def test_half_precision_weights_are_not_rounded_again(small_model: ThunderNet, tmp_path: Path) -> None:
     options = [
         ExportOptions(name=name, precision="fp16", target=t) for name, t in (("a", None), ("b", "avx2"))
     ]
@@ -114,24 +119,24 @@ def test_half_precision_weights_are_moved_and_not_rounded_again(
     assert set(np.unique(theirs.data)) - {np.float16(0)} == set(np.unique(ours.data)) - {np.float16(0)}
 
 
-def test_an_answer_that_changed_is_refused(plain_bundle: Path) -> None:
+def test_a_changed_output_raises(plain_bundle: Path) -> None:
     graph = features(plain_bundle)
-    aligned = lay_out(graph, FEATURES, LANE_TARGETS["avx2"])
+    aligned = align_graph(graph, FEATURES, ALIGNMENT_TARGETS["avx2"])
     weight = aligned.graph.layer("convrelu_1").weights["weight"]
     aligned.graph.layer("convrelu_1").weights["weight"] = weight.with_values(
         weight.values() * np.float32(1.1)
     )
-    with pytest.raises(CheckFailed, match=r"changed the answers .*; first: .* of the largest value"):
-        prove(graph, aligned, FEATURES)
+    with pytest.raises(CheckFailed, match=r"changed the outputs .*; first: .* of the largest value"):
+        check_alignment(graph, aligned, FEATURES)
 
 
-def test_targets_by_name() -> None:
-    assert lane_target("neon-fp16").lanes == 8
-    assert lane_target("avx512", 8).lanes == 8
+def test_alignment_target() -> None:
+    assert alignment_target("neon-fp16").lanes == 8
+    assert alignment_target("avx512", 8).lanes == 8
     with pytest.raises(UsageError, match=r"target 'sve': expected one of neon-fp32, neon-fp16, avx2, avx512"):
-        lane_target("sve")
+        alignment_target("sve")
     with pytest.raises(UsageError, match=r"8 lanes for target neon-fp32: expected 4; .*neon-fp16 8"):
-        lane_target("neon-fp32", 8)
+        alignment_target("neon-fp32", 8)
 
 
 def test_unknown_target_stops_an_export_before_it_starts(small_model: ThunderNet, tmp_path: Path) -> None:
@@ -140,27 +145,27 @@ def test_unknown_target_stops_an_export_before_it_starts(small_model: ThunderNet
     assert list(tmp_path.iterdir()) == []
 
 
-def test_as_before_by_hand() -> None:
+def test_restore_channel_order() -> None:
     reference = np.arange(6, dtype=np.float32).reshape(
         1, 3, 2
     )  # a batch of one, three channels of two values
     wide = np.array([[4, 5], [9, 9], [0, 1], [9, 9]], np.float32)
-    subject, expected = as_before(wide, reference, np.array([2, -1, 0, -1], np.int32))
+    subject, expected = restore_channel_order(wide, reference, np.array([2, -1, 0, -1], np.int32))
     assert subject.tolist() == expected.tolist() == [[4, 5], [0, 1]]
 
 
-@pytest.mark.parametrize("layout", [None, np.array([0, 1], np.int32), np.array([7, 0, 0, 0], np.int32)])
-def test_as_before_leaves_what_does_not_fit(layout: NDArray[np.int32] | None) -> None:
+@pytest.mark.parametrize("order", [None, np.array([0, 1], np.int32), np.array([7, 0, 0, 0], np.int32)])
+def test_restore_channel_order_returns_what_does_not_fit(order: NDArray[np.int32] | None) -> None:
     reference, subject = np.ones((3, 2), np.float32), np.ones((4, 2), np.float32)
-    assert as_before(subject, reference, layout) == (subject, reference)
+    assert restore_channel_order(subject, reference, order) == (subject, reference)
 
 
-def test_layouts_come_back(plain_bundle: Path, tmp_path: Path) -> None:
-    aligned = lay_out(features(plain_bundle), FEATURES, LANE_TARGETS["avx2"])
-    write_layouts(aligned, tmp_path / "lanes.safetensors")
-    found = read_layouts(tmp_path / "lanes.safetensors")
-    assert found.keys() == aligned.layouts.keys()
-    assert all(np.array_equal(found[blob], layout) for blob, layout in aligned.layouts.items())
+def test_channel_orders_are_read_back(plain_bundle: Path, tmp_path: Path) -> None:
+    aligned = align_graph(features(plain_bundle), FEATURES, ALIGNMENT_TARGETS["avx2"])
+    write_channel_orders(aligned, tmp_path / "lanes.safetensors")
+    found = read_channel_orders(tmp_path / "lanes.safetensors")
+    assert found.keys() == aligned.channel_orders.keys()
+    assert all(np.array_equal(found[blob], order) for blob, order in aligned.channel_orders.items())
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,7 @@ def test_layouts_come_back(plain_bundle: Path, tmp_path: Path) -> None:
         lambda path: save_file({"cat_1": np.zeros(4, np.float32)}, path),
     ],
 )
-def test_damaged_layouts_are_an_error_of_the_bundle(
+def test_damaged_channel_orders_raise(
     small_bundle: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     bundle = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
@@ -181,9 +186,9 @@ def test_damaged_layouts_are_an_error_of_the_bundle(
         verify(bundle, layers=True)
 
 
-def test_wrong_layouts_are_failed_layers(small_bundle: Path, tmp_path: Path) -> None:
+def test_wrong_channel_orders_fail_the_layers(small_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
     path = bundle / "reference/features.lanes.safetensors"
-    save_file({blob: layout[::-1].copy() for blob, layout in read_layouts(path).items()}, path)
+    save_file({blob: order[::-1].copy() for blob, order in read_channel_orders(path).items()}, path)
     rehash(bundle)
     assert not verify(bundle, layers=True).ok

@@ -1,12 +1,12 @@
-"""The clock decides, whatever the cost model thinks."""
+"""`tune_alignment` decides by measured speed-up, not by the cost model."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pocketdet.export.passes.lane_targets import LANE_TARGETS
-from pocketdet.export.settle_lanes import SLOWER, settle_lanes
+from pocketdet.export.align_graph import MEASURED_SLOWER, tune_alignment
+from pocketdet.export.passes.channel_alignment import ALIGNMENT_TARGETS
 from pocketdet.runtime.ncnn_graph import Graph, read_graph
 
 FEATURES = {"image": (3, 96, 64)}
@@ -23,27 +23,27 @@ def channels(graph: Graph, *, odd: int) -> int:
 
 
 def by(cost: Callable[[Graph], float]) -> Callable[[Graph, Graph], float]:
-    """A clock on which a graph takes as long as `cost` says."""
+    """A measurement in which a graph takes the time `cost` returns."""
     return lambda best, tried: cost(best) / cost(tried)
 
 
-def test_a_clock_that_hates_padding_keeps_the_graph(graph: Graph) -> None:
+def test_the_graph_is_returned_if_padding_is_slower(graph: Graph) -> None:
     size = by(lambda g: sum(layer.int_param(0, 0) for layer in g.layers if layer.type == "Convolution"))
-    made = settle_lanes(graph, FEATURES, LANE_TARGETS["avx2"], size)
+    made = tune_alignment(graph, FEATURES, ALIGNMENT_TARGETS["avx2"], size)
     assert made.graph is graph
     assert not made.report.changed
 
 
-def test_a_clock_that_loves_lanes_widens_what_the_model_would_not(graph: Graph) -> None:
+def test_more_is_widened_than_the_cost_model_would(graph: Graph) -> None:
     steps: list[str] = []
     lanes = by(lambda g: 1 + channels(g, odd=4))
-    made = settle_lanes(graph, FEATURES, LANE_TARGETS["neon-fp32"], lanes, progress=steps.append)
+    made = tune_alignment(graph, FEATURES, ALIGNMENT_TARGETS["neon-fp32"], lanes, progress=steps.append)
     assert channels(made.graph, odd=4) < channels(graph, odd=4)
     assert steps[0].startswith("4 lanes, ")
 
 
-def test_a_region_that_is_slower_is_taken_back(graph: Graph) -> None:
-    """Every convolution gains by whole lanes, but 248 channels cost more than 245 did."""
+def test_a_region_that_is_slower_is_excluded(graph: Graph) -> None:
+    """Every convolution is faster with whole lanes, but 248 channels are slower than 245."""
 
     def cost(tried: Graph) -> float:
         wide = [layer for layer in tried.layers if layer.type == "Convolution"]
@@ -51,7 +51,7 @@ def test_a_region_that_is_slower_is_taken_back(graph: Graph) -> None:
             10 if layer.int_param(0, 0) == 248 else layer.int_param(0, 0) % 8 for layer in wide
         )
 
-    made = settle_lanes(graph, FEATURES, LANE_TARGETS["avx2"], by(cost))
+    made = tune_alignment(graph, FEATURES, ALIGNMENT_TARGETS["avx2"], by(cost))
     assert made.report.changed
     assert not [item for item in made.report.widened if item.channels == 245]
-    assert SLOWER in {item.reason for item in made.report.refused if item.channels == 245}
+    assert MEASURED_SLOWER in {item.reason for item in made.report.refused if item.channels == 245}

@@ -1,14 +1,14 @@
-"""Heads of detectors that nobody here tuned for: permutes, reshapes, softmaxes and many outputs."""
+"""Detector heads of other families: permutes, reshapes, softmaxes and many outputs."""
 
 from collections.abc import Callable
 
 import ncnn
 import pytest
-from lane_graphs import Builder
+from graph_builder import Builder
 
-from pocketdet.export.passes.align_lanes import align_lanes, prove_same
-from pocketdet.export.passes.lane_targets import LANE_TARGETS
-from pocketdet.export.passes.lanes.cost import LANES_ALONE
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.channel_alignment import ALIGNMENT_TARGETS, align_channels
+from pocketdet.export.passes.channel_alignment.cost import WIDEN_EVERYTHING
 from pocketdet.runtime.ncnn_graph import infer_shapes, validate
 
 CLASSES = 5
@@ -88,13 +88,13 @@ def test_heads(head: str, lanes: int) -> None:
     b = Builder()
     HEADS[head](b)
     graph = b.graph(1)
-    aligned = align_lanes(graph, b.inputs, lanes, rates=LANES_ALONE)
+    aligned = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
     assert aligned.report.changed or lanes == 4  # which gain little even there
     validate(aligned.graph, b.inputs, lambda name: ncnn.layer_to_index(name) >= 0)
     old, new = infer_shapes(graph, b.inputs), infer_shapes(aligned.graph, b.inputs)
     assert set(aligned.graph.output_names()) == set(graph.output_names())
     assert all(new[blob] == old[blob] for blob in graph.output_names())
-    for found in prove_same(graph, aligned.graph, b.inputs, trials=1):
+    for found in compare_graphs(graph, aligned.graph, b.inputs, trials=1):
         assert found.relative < 1e-5, str(found)
 
 
@@ -103,7 +103,7 @@ def test_nanodet_gains_by_the_cost_model(target: str) -> None:
     """Halves of 58 and 116 channels, and 90 in the towers: estimated to gain at least a twentieth."""
     b = Builder()
     nanodet(b)
-    machine = LANE_TARGETS[target]
-    report = align_lanes(b.graph(1), b.inputs, machine.lanes, rates=machine.rates).report
+    machine = ALIGNMENT_TARGETS[target]
+    report = align_channels(b.graph(1), b.inputs, machine.lanes, rates=machine.rates).report
     assert report.estimated_ratio > 1.05
     assert {58, 90} <= {w.channels for w in report.widened}

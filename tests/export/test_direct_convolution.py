@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketdet.export.passes.align_lanes import prove_same
-from pocketdet.export.passes.direct_stem import NO_MATRIX_PRODUCT, direct_stem
+from pocketdet.export.compare_graphs import compare_graphs
+from pocketdet.export.passes.direct_convolution import NO_MATRIX_PRODUCT, force_direct_convolution
 from pocketdet.runtime.ncnn_graph import (
     Graph,
     Layer,
@@ -37,7 +37,7 @@ def _net(channels: int, **wanted: ParamValue) -> Graph:
 
 
 def _made(graph: Graph, channels: int, sides: tuple[int, int] = (37, 51)) -> Graph:
-    return direct_stem(graph, infer_shapes(graph, {"image": (channels, *sides)}))
+    return force_direct_convolution(graph, infer_shapes(graph, {"image": (channels, *sides)}))
 
 
 @pytest.mark.parametrize("sides", [(9, 9), (37, 51), (64, 96)])
@@ -48,7 +48,7 @@ def test_a_picture_convolution_computes_the_same(channels: int, outputs: int, si
     made = _made(graph, channels, sides)
     assert made.layer("stem").params[MASK] == NO_MATRIX_PRODUCT
     assert MASK not in graph.layer("stem").params
-    for found in prove_same(graph, made, {"image": (channels, *sides)}):
+    for found in compare_graphs(graph, made, {"image": (channels, *sides)}):
         assert found.relative <= 1e-6
 
 
@@ -66,13 +66,13 @@ def test_inner_channels_and_unknown_shapes_are_left_alone() -> None:
     graph = _net(4)
     assert _made(graph, 4) is graph
     graph = _net(3)
-    assert direct_stem(graph, {}) is graph
+    assert force_direct_convolution(graph, {}) is graph
 
 
 def test_int8_weights_are_left_alone() -> None:
     graph = _net(3)
     graph.layer("stem").params[8] = 2
-    assert direct_stem(graph, {"image": (3, 37, 51)}) is graph
+    assert force_direct_convolution(graph, {"image": (3, 37, 51)}) is graph
 
 
 def test_a_mask_that_is_there_is_kept(tmp_path: Path) -> None:
