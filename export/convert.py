@@ -185,8 +185,8 @@ def _align(
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_channel_orders(aligned, scratch / layouts)
     layer_map = spec.layer_sources
-    twins = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
-    update = {"lane_layouts": layouts, "layer_sources": layer_map | twins}
+    matched = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
+    update = {"lane_layouts": layouts, "layer_sources": layer_map | matched}
     return aligned.graph, replace(part, spec=spec.model_copy(update=update))
 
 
