@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types help clean
+.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -113,6 +113,18 @@ lint: $(VENV)/dev.stamp ## ruff
 
 types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
 	@$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp ## the documentation site, into build/site; a warning fails
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/python -m mkdocs build -q
+
+FORMATTED := $(shell find runtime/native android_demo -name '*.cpp' -o -name '*.h' -o -name '*.java' | grep -v third_party)
+
+format-check: $(VENV)/dev.stamp ## clang-format on C++ and Java: fails if a file is not formatted
+	@$(BIN)/clang-format --dry-run --Werror $(FORMATTED)
+
+format: $(VENV)/dev.stamp ## format Python, C++ and Java in place
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(FORMATTED)
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build demo

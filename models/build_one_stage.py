@@ -22,7 +22,7 @@ from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RETINANET, LightBranches, RetinaNet, RetinaNetConfig
-from pocketdet.one_stage_spec import Selection
+from pocketdet.spec.one_stage import Selection
 
 Changes = Mapping[str, Any]  # of fields that the configurations of all families have
 Builder = Callable[[int, tuple[int, int], Changes], OneStageDetector]

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pocketdet.errors import CheckpointError, UsageError
+from pocketdet.io import atomic_write
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector, config_of, is_one_stage
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
 from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
@@ -24,7 +25,6 @@ from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import read_metadata, read_weights
-from pocketdet.whole_files import write_whole
 
 FORMAT_VERSION = "1"
 ONE_STAGE, TWO_STAGE = "one-stage", "two-stage"
@@ -58,7 +58,7 @@ def save_checkpoint(path: Path, model: AnyDetector, card: Mapping[str, str] | No
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{path.parent}: the folder cannot be made: {error.strerror or error}") from error
-    write_whole(path, save(weights, metadata))
+    atomic_write(path, save(weights, metadata))
 
 
 def read_card(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pocketdet.errors import UsageError
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec
 
 PredictorKind = Literal["sigmoid", "softmax", "objectness", "deltas"]
 

@@ -5,13 +5,13 @@ As `DetectorConfig` for two stages it travels inside every checkpoint, as JSON.
 
 from dataclasses import dataclass, field
 
-from pocketdet.checked_record import CheckedRecord
 from pocketdet.models.config import Preprocessing, check_class_names
-from pocketdet.one_stage_spec import Selection
+from pocketdet.spec.one_stage import Selection
+from pocketdet.spec.validated import ValidatedConfig
 
 
 @dataclass(frozen=True)
-class OneStageConfig(CheckedRecord):
+class OneStageConfig(ValidatedConfig):
     """Everything that, with the weights, defines a one-stage detector of a known architecture.
 
     Attributes:

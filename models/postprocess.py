@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketdet.models.ops import detect, normalise, propose, psroi_align, resize_image, to_original
+from pocketdet.models.ops import detect, normalise, propose, ps_roi_align, resize_image, to_original
 from pocketdet.models.thundernet import ThunderNet
 
 
@@ -65,7 +65,7 @@ def postprocess(
     config, size, head = model.config, model.config.input_size, model.config.head
     rois = propose(rpn_scores, rpn_deltas, config.anchors, config.proposals, size)
     image_index = torch.zeros(len(rois.boxes), dtype=torch.int64, device=sam.device)
-    roi_features = psroi_align(
+    roi_features = ps_roi_align(
         sam[None], rois.boxes, image_index, config.anchors.stride, head.pool_size, head.sampling_ratio
     )
     logits, deltas = model.head(roi_features)

@@ -1,4 +1,4 @@
-"""The C++ core of pocketdet: everything around the network, as docs/DEFINITIONS.md defines it.
+"""The C++ core of pocketdet: everything around the network, as docs/reference/definitions.md defines it.
 
 Arrays are numpy, float32 unless named otherwise. Boxes are (x1, y1, x2, y2) pixels, sizes (height, width).
 A bad argument raises ValueError, an object of the wrong kind in place of a number or text TypeError.
@@ -11,11 +11,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.ncnn_graph.model import Graph, Layer
 from pocketdet.runtime.ncnn_graph.params import ParamValue
 from pocketdet.runtime.ncnn_graph.validate import Limits
 from pocketdet.runtime.ncnn_graph.weight import Storage
+from pocketdet.spec.one_stage import OneStageSpec
 
 _Floats: TypeAlias = NDArray[np.float32]
 _Bytes: TypeAlias = NDArray[np.uint8]
@@ -83,7 +83,7 @@ def propose(
     nms_iou: float,
     min_size: float,
 ) -> tuple[_Floats, _Indices, _Floats]: ...
-def psroi_align(
+def ps_roi_align(
     features: _Floats, rois: _Floats, stride: float, pool_size: int, sampling_ratio: int
 ) -> _Floats: ...
 def detect(

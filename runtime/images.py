@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
+from pocketdet.io import atomic_replace
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
-from pocketdet.whole_files import replace_whole
 
 MAX_FILE_BYTES = (1 << 31) - 1  # what OpenCV decodes from memory
 MAX_JPEG_SIDE = 65500  # of libjpeg
@@ -23,7 +23,7 @@ _BLOCK = 1 << 22  # pixels that are converted at a time
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image file of any of `image_header.FORMATS` to RGB (H, W, 3), whatever its name ends in.
 
-    The orientation in EXIF is applied. Grey becomes RGB; alpha is ignored, as in docs/DEFINITIONS.md; 16-bit
+    EXIF orientation is applied. Grey becomes RGB; alpha is ignored (docs/reference/definitions.md); 16-bit
     samples become `round(value / 257)`. Of an animation the first frame is read. At most `MAX_SIDE` pixels a
     side and `max_pixels` in all.
     Raises `ImageError`.
@@ -108,7 +108,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
             "choose .png, or .jpg up to 65500 pixels a side"
         )
     try:
-        replace_whole(target, data.tobytes())
+        atomic_replace(target, data.tobytes())
     except OSError as error:
         raise ImageError(f"{path}: the image cannot be written: {error.strerror or error}") from error
 

@@ -1,4 +1,4 @@
-"""The stages of a one-stage detector: preprocess -> model -> boxes. Definition: docs/ONE_STAGE.md."""
+"""Stages of a one-stage detector: preprocess -> model -> boxes. Definition: docs/reference/one-stage.md."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """What the stages of all detectors share: a picture in, boxes out, each stage timed.
 
 `two_stage` and `one_stage` have the stages between; `make_pipeline` picks. `Detector` runs the stages in a
-row, `stages` each on its own. Definitions: docs/DEFINITIONS.md, docs/ONE_STAGE.md.
+row, `stages` each on its own. Definitions: docs/reference/definitions.md, docs/reference/one-stage.md.
 """
 
 import time

@@ -3,7 +3,7 @@
 Storage is a fact of the .bin file. Arithmetic is a request to an engine, which depends on the processor: ncnn
 computes in half precision on ARMv8.2 and later only. A weight stored as a half runs anywhere, widened to
 fp32 when it is loaded. Layers whose weights are stored as int8 compute in int8 everywhere; arithmetic is then
-what the other layers do. docs/PRECISION.md says what each means for accuracy.
+what the other layers do. docs/explanation/precision.md says what each means for accuracy.
 """
 
 from collections.abc import Iterable, Mapping

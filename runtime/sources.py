@@ -130,9 +130,9 @@ def _folder(folder: Path, report: Report) -> Iterator[Frame]:
     others = [p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
     others = sorted(set(others) - {p.name for p in paths})
     if others:
-        names = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        shown = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
         count = "1 file is not an image" if len(others) == 1 else f"{len(others)} files are not images"
-        report(Problem(str(folder), f"{folder}: {count}, not read: {names}", lost=False))
+        report(Problem(str(folder), f"{folder}: {count}, not read: {shown}", lost=False))
     stems = {p.stem for p in paths}
     names = [p.stem if len(stems) == len(paths) else p.name for p in paths]
     return _images(paths, names, report)

@@ -33,12 +33,12 @@ class Tolerances:
 
 
 # By what a number of the type may be off, over the 60 layers of a detector. The trained SNet49 needs a sixth
-# to a fifth of each on emulated ARM processors (docs/PRECISION.md). fp32: another order of additions.
+# to a fifth of each on emulated ARM processors (docs/explanation/precision.md). fp32: order of additions.
 # fp16-storage: blobs are rounded to 11 binary digits, sums are not. fp16: sums are rounded, too, at each
 # addition. bf16-storage: blobs have 8 digits. int8: activations have 7, within one scale for a whole blob: a
 # single value may be far off, so the noise of all together is bounded, to a fifth of the signal. Outputs of
 # one-stage detectors get ten times as much of fp32: a deformable convolution multiplies what its offsets are
-# off by with the slope of the map (MimicDet with lifelike weights: folding alone changes 1.7e-4).
+# off by with the slope of the map (MimicDet with calibrated random weights: folding alone changes 1.7e-4).
 TOLERANCES: Mapping[Arithmetic | Literal["int8"], Tolerances] = MappingProxyType(
     {
         "fp32": Tolerances(features=1e-4, head=1e-4, outputs=1e-3, box_pixels=0.1, score=1e-3, lost=0.0),

@@ -1,6 +1,6 @@
 """The stages of a two-stage detector, each a function of the one before, bound to a bundle.
 
-preprocess -> features -> proposals -> RoI features -> head -> boxes. Definitions: docs/DEFINITIONS.md.
+preprocess -> features -> proposals -> RoI features -> head -> boxes. See docs/reference/definitions.md.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class TwoStagePipeline(Pipeline):
     def roi_features(self, sam: Array, rois: Array) -> Array:
         """PSRoI align: (R, alpha * p * p)."""
         h = self._roi_head
-        return _core.psroi_align(sam, rois, self._stride, h.pool_size, h.sampling_ratio)
+        return _core.ps_roi_align(sam, rois, self._stride, h.pool_size, h.sampling_ratio)
 
     def head(self, roi_features: Array) -> Array:
         """RoI features to class logits and deltas in one (R, classes + 1 + 4) array."""

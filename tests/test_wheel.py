@@ -16,7 +16,8 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("cli", "models", "export", "runtime", "benchmarks")
+PACKAGES = ("cli", "models", "export", "runtime", "benchmarks", "datasets", "evaluation", "spec")
+CHECKOUT_ONLY = ("training/", "datasets/scenes/", "models/training/", "models/scenes/", "benchmarks/results/")
 NO_INDEX = (
     "Failed to establish a new connection",
     "Temporary failure in name resolution",
@@ -84,9 +85,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in ours} == {"pocketdet"}
     for needed in ("__init__.py", "py.typed", "errors.py", "runtime/_core.pyi", "runtime/detector.py"):
         assert f"pocketdet/{needed}" in ours
-    for room in ROOMS:
-        assert f"pocketdet/{room}/__init__.py" in ours
+    for package in PACKAGES:
+        assert f"pocketdet/{package}/__init__.py" in ours
     unwanted = [n for n in ours if "/tests/" in n or "/native/" in n or n.endswith((".cpp", ".h", ".pyc"))]
+    unwanted += [n for n in ours if n.removeprefix("pocketdet/").startswith(CHECKOUT_ONLY)]
     assert unwanted == []
 
 
@@ -107,7 +109,9 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     expected = {
         name.removeprefix("src/") if name.startswith("src/") else f"pocketdet/{name}"
         for name in present
-        if name.split("/")[0] in ("src", *ROOMS) and "/native/" not in name
+        if name.split("/")[0] in ("src", *PACKAGES)
+        and "/native/" not in name
+        and not name.startswith(CHECKOUT_ONLY)
     }
     with zipfile.ZipFile(wheel) as archive:
         assert expected <= set(archive.namelist())
@@ -141,6 +145,9 @@ def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, 
     info = run(environment, "pocketdet", "info", small_bundle, cwd=tmp_path)
     assert info.returncode == 0
     assert "thundernet-snet49" in info.stdout
+    train = run(environment, "pocketdet", "train", "run.toml", cwd=tmp_path)
+    assert train.returncode == 2
+    assert "pip install 'pocketdet[train]'" in train.stderr
     for arguments in (("export", "w.pt"), ("demo", "--image", "a.png"), ("verify", small_bundle, "--layers")):
         refused = run(environment, "pocketdet", *arguments, cwd=tmp_path)
         assert refused.returncode == 2

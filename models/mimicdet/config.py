@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pocketdet.models.backbones import RESNET50, ResNetConfig
-from pocketdet.one_stage_spec import Four, Selection
+from pocketdet.spec.one_stage import Four, Selection
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 # section 4.2

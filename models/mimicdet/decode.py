@@ -2,7 +2,7 @@
 
 from pocketdet.models.mimicdet.config import STRIDES, MimicDetConfig
 from pocketdet.models.ops.default_boxes import level_grids
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
@@ -16,16 +16,16 @@ def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
                 grid,
                 stride,
                 ((side, side),),
-                classes=Slot(f"classes_{number}"),
-                boxes=(Slot(f"refine_{number}"), Slot(f"boxes_{number}")),
-                objectness=Slot(f"objectness_{number}"),
+                classes=OutputField(f"classes_{number}"),
+                boxes=(OutputField(f"refine_{number}"), OutputField(f"boxes_{number}")),
+                objectness=OutputField(f"objectness_{number}"),
             )
         )
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(CentreCoding(), CentreCoding(multiplier=config.student_std)),
+        codings=(CxcywhCoding(), CxcywhCoding(multiplier=config.student_std)),
         scores=Scores("softmax", "first"),
         selection=config.selection,
     )

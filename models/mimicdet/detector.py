@@ -13,7 +13,7 @@ from pocketdet.models.mimicdet.heads import Refinement, StudentHead, StudentLeve
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.roi_align import roi_align
-from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 @dataclass(frozen=True)

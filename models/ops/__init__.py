@@ -1,11 +1,11 @@
-"""Plain torch operators: the reference that all else is tested against. Meaning: docs/DEFINITIONS.md."""
+"""Plain torch operators: the reference of all others. Definitions: docs/reference/definitions.md."""
 
 from pocketdet.models.ops.anchors import make_anchors
 from pocketdet.models.ops.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
 from pocketdet.models.ops.detections import Detections, detect
 from pocketdet.models.ops.nms import nms, soft_nms
 from pocketdet.models.ops.proposals import RoIs, propose
-from pocketdet.models.ops.psroi_align import psroi_align
+from pocketdet.models.ops.ps_roi_align import ps_roi_align
 from pocketdet.models.ops.resize import (
     normalise,
     nv21_to_rgb,
@@ -29,7 +29,7 @@ __all__ = [
     "normalise",
     "nv21_to_rgb",
     "propose",
-    "psroi_align",
+    "ps_roi_align",
     "resize_bilinear",
     "resize_geometry",
     "resize_image",

@@ -1,4 +1,4 @@
-"""Anchors of a grid. Definition: docs/DEFINITIONS.md, "Anchors"."""
+"""Anchors of a grid. Definition: docs/reference/definitions.md, "Anchors"."""
 
 from collections.abc import Sequence
 

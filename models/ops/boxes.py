@@ -1,4 +1,4 @@
-"""Box arithmetic in torch. Definitions: docs/DEFINITIONS.md, "Box coding" and "IoU and NMS"."""
+"""Box arithmetic in torch. Definitions: docs/reference/definitions.md, "Box coding" and "IoU and NMS"."""
 
 import math
 
@@ -23,7 +23,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union > 0, inter / union, torch.zeros_like(inter))
 
 
-def exact_exp(x: Tensor) -> Tensor:
+def exp_float64(x: Tensor) -> Tensor:
     """Exp in float64, rounded to the type of `x`: the same bits on every machine."""
     return x.double().exp().to(x.dtype)
 
@@ -34,8 +34,8 @@ def decode_boxes(deltas: Tensor, reference: Tensor, std: tuple[float, float, flo
     width, height = reference[:, 2] - reference[:, 0], reference[:, 3] - reference[:, 1]
     px = (reference[:, 0] + 0.5 * width) + dx * width
     py = (reference[:, 1] + 0.5 * height) + dy * height
-    half_w = 0.5 * (width * exact_exp(dw.clamp(max=MAX_LOG_SCALE)))
-    half_h = 0.5 * (height * exact_exp(dh.clamp(max=MAX_LOG_SCALE)))
+    half_w = 0.5 * (width * exp_float64(dw.clamp(max=MAX_LOG_SCALE)))
+    half_h = 0.5 * (height * exp_float64(dh.clamp(max=MAX_LOG_SCALE)))
     return torch.stack([px - half_w, py - half_h, px + half_w, py + half_h], dim=1)
 
 

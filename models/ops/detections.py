@@ -1,4 +1,4 @@
-"""From head outputs to detections. Definition: docs/DEFINITIONS.md, "Detections", steps 1 to 5."""
+"""From head outputs to detections. Definition: docs/reference/definitions.md, "Detections", steps 1 to 5."""
 
 from dataclasses import dataclass
 

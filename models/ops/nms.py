@@ -1,27 +1,27 @@
-"""Greedy and soft non-maximum suppression. Definition: docs/DEFINITIONS.md, "IoU and NMS"."""
+"""Greedy and soft non-maximum suppression. Definition: docs/reference/definitions.md, "IoU and NMS"."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.boxes import box_iou, exact_exp
+from pocketdet.models.ops.boxes import box_iou, exp_float64
 
 
-def usable(boxes: Tensor, scores: Tensor) -> Tensor:
+def finite_indices(boxes: Tensor, scores: Tensor) -> Tensor:
     """Indices of the candidates whose score and coordinates are finite."""
     return (torch.isfinite(scores) & torch.isfinite(boxes).all(dim=1)).nonzero()[:, 0]
 
 
-def descending(scores: Tensor) -> Tensor:
+def argsort_descending(scores: Tensor) -> Tensor:
     """Indices by score descending, ties by index ascending."""
     return torch.sort(scores, descending=True, stable=True).indices
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Indices (K,) of the boxes (N, 4) that survive, best first."""
-    order = usable(boxes, scores)
-    order = order[descending(scores[order])]
+    order = finite_indices(boxes, scores)
+    order = order[argsort_descending(scores[order])]
     keep = []
     while len(order):
         best, rest = order[0], order[1:]
@@ -39,12 +39,12 @@ def soft_nms(
     score_threshold: float,
 ) -> tuple[Tensor, Tensor]:
     """Indices (K,) and decayed scores (K,), in the order in which they were taken (Bodla et al. 2017)."""
-    remaining = usable(boxes, scores)
+    remaining = finite_indices(boxes, scores)
     current = scores.clone()
     indices, taken = [], []
     remaining = remaining[current[remaining] > score_threshold]
     while len(remaining):
-        best = remaining[int(descending(current[remaining])[0])]
+        best = remaining[int(argsort_descending(current[remaining])[0])]
         indices.append(best)
         taken.append(current[best])
         remaining = remaining[remaining != best]
@@ -52,7 +52,7 @@ def soft_nms(
         if method == "linear":
             decay = torch.where(iou > iou_threshold, 1 - iou, torch.ones_like(iou))
         else:
-            decay = exact_exp(-(iou * iou) / sigma)
+            decay = exp_float64(-(iou * iou) / sigma)
         current[remaining] = current[remaining] * decay
         remaining = remaining[current[remaining] > score_threshold]
     if not indices:

@@ -1,29 +1,29 @@
-"""One coding step: raw elements and reference boxes to boxes. Definition: docs/ONE_STAGE.md, "Box coding"."""
+"""Raw elements and reference boxes to boxes. Definition: docs/reference/one-stage.md, "Box coding"."""
 
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.boxes import exact_exp
-from pocketdet.one_stage_spec import (
+from pocketdet.models.ops.boxes import exp_float64
+from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
-    CornerCoding,
+    CxcywhCoding,
     DistanceCoding,
     Unit,
+    XyxyCoding,
 )
 
 
-def exact_sigmoid(x: Tensor) -> Tensor:
+def sigmoid_float64(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)) in float64, rounded to the type of `x`."""
     return (1 / (1 + (-x.double()).exp())).to(x.dtype)
 
 
-def exact_tanh(x: Tensor) -> Tensor:
+def tanh_float64(x: Tensor) -> Tensor:
     """2 / (1 + exp(-2x)) - 1 in float64, rounded to the type of `x`."""
     return (2 / (1 + (-2 * x.double()).exp()) - 1).to(x.dtype)
 
 
-def exact_softmax(x: Tensor) -> Tensor:
+def softmax_float64(x: Tensor) -> Tensor:
     """Over the last axis, in float64, summed left to right, rounded to the type of `x`."""
     powers = (x.double() - x.double().amax(dim=-1, keepdim=True)).exp()
     return (powers / powers.cumsum(dim=-1)[..., -1:]).to(x.dtype)
@@ -41,7 +41,7 @@ def decode_step(
     else:
         sides = elements
     t = sides[:, list(coding.order)] * elements.new_tensor(coding.multiplier)
-    if isinstance(coding, CornerCoding):
+    if isinstance(coding, XyxyCoding):
         return t * _unit(coding.unit, reference, strides, size).repeat(1, 2)
     if isinstance(coding, DistanceCoding):
         return _from_distances(t, reference, strides, coding, size)
@@ -49,24 +49,24 @@ def decode_step(
 
 
 def _from_centre(
-    t: Tensor, reference: Tensor, strides: Tensor, coding: CentreCoding, size: tuple[int, int]
+    t: Tensor, reference: Tensor, strides: Tensor, coding: CxcywhCoding, size: tuple[int, int]
 ) -> Tensor:
     moved = t[:, :2]
     if coding.centre_activation == "tanh":
-        moved = exact_tanh(moved)
+        moved = tanh_float64(moved)
     elif coding.centre_activation == "sigmoid":
-        moved = exact_sigmoid(moved)
+        moved = sigmoid_float64(moved)
     moved = moved * coding.centre_gain + coding.centre_shift
     centre = moved * _unit(coding.centre_unit, reference, strides, size)
     if coding.origin == "prior":
         centre = _centre(reference) + centre
     scale = t[:, 2:]
     if coding.size_activation == "exp":
-        scale = exact_exp(scale.clamp(max=coding.max_log))
+        scale = exp_float64(scale.clamp(max=coding.max_log))
     elif coding.size_activation == "sigmoid":
-        scale = exact_sigmoid(scale)
+        scale = sigmoid_float64(scale)
     elif coding.size_activation == "sigmoid_squared":
-        doubled = 2 * exact_sigmoid(scale)
+        doubled = 2 * sigmoid_float64(scale)
         scale = doubled * doubled
     half = 0.5 * (_unit(coding.size_unit, reference, strides, size) * scale)
     return torch.cat([centre - half, centre + half], dim=1)
@@ -76,7 +76,7 @@ def _from_distances(
     t: Tensor, reference: Tensor, strides: Tensor, coding: DistanceCoding, size: tuple[int, int]
 ) -> Tensor:
     if coding.activation == "exp":
-        t = exact_exp(t.clamp(max=coding.max_log))
+        t = exp_float64(t.clamp(max=coding.max_log))
     elif coding.activation == "relu":
         t = t.clamp(min=0)
     unit, centre = _unit(coding.unit, reference, strides, size), _centre(reference)

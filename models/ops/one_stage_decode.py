@@ -1,4 +1,4 @@
-"""From the outputs of a one-stage detector to detections. Definition: docs/ONE_STAGE.md, steps 1 to 8."""
+"""One-stage outputs to detections. Definition: docs/reference/one-stage.md, steps 1 to 8."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from pocketdet.models.ops.boxes import clip_boxes
-from pocketdet.models.ops.nms import descending, nms, soft_nms
-from pocketdet.models.ops.one_stage_boxes import decode_step, exact_sigmoid, exact_softmax
+from pocketdet.models.ops.nms import argsort_descending, nms, soft_nms
+from pocketdet.models.ops.one_stage_boxes import decode_step, sigmoid_float64, softmax_float64
 from pocketdet.models.ops.one_stage_read import read_priors
-from pocketdet.one_stage_spec import Activation, OneStageSpec, Scores, Selection
+from pocketdet.spec.one_stage import Activation, OneStageSpec, Scores, Selection
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def one_stage_decode(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> OneSt
 
 def _activate(x: Tensor, activation: Activation) -> Tensor:
     if activation == "sigmoid":
-        return exact_sigmoid(x)
-    return exact_softmax(x) if activation == "softmax" else x
+        return sigmoid_float64(x)
+    return softmax_float64(x) if activation == "softmax" else x
 
 
 def _by_objectness(alive: Tensor, objectness: Tensor, rule: Selection) -> Tensor:
@@ -58,7 +58,7 @@ def _by_objectness(alive: Tensor, objectness: Tensor, rule: Selection) -> Tensor
     if rule.objectness_threshold is not None:
         alive = alive[objectness[alive] > rule.objectness_threshold]
     if rule.top_n_objectness is not None:
-        alive = alive[descending(objectness[alive])[: rule.top_n_objectness]].sort().values
+        alive = alive[argsort_descending(objectness[alive])[: rule.top_n_objectness]].sort().values
     return alive
 
 
@@ -94,10 +94,10 @@ def _candidates(scores: Tensor, levels: Tensor, rule: Selection) -> tuple[Tensor
         parts = []
         for level in sorted(set(levels.tolist())):
             own = chosen[levels[row] == level]
-            parts.append(own[descending(values[own])[: rule.top_n_per_level]].sort().values)
+            parts.append(own[argsort_descending(values[own])[: rule.top_n_per_level]].sort().values)
         chosen = torch.cat(parts) if parts else chosen
     if rule.top_n is not None:
-        chosen = chosen[descending(values[chosen])[: rule.top_n]].sort().values
+        chosen = chosen[argsort_descending(values[chosen])[: rule.top_n]].sort().values
     return row[chosen], label[chosen]
 
 

@@ -1,4 +1,4 @@
-"""The values of every prior, gathered from a network's outputs. Definition: docs/ONE_STAGE.md, "Slots"."""
+"""Gather each prior's values from a network's outputs. Definition: docs/reference/one-stage.md, "Slots"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.one_stage_spec import Level, OneStageSpec, Slot, box_elements
+from pocketdet.spec.one_stage import Level, OneStageSpec, OutputField, box_elements
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def _read_level(spec: OneStageSpec, number: int, level: Level, outputs: Mapping[
     )
 
 
-def _elements(outputs: Mapping[str, Tensor], slot: Slot, level: Level, count: int) -> Tensor:
+def _elements(outputs: Mapping[str, Tensor], slot: OutputField, level: Level, count: int) -> Tensor:
     """Elements 0 to count - 1 of the level's priors: (level.count, count), float32."""
     tensor = outputs.get(slot.output)
     if tensor is None:
         raise UsageError(f"no output {slot.output!r}: the network gave {', '.join(outputs) or 'none'}")
-    problem = level.misfit(slot, count, tensor.shape)
+    problem = level.shape_error(slot, count, tensor.shape)
     if problem:
         raise UsageError(problem)
     each, rows = len(level.priors), slot.first_row + level.count

@@ -1,4 +1,4 @@
-"""From RPN maps to RoIs. Definition: docs/DEFINITIONS.md, "Proposals"."""
+"""From RPN maps to RoIs. Definition: docs/reference/definitions.md, "Proposals"."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from pocketdet.models.config import Anchors, Proposals
 from pocketdet.models.ops.anchors import make_anchors
 from pocketdet.models.ops.boxes import clip_boxes, decode_boxes
-from pocketdet.models.ops.nms import descending, nms
+from pocketdet.models.ops.nms import argsort_descending, nms
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def propose(scores: Tensor, deltas: Tensor, anchors: Anchors, rule: Proposals, s
     boxes = make_anchors(grid, anchors.stride, anchors.sizes(), scores.device)
 
     finite = torch.isfinite(logits).nonzero()[:, 0]
-    top = finite[descending(logits[finite])][: rule.pre_nms_top_n]
+    top = finite[argsort_descending(logits[finite])][: rule.pre_nms_top_n]
     decoded = clip_boxes(decode_boxes(flat[top], boxes[top], (1.0, 1.0, 1.0, 1.0)), size)
     sides = decoded[:, 2:] - decoded[:, :2]
     sound = torch.isfinite(decoded).all(dim=1) & (sides >= rule.min_size).all(dim=1)

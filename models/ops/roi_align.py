@@ -1,9 +1,9 @@
-"""RoI align (He et al. 2017): as PSRoI align in docs/DEFINITIONS.md, but each bin reads every channel."""
+"""RoI align (He et al. 2017): PSRoI align (docs/reference/definitions.md) in which bins read all channels."""
 
 import torch
 from torch import Tensor
 
-from pocketdet.models.ops.psroi_align import _samples
+from pocketdet.models.ops.ps_roi_align import _samples
 
 
 def roi_align(

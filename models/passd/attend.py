@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketdet.one_stage_spec import MAX_LOG_SCALE
+from pocketdet.spec.one_stage import MAX_LOG_SCALE
 
 KERNEL = 3
 CHANNELS = 2 * KERNEL * KERNEL  # of an offset field

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
-from pocketdet.one_stage_spec import Four, Selection
+from pocketdet.spec.one_stage import Four, Selection
 
 FINEST_STRIDE = 8
 VOC_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))

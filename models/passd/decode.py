@@ -2,7 +2,7 @@
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.passd.config import PASSDConfig
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def default_sides(config: PASSDConfig, stride: int) -> tuple[float, ...]:
@@ -26,20 +26,20 @@ def passd_spec(config: PASSDConfig) -> OneStageSpec:
                 grid,
                 stride,
                 tuple((side, side) for side in default_sides(config, stride)),
-                classes=Slot(attend, prior_step=step),
+                classes=OutputField(attend, prior_step=step),
                 boxes=(
-                    Slot(f"propose_{number}", prior_step=4),
-                    Slot(attend, first=config.num_classes + 1, prior_step=step),
+                    OutputField(f"propose_{number}", prior_step=4),
+                    OutputField(attend, first=config.num_classes + 1, prior_step=step),
                 ),
-                objectness=Slot(f"objectness_{number}", prior_step=2),
+                objectness=OutputField(f"objectness_{number}", prior_step=2),
             )
         )
-    propose = CentreCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
+    propose = CxcywhCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(propose, CentreCoding(multiplier=config.attend_std)),
+        codings=(propose, CxcywhCoding(multiplier=config.attend_std)),
         scores=Scores("softmax", "first", "softmax"),
         selection=config.selection,
     )

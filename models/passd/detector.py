@@ -9,7 +9,7 @@ from pocketdet.models.passd.attend import KERNEL, attend_offsets
 from pocketdet.models.passd.config import PASSDConfig
 from pocketdet.models.passd.decode import default_sides, passd_spec
 from pocketdet.models.passd.features import PASSDFeatures
-from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 class PASSD(OneStageDetector):

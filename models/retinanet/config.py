@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from pocketdet.models.backbones import RESNET50, ResNetConfig
-from pocketdet.one_stage_spec import Selection
+from pocketdet.spec.one_stage import Selection
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 Block = Literal["original", "v1", "v2", "v3"]

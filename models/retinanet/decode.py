@@ -4,7 +4,7 @@ import math
 
 from pocketdet.models.ops.default_boxes import level_grids
 from pocketdet.models.retinanet.config import STRIDES, RetinaNetConfig
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Slot
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores
 
 
 def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
@@ -16,13 +16,13 @@ def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
         priors = tuple(
             (side * s / math.sqrt(r), side * s * math.sqrt(r)) for s in config.scales for r in config.ratios
         )
-        classes = Slot(f"classes_{number}", prior_step=config.num_classes)
-        levels.append(Level(grid, stride, priors, classes, (Slot(f"boxes_{number}", prior_step=4),)))
+        classes = OutputField(f"classes_{number}", prior_step=config.num_classes)
+        levels.append(Level(grid, stride, priors, classes, (OutputField(f"boxes_{number}", prior_step=4),)))
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,
         levels=tuple(levels),
-        codings=(CentreCoding(),),
+        codings=(CxcywhCoding(),),
         scores=Scores("sigmoid"),
         selection=config.selection,
     )

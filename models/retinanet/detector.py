@@ -8,7 +8,7 @@ from pocketdet.models.one_stage import OneStageDetector, Predictor, PredictorKin
 from pocketdet.models.retinanet.config import RetinaNetConfig
 from pocketdet.models.retinanet.decode import retinanet_spec
 from pocketdet.models.retinanet.head import PRIOR_PROBABILITY, Branch
-from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 class RetinaNet(OneStageDetector):

@@ -1,22 +1,7 @@
-"""Rendered scenes: hand tools and small parts lying on concrete or asphalt, with their labels.
+"""Deprecated name of `pocketdet.datasets.scenes`, for `python -m pocketdet.models.scenes` in a checkout."""
 
-Everything is drawn by formula from a seed with NumPy and OpenCV; no photograph is involved. Objects are
-signed distance functions with procedural surfaces, traced by a slanted pinhole camera; the class names
-are those of the FOD-A list.
-"""
+import sys
+from pathlib import Path
 
-from .catalog import kinds
-from .compose import render_scene
-from .layouts import demo_scene, random_scene
-from .spec import GroundSpec, Placement, Scene, SceneSpec
-
-__all__ = [
-    "GroundSpec",
-    "Placement",
-    "Scene",
-    "SceneSpec",
-    "demo_scene",
-    "kinds",
-    "random_scene",
-    "render_scene",
-]
+__path__ = [str(Path(__file__).resolve().parents[2] / "datasets" / "scenes")]
+sys.stderr.write("pocketdet.models.scenes is now pocketdet.datasets.scenes; the old name is deprecated\n")

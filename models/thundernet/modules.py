@@ -60,7 +60,7 @@ class RegionProposal(nn.Module):
     If it is not `small`, one 256-channel 3x3 convolution stands for the first two (Table 7, baseline).
 
     (N, channels, h, w) -> feature (N, 256, h, w), scores (N, 2A, h, w), deltas (N, 4A, h, w); the layout of
-    the channels is in docs/DEFINITIONS.md.
+    the channels is in docs/reference/definitions.md.
     """
 
     def __init__(self, channels: int, anchors_per_cell: int, *, small: bool = True) -> None:

@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from pocketdet.one_stage_spec import OneStageSpec
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, StageShapes
+from pocketdet.spec.one_stage import OneStageSpec
 
 OUTPUTS = "outputs."
 
@@ -60,15 +60,15 @@ class OneStageManifest(Manifest):
         for output in self.graphs.model.outputs:
             what = f"graph 'model': output {output.role!r}"
             if output.role in shapes or output.role not in self.decode.outputs:
-                raise ValueError(f"{what} is made twice, or no slot of decode names it")
+                raise ValueError(f"{what} is made twice, or no field of decode names it")
             if len(output.shape) > 3 or None in output.shape:
                 raise ValueError(f"{what}: expected one to three lengths, found {output.shape}")
             shapes[output.role] = output.shape
         missing = next((name for name in self.decode.outputs if name not in shapes), None)
         if missing is not None:
             raise ValueError(f"graph 'model' has no output {missing[:100]!r}, which decode names")
-        for level, slot, elements in self.decode.slots_read():
-            problem = level.misfit(slot, elements, shapes[slot.output])
+        for level, field, elements in self.decode.fields_read():
+            problem = level.shape_error(field, elements, shapes[field.output])
             if problem:
                 raise ValueError(f"decode: {problem}")
         return self

@@ -2,7 +2,7 @@
 
 A bundle is untrusted input, so every field is typed strictly, bounded and cross-checked; a manifest that
 passes describes a detector whose stages fit together. Here is what all detectors have; `two_stage` and
-`one_stage` add what is theirs. Meaning of the numbers: docs/DEFINITIONS.md, docs/ONE_STAGE.md.
+`one_stage` add what is theirs. docs/reference/definitions.md and one-stage.md define the numbers.
 Version 1 did not say what arithmetic a graph was made for; it is read as what ran then, fp32. Versions 1 and
 2 knew two-stage detectors only.
 """
@@ -75,7 +75,7 @@ class GraphSpec(Record):
     `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
     `arithmetic` is what the graph was made to run in where the processor has it; layers that were kept in
     fp32 say so themselves (`pocketdet.runtime.ncnn_graph.feature_mask`).
-    `lane_layouts` is a file that says where the channels of those values lie, if the graph was laid out anew.
+    `lane_layouts` is a file that says where the channels of those values lie, if they were aligned.
     """
 
     param: Text

@@ -15,11 +15,11 @@ import pytest
 from adb_device import AdbDevice, connecting
 from command_line import Ending, command, wait_until
 
-from pocketdet.benchmarks.protocol import Plan
-from pocketdet.benchmarks.protocol_devices import Order, Results, run_devices
+from pocketdet.benchmarks.devices import BenchRequest, BenchResults, run_devices
+from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets, through_app
-from pocketdet.benchmarks.targets.app import PACKAGE
+from pocketdet.benchmarks.targets.adb import PACKAGE
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 
@@ -28,7 +28,7 @@ __all__ = ["command"]
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "android_demo" / "app" / "src"
 FILES = f"/sdcard/Android/data/{PACKAGE}/files/bench"
-QUICK = Plan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
+QUICK = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
 AM = """#!{python}
 import contextlib, json, os, subprocess, sys
 with open({log!r}, "a") as log:
@@ -103,25 +103,25 @@ def make_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         yield make
 
 
-def measure(phone: Phone, bundle: Path, folder: Path, plan: Plan = QUICK) -> Results:
+def measure(phone: Phone, bundle: Path, folder: Path, plan: BenchPlan = QUICK) -> BenchResults:
     out, scratch = folder / "records", folder / "scratch"
     out.mkdir()
     scratch.mkdir()
     words = through_app(parse_targets(["adb"]))
     assert words == [f"app:{phone.serial}"]
     with load_bundle(bundle) as loaded:
-        return run_devices(words, Order((loaded,), plan, out), scratch, lambda word: Silent())
+        return run_devices(words, BenchRequest((loaded,), plan, out), scratch, lambda word: NoProgress())
 
 
-class Silent:
-    def step(self, words: str, seconds: float) -> None:
+class NoProgress:
+    def step(self, label: str, seconds: float) -> None:
         return
 
     def tick(self) -> None:
         return
 
 
-def test_the_app_gives_a_record(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
+def test_the_app_writes_a_record(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
     phone = make_phone()
     results = measure(phone, small_bundle, tmp_path)
     assert results.problems == ()
@@ -142,7 +142,7 @@ def starts(phone: Phone) -> list[list[str]]:
     return [one for one in words if one[0] == "start"]
 
 
-def test_numbers_are_typed_as_the_app_wants_them(
+def test_numbers_have_the_types_that_the_app_expects(
     make_phone: MakePhone, small_bundle: Path, tmp_path: Path
 ) -> None:
     phone = make_phone()
@@ -150,7 +150,7 @@ def test_numbers_are_typed_as_the_app_wants_them(
         picture = tmp_path / "scene.png"
         shutil.copyfile(loaded.path(loaded.manifest.golden.image), picture)
         digest = loaded.digest
-    plan = Plan(quick=True, frames=2, seconds=5.0, warm_up=0, pictures=(picture,), precision="fp32")
+    plan = BenchPlan(quick=True, frames=2, seconds=5.0, warm_up=0, images=(picture,), precision="fp32")
     results = measure(phone, small_bundle, tmp_path, plan)
     assert results.problems == ()
     words = starts(phone)[-1]
@@ -187,7 +187,7 @@ def host_answerer(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_the_apps_own_java_answers(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
+def test_the_java_code_of_the_app_answers(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
     phone = make_phone(host_answerer(tmp_path))
     results = measure(phone, small_bundle, tmp_path)
     assert results.problems == ()
@@ -261,7 +261,7 @@ def test_a_device_without_the_app(make_phone: MakePhone) -> None:
         open_session(open_target(f"app:{phone.serial}"))
 
 
-def test_only_android_has_the_app() -> None:
+def test_the_app_needs_an_android_target() -> None:
     with pytest.raises(UsageError, match="--via app: the camera app runs on Android devices, not on local"):
         through_app(["adb:x", "local"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import Ending, command
 
-from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.runtime.bundle import load_bundle
 
 __all__ = ["command"]
@@ -19,14 +19,14 @@ __all__ = ["command"]
 Command = Callable[..., Ending]
 
 
-def test_two_bundles_a_record_and_a_plot(
+def test_two_bundles_with_record_and_plot(
     command: Command, plain_bundle: Path, small_bundle: Path, tmp_path: Path
 ) -> None:
     record, plot = tmp_path / "r.json", tmp_path / "r.png"
     options = ("--rounds", 2, "--json", record, "--plot", plot, "--target", "avx2")
     ending = command("bench-engines", plain_bundle, small_bundle, *options)
     assert ending.code == 0, ending.err
-    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden picture" in ending.out
+    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden image" in ending.out
     assert f"wrote {record}" in ending.out
     found = json.loads(record.read_text(encoding="utf-8"))
     assert found["ok"]
@@ -37,7 +37,7 @@ def test_two_bundles_a_record_and_a_plot(
         assert [e["name"] for e in bundle["parts"][0]["entrants"]] == entrants
         assert bundle["left_out"] == bundle["failed"] == {}
     first, second = (bundle["entrants"]["aligned ncnn"] for bundle in found["bundles"])
-    assert first.startswith("laid out here for avx2: ")
+    assert first.startswith("aligned here for avx2: ")
     assert second == "the bundle's own graphs, 8 lanes, neon-fp16"
     # multiply-accumulates are those of the graph without padding
     assert [p["macs"] for p in found["bundles"][0]["parts"]] == [
@@ -47,7 +47,7 @@ def test_two_bundles_a_record_and_a_plot(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r.json", "r.png"]
 
 
-def test_what_is_missing_is_named(
+def test_missing_engines_are_named(
     command: Command, plain_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -87,7 +87,7 @@ def test_ctrl_c_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("pocketdet.benchmarks.contest._burst", interrupted)
+    monkeypatch.setattr("pocketdet.benchmarks.interleaved._burst", interrupted)
     ending = command("bench-engines", small_bundle, "--rounds", 1, "--json", tmp_path / "r.json")
     assert (ending.code, ending.out) == (130, "")
     assert ending.err.endswith("error: interrupted\n")
@@ -105,7 +105,7 @@ def test_ctrl_c_leaves_nothing_behind(
         (("--plot", "r.png", *["more"] * 4), "at most 4 bundles side by side, found 5"),
     ],
 )
-def test_bad_input_is_a_sentence(
+def test_bad_input_gives_one_sentence(
     command: Command,
     small_bundle: Path,
     tmp_path: Path,

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from pocketdet.cli.info_decode import decode_facts
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
-from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Scores
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, Scores
 
 FASTEST_DET = Path(__file__).parents[3] / "shared" / "data" / "peers" / "FastestDet.param"
 runner = CliRunner()
@@ -81,7 +81,7 @@ def test_scores_in_words(rule: Scores, words: str, tiny_one_stage_template: Path
     with load_bundle(tiny_one_stage_template) as bundle:
         manifest = bundle.manifest
     assert isinstance(manifest, OneStageManifest)
-    codings = (CentreCoding(), CentreCoding(multiplier=(0.1, 0.1, 0.2, 0.2)), DistanceCoding(bins=8))
+    codings = (CxcywhCoding(), CxcywhCoding(multiplier=(0.1, 0.1, 0.2, 0.2)), DistanceCoding(bins=8))
     decode = dataclasses.replace(manifest.decode, scores=rule)
     object.__setattr__(decode, "codings", codings)  # more than the levels have slots for
     facts = decode_facts(manifest.model_copy(update={"decode": decode}))
@@ -156,6 +156,14 @@ def test_the_paper_s_table() -> None:
     assert "RPN" not in table
     assert "149.2" in table
     assert "156" in table
+
+
+def test_the_tables_of_the_papers_fit_80_columns() -> None:
+    ended = runner.invoke(app, ["info", "--macs"], catch_exceptions=False, env={"COLUMNS": "80"})
+    lines = ended.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert any(line.startswith("passd-vgg16") and line.rstrip().endswith("16,320  16,320") for line in lines)
 
 
 def test_the_paper_s_ablation(tiny_bundle_template: Path) -> None:

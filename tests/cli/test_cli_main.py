@@ -77,7 +77,7 @@ def test_help_loads_the_command_line_alone() -> None:
     loaded = result.stdout.splitlines()[-1].split()
     ours = {name for name in loaded if name.split(".")[0] == "pocketdet"}
     others = {name.split(".")[0] for name in loaded} - {"pocketdet"} - sys.stdlib_module_names
-    leaves = {"pocketdet", "pocketdet.cli", "pocketdet.errors", "pocketdet.whole_files"}
+    leaves = {"pocketdet", "pocketdet.cli", "pocketdet.errors", "pocketdet.io"}
     assert {name for name in ours - leaves if not name.startswith("pocketdet.cli.")} == set()
     # rich's own are markdown_it, mdurl and pygments; typer's annotated_doc, click and shellingham
     assert others <= {

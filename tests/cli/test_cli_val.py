@@ -12,10 +12,10 @@ import pytest
 from command_line import Ending, command
 from val_project import ORDER, VOC, labelled, project, voc, weights
 
-from pocketdet.accuracy import Found, coco_accuracy, voc_accuracy
-from pocketdet.datasets import read_coco, read_picture
+from pocketdet.datasets import read_coco, read_stored_image
+from pocketdet.evaluation import Detections, coco_accuracy, voc_accuracy
+from pocketdet.evaluation.report import read_accuracy
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.accuracy_report import read_accuracy
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
@@ -29,16 +29,16 @@ Command = Callable[..., Ending]
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes longest and other tests look at."""
     for name in ("write_curves", "write_gallery"):
-        monkeypatch.setattr(f"pocketdet.accuracy.{name}", lambda *_: None)
+        monkeypatch.setattr(f"pocketdet.evaluation.{name}", lambda *_: None)
 
 
 def by_hand(bundle: Path, project: Path, options: DetectorOptions) -> tuple[float, float, float]:
     """AP, AP50 and VOC's area, without `pocketdet val` and its mapping of classes."""
     data = read_coco(project / "test.json", project)
     with Detector(bundle, options) as detector:
-        results = [detector.detect(read_picture(image.path)) for image in data.images]
+        results = [detector.detect(read_stored_image(image.path)) for image in data.images]
     found = [
-        Found(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
+        Detections(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
         for one in results
     ]
     coco = coco_accuracy(data, found)
@@ -57,18 +57,18 @@ def test_a_checkpoint_in_every_form(
     assert (ending.code, ending.err) == (0, "")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"], ["ncnn", "fp16"]]
     report = read_accuracy(out / "accuracy.json")
-    assert [subject.name for subject in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
-    for subject, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
+    assert [variant.name for variant in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
+    for variant, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
         own = by_hand(small_bundle, project, DetectorOptions(engine=engine))  # type: ignore[arg-type]
         assert own[0] > 0.1
-        assert (subject.ap, subject.ap50, subject.voc_area) == own
+        assert (variant.ap, variant.ap50, variant.voc_area) == own
     pytorch, fp32 = rows(ending, "PyTorch")[0], rows(ending, "ncnn fp32")[0][1:]
     assert pytorch[1:3] == [
         f"{100 * value:.1f}" for value in by_hand(small_bundle, project, DetectorOptions())[:2]
     ]
     assert (len(pytorch), fp32[-2:]) == (9, ["+0.00", "+0.00"])  # the first row has no deltas
-    assert "all 4 pictures, 6 objects, 3 classes" in ending.out
-    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections a picture" in ending.out
+    assert "all 4 images, 6 objects, 3 classes" in ending.out
+    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections an image" in ending.out
     assert "fp32 weights, fp32 arithmetic: PyTorch, ONNX, ncnn fp32" in ending.out
     assert "fp16 weights, " in ending.out
     names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv", "trade_off.png")
@@ -83,7 +83,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     ending = command(*arguments, "--only", "onnx", "--only", "ncnn-fp32")
     assert (ending.code, ending.err) == (0, "")
     report = read_accuracy(tmp_path / "accuracy.json")
-    assert [subject.form for subject in report.subjects] == ["onnx", "ncnn-fp32"]
+    assert [variant.form for variant in report.subjects] == ["onnx", "ncnn-fp32"]
     assert report.data.class_names == ORDER
     printed = rows(ending, *ORDER)
     shares = {one.name: one.ap for one in report.subjects[0].per_class if one.ap is not None}
@@ -91,7 +91,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert [(row["subject"], row["class"]) for row in table] == [
-        (subject, name) for subject in ("ONNX", "ncnn fp32") for name in ORDER
+        (variant, name) for variant in ("ONNX", "ncnn fp32") for name in ORDER
     ]
     assert {(row["pictures"], row["pictures_listed"]) for row in table} == {("4", "4")}
     washer = report.subjects[0].per_class[0]
@@ -105,8 +105,8 @@ def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
 ) -> None:
     part = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--limit", 3, "--out", tmp_path)
     ending = command(*part, "--per-class")
-    assert "3 of 4 pictures, 4 objects, 3 classes" in ending.out
-    assert "by class, worst first (3 of 4 pictures)" in ending.out
+    assert "3 of 4 images, 4 objects, 3 classes" in ending.out
+    assert "by class, worst first (3 of 4 images)" in ending.out
     report = read_accuracy(tmp_path / "accuracy.json")
     assert (report.data.pictures, report.data.pictures_listed) == (3, 4)
     assert (tmp_path / "misses-3-of-4-pictures.jpg").is_file()
@@ -114,7 +114,7 @@ def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     command(*part)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert "all 4 pictures" in command(*part[:-2], "--limit", 9).out
+    assert "all 4 images" in command(*part[:-2], "--limit", 9).out
 
 
 def test_several_targets_in_one_table(
@@ -155,7 +155,7 @@ def test_an_emulated_processor_is_left_out_by_name(
     command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     found = None if missing == "qemu" else "/usr/bin/qemu-aarch64-static"
-    monkeypatch.setattr("pocketdet.export.emulated.shutil.which", lambda name: found)
+    monkeypatch.setattr("pocketdet.evaluation.emulated.shutil.which", lambda name: found)
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", "/nowhere/pocketdet-run")
     ending = command("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--arm", "cortex-a76")
     assert ending.code == 0
@@ -181,8 +181,8 @@ def test_gates(command: Command, small_bundle: Path, weights: Path, project: Pat
     ending = command(*arguments, "--min-ap", 100, "--out", tmp_path)
     assert ending.code == 1
     assert ending.err.startswith("error: ncnn fp32 has AP ")
-    assert ending.err.endswith(", expected 100 or more (all 4 pictures)\n")
-    assert "all 4 pictures, 6 objects" in ending.out
+    assert ending.err.endswith(", expected 100 or more (all 4 images)\n")
+    assert "all 4 images, 6 objects" in ending.out
     assert (tmp_path / "accuracy.json").is_file()
     assert command(*arguments, "--min-ap", 1).code == 0
     same = ("val", weights, small_bundle, *labelled(project), "--only", "pytorch", "--max-drop", 0)
@@ -210,7 +210,7 @@ def test_a_drop_is_judged_against_the_first_row(
 def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: Path) -> None:
     ending = command("val", small_bundle, "--voc", voc, "--split", "test", "--out", tmp_path / "out")
     assert (ending.code, ending.err) == (0, "")
-    assert "all 4 pictures, 4 objects, 3 classes, 2 of them without objects" in ending.out
+    assert "all 4 images, 4 objects, 3 classes, 2 of them without objects" in ending.out
     report = read_accuracy(tmp_path / "out" / "accuracy.json")
     assert (report.data.file, report.data.split) == (voc.name, "test")
     assert report.data.class_names == ("bolt", "nut", "washer")

@@ -9,8 +9,8 @@ import pytest
 from command_line import Ending, command
 from val_project import labelled, project, voc, weights
 
-from pocketdet.cli.val import FormName
-from pocketdet.export.subjects import Form
+from pocketdet.cli.val import BackendName
+from pocketdet.evaluation.variants import Backend
 from pocketdet.runtime.detector import Detector
 
 __all__ = ["command", "project", "voc", "weights"]
@@ -23,7 +23,7 @@ def test_bad_data_is_named_and_can_be_left_out(
 ) -> None:
     folder = Path(shutil.copytree(project, tmp_path / "project"))
     (folder / "1.png").unlink()
-    (folder / "3.png").write_bytes(b"no picture")
+    (folder / "3.png").write_bytes(b"no image")
     ending = command("val", small_bundle, *labelled(folder), "--out", tmp_path / "out")
     assert (ending.code, ending.out) == (2, "")
     for words in ("the data has 2 problems", "1.png: no such file", "--skip-bad"):
@@ -31,26 +31,26 @@ def test_bad_data_is_named_and_can_be_left_out(
     assert not (tmp_path / "out").exists()
     ending = command("val", small_bundle, *labelled(folder), "--skip-bad", "--only", "ncnn-fp32")
     assert ending.code == 0
-    assert "2 of 4 pictures, 2 objects" in ending.out
+    assert "2 of 4 images, 2 objects" in ending.out
     assert "2 problems of the data were left out (--skip-bad)" in ending.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("small",), "name the labelled pictures in one of two ways"),
-        (("small", "--data", "test.json", "--voc", "."), "name the labelled pictures in one of two ways"),
+        (("small",), "name the annotated images in one of two ways"),
+        (("small", "--data", "test.json", "--voc", "."), "name the annotated images in one of two ways"),
         (("small", "--data", "test.json"), "--data test.json needs --images DIR"),
         (("small", "--data", "test.json", "--split", "test"), "--split belongs to --voc"),
         (("small", "--voc", ".", "--images", "."), "--images belongs to --data"),
-        (("small", "--voc", "."), "test.txt: cannot be read as a list of pictures"),
+        (("small", "--voc", "."), "test.txt: cannot be read as a list of images"),
         (("small", "--data", "absent.json", "--images", "."), "absent.json: cannot be read as COCO json"),
         (("small", "DATA", "--min-ap", "0.63"), "--min-ap 0.63: expected percent, 1 to 100"),
         (("small", "DATA", "--max-drop", "-1"), "--max-drop -1: expected points of percent"),
         (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
         (
             ("small", "DATA", "--only", "ncnn-fp16"),
-            "nothing to measure has that form: small has pytorch, onnx",
+            "nothing to measure has that backend: small has pytorch, onnx",
         ),
         (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
         (("small", "DATA", "--only", "tflite"), "tflite"),
@@ -116,4 +116,4 @@ def test_help_teaches_by_example_and_knows_every_form(command: Command) -> None:
     ending = command("val", "--help")
     assert ending.code == 0
     assert "Example: pocketdet val snet49.safetensors --data test.json --images photos/" in ending.out
-    assert tuple(FormName) == get_args(Form)
+    assert tuple(BackendName) == get_args(Backend)

@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
-from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
-from pocketdet.one_stage_spec import CentreCoding, DistanceCoding, Slot
+from pocketdet.export.reference.description import (
+    DescribedLevel,
+    DescribedSlot,
+    Description,
+    read_description,
+)
+from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, OutputField
 
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
 
@@ -27,8 +32,8 @@ def test_rows_of_levels_that_share_a_tensor_follow_each_other(tmp_path: Path) ->
     spec = read_description(written(tmp_path, DESCRIPTION)).spec()
     assert [level.grid for level in spec.levels] == [(8, 8), (4, 4)]
     assert [level.classes for level in spec.levels] == [
-        Slot("rows", "rows", first=5, first_row=0),
-        Slot("rows", "rows", first=5, first_row=64),
+        OutputField("rows", "rows", first=5, first_row=0),
+        OutputField("rows", "rows", first=5, first_row=64),
     ]
     assert [level.objectness.first_row for level in spec.levels if level.objectness] == [0, 64]
     assert spec.levels[0].priors == ((8.0, 8.0),)
@@ -39,10 +44,10 @@ def test_what_is_left_out_follows_from_the_rest() -> None:
     level = DescribedLevel(
         32, classes=DescribedSlot(output="c"), boxes=(0, DescribedSlot(2, output="b")), output="a"
     )
-    codings = (CentreCoding(), DistanceCoding())
+    codings = (CxcywhCoding(), DistanceCoding())
     spec = Description((100, 70), ("x",), (level,), codings).spec()
     assert spec.levels[0].grid == (4, 3)
-    assert spec.levels[0].boxes == (Slot("a"), Slot("b", first=2))
+    assert spec.levels[0].boxes == (OutputField("a"), OutputField("b", first=2))
     assert spec.outputs == ("c", "a", "b")
 
 
@@ -77,7 +82,7 @@ def test_the_example_in_the_documentation_is_sound() -> None:
         ("stride = 8", 'stride = "8"', r"levels\.0\.stride: Input should be a valid integer"),
         ("offset = 0", "ofset = 0", r"levels\.0\.ofset: Unexpected keyword argument"),
         ('output = "rows"', "", r"levels\.0\.classes: expected the name of an output"),
-        ("boxes = 0", "boxes = [0, 1]", "2 box slots for 1 codings"),
+        ("boxes = 0", "boxes = [0, 1]", "2 box fields for 1 codings"),
         ('form = "centre"', 'form = "circle"', "circle"),
         ('layout = "rows"', 'layout = "rowz"', r"levels\.0\.layout"),
         ("score_threshold = 0.3", "score_threshold = 3", "score_threshold"),

@@ -9,20 +9,20 @@ import pytest
 import torch
 from damage import damaged_copy, weighted_layers
 
+from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
-from pocketdet.export.kinds import reference_of
-from pocketdet.export.one_stage import OneStageReference
-from pocketdet.export.targets import open_target
+from pocketdet.export.reference.factory import reference_of
+from pocketdet.export.reference.one_stage import TorchOneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
+from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
@@ -52,12 +52,12 @@ def _light(version: str) -> RetinaNet:
     return RetinaNet(RetinaNetConfig(3, SIZE, TINY, width=8, depth=1, light=LW_RETINANET[version]))
 
 
-def tiny(arch: str) -> OneStageReference:
+def tiny(arch: str) -> TorchOneStageReference:
     """An architecture at its narrowest; its weights do not fit the checkpoint of the real one."""
     model = FAMILIES[arch]()
     model.built_from = OneStageConfig(arch, NAMES, input_size=SIZE)
-    lifelike(model, SIZE, seed=4)
-    return OneStageReference(model)
+    calibrated_random_init(model, SIZE, seed=4)
+    return TorchOneStageReference(model)
 
 
 @pytest.mark.parametrize("arch", sorted(FAMILIES))
@@ -99,7 +99,7 @@ def test_what_only_training_needs_is_gone(arch: str, layers: int, source: str, t
 def passd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the real PASSD on MobileNet, for small pictures."""
     model = build_detector(OneStageConfig("passd-mobilenet", NAMES, input_size=(64, 64)))
-    lifelike(model, (64, 64), seed=2)
+    calibrated_random_init(model, (64, 64), seed=2)
     path = tmp_path_factory.mktemp("passd") / "passd.safetensors"
     save_checkpoint(path, model)
     return path
@@ -131,12 +131,12 @@ def test_the_damaged_layer_is_named(exported: ExportResult, tmp_path: Path) -> N
 
 
 def test_every_form_of_a_checkpoint_finds_the_same(passd: Path, exported: ExportResult) -> None:
-    with open_target(passd) as target, target.subjects(("pytorch", "onnx", "ncnn-fp32")) as subjects:
-        found = [subject.detect(PICTURES[0]) for subject in subjects]
-        rules = {subject.rule for subject in subjects}
-    with open_target(exported.path) as target, target.subjects(("pytorch", "ncnn-fp32"), score=0.3) as few:
-        assert {subject.rule.score_threshold for subject in few} == {0.3}
-        assert {len(subject.detect(PICTURES[0]).scores) for subject in few} == {
+    with open_input(passd) as target, target.variants(("pytorch", "onnx", "ncnn-fp32")) as variants:
+        found = [variant.detect(PICTURES[0]) for variant in variants]
+        rules = {variant.rule for variant in variants}
+    with open_input(exported.path) as target, target.variants(("pytorch", "ncnn-fp32"), score=0.3) as few:
+        assert {variant.rule.score_threshold for variant in few} == {0.3}
+        assert {len(variant.detect(PICTURES[0]).scores) for variant in few} == {
             int((found[0].scores > 0.3).sum())
         }
     assert len(rules) == 1
@@ -166,8 +166,8 @@ def test_half_precision_leaves_the_offsets_alone(tmp_path: Path) -> None:
 def test_a_reference_keeps_the_callers_model(tmp_path: Path) -> None:
     reference = tiny("passd-mobilenet")
     before = {name: values.clone() for name, values in reference.model.state_dict().items()}
-    reference.ruled(score=0.9).stages(np.zeros((8, 8, 3), np.uint8))
+    reference.with_postprocessing(score=0.9).stages(np.zeros((8, 8, 3), np.uint8))
     reference.folded()[0].rounded(())
     after = reference.model.state_dict()
     assert all(torch.equal(after[name], values) for name, values in before.items())
-    assert reference_of(reference.model).rule == reference.rule
+    assert reference_of(reference.model).postprocessing == reference.postprocessing

@@ -13,25 +13,24 @@ import torch
 from bench_records import record
 from kill_points import run_killed
 from tiny_bundle import tiny_bundle_template
-from train_together import BATCH, NAMES, SIDE, config, recipe
+from train_together import BATCH, NAMES, SIDE, config, pipeline
 from whole_results import damaged, leftovers
 
 from pocketdet.benchmarks.record_io import write_record
 from pocketdet.benchmarks.report import read_entries, write_report
 from pocketdet.export.align_model import write_model
-from pocketdet.export.write_bundle import publish, seal, staging_directory
+from pocketdet.export.write_bundle import commit, staging_directory, write_manifest
+from pocketdet.io import atomic_write
 from pocketdet.models.checkpoint import read_card
-from pocketdet.models.training import loop
-from pocketdet.models.training.config_file import fingerprint
-from pocketdet.models.training.journal import step_columns
-from pocketdet.models.training.loop import WEIGHTS_FILE, StepReport, start_run, train
-from pocketdet.models.training.record import Record
-from pocketdet.models.training.state import STATE_FILE, RunState, load_state
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
 from pocketdet.runtime.bundle.schema import FileEntry, Manifest
 from pocketdet.runtime.images import write_image
 from pocketdet.runtime.ncnn_graph import read_graph
-from pocketdet.whole_files import write_whole
+from pocketdet.training import loop
+from pocketdet.training.config_file import fingerprint
+from pocketdet.training.loop import WEIGHTS_FILE, StepReport, start_run, train
+from pocketdet.training.run_logger import RunLogger, step_columns
+from pocketdet.training.state import STATE_FILE, RunState, load_state
 
 __all__ = ["tiny_bundle_template"]
 
@@ -74,8 +73,8 @@ def test_a_bundle(tiny_bundle_template: Path, tmp_path: Path, suffix: str, overw
     def work() -> None:
         with staging_directory(target) as scratch:
             shutil.copytree(tiny_bundle_template, scratch, dirs_exist_ok=True)
-            seal(scratch, complete)
-            publish(scratch, target, overwrite=overwrite)
+            write_manifest(scratch, complete)
+            commit(scratch, target, overwrite=overwrite)
 
     def killed() -> None:
         """What is to be replaced is there at every moment."""
@@ -110,7 +109,7 @@ def test_a_file(tmp_path: Path) -> None:
         seen.append(json.loads(path.read_bytes()))
 
     restore()
-    changes = each_kill(tmp_path, lambda: write_whole(path, '"new"'), killed, restore)
+    changes = each_kill(tmp_path, lambda: atomic_write(path, '"new"'), killed, restore)
     assert seen == ["old"] * changes
     assert changes == 2  # the temporary file and its renaming
 
@@ -169,8 +168,8 @@ def test_a_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def go_on(until: int) -> None:
         if (setup.out / STATE_FILE).exists():
             load_state(setup.out, state, fingerprint(setup))
-        with Record(setup, state, None) as kept:
-            for _ in train(setup, recipe(), state, stop=lambda: state.step >= until, log=kept.step):
+        with RunLogger(setup, state, None) as kept:
+            for _ in train(setup, pipeline(), state, stop=lambda: state.step >= until, log=kept.step):
                 pass
 
     def done() -> None:

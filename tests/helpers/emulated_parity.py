@@ -19,7 +19,7 @@ import numpy as np
 from native_runner import Runner
 from same_detections import difference, found_in
 
-from pocketdet.models.scenes import random_scene, render_scene
+from pocketdet.datasets.scenes import random_scene, render_scene
 
 QEMU = "qemu-aarch64-static"
 PROCESSORS = ("cortex-a57", "cortex-a76", "max")

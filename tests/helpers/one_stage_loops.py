@@ -1,4 +1,4 @@
-"""docs/ONE_STAGE.md word by word in numpy's float32, one candidate at a time: the torch decode equals it."""
+"""docs/reference/one-stage.md in numpy's float32, one candidate at a time, to test the torch decode."""
 
 import math
 

@@ -7,16 +7,16 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pocketdet.one_stage_spec import (
+from pocketdet.spec.one_stage import (
     BoxCoding,
-    CentreCoding,
-    CornerCoding,
+    CxcywhCoding,
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
+    XyxyCoding,
 )
 
 UNITS = st.sampled_from(["prior", "stride", "input", "pixel"])
@@ -24,7 +24,7 @@ ORDERS = st.permutations(range(4)).map(tuple)
 MULTIPLIERS = st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)])
 CODINGS = st.one_of(
     st.builds(
-        CentreCoding,
+        CxcywhCoding,
         order=ORDERS,
         multiplier=MULTIPLIERS,
         origin=st.sampled_from(["prior", "image"]),
@@ -44,7 +44,7 @@ CODINGS = st.one_of(
         unit=UNITS,
     ),
     st.builds(DistanceCoding, bins=st.integers(2, 5), order=ORDERS),
-    st.builds(CornerCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
+    st.builds(XyxyCoding, order=ORDERS, multiplier=MULTIPLIERS, unit=st.sampled_from(["input", "pixel"])),
 )
 ACTIVATIONS = st.sampled_from(["none", "sigmoid", "softmax"])
 SCORES = st.builds(
@@ -101,10 +101,10 @@ def problems(draw: st.DrawFn, most_cells: int = 4) -> Problem:
             name = f"{kind}_{number}" if layouts[kind] == "map" else kind
             if layouts[kind] == "map":
                 step, element = (1, each) if interleaved else (count, 1)
-                slots[kind] = Slot(name, "map", first=1, prior_step=step, element_step=element)
+                slots[kind] = OutputField(name, "map", first=1, prior_step=step, element_step=element)
                 shapes[name] = (1 + each * count, *grid)
             else:
-                slots[kind] = Slot(name, layouts[kind], 1, element_step=1 + interleaved, first_row=row)
+                slots[kind] = OutputField(name, layouts[kind], 1, element_step=1 + interleaved, first_row=row)
                 channels, rows = 2 + count * (1 + interleaved), row + grid[0] * grid[1] * each
                 shapes[name] = (rows, channels) if layouts[kind] == "rows" else (channels, rows)
         sizes = tuple((4.0 + 3 * a, 5.5 + 2 * a) for a in range(each))

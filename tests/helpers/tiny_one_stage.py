@@ -18,10 +18,10 @@ from pocketdet.models.config import Preprocessing
 from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.resize import normalise, resize_image, to_original
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.stages import image_rows
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
 
 MODEL = """7767517
 14 17
@@ -46,8 +46,8 @@ WEIGHTS = ((216, 8), (144, 18), (576, 8), (112, 14), (504, 7))
 def _level(grid: int, priors: tuple[tuple[float, float], ...], output: str, rows: bool) -> Level:
     """Four coordinates, objectness and two classes of each prior, one after the other."""
 
-    def slot(first: int) -> Slot:
-        return Slot(output, "rows", first) if rows else Slot(output, first=first, prior_step=7)
+    def slot(first: int) -> OutputField:
+        return OutputField(output, "rows", first) if rows else OutputField(output, first=first, prior_step=7)
 
     return Level((grid, grid), 32 // grid, priors, slot(5), (slot(0),), slot(4))
 
@@ -59,7 +59,7 @@ SPEC = OneStageSpec(
         _level(4, ((12.0, 10.0), (20.0, 28.0)), "maps", rows=False),
         _level(2, ((24.0, 24.0),), "rows", rows=True),
     ),
-    codings=(CentreCoding(),),
+    codings=(CxcywhCoding(),),
     scores=Scores(objectness_power=1.0),
     selection=Selection(score_threshold=0.2, top_n=30),
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from tiny_bundle import GOLDEN, blob, graph, write_manifest
 
-from pocketdet.one_stage_spec import CentreCoding, Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.ncnn_graph import Weight, encode, read_param, weight_slots, write_graph
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
 
 # Type and parameters; each reads the map that the one before made, and makes one of the same shape.
 _ALONE = (
@@ -45,9 +45,16 @@ SPEC = OneStageSpec(
     input_size=(32, 32),
     num_classes=2,
     levels=(
-        Level((4, 4), 8, ((12.0, 10.0),), Slot("maps", first=5), (Slot("maps"),), Slot("maps", first=4)),
+        Level(
+            (4, 4),
+            8,
+            ((12.0, 10.0),),
+            OutputField("maps", first=5),
+            (OutputField("maps"),),
+            OutputField("maps", first=4),
+        ),
     ),
-    codings=(CentreCoding(),),
+    codings=(CxcywhCoding(),),
     scores=Scores(objectness_power=1.0),
     selection=Selection(score_threshold=0.2, top_n=30),
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 from pocketdet.errors import UsageError
 from pocketdet.models.build import ARCHITECTURES, build_detector
 from pocketdet.models.config import Anchors, DetectorConfig, RoIHead
-from pocketdet.models.ops import psroi_align
+from pocketdet.models.ops import ps_roi_align
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.models.thundernet.modules import ContextEnhancement, RegionProposal, SpatialAttention
 
@@ -127,7 +127,7 @@ def training_step(model: ThunderNet, image: Tensor) -> tuple[Tensor, Tensor, Ten
     """RPN scores, and logits and deltas of two RoIs."""
     scores, _, sam = model(image)
     rois = torch.tensor([[4.0, 4, 40, 60], [16, 8, 60, 90]])
-    features = psroi_align(sam, rois, torch.zeros(2, dtype=torch.int64), 16, 7, 2)
+    features = ps_roi_align(sam, rois, torch.zeros(2, dtype=torch.int64), 16, 7, 2)
     return scores, *model.head(features)
 
 
@@ -157,7 +157,7 @@ def test_both_losses_reach_every_parameter() -> None:
     model = build_detector(DetectorConfig("thundernet-snet49", NAMES, (96, 64))).train()
     image = torch.randn(2, 3, 96, 64)
     scores, deltas, sam = model(image)
-    features = psroi_align(sam, torch.tensor([[4.0, 4, 40, 60]]), torch.tensor([1]), 16, 7, 2)
+    features = ps_roi_align(sam, torch.tensor([[4.0, 4, 40, 60]]), torch.tensor([1]), 16, 7, 2)
     outputs = (scores, deltas, *model.head(features))
     torch.stack([out.square().mean() for out in outputs]).sum().backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]

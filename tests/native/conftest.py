@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
 from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
 
-from pocketdet.models.scenes import random_scene, render_scene
+from pocketdet.datasets.scenes import random_scene, render_scene
 
 __all__ = [
     "rehash",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tiny_one_stage import SPEC
 
 from pocketdet.errors import BundleError, GraphError
-from pocketdet.one_stage_spec import Level, OneStageSpec, Scores, Selection, Slot
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.spec.one_stage import Level, OneStageSpec, OutputField, Scores, Selection
 
 Document = dict[str, Any]
 
@@ -90,14 +90,18 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("decode", "levels", 0, "stride"), True, "field 'decode.levels[0].stride'"),
         (("decode", "levels", 0, "stride"), 8.5, "field 'decode.levels[0].stride'"),
         (("decode", "levels", 0, "stride"), 10**3000, "field 'decode': Level.stride has the value 1000"),
-        (("decode", "levels", 0, "grid"), [4, 5], "output 'maps' is (14, 4, 4): its slot needs (14, 4, 5)"),
+        (("decode", "levels", 0, "grid"), [4, 5], "output 'maps' is (14, 4, 4): its field needs (14, 4, 5)"),
         (("decode", "levels", 0, "priors", 0), [0.0, 5.0], "field 'decode': prior size (0.0, 5.0)"),
-        (("decode", "levels", 0, "boxes"), [], "field 'decode': a level has 0 box slots for 1 codings"),
+        (("decode", "levels", 0, "boxes"), [], "field 'decode': a level has 0 box fields for 1 codings"),
         (("decode", "levels", 0, "objectness"), None, "field 'decode': objectness is used, but a level has"),
-        (("decode", "levels", 0, "classes", "first"), 6, "its slot needs (15, 4, 4) (map)"),
-        (("decode", "levels", 0, "classes", "layout"), "rows", "field 'decode': Slot of 'maps': a 'rows'"),
-        (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its slot needs (5, 7) (rows)"),
-        (("decode", "levels", 1, "classes", "layout"), "columns", "its slot needs (7, 4) (columns)"),
+        (("decode", "levels", 0, "classes", "first"), 6, "its field needs (15, 4, 4) (map)"),
+        (
+            ("decode", "levels", 0, "classes", "layout"),
+            "rows",
+            "field 'decode': OutputField of 'maps': a 'rows'",
+        ),
+        (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its field needs (5, 7) (rows)"),
+        (("decode", "levels", 1, "classes", "layout"), "columns", "its field needs (7, 4) (columns)"),
         (
             ("decode", "levels", 1, "classes", "output"),
             "else",
@@ -115,7 +119,7 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (
             ("graphs", "model", "outputs", 0, "role"),
             "rows",
-            "output 'rows' is made twice, or no slot of decode names it",
+            "output 'rows' is made twice, or no field of decode names it",
         ),
         (
             ("graphs", "model", "outputs", 0, "shape"),
@@ -142,9 +146,9 @@ def test_wrong_fields(document: Document, path: tuple[Any, ...], value: object, 
 def test_an_output_twice_or_that_nobody_reads(document: Document) -> None:
     outputs = document["graphs"]["model"]["outputs"]
     outputs.append({"blob": "out2", "role": "maps", "shape": [14, 4, 4]})
-    assert "output 'maps' is made twice, or no slot" in refusal(document)
+    assert "output 'maps' is made twice, or no field" in refusal(document)
     outputs[-1]["role"] = "attention"
-    assert "output 'attention' is made twice, or no slot of decode names it" in refusal(document)
+    assert "output 'attention' is made twice, or no field of decode names it" in refusal(document)
 
 
 def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Document) -> None:
@@ -153,7 +157,7 @@ def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Docu
     decode["levels"][0]["objectness"]["first"] = 5000
     parse_manifest(json.dumps(document).encode(), "m")
     decode["selection"]["objectness_threshold"] = 0.5
-    assert "its slot needs (5008, 4, 4)" in refusal(document)
+    assert "its field needs (5008, 4, 4)" in refusal(document)
 
 
 def test_an_output_that_is_not_read_has_one_to_three_axes(document: Document) -> None:
@@ -227,7 +231,9 @@ def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
 ) -> None:
     first, prior_step, element_step = steps
     is_map = layout == "map"
-    slot = Slot("x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row)
+    slot = OutputField(
+        "x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row
+    )
     level = Level(grid, 8, ((8.0, 8.0), (4.0, 4.0)), slot, (slot,))
     channels = {
         slot.first + a * slot.prior_step + k * slot.element_step for a in (0, 1) for k in range(elements)
@@ -236,11 +242,11 @@ def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
     shapes = {"map": (max(channels) + 1, *grid), "rows": (rows, max(channels) + 1)}
     shapes["columns"] = (max(channels) + 1, rows)
     least = shapes[layout]
-    assert level.misfit(slot, elements, least) == ""
+    assert level.shape_error(slot, elements, least) == ""
     for axis in range(len(least)):
         smaller = tuple(n - (i == axis) for i, n in enumerate(least))
         larger = tuple(n + (i == axis) for i, n in enumerate(least))
-        assert "its slot needs" in level.misfit(slot, elements, smaller)
-        assert (level.misfit(slot, elements, larger) == "") == (not is_map or axis == 0)
-    assert "its slot needs" in level.misfit(slot, elements, (*least, 1))
-    assert "its slot needs" in level.misfit(slot, elements, (None, *least[1:]))
+        assert "its field needs" in level.shape_error(slot, elements, smaller)
+        assert (level.shape_error(slot, elements, larger) == "") == (not is_map or axis == 0)
+    assert "its field needs" in level.shape_error(slot, elements, (*least, 1))
+    assert "its field needs" in level.shape_error(slot, elements, (None, *least[1:]))

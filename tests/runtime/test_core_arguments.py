@@ -46,9 +46,9 @@ def rows_in_one_place(rows: int, *row: int) -> NDArray[np.uint8]:
     return np.broadcast_to(np.arange(math.prod(row)).astype(np.uint8).reshape(row), (rows, *row))
 
 
-def psroi_align(**changes: object) -> object:
+def ps_roi_align(**changes: object) -> object:
     arguments = {"features": MAP, "rois": BOXES, "stride": 16.0, "pool_size": 2, "sampling_ratio": 2}
-    return _core.psroi_align(**(arguments | changes))
+    return _core.ps_roi_align(**(arguments | changes))
 
 
 NOT_BOXES = [
@@ -124,11 +124,11 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("post_nms_top_n", lambda: propose(post_nms_top_n=1 << 40)),
     ("nms_iou", lambda: propose(nms_iou=-0.1)),
     ("min_size", lambda: propose(min_size=float("nan"))),
-    ("features", lambda: psroi_align(features=MAP[:, :0])),
-    ("features", lambda: psroi_align(pool_size=3)),
-    ("pool_size", lambda: psroi_align(pool_size=0)),
-    ("sampling_ratio", lambda: psroi_align(sampling_ratio=17)),
-    ("rois", lambda: psroi_align(rois=BOXES.astype(np.float64))),
+    ("features", lambda: ps_roi_align(features=MAP[:, :0])),
+    ("features", lambda: ps_roi_align(pool_size=3)),
+    ("pool_size", lambda: ps_roi_align(pool_size=0)),
+    ("sampling_ratio", lambda: ps_roi_align(sampling_ratio=17)),
+    ("rois", lambda: ps_roi_align(rois=BOXES.astype(np.float64))),
     ("logits", lambda: detect(logits=np.zeros((3, 1), F))),
     ("logits", lambda: detect(logits=np.zeros((2, 4), F))),
     ("logits", lambda: detect(logits=np.zeros((3, 8), F)[:, ::2])),
@@ -175,7 +175,7 @@ def test_objects_of_the_wrong_kind_are_type_errors() -> None:
 
 def test_the_valid_calls_of_this_file_pass() -> None:
     assert np.shape(preprocess()) == (3, 6, 7)
-    assert np.shape(psroi_align()) == (3, 8)
+    assert np.shape(ps_roi_align()) == (3, 8)
     assert len(propose()) == 3
     assert len(detect()) == 4
 

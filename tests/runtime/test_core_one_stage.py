@@ -1,4 +1,4 @@
-"""The core's decode of one-stage outputs equals the torch reference. Definition: docs/ONE_STAGE.md."""
+"""The core's one-stage decode equals the torch reference. Definition: docs/reference/one-stage.md."""
 
 import threading
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from one_stage_problems import Problem, filled, problems
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import (
-    CentreCoding,
-    CornerCoding,
+from pocketdet.runtime import _core
+from pocketdet.spec.one_stage import (
+    CxcywhCoding,
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
+    XyxyCoding,
 )
-from pocketdet.runtime import _core
 
 
 def assert_equal(problem: Problem) -> int:
@@ -48,7 +48,10 @@ def maps(
     for i, side in enumerate(grids):
         shapes |= {f"classes{i}": (each * per_class, side, side), f"boxes{i}": (each * boxes, side, side)}
         sizes = tuple((24.0 * (1 + a), 20.0 * (1 + a)) for a in range(each))
-        slots = Slot(f"classes{i}", prior_step=per_class), (Slot(f"boxes{i}", prior_step=boxes),)
+        slots = (
+            OutputField(f"classes{i}", prior_step=per_class),
+            (OutputField(f"boxes{i}", prior_step=boxes),),
+        )
         levels.append(Level((side, side), 8 << i, sizes, *slots))
     return tuple(levels), shapes
 
@@ -56,14 +59,14 @@ def maps(
 def retinanet() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
     levels, shapes = maps(20, [24, 12, 6], 9)
     selection = Selection(score_threshold=0.6, top_n_per_level=300)
-    return OneStageSpec((192, 192), 20, levels, (CentreCoding(),), selection=selection), shapes
+    return OneStageSpec((192, 192), 20, levels, (CxcywhCoding(),), selection=selection), shapes
 
 
 def passd() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
     levels, shapes = maps(20, [24, 12, 6], 3, background=True)
     scores = Scores("softmax", "first")
     selection = Selection(score_threshold=0.1, nms="gaussian")
-    return OneStageSpec((192, 192), 20, levels, (CentreCoding(),), scores, selection), shapes
+    return OneStageSpec((192, 192), 20, levels, (CxcywhCoding(),), scores, selection), shapes
 
 
 def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
@@ -73,12 +76,12 @@ def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
         name = f"classes{i}"
         shapes[name] = (3 * 9, side, side)
         slots = (
-            Slot(name, first=5, prior_step=9),
-            (Slot(name, prior_step=9),),
-            Slot(name, first=4, prior_step=9),
+            OutputField(name, first=5, prior_step=9),
+            (OutputField(name, prior_step=9),),
+            OutputField(name, first=4, prior_step=9),
         )
         levels.append(Level((side, side), 8 << i, ((10.0, 13.0), (30.0, 61.0), (59.0, 119.0)), *slots))
-    coding = CentreCoding(
+    coding = CxcywhCoding(
         centre_activation="sigmoid",
         centre_gain=2.0,
         centre_shift=-1.0,
@@ -92,7 +95,10 @@ def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
 def nanodet() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
     levels, row = [], 0
     for side, stride in ((24, 8), (12, 16)):
-        slots = Slot("classes", "rows", first_row=row), (Slot("classes", "rows", 5, first_row=row),)
+        slots = (
+            OutputField("classes", "rows", first_row=row),
+            (OutputField("classes", "rows", 5, first_row=row),),
+        )
         levels.append(Level((side, side), stride, ((stride, stride),), *slots, offset=0.0))
         row += side * side
     spec = OneStageSpec((192, 192), 5, tuple(levels), (DistanceCoding(bins=8),), selection=Selection(0.7))
@@ -100,9 +106,9 @@ def nanodet() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
 
 
 def corners() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
-    slots = Slot("classes", "columns", first=4), (Slot("boxes", "columns"),)
+    slots = OutputField("classes", "columns", first=4), (OutputField("boxes", "columns"),)
     level = Level((1, 900), 1, ((1.0, 1.0),), *slots)
-    coding = CornerCoding(unit="input")
+    coding = XyxyCoding(unit="input")
     spec = OneStageSpec((192, 192), 7, (level,), (coding,), Scores("none"), Selection(0.3, nms="none"))
     return spec, {"classes": (11, 900), "boxes": (4, 1000)}
 
@@ -129,8 +135,8 @@ def test_equals_the_reference_on_larger_grids(problem: Problem) -> None:
 
 
 def one_level(**fields: Any) -> OneStageSpec:
-    level = Level((5, 6), 16, ((16.0, 16.0),), Slot("c"), (Slot("b"),), Slot("o"))
-    return OneStageSpec((80, 96), 2, (level,), (CentreCoding(),), **fields)
+    level = Level((5, 6), 16, ((16.0, 16.0),), OutputField("c"), (OutputField("b"),), OutputField("o"))
+    return OneStageSpec((80, 96), 2, (level,), (CxcywhCoding(),), **fields)
 
 
 def outputs_of(spec: OneStageSpec, seed: int = 0) -> dict[str, NDArray[np.float32]]:
@@ -167,10 +173,10 @@ def test_planes_and_rows_may_lie_apart() -> None:
 
 def test_a_score_that_is_not_a_number_is_no_candidate() -> None:
     """The root of a negative value is none; the other class of its prior stays."""
-    slots = Slot("c"), (Slot("b"),)
+    slots = OutputField("c"), (OutputField("b"),)
     level = Level((1, 2), 8, ((8.0, 8.0),), *slots)
     rule = Selection(0.1, best_class_only=True)
-    spec = OneStageSpec((8, 16), 2, (level,), (CentreCoding(),), Scores("none", class_power=0.5), rule)
+    spec = OneStageSpec((8, 16), 2, (level,), (CxcywhCoding(),), Scores("none", class_power=0.5), rule)
     classes = np.array([[[-0.5, 0.2]], [[0.4, -0.1]]], np.float32)
     found = assert_equal(Problem(spec, {"c": classes, "b": np.zeros((4, 1, 2), np.float32)}))
     assert found == 2
@@ -202,7 +208,7 @@ def test_from_several_threads_at_once() -> None:
     ("outputs", "message"),
     [
         ({"c": (2, 5, 6)}, "no output 'b': expected one of shape (4, 5, 6)"),
-        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "output 'c' is (1, 5, 6): its slot needs (2, 5, 6) (map)"),
+        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "output 'c' is (1, 5, 6): its field needs (2, 5, 6) (map)"),
         ({"c": (2, 5, 7), "b": (4, 5, 6)}, "output 'c' is (2, 5, 7)"),
         ({"c": (2, 30), "b": (4, 5, 6)}, "output 'c' is (2, 30)"),
         ({"c": (30,), "b": (4, 5, 6)}, "outputs['c']: expected a float32 array of shape"),
@@ -294,5 +300,5 @@ def test_something_else_than_a_description(bad: Any) -> None:
 def test_objectness_that_is_used_must_be_there() -> None:
     spec = bare(replace(one_level(), scores=Scores(objectness_power=1.0)))
     spec.levels[0].objectness = None
-    with pytest.raises(ValueError, match="objectness is used, but a level has no slot for it"):
+    with pytest.raises(ValueError, match="objectness is used, but a level has no field for it"):
         _core.OneStageDecoder(spec)

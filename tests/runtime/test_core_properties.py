@@ -139,9 +139,9 @@ def test_soft_nms_only_lowers_scores(
 
 @settings(max_examples=100, deadline=None)
 @given(WILD_BOXES, st.integers(1, 3), st.integers(1, 3))
-def test_psroi_align_of_ones_is_the_share_of_samples_inside(rois: Floats, p: int, n: int) -> None:
+def test_ps_roi_align_of_ones_is_the_share_of_samples_inside(rois: Floats, p: int, n: int) -> None:
     features = np.ones((2 * p * p, 5, 4), F)
-    pooled = _core.psroi_align(features, rois, 16.0, p, n)
+    pooled = _core.ps_roi_align(features, rois, 16.0, p, n)
     shares = np.round(pooled * n * n)
     assert pooled.shape == (len(rois), 2 * p * p)
     np.testing.assert_allclose(pooled, shares / (n * n), atol=1e-6)
@@ -177,7 +177,7 @@ def test_no_proposal_and_no_roi() -> None:
     found = _core.propose(nothing, np.zeros((4, 2, 2), F), sizes, nms_iou=0.7, min_size=1.0, **options)
     assert [(a.shape, a.dtype) for a in found] == [((0, 4), F), ((0,), np.int32), ((0,), F)]
     none = np.zeros((0, 4), F)
-    assert _core.psroi_align(np.zeros((4, 2, 2), F), none, 16.0, 2, 2).shape == (0, 4)
+    assert _core.ps_roi_align(np.zeros((4, 2, 2), F), none, 16.0, 2, 2).shape == (0, 4)
     detected = _core.detect(np.zeros((0, 21), F), none, none, (1.0, 1.0, 1.0, 1.0), (32, 32), 0.5)
     assert [(a.shape, a.dtype) for a in detected] == [
         ((0, 4), F),
@@ -197,7 +197,7 @@ def test_maps_with_padded_planes_equal_packed_ones() -> None:
     packed = np.ascontiguousarray(strided)
     rois = random_boxes(rng, 20, 90.0)
     np.testing.assert_array_equal(
-        _core.psroi_align(strided, rois, 16.0, 2, 2), _core.psroi_align(packed, rois, 16.0, 2, 2)
+        _core.ps_roi_align(strided, rois, 16.0, 2, 2), _core.ps_roi_align(packed, rois, 16.0, 2, 2)
     )
     sizes = np.array([[32, 32], [20, 50]], F)
     for a, b in zip(
@@ -233,7 +233,7 @@ def test_several_threads_get_the_same_answers() -> None:
             image, "RGB", (160, 160), "letterbox", "BGR", (0, 0, 0), (1, 2, 3), (4, 5, 6)
         )
         boxes, indices, _logits = _core.propose(scores, deltas, sizes, 16.0, (160, 160), 400, 100, 0.7, 1.0)
-        pooled = _core.psroi_align(features, boxes, 16.0, 7, 2)
+        pooled = _core.ps_roi_align(features, boxes, 16.0, 7, 2)
         few = len(boxes)
         found = _core.detect(
             logits[:few], pooled[:, :4].copy(), boxes, (0.1, 0.1, 0.2, 0.2), (160, 160), 0.05, "gaussian"

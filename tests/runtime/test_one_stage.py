@@ -14,7 +14,6 @@ from tiny_one_stage import SPEC
 
 from pocketdet.errors import BundleError, UsageError
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import Suppression
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.one_stage import OneStagePipeline
@@ -22,6 +21,7 @@ from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.replay import make_detectors, replay
 from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.spec.one_stage import Suppression
 
 STAGES = ("preprocess", "model", "boxes")
 ROWS = ("decode", "resize", "normalise", "model.maps", "model.rows", "boxes", "image to boxes")

@@ -10,10 +10,10 @@ from pocketdet.errors import CheckpointError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig, RoIHead
-from pocketdet.models.training.config import Source, TrainConfig
-from pocketdet.models.training.config_file import fingerprint, read_config
-from pocketdet.models.training.loop import start_run
 from pocketdet.models.zoo import FOD, zoo_weights
+from pocketdet.training.config import Source, TrainConfig
+from pocketdet.training.config_file import fingerprint, read_config
+from pocketdet.training.loop import start_run
 
 NAMES = ("bolt", "nut")
 PREDICTORS = ("head.scores.weight", "head.scores.bias")

@@ -4,11 +4,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, psroi_align
-from pocketdet.models.training.config import Losses
-from pocketdet.models.training.dense_psroi import dense_psroi_align
-from pocketdet.models.training.matching import match_anchors
-from pocketdet.models.training.targets import (
+from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, ps_roi_align
+from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.matching import match_anchors
+from pocketdet.training.thundernet_loss import dense_ps_roi_align
+from pocketdet.training.thundernet_targets import (
     UNIT,
     anchor_targets,
     quick_nms,
@@ -18,7 +18,7 @@ from pocketdet.models.training.targets import (
 
 STD = (0.1, 0.1, 0.2, 0.2)
 NONE = torch.zeros(0, 4)
-RULE = Losses(rois=16, rpn_hard=4, rpn_random=4, jitter=2)
+RULE = ThunderNetLossConfig(rois=16, rpn_hard=4, rpn_random=4, jitter=2)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -121,7 +121,9 @@ def test_quick_nms_equals_the_reference(count: int, threshold: float, limit: int
 def test_proposals_are_clipped_and_best_first() -> None:
     anchors = make_anchors((6, 6), 16, ((24.0, 24.0), (48.0, 24.0)))
     logits = torch.randn(72, generator=generator(3))
-    found = training_proposals(logits, torch.zeros(72, 4), anchors, (96, 96), Losses(pre_nms=30, proposals=9))
+    found = training_proposals(
+        logits, torch.zeros(72, 4), anchors, (96, 96), ThunderNetLossConfig(pre_nms=30, proposals=9)
+    )
     assert len(found) == 9
     assert found.min() >= 0
     assert found.max() <= 96
@@ -135,25 +137,25 @@ def test_proposals_are_clipped_and_best_first() -> None:
     st.integers(1, 3),
     st.integers(0, 10_000),
 )
-def test_dense_psroi_align_equals_the_reference(
+def test_dense_ps_roi_align_equals_the_reference(
     shape: tuple[int, int, int, int], samples: int, seed: int
 ) -> None:
     n, pool, height, width = shape
     features = torch.randn(n, 2 * pool * pool, height, width, generator=generator(seed))
     low = torch.rand(n, 6, 2, generator=generator(seed + 1)) * 120 - 30
     rois = torch.cat([low, low + torch.rand(n, 6, 2, generator=generator(seed + 2)) * 90], dim=2)
-    ours = dense_psroi_align(features, rois, 16, pool, samples)
+    ours = dense_ps_roi_align(features, rois, 16, pool, samples)
     index = torch.arange(n).repeat_interleave(6)
-    reference = psroi_align(features, rois.reshape(-1, 4), index, 16, pool, samples)
+    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, pool, samples)
     torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-5)
 
 
-def test_dense_psroi_align_has_the_reference_gradient() -> None:
+def test_dense_ps_roi_align_has_the_reference_gradient() -> None:
     features = torch.randn(2, 18, 5, 4, generator=generator(1), requires_grad=True)
     rois = random_boxes(10, 2, 60).reshape(2, 5, 4)
     weight = torch.randn(10, 18, generator=generator(3))
     index = torch.arange(2).repeat_interleave(5)
-    (ours,) = torch.autograd.grad((dense_psroi_align(features, rois, 16, 3, 2) * weight).sum(), features)
-    reference = psroi_align(features, rois.reshape(-1, 4), index, 16, 3, 2)
+    (ours,) = torch.autograd.grad((dense_ps_roi_align(features, rois, 16, 3, 2) * weight).sum(), features)
+    reference = ps_roi_align(features, rois.reshape(-1, 4), index, 16, 3, 2)
     (theirs,) = torch.autograd.grad((reference * weight).sum(), features)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

@@ -1,10 +1,11 @@
-// Anchors on a regular grid, docs/DEFINITIONS.md "Anchors".
+// Anchor boxes on a regular grid. Definition: docs/reference/definitions.md "Anchors".
 #pragma once
 
 #include "boxes.h"
 
 namespace pocketdet {
 
+// A grid of cells with the same anchor sizes at every cell centre. Does not own `sizes`.
 struct AnchorGrid {
     int height, width;   // cells
     float stride;        // pixels per cell
@@ -16,10 +17,10 @@ struct AnchorGrid {
     }
 };
 
-// The box of anchor size `size` at cell (y, x); its index is (y * width + x) * size_count + size.
+// Returns the anchor of size index `size` at cell (y, x) in pixels. Its index is (y * width + x) * size_count + size.
 Box anchor_box(const AnchorGrid& grid, int y, int x, int size);
 
-// anchors: grid.count() boxes in index order.
+// Writes all grid.count() anchors in index order.
 void make_anchors(const AnchorGrid& grid, Box* anchors);
 
 }  // namespace pocketdet

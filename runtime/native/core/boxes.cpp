@@ -12,8 +12,8 @@ Box decode(const Box& reference, const float* deltas, const float* std) {
     const float dh = deltas[3] * std[3];
     const float centre_x = (reference.x1 + 0.5f * width) + dx * width;
     const float centre_y = (reference.y1 + 0.5f * height) + dy * height;
-    const float half_width = 0.5f * (width * exp_rounded(dw > kMaxLogScale ? kMaxLogScale : dw));
-    const float half_height = 0.5f * (height * exp_rounded(dh > kMaxLogScale ? kMaxLogScale : dh));
+    const float half_width = 0.5f * (width * exp_float64(dw > kMaxLogScale ? kMaxLogScale : dw));
+    const float half_height = 0.5f * (height * exp_float64(dh > kMaxLogScale ? kMaxLogScale : dh));
     return {centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height};
 }
 

@@ -13,7 +13,7 @@ bool all_finite(const float* values, size_t count) {
     return true;
 }
 
-// Puts RoI `r` into the pool of every class whose probability exceeds the threshold.
+// Adds RoI `r` to the pool of every class whose probability exceeds the threshold.
 void classify(const HeadOutput& head, size_t r, float score_threshold, DetectWorkspace& workspace) {
     const float* logits = head.logits_of(r);
     const double highest = static_cast<double>(*std::max_element(logits, logits + head.classes));
@@ -52,8 +52,8 @@ void fill_pools(const HeadOutput& head, const DetectOptions& options, DetectWork
 
 }  // namespace
 
-// Suppression within a class only ever lowers scores, so the best candidate of all classes is always final: taking
-// one at a time gives the sorted answer, and classes are suppressed no further than the answer needs.
+// Suppression within a class only lowers scores, so the best candidate of all classes is final. Selecting one at a time
+// yields sorted detections and suppresses no more candidates than needed.
 void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,
             std::vector<Detection>& detections) {
     detections.clear();
@@ -75,13 +75,13 @@ void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspac
                               static_cast<int32_t>(best_label), best->index});
         DetectWorkspace::ClassPool& pool = workspace.pools[best_label];
         Candidate* candidates = &workspace.candidates[best_label * head.count];
-        pool.left = take(candidates, pool.left, pool.best, workspace.boxes.data(), options.rule);
+        pool.left = pop_and_suppress(candidates, pool.left, pool.best, workspace.boxes.data(), options.rule);
         if (pool.left > 0) pool.best = best_position(candidates, pool.left);
     }
 }
 
 Box to_original(const Box& box, Size source, Size target, ResizeRule rule) {
-    const Placement placed = place(rule, source, target);
+    const Placement placed = compute_placement(rule, source, target);
     const float scale_x = static_cast<float>(source.width) / static_cast<float>(placed.width);
     const float scale_y = static_cast<float>(source.height) / static_cast<float>(placed.height);
     const float x0 = static_cast<float>(placed.x0);

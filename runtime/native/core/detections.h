@@ -1,4 +1,4 @@
-// From the head's outputs to detections, docs/DEFINITIONS.md "Detections".
+// Detections from the outputs of a two-stage head. Definition: docs/reference/definitions.md "Detections".
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,10 @@
 
 namespace pocketdet {
 
-// Rows may lie at any distance (in floats), as they do when one matrix holds logits and deltas.
+// Views of the head's outputs for `count` RoIs. Row strides are in floats, so that logits and deltas can be columns of
+// one matrix.
 struct HeadOutput {
-    const float* logits;  // (count, classes), background first
+    const float* logits;  // (count, classes); class 0 is the background
     std::ptrdiff_t logits_stride;
     const float* deltas;  // (count, 4), class-agnostic
     std::ptrdiff_t deltas_stride;
@@ -33,13 +34,14 @@ struct DetectOptions {
 struct Detection {
     Box box;  // network pixels
     float score;
-    int32_t label;  // 0-based, background not counted
-    int32_t index;  // of the RoI, or of the prior
+    int32_t label;  // 0-based, without the background class
+    int32_t index;  // of the RoI (two-stage) or of the anchor (one-stage)
 };
 
+// Buffers of `detect`, reused between calls.
 struct DetectWorkspace {
     struct ClassPool {
-        size_t left, best;  // candidates, and the position of the highest
+        size_t left, best;  // number of candidates, position of the highest score
     };
     std::vector<Box> boxes;             // [RoI]
     std::vector<double> exponentials;   // [class]
@@ -47,11 +49,14 @@ struct DetectWorkspace {
     std::vector<ClassPool> pools;       // [label]
 };
 
-// detections: score descending, label ascending, RoI ascending; at most max_detections.
+// Softmax, box decoding, clipping and NMS within each class. RoIs with a value that is not finite or with an empty box
+// are dropped.
+//
+// detections: output, at most max_detections, by score descending, label ascending, RoI ascending.
 void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,
             std::vector<Detection>& detections);
 
-// A box in network pixels mapped to the source image that was resized by `rule`, and clipped to it.
+// Maps a box from network pixels to pixels of the source image, which was resized to `target` by `rule`, and clips it.
 Box to_original(const Box& box, Size source, Size target, ResizeRule rule);
 
 }  // namespace pocketdet

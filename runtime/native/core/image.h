@@ -1,4 +1,4 @@
-// Images as they arrive: packed RGB variants or a camera's NV21, never copied.
+// Views of input images: packed RGB variants or NV21 from a camera, without a copy.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace pocketdet {
 
-// The largest image that any of Python, C++ and Java takes: 200-megapixel phones and long strips fit. All products of
-// sides and positions stay within their integers.
+// Limits of an input image in Python, C++ and Java. 200-megapixel photos fit, and products of sides and positions do
+// not overflow.
 constexpr int kMaxImageSide = 65535;
 constexpr int64_t kMaxImagePixels = int64_t{1} << 28;
 
@@ -18,14 +18,16 @@ inline bool is_image_size(int64_t width, int64_t height) {
 
 enum class PixelFormat { rgb, bgr, rgba, bgra, nv21 };
 
+// Of the network input.
 enum class ChannelOrder { rgb, bgr };
 
+// Does not own its pixels.
 struct ImageView {
     PixelFormat format;
     int height, width;
     const uint8_t* pixels;      // packed pixels; NV21: the luma plane
     std::ptrdiff_t row_stride;  // bytes
-    const uint8_t* chroma;      // NV21: rows of V, U pairs, one row per two of luma; else null
+    const uint8_t* chroma;      // NV21: rows of (V, U) pairs, one row per two luma rows; else null
     std::ptrdiff_t chroma_row_stride;
 };
 
@@ -54,7 +56,7 @@ struct Rgb {
 
 inline int clamp_byte(int value) { return value < 0 ? 0 : (value > 255 ? 255 : value); }
 
-// Full-range BT.601 in 16-bit fixed point, docs/DEFINITIONS.md "Resize".
+// Full-range BT.601 in 16-bit fixed point. Definition: docs/reference/definitions.md "Resize".
 inline Rgb rgb_from_yuv(int luma, int u, int v) {
     const int cb = u - 128;
     const int cr = v - 128;

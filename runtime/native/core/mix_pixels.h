@@ -1,4 +1,4 @@
-// The two inner steps of a resize, several values at once: pixels of a row mixed, then rows blended.
+// The two inner loops of bilinear resizing with SIMD: horizontal interpolation within a row, then vertical blending.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ constexpr int kOne = 1 << kFractionBits;
 // (kOne - f) * a + f * b with one multiplication.
 inline int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
 
-// Mixes the pixel at `pixel` with the one behind it, both of kStep bytes: out[c] = mix(pixel[c], pixel[kStep + c],
-// fraction) for c = 0..2, fraction below kOne; out[3] is of no use. Reads eight bytes.
+// Interpolates between the pixel at `pixel` and the next one, both of kStep bytes:
+// out[c] = mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2, fraction below kOne. out[3] is undefined.
+// Reads eight bytes.
 template <int kStep>
 inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) {
 #if defined(__SSE2__)
@@ -39,12 +40,12 @@ inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) 
 #endif
 }
 
-// out[i] = mix(top[i], bottom[i], fraction) back in 0..255, rounded; the values are in 0 .. 255 * kOne.
+// out[i] = mix(top[i], bottom[i], fraction), rounded to 0..255. Inputs are in 0 .. 255 * kOne.
 inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, size_t count, uint8_t* out) {
     constexpr int32_t kHalf = 1 << (2 * kFractionBits - 1);
     size_t i = 0;
 #if defined(__SSE2__)
-    // SSE2 multiplies 16 bits: the difference of two rows is split into its low half, signed, and the rest.
+    // SSE2 multiplies 16-bit values: the difference of two rows is split into a signed low half and the rest.
     const __m128i low_share = _mm_set1_epi32(fraction);
     const __m128i high_share = _mm_set1_epi32(fraction << 16);
     const __m128i half = _mm_set1_epi32(kHalf);

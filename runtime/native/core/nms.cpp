@@ -10,7 +10,7 @@ void KeptBoxes::push(const Box& box, float area) {
     const size_t block = size_ / kBlock;
     const size_t lane = size_ % kBlock;
     if (block == blocks_.size()) blocks_.emplace_back();
-    if (lane == 0) blocks_[block] = Block{};  // an earlier frame may have left boxes in its lanes
+    if (lane == 0) blocks_[block] = Block{};  // clears boxes of an earlier frame
     Block& target = blocks_[block];
     target.x1[lane] = box.x1;
     target.y1[lane] = box.y1;
@@ -20,7 +20,7 @@ void KeptBoxes::push(const Box& box, float area) {
     ++size_;
 }
 
-bool KeptBoxes::overlap(const Box& box, float area, float iou_threshold) const {
+bool KeptBoxes::overlaps(const Box& box, float area, float iou_threshold) const {
     const size_t used = (size_ + kBlock - 1) / kBlock;
     for (size_t b = 0; b < used; ++b) {
         const Block& block = blocks_[b];
@@ -43,13 +43,13 @@ void greedy_nms(const Box* boxes, const float* scores, size_t count, float iou_t
             keys.push_back(rank_key(scores[i], static_cast<uint32_t>(i)));
         }
     }
-    keep_best(keys, keys.size());
+    keep_top(keys, keys.size());
     keep.clear();
     workspace.kept.clear();
     for (const uint64_t key : keys) {
         const uint32_t index = rank_index(key);
         const float area = area_of(boxes[index]);
-        if (workspace.kept.overlap(boxes[index], area, iou_threshold)) continue;
+        if (workspace.kept.overlaps(boxes[index], area, iou_threshold)) continue;
         keep.push_back(static_cast<int32_t>(index));
         if (keep.size() == max_keep) break;
         workspace.kept.push(boxes[index], area);
@@ -64,19 +64,19 @@ size_t best_position(const Candidate* pool, size_t count) {
     return best;
 }
 
-static float decayed(float score, float overlap, const NmsRule& rule) {
+static float decay_score(float score, float overlap, const NmsRule& rule) {
     switch (rule.method) {
         case NmsMethod::hard:
             break;
         case NmsMethod::linear:
             return overlap > rule.iou_threshold ? score * (1.0f - overlap) : score;
         case NmsMethod::gaussian:
-            return overlap > 0.0f ? score * exp_rounded(-(overlap * overlap) / rule.sigma) : score;
+            return overlap > 0.0f ? score * exp_float64(-(overlap * overlap) / rule.sigma) : score;
     }
     return score;
 }
 
-size_t take(Candidate* pool, size_t count, size_t position, const Box* boxes, const NmsRule& rule) {
+size_t pop_and_suppress(Candidate* pool, size_t count, size_t position, const Box* boxes, const NmsRule& rule) {
     const Box taken = boxes[pool[position].index];
     const float taken_area = area_of(taken);
     size_t left = 0;
@@ -86,7 +86,7 @@ size_t take(Candidate* pool, size_t count, size_t position, const Box* boxes, co
         const Box& box = boxes[candidate.index];
         const float overlap = iou(taken, taken_area, box, area_of(box));
         if (rule.method == NmsMethod::hard && overlap > rule.iou_threshold) continue;
-        const float score = decayed(candidate.score, overlap, rule);
+        const float score = decay_score(candidate.score, overlap, rule);
         if (!(score > rule.score_threshold)) continue;
         pool[left++] = {score, candidate.index};
     }
@@ -106,7 +106,7 @@ void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule
     while (left > 0) {
         const size_t best = best_position(pool.data(), left);
         survivors.push_back(pool[best]);
-        left = take(pool.data(), left, best, boxes, rule);
+        left = pop_and_suppress(pool.data(), left, best, boxes, rule);
     }
 }
 

@@ -1,4 +1,4 @@
-// Greedy and soft non-maximum suppression, docs/DEFINITIONS.md "IoU and NMS".
+// Greedy and soft non-maximum suppression. Definition: docs/reference/definitions.md "IoU and NMS".
 #pragma once
 
 #include <cstddef>
@@ -9,17 +9,17 @@
 
 namespace pocketdet {
 
-// Boxes kept so far, one array per coordinate, so that a candidate is compared with many at once.
+// The boxes that NMS has kept so far, as a structure of arrays, so that one candidate is compared with many at once.
 class KeptBoxes {
 public:
     void clear();
     void push(const Box& box, float area);
-    // Whether the IoU with any kept box exceeds the threshold (which is at least 0).
-    bool overlap(const Box& box, float area, float iou_threshold) const;
+    // Whether the IoU with any kept box exceeds the threshold, which must be at least 0.
+    bool overlaps(const Box& box, float area, float iou_threshold) const;
     size_t size() const { return size_; }
 
 private:
-    // Kept in blocks; a block's free lanes hold an empty box, whose IoU with anything is 0.
+    // Unused lanes of a block hold an empty box, which has IoU 0 with every box.
     static constexpr size_t kBlock = 16;
     struct Block {
         float x1[kBlock], y1[kBlock], x2[kBlock], y2[kBlock], area[kBlock];
@@ -28,12 +28,17 @@ private:
     size_t size_ = 0;
 };
 
+// Buffers of `greedy_nms`, reused between calls.
 struct NmsWorkspace {
     std::vector<uint64_t> keys;
     KeptBoxes kept;
 };
 
-// Indices of the boxes that greedy NMS keeps, best first; stops at `max_keep` unless that is 0.
+// Greedy NMS of `count` boxes. Boxes and scores that are not finite are dropped; ties rank by index.
+//
+// iou_threshold: in [0, 1]; a box is suppressed if its IoU with a kept box is above it.
+// max_keep: stops after this many kept boxes; 0 means no limit.
+// keep: output, indices of the kept boxes, best first.
 void greedy_nms(const Box* boxes, const float* scores, size_t count, float iou_threshold, size_t max_keep,
                 NmsWorkspace& workspace, std::vector<int32_t>& keep);
 
@@ -41,9 +46,9 @@ enum class NmsMethod { hard, linear, gaussian };
 
 struct NmsRule {
     NmsMethod method;
-    float iou_threshold;    // hard: drop above it; linear: decay above it; gaussian: unused
+    float iou_threshold;    // hard: suppress above it; linear: decay above it; gaussian: unused
     float sigma;            // gaussian only
-    float score_threshold;  // candidates not above it are dropped
+    float score_threshold;  // candidates with a score not above it are dropped
 };
 
 struct Candidate {
@@ -51,14 +56,17 @@ struct Candidate {
     int32_t index;  // into the boxes
 };
 
-// Position of the highest score, the first of equals; `count` is at least 1. Pools keep ascending index order.
+// Returns the position of the highest score, the first of equal ones. `count` is at least 1. Candidates of a pool are
+// in ascending index order.
 size_t best_position(const Candidate* pool, size_t count);
 
-// Takes the candidate at `position` out of the pool, decays or drops the others by their overlap with it, and
-// closes the gaps in order. Returns how many remain.
-size_t take(Candidate* pool, size_t count, size_t position, const Box* boxes, const NmsRule& rule);
+// Removes the candidate at `position` from the pool, then decays or drops the others by their IoU with it. The order of
+// the remaining candidates is preserved. Returns their number.
+size_t pop_and_suppress(Candidate* pool, size_t count, size_t position, const Box* boxes, const NmsRule& rule);
 
-// Survivors in the order in which they are taken, with the scores at that moment. `pool` is scratch.
+// Soft-NMS (Bodla et al. 2017).
+//
+// pool: scratch. survivors: output, in the order of selection, with the decayed scores at that time.
 void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule& rule,
               std::vector<Candidate>& pool, std::vector<Candidate>& survivors);
 

@@ -19,13 +19,13 @@ NmsMethod soft_method(Suppression nms) {
     return nms == Suppression::gaussian ? NmsMethod::gaussian : NmsMethod::linear;
 }
 
-const LevelView& level_of(const std::vector<LevelView>& levels, uint32_t prior) {
+const LevelView& level_containing(const std::vector<LevelView>& levels, uint32_t anchor) {
     size_t i = levels.size() - 1;
-    while (levels[i].first_prior > prior) --i;
+    while (levels[i].first_anchor > anchor) --i;
     return levels[i];
 }
 
-bool comes_first(const Detection& a, const Detection& b) {
+bool ranks_before(const Detection& a, const Detection& b) {
     return std::make_tuple(-a.score, a.label, a.index) < std::make_tuple(-b.score, b.label, b.index);
 }
 
@@ -34,7 +34,7 @@ bool comes_first(const Detection& a, const Detection& b) {
 OneStageDecoder::OneStageDecoder(OneStageSpec spec)
     : spec_(checked(std::move(spec))),
       score_rule_(spec_),
-      outputs_(outputs_read(spec_)),
+      outputs_(output_names(spec_)),
       nms_rule_{soft_method(spec_.selection.nms), static_cast<float>(spec_.selection.nms_iou),
                 static_cast<float>(spec_.selection.sigma), static_cast<float>(spec_.selection.score_threshold)},
       max_detections_(static_cast<size_t>(spec_.selection.max_detections)) {}
@@ -47,14 +47,14 @@ void OneStageDecoder::decode(const std::vector<OutputView>& outputs, OneStageWor
     const Suppression nms = spec_.selection.nms;
     const bool soft = nms == Suppression::linear || nms == Suppression::gaussian;
     soft ? suppress_soft(workspace, detections) : suppress_hard(workspace, detections);
-    std::sort(detections.begin(), detections.end(), comes_first);
+    std::sort(detections.begin(), detections.end(), ranks_before);
     if (detections.size() > max_detections_) detections.resize(max_detections_);
 }
 
 void OneStageDecoder::view_levels(const std::vector<OutputView>& outputs, std::vector<LevelView>& levels) const {
-    const auto reader = [&](const Slot& slot, const Level& level) {
-        const auto name = std::find(outputs_.begin(), outputs_.end(), slot.output);
-        return reader_of(slot, level.priors.size(), outputs[static_cast<size_t>(name - outputs_.begin())]);
+    const auto reader = [&](const OutputField& field, const Level& level) {
+        const auto name = std::find(outputs_.begin(), outputs_.end(), field.output);
+        return reader_of(field, level.anchors.size(), outputs[static_cast<size_t>(name - outputs_.begin())]);
     };
     levels.resize(spec_.levels.size());
     uint32_t first = 0;
@@ -62,55 +62,57 @@ void OneStageDecoder::view_levels(const std::vector<OutputView>& outputs, std::v
         const Level& level = spec_.levels[i];
         LevelView& view = levels[i];
         view.level = &level;
-        view.first_prior = first;
+        view.first_anchor = first;
         view.classes = reader(level.classes, level);
         if (spec_.uses_objectness()) view.objectness = reader(*level.objectness, level);
         view.boxes.clear();
-        for (const Slot& slot : level.boxes) view.boxes.push_back(reader(slot, level));
+        for (const OutputField& field : level.boxes) view.boxes.push_back(reader(field, level));
         first = view.end();
     }
 }
 
 void OneStageDecoder::find_candidates(OneStageWorkspace& workspace) const {
-    workspace.priors.clear();
+    workspace.anchors.clear();
     if (spec_.limits_objectness()) {
-        find_objects(workspace);
+        select_by_objectness(workspace);
     } else {
-        for (const LevelView& view : workspace.levels) score_rule_.promising(view, workspace.priors);
+        for (const LevelView& view : workspace.levels) score_rule_.candidates_above(view, workspace.anchors);
     }
     const Selection& rule = spec_.selection;
     workspace.keys.clear();
-    auto prior = workspace.priors.begin();
+    auto anchor = workspace.anchors.begin();
     for (const LevelView& view : workspace.levels) {
         std::vector<uint64_t>& keys = workspace.level_keys;
         keys.clear();
-        for (; prior != workspace.priors.end() && *prior < view.end(); ++prior) score_prior(view, *prior, workspace);
-        if (rule.top_n_per_level) keep_best(keys, static_cast<size_t>(*rule.top_n_per_level));
+        for (; anchor != workspace.anchors.end() && *anchor < view.end(); ++anchor) {
+            score_anchor(view, *anchor, workspace);
+        }
+        if (rule.top_n_per_level) keep_top(keys, static_cast<size_t>(*rule.top_n_per_level));
         workspace.keys.insert(workspace.keys.end(), keys.begin(), keys.end());
     }
-    keep_best(workspace.keys, static_cast<size_t>(rule.top_n.value_or(INT32_MAX)));
+    keep_top(workspace.keys, static_cast<size_t>(rule.top_n.value_or(INT32_MAX)));
 }
 
-void OneStageDecoder::find_objects(OneStageWorkspace& workspace) const {
+void OneStageDecoder::select_by_objectness(OneStageWorkspace& workspace) const {
     const Selection& rule = spec_.selection;
     const float threshold = static_cast<float>(rule.objectness_threshold.value_or(0.0));
     workspace.keys.clear();
     for (const LevelView& view : workspace.levels) {
-        for (uint32_t prior = view.first_prior; prior < view.end(); ++prior) {
-            const float objectness = score_rule_.objectness(view, prior);
+        for (uint32_t anchor = view.first_anchor; anchor < view.end(); ++anchor) {
+            const float objectness = score_rule_.objectness(view, anchor);
             if (rule.objectness_threshold && !(objectness > threshold)) continue;
-            if (score_rule_.is_finite(view, prior)) workspace.keys.push_back(rank_key(objectness, prior));
+            if (score_rule_.is_finite(view, anchor)) workspace.keys.push_back(rank_key(objectness, anchor));
         }
     }
-    if (rule.top_n_objectness) keep_best(workspace.keys, static_cast<size_t>(*rule.top_n_objectness));
-    for (const uint64_t key : workspace.keys) workspace.priors.push_back(rank_index(key));
-    std::sort(workspace.priors.begin(), workspace.priors.end());
+    if (rule.top_n_objectness) keep_top(workspace.keys, static_cast<size_t>(*rule.top_n_objectness));
+    for (const uint64_t key : workspace.keys) workspace.anchors.push_back(rank_index(key));
+    std::sort(workspace.anchors.begin(), workspace.anchors.end());
 }
 
-void OneStageDecoder::score_prior(const LevelView& view, uint32_t prior, OneStageWorkspace& workspace) const {
-    score_rule_.score(view, prior, workspace.powers, workspace.scores);
-    if (workspace.scores.empty() || !score_rule_.is_finite(view, prior)) return;
-    const uint32_t first_pair = prior * static_cast<uint32_t>(spec_.num_classes);
+void OneStageDecoder::score_anchor(const LevelView& view, uint32_t anchor, OneStageWorkspace& workspace) const {
+    score_rule_.score(view, anchor, workspace.powers, workspace.scores);
+    if (workspace.scores.empty() || !score_rule_.is_finite(view, anchor)) return;
+    const uint32_t first_pair = anchor * static_cast<uint32_t>(spec_.num_classes);
     for (const ClassScore& found : workspace.scores) {
         workspace.level_keys.push_back(rank_key(found.score, first_pair + static_cast<uint32_t>(found.label)));
     }
@@ -118,69 +120,70 @@ void OneStageDecoder::score_prior(const LevelView& view, uint32_t prior, OneStag
 
 bool OneStageDecoder::decode_box(const std::vector<LevelView>& levels, uint64_t key, Detection& detection) const {
     const uint32_t classes = static_cast<uint32_t>(spec_.num_classes);
-    const uint32_t prior = rank_index(key) / classes;
-    const LevelView& view = level_of(levels, prior);
-    const uint32_t place = prior - view.first_prior;
-    Box box = prior_box(*view.level, place / view.priors_per_cell(), place % view.priors_per_cell());
+    const uint32_t anchor = rank_index(key) / classes;
+    const LevelView& view = level_containing(levels, anchor);
+    const uint32_t place = anchor - view.first_anchor;
+    Box box = anchor_box(*view.level, place / view.anchors_per_cell(), place % view.anchors_per_cell());
     for (size_t i = 0; i < spec_.codings.size(); ++i) {
-        const SlotReader& reader = view.boxes[i];
-        box = decode_step(spec_.codings[i], view.values(reader, prior), reader.element, box, view.level->stride,
+        const FieldReader& reader = view.boxes[i];
+        box = decode_step(spec_.codings[i], view.values(reader, anchor), reader.element, box, view.level->stride,
                           spec_.input());
     }
     if (spec_.selection.clip) box = clip(box, spec_.input());
-    detection = {box, rank_score(key), static_cast<int32_t>(rank_index(key) % classes), static_cast<int32_t>(prior)};
+    detection = {box, rank_score(key), static_cast<int32_t>(rank_index(key) % classes), static_cast<int32_t>(anchor)};
     const float least = static_cast<float>(spec_.selection.min_size);
     const float sides[2] = {box.x2 - box.x1, box.y2 - box.y1};
     const bool has_sides = sides[0] > 0.0f && sides[1] > 0.0f && sides[0] >= least && sides[1] >= least;
     return is_finite(box) && has_sides;
 }
 
-// Later ones can only be lower, but ties are broken by label before prior.
-bool OneStageDecoder::is_answered(const std::vector<Detection>& detections, float next_score) const {
+// The remaining candidates have no higher scores, but equal scores rank by label before anchor.
+bool OneStageDecoder::have_enough(const std::vector<Detection>& detections, float next_score) const {
     return detections.size() >= max_detections_ && next_score < detections.back().score;
 }
 
 void OneStageDecoder::suppress_hard(OneStageWorkspace& workspace, std::vector<Detection>& detections) const {
     const Selection& rule = spec_.selection;
-    const bool overlapping_stay = rule.nms == Suppression::none;
+    const bool suppress = rule.nms != Suppression::none;
     workspace.kept.resize(rule.per_class ? static_cast<size_t>(spec_.num_classes) : 1);
     for (KeptBoxes& kept : workspace.kept) kept.clear();
     for (const uint64_t key : workspace.keys) {
-        if (is_answered(detections, rank_score(key))) return;
+        if (have_enough(detections, rank_score(key))) return;
         Detection detection;
         if (!decode_box(workspace.levels, key, detection)) continue;
-        if (!overlapping_stay) {
+        if (suppress) {
             KeptBoxes& kept = workspace.kept[rule.per_class ? static_cast<size_t>(detection.label) : 0];
             const float area = area_of(detection.box);
-            if (!std::isfinite(detection.score) || kept.overlap(detection.box, area, nms_rule_.iou_threshold)) continue;
+            if (!std::isfinite(detection.score)) continue;
+            if (kept.overlaps(detection.box, area, nms_rule_.iou_threshold)) continue;
             kept.push(detection.box, area);
         }
         detections.push_back(detection);
     }
 }
 
-// Each group's candidates by prior and label, so that ties go to the lower.
+// Sorts the candidates of each group by anchor and label, so that ties resolve to the lower index.
 void OneStageDecoder::fill_pools(OneStageWorkspace& workspace) const {
-    std::vector<Detection>& sound = workspace.sound;
-    sound.clear();
+    std::vector<Detection>& valid = workspace.valid;
+    valid.clear();
     for (const uint64_t key : workspace.keys) {
         Detection detection;
-        if (decode_box(workspace.levels, key, detection) && std::isfinite(detection.score)) sound.push_back(detection);
+        if (decode_box(workspace.levels, key, detection) && std::isfinite(detection.score)) valid.push_back(detection);
     }
     const bool per_class = spec_.selection.per_class;
-    std::sort(sound.begin(), sound.end(), [&](const Detection& a, const Detection& b) {
+    std::sort(valid.begin(), valid.end(), [&](const Detection& a, const Detection& b) {
         return per_class ? std::tie(a.label, a.index) < std::tie(b.label, b.index)
                          : std::tie(a.index, a.label) < std::tie(b.index, b.label);
     });
     workspace.boxes.clear();
     workspace.pool.clear();
     workspace.groups.clear();
-    for (size_t i = 0; i < sound.size(); ++i) {
-        const bool first = i == 0 || (per_class && sound[i].label != sound[i - 1].label);
+    for (size_t i = 0; i < valid.size(); ++i) {
+        const bool first = i == 0 || (per_class && valid[i].label != valid[i - 1].label);
         if (first) workspace.groups.push_back({i, 0, 0});
         ++workspace.groups.back().left;
-        workspace.boxes.push_back(sound[i].box);
-        workspace.pool.push_back({sound[i].score, static_cast<int32_t>(i)});
+        workspace.boxes.push_back(valid[i].box);
+        workspace.pool.push_back({valid[i].score, static_cast<int32_t>(i)});
     }
 }
 
@@ -199,11 +202,12 @@ void OneStageDecoder::suppress_soft(OneStageWorkspace& workspace, std::vector<De
         for (OneStageWorkspace::Group& group : workspace.groups) {
             if (group.left > 0 && (best == nullptr || score_of(group) > score_of(*best))) best = &group;
         }
-        if (best == nullptr || is_answered(detections, score_of(*best))) return;
-        Detection detection = workspace.sound[static_cast<size_t>(workspace.pool[best->start + best->best].index)];
+        if (best == nullptr || have_enough(detections, score_of(*best))) return;
+        Detection detection = workspace.valid[static_cast<size_t>(workspace.pool[best->start + best->best].index)];
         detection.score = score_of(*best);
         detections.push_back(detection);
-        best->left = take(&workspace.pool[best->start], best->left, best->best, workspace.boxes.data(), nms_rule_);
+        best->left = pop_and_suppress(&workspace.pool[best->start], best->left, best->best, workspace.boxes.data(),
+                                      nms_rule_);
         find_best(*best);
     }
 }

@@ -1,4 +1,4 @@
-// From the outputs of a one-stage detector to detections, docs/ONE_STAGE.md steps 1 to 8.
+// Detections from the outputs of a one-stage detector. Definition: docs/reference/one-stage.md steps 1 to 8.
 #pragma once
 
 #include <string>
@@ -12,53 +12,54 @@
 
 namespace pocketdet {
 
-// Memory of one thread, grown in the first frames and then used again.
+// Buffers of OneStageDecoder::decode, reused between frames. Each thread needs its own.
 struct OneStageWorkspace {
     std::vector<LevelView> levels;
-    std::vector<uint64_t> keys, level_keys;  // of candidates, or of priors by objectness
-    std::vector<uint32_t> priors;            // to be scored, level after level
+    std::vector<uint64_t> keys, level_keys;  // rank keys of candidates, or of anchors by objectness
+    std::vector<uint32_t> anchors;           // to be scored, level by level
     std::vector<double> powers;
     std::vector<ClassScore> scores;
-    std::vector<KeptBoxes> kept;             // [label], or one for all
+    std::vector<KeptBoxes> kept;             // [label], or one for all labels
 
-    // Soft-NMS: candidates group after group.
+    // Soft-NMS: candidates group by group.
     struct Group {
-        size_t start, left, best;  // in the pool; the best counted from the start
+        size_t start, left, best;  // position in `pool`, number of candidates, best one relative to start
     };
     std::vector<Group> groups;
-    std::vector<Detection> sound;
-    std::vector<Box> boxes;       // of those
-    std::vector<Candidate> pool;  // of those
+    std::vector<Detection> valid;
+    std::vector<Box> boxes;       // of `valid`
+    std::vector<Candidate> pool;  // of `valid`
 };
 
+// Immutable; threads may share a decoder.
 class OneStageDecoder {
 public:
-    // Throws std::invalid_argument for a description that check_spec refuses.
+    // Throws std::invalid_argument if check_spec rejects the spec.
     explicit OneStageDecoder(OneStageSpec spec);
 
     const OneStageSpec& spec() const { return spec_; }
 
-    // What `decode` takes, in this order.
+    // Names of the outputs that `decode` takes, in this order.
     const std::vector<std::string>& outputs() const { return outputs_; }
 
-    // `outputs` have room for what is read (`misfit` tells). detections: best first, boxes in network pixels, `index`
-    // that of the prior. Safe from several threads with a workspace each.
+    // outputs: one per name of outputs(); their shapes must pass shape_error.
+    // detections: output, by score, then label, then anchor; boxes in network pixels.
     void decode(const std::vector<OutputView>& outputs, OneStageWorkspace& workspace,
                 std::vector<Detection>& detections) const;
 
 private:
     void view_levels(const std::vector<OutputView>& outputs, std::vector<LevelView>& levels) const;
-    // Steps 1 to 5: keys of candidates (score, pair of prior and label), best first.
+    // Steps 1 to 5: rank keys of candidates, index = anchor * num_classes + label, best first.
     void find_candidates(OneStageWorkspace& workspace) const;
-    void find_objects(OneStageWorkspace& workspace) const;
-    void score_prior(const LevelView& view, uint32_t prior, OneStageWorkspace& workspace) const;
-    // Step 6: false for a box that is dropped.
+    void select_by_objectness(OneStageWorkspace& workspace) const;
+    void score_anchor(const LevelView& view, uint32_t anchor, OneStageWorkspace& workspace) const;
+    // Step 6. Returns false if the box is dropped.
     bool decode_box(const std::vector<LevelView>& levels, uint64_t key, Detection& detection) const;
-    // Step 7: as many as can be in the answer.
+    // Step 7. Stops when max_detections are final.
     void suppress_hard(OneStageWorkspace& workspace, std::vector<Detection>& detections) const;
     void suppress_soft(OneStageWorkspace& workspace, std::vector<Detection>& detections) const;
     void fill_pools(OneStageWorkspace& workspace) const;
-    bool is_answered(const std::vector<Detection>& detections, float next_score) const;
+    bool have_enough(const std::vector<Detection>& detections, float next_score) const;
 
     OneStageSpec spec_;
     ScoreRule score_rule_;

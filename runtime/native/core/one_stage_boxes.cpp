@@ -12,7 +12,7 @@ struct Pair {
 
 Pair unit_of(Unit unit, const Box& reference, int stride, Size input) {
     switch (unit) {
-        case Unit::prior:
+        case Unit::anchor:
             return {reference.x2 - reference.x1, reference.y2 - reference.y1};
         case Unit::stride:
             return {static_cast<float>(stride), static_cast<float>(stride)};
@@ -30,7 +30,7 @@ Pair centre_of(const Box& box) {
 
 float limited_exp(float x, double max_log) {
     const float most = static_cast<float>(max_log);
-    return exp_rounded(x > most ? most : x);
+    return exp_float64(x > most ? most : x);
 }
 
 // Raw elements in the coding's order, times its multiplier.
@@ -48,7 +48,7 @@ private:
 };
 
 // The mean of a distribution over 0 to bins - 1.
-float expected(const float* logits, std::ptrdiff_t step, int bins) {
+float distribution_mean(const float* logits, std::ptrdiff_t step, int bins) {
     float highest = logits[0];
     for (int r = 1; r < bins; ++r) highest = std::max(highest, logits[r * step]);
     double weighted = 0.0;
@@ -70,25 +70,27 @@ struct Decode {
 
     Pair unit(Unit which) const { return unit_of(which, reference, stride, input); }
 
-    Box operator()(const CentreCoding& coding) const {
+    Box operator()(const CxcywhCoding& coding) const {
         const Elements t(coding.elements, raw, step);
-        const Pair place_unit = unit(coding.centre_unit);
+        const Pair centre_unit = unit(coding.centre_unit);
         const Pair size_unit = unit(coding.size_unit);
         const Pair start = centre_of(reference);
-        const bool from_prior = coding.origin == Origin::prior;
-        const float move_x = moved(coding, t[0]) * place_unit.x;
-        const float move_y = moved(coding, t[1]) * place_unit.y;
-        const float x = from_prior ? start.x + move_x : move_x;
-        const float y = from_prior ? start.y + move_y : move_y;
-        const float half_width = 0.5f * (size_unit.x * scaled(coding, t[2]));
-        const float half_height = 0.5f * (size_unit.y * scaled(coding, t[3]));
+        const bool from_anchor = coding.origin == Origin::anchor;
+        const float move_x = centre_offset(coding, t[0]) * centre_unit.x;
+        const float move_y = centre_offset(coding, t[1]) * centre_unit.y;
+        const float x = from_anchor ? start.x + move_x : move_x;
+        const float y = from_anchor ? start.y + move_y : move_y;
+        const float half_width = 0.5f * (size_unit.x * box_side(coding, t[2]));
+        const float half_height = 0.5f * (size_unit.y * box_side(coding, t[3]));
         return {x - half_width, y - half_height, x + half_width, y + half_height};
     }
 
     Box operator()(const DistanceCoding& coding) const {
         float means[4];
         const bool binned = coding.bins > 1;
-        for (int k = 0; k < 4 && binned; ++k) means[k] = expected(raw + k * coding.bins * step, step, coding.bins);
+        for (int k = 0; k < 4 && binned; ++k) {
+            means[k] = distribution_mean(raw + k * coding.bins * step, step, coding.bins);
+        }
         const Elements t(coding.elements, binned ? means : raw, binned ? 1 : step);
         const Pair one = unit(coding.unit);
         const Pair centre = centre_of(reference);
@@ -96,31 +98,31 @@ struct Decode {
                 centre.x + distance(coding, t[2]) * one.x, centre.y + distance(coding, t[3]) * one.y};
     }
 
-    Box operator()(const CornerCoding& coding) const {
+    Box operator()(const XyxyCoding& coding) const {
         const Elements t(coding.elements, raw, step);
         const Pair one = unit(coding.unit);
         return {t[0] * one.x, t[1] * one.y, t[2] * one.x, t[3] * one.y};
     }
 
-    static float moved(const CentreCoding& coding, float t) {
+    static float centre_offset(const CxcywhCoding& coding, float t) {
         const float active = coding.centre_activation == CentreActivation::none      ? t
-                             : coding.centre_activation == CentreActivation::sigmoid ? sigmoid_rounded(t)
-                                                                                     : tanh_rounded(t);
+                             : coding.centre_activation == CentreActivation::sigmoid ? sigmoid_float64(t)
+                                                                                     : tanh_float64(t);
         return active * static_cast<float>(coding.centre_gain) + static_cast<float>(coding.centre_shift);
     }
 
-    static float scaled(const CentreCoding& coding, float t) {
+    static float box_side(const CxcywhCoding& coding, float t) {
         switch (coding.size_activation) {
             case SizeActivation::none:
                 return t;
             case SizeActivation::exp:
                 return limited_exp(t, coding.max_log);
             case SizeActivation::sigmoid:
-                return sigmoid_rounded(t);
+                return sigmoid_float64(t);
             case SizeActivation::sigmoid_squared:
                 break;
         }
-        const float doubled = 2.0f * sigmoid_rounded(t);
+        const float doubled = 2.0f * sigmoid_float64(t);
         return doubled * doubled;
     }
 
@@ -132,17 +134,17 @@ struct Decode {
 
 }  // namespace
 
-float sigmoid_rounded(float x) { return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))); }
+float sigmoid_float64(float x) { return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))); }
 
-float tanh_rounded(float x) { return static_cast<float>(2.0 / (1.0 + std::exp(-2.0 * static_cast<double>(x))) - 1.0); }
+float tanh_float64(float x) { return static_cast<float>(2.0 / (1.0 + std::exp(-2.0 * static_cast<double>(x))) - 1.0); }
 
-Box prior_box(const Level& level, int64_t cell, size_t prior) {
+Box anchor_box(const Level& level, int64_t cell, size_t anchor) {
     const float stride = static_cast<float>(level.stride);
     const float offset = static_cast<float>(level.offset);
     const float x = (static_cast<float>(cell % level.grid[1]) + offset) * stride;
     const float y = (static_cast<float>(cell / level.grid[1]) + offset) * stride;
-    const float half_width = 0.5f * static_cast<float>(level.priors[prior][0]);
-    const float half_height = 0.5f * static_cast<float>(level.priors[prior][1]);
+    const float half_width = 0.5f * static_cast<float>(level.anchors[anchor][0]);
+    const float half_height = 0.5f * static_cast<float>(level.anchors[anchor][1]);
     return {x - half_width, y - half_height, x + half_width, y + half_height};
 }
 

@@ -1,18 +1,21 @@
-// Priors, and one coding step from raw elements to a box: docs/ONE_STAGE.md "Priors" and "Box coding".
+// Anchors of a level and box decoding. Definition: docs/reference/one-stage.md.
 #pragma once
 
 #include "one_stage_spec.h"
 
 namespace pocketdet {
 
-// exp, sigmoid and tanh of float32 in float64, rounded to float32 once.
-float sigmoid_rounded(float x);
-float tanh_rounded(float x);
+// sigmoid and tanh computed in float64 and rounded to float32, as exp_float64.
+float sigmoid_float64(float x);
+float tanh_float64(float x);
 
-// The prior's own box; `cell` counts row by row.
-Box prior_box(const Level& level, int64_t cell, size_t prior);
+// Returns anchor number `anchor` of a cell in network pixels. Cells count row by row.
+Box anchor_box(const Level& level, int64_t cell, size_t anchor);
 
-// The box that a coding makes of raw elements, `step` floats apart, and the box before it.
+// Decodes one box.
+//
+// elements: raw network outputs, `step` floats apart. reference: the anchor, or the box of the coding before.
+// stride: of the level in pixels. input: size of the network input.
 Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference, int stride,
                 Size input);
 

@@ -1,8 +1,9 @@
-// A OneStageSpec from a tree of named values, whoever holds it: JSON or Python objects. The one place that knows the
-// fields' names. A field that is missing has its default; ranges are check_spec's.
+// Reads a OneStageSpec from a tree of named values: JSON or Python objects. The field names are those of the bundle
+// manifest. A missing optional field has its default; check_spec validates ranges.
 //
-// A `Field` has integer(low, high), number(low, high), boolean(), text(low, high), one_of(choices), list(low, high) and
-// is_null(), each throwing for another type; its `Fields` (a record of it) need(name), maybe(name) and finish().
+// `Node` provides integer(low, high), number(low, high), boolean(), text(low, high), one_of(choices), list(low, high) and
+// is_null(), which throw if the value has another type. `Record` is made of a node with named fields and provides
+// need(name), maybe(name) and finish(), which throws if a field was not read.
 #pragma once
 
 #include <initializer_list>
@@ -12,161 +13,161 @@
 
 namespace pocketdet {
 
-template <class Field, class Fields>
+template <class Node, class Record>
 class OneStageLoader {
 public:
-    static OneStageSpec load(const Field& field) {
-        Fields fields(field);
+    static OneStageSpec load(const Node& node) {
+        Record record(node);
         OneStageSpec spec;
-        read(fields.need("input_size"), spec.input_size);
-        read(fields.need("num_classes"), spec.num_classes);
-        for (const Field& level : fields.need("levels").list(1, 16)) spec.levels.push_back(level_of(level));
-        for (const Field& coding : fields.need("codings").list(1, 4)) spec.codings.push_back(coding_of(coding));
-        if (const auto scores = fields.maybe("scores")) spec.scores = scores_of(*scores);
-        if (const auto selection = fields.maybe("selection")) spec.selection = selection_of(*selection);
-        fields.finish();
+        read(record.need("input_size"), spec.input_size);
+        read(record.need("num_classes"), spec.num_classes);
+        for (const Node& level : record.need("levels").list(1, 16)) spec.levels.push_back(level_of(level));
+        for (const Node& coding : record.need("codings").list(1, 4)) spec.codings.push_back(coding_of(coding));
+        if (const auto scores = record.maybe("scores")) spec.scores = scores_of(*scores);
+        if (const auto selection = record.maybe("selection")) spec.selection = selection_of(*selection);
+        record.finish();
         return spec;
     }
 
 private:
     using Names = std::initializer_list<const char*>;
 
-    static Slot slot_of(const Field& field) {
-        Fields fields(field);
-        Slot slot;
-        slot.output = fields.need("output").text(1, 200);
-        choose(fields, "layout", {"map", "rows", "columns"}, slot.layout);
-        read(fields, "first", slot.first);
-        read(fields, "prior_step", slot.prior_step);
-        read(fields, "element_step", slot.element_step);
-        read(fields, "first_row", slot.first_row);
-        fields.finish();
-        return slot;
+    static OutputField output_field(const Node& node) {
+        Record record(node);
+        OutputField result;
+        result.output = record.need("output").text(1, 200);
+        choose(record, "layout", {"map", "rows", "columns"}, result.layout);
+        read(record, "first", result.first);
+        read(record, "prior_step", result.anchor_step);
+        read(record, "element_step", result.element_step);
+        read(record, "first_row", result.first_row);
+        record.finish();
+        return result;
     }
 
-    static Level level_of(const Field& field) {
-        Fields fields(field);
+    static Level level_of(const Node& node) {
+        Record record(node);
         Level level;
-        read(fields.need("grid"), level.grid);
-        read(fields.need("stride"), level.stride);
-        for (const Field& size : fields.need("priors").list(1, 64)) read(size, level.priors.emplace_back());
-        level.classes = slot_of(fields.need("classes"));
-        for (const Field& slot : fields.need("boxes").list(0, 4)) level.boxes.push_back(slot_of(slot));
-        const auto objectness = fields.maybe("objectness");
-        if (objectness && !objectness->is_null()) level.objectness = slot_of(*objectness);
-        read(fields, "offset", level.offset);
-        fields.finish();
+        read(record.need("grid"), level.grid);
+        read(record.need("stride"), level.stride);
+        for (const Node& size : record.need("priors").list(1, 64)) read(size, level.anchors.emplace_back());
+        level.classes = output_field(record.need("classes"));
+        for (const Node& boxes : record.need("boxes").list(0, 4)) level.boxes.push_back(output_field(boxes));
+        const auto objectness = record.maybe("objectness");
+        if (objectness && !objectness->is_null()) level.objectness = output_field(*objectness);
+        read(record, "offset", level.offset);
+        record.finish();
         return level;
     }
 
-    static ElementOrder order_of(Fields& fields) {
+    static ElementOrder order_of(Record& record) {
         ElementOrder elements;
-        read(fields, "order", elements.order);
-        read(fields, "multiplier", elements.multiplier);
+        read(record, "order", elements.order);
+        read(record, "multiplier", elements.multiplier);
         return elements;
     }
 
-    static BoxCoding coding_of(const Field& field) {
-        Fields fields(field);
-        const std::string form = fields.need("form").one_of({"centre", "distance", "corner"});
-        const ElementOrder elements = order_of(fields);
-        BoxCoding coding = form == "centre"     ? BoxCoding(centre_of(fields))
-                           : form == "distance" ? BoxCoding(distance_of(fields))
-                                                : BoxCoding(corner_of(fields));
+    static BoxCoding coding_of(const Node& node) {
+        Record record(node);
+        const std::string form = record.need("form").one_of({"centre", "distance", "corner"});
+        const ElementOrder elements = order_of(record);
+        BoxCoding coding = form == "centre"     ? BoxCoding(centre_of(record))
+                           : form == "distance" ? BoxCoding(distance_of(record))
+                                                : BoxCoding(corner_of(record));
         std::visit([&](auto& any) { any.elements = elements; }, coding);
-        fields.finish();
+        record.finish();
         return coding;
     }
 
-    static CentreCoding centre_of(Fields& fields) {
-        CentreCoding coding;
-        choose(fields, "origin", {"prior", "image"}, coding.origin);
-        choose(fields, "centre_activation", {"none", "tanh", "sigmoid"}, coding.centre_activation);
-        read(fields, "centre_gain", coding.centre_gain);
-        read(fields, "centre_shift", coding.centre_shift);
-        choose(fields, "centre_unit", kUnits, coding.centre_unit);
-        choose(fields, "size_activation", {"none", "exp", "sigmoid", "sigmoid_squared"}, coding.size_activation);
-        choose(fields, "size_unit", kUnits, coding.size_unit);
-        read(fields, "max_log", coding.max_log);
+    static CxcywhCoding centre_of(Record& record) {
+        CxcywhCoding coding;
+        choose(record, "origin", {"prior", "image"}, coding.origin);
+        choose(record, "centre_activation", {"none", "tanh", "sigmoid"}, coding.centre_activation);
+        read(record, "centre_gain", coding.centre_gain);
+        read(record, "centre_shift", coding.centre_shift);
+        choose(record, "centre_unit", kUnits, coding.centre_unit);
+        choose(record, "size_activation", {"none", "exp", "sigmoid", "sigmoid_squared"}, coding.size_activation);
+        choose(record, "size_unit", kUnits, coding.size_unit);
+        read(record, "max_log", coding.max_log);
         return coding;
     }
 
-    static DistanceCoding distance_of(Fields& fields) {
+    static DistanceCoding distance_of(Record& record) {
         DistanceCoding coding;
-        choose(fields, "activation", {"none", "exp", "relu"}, coding.activation);
-        choose(fields, "unit", kUnits, coding.unit);
-        read(fields, "bins", coding.bins);
-        read(fields, "max_log", coding.max_log);
+        choose(record, "activation", {"none", "exp", "relu"}, coding.activation);
+        choose(record, "unit", kUnits, coding.unit);
+        read(record, "bins", coding.bins);
+        read(record, "max_log", coding.max_log);
         return coding;
     }
 
-    static CornerCoding corner_of(Fields& fields) {
-        CornerCoding coding;
-        choose(fields, "unit", kUnits, coding.unit);
+    static XyxyCoding corner_of(Record& record) {
+        XyxyCoding coding;
+        choose(record, "unit", kUnits, coding.unit);
         return coding;
     }
 
-    static Scores scores_of(const Field& field) {
-        Fields fields(field);
+    static Scores scores_of(const Node& node) {
+        Record record(node);
         Scores scores;
-        choose(fields, "activation", kActivations, scores.activation);
-        choose(fields, "background", {"none", "first", "last"}, scores.background);
-        choose(fields, "objectness_activation", kActivations, scores.objectness_activation);
-        read(fields, "class_power", scores.class_power);
-        read(fields, "objectness_power", scores.objectness_power);
-        fields.finish();
+        choose(record, "activation", kActivations, scores.activation);
+        choose(record, "background", {"none", "first", "last"}, scores.background);
+        choose(record, "objectness_activation", kActivations, scores.objectness_activation);
+        read(record, "class_power", scores.class_power);
+        read(record, "objectness_power", scores.objectness_power);
+        record.finish();
         return scores;
     }
 
-    static Selection selection_of(const Field& field) {
-        Fields fields(field);
+    static Selection selection_of(const Node& node) {
+        Record record(node);
         Selection selection;
-        read(fields, "score_threshold", selection.score_threshold);
-        read(fields, "best_class_only", selection.best_class_only);
-        read(fields, "objectness_threshold", selection.objectness_threshold);
-        read(fields, "top_n_objectness", selection.top_n_objectness);
-        read(fields, "top_n_per_level", selection.top_n_per_level);
-        read(fields, "top_n", selection.top_n);
-        read(fields, "clip", selection.clip);
-        read(fields, "min_size", selection.min_size);
-        choose(fields, "nms", {"hard", "linear", "gaussian", "none"}, selection.nms);
-        read(fields, "nms_iou", selection.nms_iou);
-        read(fields, "sigma", selection.sigma);
-        read(fields, "per_class", selection.per_class);
-        read(fields, "max_detections", selection.max_detections);
-        fields.finish();
+        read(record, "score_threshold", selection.score_threshold);
+        read(record, "best_class_only", selection.best_class_only);
+        read(record, "objectness_threshold", selection.objectness_threshold);
+        read(record, "top_n_objectness", selection.top_n_objectness);
+        read(record, "top_n_per_level", selection.top_n_per_level);
+        read(record, "top_n", selection.top_n);
+        read(record, "clip", selection.clip);
+        read(record, "min_size", selection.min_size);
+        choose(record, "nms", {"hard", "linear", "gaussian", "none"}, selection.nms);
+        read(record, "nms_iou", selection.nms_iou);
+        read(record, "sigma", selection.sigma);
+        read(record, "per_class", selection.per_class);
+        read(record, "max_detections", selection.max_detections);
+        record.finish();
         return selection;
     }
 
     static constexpr Names kUnits = {"prior", "stride", "input", "pixel"};
     static constexpr Names kActivations = {"none", "sigmoid", "softmax"};
 
-    static void read(const Field& field, int& value) {
+    static void read(const Node& node, int& value) {
         constexpr int64_t kMost = std::numeric_limits<int>::max();
-        value = static_cast<int>(field.integer(-kMost, kMost));
+        value = static_cast<int>(node.integer(-kMost, kMost));
     }
-    static void read(const Field& field, double& value) { value = field.number(-1e300, 1e300); }
-    static void read(const Field& field, bool& value) { value = field.boolean(); }
+    static void read(const Node& node, double& value) { value = node.number(-1e300, 1e300); }
+    static void read(const Node& node, bool& value) { value = node.boolean(); }
     template <class T>
-    static void read(const Field& field, std::optional<T>& value) {
+    static void read(const Node& node, std::optional<T>& value) {
         value.reset();
-        if (!field.is_null()) read(field, value.emplace());
+        if (!node.is_null()) read(node, value.emplace());
     }
     template <class T, size_t count>
-    static void read(const Field& field, std::array<T, count>& values) {
-        const std::vector<Field> elements = field.list(count, count);
+    static void read(const Node& node, std::array<T, count>& values) {
+        const std::vector<Node> elements = node.list(count, count);
         for (size_t i = 0; i < count; ++i) read(elements[i], values[i]);
     }
     template <class T>
-    static void read(Fields& fields, const char* name, T& value) {
-        if (const auto field = fields.maybe(name)) read(*field, value);
+    static void read(Record& record, const char* name, T& value) {
+        if (const auto node = record.maybe(name)) read(*node, value);
     }
     // The enumerators of Enum are in the order of the names.
     template <class Enum>
-    static void choose(Fields& fields, const char* name, Names names, Enum& value) {
-        const auto field = fields.maybe(name);
-        if (!field) return;
-        const std::string chosen = field->one_of(names);
+    static void choose(Record& record, const char* name, Names names, Enum& value) {
+        const auto node = record.maybe(name);
+        if (!node) return;
+        const std::string chosen = node->one_of(names);
         int index = 0;
         for (const char* each : names) {
             if (chosen == each) value = static_cast<Enum>(index);

@@ -7,72 +7,72 @@ namespace pocketdet {
 
 namespace {
 
-// Calls `see` with every slot that is read, its level and its count of elements.
-void for_each_slot(const OneStageSpec& spec, const std::function<void(const Slot&, const Level&, int)>& see) {
+// Calls `see` with every field that is read, its level and its count of elements.
+void for_each_field(const OneStageSpec& spec, const std::function<void(const OutputField&, const Level&, int)>& visit) {
     for (const Level& level : spec.levels) {
-        see(level.classes, level, spec.class_elements());
-        if (spec.uses_objectness()) see(*level.objectness, level, spec.objectness_elements());
-        for (size_t i = 0; i < level.boxes.size(); ++i) see(level.boxes[i], level, elements_of(spec.codings[i]));
+        visit(level.classes, level, spec.class_elements());
+        if (spec.uses_objectness()) visit(*level.objectness, level, spec.objectness_elements());
+        for (size_t i = 0; i < level.boxes.size(); ++i) visit(level.boxes[i], level, elements_of(spec.codings[i]));
     }
 }
 
-std::vector<int64_t> shape_needed(const Slot& slot, const Level& level, int elements) {
-    const int64_t channels = slot.first + static_cast<int64_t>(level.priors.size() - 1) * slot.prior_step +
-                             int64_t{elements - 1} * slot.element_step + 1;
-    const int64_t rows = slot.first_row + level.count();
-    if (slot.layout == SlotLayout::map) return {channels, level.grid[0], level.grid[1]};
-    if (slot.layout == SlotLayout::rows) return {rows, channels};
+std::vector<int64_t> required_shape(const OutputField& field, const Level& level, int elements) {
+    const int64_t channels = field.first + static_cast<int64_t>(level.anchors.size() - 1) * field.anchor_step +
+                             int64_t{elements - 1} * field.element_step + 1;
+    const int64_t rows = field.first_row + level.count();
+    if (field.layout == FieldLayout::map) return {channels, level.grid[0], level.grid[1]};
+    if (field.layout == FieldLayout::rows) return {rows, channels};
     return {channels, rows};
 }
 
-bool has_room(const std::vector<int64_t>& shape, const std::vector<int64_t>& needed, SlotLayout layout) {
+bool fits(const std::vector<int64_t>& shape, const std::vector<int64_t>& needed, FieldLayout layout) {
     if (shape.size() != needed.size()) return false;
     for (size_t i = 0; i < shape.size(); ++i) {
-        const bool exact = layout == SlotLayout::map && i > 0;
+        const bool exact = layout == FieldLayout::map && i > 0;
         if (exact ? shape[i] != needed[i] : shape[i] < needed[i]) return false;
     }
     return true;
 }
 
-const char* name_of(SlotLayout layout) {
-    return layout == SlotLayout::map ? "map" : layout == SlotLayout::rows ? "rows" : "columns";
+const char* name_of(FieldLayout layout) {
+    return layout == FieldLayout::map ? "map" : layout == FieldLayout::rows ? "rows" : "columns";
 }
 
 }  // namespace
 
-SlotReader reader_of(const Slot& slot, size_t priors, const OutputView& output) {
-    const auto each = static_cast<std::ptrdiff_t>(priors);
+FieldReader reader_of(const OutputField& field, size_t anchors, const OutputView& output) {
+    const auto each = static_cast<std::ptrdiff_t>(anchors);
     const std::ptrdiff_t stride = output.stride;
-    switch (slot.layout) {
-        case SlotLayout::map:
-            return {output.data + slot.first * stride, 1, slot.prior_step * stride, slot.element_step * stride};
-        case SlotLayout::rows:
-            return {output.data + slot.first_row * stride + slot.first, each * stride, stride, slot.element_step};
-        case SlotLayout::columns:
+    switch (field.layout) {
+        case FieldLayout::map:
+            return {output.data + field.first * stride, 1, field.anchor_step * stride, field.element_step * stride};
+        case FieldLayout::rows:
+            return {output.data + field.first_row * stride + field.first, each * stride, stride, field.element_step};
+        case FieldLayout::columns:
             break;
     }
-    return {output.data + slot.first * stride + slot.first_row, each, 1, slot.element_step * stride};
+    return {output.data + field.first * stride + field.first_row, each, 1, field.element_step * stride};
 }
 
-std::vector<std::string> outputs_read(const OneStageSpec& spec) {
+std::vector<std::string> output_names(const OneStageSpec& spec) {
     std::vector<std::string> names;
-    for_each_slot(spec, [&](const Slot& slot, const Level&, int) {
-        if (std::find(names.begin(), names.end(), slot.output) == names.end()) names.push_back(slot.output);
+    for_each_field(spec, [&](const OutputField& field, const Level&, int) {
+        if (std::find(names.begin(), names.end(), field.output) == names.end()) names.push_back(field.output);
     });
     return names;
 }
 
-std::string misfit(const OneStageSpec& spec, const std::map<std::string, std::vector<int64_t>>& shapes) {
+std::string shape_error(const OneStageSpec& spec, const std::map<std::string, std::vector<int64_t>>& shapes) {
     std::string problem;
-    for_each_slot(spec, [&](const Slot& slot, const Level& level, int elements) {
+    for_each_field(spec, [&](const OutputField& field, const Level& level, int elements) {
         if (!problem.empty()) return;
-        const std::vector<int64_t> needed = shape_needed(slot, level, elements);
-        const auto found = shapes.find(slot.output);
+        const std::vector<int64_t> needed = required_shape(field, level, elements);
+        const auto found = shapes.find(field.output);
         if (found == shapes.end()) {
-            problem = "no output '" + slot.output + "': expected one of shape " + shape_text(needed);
-        } else if (!has_room(found->second, needed, slot.layout)) {
-            problem = "output '" + slot.output + "' is " + shape_text(found->second) + ": its slot needs " +
-                      shape_text(needed) + " (" + name_of(slot.layout) + ")";
+            problem = "no output '" + field.output + "': expected one of shape " + shape_text(needed);
+        } else if (!fits(found->second, needed, field.layout)) {
+            problem = "output '" + field.output + "' is " + shape_text(found->second) + ": its field needs " +
+                      shape_text(needed) + " (" + name_of(field.layout) + ")";
         }
     });
     return problem;

@@ -1,4 +1,4 @@
-// The values of priors in a network's outputs, docs/ONE_STAGE.md "Slots".
+// Access to the values of an anchor in the outputs of a network. Definition: docs/reference/one-stage.md.
 #pragma once
 
 #include <array>
@@ -11,32 +11,33 @@
 
 namespace pocketdet {
 
-// An output of two axes (rows, columns) or three (channels, height, width), without batch. All but the first axis lie
-// in memory without gaps; `stride` floats are between two rows or planes.
+// A float32 output of one image: (rows, columns) or (channels, height, width), without a batch axis. `stride` is the
+// distance of the first axis in floats; the other axes are contiguous.
 struct OutputView {
     const float* data;
     std::ptrdiff_t stride;
 };
 
-// Where the elements of a level's priors are.
-struct SlotReader {
+// Address computation for one OutputField.
+struct FieldReader {
     const float* base;
-    std::ptrdiff_t cell, prior, element;  // steps, in floats
+    std::ptrdiff_t cell, anchor, element;  // strides in floats
 
-    const float* at(int64_t cell_index, int64_t prior_index) const {
-        return base + cell_index * cell + prior_index * prior;
+    const float* at(int64_t cell_index, int64_t anchor_index) const {
+        return base + cell_index * cell + anchor_index * anchor;
     }
 };
 
-SlotReader reader_of(const Slot& slot, size_t priors, const OutputView& output);
+// anchors: per cell.
+FieldReader reader_of(const OutputField& field, size_t anchors, const OutputView& output);
 
-// The names of all outputs that are read, each once.
-std::vector<std::string> outputs_read(const OneStageSpec& spec);
+// Names of all outputs that the decoder reads, without duplicates.
+std::vector<std::string> output_names(const OneStageSpec& spec);
 
-// One sentence about the first slot that the outputs, given by their shapes, do not have room for; empty if all fit.
-std::string misfit(const OneStageSpec& spec, const std::map<std::string, std::vector<int64_t>>& shapes);
+// Describes the first field that does not fit the output shapes, in one sentence. Empty if all fields fit.
+std::string shape_error(const OneStageSpec& spec, const std::map<std::string, std::vector<int64_t>>& shapes);
 
-// As "(3, 64, 64)".
+// Formats a shape as "(3, 64, 64)".
 std::string shape_text(const std::vector<int64_t>& shape);
 
 }  // namespace pocketdet

@@ -10,11 +10,11 @@ namespace pocketdet {
 namespace {
 
 constexpr float kNoBound = -std::numeric_limits<float>::infinity();
-constexpr int64_t kBlock = 512;  // priors scanned at a time
+constexpr int64_t kBlock = 512;  // anchors scanned at a time
 
-// v such that v^power > threshold needs a value above it. The margin is fifty times or more what rounding to float32
-// does at either end; where that might be more, there is no bound.
-double least_value(double threshold, double power) {
+// A bound b such that value^power > threshold implies value > b. The margin is at least fifty times the float32
+// rounding error; if the error may be larger, the bound is 0.
+double lower_bound(double threshold, double power) {
     constexpr double kMargin = 1e-4;
     constexpr double kLeast = 1e-30;
     if (threshold < kLeast || power < 1.0 / 16) return 0.0;
@@ -22,13 +22,13 @@ double least_value(double threshold, double power) {
     return value < kLeast ? 0.0 : value;
 }
 
-float below_logit(double value) {
+float logit_lower_bound(double value) {
     if (!(value > 0.0)) return kNoBound;
     const double logit = std::log(value) - std::log1p(-value);
     return static_cast<float>(logit - 1e-5 * std::max(1.0, std::fabs(logit)));
 }
 
-float power_of(float value, double exponent) {
+float power(float value, double exponent) {
     return exponent == 1.0 ? value : static_cast<float>(std::pow(static_cast<double>(value), exponent));
 }
 
@@ -38,7 +38,7 @@ bool all_finite(const float* values, std::ptrdiff_t step, int count) {
     return finite;
 }
 
-// e^x of each element less the largest, and their sum from left to right.
+// e^(x - max) of each element. Returns their sum from left to right.
 double softmax_powers(const float* values, std::ptrdiff_t step, int count, std::vector<double>& powers) {
     float highest = values[0];
     for (int k = 1; k < count; ++k) highest = std::max(highest, values[k * step]);
@@ -63,14 +63,14 @@ ScoreRule::ScoreRule(const OneStageSpec& spec)
       objectness_elements_(spec.objectness_elements()),
       first_class_(spec.scores.background == Background::first ? 1 : 0),
       threshold_(static_cast<float>(spec.selection.score_threshold)),
-      least_value_(static_cast<float>(least_value(spec.selection.score_threshold, rule_.class_power))),
-      least_raw_(below_logit(least_value(spec.selection.score_threshold, rule_.class_power))),
+      min_class_value_(static_cast<float>(lower_bound(spec.selection.score_threshold, rule_.class_power))),
+      min_class_logit_(logit_lower_bound(lower_bound(spec.selection.score_threshold, rule_.class_power))),
       scan_(plan()) {
     for (const BoxCoding& coding : spec.codings) box_elements_.push_back(elements_of(coding));
 }
 
-// With softmax, p < sigmoid(x - background). Without a background, or without an activation, nothing is known of a
-// class value before it is computed; nor of a factor without an activation, which may be above 1.
+// With softmax, p < sigmoid(x - background). There is no bound without a background element, without an activation,
+// or with a factor that has no activation and may exceed 1.
 ScoreRule::Scan ScoreRule::plan() const {
     const bool two = objectness_elements_ == 2;
     const bool with_factor = rule_.objectness_power > 0;
@@ -78,38 +78,38 @@ ScoreRule::Scan ScoreRule::plan() const {
     if (rule_.activation == Activation::none) return none;
     if (with_factor && rule_.objectness_activation == Activation::none) return none;
     if (with_factor) {
-        const float bound = below_logit(least_value(static_cast<double>(threshold_), rule_.objectness_power));
+        const float bound = logit_lower_bound(lower_bound(static_cast<double>(threshold_), rule_.objectness_power));
         return {true, two ? 1 : 0, 1, two ? 0 : kNone, bound};
     }
-    if (rule_.activation == Activation::sigmoid) return {false, first_class_, classes_, kNone, least_raw_};
+    if (rule_.activation == Activation::sigmoid) return {false, first_class_, classes_, kNone, min_class_logit_};
     if (rule_.background == Background::none) return none;
-    return {false, first_class_, classes_, rule_.background == Background::first ? 0 : classes_, least_raw_};
+    return {false, first_class_, classes_, rule_.background == Background::first ? 0 : classes_, min_class_logit_};
 }
 
-void ScoreRule::promising(const LevelView& view, std::vector<uint32_t>& priors) const {
+void ScoreRule::candidates_above(const LevelView& view, std::vector<uint32_t>& anchors) const {
     if (scan_.bound == kNoBound) {
-        for (uint32_t prior = view.first_prior; prior < view.end(); ++prior) priors.push_back(prior);
+        for (uint32_t anchor = view.first_anchor; anchor < view.end(); ++anchor) anchors.push_back(anchor);
         return;
     }
-    const SlotReader& reader = scan_.of_objectness ? view.objectness : view.classes;
-    reader.cell == 1 ? scan_planes(reader, view, priors) : scan_tables(reader, view, priors);
+    const FieldReader& reader = scan_.of_objectness ? view.objectness : view.classes;
+    reader.cell == 1 ? scan_planes(reader, view, anchors) : scan_tables(reader, view, anchors);
 }
 
-void ScoreRule::scan_tables(const SlotReader& reader, const LevelView& view, std::vector<uint32_t>& priors) const {
-    for (uint32_t prior = view.first_prior; prior < view.end(); ++prior) {
-        const float* values = view.values(reader, prior);
+void ScoreRule::scan_tables(const FieldReader& reader, const LevelView& view, std::vector<uint32_t>& anchors) const {
+    for (uint32_t anchor = view.first_anchor; anchor < view.end(); ++anchor) {
+        const float* values = view.values(reader, anchor);
         const float floor = scan_.background == kNone ? 0.0f : values[scan_.background * reader.element];
         int above = 0;
         for (int k = scan_.first; k < scan_.first + scan_.count; ++k) {
             above |= values[k * reader.element] - floor > scan_.bound ? 1 : 0;
         }
-        if (above != 0) priors.push_back(prior);
+        if (above != 0) anchors.push_back(anchor);
     }
 }
 
-// Cells lie side by side, so many are compared at a time, element by element.
-void ScoreRule::scan_planes(const SlotReader& reader, const LevelView& view, std::vector<uint32_t>& priors) const {
-    const int64_t each = view.priors_per_cell();
+// Cells are contiguous, so a block of cells is compared element by element.
+void ScoreRule::scan_planes(const FieldReader& reader, const LevelView& view, std::vector<uint32_t>& anchors) const {
+    const int64_t each = view.anchors_per_cell();
     const int64_t cells = view.level->cells();
     int above[kBlock];
     float floor[kBlock] = {};
@@ -125,15 +125,15 @@ void ScoreRule::scan_planes(const SlotReader& reader, const LevelView& view, std
             }
             for (int64_t i = 0; i < count; ++i) {
                 if (above[i] == 0) continue;
-                priors.push_back(view.first_prior + static_cast<uint32_t>((start + i) * each + a));
+                anchors.push_back(view.first_anchor + static_cast<uint32_t>((start + i) * each + a));
             }
         }
     }
 }
 
-bool ScoreRule::is_finite(const LevelView& view, uint32_t prior) const {
-    const auto finite = [&](const SlotReader& reader, int count) {
-        return all_finite(view.values(reader, prior), reader.element, count);
+bool ScoreRule::is_finite(const LevelView& view, uint32_t anchor) const {
+    const auto finite = [&](const FieldReader& reader, int count) {
+        return all_finite(view.values(reader, anchor), reader.element, count);
     };
     if (!finite(view.classes, class_elements_)) return false;
     if (uses_objectness_ && !finite(view.objectness, objectness_elements_)) return false;
@@ -143,13 +143,13 @@ bool ScoreRule::is_finite(const LevelView& view, uint32_t prior) const {
     return true;
 }
 
-float ScoreRule::objectness(const LevelView& view, uint32_t prior) const {
-    const float* raw = view.values(view.objectness, prior);
+float ScoreRule::objectness(const LevelView& view, uint32_t anchor) const {
+    const float* raw = view.values(view.objectness, anchor);
     switch (rule_.objectness_activation) {
         case Activation::none:
             return raw[0];
         case Activation::sigmoid:
-            return sigmoid_rounded(raw[0]);
+            return sigmoid_float64(raw[0]);
         case Activation::softmax:
             break;
     }
@@ -169,13 +169,13 @@ void ScoreRule::keep(ClassScore score, std::vector<ClassScore>& found) const {
     }
 }
 
-void ScoreRule::score(const LevelView& view, uint32_t prior, std::vector<double>& powers,
+void ScoreRule::score(const LevelView& view, uint32_t anchor, std::vector<double>& powers,
                       std::vector<ClassScore>& found) const {
     found.clear();
     const std::ptrdiff_t step = view.classes.element;
-    const float* raw = view.values(view.classes, prior);
+    const float* raw = view.values(view.classes, anchor);
     const bool with_factor = rule_.objectness_power > 0;
-    const float factor = with_factor ? power_of(objectness(view, prior), rule_.objectness_power) : 1.0f;
+    const float factor = with_factor ? power(objectness(view, anchor), rule_.objectness_power) : 1.0f;
     const bool factor_is_share = factor >= 0.0f && factor <= 1.0f;
     double sum = 0.0;
     if (rule_.activation == Activation::softmax) sum = softmax_powers(raw, step, class_elements_, powers);
@@ -183,13 +183,13 @@ void ScoreRule::score(const LevelView& view, uint32_t prior, std::vector<double>
         const int k = label + first_class_;
         float value = raw[k * step];
         if (rule_.activation == Activation::sigmoid) {
-            if (factor_is_share && !(value > least_raw_)) continue;
-            value = sigmoid_rounded(value);
+            if (factor_is_share && !(value > min_class_logit_)) continue;
+            value = sigmoid_float64(value);
         } else if (rule_.activation == Activation::softmax) {
             value = static_cast<float>(powers[static_cast<size_t>(k)] / sum);
         }
-        if (factor_is_share && value >= 0.0f && value < least_value_) continue;
-        const float score = power_of(value, rule_.class_power);
+        if (factor_is_share && value >= 0.0f && value < min_class_value_) continue;
+        const float score = power(value, rule_.class_power);
         keep({label, with_factor ? score * factor : score}, found);
     }
 }

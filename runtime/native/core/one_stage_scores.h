@@ -1,4 +1,4 @@
-// Class scores, docs/ONE_STAGE.md steps 1 to 4, and bounds that keep most priors from being computed at all.
+// Class scores: docs/reference/one-stage.md steps 1 to 4. Bounds on raw values reject most anchors without computing a score.
 #pragma once
 
 #include <vector>
@@ -8,21 +8,20 @@
 
 namespace pocketdet {
 
-// One level's values. Priors are counted on through the levels.
+// The values of one level. Anchor indices continue from level to level.
 struct LevelView {
     const Level* level;
-    uint32_t first_prior;
-    SlotReader classes, objectness;
-    std::vector<SlotReader> boxes;  // one per coding
+    uint32_t first_anchor;
+    FieldReader classes, objectness;
+    std::vector<FieldReader> boxes;  // one per coding
 
-    uint32_t priors_per_cell() const { return static_cast<uint32_t>(level->priors.size()); }
-    uint32_t end() const { return first_prior + static_cast<uint32_t>(level->count()); }
-    const float* values(const SlotReader& reader, uint32_t prior) const {
-        return reader.at((prior - first_prior) / priors_per_cell(), (prior - first_prior) % priors_per_cell());
+    uint32_t anchors_per_cell() const { return static_cast<uint32_t>(level->anchors.size()); }
+    uint32_t end() const { return first_anchor + static_cast<uint32_t>(level->count()); }
+    const float* values(const FieldReader& reader, uint32_t anchor) const {
+        return reader.at((anchor - first_anchor) / anchors_per_cell(), (anchor - first_anchor) % anchors_per_cell());
     }
 };
 
-// The label and score of a candidate.
 struct ClassScore {
     int32_t label;
     float score;
@@ -32,32 +31,34 @@ class ScoreRule {
 public:
     explicit ScoreRule(const OneStageSpec& spec);
 
-    // Appends every prior of the level that may have a score above the threshold; some that have none, too.
-    void promising(const LevelView& view, std::vector<uint32_t>& priors) const;
+    // Appends the anchors of the level that may have a score above the threshold. May include others.
+    void candidates_above(const LevelView& view, std::vector<uint32_t>& anchors) const;
 
-    // Whether every element that is read is finite.
-    bool is_finite(const LevelView& view, uint32_t prior) const;
+    // Whether all elements of the anchor are finite.
+    bool is_finite(const LevelView& view, uint32_t anchor) const;
 
-    float objectness(const LevelView& view, uint32_t prior) const;
+    // Returns the objectness after its activation.
+    float objectness(const LevelView& view, uint32_t anchor) const;
 
-    // The labels of a prior whose score is above the threshold, ascending; at most one with best_class_only.
-    // `powers` is scratch.
-    void score(const LevelView& view, uint32_t prior, std::vector<double>& powers,
+    // Scores of the anchor above the threshold by ascending label; at most one with best_class_only.
+    //
+    // powers: scratch. found: output.
+    void score(const LevelView& view, uint32_t anchor, std::vector<double>& powers,
                std::vector<ClassScore>& found) const;
 
 private:
-    // What is compared with a bound: some elements, less one of them that is the background.
+    // The elements that are compared with a bound, after subtraction of the background element.
     struct Scan {
         bool of_objectness;
         int first, count;
         int background;  // or kNone
-        float bound;     // -inf: nothing is known without computing it
+        float bound;     // -inf: no bound exists
     };
     static constexpr int kNone = -1;
 
     Scan plan() const;
-    void scan_tables(const SlotReader& reader, const LevelView& view, std::vector<uint32_t>& priors) const;
-    void scan_planes(const SlotReader& reader, const LevelView& view, std::vector<uint32_t>& priors) const;
+    void scan_tables(const FieldReader& reader, const LevelView& view, std::vector<uint32_t>& anchors) const;
+    void scan_planes(const FieldReader& reader, const LevelView& view, std::vector<uint32_t>& anchors) const;
     void keep(ClassScore score, std::vector<ClassScore>& found) const;
 
     Scores rule_;
@@ -65,8 +66,9 @@ private:
     int classes_, class_elements_, objectness_elements_, first_class_;
     std::vector<int> box_elements_;
     float threshold_;
-    float least_value_;  // no class value in 0..least_value_ with a factor in 0..1 makes a score above the threshold
-    float least_raw_;    // the same before a sigmoid; -inf where there is no such bound
+    // A class value in [0, min_class_value_] with a factor in [0, 1] has no score above the threshold.
+    float min_class_value_;
+    float min_class_logit_;  // the same bound before the sigmoid; -inf if there is none
     Scan scan_;
 };
 

@@ -14,7 +14,7 @@ constexpr double kLarge = 1e6;
 [[noreturn]] void fail(const std::string& sentence) { throw std::invalid_argument(sentence); }
 
 void within(const char* name, double value, double low, double high) {
-    if (value >= low && value <= high) return;  // a NaN is not
+    if (value >= low && value <= high) return;  // NaN is rejected
     char text[160];
     std::snprintf(text, sizeof text, "%s has the value %.9g: expected %.9g to %.9g", name, value, low, high);
     fail(text);
@@ -25,36 +25,37 @@ void counts(const char* name, size_t count, size_t high) {
     fail(std::string(name) + " has " + std::to_string(count) + " entries: expected 1 to " + std::to_string(high));
 }
 
-void check_slot(const Slot& slot) {
-    within("Slot.first", slot.first, 0, kMany);
-    within("Slot.prior_step", slot.prior_step, 0, kMany);
-    within("Slot.first_row", slot.first_row, 0, kMany);
-    within("Slot.element_step", slot.element_step, 1, kMany);
-    const bool is_map = slot.layout == SlotLayout::map;
-    if ((is_map ? slot.first_row : slot.prior_step) != 0) {
-        fail("Slot of '" + slot.output + "': " + (is_map ? "a map has no first_row" : "a table has no prior_step"));
+void check_field(const OutputField& field) {
+    within("OutputField.first", field.first, 0, kMany);
+    within("OutputField.prior_step", field.anchor_step, 0, kMany);
+    within("OutputField.first_row", field.first_row, 0, kMany);
+    within("OutputField.element_step", field.element_step, 1, kMany);
+    const bool is_map = field.layout == FieldLayout::map;
+    if ((is_map ? field.first_row : field.anchor_step) != 0) {
+        const char* problem = is_map ? "a map has no first_row" : "a table has no prior_step";
+        fail("OutputField of '" + field.output + "': " + problem);
     }
 }
 
 void check_level(const Level& level, const OneStageSpec& spec) {
     for (const int side : level.grid) within("Level.grid", side, 1, 4096.0 * 4096.0);
     within("Level.stride", level.stride, 1, 4096);
-    counts("Level.priors", level.priors.size(), 64);
+    counts("Level.priors", level.anchors.size(), 64);
     within("Level.offset", level.offset, 0, 1);
-    for (const std::array<double, 2>& size : level.priors) {
+    for (const std::array<double, 2>& size : level.anchors) {
         for (const double side : size) {
             if (side > 0 && side <= kLarge) continue;
-            fail("a prior has a side of " + std::to_string(side) + " pixels: expected above 0 and up to 1e+06");
+            fail("an anchor has a side of " + std::to_string(side) + " pixels: expected above 0 and up to 1e+06");
         }
     }
-    check_slot(level.classes);
-    for (const Slot& slot : level.boxes) check_slot(slot);
-    if (level.objectness) check_slot(*level.objectness);
+    check_field(level.classes);
+    for (const OutputField& field : level.boxes) check_field(field);
+    if (level.objectness) check_field(*level.objectness);
     if (level.boxes.size() != spec.codings.size()) {
-        fail("a level has " + std::to_string(level.boxes.size()) + " box slots for " +
+        fail("a level has " + std::to_string(level.boxes.size()) + " box fields for " +
              std::to_string(spec.codings.size()) + " codings");
     }
-    if (spec.uses_objectness() && !level.objectness) fail("objectness is used, but a level has no slot for it");
+    if (spec.uses_objectness() && !level.objectness) fail("objectness is used, but a level has no field for it");
 }
 
 void check_order(const char* name, const ElementOrder& elements) {
@@ -65,11 +66,11 @@ void check_order(const char* name, const ElementOrder& elements) {
 }
 
 struct CodingCheck {
-    void operator()(const CentreCoding& coding) const {
-        check_order("CentreCoding", coding.elements);
-        within("CentreCoding.centre_gain", coding.centre_gain, -kLarge, kLarge);
-        within("CentreCoding.centre_shift", coding.centre_shift, -kLarge, kLarge);
-        within("CentreCoding.max_log", coding.max_log, 0, 80);
+    void operator()(const CxcywhCoding& coding) const {
+        check_order("CxcywhCoding", coding.elements);
+        within("CxcywhCoding.centre_gain", coding.centre_gain, -kLarge, kLarge);
+        within("CxcywhCoding.centre_shift", coding.centre_shift, -kLarge, kLarge);
+        within("CxcywhCoding.max_log", coding.max_log, 0, 80);
     }
     void operator()(const DistanceCoding& coding) const {
         check_order("DistanceCoding", coding.elements);
@@ -79,10 +80,10 @@ struct CodingCheck {
             fail("DistanceCoding.activation: a distribution over bins has none");
         }
     }
-    void operator()(const CornerCoding& coding) const {
-        check_order("CornerCoding", coding.elements);
+    void operator()(const XyxyCoding& coding) const {
+        check_order("XyxyCoding", coding.elements);
         if (coding.unit != Unit::input && coding.unit != Unit::pixel) {
-            fail("CornerCoding.unit: expected 'input' or 'pixel'");
+            fail("XyxyCoding.unit: expected 'input' or 'pixel'");
         }
     }
 };
@@ -122,9 +123,9 @@ void check_spec(const OneStageSpec& spec) {
     within("Scores.objectness_power", spec.scores.objectness_power, 0, 8);
     check_selection(spec.selection);
     for (const Level& level : spec.levels) check_level(level, spec);
-    constexpr int64_t kMost = int64_t{1} << 31;  // a pair of prior and label is one number of 31 bits
+    constexpr int64_t kMost = int64_t{1} << 31;  // anchor * num_classes + label has 31 bits
     if (spec.count() >= kMost || spec.count() * spec.num_classes >= kMost) {
-        fail(std::to_string(spec.count()) + " priors of " + std::to_string(spec.num_classes) +
+        fail(std::to_string(spec.count()) + " anchors of " + std::to_string(spec.num_classes) +
              " classes: expected under 2^31 in all");
     }
 }

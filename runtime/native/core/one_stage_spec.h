@@ -1,5 +1,5 @@
-// A one-stage detector's outputs, described by data: docs/ONE_STAGE.md. Names, defaults and ranges are those of
-// pocketdet/one_stage_spec.py.
+// Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md. Fields, defaults and ranges equal
+// those of the Python OneStageSpec.
 #pragma once
 
 #include <array>
@@ -14,55 +14,60 @@
 
 namespace pocketdet {
 
-enum class SlotLayout { map, rows, columns };
+enum class FieldLayout { map, rows, columns };
 enum class Activation { none, sigmoid, softmax };
 enum class Background { none, first, last };
 enum class CentreActivation { none, tanh, sigmoid };
 enum class SizeActivation { none, exp, sigmoid, sigmoid_squared };
 enum class DistanceActivation { none, exp, relu };
-enum class Unit { prior, stride, input, pixel };
-enum class Origin { prior, image };
+enum class Unit { anchor, stride, input, pixel };
+enum class Origin { anchor, image };
 enum class Suppression { hard, linear, gaussian, none };
 
 constexpr double kMaxLogScale = 4.135166556742356;  // log(1000 / 16)
 
-// Element `k` of prior `a` is in channel first + a * prior_step + k * element_step.
-struct Slot {
+// The position of one kind of values in an output. Element `k` of anchor `a` is in channel
+// first + a * anchor_step + k * element_step.
+struct OutputField {
     std::string output;
-    SlotLayout layout = SlotLayout::map;
-    int first = 0, prior_step = 0, element_step = 1, first_row = 0;
+    FieldLayout layout = FieldLayout::map;  // (channels, h, w), (anchors, channels) or (channels, anchors)
+    int first = 0, anchor_step = 0, element_step = 1, first_row = 0;
 };
 
+// A grid of cells of one feature map.
 struct Level {
     std::array<int, 2> grid{};  // height, width in cells
     int stride = 0;
-    std::vector<std::array<double, 2>> priors;  // width, height in pixels
-    Slot classes;
-    std::vector<Slot> boxes;  // one per coding
-    std::optional<Slot> objectness;
-    double offset = 0.5;
+    std::vector<std::array<double, 2>> anchors;  // width, height in pixels
+    OutputField classes;
+    std::vector<OutputField> boxes;  // one per coding
+    std::optional<OutputField> objectness;
+    double offset = 0.5;  // of the cell centre: ((x + offset) * stride, (y + offset) * stride)
 
     int64_t cells() const { return int64_t{grid[0]} * grid[1]; }
-    int64_t count() const { return cells() * static_cast<int64_t>(priors.size()); }
+    int64_t count() const { return cells() * static_cast<int64_t>(anchors.size()); }
 };
 
-// Elements order[0] to order[3], times multiplier, are what a coding reads.
+// A coding reads elements order[0] to order[3], multiplied by `multiplier`.
 struct ElementOrder {
     std::array<int, 4> order{0, 1, 2, 3};
     std::array<double, 4> multiplier{1.0, 1.0, 1.0, 1.0};
 };
 
-struct CentreCoding {
+// Centre, width and height relative to the anchor.
+struct CxcywhCoding {
     ElementOrder elements;
-    Origin origin = Origin::prior;
+    Origin origin = Origin::anchor;
     CentreActivation centre_activation = CentreActivation::none;
     double centre_gain = 1.0, centre_shift = 0.0;
-    Unit centre_unit = Unit::prior;
+    Unit centre_unit = Unit::anchor;
     SizeActivation size_activation = SizeActivation::exp;
-    Unit size_unit = Unit::prior;
+    Unit size_unit = Unit::anchor;
     double max_log = kMaxLogScale;
 };
 
+// Distances from the anchor's centre to the left, top, right and bottom side. bins > 1: each distance is the mean of a
+// softmax over 0 to bins - 1 (generalised focal loss).
 struct DistanceCoding {
     ElementOrder elements;
     DistanceActivation activation = DistanceActivation::none;
@@ -71,16 +76,18 @@ struct DistanceCoding {
     double max_log = kMaxLogScale;
 };
 
-struct CornerCoding {
+// Corner coordinates.
+struct XyxyCoding {
     ElementOrder elements;
     Unit unit = Unit::pixel;
 };
 
-using BoxCoding = std::variant<CentreCoding, DistanceCoding, CornerCoding>;
+using BoxCoding = std::variant<CxcywhCoding, DistanceCoding, XyxyCoding>;
 
-// Raw elements that a coding reads of a prior.
+// The number of raw elements that a coding reads per anchor.
 int elements_of(const BoxCoding& coding);
 
+// Score = class value ^ class_power * objectness ^ objectness_power.
 struct Scores {
     Activation activation = Activation::sigmoid;
     Background background = Background::none;
@@ -88,6 +95,7 @@ struct Scores {
     double class_power = 1.0, objectness_power = 0.0;
 };
 
+// Thresholds, limits and NMS. An empty optional means no limit.
 struct Selection {
     double score_threshold = 0.05;
     bool best_class_only = false;
@@ -110,14 +118,14 @@ struct OneStageSpec {
     Selection selection;
 
     Size input() const { return {input_size[0], input_size[1]}; }
-    int64_t count() const;  // priors of all levels
+    int64_t count() const;  // number of anchors of all levels
     bool limits_objectness() const { return selection.objectness_threshold || selection.top_n_objectness; }
     bool uses_objectness() const { return limits_objectness() || scores.objectness_power > 0; }
     int class_elements() const { return num_classes + (scores.background == Background::none ? 0 : 1); }
     int objectness_elements() const { return scores.objectness_activation == Activation::softmax ? 2 : 1; }
 };
 
-// Throws std::invalid_argument, one sentence, for the first value that is out of range or does not fit another.
+// Validates ranges and consistency. Throws std::invalid_argument with one sentence about the first error.
 void check_spec(const OneStageSpec& spec);
 
 }  // namespace pocketdet

@@ -28,7 +28,7 @@ static Box decode_anchor(const FeatureMap& deltas, const AnchorGrid& grid, int i
 void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid,
              const ProposalOptions& options, ProposalWorkspace& workspace, std::vector<Proposal>& proposals) {
     rank_objectness(scores, grid.size_count, workspace.keys);
-    keep_best(workspace.keys, options.pre_nms_top_n);
+    keep_top(workspace.keys, options.pre_nms_top_n);
     workspace.kept.clear();
     proposals.clear();
     for (const uint64_t key : workspace.keys) {
@@ -37,7 +37,7 @@ void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGri
         if (!is_finite(box)) continue;
         if (box.x2 - box.x1 < options.min_size || box.y2 - box.y1 < options.min_size) continue;
         const float area = area_of(box);
-        if (workspace.kept.overlap(box, area, options.nms_iou)) continue;
+        if (workspace.kept.overlaps(box, area, options.nms_iou)) continue;
         proposals.push_back({box, rank_score(key), index});
         if (proposals.size() == options.post_nms_top_n) break;
         workspace.kept.push(box, area);

@@ -1,5 +1,5 @@
-// Each source row that is needed goes once through the horizontal pass (colour conversion, then interpolation) into
-// one of two cached rows; each destination row blends the two. No image is held in between.
+// The horizontal pass (colour conversion, then interpolation) writes each required source row once into one of two
+// cached rows; each destination row blends the two. There is no intermediate image.
 #include "resize.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace pocketdet {
 
 namespace {
 
-constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one that is not used
+constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one unused
 
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
@@ -23,7 +23,7 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
         const int64_t base = floor_div(position, kOne);
         const int64_t left = std::clamp<int64_t>(base, 0, s - 1);
         const int64_t right = std::clamp<int64_t>(base + 1, 0, s - 1);
-        // At the edges both are one pixel, whatever the fraction; 0 lets `right` be taken for the pixel behind `left`.
+        // At the edges both are the same pixel; fraction 0 allows reading the pixel after `left` instead of `right`.
         taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right),
                                         left == right ? 0 : static_cast<int32_t>(position - base * kOne)};
     }
@@ -34,7 +34,7 @@ void mix_pixel(const uint8_t* a, const uint8_t* b, int32_t fraction, int32_t* ou
     out[3] = 0;
 }
 
-// Eight bytes are read at a time, so the last pixels of a row are mixed one value after the other.
+// mix_with_next reads eight bytes, so the last pixels of a row are interpolated value by value.
 template <int kStep>
 void mix_packed(const uint8_t* row, int source_width, const std::vector<PixelTap>& columns, int32_t* out) {
     const PixelTap* tap = columns.data();
@@ -80,7 +80,7 @@ public:
         for (std::vector<int32_t>& row : workspace_.cache) row.resize(kLanes * workspace_.columns.size());
     }
 
-    // Row `y`, in a slot that does not hold row `other`.
+    // Returns row `y`; does not overwrite row `other`.
     const int32_t* fetch(int y, int other) {
         for (size_t slot = 0; slot < 2; ++slot) {
             if (held_[slot] == y) return workspace_.cache[slot].data();
@@ -159,7 +159,7 @@ private:
 
 template <class Sink>
 void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWorkspace& workspace, Sink sink) {
-    const Placement placed = place(options.rule, {image.height, image.width}, options.target);
+    const Placement placed = compute_placement(options.rule, {image.height, image.width}, options.target);
     place_taps(image.width, placed.width, workspace.columns);
     place_taps(image.height, placed.height, workspace.rows);
     const size_t width = workspace.columns.size();
@@ -183,7 +183,7 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
 
 }  // namespace
 
-Placement place(ResizeRule rule, Size source, Size target) {
+Placement compute_placement(ResizeRule rule, Size source, Size target) {
     if (rule == ResizeRule::stretch) return {0, 0, target.width, target.height};
     const int64_t w = source.width;
     const int64_t h = source.height;

@@ -1,4 +1,4 @@
-// Resize, colour conversion and normalisation in one pass, docs/DEFINITIONS.md "Resize" and "Normalise".
+// Resize, colour conversion and normalisation in one pass. Definition: docs/reference/definitions.md "Resize", "Normalise".
 #pragma once
 
 #include <array>
@@ -13,32 +13,34 @@ namespace pocketdet {
 
 enum class ResizeRule { stretch, letterbox };
 
-// Where the resized picture sits in the network input.
+// The rectangle of the resized image in the network input, in pixels.
 struct Placement {
     int x0, y0, width, height;
 };
 
-Placement place(ResizeRule rule, Size source, Size target);
+// stretch: the whole target. letterbox: the largest centred rectangle with the aspect ratio of the source.
+Placement compute_placement(ResizeRule rule, Size source, Size target);
 
 struct ResizeOptions {
     Size target;
     ResizeRule rule;
-    ChannelOrder order;          // of the result
-    std::array<uint8_t, 3> pad;  // in that order
+    ChannelOrder order;          // of the output
+    std::array<uint8_t, 3> pad;  // letterbox colour, in channel order
 };
 
-// (pixel - mean) / std for every byte value; mean and std in the result's channel order.
+// (pixel - mean) / std for every byte value; mean and std have 3 values in the output's channel order.
 struct NormaliseTable {
     float values[3][256];
 };
 
 NormaliseTable make_normalise_table(const float* mean, const float* std);
 
-// The two source positions that a destination position mixes.
+// The two source positions of a destination position, and the weight of `right` in units of 1 / kOne.
 struct PixelTap {
     int32_t left, right, fraction;
 };
 
+// Buffers of both functions, reused between calls.
 struct ResizeWorkspace {
     std::vector<PixelTap> columns, rows;
     std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass
@@ -48,7 +50,7 @@ struct ResizeWorkspace {
 // out: (height, width, 3) bytes.
 void resize_to_bytes(const ImageView& image, const ResizeOptions& options, ResizeWorkspace& workspace, uint8_t* out);
 
-// out: three planes of height * width floats, `plane_stride` floats apart.
+// out: 3 planes of height * width floats, `plane_stride` floats apart.
 void resize_to_planes(const ImageView& image, const ResizeOptions& options, const NormaliseTable& table,
                       ResizeWorkspace& workspace, float* out, std::ptrdiff_t plane_stride);
 

@@ -1,6 +1,6 @@
 // manifest.json, versions 1 to 3: what a program must know to run a detector it has never seen. Fields, bounds and
 // cross checks are those of runtime/bundle/{schema,two_stage,one_stage}.py; the meaning of the numbers is in
-// docs/DEFINITIONS.md and docs/ONE_STAGE.md.
+// docs/reference/definitions.md and docs/reference/one-stage.md.
 #pragma once
 
 #include <array>

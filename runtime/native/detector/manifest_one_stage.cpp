@@ -28,7 +28,7 @@ std::set<std::string> outputs_named(const OneStageSpec& spec) {
     for (const Level& level : spec.levels) {
         names.insert(level.classes.output);
         if (level.objectness) names.insert(level.objectness->output);
-        for (const Slot& slot : level.boxes) names.insert(slot.output);
+        for (const OutputField& slot : level.boxes) names.insert(slot.output);
     }
     return names;
 }
@@ -46,7 +46,7 @@ void check_outputs(const OneStageParts& parts, const std::string& label) {
     std::map<std::string, std::vector<int64_t>> shapes;
     for (const TensorSpec& output : parts.model.outputs) {
         if (unmade.erase(output.role) == 0) {
-            throw BundleError(graph + "output '" + output.role + "' is made twice, or no slot of decode names it");
+            throw BundleError(graph + "output '" + output.role + "' is made twice, or no field of decode names it");
         }
         if (output.shape.size() > 3 || std::count(output.shape.begin(), output.shape.end(), kAnyCount) != 0) {
             throw BundleError(graph + "output '" + output.role + "': expected one to three lengths, found " +
@@ -55,7 +55,7 @@ void check_outputs(const OneStageParts& parts, const std::string& label) {
         shapes[output.role].assign(output.shape.begin(), output.shape.end());
     }
     if (!unmade.empty()) throw BundleError(graph + "has no output '" + *unmade.begin() + "', which decode names");
-    const std::string problem = misfit(parts.decode, shapes);
+    const std::string problem = shape_error(parts.decode, shapes);
     if (!problem.empty()) throw BundleError(label + ": decode: " + problem);
 }
 

@@ -1,4 +1,4 @@
-// What layers compute in. The words are those of runtime/precision.py, docs/PRECISION.md says what they mean.
+// What layers compute in. Terms of runtime/precision.py, explained in docs/explanation/precision.md.
 #pragma once
 
 #include <initializer_list>

@@ -99,7 +99,7 @@ ncnn::Mat TwoStagePipeline::roi_features(const ncnn::Mat& sam, const std::vector
     if (pooled_.h < count) pooled_.create(h.channels(), std::max(count, rois_));
     if (pooled_.empty()) throw std::bad_alloc();
     const PsRoiOptions options{static_cast<float>(parts_.anchors.stride), h.pool_size, h.sampling_ratio};
-    psroi_align(map_of(sam), rois.data(), rois.size(), options, roi_workspace_, pooled_);
+    ps_roi_align(map_of(sam), rois.data(), rois.size(), options, roi_workspace_, pooled_);
     return first_rows(pooled_, count);
 }
 

@@ -1,11 +1,11 @@
-// Features, proposals, RoI features, head, boxes: docs/DEFINITIONS.md, stages as in runtime/two_stage.py.
+// Features, proposals, RoI features, head, boxes: docs/reference/definitions.md, stages as in runtime/two_stage.py.
 #pragma once
 
 #include "detections.h"
 #include "network.h"
 #include "pipeline.h"
 #include "proposals.h"
-#include "psroi_align.h"
+#include "ps_roi_align.h"
 
 namespace pocketdet {
 

@@ -127,7 +127,8 @@ nb::object bound_preprocess(nb::handle image, const std::string& format, Pair si
 }
 
 nb::tuple bound_resize_geometry(Pair source, Pair size, const std::string& rule) {
-    const Placement placed = place(parse_rule(rule), check_size("source", source), check_size("size", size));
+    const Placement placed =
+        compute_placement(parse_rule(rule), check_size("source", source), check_size("size", size));
     return nb::make_tuple(placed.x0, placed.y0, placed.width, placed.height);
 }
 

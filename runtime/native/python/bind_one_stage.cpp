@@ -92,7 +92,7 @@ public:
             views.push_back({floats_of(array), static_cast<std::ptrdiff_t>(array.stride(0))});
             owners.push_back(std::move(array));
         }
-        const std::string problem = misfit(decoder_.spec(), shapes);
+        const std::string problem = shape_error(decoder_.spec(), shapes);
         if (!problem.empty()) throw nb::value_error(problem.c_str());
         std::vector<Detection> found;
         {
@@ -127,13 +127,13 @@ private:
 
 void bind_one_stage(nb::module_& module) {
     nb::class_<BoundDecoder>(module, "OneStageDecoder",
-                             "The decode of one-stage detectors, docs/ONE_STAGE.md, for a `OneStageSpec`.")
+                             "The decode of one-stage detectors, docs/reference/one-stage.md, for a `OneStageSpec`.")
         .def(nb::init<const nb::object&>(), "spec"_a.none())
         .def("decode", &BoundDecoder::decode, "outputs"_a,
              "Detections from float32 outputs of one image by name, without batch dimension; all but their first axis\n"
              "in C order.\n\n"
-             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 prior indices (D,); by\n"
-             "score, then label, then prior. Threads may share a decoder.");
+             "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,), int32 anchor indices (D,); by\n"
+             "score, then label, then anchor. Threads may share a decoder.");
 }
 
 }  // namespace pocketdet::python

@@ -2,7 +2,7 @@
 #include "arrays.h"
 #include "detections.h"
 #include "proposals.h"
-#include "psroi_align.h"
+#include "ps_roi_align.h"
 #include "rules.h"
 
 namespace pocketdet::python {
@@ -56,7 +56,7 @@ nb::tuple bound_propose(nb::handle scores, nb::handle deltas, nb::handle sizes, 
     return nb::make_tuple(boxes.release(), indices.release(), logits.release());
 }
 
-nb::object bound_psroi_align(nb::handle features, nb::handle rois, double stride, int64_t pool_size,
+nb::object bound_ps_roi_align(nb::handle features, nb::handle rois, double stride, int64_t pool_size,
                              int64_t sampling_ratio) {
     const MapArgument feature_map = load_map(features, "features");
     const ReadArray roi_array = load_boxes(rois, "rois");
@@ -75,7 +75,7 @@ nb::object bound_psroi_align(nb::handle features, nb::handle rois, double stride
     {
         nb::gil_scoped_release released;
         PsRoiWorkspace workspace;
-        psroi_align(feature_map.map, boxes_of(roi_array), count, options, workspace, pooled.data());
+        ps_roi_align(feature_map.map, boxes_of(roi_array), count, options, workspace, pooled.data());
     }
     return pooled.release();
 }
@@ -122,11 +122,12 @@ void bind_stages(nb::module_& module) {
                "The best `pre_nms_top_n` anchors are decoded and clipped to `image_size` (height, width), boxes with a\n"
                "side below `min_size` pixels dropped, and greedy NMS stops at `post_nms_top_n`.\n"
                "Returns boxes (R, 4) best first, int32 anchor indices (R,), objectness logits (R,).");
-    module.def("psroi_align", &bound_psroi_align, "features"_a, "rois"_a, "stride"_a, "pool_size"_a,
+    module.def("ps_roi_align", &bound_ps_roi_align, "features"_a, "rois"_a, "stride"_a, "pool_size"_a,
                "sampling_ratio"_a,
                "Position-sensitive RoI align of all RoIs (R, 4) in network pixels on features (alpha * p * p, h, w).\n\n"
                "Element (c * p + i) * p + j of a row is bin (i, j) of output channel c: (R, alpha * p * p).\n"
                "A RoI with a coordinate that is not finite gives zeros.");
+    module.attr("psroi_align") = module.attr("ps_roi_align");  // until all branches are merged
     module.def("detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a,
                "score_threshold"_a, "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100,
                "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"

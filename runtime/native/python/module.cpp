@@ -2,7 +2,6 @@
 
 #include "arrays.h"
 #include "cpu.h"
-#include "fma_peak.h"
 
 namespace {
 
@@ -18,7 +17,7 @@ std::pair<double, std::string> bound_fma_peak(int64_t runs) {
 
 NB_MODULE(_core, module) {
     module.doc() =
-        "The C++ core of pocketdet: everything around the network, as docs/DEFINITIONS.md defines it.\n\n"
+        "The C++ core of pocketdet: everything around the network, as docs/reference/definitions.md defines it.\n\n"
         "Arrays are numpy, float32 unless named otherwise. Boxes are (x1, y1, x2, y2) pixels, sizes (height, width).\n"
         "A bad argument raises ValueError. All functions are pure, release the GIL and may run in several threads.";
     module.def("cpu_features", &pocketdet::cpu_features,

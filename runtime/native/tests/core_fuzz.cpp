@@ -4,7 +4,7 @@
 #include "detections.h"
 #include "fuzz.h"
 #include "proposals.h"
-#include "psroi_align.h"
+#include "ps_roi_align.h"
 #include "resize.h"
 
 namespace pocketdet {
@@ -82,7 +82,7 @@ void fuzz_propose(Fuzz& fuzz, Workspaces& workspaces) {
     for (const Proposal& proposal : proposals) CHECK(is_finite(proposal.box) && std::isfinite(proposal.logit));
 }
 
-void fuzz_psroi_align(Fuzz& fuzz, Workspaces& workspaces) {
+void fuzz_ps_roi_align(Fuzz& fuzz, Workspaces& workspaces) {
     const int height = fuzz.integer(1, 6);
     const int width = fuzz.integer(1, 6);
     const PsRoiOptions options{16.0f, fuzz.integer(1, 3), fuzz.integer(1, 3)};
@@ -93,7 +93,7 @@ void fuzz_psroi_align(Fuzz& fuzz, Workspaces& workspaces) {
     std::unique_ptr<float[]> features(new float[cells]);
     for (size_t i = 0; i < cells; ++i) features[i] = 1.0f;
     const auto out = fuzz.numbers(count * static_cast<size_t>(channels));
-    psroi_align({features.get(), height * width, channels, height, width}, rois.get(), count, options,
+    ps_roi_align({features.get(), height * width, channels, height, width}, rois.get(), count, options,
                 workspaces.psroi, out.get());
     for (size_t i = 0; i < count * static_cast<size_t>(channels); ++i) CHECK(out[i] >= 0.0f && out[i] <= 1.0001f);
 }
@@ -131,7 +131,7 @@ int main(int argc, char** argv) {
         pocketdet::fuzz_resize(fuzz, workspaces);
         pocketdet::fuzz_nms(fuzz, workspaces);
         pocketdet::fuzz_propose(fuzz, workspaces);
-        pocketdet::fuzz_psroi_align(fuzz, workspaces);
+        pocketdet::fuzz_ps_roi_align(fuzz, workspaces);
         pocketdet::fuzz_detect(fuzz, workspaces);
     }
     std::printf("core_fuzz: %d rounds passed\n", rounds);

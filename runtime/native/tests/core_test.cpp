@@ -4,10 +4,10 @@
 
 #include "check.h"
 #include "detections.h"
-#include "fma_peak.h"
+#include "cpu.h"
 #include "mix_pixels.h"
 #include "proposals.h"
-#include "psroi_align.h"
+#include "ps_roi_align.h"
 #include "ranking.h"
 #include "resize.h"
 
@@ -28,7 +28,7 @@ void test_rank_keys() {
     CHECK(rank_score(rank_key(-3.25f, 7)) == -3.25f && rank_index(rank_key(-3.25f, 7)) == 7);
     CHECK(rank_score(rank_key(1e-38f, 7)) == 1e-38f);
     std::vector<uint64_t> keys{rank_key(1.0f, 0), rank_key(3.0f, 1), rank_key(3.0f, 2), rank_key(2.0f, 3)};
-    keep_best(keys, 2);
+    keep_top(keys, 2);
     CHECK(keys.size() == 2 && rank_index(keys[0]) == 1 && rank_index(keys[1]) == 2);
 }
 
@@ -79,16 +79,16 @@ void test_kept_boxes_across_blocks() {
     KeptBoxes kept;
     for (int i = 0; i < 40; ++i) {
         const Box box{static_cast<float>(20 * i), 0, static_cast<float>(20 * i + 10), 10};
-        CHECK(!kept.overlap(box, area_of(box), 0.5f));
+        CHECK(!kept.overlaps(box, area_of(box), 0.5f));
         kept.push(box, area_of(box));
-        CHECK(kept.overlap(box, area_of(box), 0.5f));
+        CHECK(kept.overlaps(box, area_of(box), 0.5f));
     }
     kept.clear();
     const Box first{0, 0, 10, 10};
-    CHECK(!kept.overlap(first, area_of(first), 0.5f));
+    CHECK(!kept.overlaps(first, area_of(first), 0.5f));
     kept.push({500, 500, 501, 501}, 1.0f);
     const Box second{20, 0, 30, 10};  // lay in the first block before the clear
-    CHECK(!kept.overlap(second, area_of(second), 0.0f));
+    CHECK(!kept.overlaps(second, area_of(second), 0.0f));
 }
 
 void test_soft_nms() {
@@ -146,14 +146,14 @@ void test_propose() {
     CHECK(out.empty());
 }
 
-void test_psroi_align() {
+void test_ps_roi_align() {
     // Two bins a side, one output channel; channel k holds 10 * k + x, so every bin reads its own channel.
     float features[4 * 16];
     for (int i = 0; i < 64; ++i) features[i] = static_cast<float>(10 * (i / 16) + i % 4);
     const Box rois[4] = {{0, 0, 64, 64}, {kNan, 0, 1, 1}, {-2e30f, 0, -1e30f, 1e30f}, {16, 16, 32, 32}};
     float out[16];
     PsRoiWorkspace workspace;
-    psroi_align({features, 16, 4, 4, 4}, rois, 4, {16.0f, 2, 2}, workspace, out);
+    ps_roi_align({features, 16, 4, 4, 4}, rois, 4, {16.0f, 2, 2}, workspace, out);
     // The whole map: samples at 0, 1 in the left bins and 2, 3 in the right ones.
     CHECK(out[0] == 0.5f && out[1] == 12.5f && out[2] == 20.5f && out[3] == 32.5f);
     for (int i = 4; i < 12; ++i) CHECK(out[i] == 0.0f);
@@ -184,9 +184,9 @@ void test_detect() {
 }
 
 void test_placement() {
-    const Placement wide = place(ResizeRule::letterbox, {480, 640}, {320, 320});
+    const Placement wide = compute_placement(ResizeRule::letterbox, {480, 640}, {320, 320});
     CHECK(wide.x0 == 0 && wide.y0 == 40 && wide.width == 320 && wide.height == 240);
-    const Placement tall = place(ResizeRule::letterbox, {kMaxImageSide, 1}, {8, 8});
+    const Placement tall = compute_placement(ResizeRule::letterbox, {kMaxImageSide, 1}, {8, 8});
     CHECK(tall.x0 == 3 && tall.y0 == 0 && tall.width == 1 && tall.height == 8);
 }
 
@@ -271,7 +271,7 @@ int main() {
     pocketdet::test_soft_nms();
     pocketdet::test_thresholds_are_exclusive();
     pocketdet::test_propose();
-    pocketdet::test_psroi_align();
+    pocketdet::test_ps_roi_align();
     pocketdet::test_detect();
     pocketdet::test_placement();
     pocketdet::test_resize();

@@ -46,11 +46,11 @@ void test_manifest_is_read() {
     CHECK(m.detector() == std::string("one-stage") && m.graphs().size() == 1 && m.arithmetic() == Arithmetic::fp16);
     CHECK(parts.model.has_int8 && parts.model.outputs[1].role == "table");
     const OneStageSpec& decode = parts.decode;
-    CHECK(decode.levels[0].priors[0][1] == 10.5 && decode.levels[0].objectness->first == 4);
-    CHECK(decode.levels[1].classes.layout == SlotLayout::rows && !decode.levels[1].objectness);
+    CHECK(decode.levels[0].anchors[0][1] == 10.5 && decode.levels[0].objectness->first == 4);
+    CHECK(decode.levels[1].classes.layout == FieldLayout::rows && !decode.levels[1].objectness);
     CHECK(decode.levels[0].offset == 0.5 && decode.levels[1].offset == 0.0 && decode.count() == 72);
-    const auto& coding = std::get<CentreCoding>(decode.codings[0]);
-    CHECK(coding.elements.order[0] == 1 && coding.centre_unit == Unit::stride && coding.size_unit == Unit::prior);
+    const auto& coding = std::get<CxcywhCoding>(decode.codings[0]);
+    CHECK(coding.elements.order[0] == 1 && coding.centre_unit == Unit::stride && coding.size_unit == Unit::anchor);
     CHECK(coding.size_activation == SizeActivation::exp && coding.max_log == kMaxLogScale);
     CHECK(decode.scores.activation == Activation::sigmoid && decode.selection.max_detections == 100);
 }
@@ -73,7 +73,7 @@ void test_every_field_is_read() {
     const OneStageSpec& spec = std::get<OneStageParts>(read.parts).decode;
     const auto& distance = std::get<DistanceCoding>(spec.codings[1]);
     CHECK(distance.activation == DistanceActivation::relu && distance.unit == Unit::input && distance.max_log == 2);
-    CHECK(std::get<CornerCoding>(spec.codings[2]).elements.multiplier[3] == 4.5);
+    CHECK(std::get<XyxyCoding>(spec.codings[2]).elements.multiplier[3] == 4.5);
     CHECK(spec.scores.class_power == 0.4 && spec.scores.objectness_activation == Activation::none);
     const Selection& s = spec.selection;
     CHECK(s.score_threshold == 0.25 && s.best_class_only && s.top_n == 7 && !s.top_n_per_level && !s.clip);
@@ -91,11 +91,11 @@ void test_manifest_errors() {
         {"/anchors", 1, "field 'anchors' is unknown"},
         {"/graphs/head", 1, "field 'graphs.head' is unknown"},
         {"/graphs/model/inputs/0/role", "picture", "expected one input 'image' (3, 32, 64)"},
-        {"/graphs/model/outputs/1/shape/0", 9, "output 'table' is (9, 8): its slot needs (10, 7) (rows)"},
-        {"/graphs/model/outputs/0/shape/2", 9, "output 'map' is (14, 4, 9): its slot needs (14, 4, 8) (map)"},
+        {"/graphs/model/outputs/1/shape/0", 9, "output 'table' is (9, 8): its field needs (10, 7) (rows)"},
+        {"/graphs/model/outputs/0/shape/2", 9, "output 'map' is (14, 4, 9): its field needs (14, 4, 8) (map)"},
         {"/graphs/model/outputs/1/shape/0", nullptr, "output 'table': expected one to three lengths"},
         {"/graphs/model/outputs/1/role", "map", "output 'map' is made twice"},
-        {"/graphs/model/outputs/1/role", "chart", "output 'chart' is made twice, or no slot"},
+        {"/graphs/model/outputs/1/role", "chart", "output 'chart' is made twice, or no field"},
         {"/graphs/model/outputs/1", Json(Json::value_t::discarded), "has no output 'table'"},
         {"/decode", Json(Json::value_t::discarded), "field 'decode' is missing"},
         {"/decode/input_size", {32, 32}, "field 'decode.input_size': expected (32, 64), found (32, 32)"},
@@ -104,22 +104,22 @@ void test_manifest_errors() {
         {"/decode/levels", Json::array(), "field 'decode.levels'"},
         {"/decode/levels/0/grid", {4}, "field 'decode.levels[0].grid'"},
         {"/decode/levels/0/stride", 0, "field 'decode': Level.stride has the value 0: expected 1 to 4096"},
-        {"/decode/levels/0/priors/0/0", 0, "a prior has a side of 0"},
+        {"/decode/levels/0/priors/0/0", 0, "an anchor has a side of 0"},
         {"/decode/levels/0/offset", 2, "Level.offset has the value 2"},
-        {"/decode/levels/0/boxes", Json::array(), "a level has 0 box slots for 1 codings"},
+        {"/decode/levels/0/boxes", Json::array(), "a level has 0 box fields for 1 codings"},
         {"/decode/levels/0/classes/layout", "cube", "expected 'map' or 'rows' or 'columns'"},
         {"/decode/levels/0/classes/layout", nullptr, "field 'decode.levels[0].classes.layout'"},
-        {"/decode/levels/0/classes/first", -1, "Slot.first has the value -1"},
-        {"/decode/levels/0/classes/first_row", 1, "Slot of 'map': a map has no first_row"},
-        {"/decode/levels/1/classes/prior_step", 1, "Slot of 'table': a table has no prior_step"},
+        {"/decode/levels/0/classes/first", -1, "OutputField.first has the value -1"},
+        {"/decode/levels/0/classes/first_row", 1, "OutputField of 'map': a map has no first_row"},
+        {"/decode/levels/1/classes/prior_step", 1, "OutputField of 'table': a table has no prior_step"},
         {"/decode/levels/0/surprise", 1, "field 'decode.levels[0].surprise' is unknown"},
         {"/decode/codings/0/form", Json(Json::value_t::discarded), "field 'decode.codings[0].form' is missing"},
         {"/decode/codings/0/form", "polar", "expected 'centre' or 'distance' or 'corner'"},
         {"/decode/codings/0/bins", 4, "field 'decode.codings[0].bins' is unknown"},
-        {"/decode/codings/0/order", {0, 1, 2, 2}, "CentreCoding.order: expected a permutation of 0 to 3"},
-        {"/decode/codings/0/max_log", 81, "CentreCoding.max_log has the value 81"},
+        {"/decode/codings/0/order", {0, 1, 2, 2}, "CxcywhCoding.order: expected a permutation of 0 to 3"},
+        {"/decode/codings/0/max_log", 81, "CxcywhCoding.max_log has the value 81"},
         {"/decode/codings/0/centre_gain", "1", "field 'decode.codings[0].centre_gain': expected a number"},
-        {"/decode/scores", {{"objectness_power", 1}}, "objectness is used, but a level has no slot for it"},
+        {"/decode/scores", {{"objectness_power", 1}}, "objectness is used, but a level has no field for it"},
         {"/decode/scores", {{"activation", "relu"}}, "field 'decode.scores.activation'"},
         {"/decode/selection", {{"clip", 1}}, "field 'decode.selection.clip': expected true or false"},
         {"/decode/selection", {{"top_n", 0}}, "Selection.top_n has the value 0"},

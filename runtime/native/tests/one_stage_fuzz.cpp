@@ -11,7 +11,7 @@
 namespace pocketdet {
 namespace {
 
-// All values of a kind, [prior][element], before they are laid out.
+// All values of a kind, [anchor][element], before they are laid out.
 struct Table {
     int elements;
     std::vector<float> values;
@@ -29,7 +29,7 @@ BoxCoding random_coding(Fuzz& fuzz) {
     const auto unit = static_cast<Unit>(fuzz.integer(0, 3));
     const int form = fuzz.integer(0, 2);
     if (form == 0) {
-        return CentreCoding{elements,
+        return CxcywhCoding{elements,
                             static_cast<Origin>(fuzz.integer(0, 1)),
                             static_cast<CentreActivation>(fuzz.integer(0, 2)),
                             2.0,
@@ -39,7 +39,7 @@ BoxCoding random_coding(Fuzz& fuzz) {
                             static_cast<Unit>(fuzz.integer(0, 3)),
                             4.0};
     }
-    if (form == 2) return CornerCoding{elements, fuzz.integer(0, 1) == 0 ? Unit::pixel : Unit::input};
+    if (form == 2) return XyxyCoding{elements, fuzz.integer(0, 1) == 0 ? Unit::pixel : Unit::input};
     const int bins = fuzz.integer(1, 4);
     const auto activation = bins > 1 ? DistanceActivation::none : static_cast<DistanceActivation>(fuzz.integer(0, 2));
     return DistanceCoding{elements, activation, unit, bins, 4.0};
@@ -85,7 +85,7 @@ Problem random_problem(Fuzz& fuzz) {
         Level level;
         level.grid = {fuzz.integer(1, 30), fuzz.integer(1, 30)};
         level.stride = fuzz.integer(1, 16);
-        for (int a = fuzz.integer(1, 3); a > 0; --a) level.priors.push_back({8.0 * a, 6.0 * a});
+        for (int a = fuzz.integer(1, 3); a > 0; --a) level.anchors.push_back({8.0 * a, 6.0 * a});
         level.offset = 0.5 * fuzz.integer(0, 1);
         level.boxes.resize(spec.codings.size());
         level.objectness.emplace();
@@ -106,19 +106,19 @@ Problem random_problem(Fuzz& fuzz) {
 class Laid {
 public:
     Laid(Problem problem, Fuzz& fuzz) : spec(std::move(problem.spec)) {
-        size_t first_prior = 0;
+        size_t first_anchor = 0;
         for (Level& level : spec.levels) {
             for (size_t kind = 0; kind < problem.tables.size(); ++kind) {
-                Slot& slot = kind == 0 ? level.classes : kind == 1 ? *level.objectness : level.boxes[kind - 2];
-                lay(level, slot, problem.tables[kind], first_prior, fuzz);
+                OutputField& field = kind == 0 ? level.classes : kind == 1 ? *level.objectness : level.boxes[kind - 2];
+                lay(level, field, problem.tables[kind], first_anchor, fuzz);
             }
-            first_prior += static_cast<size_t>(level.count());
+            first_anchor += static_cast<size_t>(level.count());
         }
     }
 
     std::vector<Detection> decode(OneStageWorkspace& workspace) const {
         const OneStageDecoder decoder(spec);
-        CHECK(misfit(spec, shapes_).empty());
+        CHECK(shape_error(spec, shapes_).empty());
         std::vector<OutputView> views;
         for (const std::string& name : decoder.outputs()) views.push_back(views_.at(name));
         std::vector<Detection> detections;
@@ -129,23 +129,24 @@ public:
     OneStageSpec spec;
 
 private:
-    void lay(const Level& level, Slot& slot, const Table& table, size_t first_prior, Fuzz& fuzz) {
-        const auto each = static_cast<int>(level.priors.size());
+    void lay(const Level& level, OutputField& field, const Table& table, size_t first_anchor, Fuzz& fuzz) {
+        const auto each = static_cast<int>(level.anchors.size());
         const bool interleaved = fuzz.integer(0, 1) == 0;
-        slot = Slot{"o" + std::to_string(buffers_.size()), static_cast<SlotLayout>(fuzz.integer(0, 2)),
+        field = OutputField{"o" + std::to_string(buffers_.size()), static_cast<FieldLayout>(fuzz.integer(0, 2)),
                     fuzz.integer(0, 1), 0, 1, 0};
-        if (slot.layout == SlotLayout::map) {
-            slot.prior_step = interleaved ? 1 : table.elements;
-            slot.element_step = interleaved ? each : 1;
+        if (field.layout == FieldLayout::map) {
+            field.anchor_step = interleaved ? 1 : table.elements;
+            field.element_step = interleaved ? each : 1;
         } else {
-            slot.first_row = fuzz.integer(0, 2);
-            slot.element_step = fuzz.integer(1, 2);
+            field.first_row = fuzz.integer(0, 2);
+            field.element_step = fuzz.integer(1, 2);
         }
-        const int channels = slot.first + (each - 1) * slot.prior_step + (table.elements - 1) * slot.element_step + 1;
-        const int64_t rows = slot.first_row + level.count();
-        const bool is_map = slot.layout == SlotLayout::map;
-        const bool is_rows = slot.layout == SlotLayout::rows;
-        std::vector<int64_t>& shape = shapes_[slot.output];
+        const int channels =
+            field.first + (each - 1) * field.anchor_step + (table.elements - 1) * field.element_step + 1;
+        const int64_t rows = field.first_row + level.count();
+        const bool is_map = field.layout == FieldLayout::map;
+        const bool is_rows = field.layout == FieldLayout::rows;
+        std::vector<int64_t>& shape = shapes_[field.output];
         shape = {channels, rows};
         if (is_map) shape = {channels, level.grid[0], level.grid[1]};
         if (is_rows) shape = {rows, channels};
@@ -154,12 +155,12 @@ private:
         const int64_t stride = inner + fuzz.integer(0, 2);
         buffers_.push_back(fuzz.numbers(static_cast<size_t>((outer - 1) * stride + inner)));
         const OutputView view{buffers_.back().get(), stride};
-        views_[slot.output] = view;
-        const SlotReader reader = reader_of(slot, level.priors.size(), view);
+        views_[field.output] = view;
+        const FieldReader reader = reader_of(field, level.anchors.size(), view);
         for (int64_t i = 0; i < level.count(); ++i) {
             for (int k = 0; k < table.elements; ++k) {
                 const float* place = reader.at(i / each, i % each) + k * reader.element;
-                const size_t from = (first_prior + static_cast<size_t>(i)) * static_cast<size_t>(table.elements);
+                const size_t from = (first_anchor + static_cast<size_t>(i)) * static_cast<size_t>(table.elements);
                 buffers_.back()[static_cast<size_t>(place - view.data)] = table.values[from + static_cast<size_t>(k)];
             }
         }

@@ -13,13 +13,13 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 bool same(const Box& a, const Box& b) { return a.x1 == b.x1 && a.y1 == b.y1 && a.x2 == b.x2 && a.y2 == b.y2; }
 
-Slot slot_of(const char* output) {
-    Slot slot;
-    slot.output = output;
-    return slot;
+OutputField output_field(const char* output) {
+    OutputField field;
+    field.output = output;
+    return field;
 }
 
-// A row of four cells of 16 pixels, one prior each, two classes that are probabilities already, boxes of distances.
+// A row of four cells of 16 pixels, one anchor each, two classes that are probabilities already, boxes of distances.
 OneStageSpec four_cells() {
     OneStageSpec spec;
     spec.input_size = {16, 64};
@@ -27,9 +27,9 @@ OneStageSpec four_cells() {
     Level level;
     level.grid = {1, 4};
     level.stride = 16;
-    level.priors = {{16.0, 16.0}};
-    level.classes = slot_of("classes");
-    level.boxes = {slot_of("boxes")};
+    level.anchors = {{16.0, 16.0}};
+    level.classes = output_field("classes");
+    level.boxes = {output_field("boxes")};
     spec.levels = {level};
     spec.codings = {DistanceCoding{}};
     spec.scores.activation = Activation::none;
@@ -55,7 +55,7 @@ std::vector<Detection> decode(const OneStageSpec& spec, const float* classes = k
 void test_steps() {
     OneStageSpec spec = four_cells();
     std::vector<Detection> found = decode(spec);
-    // the fourth prior has a NaN; the third is not above the threshold; first and second overlap by half a box
+    // the fourth anchor has a NaN; the third is not above the threshold; first and second overlap by half a box
     CHECK(found.size() == 4);
     CHECK(found[0].label == 0 && found[0].index == 0 && found[0].score == 0.9f && same(found[0].box, {0, 0, 16, 16}));
     CHECK(found[1].label == 0 && found[1].index == 1 && found[1].score == 0.8f && same(found[1].box, {0, 0, 32, 16}));
@@ -107,19 +107,19 @@ void test_scores() {
     CHECK(found.size() == 2);
     CHECK_NEAR(found[0].score, 1.0f / (1.0f + std::exp(-1.0f)), 1e-6f);
     CHECK(found[1].score == 0.5f && found[1].index == 1);
-    CHECK(sigmoid_rounded(0.0f) == 0.5f && sigmoid_rounded(-1000.0f) == 0.0f && sigmoid_rounded(1000.0f) == 1.0f);
-    CHECK(tanh_rounded(0.0f) == 0.0f && tanh_rounded(-1000.0f) == -1.0f && tanh_rounded(1000.0f) == 1.0f);
+    CHECK(sigmoid_float64(0.0f) == 0.5f && sigmoid_float64(-1000.0f) == 0.0f && sigmoid_float64(1000.0f) == 1.0f);
+    CHECK(tanh_float64(0.0f) == 0.0f && tanh_float64(-1000.0f) == -1.0f && tanh_float64(1000.0f) == 1.0f);
 }
 
 void test_codings() {
     const Box reference{10, 20, 30, 60};
     const float raw[4] = {0.5f, -0.25f, 0.0f, 0.0f};
-    CHECK(same(decode_step(CentreCoding{}, raw, 1, reference, 8, {64, 64}), {20, 10, 40, 50}));
-    CentreCoding strides;
+    CHECK(same(decode_step(CxcywhCoding{}, raw, 1, reference, 8, {64, 64}), {20, 10, 40, 50}));
+    CxcywhCoding strides;
     strides.origin = Origin::image;
     strides.centre_unit = strides.size_unit = Unit::stride;
     CHECK(same(decode_step(strides, raw, 1, reference, 8, {64, 64}), {0, -6, 8, 2}));
-    CHECK(same(decode_step(CornerCoding{{}, Unit::input}, raw, 1, reference, 8, {40, 64}), {32, -10, 0, 0}));
+    CHECK(same(decode_step(XyxyCoding{{}, Unit::input}, raw, 1, reference, 8, {40, 64}), {32, -10, 0, 0}));
     DistanceCoding relu;
     relu.activation = DistanceActivation::relu;
     CHECK(same(decode_step(relu, raw, 1, reference, 8, {64, 64}), {16, 40, 20, 40}));
@@ -133,22 +133,22 @@ void test_readers() {
     float table[12];
     for (int i = 0; i < 12; ++i) table[i] = static_cast<float>(i);
     const OutputView view{table, 6};
-    const Slot rows{"t", SlotLayout::rows, 1, 0, 2, 1};
-    const SlotReader by_rows = reader_of(rows, 1, view);
+    const OutputField rows{"t", FieldLayout::rows, 1, 0, 2, 1};
+    const FieldReader by_rows = reader_of(rows, 1, view);
     CHECK(*by_rows.at(0, 0) == 7 && by_rows.at(0, 0)[by_rows.element] == 9);
-    const Slot columns{"t", SlotLayout::columns, 0, 0, 1, 2};
-    const SlotReader by_columns = reader_of(columns, 2, view);
+    const OutputField columns{"t", FieldLayout::columns, 0, 0, 1, 2};
+    const FieldReader by_columns = reader_of(columns, 2, view);
     CHECK(*by_columns.at(1, 1) == 5 && by_columns.at(0, 1)[by_columns.element] == 9);
-    const Slot map{"t", SlotLayout::map, 0, 1, 1, 0};
+    const OutputField map{"t", FieldLayout::map, 0, 1, 1, 0};
     CHECK(*reader_of(map, 2, view).at(3, 1) == 9);
 }
 
 void test_refusals() {
     const OneStageSpec spec = four_cells();
-    CHECK(misfit(spec, {{"classes", {2, 1, 4}}, {"boxes", {5, 1, 4}}}).empty());
-    CHECK(misfit(spec, {{"classes", {2, 1, 4}}}) == "no output 'boxes': expected one of shape (4, 1, 4)");
-    CHECK(misfit(spec, {{"classes", {2, 2, 2}}, {"boxes", {4, 1, 4}}}) ==
-          "output 'classes' is (2, 2, 2): its slot needs (2, 1, 4) (map)");
+    CHECK(shape_error(spec, {{"classes", {2, 1, 4}}, {"boxes", {5, 1, 4}}}).empty());
+    CHECK(shape_error(spec, {{"classes", {2, 1, 4}}}) == "no output 'boxes': expected one of shape (4, 1, 4)");
+    CHECK(shape_error(spec, {{"classes", {2, 2, 2}}, {"boxes", {4, 1, 4}}}) ==
+          "output 'classes' is (2, 2, 2): its field needs (2, 1, 4) (map)");
     OneStageSpec wrong = spec;
     wrong.levels[0].grid = {1 << 24, 1 << 24};
     bool refused = false;

@@ -24,11 +24,27 @@ def require_torch(option: str) -> None:
     _require(option, ("torch",), "pocketdet[train]")
 
 
+def require_training() -> None:
+    """Raise `UsageError` with what to install, if training is not part of this installation."""
+    _require("training", ("torch",), "pocketdet[train]")
+    if importlib.util.find_spec("pocketdet.training") is None:
+        raise UsageError(
+            "training is not part of the wheel: clone the repository and run pip install -e '.[train]'"
+        )
+
+
 def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         install = f"pip install '{extra}', in a checkout pip install -e '{extra.replace('pocketdet', '.')}'"
         raise UsageError(f"{purpose} needs {', '.join(missing)}: {install}")
+
+
+def require_files(*paths: Path | None) -> None:
+    """Raise `UsageError` with the names of the files that do not exist; None stands for no file."""
+    missing = [str(path) for path in paths if path is not None and not path.exists()]
+    if missing:
+        raise UsageError("; ".join(f"{path}: no such file" for path in missing))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -57,24 +73,25 @@ def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Class names, one a line, blank lines ignored, without background. Raises `UsageError`.
+    """Class names, one per line, without background; blank lines are ignored. Raises `UsageError`.
 
     UTF-8, with or without the byte order mark that some editors put first.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of class names: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be read as a list of class names: {reason}") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise UsageError(f"{path}: expected one class name a line, found none")
+        raise UsageError(f"{path}: expected one class name per line, found none")
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise UsageError(f"{path}: class name {twice!r} stands there more than once")
     return names
 
 
-def picture_files(folder: Path) -> tuple[Path, ...]:
+def image_files(folder: Path) -> tuple[Path, ...]:
     """The images in a folder, as `image_paths` finds them. Raises `UsageError` if there are none."""
     from pocketdet.runtime.sources import image_paths
 

@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-from pocketdet.one_stage_spec import BoxCoding, Level, OneStageSpec, Scores
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
+from pocketdet.spec.one_stage import BoxCoding, Level, OneStageSpec, Scores
 
 Record = dict[str, Any]
 

@@ -18,22 +18,22 @@ from pocketdet.cli.arguments import (
     require_export_packages,
 )
 from pocketdet.errors import UsageError
-from pocketdet.whole_files import check_writable
+from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
-    from pocketdet.cli.val_data import Labelled, Source
+    from pocketdet.cli.val_data import EvaluationData, Source
     from pocketdet.datasets import Dataset
-    from pocketdet.export.accuracy_report import AccuracyReport
-    from pocketdet.export.evaluate import Evaluated
-    from pocketdet.export.subjects import Form
-    from pocketdet.export.targets import Target
+    from pocketdet.evaluation.evaluate import Evaluated
+    from pocketdet.evaluation.inputs import EvaluationInput
+    from pocketdet.evaluation.report import AccuracyReport
+    from pocketdet.evaluation.variants import Backend
 
 
-ARM_PICTURES = 24  # an emulated picture takes seconds
+ARM_IMAGES = 24  # an emulated image takes seconds
 
 
-class FormName(StrEnum):
-    """`pocketdet.export.subjects.Form` as an option, without importing torch."""
+class BackendName(StrEnum):
+    """`pocketdet.evaluation.variants.Backend` as an option, without importing torch."""
 
     PYTORCH = "pytorch"
     ONNX = "onnx"
@@ -49,19 +49,19 @@ def val(
             help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="Labelled pictures: a COCO json file.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Annotated images: a COCO json file.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
     voc: Annotated[Path | None, typer.Option(help="Instead of --data: a Pascal VOC folder.")] = None,
     split: Annotated[str | None, typer.Option(help="List in its ImageSets/Main; test by default.")] = None,
-    only: Annotated[list[FormName] | None, typer.Option(help="A form to measure; repeatable.")] = None,
+    only: Annotated[list[BackendName] | None, typer.Option(help="A backend to measure; repeatable.")] = None,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Only so many pictures, evenly spaced; 0 for all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many images, evenly spaced; 0 for all.")] = 0,
     per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for accuracy.json, per_class.csv and pictures: curves, misses, trade_off."),
+        typer.Option(help="Folder for accuracy.json, per_class.csv and images: curves, misses, trade_off."),
     ] = None,
     min_ap: Annotated[
         float | None, typer.Option(help="Exit with 1 if an AP is lower; percent, such as 63.")
@@ -70,14 +70,14 @@ def val(
         float | None, typer.Option(help="Exit with 1 if an AP is more points below the first, such as 0.3.")
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out pictures and boxes that are wrong.")
+        bool, typer.Option("--skip-bad", help="Leave out images and boxes that are wrong.")
     ] = False,
     arm: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CPU",
             help=f"Measure ncnn on an emulated ARM processor, too, such as cortex-a76; repeatable; slow: "
-            f"{ARM_PICTURES} pictures unless --limit says otherwise.",
+            f"{ARM_IMAGES} images unless --limit says otherwise.",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
@@ -87,14 +87,14 @@ def val(
         str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
     ] = None,
 ) -> None:
-    """Measure mean average precision on labelled pictures, in every form that a detector has.
+    """Measure mean average precision on annotated images, in every backend that a detector has.
 
     A checkpoint is run in PyTorch, exported into a temporary folder, and run again as ONNX, ncnn fp32 and
     ncnn fp16; a bundle is run as what it carries. One table shows COCO's and VOC's numbers side by side, and
-    what each form lost against the first row. Score threshold and NMS are the detector's own.
+    what each backend lost against the first row. Score threshold and NMS are the detector's own.
 
     ncnn computes in the precision that a bundle was made for where the processor has it. x86 has no half
-    precision: --arm cortex-a76 measures what a phone computes, on the same pictures, in an emulator.
+    precision: --arm cortex-a76 measures what a phone computes, on the same images, in an emulator.
 
     Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
     """
@@ -102,43 +102,45 @@ def val(
     require_accuracy_packages()
     import torch
 
-    from pocketdet.cli.val_data import choose_source, read_labelled
+    from pocketdet.cli.val_data import choose_source, read_evaluation_data
     from pocketdet.cli.val_gates import Gates
     from pocketdet.cli.val_report import print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])
-    limit = limit or (ARM_PICTURES if processors else 0)
+    limit = limit or (ARM_IMAGES if processors else 0)
     source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
-    told = _told(arch, names, input_size)
+    checkpoint_kwargs = _checkpoint_kwargs(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
-        found = [opened.enter_context(target) for target in _opening(targets, told)]
-        forms = _forms(found, only or [])
-        gates.expect_rows(sum(map(len, forms)) + len(processors) * sum(map(_ncnn_forms, forms)))
+        found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs)]
+        backends = _backends(found, only or [])
+        gates.expect_rows(sum(map(len, backends)) + len(processors) * sum(map(_ncnn_backends, backends)))
         with _bar() as bar:
             classes = found[0].class_names
             advancing = partial(_advancing, bar)
-            labelled = read_labelled(source, classes, limit=limit, skip_bad=skip_bad, progress=advancing)
-            _check_classes(found, source, labelled.dataset)
+            test_data = read_evaluation_data(
+                source, classes, limit=limit, skip_bad=skip_bad, progress=advancing
+            )
+            _check_classes(found, source, test_data.dataset)
             evaluated = [
-                _measure(bar, target, wanted, labelled.dataset, score, threads, processors)
-                for target, wanted in zip(found, forms, strict=True)
+                _measure(bar, target, wanted, test_data.dataset, score, threads, processors)
+                for target, wanted in zip(found, backends, strict=True)
             ]
-        report = _report(source, labelled, found, evaluated)
+        report = _report(source, test_data, found, evaluated)
         console = Console(highlight=False)
         print_report(report, [one.milliseconds for of_target in evaluated for one in of_target], console)
         if per_class:
             print_classes(report, console)
         if out:
             every = [one for of_target in evaluated for one in of_target]
-            for path in write_files(out, report, labelled.dataset, every):
+            for path in write_files(out, report, test_data.dataset, every):
                 console.print(f"wrote {path}", markup=False, soft_wrap=True)
     gates.judge(report)
 
 
 def _processors(asked: Sequence[str]) -> list[str]:
     """Those that can be emulated: none, with a word on standard error, where something is missing."""
-    from pocketdet.export.emulated import what_is_missing
+    from pocketdet.evaluation.emulated import what_is_missing
 
     missing = what_is_missing() if asked else None
     if missing:
@@ -146,11 +148,11 @@ def _processors(asked: Sequence[str]) -> list[str]:
     return [] if missing else list(dict.fromkeys(asked))
 
 
-def _ncnn_forms(forms: "Sequence[Form]") -> int:
-    return sum(form.startswith("ncnn") for form in forms)
+def _ncnn_backends(backends: "Sequence[Backend]") -> int:
+    return sum(backend.startswith("ncnn") for backend in backends)
 
 
-def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
+def _checkpoint_kwargs(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
     """What the user says about checkpoints, as `load_checkpoint` takes it."""
     return {
         "arch": arch,
@@ -159,9 +161,11 @@ def _told(arch: str | None, names: Path | None, input_size: str | None) -> dict[
     }
 
 
-def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractContextManager[Target]]":
-    """Targets to be opened one after another; bundles beside checkpoints are not told anything."""
-    from pocketdet.export.targets import is_checkpoint, open_target
+def _opening(
+    paths: Sequence[Path], checkpoint_kwargs: dict[str, Any]
+) -> "Iterator[AbstractContextManager[EvaluationInput]]":
+    """Targets to be opened one after another; bundles beside checkpoints get no arguments."""
+    from pocketdet.evaluation.inputs import is_checkpoint, open_input
     from pocketdet.models.zoo import weights_file
 
     paths = [weights_file(path) for path in paths]
@@ -170,24 +174,26 @@ def _opening(paths: Sequence[Path], told: dict[str, Any]) -> "Iterator[AbstractC
             raise UsageError(f"{path} is named more than once")
     for path in paths:
         concerned = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
-        yield open_target(path, **told) if concerned else open_target(path)
+        yield open_input(path, **checkpoint_kwargs) if concerned else open_input(path)
 
 
-def _forms(targets: "Sequence[Target]", only: Sequence[FormName]) -> "list[list[Form]]":
-    """The forms to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
-    forms = [[form for form in target.forms if not only or form in only] for target in targets]
-    for form in only:
-        if not any(form in target.forms for target in targets):
-            having = "; ".join(f"{target.path} has {', '.join(target.forms)}" for target in targets)
-            raise UsageError(f"--only {form}: nothing to measure has that form: {having}")
-    for target, wanted in zip(targets, forms, strict=True):
+def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName]) -> "list[list[Backend]]":
+    """The backends to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
+    backends = [[backend for backend in target.backends if not only or backend in only] for target in targets]
+    for backend in only:
+        if not any(backend in target.backends for target in targets):
+            having = "; ".join(f"{target.path} has {', '.join(target.backends)}" for target in targets)
+            raise UsageError(f"--only {backend}: nothing to measure has that backend: {having}")
+    for target, wanted in zip(targets, backends, strict=True):
         if not wanted:
-            raise UsageError(f"--only leaves nothing of {target.path}, which has {', '.join(target.forms)}")
-    return forms
+            raise UsageError(
+                f"--only leaves nothing of {target.path}, which has {', '.join(target.backends)}"
+            )
+    return backends
 
 
-def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Dataset") -> None:
-    from pocketdet.export.evaluate import check_classes
+def _check_classes(targets: "Sequence[EvaluationInput]", source: "Source", dataset: "Dataset") -> None:
+    from pocketdet.evaluation.evaluate import check_classes
 
     for target in targets:
         check_classes(str(target.path), target.class_names, str(source), dataset.class_names)
@@ -195,51 +201,51 @@ def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Data
 
 def _measure(
     bar: Progress,
-    target: "Target",
-    forms: "Sequence[Form]",
+    target: "EvaluationInput",
+    backends: "Sequence[Backend]",
     dataset: "Dataset",
     score: float | None,
     threads: int,
     processors: Sequence[str],
 ) -> "list[Evaluated]":
-    from pocketdet.export.evaluate import evaluate
+    from pocketdet.evaluation.evaluate import evaluate
 
     preparing = bar.add_task(f"{target.path.name}: preparing", total=None)
 
     def log(line: str) -> None:
         bar.update(preparing, description=f"{target.path.name}: exporting: {line.split(' ', 1)[-1][:40]}")
 
-    with target.subjects(forms, score=score, threads=threads, processors=processors, log=log) as subjects:
+    with target.variants(backends, score=score, threads=threads, processors=processors, log=log) as variants:
         bar.remove_task(preparing)
         return [
             evaluate(
-                subject, dataset, _advancing(bar, f"{target.path.name}: {subject.name}", len(dataset.images))
+                variant, dataset, _advancing(bar, f"{target.path.name}: {variant.name}", len(dataset.images))
             )
-            for subject in subjects
+            for variant in variants
         ]
 
 
 def _report(
     source: "Source",
-    labelled: "Labelled",
-    targets: "Sequence[Target]",
+    test_data: "EvaluationData",
+    targets: "Sequence[EvaluationInput]",
     evaluated: "Sequence[Sequence[Evaluated]]",
 ) -> "AccuracyReport":
-    from pocketdet.export.accuracy_report import accuracy_report, data_report, subject_report
+    from pocketdet.evaluation.report import accuracy_report, data_report, variant_report
 
     names = [target.path.name for target in targets]
     names = [t.path.name if names.count(t.path.name) == 1 else str(t.path) for t in targets]
     rows = [
-        subject_report(name, target.digest, one)
+        variant_report(name, target.digest, one)
         for name, target, of_target in zip(names, targets, evaluated, strict=True)
         for one in of_target
     ]
     data = data_report(
-        labelled.dataset,
+        test_data.dataset,
         file=source.annotations.name,
         split=source.split,
-        sha256=labelled.sha256,
-        listed=labelled.listed,
+        sha256=test_data.sha256,
+        listed=test_data.listed,
     )
     return accuracy_report(data, rows)
 

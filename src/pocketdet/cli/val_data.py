@@ -1,4 +1,4 @@
-"""The labelled pictures that `pocketdet val` measures on."""
+"""The annotated images that `pocketdet val` measures on."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pocketdet.errors import UsageError
 
 @dataclass(frozen=True)
 class Source:
-    """Where they are: a COCO file and the folder of its pictures, or a Pascal VOC folder and a split."""
+    """Where they are: a COCO file and the folder of its images, or a Pascal VOC folder and a split."""
 
     annotations: Path
     images: Path | None = None
@@ -25,39 +25,39 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
     """What the options name. Raises `UsageError` unless they name one source, whole."""
     if (data is None) == (voc is None):
         raise UsageError(
-            "name the labelled pictures in one of two ways: --data test.json --images DIR (COCO), "
+            "name the annotated images in one of two ways: --data test.json --images DIR (COCO), "
             "or --voc DIR --split test (Pascal VOC)"
         )
     if voc is not None:
         if images is not None:
-            raise UsageError("--images belongs to --data; the pictures of --voc are in its JPEGImages")
+            raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
         return Source(voc, split=split or "test")
     if split is not None:
         raise UsageError("--split belongs to --voc; name another COCO file with --data instead")
     if images is None:
-        raise UsageError(f"--data {data} needs --images DIR, the folder of its pictures")
+        raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
     assert data is not None
     return Source(data, images=images)
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A data set that was checked, the hash of its annotations, and how many pictures they list."""
+class EvaluationData:
+    """A dataset that was checked, the hash of its annotations, and how many images they list."""
 
     dataset: Dataset
     sha256: str
     listed: int
 
 
-def read_labelled(
+def read_evaluation_data(
     source: Source,
     class_names: tuple[str, ...],
     *,
     limit: int,
     skip_bad: bool,
     progress: Callable[[str, int], Callable[[], None]],
-) -> Labelled:
-    """Read `limit` pictures, evenly spaced over the set (all for 0), and decode each of them once.
+) -> EvaluationData:
+    """Read `limit` images, evenly spaced over the set (all for 0), and decode each of them once.
 
     A VOC folder does not say which classes it has: it must have no others than `class_names`.
     Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
@@ -70,7 +70,7 @@ def read_labelled(
     digest, listed = _digest(source), len(dataset.images)
     part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
-    return Labelled(keep_sound(checked, skip_bad=skip_bad), digest, listed)
+    return EvaluationData(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 
 
 def _refuse_other_classes(source: Source, dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ from pocketdet.cli.val_report import labels
 from pocketdet.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
-    from pocketdet.export.accuracy_report import AccuracyReport
+    from pocketdet.evaluation.report import AccuracyReport
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.whole_files import write_whole
+from pocketdet.io import atomic_write
 
 if TYPE_CHECKING:
     from pocketdet.datasets import Dataset
-    from pocketdet.export.accuracy_report import AccuracyReport, RuleReport, SubjectReport
-    from pocketdet.export.evaluate import Evaluated
+    from pocketdet.evaluation.evaluate import Evaluated
+    from pocketdet.evaluation.report import AccuracyReport, VariantReport
+    from pocketdet.models.config import Postprocessing
 
-MISSES = 24  # pictures in the gallery
+MISSES = 24  # images in the gallery
 CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
 def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
-    """The table, what each row weighs and how long it took for a picture, and what was measured how."""
+    """The table, what each row weighs and how long it took for an image, and what was measured how."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
@@ -48,9 +49,9 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
 
 
 def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
-    """Megabytes of the network files and the median milliseconds of a picture; emulated time is no time."""
+    """Megabytes of the network files and the median milliseconds of an image; emulated time is no time."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for column in ("MB", "ms a picture"):
+    for column in ("MB", "ms an image"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
@@ -81,24 +82,24 @@ def _below(report: "AccuracyReport") -> list[str]:
     return lines
 
 
-def _words(rule: "RuleReport") -> str:
+def _words(rule: "Postprocessing") -> str:
     nms = {
         "hard": f"greedy NMS at IoU {rule.nms_iou:g}",
         "linear": f"linear soft-NMS at IoU {rule.nms_iou:g}",
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
     }
     threshold = f"scores above {rule.score_threshold:g}"
-    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections a picture"
+    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections an image"
 
 
-def labels(subjects: "Sequence[SubjectReport]") -> list[str]:
-    """What to call each subject on its own: its name, and its target where there are several."""
-    several = len({subject.target for subject in subjects}) > 1
+def labels(subjects: "Sequence[VariantReport]") -> list[str]:
+    """What to call each variant on its own: its name, and its target where there are several."""
+    several = len({variant.target for variant in subjects}) > 1
     return [f"{s.target} {s.name}" if several else s.name for s in subjects]
 
 
 def print_classes(report: "AccuracyReport", console: Console) -> None:
-    """Every class that has objects, the worst of the first subject first; the names of the others."""
+    """Every class that has objects, the worst of the first variant first; the names of the others."""
     first = report.subjects[0].per_class
     order = sorted((k for k, one in enumerate(first) if one.ap is not None), key=lambda k: first[k].ap or 0.0)
     table = Table(box=None, padding=(0, 1, 0, 0))
@@ -111,7 +112,7 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
         table.add_column(Text(f"{words}\nAP"), justify="right", overflow="fold", min_width=5)
         table.add_column(Text("AP50"), justify="right", no_wrap=True, min_width=5)
     for k in order:
-        rows = [subject.per_class[k] for subject in report.subjects]
+        rows = [variant.per_class[k] for variant in report.subjects]
         figures = [_percent(value) for one in rows for value in (one.ap, one.ap50)]
         table.add_row(Text(first[k].name), str(first[k].objects), *figures)
     console.print(Text(f"\nby class, worst first ({report.data.extent})", style="bold"))
@@ -124,30 +125,30 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
 def write_files(
     folder: Path, report: "AccuracyReport", dataset: "Dataset", evaluated: "Sequence[Evaluated]"
 ) -> list[Path]:
-    """Write the numbers, the curves, the worst misses of the first subject, and, of several that have files,
+    """Write the numbers, the curves, the worst misses of the first variant, and, of several that have files,
     what their accuracy costs; returns the paths.
 
     Numbers and curves of a part of the data say so inside, its gallery by its name.
     Raises `UsageError` if a file cannot be written.
     """
-    from pocketdet.accuracy import Cost, worst_misses, write_curves, write_gallery, write_trade_off
+    from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
     part = report.data.pictures < report.data.pictures_listed
     extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-pictures" if part else ""
     paths = [
         folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
     ]
-    write_whole(paths[0], report.to_json())
-    write_whole(paths[1], _csv(report))
+    atomic_write(paths[0], report.to_json())
+    atomic_write(paths[1], _csv(report))
     names = [f"{label}, {report.data.extent}" if part else label for label in labels(report.subjects)]
     curves = {name: one.coco for name, one in zip(names, evaluated, strict=True)}
     write_curves(paths[2], curves, dataset.class_names)
     found = evaluated[0].found
     write_gallery(paths[3], dataset, found, worst_misses(dataset, found, MISSES))
     costs = [
-        Cost(name, one.coco.ap, one.subject.bytes / 1e6, None if one.subject.emulated else one.milliseconds)
+        Cost(name, one.coco.ap, one.variant.bytes / 1e6, None if one.variant.emulated else one.milliseconds)
         for name, one in zip(labels(report.subjects), evaluated, strict=True)
-        if one.subject.bytes
+        if one.variant.bytes
     ]
     if len(costs) > 1:
         paths.append(folder / "trade_off.png")
@@ -161,10 +162,10 @@ def _csv(report: "AccuracyReport") -> str:
     head = ("target", "subject", "class", "objects", "ap", "ap50", "voc_11", "voc_area")
     writer.writerow((*head, "pictures", "pictures_listed"))
     extent = (report.data.pictures, report.data.pictures_listed)
-    for subject in report.subjects:
-        for one in subject.per_class:
+    for variant in report.subjects:
+        for one in variant.per_class:
             shares = ("" if v is None else f"{v:.6f}" for v in (one.ap, one.ap50, one.voc_11, one.voc_area))
-            writer.writerow((subject.target, subject.name, one.name, one.objects, *shares, *extent))
+            writer.writerow((variant.target, variant.name, one.name, one.objects, *shares, *extent))
     return text.getvalue()
 
 

@@ -1,14 +1,18 @@
-"""A prediction is amounts times rates, with a band that grows for what was not fitted."""
+"""Predictions: amounts times rates, and the band, which is wider outside the fitted models."""
 
 import dataclasses
 
 import pytest
 
-from pocketdet.benchmarks.predict.classes import FLOAT
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, FitRecord, Range, load_models
-from pocketdet.benchmarks.predict.neighbours import SNAPDRAGON_845
-from pocketdet.benchmarks.predict.prediction import Prediction, predict, predict_derived, range_of
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.prediction import (
+    SNAPDRAGON_845,
+    Prediction,
+    predict,
+    predict_derived,
+    range_of,
+)
+from pocketdet.benchmarks.predict.workload import FLOAT, Workload
 from pocketdet.errors import UsageError
 
 WORK = Workload({"dense_1x1": 200.0, "depthwise_3x3": 10.0, "dense_kxk": 10.0, "moved_dense": 8.0})
@@ -38,7 +42,7 @@ def test_the_time_is_amounts_times_rates() -> None:
     assert found.notes == ()
 
 
-def test_it_never_reads_like_a_measurement() -> None:
+def test_the_sentence_says_predicted() -> None:
     said = predicted(WORK, dense_1x1=0.1).sentence()
     assert said == "A, 1 thread: predicted 20 ms (16 to 25), not measured"
     assert "fps" not in said

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pocketdet.errors import UsageError
 from pocketdet.models.build_one_stage import ONE_STAGE, build_one_stage
-from pocketdet.one_stage_spec import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec
 
 
 @pytest.mark.parametrize("arch", ONE_STAGE)

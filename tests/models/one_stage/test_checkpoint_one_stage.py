@@ -16,7 +16,7 @@ from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.weight_files import read_metadata
-from pocketdet.one_stage_spec import Selection
+from pocketdet.spec.one_stage import Selection
 
 NAMES = ("bolt", "nut", "washer")
 CONFIG = OneStageConfig(

@@ -10,15 +10,15 @@ from one_stage_problems import problems
 from pocketdet.errors import UsageError
 from pocketdet.models.ops import decode_boxes, make_anchors
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import (
-    CentreCoding,
-    CornerCoding,
+from pocketdet.spec.one_stage import (
+    CxcywhCoding,
     DistanceCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
+    XyxyCoding,
 )
 
 
@@ -41,7 +41,7 @@ ALL = Selection(score_threshold=0.0, nms="none", clip=False, max_detections=10_0
 
 
 def one_level(coding, *, elements=4, layout="map", classes=2, offset=0.5, grid=(5, 6), **scores):
-    level = Level(grid, 16, ((16.0, 16.0),), Slot("c"), (Slot("b"),), Slot("o"), offset)
+    level = Level(grid, 16, ((16.0, 16.0),), OutputField("c"), (OutputField("b"),), OutputField("o"), offset)
     return OneStageSpec((80, 96), classes, (level,), (coding,), Scores(**scores), ALL)
 
 
@@ -53,7 +53,7 @@ def by_prior(found):
 
 def test_defaults_are_the_box_coding_of_two_stage_detectors():
     deltas = torch.randn(4, 5, 6)
-    coding = CentreCoding(multiplier=(0.1, 0.1, 0.2, 0.2))
+    coding = CxcywhCoding(multiplier=(0.1, 0.1, 0.2, 0.2))
     found = one_stage_decode(one_level(coding), {"c": torch.zeros(2, 5, 6), "b": deltas})
     anchors = make_anchors((5, 6), 16, [(16.0, 16.0)])
     expected = decode_boxes(deltas.permute(1, 2, 0).reshape(-1, 4), anchors, (0.1, 0.1, 0.2, 0.2))
@@ -67,7 +67,7 @@ def cells():
 
 def test_yolox():
     raw, (x, y) = torch.randn(4, 5, 6), cells()
-    coding = CentreCoding(centre_unit="stride", size_unit="stride")
+    coding = CxcywhCoding(centre_unit="stride", size_unit="stride")
     found = one_stage_decode(one_level(coding, offset=0.0), {"c": torch.zeros(2, 5, 6), "b": raw})
     # YOLOX measures from the cell's corner: its prior of side 16 is centred there
     tx, ty, tw, th = raw.flatten(1)
@@ -78,7 +78,7 @@ def test_yolox():
 
 def test_yolov5():
     raw, (x, y) = torch.randn(4, 5, 6), cells()
-    coding = CentreCoding(
+    coding = CxcywhCoding(
         centre_activation="sigmoid",
         centre_gain=2.0,
         centre_shift=-1.0,
@@ -108,8 +108,10 @@ def test_decoded_columns():
     """YOLOv8 as most export it: (4 + C, n) with centres and sizes in pixels and probabilities."""
     table = torch.rand(7, 50) * 40 + 1
     table[4:] = torch.rand(3, 50)
-    level = Level((1, 50), 1, ((1.0, 1.0),), Slot("t", "columns", first=4), (Slot("t", "columns"),))
-    coding = CentreCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel")
+    level = Level(
+        (1, 50), 1, ((1.0, 1.0),), OutputField("t", "columns", first=4), (OutputField("t", "columns"),)
+    )
+    coding = CxcywhCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel")
     spec = OneStageSpec((80, 96), 3, (level,), (coding,), Scores("none"), ALL)
     cx, cy, w, h = table[:4]
     expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
@@ -120,38 +122,38 @@ def test_decoded_columns():
     ("outputs", "message"),
     [
         ({"c": (2, 5, 6)}, "no output 'b'"),
-        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "'c' is (1, 5, 6): its slot needs (2, 5, 6)"),
+        ({"c": (1, 5, 6), "b": (4, 5, 6)}, "'c' is (1, 5, 6): its field needs (2, 5, 6)"),
         ({"c": (2, 5, 7), "b": (4, 5, 6)}, "'c' is (2, 5, 7)"),
         ({"c": (2, 30), "b": (4, 5, 6)}, "'c' is (2, 30)"),
     ],
 )
 def test_outputs_that_do_not_fit(outputs, message):
     with pytest.raises(UsageError) as error:
-        one_stage_decode(one_level(CentreCoding()), {k: torch.zeros(s) for k, s in outputs.items()})
+        one_stage_decode(one_level(CxcywhCoding()), {k: torch.zeros(s) for k, s in outputs.items()})
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda: Slot("x", "map", first_row=1),
-        lambda: Slot("x", "rows", prior_step=1),
-        lambda: Slot("x", "cube"),
-        lambda: CentreCoding(order=(0, 1, 2, 2)),
-        lambda: CentreCoding(max_log=1000),
-        lambda: CentreCoding(multiplier=(1, 1, 1, float("nan"))),
+        lambda: OutputField("x", "map", first_row=1),
+        lambda: OutputField("x", "rows", prior_step=1),
+        lambda: OutputField("x", "cube"),
+        lambda: CxcywhCoding(order=(0, 1, 2, 2)),
+        lambda: CxcywhCoding(max_log=1000),
+        lambda: CxcywhCoding(multiplier=(1, 1, 1, float("nan"))),
         lambda: DistanceCoding(bins=0),
         lambda: DistanceCoding(bins=4, activation="exp"),
-        lambda: CornerCoding(unit="prior"),
-        lambda: Level((0, 4), 8, ((8, 8),), Slot("c"), (Slot("b"),)),
-        lambda: Level((4, 4), 8, ((8, 0),), Slot("c"), (Slot("b"),)),
-        lambda: Level((4, 4), 8, (), Slot("c"), (Slot("b"),)),
+        lambda: XyxyCoding(unit="prior"),
+        lambda: Level((0, 4), 8, ((8, 8),), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), 8, ((8, 0),), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), 8, (), OutputField("c"), (OutputField("b"),)),
         lambda: Scores(activation="relu"),
         lambda: Selection(nms="fast"),
         lambda: Selection(top_n=0),
-        lambda: replace(one_level(CentreCoding()), codings=()),
-        lambda: replace(one_level(CentreCoding()), codings=(CentreCoding(), CentreCoding())),
-        lambda: replace(one_level(CentreCoding()), num_classes=0),
+        lambda: replace(one_level(CxcywhCoding()), codings=()),
+        lambda: replace(one_level(CxcywhCoding()), codings=(CxcywhCoding(), CxcywhCoding())),
+        lambda: replace(one_level(CxcywhCoding()), num_classes=0),
     ],
 )
 def test_descriptions_that_cannot_be(bad):
@@ -160,7 +162,7 @@ def test_descriptions_that_cannot_be(bad):
 
 
 def test_objectness_that_is_used_must_be_there():
-    spec = one_level(CentreCoding())
+    spec = one_level(CxcywhCoding())
     bare = replace(spec, levels=(replace(spec.levels[0], objectness=None),))
-    with pytest.raises(UsageError, match="no slot"):
+    with pytest.raises(UsageError, match="no field"):
         replace(bare, selection=replace(ALL, top_n_objectness=5))

@@ -1,4 +1,4 @@
-"""Somebody else's detector, described by data alone, on real pictures."""
+"""Somebody else's detector, described by data alone, on real images."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ import torch
 from needs import SHARED_DATA
 
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.one_stage_spec import (
-    CentreCoding,
+from pocketdet.spec.one_stage import (
+    CxcywhCoding,
     Level,
     OneStageSpec,
+    OutputField,
     Scores,
     Selection,
-    Slot,
 )
 
 MODEL = Path(__file__).parents[4] / "shared/data/peers/FastestDet.onnx"
@@ -28,14 +28,14 @@ SPEC = OneStageSpec(
             (CELLS, CELLS),
             SIDE // CELLS,
             ((16.0, 16.0),),
-            classes=Slot("out", first=5),
-            boxes=(Slot("out", first=1),),
-            objectness=Slot("out"),
+            classes=OutputField("out", first=5),
+            boxes=(OutputField("out", first=1),),
+            objectness=OutputField("out"),
             offset=0.0,
         ),
     ),
     (
-        CentreCoding(
+        CxcywhCoding(
             centre_activation="tanh", centre_unit="stride", size_activation="sigmoid", size_unit="input"
         ),
     ),

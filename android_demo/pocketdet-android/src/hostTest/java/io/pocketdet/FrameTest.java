@@ -190,7 +190,7 @@ public class FrameTest {
         }
     }
 
-    /** docs/DEFINITIONS.md, "Resize". */
+    /** docs/reference/definitions.md, "Resize". */
     private static int yuv(byte luma, byte u, byte v) {
         int y = luma & 255;
         int cb = (u & 255) - 128;

@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
  * see. Nothing is copied, so the buffers must stay as they are (a camera's image open) while the frame is in use.
  * Pixels start at each buffer's position. Immutable.
  *
- * YUV is full-range BT.601, as a camera's JPEG, converted in integers (docs/DEFINITIONS.md, "Resize"). A picture with
+ * YUV is full-range BT.601, as a camera's JPEG, in integers (docs/reference/definitions.md, "Resize"). A picture with
  * an odd side has its last chroma sample under one luma pixel.
  */
 public final class Frame {

@@ -1,0 +1,74 @@
+"""Run a variant over annotated images and measure what it found, whatever backend it has."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pocketdet.datasets import Dataset, read_stored_image
+from pocketdet.errors import UsageError
+from pocketdet.evaluation import CocoAccuracy, Detections, VocAccuracy, coco_accuracy, voc_accuracy
+from pocketdet.evaluation.variants import Variant
+
+SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What one variant found in a dataset, its labels being those of the dataset, and how good that is.
+
+    milliseconds: the median image, from pixels to boxes; a first idea, `pocketdet bench` measures.
+    """
+
+    variant: Variant
+    found: tuple[Detections, ...]
+    coco: CocoAccuracy
+    voc: VocAccuracy
+    milliseconds: float
+
+
+def evaluate(variant: Variant, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
+    """Run `variant` over every image as it is stored; `progress` is called after each.
+
+    Classes are matched by name. Raises `UsageError` if variant and dataset do not have the same ones or no
+    object counts, `ImageError` if an image cannot be read, and what the variant raises.
+    """
+    check_classes("the detector", variant.class_names, "the data", dataset.class_names)
+    position = np.array([dataset.class_names.index(name) for name in variant.class_names], np.int64)
+    found, seconds = [], []
+    for image in dataset.images:
+        pixels = read_stored_image(image.path)
+        start = time.perf_counter()
+        one = variant.detect(pixels)
+        seconds.append(time.perf_counter() - start)
+        found.append(Detections(one.boxes, one.scores, position[one.labels]))
+        progress()
+    coco, voc = coco_accuracy(dataset, found), voc_accuracy(dataset, found)
+    return Evaluated(variant, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))
+
+
+def check_classes(one: str, one_has: Sequence[str], other: str, other_has: Sequence[str]) -> None:
+    """Raise `UsageError`, naming the difference, unless both have the same classes, in any order."""
+    differences = [
+        f"only {who} has {_listed(names)}"
+        for who, names in (
+            (other, [name for name in other_has if name not in one_has]),
+            (one, [name for name in one_has if name not in other_has]),
+        )
+        if names
+    ]
+    if differences:
+        raise UsageError(
+            f"{one} and {other} do not have the same classes: {'; '.join(differences)}; "
+            "classes are matched by name, and average precision needs all of them on both sides"
+        )
+    for who, names in ((one, one_has), (other, other_has)):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"{who} has more than one class named {_listed(twice)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"

@@ -1,0 +1,130 @@
+// The mean of n x n bilinear samples is a weighted sum over rows and columns. Its weights are products of one weight
+// per axis and are the same for all channels of a bin, so they are computed once per RoI, axis and bin. The outer loop
+// runs over the bins; the alpha channels of a bin are interleaved as SIMD lanes in a buffer that fits the L1 cache,
+// from which all RoIs read.
+#include "ps_roi_align.h"
+
+namespace pocketdet {
+
+namespace {
+
+constexpr int kLanes = 8;
+
+struct BinTaps {
+    AxisTap* taps;
+    int32_t count = 0;
+
+    void add(int32_t position, float weight) {
+        if (weight == 0.0f) return;
+        for (int32_t i = 0; i < count; ++i) {
+            if (taps[i].position == position) {
+                taps[i].weight += weight;
+                return;
+            }
+        }
+        taps[count++] = {position, weight};
+    }
+
+    void add_sample(float coordinate, int size, float share) {
+        const float limit = static_cast<float>(size);
+        if (!(coordinate >= -1.0f && coordinate <= limit)) return;  // NaN too
+        const float inside = coordinate > 0.0f ? coordinate : 0.0f;
+        const int32_t low = static_cast<int32_t>(inside);
+        if (low >= size - 1) {
+            add(size - 1, share);
+            return;
+        }
+        const float fraction = inside - static_cast<float>(low);
+        add(low, (1.0f - fraction) * share);
+        add(low + 1, fraction * share);
+    }
+};
+
+// Taps of all bins of one RoI on one axis whose map has `size` cells.
+void place_taps(float from, float to, int size, const PsRoiOptions& options, AxisTap* taps, int32_t* counts) {
+    const float scale = 1.0f / options.stride;
+    const float samples = static_cast<float>(options.sampling_ratio);
+    const float start = from * scale - 0.5f;
+    const float end = to * scale - 0.5f;
+    const float bin = (end - start) / static_cast<float>(options.pool_size);
+    for (int j = 0; j < options.pool_size; ++j) {
+        BinTaps bin_taps{taps + j * 2 * options.sampling_ratio};
+        for (int k = 0; k < options.sampling_ratio; ++k) {
+            const float offset = (static_cast<float>(k) + 0.5f) * bin / samples;
+            bin_taps.add_sample(start + static_cast<float>(j) * bin + offset, size, 1.0f / samples);
+        }
+        counts[j] = bin_taps.count;
+    }
+}
+
+void place_all_taps(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
+                    PsRoiWorkspace& workspace) {
+    const size_t bins = static_cast<size_t>(options.pool_size);
+    const size_t taps_per_roi = bins * 2 * static_cast<size_t>(options.sampling_ratio);
+    workspace.x_taps.resize(count * taps_per_roi);
+    workspace.y_taps.resize(count * taps_per_roi);
+    workspace.x_counts.assign(count * bins, 0);
+    workspace.y_counts.assign(count * bins, 0);
+    for (size_t r = 0; r < count; ++r) {
+        const Box& roi = rois[r];
+        if (!is_finite(roi)) continue;  // no taps: zeros
+        place_taps(roi.x1, roi.x2, features.width, options, &workspace.x_taps[r * taps_per_roi],
+                   &workspace.x_counts[r * bins]);
+        place_taps(roi.y1, roi.y2, features.height, options, &workspace.y_taps[r * taps_per_roi],
+                   &workspace.y_counts[r * bins]);
+    }
+}
+
+// lanes[cell * kLanes + lane] = channel (first + lane * step), for `used` lanes.
+void interleave(const FeatureMap& features, int first, int step, int used, std::vector<float>& lanes) {
+    for (int lane = 0; lane < used; ++lane) {
+        const float* plane = features.plane(first + lane * step);
+        float* target = lanes.data() + lane;
+        for (int cell = 0; cell < features.plane_size(); ++cell) target[cell * kLanes] = plane[cell];
+    }
+}
+
+// One bin of one RoI, for all lanes.
+void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count, const AxisTap* x_taps,
+          int32_t x_count, float* sums) {
+    float total[kLanes] = {};
+    for (int32_t y = 0; y < y_count; ++y) {
+        const float* row = lanes + y_taps[y].position * width * kLanes;
+        float row_sum[kLanes] = {};
+        for (int32_t x = 0; x < x_count; ++x) {
+            const float* cell = row + x_taps[x].position * kLanes;
+            for (int lane = 0; lane < kLanes; ++lane) row_sum[lane] += x_taps[x].weight * cell[lane];
+        }
+        for (int lane = 0; lane < kLanes; ++lane) total[lane] += y_taps[y].weight * row_sum[lane];
+    }
+    for (int lane = 0; lane < kLanes; ++lane) sums[lane] = total[lane];
+}
+
+}  // namespace
+
+void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
+                 PsRoiWorkspace& workspace, float* out) {
+    const int p = options.pool_size;
+    const int alpha = features.channels / (p * p);
+    const size_t taps = 2 * static_cast<size_t>(options.sampling_ratio);
+    place_all_taps(features, rois, count, options, workspace);
+    workspace.lanes.assign(static_cast<size_t>(features.plane_size()) * kLanes, 0.0f);
+    for (int bin = 0; bin < p * p; ++bin) {
+        for (int c = 0; c < alpha; c += kLanes) {
+            const int used = alpha - c < kLanes ? alpha - c : kLanes;
+            const int first = c * p * p + bin;
+            interleave(features, first, p * p, used, workspace.lanes);
+            for (size_t r = 0; r < count; ++r) {
+                const size_t y_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin / p);
+                const size_t x_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin % p);
+                float sums[kLanes];
+                pool(workspace.lanes.data(), features.width, &workspace.y_taps[y_bin * taps],
+                     workspace.y_counts[y_bin], &workspace.x_taps[x_bin * taps], workspace.x_counts[x_bin], sums);
+                float* row = out + r * static_cast<size_t>(features.channels) + first;
+                for (int lane = 0; lane < used; ++lane) row[lane * p * p] = sums[lane];
+            }
+        }
+    }
+}
+
+}  // namespace pocketdet

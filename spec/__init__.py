@@ -1,0 +1,1 @@
+"""Settings of detectors as validated data: the definitions that models, bundles and exports share."""

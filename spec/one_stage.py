@@ -1,0 +1,328 @@
+"""Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md.
+
+The PyTorch reference (`models/ops/one_stage_decode.py`), the C++ core and bundle manifests use this
+description, for built-in and for third-party detectors. Field names are those of the manifest. A value out of
+range raises `UsageError`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from pocketdet.errors import UsageError
+from pocketdet.spec.validated import ValidatedConfig
+
+Four = tuple[float, float, float, float]
+Layout = Literal["map", "rows", "columns"]
+Activation = Literal["none", "sigmoid", "softmax"]
+Background = Literal["none", "first", "last"]
+CentreActivation = Literal["none", "tanh", "sigmoid"]
+SizeActivation = Literal["none", "exp", "sigmoid", "sigmoid_squared"]
+DistanceActivation = Literal["none", "exp", "relu"]
+Unit = Literal["prior", "stride", "input", "pixel"]
+Origin = Literal["prior", "image"]
+Suppression = Literal["none", "hard", "linear", "gaussian"]
+
+MAX_LOG_SCALE = 4.135166556742356  # log(1000 / 16)
+_MANY, _LARGE = 100_000_000, 1e6
+
+
+@dataclass(frozen=True)
+class OutputField(ValidatedConfig):
+    """The position of one kind of values in an output: element `k` of anchor `a` of each cell of one level.
+
+    Attributes:
+        output: name of the output. Layouts are without the batch dimension.
+        layout: "map" (channels, h, w), "rows" (anchors, channels) or "columns" (channels, anchors).
+        first, prior_step, element_step: the channel is `first + a * prior_step + k * element_step`.
+        first_row: position of the level's first anchor in "rows" and "columns". Anchor `a` of cell `c` is at
+            `first_row + c * A + a`; `prior_step` is 0.
+    """
+
+    output: str
+    layout: Layout = "map"
+    first: int = 0
+    prior_step: int = 0
+    element_step: int = 1
+    first_row: int = 0
+
+    def __post_init__(self) -> None:
+        self._one_of("layout", get_args(Layout))
+        self._within(0, _MANY, "first", "prior_step", "first_row")
+        self._within(1, _MANY, "element_step")
+        unused = self.first_row if self.layout == "map" else self.prior_step
+        if unused:
+            raise UsageError(
+                f"OutputField of {self.output!r}: a {self.layout!r} layout has no such step ({unused})"
+            )
+
+
+@dataclass(frozen=True)
+class Level(ValidatedConfig):
+    """One feature map: its cells, their anchors and the fields of its values.
+
+    Attributes:
+        grid: (height, width) in cells.
+        stride: pixels per cell.
+        priors: anchor sizes (width, height) in pixels, the same at every cell. An anchor-free detector has
+            one anchor of the size of a cell.
+        classes: class values.
+        boxes: box values, one field for each of `OneStageSpec.codings`.
+        objectness: objectness values, required if they are used.
+        offset: the centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`.
+    """
+
+    grid: tuple[int, int]
+    stride: int
+    priors: tuple[tuple[float, float], ...]
+    classes: OutputField
+    boxes: tuple[OutputField, ...]
+    objectness: OutputField | None = None
+    offset: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._within(1, 4096 * 4096, "grid")
+        self._within(1, 4096, "stride")
+        self._counts(64, "priors")
+        self._within(0, 1, "offset")
+        for size in self.priors:
+            if not all(0 < side <= _LARGE for side in size):
+                raise UsageError(f"prior size {size}: expected two sides above 0 and up to {_LARGE:g} pixels")
+
+    @property
+    def count(self) -> int:
+        """The number of anchors of this level."""
+        return self.grid[0] * self.grid[1] * len(self.priors)
+
+    def shape_error(self, field: OutputField, elements: int, shape: Sequence[int | None]) -> str:
+        """Describe why an output does not contain a field.
+
+        Args:
+            field: the field to read.
+            elements: values per anchor.
+            shape: shape of the output without the batch dimension; `None` for an unknown length.
+
+        Returns:
+            One sentence, empty if the field fits.
+        """
+        last = field.first + (len(self.priors) - 1) * field.prior_step + (elements - 1) * field.element_step
+        rows = field.first_row + self.count
+        wanted = {"map": (last + 1, *self.grid), "rows": (rows, last + 1), "columns": (last + 1, rows)}
+        least = wanted[field.layout]
+        exact = self.grid if field.layout == "map" else ()
+        fits = len(shape) == len(least) and all(
+            length is not None and length >= low for length, low in zip(shape, least, strict=True)
+        )
+        if fits and tuple(shape[1:] if exact else ()) == exact:
+            return ""
+        return f"output {field.output!r} is {tuple(shape)}: its field needs {least} ({field.layout})"
+
+
+class _Coding(ValidatedConfig):
+    order: tuple[int, int, int, int]
+    multiplier: Four
+
+    def _check_order(self) -> None:
+        if sorted(self.order) != [0, 1, 2, 3]:
+            raise UsageError(f"{type(self).__name__}.order is {self.order}: expected a permutation of 0 to 3")
+        self._within(-_LARGE, _LARGE, "multiplier")
+
+
+@dataclass(frozen=True)
+class CxcywhCoding(_Coding):
+    """Centre, width and height: elements `order[0]` to `order[3]`, multiplied by `multiplier`."""
+
+    form: Literal["centre"] = "centre"
+    order: tuple[int, int, int, int] = (0, 1, 2, 3)
+    multiplier: Four = (1.0, 1.0, 1.0, 1.0)
+    origin: Origin = "prior"
+    centre_activation: CentreActivation = "none"
+    centre_gain: float = 1.0
+    centre_shift: float = 0.0
+    centre_unit: Unit = "prior"
+    size_activation: SizeActivation = "exp"
+    size_unit: Unit = "prior"
+    max_log: float = MAX_LOG_SCALE
+
+    def __post_init__(self) -> None:
+        self._check_order()
+        self._one_of("form", ("centre",))
+        self._one_of("origin", get_args(Origin))
+        self._one_of("centre_activation", get_args(CentreActivation))
+        self._one_of("size_activation", get_args(SizeActivation))
+        for name in ("centre_unit", "size_unit"):
+            self._one_of(name, get_args(Unit))
+        self._within(-_LARGE, _LARGE, "centre_gain", "centre_shift")
+        self._within(0, 80, "max_log")
+
+
+@dataclass(frozen=True)
+class DistanceCoding(_Coding):
+    """Distances from the anchor's centre to the left, top, right and bottom side.
+
+    If `bins` is above 1, each distance is a distribution over 0 to bins - 1 (generalised focal loss), and
+    side `k` starts at element `k * bins`.
+    """
+
+    form: Literal["distance"] = "distance"
+    order: tuple[int, int, int, int] = (0, 1, 2, 3)
+    multiplier: Four = (1.0, 1.0, 1.0, 1.0)
+    activation: DistanceActivation = "none"
+    unit: Unit = "stride"
+    bins: int = 1
+    max_log: float = MAX_LOG_SCALE
+
+    def __post_init__(self) -> None:
+        self._check_order()
+        self._one_of("form", ("distance",))
+        self._one_of("activation", get_args(DistanceActivation))
+        self._one_of("unit", get_args(Unit))
+        self._within(1, 256, "bins")
+        self._within(0, 80, "max_log")
+        if self.bins > 1 and self.activation != "none":
+            raise UsageError(f"DistanceCoding.activation is {self.activation!r}: a distribution has none")
+
+
+@dataclass(frozen=True)
+class XyxyCoding(_Coding):
+    """Corner coordinates x1, y1, x2, y2, multiplied by `multiplier`; unit "pixel", or "input" (0 to 1)."""
+
+    form: Literal["corner"] = "corner"
+    order: tuple[int, int, int, int] = (0, 1, 2, 3)
+    multiplier: Four = (1.0, 1.0, 1.0, 1.0)
+    unit: Literal["input", "pixel"] = "pixel"
+
+    def __post_init__(self) -> None:
+        self._check_order()
+        self._one_of("form", ("corner",))
+        self._one_of("unit", ("input", "pixel"))
+
+
+BoxCoding = Annotated[CxcywhCoding | DistanceCoding | XyxyCoding, Field(discriminator="form")]
+
+
+def box_elements(coding: BoxCoding) -> int:
+    """Return the number of values per anchor of this coding."""
+    return 4 * coding.bins if isinstance(coding, DistanceCoding) else 4
+
+
+@dataclass(frozen=True)
+class Scores(ValidatedConfig):
+    """Score = class probability ^ class_power * objectness ^ objectness_power.
+
+    `background` is the position of the background element among the classes. An objectness with "softmax" has
+    two elements, background first. A power of 0 removes its factor.
+    """
+
+    activation: Activation = "sigmoid"
+    background: Background = "none"
+    objectness_activation: Activation = "sigmoid"
+    class_power: float = 1.0
+    objectness_power: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._one_of("activation", get_args(Activation))
+        self._one_of("background", get_args(Background))
+        self._one_of("objectness_activation", get_args(Activation))
+        self._within(0, 8, "class_power", "objectness_power")
+
+
+@dataclass(frozen=True)
+class Selection(ValidatedConfig):
+    """Thresholds, limits and NMS; `None` means no limit.
+
+    `best_class_only`: an anchor is a candidate only for its most likely class. `per_class`: boxes only
+    suppress boxes of the same class.
+    """
+
+    score_threshold: float = 0.05
+    best_class_only: bool = False
+    objectness_threshold: float | None = None
+    top_n_objectness: int | None = None
+    top_n_per_level: int | None = None
+    top_n: int | None = None
+    clip: bool = True
+    min_size: float = 0.0
+    nms: Suppression = "hard"
+    nms_iou: float = 0.5
+    sigma: float = 0.5
+    per_class: bool = True
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        self._one_of("nms", get_args(Suppression))
+        self._within(0, 1, "score_threshold", "nms_iou")
+        self._within(0, 4096, "min_size")
+        self._within(1e-6, _LARGE, "sigma")
+        self._within(1, 10_000, "max_detections")
+        for name in ("top_n_objectness", "top_n_per_level", "top_n"):
+            if getattr(self, name) is not None:
+                self._within(1, 1_000_000, name)
+        if self.objectness_threshold is not None:
+            self._within(0, 1, "objectness_threshold")
+
+
+@dataclass(frozen=True)
+class OneStageSpec(ValidatedConfig):
+    """Post-processing from network outputs to detections, for one input size (height, width)."""
+
+    input_size: tuple[int, int]
+    num_classes: int
+    levels: tuple[Level, ...]
+    codings: tuple[BoxCoding, ...]
+    scores: Scores = Scores()
+    selection: Selection = Selection()
+
+    def __post_init__(self) -> None:
+        self._within(1, 4096, "input_size")
+        self._within(1, 10_000, "num_classes")
+        self._counts(16, "levels")
+        self._counts(4, "codings")
+        for level in self.levels:
+            if len(level.boxes) != len(self.codings):
+                raise UsageError(f"a level has {len(level.boxes)} box fields for {len(self.codings)} codings")
+            if self.uses_objectness and level.objectness is None:
+                raise UsageError("objectness is used, but a level has no field for it")
+        if self.count * self.num_classes >= 2**31:
+            raise UsageError(
+                f"{self.count} anchors of {self.num_classes} classes: expected under 2^31 in all"
+            )
+
+    @property
+    def uses_objectness(self) -> bool:
+        """Whether objectness is a factor of the score or limits the anchors; if not, it is not read."""
+        rule = self.selection
+        limited = rule.objectness_threshold is not None or rule.top_n_objectness is not None
+        return limited or self.scores.objectness_power > 0
+
+    @property
+    def count(self) -> int:
+        """The number of anchors of all levels."""
+        return sum(level.count for level in self.levels)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs of all fields, in order of first use."""
+        named = [s for level in self.levels for s in (level.classes, level.objectness, *level.boxes)]
+        return tuple(dict.fromkeys(field.output for field in named if field is not None))
+
+    @property
+    def class_elements(self) -> int:
+        """The number of class values per anchor, including the background."""
+        return self.num_classes + (self.scores.background != "none")
+
+    @property
+    def objectness_elements(self) -> int:
+        """The number of objectness values per anchor."""
+        return 2 if self.scores.objectness_activation == "softmax" else 1
+
+    def fields_read(self) -> Iterator[tuple[Level, OutputField, int]]:
+        """Yield each field that the decoder reads with its level and the number of values per anchor."""
+        for level in self.levels:
+            yield level, level.classes, self.class_elements
+            if self.uses_objectness and level.objectness is not None:
+                yield level, level.objectness, self.objectness_elements
+            for field, coding in zip(level.boxes, self.codings, strict=True):
+                yield level, field, box_elements(coding)

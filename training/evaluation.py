@@ -1,0 +1,144 @@
+"""How good the weights of a run are, measured on annotated images while it goes on."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_stored_image
+from pocketdet.datasets.subset import coverage_text
+from pocketdet.evaluation import Detections, coco_accuracy
+from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
+from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.one_stage_detect import detect_one_stage
+from pocketdet.models.postprocess import reference_stages
+from pocketdet.training.state import RunState
+
+SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """COCO average precision, 0 to 1, to six places (not a number where no object is of that size).
+
+    Attributes:
+        step, images: how far the run was: steps done, images seen.
+        images, total: images that were measured, and images of the whole set.
+        seconds: wall-clock time that it took, decoding included.
+    """
+
+    step: int
+    images: int
+    pictures: int
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    seconds: float
+    total: int
+
+    def __str__(self) -> str:
+        numbers = f"AP {self.ap:.3f}  AP50 {self.ap50:.3f}  AP75 {self.ap75:.3f}"
+        return f"step {self.step}: {numbers}  on {self.extent} ({self.seconds:.0f} s)"
+
+    @property
+    def extent(self) -> str:
+        """Which part of the set the numbers are of, in words."""
+        return coverage_text(self.pictures, self.total)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One or two evaluations of the same weights, and what was found in the images of the first.
+
+    The first is over the images that every evaluation of the run has, so it can be compared with the
+    earlier ones; at the end of a run a second one is over the whole set, where that is more.
+    """
+
+    evaluations: tuple[Evaluated, ...]
+    dataset: Dataset
+    found: tuple[Detections, ...]
+
+
+class Evaluator:
+    """Runs the weights of a run, the average where there is one, on a model of its own on the CPU.
+
+    Nothing of the run is touched: neither its weights nor a random stream.
+    """
+
+    def __init__(self, detector: AnyConfig, dataset: Dataset, limit: int) -> None:
+        with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
+            self._model = build_detector(detector)
+        self._all = dataset
+        self.dataset = evenly_spaced(dataset, limit)
+
+    @property
+    def extent(self) -> str:
+        """Which part of the set every evaluation of the run is over, in words."""
+        return coverage_text(len(self.dataset.images), len(self._all.images))
+
+    def pictures(self, *, everything: bool) -> int:
+        """How many images `measure` looks at."""
+        return len((self._all if everything else self.dataset).images)
+
+    def measure(
+        self,
+        state: RunState,
+        batch: int,
+        *,
+        everything: bool = False,
+        progress: Callable[[], None] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Measured | None:
+        """Average precision of the weights now, with `everything` over the whole set as well.
+
+        `progress` is called after each image. None if `stop` said so between two images. Raises
+        `ImageError` if an image can no longer be read.
+        """
+        self._model.load_state_dict(state.weights)
+        begin = time.perf_counter()
+        found: dict[int, Detections] = {}
+        evaluations: list[Evaluated] = []
+        for part in (self.dataset, self._all) if everything else (self.dataset,):
+            if evaluations and len(part.images) == len(self.dataset.images):
+                break
+            missing = (image for image in part.images if image.image_id not in found)
+            for image, result in find(self._model, missing):
+                found[image.image_id] = result
+                progress()
+                if stop():
+                    return None
+            seconds = time.perf_counter() - begin
+            evaluations.append(self._evaluated(part, found, state.step, state.step * batch, seconds))
+        results = tuple(found[image.image_id] for image in self.dataset.images)
+        return Measured(tuple(evaluations), self.dataset, results)
+
+    def _evaluated(
+        self, part: Dataset, found: Mapping[int, Detections], step: int, images: int, seconds: float
+    ) -> Evaluated:
+        scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
+        numbers = {name: round(getattr(scores, name), 6) for name in SCORES}
+        counts = {"pictures": len(part.images), "total": len(self._all.images)}
+        return Evaluated(step=step, images=images, seconds=seconds, **counts, **numbers)
+
+
+def find(
+    model: AnyDetector, images: Iterable[ImageAnnotations]
+) -> Iterator[tuple[ImageAnnotations, Detections]]:
+    """Every image with what the reference pipeline finds in it, boxes in its pixels."""
+    for image in images:
+        yield image, detect(model, read_stored_image(image.path))
+
+
+def detect(model: AnyDetector, image: NDArray[np.uint8]) -> Detections:
+    """What the reference pipeline finds in an image (H, W, 3) RGB, boxes in its pixels."""
+    if isinstance(model, OneStageDetector):
+        answer = detect_one_stage(model, image)
+        return Detections(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
+    stages = reference_stages(model, image)
+    return Detections(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
