@@ -1,6 +1,7 @@
 """manifest.json from strangers: one sentence that names file, field, expected and found."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.errors import BundleError
+from pocketdet.runtime import _core
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
 from pocketdet.runtime.bundle.schema import is_safe_path
@@ -43,6 +45,13 @@ def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
         (("input", "width"), True, "field 'input.width': expected a valid integer, found True"),
         (("input", "height"), 10**30, "field 'input.height'"),
         (("class_names",), [], "field 'class_names'"),
+        (
+            ("class_names", 1),
+            "nut\x1b[2J",
+            "field 'class_names[1]': expected no control characters and others that cannot be shown, found",
+        ),
+        (("name",), "tiny\u202e", "field 'name': expected no control characters"),
+        (("graphs", "head", "layer_sources"), {"out0": "a\n"}, "field 'graphs.head.layer_sources.out0'"),
         (("class_names", 1), 5, "field 'class_names[1]': expected a valid string, found 5"),
         (("class_names",), ["a", "b", "c"], "expected shape (None, 8), found (None, 7)"),
         (("anchors", "sizes", 0), [1.0], "field 'anchors.sizes[0][1]' is missing"),
@@ -67,6 +76,15 @@ def test_wrong_fields(document: dict[str, Any], path: tuple[Any, ...], value: ob
         place = place[key]
     place[path[-1]] = value
     assert sentence in refusal(document)
+
+
+def test_characters_that_cannot_be_shown() -> None:
+    """The list is that of Unicode 14; later versions add to it."""
+    hidden = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+    for code in range(0x110000):
+        is_none = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+        expected = is_none or unicodedata.category(chr(code)) in hidden
+        assert _core.has_unprintable(f"a{chr(code)}") == expected, hex(code)
 
 
 def test_a_graph_has_one_input_and_each_role_once(document: dict[str, Any]) -> None:

@@ -91,6 +91,10 @@ def test_the_ncnn_at_hand_must_have_the_layer_type(fill):
         validate(fill(read_param(BASE)), INPUTS, lambda name: name != "Softmax")
 
 
+def test_inner_blobs_may_be_read(fill, layer_exists):
+    assert validate(fill(read_param(BASE)), INPUTS, layer_exists, outputs=["out0"], inner=["m"]).peak_bytes
+
+
 def test_true_hints_pass(fill, layer_exists):
     text = BASE.replace("0=1 1=1\n", "0=1 1=1 -23330=4,2,5,64,1 31=1\n").replace(
         "0=2\n", "0=2 -23330=5,3,8,8,1,8\n"
@@ -106,8 +110,21 @@ def test_true_hints_pass(fill, layer_exists):
         ({"in0": (3, 2**14, 2**14)}, {}, "too large"),
         (INPUTS, {"outputs": ["nope"]}, "has no blob 'nope', its outputs are ['out0']"),
         (INPUTS, {"limits": Limits(layers=13)}, "14 layers and 16 blobs, allowed are 1..13"),
-        (INPUTS, {"limits": Limits(elements_per_blob=500)}, "larger than allowed"),
-        (INPUTS, {"limits": Limits(elements_in_all=3000)}, "larger than allowed"),
+        (INPUTS, {"outputs": ["m"]}, "'fc': reads the blob 'm', which is an output of the graph; a Split is"),
+        (INPUTS, {"inner": ["nope"]}, "has no blob 'nope', its outputs are ['out0']"),
+        (INPUTS, {"limits": Limits(blobs=15)}, "14 layers and 16 blobs, allowed are 1..20000 and 1..15"),
+        (INPUTS, {"limits": Limits(depth=5)}, "Concat 'cat': is 6 layers away from an input, allowed are 5"),
+        (
+            INPUTS,
+            {"limits": Limits(elements_per_blob=500)},
+            "larger than allowed: 768 elements, allowed are 500",
+        ),
+        (
+            INPUTS,
+            {"limits": Limits(elements_in_all=3000)},
+            "larger than allowed: 3072 elements in all, allowed are 3000",
+        ),
+        (INPUTS, {"limits": Limits(memory_bytes=5000)}, "'conv': at this layer blobs and workspace need"),
         (INPUTS, {"limits": Limits(macs=1000)}, "multiply-accumulates are more than the 1000 allowed"),
     ],
 )
