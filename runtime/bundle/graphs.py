@@ -7,21 +7,31 @@ import ncnn
 
 from pocketdet.errors import GraphError
 from pocketdet.runtime.bundle.schema import GraphSpec, TensorSpec
-from pocketdet.runtime.ncnn_graph import Shape, ValidGraph, infer_shapes, read_graph, validate
+from pocketdet.runtime.ncnn_graph import (
+    Shape,
+    ValidGraph,
+    check_no_int8,
+    infer_shapes,
+    read_graph,
+    validate,
+)
 
 _FEWER_ROIS = (1, 7)
 
 
-def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str) -> ValidGraph:
+def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str, *, has_int8: bool = True) -> ValidGraph:
     """Check that the ncnn at hand can run a graph and that its blobs have the manifest's shapes.
 
     `folder` holds the files; `rois` is the most RoIs a run may have, and fewer are checked too where a shape
-    depends on them. `label` names the bundle in messages. Raises `GraphError`.
+    depends on them. `label` names the bundle in messages. Without `has_int8` no layer may be int8. Raises
+    `GraphError`. The C++ detector has the same steps in `detector/graph_check.cpp`.
     """
     try:
         graph = read_graph(folder / spec.param, folder / spec.bin)
         outputs = [output.blob for output in spec.outputs]
         valid = validate(graph, _shapes(spec.inputs, rois), ncnn_has_layer, outputs=outputs)
+        if not has_int8:
+            check_no_int8(graph)
         _check_outputs(spec, valid.shapes, rois)
         for fewer in _FEWER_ROIS if any(None in source.shape for source in spec.inputs) else ():
             _check_outputs(spec, infer_shapes(graph, _shapes(spec.inputs, fewer)), fewer)

@@ -12,14 +12,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pocketdet.runtime import _core
 from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
 
 SCHEMA_VERSION: Final = 3
 MANIFEST_NAME = "manifest.json"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+def _shown(text: str) -> str:
+    if _core.has_unprintable(text):
+        raise ValueError("expected no control characters and others that cannot be shown")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown)]
 # Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
@@ -67,7 +75,7 @@ class GraphSpec(Record):
     `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
     `arithmetic` is what the graph was made to run in where the processor has it; layers that were kept in
     fp32 say so themselves (`pocketdet.runtime.ncnn_graph.feature_mask`).
-    `lane_layouts` is a file that says where the channels of those values lie, if the graph was laid out anew.
+    `lane_layouts` is a file that says where the channels of those values lie, if they were aligned.
     """
 
     param: Text
