@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketdet.errors import CheckFailed
+from pocketdet.errors import CheckFailed, ExportError, GraphError
 from pocketdet.export.align_graph import align_graph, write_channel_orders
 from pocketdet.export.layer_map import match_layers
 from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
@@ -15,11 +15,12 @@ from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.network import Network
 from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
+from pocketdet.runtime.bundle.graphs import ncnn_has_layer
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
-from pocketdet.runtime.ncnn_graph import Graph, write_graph
+from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.stages import TOLERANCES
 
@@ -101,9 +102,9 @@ def write_onnx(part: GraphExport, folder: Path) -> Path:
 def write_ncnn(part: GraphExport, onnx_path: Path, folder: Path, plan: GraphPlan) -> Graph:
     """Step 4: write the ncnn files; weights are stored as planned, feature masks follow in step 6.
 
-    Raises `ExportError`.
+    Raises `ExportError`, also for a graph that could crash ncnn.
     """
-    return to_ncnn(
+    graph = to_ncnn(
         onnx_path,
         folder / part.spec.param,
         folder / part.spec.bin,
@@ -114,6 +115,12 @@ def write_ncnn(part: GraphExport, onnx_path: Path, folder: Path, plan: GraphPlan
         storage="fp16" if plan.storage == "fp16" else "fp32",
         exclude=plan.fp32,
     )
+    inputs = {part.spec.inputs[0].blob: part.examples[0].shape}
+    try:
+        validate(graph, inputs, ncnn_has_layer, outputs=[o.blob for o in part.spec.outputs])
+    except GraphError as error:
+        raise ExportError(f"pnnx converted {onnx_path.name} to a graph that is not valid: {error}") from error
+    return graph
 
 
 def convert(
@@ -178,8 +185,8 @@ def _align(
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_channel_orders(aligned, scratch / layouts)
     layer_map = spec.layer_sources
-    twins = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
-    update = {"lane_layouts": layouts, "layer_sources": layer_map | twins}
+    matched = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
+    update = {"lane_layouts": layouts, "layer_sources": layer_map | matched}
     return aligned.graph, replace(part, spec=spec.model_copy(update=update))
 
 

@@ -112,6 +112,7 @@ def check_graph(
     inputs: dict[str, _Shape],
     layer_exists: Callable[[str], bool],
     outputs: Collection[str],
+    inner: Collection[str],
     limits: Limits,
 ) -> tuple[dict[str, _Shape], _Costs, int]: ...
 def check_weights(graph: Graph) -> None: ...

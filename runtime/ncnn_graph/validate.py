@@ -62,17 +62,18 @@ def validate(
     layer_exists: Callable[[str], bool],
     *,
     outputs: Iterable[str] = (),
+    inner: Iterable[str] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> ValidGraph:
     """Check a graph read with its weights; `inputs` are the shapes that will be fed, e.g. {"in0": (3, 320,
     320)}.
 
     `layer_exists` tells whether the ncnn at hand has a layer type; `outputs` are blobs that will be asked
-    for: they must be there, and no layer may read them. Raises GraphError, one sentence naming file, line and
-    layer, at the first thing that is wrong.
+    for, and that no layer may read; `inner` are others that must be there. Raises GraphError, one sentence
+    naming file, line and layer, at the first thing that is wrong.
     """
     shapes, costs, peak_bytes = _core.check_graph(
-        graph, sizes_of(inputs), layer_exists, list(outputs), limits
+        graph, sizes_of(inputs), layer_exists, list(outputs), list(inner), limits
     )
     return ValidGraph(graph, shapes, tuple(layer_costs(graph, shapes, costs)), peak_bytes)
 

@@ -11,24 +11,11 @@ from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.ncnn_graph import LAYER_TYPES
 
 # Without parameters their weights are refused first.
-HAVE_WEIGHTS = [
-    "BatchNorm",
-    "Bias",
-    "Convolution",
-    "ConvolutionDepthWise",
-    "Deconvolution",
-    "DeconvolutionDepthWise",
-    "DeformableConv2D",
-    "GroupNorm",
-    "InnerProduct",
-    "InstanceNorm",
-    "LayerNorm",
-    "MultiHeadAttention",
-    "Normalize",
-    "PReLU",
-    "RMSNorm",
-    "Scale",
-]
+HAVE_WEIGHTS = {
+    *("BatchNorm", "Bias", "Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise"),
+    *("DeformableConv2D", "GroupNorm", "InnerProduct", "InstanceNorm", "LayerNorm", "MultiHeadAttention"),
+    *("Normalize", "PReLU", "RMSNorm", "Scale"),
+}
 
 
 def graph(layer: str, inputs: int, outputs: int) -> str:

@@ -46,7 +46,8 @@ void check_inputs(const Graph& graph, const NamedShapes& inputs) {
 
 CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
                          const std::function<bool(const std::string&)>& layer_exists,
-                         const std::vector<std::string>& outputs, const Limits& limits) {
+                         const std::vector<std::string>& outputs, const Limits& limits,
+                         const std::vector<std::string>& inner) {
     check_counts(graph, limits);
     check_names(graph);
     for (const Layer& layer : graph.layers) {
@@ -59,9 +60,12 @@ CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
     CheckedGraph checked{infer_shapes(graph, inputs), {}, 0};
     check_sizes(graph, checked.shapes, limits);
     for (const Layer& layer : graph.layers) check_hints(layer, checked.shapes);
-    check_outputs(graph, outputs);
+    std::vector<std::string> wanted = outputs;
+    wanted.insert(wanted.end(), inner.begin(), inner.end());
+    check_present(graph, wanted);
+    check_unread(graph, outputs);
     check_weights(graph);
-    check_element_types(graph, outputs);
+    check_element_types(graph, wanted);
     checked.costs = count_costs(graph, checked.shapes);
     checked.peak_bytes = check_memory(graph, checked.shapes, outputs, limits);
     check_work(graph, checked.shapes, checked.costs, limits);

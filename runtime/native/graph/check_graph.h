@@ -27,11 +27,12 @@ struct CheckedGraph {
 };
 
 // Checks a graph read with its weights. `inputs` are the shapes that will be fed; `layer_exists` tells whether the ncnn
-// at hand has a layer type; `outputs` are blobs that will be asked for. Throws GraphError, one sentence naming file, line
-// and layer, at the first thing that is wrong.
+// at hand has a layer type; `outputs` are blobs that will be asked for, and that no layer may read; `inner` are others
+// that must be there. Throws GraphError, one sentence naming file, line and layer, at the first thing that is wrong.
 CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
                          const std::function<bool(const std::string&)>& layer_exists,
-                         const std::vector<std::string>& outputs, const Limits& limits);
+                         const std::vector<std::string>& outputs, const Limits& limits,
+                         const std::vector<std::string>& inner = {});
 
 // For every blob of `expected`: throws GraphError where it has another shape.
 void check_output_shapes(const Graph& graph, const BlobShapes& found, const NamedShapes& expected);

@@ -14,9 +14,13 @@ constexpr int64_t kMaxElements = int64_t{1} << 28;
 
 }  // namespace
 
-const Shape& checked(const Layer& layer, const Shape& shape) {
+bool is_blob_shape(const Shape& shape) {
     const bool has_sizes = !shape.empty() && shape.size() <= 4 && *std::min_element(shape.begin(), shape.end()) >= 1;
-    if (!has_sizes || elements_of(shape) > kMaxElements) {
+    return has_sizes && elements_of(shape) <= kMaxElements;
+}
+
+const Shape& checked(const Layer& layer, const Shape& shape) {
+    if (!is_blob_shape(shape)) {
         layer.fail("would make a blob of shape " + tuple_text(shape) + ", which is empty or too large");
     }
     return shape;

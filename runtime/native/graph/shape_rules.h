@@ -18,7 +18,10 @@ using Rule = Shapes (*)(const Layer& layer, const Shapes& inputs);
 constexpr int kMany = 4096;
 constexpr int64_t kKeep = -233;  // "as it is", in many parameters of ncnn
 
-// The shape; throws GraphError when it is empty or too large for ncnn's 32-bit arithmetic.
+// Whether a blob may have the shape: neither empty nor too large for ncnn's 32-bit arithmetic.
+bool is_blob_shape(const Shape& shape);
+
+// The shape; throws GraphError when no blob may have it.
 const Shape& checked(const Layer& layer, const Shape& shape);
 
 // Throws GraphError unless the shape has one of these numbers of dimensions.

@@ -62,23 +62,23 @@ void check_wiring(const Graph& graph, const Limits& limits) {
     }
 }
 
-void check_outputs(const Graph& graph, const std::vector<std::string>& outputs) {
+void check_present(const Graph& graph, const std::vector<std::string>& wanted) {
     Names made;
-    std::unordered_map<std::string_view, const Layer*> readers;
+    for (const Layer& layer : graph.layers) made.insert(layer.outputs.begin(), layer.outputs.end());
+    for (const std::string& blob : wanted) {
+        if (made.count(blob) != 0) continue;
+        throw GraphError(graph.label() + ": has no blob " + quoted(blob) + ", its outputs are " +
+                         list_text(graph.output_names()));
+    }
+}
+
+void check_unread(const Graph& graph, const std::vector<std::string>& outputs) {
+    const Names given(outputs.begin(), outputs.end());
     for (const Layer& layer : graph.layers) {
-        made.insert(layer.outputs.begin(), layer.outputs.end());
-        for (const std::string& blob : layer.inputs) readers.emplace(blob, &layer);
-    }
-    for (const std::string& output : outputs) {
-        if (made.count(output) == 0) {
-            throw GraphError(graph.label() + ": has no blob " + quoted(output) + ", its outputs are " +
-                             list_text(graph.output_names()));
+        for (const std::string& blob : layer.inputs) {
+            if (given.count(blob) == 0) continue;
+            layer.fail("reads the blob " + quoted(blob) + ", which is an output of the graph; a Split is needed");
         }
-    }
-    for (const std::string& output : outputs) {
-        const auto reader = readers.find(output);
-        if (reader == readers.end()) continue;
-        reader->second->fail("reads the blob " + quoted(output) + ", which is an output of the graph; a Split is needed");
     }
 }
 

@@ -19,8 +19,10 @@ void check_names(const Graph& graph);
 // from an input than allowed: ncnn walks from an output to the inputs by recursion. Throws GraphError.
 void check_wiring(const Graph& graph, const Limits& limits);
 
-// Every output is there, and no layer reads it: ncnn hands an output to the caller or to its reader, not to both. Throws
-// GraphError.
-void check_outputs(const Graph& graph, const std::vector<std::string>& outputs);
+// Throws GraphError for a blob of `wanted` that is not there.
+void check_present(const Graph& graph, const std::vector<std::string>& wanted);
+
+// No layer reads an output: ncnn hands a blob to the caller or to its reader, not to both. Throws GraphError.
+void check_unread(const Graph& graph, const std::vector<std::string>& outputs);
 
 }  // namespace pocketdet::graph

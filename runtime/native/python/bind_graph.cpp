@@ -146,23 +146,23 @@ nb::list costs_to_python(const std::vector<graph::LayerCost>& costs) {
     return result;
 }
 
+// A blob of a shape that no layer takes is one whose shape is not known.
 nb::list bound_count_costs(nb::handle graph, nb::dict shapes) {
-    const graph::NamedShapes named = named_shapes_of(shapes);
-    for (const auto& [name, shape] : named) {
-        const bool is_sane = !shape.empty() && shape.size() <= 4 && *std::min_element(shape.begin(), shape.end()) >= 0;
-        if (!is_sane) reject("shapes", "one to four sizes of a blob", "others");
+    graph::BlobShapes known;
+    for (const auto& [name, shape] : named_shapes_of(shapes)) {
+        if (graph::is_blob_shape(shape)) known.set(name, shape);
     }
-    return costs_to_python(graph::count_costs(graph_of(graph), graph::BlobShapes(named)));
+    return costs_to_python(graph::count_costs(graph_of(graph), known));
 }
 
 nb::tuple bound_check_graph(nb::handle graph, nb::dict inputs, nb::callable layer_exists, nb::handle outputs,
-                            nb::handle limits) {
+                            nb::handle inner, nb::handle limits) {
     Buffers buffers;
     const auto exists = [&layer_exists](const std::string& type) {
         return nb::cast<bool>(nb::bool_(layer_exists(str_of(type))));
     };
     const graph::CheckedGraph checked = graph::check_graph(graph_of(graph, &buffers), named_shapes_of(inputs), exists,
-                                                           texts_of(outputs), limits_of(limits));
+                                                           texts_of(outputs), limits_of(limits), texts_of(inner));
     return row(shapes_to_python(checked.shapes.all()), costs_to_python(checked.costs), checked.peak_bytes);
 }
 
@@ -216,7 +216,8 @@ void bind_graph(nb::module_& module) {
                "Shapes of all blobs by name.");
     module.def("count_costs", &bound_count_costs, "graph"_a, "shapes"_a,
                "For every layer (multiply-accumulates or None, parameters).");
-    module.def("check_graph", &bound_check_graph, "graph"_a, "inputs"_a, "layer_exists"_a, "outputs"_a, "limits"_a,
+    module.def("check_graph", &bound_check_graph, "graph"_a, "inputs"_a, "layer_exists"_a, "outputs"_a, "inner"_a,
+               "limits"_a,
                "Whether ncnn may be given a graph: (shapes, costs as count_costs has them, the most bytes in use at one\n"
                "time).");
     module.def("check_weights", &bound_check_weights, "graph"_a, "Whether all weights fit their layers.");
