@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from pocketdet.benchmarks.contest import Contestant, Plan, Samples, hold
 from pocketdet.errors import EngineError
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.schema import Manifest
+from pocketdet.runtime.detector import make_pipeline
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
-from pocketdet.runtime.make_pipeline import make_pipeline
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.parity import Check, compare
+from pocketdet.runtime.parity import TOLERANCES, Check, compare, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
-from pocketdet.runtime.tolerances import TOLERANCES
 
 PLAIN, ALIGNED = "plain ncnn", "aligned ncnn"
 FEATURES, HEAD, WHOLE = "features", "head", "image to boxes"
@@ -105,7 +103,7 @@ def compete(
     failed = {name: words for name, words in found.items() if words}
     able = {name: subject for name, subject in able.items() if name not in failed}
 
-    rows, proposals = rois or field.manifest.most_rois, base.count_proposals(image)
+    rows, proposals = rois or field.manifest.max_rois, base.count_proposals(image)
     inputs = base.network_inputs(image, rows)
     frames: dict[str, Callable[[Pipeline], object]] = {
         **{name: partial(_network, name, given) for name, given in inputs.items()},

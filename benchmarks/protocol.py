@@ -104,7 +104,7 @@ class Progress(Protocol):
 
 def check_sweep(bundle: Bundle, plan: Plan) -> None:
     """Raise `UsageError` if the plan sweeps over proposals and the bundle's detector has none."""
-    if plan.rois and not bundle.manifest.most_rois:
+    if plan.rois and not bundle.manifest.max_rois:
         raise UsageError(
             f"--rois {','.join(map(str, plan.rois))}: {bundle.source} is a one-stage detector, which has no "
             "proposals to sweep over; measure it without --rois"

@@ -22,7 +22,7 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
 from pocketdet.runtime.parity import Check
-from pocketdet.runtime.stages import TOLERANCES
+from pocketdet.runtime.verification import TOLERANCES
 
 Judge = Callable[[list[Check]], None]
 

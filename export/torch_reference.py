@@ -12,7 +12,7 @@ from pocketdet.export.round_weights import WEIGHTED, round_to_half
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.runtime.engines.base import Array
-from pocketdet.runtime.report import PYTORCH
+from pocketdet.runtime.verification import PYTORCH
 
 WEIGHTS = "reference/weights.safetensors"  # within a bundle
 

@@ -303,7 +303,7 @@ def test_bad_input(tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pyte
     photo = picture(tmp_path / "photo.png")
     with pytest.raises(BundleError, match="no such bundle"):
         detect(tmp_path / "absent", photo)
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         detect(tiny_bundle_template, tmp_path / "absent.jpg")
     with pytest.raises(UsageError, match="score_threshold"):
         detect(tiny_bundle_template, photo, "--score", 7)
@@ -318,5 +318,5 @@ def test_bad_input(tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pyte
 def test_onnxruntime_without_onnx_files(tiny_bundle_template: Path, tmp_path: Path) -> None:
     from pocketdet.errors import EngineError
 
-    with pytest.raises(EngineError, match="carries no ONNX files"):
+    with pytest.raises(EngineError, match="has no ONNX files"):
         detect(tiny_bundle_template, picture(tmp_path / "photo.png"), "--engine", "onnxruntime")

@@ -14,7 +14,7 @@ from pocketdet.export.round_weights import round_to_half
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import read_graph
-from pocketdet.runtime.stages import TOLERANCES, tolerances_for
+from pocketdet.runtime.verification import TOLERANCES, tolerances_for
 
 
 @pytest.fixture(scope="module")

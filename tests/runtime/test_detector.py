@@ -17,8 +17,8 @@ from pocketdet.runtime.detector import Detections, Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.stages import TOLERANCES, compare_detections
 from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.verification import TOLERANCES, compare_detections
 
 Pictures = list[NDArray[np.uint8]]
 

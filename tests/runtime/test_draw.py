@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pocketdet.runtime.draw import class_colour, draw_detections
-from pocketdet.runtime.text import Font, StrokeFont, TrueTypeFont, fit
+from pocketdet.runtime.draw import Font, StrokeFont, TrueTypeFont, class_colour, draw_detections, fit
 
 
 @dataclass

@@ -19,8 +19,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import StageValues
-from pocketdet.runtime.replay import make_detectors, replay
-from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.verification import compare_stages, golden_stages, make_detectors, replay
 from pocketdet.spec.one_stage import Suppression
 
 STAGES = ("preprocess", "model", "boxes")
@@ -50,7 +49,7 @@ def test_detections_are_those_of_pytorch(tiny_one_stage_template: Path, golden: 
     with Detector(tiny_one_stage_template) as detector:
         found = detector.detect(golden["image"])
         assert detector.stages == tuple(found.milliseconds) == STAGES
-        assert detector.precision == detector.precision_asked == "fp32"
+        assert detector.precision == detector.requested_precision == "fp32"
         assert detector.pipeline.count_proposals(golden["image"]) == 0
     np.testing.assert_allclose(found.boxes, golden["boxes"], atol=1e-4)
     np.testing.assert_allclose(found.scores, golden["scores"], atol=1e-6)

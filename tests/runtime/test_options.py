@@ -132,7 +132,11 @@ def test_precision_is_what_this_machine_computes(small_bundle: Path, monkeypatch
         assert (detector.precision_note != "") == (detector.precision != "fp16")
     monkeypatch.setattr(ncnn_engine, "_in_use", lambda asked: asked)
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
-        assert (detector.precision, detector.precision_asked, detector.precision_note) == ("fp16", "fp16", "")
+        assert (detector.precision, detector.requested_precision, detector.precision_note) == (
+            "fp16",
+            "fp16",
+            "",
+        )
 
 
 def test_onnxruntime_missing_names_the_extra(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,5 +169,5 @@ def test_engines_refuse_inputs_that_do_not_fit(small_bundle: Path, kind: Any) ->
 @pytest.mark.parametrize("kind", [NcnnEngine, OnnxEngine])
 def test_engines_refuse_a_file_that_is_no_graph(small_bundle: Path, tmp_path: Path, kind: Any) -> None:
     (tmp_path / "garbage").write_bytes(b"not a graph")
-    with load_bundle(small_bundle) as bundle, pytest.raises(EngineError, match="refuses .*garbage"):
+    with load_bundle(small_bundle) as bundle, pytest.raises(EngineError, match="cannot load .*garbage"):
         kind(bundle.manifest.graphs.by_name(), lambda name: tmp_path / "garbage")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pocketdet.runtime.parity import compare
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.stages import TOLERANCES, compare_detections
+from pocketdet.runtime.verification import TOLERANCES, compare_detections
 
 NAN, INF = float("nan"), float("inf")
 ARRAYS = hnp.arrays(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from videos import CONTAINERS, lengthen, write_animation, write_video
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.containers import missing_bytes
-from pocketdet.runtime.sources import Frame, Problem, iter_source
+from pocketdet.runtime.sources import Frame, Problem, iter_source, missing_bytes
 
 
 def write(path: Path, value: int = 0, suffix: str = "") -> Path:
@@ -206,7 +205,7 @@ def test_bytes_that_are_missing_of_anything(
 
 @pytest.mark.parametrize("source", ["absent.jpg", "absent/", "nul\0", "x" * 5000])
 def test_sources_that_do_not_exist(source: str) -> None:
-    with pytest.raises(ImageError, match=r"no such picture, folder or video|not a usable path"):
+    with pytest.raises(ImageError, match=r"no such image, folder or video|not a usable path"):
         iter_source(source)
 
 
@@ -218,5 +217,5 @@ def test_cameras_that_do_not_exist(camera: str | int) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(ImageError, match="expected pictures"):
+    with pytest.raises(ImageError, match="expected images"):
         iter_source(tmp_path)

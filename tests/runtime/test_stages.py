@@ -12,9 +12,8 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.replay import make_detectors, replay
-from pocketdet.runtime.stages import StageValues, compare_stages, golden_stages
 from pocketdet.runtime.two_stage import TwoStagePipeline
+from pocketdet.runtime.verification import StageValues, compare_stages, golden_stages, make_detectors, replay
 
 GOLDEN = (
     *("image", "image_rows", "resized", "normalised", "rpn_scores", "rpn_deltas", "sam"),

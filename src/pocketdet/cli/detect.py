@@ -87,7 +87,7 @@ def detect(
         if as_json:
             ran = {
                 "score_threshold": threshold,
-                "precision_asked": detector.precision_asked,
+                "precision_asked": detector.requested_precision,
                 "precision": detector.precision,
             }
             record: dict[str, Any] = {**head, **ran, **summary.to_json()}

@@ -23,7 +23,7 @@ _MAX_HEADER = 64 << 20
 def bundle_card(bundle: Bundle) -> Record:
     """What a bundle says about itself, and what its graphs cost."""
     m = bundle.manifest
-    graphs = [_bundle_graph(bundle, name, spec, m.most_rois) for name, spec in m.graphs.by_name().items()]
+    graphs = [_bundle_graph(bundle, name, spec, m.max_rois) for name, spec in m.graphs.by_name().items()]
     return {
         "kind": "bundle",
         "path": str(bundle.source),

@@ -17,7 +17,7 @@ def decode_facts(manifest: Manifest) -> Record:
         return _one_stage(manifest.decode)
     assert isinstance(manifest, TwoStageManifest)
     m = manifest
-    rois = f"{m.most_rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}"
+    rois = f"{m.max_rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}"
     return {
         "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
         "proposals": rois,
