@@ -68,7 +68,7 @@ def test_a_checkpoint_in_every_form(
     ]
     assert (len(pytorch), fp32[-2:]) == (9, ["+0.00", "+0.00"])  # the first row has no deltas
     assert "all 4 pictures, 6 objects, 3 classes" in ending.out
-    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections a picture" in ending.out
+    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections per image" in ending.out
     assert "fp32 weights, fp32 arithmetic: PyTorch, ONNX, ncnn fp32" in ending.out
     assert "fp16 weights, " in ending.out
     names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv", "trade_off.png")
@@ -100,7 +100,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     assert (report.data.file, report.data.sha256) == ("test.json", digest)
 
 
-def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
+def test_a_limited_run_is_labelled_and_reproducible(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path
 ) -> None:
     part = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--limit", 3, "--out", tmp_path)
@@ -135,12 +135,10 @@ def test_several_targets_in_one_table(
         assert f"fp16 weights, {detector.precision} arithmetic: ncnn fp16" in both
 
 
-def test_sizes_and_times_stand_beside_the_numbers(
-    command: Command, small_bundle: Path, project: Path
-) -> None:
+def test_sizes_and_times_are_reported(command: Command, small_bundle: Path, project: Path) -> None:
     ending = command("val", small_bundle, *labelled(project))
     lines = [line.split() for line in ending.out.splitlines()]
-    start = lines.index(["MB", "ms", "a", "picture", "subject"])
+    start = lines.index(["MB", "ms", "per", "image", "subject"])
     found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
     assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
     files = (
@@ -162,7 +160,7 @@ def test_an_emulated_processor_is_left_out_by_name(
     words = (
         "no qemu-aarch64-static: on Debian" if missing == "qemu" else "/nowhere/pocketdet-run is not built"
     )
-    assert ending.err.startswith(f"left out: --arm cortex-a76: {words}")
+    assert ending.err.startswith(f"skipped: --arm cortex-a76: {words}")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"]]
 
 
@@ -176,7 +174,9 @@ def test_a_checkpoint_of_the_zoo_goes_by_its_name(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_gates(command: Command, small_bundle: Path, weights: Path, project: Path, tmp_path: Path) -> None:
+def test_min_ap_and_max_drop_set_the_exit_code(
+    command: Command, small_bundle: Path, weights: Path, project: Path, tmp_path: Path
+) -> None:
     arguments = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32")
     ending = command(*arguments, "--min-ap", 100, "--out", tmp_path)
     assert ending.code == 1
@@ -190,7 +190,7 @@ def test_gates(command: Command, small_bundle: Path, weights: Path, project: Pat
     assert "small.safetensors PyTorch has AP " in command(*same, "--min-ap", 99).err
 
 
-def test_a_drop_is_judged_against_the_first_row(
+def test_max_drop_compares_with_the_first_row(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Detector.detect

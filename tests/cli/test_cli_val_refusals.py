@@ -32,14 +32,14 @@ def test_bad_data_is_named_and_can_be_left_out(
     ending = command("val", small_bundle, *labelled(folder), "--skip-bad", "--only", "ncnn-fp32")
     assert ending.code == 0
     assert "2 of 4 pictures, 2 objects" in ending.out
-    assert "2 problems of the data were left out (--skip-bad)" in ending.out
+    assert "2 problems of the data were skipped (--skip-bad)" in ending.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("small",), "name the labelled pictures in one of two ways"),
-        (("small", "--data", "test.json", "--voc", "."), "name the labelled pictures in one of two ways"),
+        (("small",), "name one dataset: --data"),
+        (("small", "--data", "test.json", "--voc", "."), "name one dataset: --data"),
         (("small", "--data", "test.json"), "--data test.json needs --images DIR"),
         (("small", "--data", "test.json", "--split", "test"), "--split belongs to --voc"),
         (("small", "--voc", ".", "--images", "."), "--images belongs to --data"),
@@ -50,14 +50,14 @@ def test_bad_data_is_named_and_can_be_left_out(
         (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
         (
             ("small", "DATA", "--only", "ncnn-fp16"),
-            "nothing to measure has that form: small has pytorch, onnx",
+            "no target has this variant: small has pytorch, onnx",
         ),
         (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
         (("small", "DATA", "--only", "tflite"), "tflite"),
         (("small", "DATA", "--score", "1.5"), "Invalid value for '--score'"),
         (("small", "./small", "DATA"), "is named more than once"),
         (("small", "DATA", "--arch", "thundernet-snet49"), "small is a bundle, which says itself what it is"),
-        (("small", "DATA", "--out", "test.json"), "--out test.json: no folder can be made there"),
+        (("small", "DATA", "--out", "test.json"), "--out test.json: the folder cannot be created"),
         (("absent.pocketdet", "DATA"), "absent.pocketdet: no such file; expected a checkpoint"),
         (("test.json", "DATA"), "test.json: "),
         (
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_in_one_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_help_teaches_by_example_and_knows_every_form(command: Command) -> None:
+def test_help_has_an_example_and_every_form(command: Command) -> None:
     ending = command("val", "--help")
     assert ending.code == 0
     assert "Example: pocketdet val snet49.safetensors --data test.json --images photos/" in ending.out

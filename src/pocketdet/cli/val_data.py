@@ -1,4 +1,4 @@
-"""The labelled pictures that `pocketdet val` measures on."""
+"""The dataset of `pocketdet val`."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pocketdet.errors import UsageError
 
 @dataclass(frozen=True)
 class Source:
-    """Where they are: a COCO file and the folder of its pictures, or a Pascal VOC folder and a split."""
+    """A COCO file and the folder of its images, or a Pascal VOC folder and a split."""
 
     annotations: Path
     images: Path | None = None
@@ -22,27 +22,26 @@ class Source:
 
 
 def choose_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> Source:
-    """What the options name. Raises `UsageError` unless they name one source, whole."""
+    """Return the source named by the options. Raises `UsageError` unless they name exactly one."""
     if (data is None) == (voc is None):
         raise UsageError(
-            "name the labelled pictures in one of two ways: --data test.json --images DIR (COCO), "
-            "or --voc DIR --split test (Pascal VOC)"
+            "name one dataset: --data test.json --images DIR (COCO), or --voc DIR --split test (Pascal VOC)"
         )
     if voc is not None:
         if images is not None:
-            raise UsageError("--images belongs to --data; the pictures of --voc are in its JPEGImages")
+            raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
         return Source(voc, split=split or "test")
     if split is not None:
         raise UsageError("--split belongs to --voc; name another COCO file with --data instead")
     if images is None:
-        raise UsageError(f"--data {data} needs --images DIR, the folder of its pictures")
+        raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
     assert data is not None
     return Source(data, images=images)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A data set that was checked, the hash of its annotations, and how many pictures they list."""
+    """A checked dataset, the SHA-256 of its annotations and the number of listed images."""
 
     dataset: Dataset
     sha256: str
@@ -57,10 +56,17 @@ def read_labelled(
     skip_bad: bool,
     progress: Callable[[str, int], Callable[[], None]],
 ) -> Labelled:
-    """Read `limit` pictures, evenly spaced over the set (all for 0), and decode each of them once.
+    """Read and check a dataset.
 
-    A VOC folder does not say which classes it has: it must have no others than `class_names`.
-    Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
+    Args:
+        source: the dataset. A VOC folder must have no other classes than `class_names`.
+        class_names: classes of the detector.
+        limit: number of images, evenly spaced over the dataset; 0 for all.
+        skip_bad: skip invalid images and boxes instead of raising an error.
+        progress: starts a progress bar of a title and total; returns its advance function.
+
+    Raises:
+        UsageError: with one report of all problems unless `skip_bad`, or if no object remains.
     """
     if source.images is not None:
         dataset = read_coco(source.annotations, source.images)
@@ -74,7 +80,7 @@ def read_labelled(
 
 
 def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
-    """Whatever --skip-bad says: without these objects, detections of them would count as mistakes."""
+    """Reject objects of unknown classes despite --skip-bad: detections of them would be false positives."""
     found = [p.detail for p in dataset.problems if p.kind == "unknown category"]
     if found:
         raise UsageError(
@@ -84,7 +90,7 @@ def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
 
 
 def _digest(source: Source) -> str:
-    """SHA-256 of the COCO file, or of the list of a VOC split and, in its order, its annotations."""
+    """SHA-256 of the COCO file, or of a VOC split and its annotations in that order."""
     if source.images is not None:
         return hashlib.sha256(source.annotations.read_bytes()).hexdigest()
     split = (source.annotations / "ImageSets" / "Main" / f"{source.split}.txt").read_bytes()

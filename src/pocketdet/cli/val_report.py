@@ -1,4 +1,4 @@
-"""What `pocketdet val` shows and writes: tables in percent, files as shares of one."""
+"""Output of `pocketdet val`: tables in percent, files with fractions."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pocketdet.evaluation.evaluate import Evaluated
     from pocketdet.evaluation.report import AccuracyReport, RuleReport, SubjectReport
 
-MISSES = 24  # pictures in the gallery
-CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
+MISSES = 24  # images in the gallery
+CLASS_WIDTH = 24  # minimum width of class names before they wrap
 
 
 def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
-    """The table, what each row weighs and how long it took for a picture, and what was measured how."""
+    """Print the metrics, file sizes and times per image, and the conditions of the measurement."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
@@ -48,9 +48,9 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
 
 
 def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
-    """Megabytes of the network files and the median milliseconds of a picture; emulated time is no time."""
+    """Megabytes of the network files and median milliseconds per image; no times of emulated processors."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for column in ("MB", "ms a picture"):
+    for column in ("MB", "ms per image"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
@@ -65,10 +65,10 @@ def _below(report: "AccuracyReport") -> list[str]:
     absent = sum(not one.objects for one in report.subjects[0].per_class)
     classes = f"{len(data.class_names)} classes"
     if absent:
-        classes += f", {absent} of them without objects: what is found of those does not count"
+        classes += f", {absent} of them without objects: their detections do not count"
     lines = [f"{data.extent}, {data.objects} objects{ignored}, {classes}"]
     if data.left_out:
-        lines.append(f"{data.left_out} problems of the data were left out (--skip-bad)")
+        lines.append(f"{data.left_out} problems of the data were skipped (--skip-bad)")
     rules: dict[str, list[str]] = {}
     numbers: dict[str, list[str]] = {}
     for label, row in zip(labels(report.subjects), report.subjects, strict=True):
@@ -88,17 +88,17 @@ def _words(rule: "RuleReport") -> str:
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
     }
     threshold = f"scores above {rule.score_threshold:g}"
-    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections a picture"
+    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections per image"
 
 
 def labels(subjects: "Sequence[SubjectReport]") -> list[str]:
-    """What to call each subject on its own: its name, and its target where there are several."""
+    """Return the label of each subject: its name, with its target if there are several."""
     several = len({subject.target for subject in subjects}) > 1
     return [f"{s.target} {s.name}" if several else s.name for s in subjects]
 
 
 def print_classes(report: "AccuracyReport", console: Console) -> None:
-    """Every class that has objects, the worst of the first subject first; the names of the others."""
+    """Print a row per class with objects, lowest AP of the first subject first, and the other class names."""
     first = report.subjects[0].per_class
     order = sorted((k for k, one in enumerate(first) if one.ap is not None), key=lambda k: first[k].ap or 0.0)
     table = Table(box=None, padding=(0, 1, 0, 0))
@@ -107,7 +107,7 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
     table.add_column("objects", justify="right", no_wrap=True)
     for label in labels(report.subjects):
         words = "\n".join(label.split())
-        # names of files and of classes may hold what rich reads as markup
+        # names of files and classes may contain markup
         table.add_column(Text(f"{words}\nAP"), justify="right", overflow="fold", min_width=5)
         table.add_column(Text("AP50"), justify="right", no_wrap=True, min_width=5)
     for k in order:
@@ -124,11 +124,21 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
 def write_files(
     folder: Path, report: "AccuracyReport", dataset: "Dataset", evaluated: "Sequence[Evaluated]"
 ) -> list[Path]:
-    """Write the numbers, the curves, the worst misses of the first subject, and, of several that have files,
-    what their accuracy costs; returns the paths.
+    """Write metrics, curves, the worst misses of the first subject, and accuracy against size and time.
 
-    Numbers and curves of a part of the data say so inside, its gallery by its name.
-    Raises `UsageError` if a file cannot be written.
+    Files of a subset of the data state this inside; the gallery states it in its name.
+
+    Args:
+        folder: output folder.
+        report: the metrics.
+        dataset: the evaluated dataset.
+        evaluated: results of each subject.
+
+    Returns:
+        Paths of the written files.
+
+    Raises:
+        UsageError: if a file cannot be written.
     """
     from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
@@ -175,4 +185,4 @@ def _percent(share: float | None) -> str:
 def _points(share: float | None, first: float | None) -> str:
     if share is None or first is None:
         return "-"
-    return f"{round(100 * (share - first), 2) + 0.0:+.2f}"  # no minus before a zero
+    return f"{round(100 * (share - first), 2) + 0.0:+.2f}"  # + 0.0 avoids "-0.00"
