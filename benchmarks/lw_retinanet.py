@@ -1,10 +1,10 @@
-"""Light-Weight RetinaNet's Figure 6 with measured time: is a lighter head worth more than a smaller picture?
+"""Light-Weight RetinaNet's Figure 6 with measured time: is a lighter head better than a smaller image?
 
     python -m pocketdet.benchmarks.lw_retinanet BUNDLE... [--image photo.jpg] [--rounds 5] [--plot six.png]
 
 Each bundle is one row of the paper's Table 3, by its architecture and input size. All are timed from the
-picture to the boxes in one run, one thread, a frame of each in turn and in an order drawn anew every round.
-The AP is the paper's, of its trained models: weights do not change how long a network takes.
+image to the boxes in one run, one thread, one frame each in turn, in a random order in every round. The AP is
+that of the paper's trained models: weights do not change the time of a network.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pocketdet.benchmarks.contest import Contestant, Plan, hold
+from pocketdet.benchmarks.interleaved import Ratio, Summary, run_interleaved, speed_ratio, summarise
+from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.benchmarks.predict.workload import bundle_work
-from pocketdet.benchmarks.samples import Ratio, Summary, speed_ratio, summarise
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.retinanet.table import TABLE_3, Table3Row
@@ -38,8 +38,13 @@ HEIGHT = 460
 
 @dataclass(frozen=True)
 class Timed:
-    """A row of Table 3 with what was measured: billions of MACs of the graph, milliseconds, and how many
-    times as fast as the first row, with its 95% interval.
+    """A row of Table 3 with its measurement.
+
+    Attributes:
+        paper: The row.
+        gmacs: Billions of MACs of the graph.
+        times: Milliseconds from the image to the boxes.
+        ratio: How many times as fast as the first row, with its 95% interval.
     """
 
     paper: Table3Row
@@ -54,7 +59,17 @@ class Timed:
 
 
 def paper_row(detector: Detector) -> Table3Row:
-    """The row of Table 3 that a detector is. Raises `UsageError` if it is none."""
+    """Find the row of Table 3 that a detector implements.
+
+    Args:
+        detector: The detector.
+
+    Returns:
+        The row with its architecture and input size.
+
+    Raises:
+        UsageError: If there is none.
+    """
     arch, size = detector.bundle.manifest.architecture, detector.bundle.manifest.input
     for row in TABLE_3:
         if (row.arch, row.scale, row.scale) == (arch, size.height, size.width):
@@ -69,25 +84,34 @@ def paper_row(detector: Detector) -> Table3Row:
 def measure(
     detectors: Sequence[Detector], image: NDArray[Any] | None, rounds: int, console: Console
 ) -> list[Timed]:
-    """Time the detectors by turns, on `image` (H, W, 3) RGB or each on its own golden picture.
+    """Time the detectors interleaved.
 
-    The result is in the order of Table 3. Raises `UsageError` as `paper_row`, or if two are the same row.
+    Args:
+        detectors: The detectors.
+        image: RGB image, (height, width, 3); `None` for the golden image of each.
+        rounds: Number of frames of each.
+        console: Where to show the progress.
+
+    Returns:
+        The measurements, in the order of Table 3.
+
+    Raises:
+        UsageError: As `paper_row`, or if two detectors are the same row.
     """
     rows = {paper_row(detector): detector for detector in detectors}
     if len(rows) < len(detectors):
         raise UsageError("two of the bundles are the same model at the same input size")
     ordered = [row for row in TABLE_3 if row in rows]
-    contestants = [
-        Contestant(
-            str(TABLE_3.index(row)),
-            partial(rows[row].detect, rows[row].bundle.golden()["image"] if image is None else image),
+    functions = {
+        str(TABLE_3.index(row)): partial(
+            rows[row].detect, rows[row].bundle.golden()["image"] if image is None else image
         )
         for row in ordered
-    ]
-    plan = Plan(rounds=rounds, burst=2, refill=1, warm_up=1)
+    }
+    plan = InterleavedPlan(rounds=rounds, burst=2, refill=1, warm_up=1)
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("timing", total=rounds * len(contestants))
-        samples = list(hold(contestants, plan, progress=lambda: bar.advance(task)).values())
+        task = bar.add_task("timing", total=rounds * len(functions))
+        samples = list(run_interleaved(functions, plan, progress=lambda: bar.advance(task)).values())
     return [
         Timed(
             row,
@@ -100,7 +124,15 @@ def measure(
 
 
 def timed_table(timed: Sequence[Timed], title: str) -> Table:
-    """One line a row."""
+    """Make a table with one line per row of Table 3.
+
+    Args:
+        timed: The measurements.
+        title: Title of the table.
+
+    Returns:
+        The table.
+    """
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     for column in ("GMACs", "paper", "ms", "p90", "x first [95%]", "AP"):
@@ -120,13 +152,21 @@ def timed_table(timed: Sequence[Timed], title: str) -> Table:
 
 
 def write_figure(path: Path, timed: Sequence[Timed]) -> None:
-    """The paper's Figure 6, AP against MACs, and the same against measured time. Raises `UsageError`."""
+    """Draw the paper's Figure 6, AP against MACs, and the same against measured time.
+
+    Args:
+        path: PNG or JPEG file to write.
+        timed: The measurements.
+
+    Raises:
+        UsageError: If matplotlib is missing, or the file cannot be written.
+    """
     with drawn(path, HEIGHT) as figure:
-        title = "Lighter head or smaller picture: the paper's AP against MACs and against measured time"
+        title = "Lighter head or smaller image: the paper's AP against MACs and against measured time"
         figure.text(24 / WIDTH, 1 - 30 / HEIGHT, title, size=13, color=INK)
         panels = (
             (70, "billions of MACs", [row.gmacs for row in timed]),
-            (640, "seconds a picture, one thread, measured", [row.times.median / 1e3 for row in timed]),
+            (640, "seconds per image, one thread, measured", [row.times.median / 1e3 for row in timed]),
         )
         for left, label, across in panels:
             box = (left / WIDTH, 64 / HEIGHT, 510 / WIDTH, (HEIGHT - 64 - 64) / HEIGHT)
@@ -139,7 +179,7 @@ def write_figure(path: Path, timed: Sequence[Timed]) -> None:
 
 def _draw(axes: "Axes", timed: Sequence[Timed], across: Sequence[float]) -> None:
     plain_axes(axes)
-    for i, (label, is_light) in enumerate((("input scaling", False), ("light-weight head", True))):
+    for i, (series, is_light) in enumerate((("input scaling", False), ("light-weight head", True))):
         # both lines start at the plain model at full size
         line = [
             (x, row.paper.ap, row)
@@ -147,18 +187,18 @@ def _draw(axes: "Axes", timed: Sequence[Timed], across: Sequence[float]) -> None
             if row.paper.is_light == is_light or row is timed[0]
         ]
         xs, aps = [x for x, _, _ in line], [ap for _, ap, _ in line]
-        axes.plot(xs, aps, f"{MARKS[i]}-", color=COLOURS[i], markersize=7, linewidth=1.2, label=label)
+        axes.plot(xs, aps, f"{MARKS[i]}-", color=COLOURS[i], markersize=7, linewidth=1.2, label=series)
         for x, ap, row in line:
-            word = row.paper.arch.split("-")[2] if row.paper.is_light else str(row.paper.scale)
+            label = row.paper.arch.split("-")[2] if row.paper.is_light else str(row.paper.scale)
             place = (6, -14) if row.paper.is_light else (-6, 7)
             align = "left" if row.paper.is_light else "right"
             if row.paper.is_light == is_light:
-                axes.annotate(word, (x, ap), xytext=place, textcoords="offset points", ha=align, color=MUTED)
+                axes.annotate(label, (x, ap), xytext=place, textcoords="offset points", ha=align, color=MUTED)
     axes.margins(0.12)
 
 
 def main() -> int:
-    """The command line; 0, or 2 for bad input."""
+    """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="lw_retinanet", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("bundles", type=Path, nargs="+")
     parser.add_argument("--image", type=Path, help="by default each bundle's golden image")

@@ -1,138 +1,105 @@
-"""How a bundle is measured on a device, always in the same way. docs/guides/benchmark.md says why.
+"""Measure a bundle on a device, always in the same way; docs/guides/benchmark.md explains why.
 
-One stream, one thread, one core that is asked for and read back. Golden is replayed on the device before
+One stream, one thread, one core that is requested and read back. The golden test runs on the device before
 anything is timed; a bundle that fails it is not timed.
 """
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from pocketdet.benchmarks import record, record_parts
+from pocketdet import __version__
+from pocketdet.benchmarks import record
+from pocketdet.benchmarks.plan import SWEEP_FRAMES, SWEEP_SECONDS, BenchPlan
 from pocketdet.benchmarks.record import (
+    BundleInfo,
     Device,
     Engine,
-    EngineName,
     Golden,
+    Image,
     Measurement,
-    Picture,
     Record,
+    Run,
+    Source,
     SweepPoint,
-    TargetKind,
 )
 from pocketdet.benchmarks.record_io import complete
-from pocketdet.benchmarks.record_run import Run
-from pocketdet.benchmarks.record_source import bundle_info, read_source
-from pocketdet.benchmarks.targets import Session
-from pocketdet.benchmarks.verdict import LEAST_FRAMES, LEAST_SECONDS
+from pocketdet.benchmarks.targets import Session, documents
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.precision import Arithmetic
+from pocketdet.runtime.ncnn_graph import count_macs, infer_shapes, read_graph
 
-SWEEP_FRAMES = 200
-SWEEP_SECONDS = 10.0
-_PATIENCE_S = 600.0  # beyond what was asked for: loading, warm-up, emulation
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured. Raises `UsageError` for values that make no sense.
-
-    A run ends after `frames` or `seconds`, whichever comes first. `cpu`: the core, by default the fastest.
-    `precision`: arithmetic asked of ncnn, by default what each bundle was made for.
-    `cool_down_s`: the pause between two bundles. `rois`: numbers of proposals to sweep over.
-    `sustained_min`: how long to go on for the curve over time. `processor`: where torch runs, in its words.
-    """
-
-    quick: bool = False
-    frames: int = LEAST_FRAMES
-    seconds: float = LEAST_SECONDS
-    warm_up: int = 20
-    cool_down_s: float = 30.0
-    cpu: int | None = None
-    precision: Arithmetic | None = None
-    rois: tuple[int, ...] = ()
-    sustained_min: float = 0.0
-    engine: EngineName = "ncnn"
-    processor: str = "cpu"
-    device_name: str | None = None
-    pictures: tuple[Path, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        if self.frames < 1 or self.seconds <= 0 or self.warm_up < 0 or self.cool_down_s < 0:
-            raise UsageError(
-                f"{self.frames} frames or {self.seconds} s after {self.warm_up} frames to warm up and "
-                f"{self.cool_down_s} s of rest: expected at least one frame and no negative number"
-            )
-        if not 0 <= self.sustained_min <= 24 * 60:
-            raise UsageError(f"--sustained {self.sustained_min:g}: expected minutes from 0 to 1440")
-        if any(not 1 <= n <= 10_000 for n in self.rois) or len(set(self.rois)) < len(self.rois):
-            raise UsageError(
-                f"--rois {','.join(map(str, self.rois))}: expected different numbers from 1 to 10000"
-            )
-
-        if self.engine == "ncnn" and self.processor != "cpu":
-            raise UsageError(f"--device {self.processor}: ncnn runs on the CPU; use --engine torch")
-        if self.engine == "torch" and self.precision not in (None, "fp32"):
-            raise UsageError(f"--precision {self.precision}: --engine torch is measured in fp32")
-
-
-QUICK = Plan(quick=True, frames=100, seconds=10.0, warm_up=5, cool_down_s=0.0)
-
-
-def plan_for(kind: TargetKind, plan: Plan) -> Plan:
-    """The plan as it is, or a few frames of it where time means nothing."""
-    if kind != "emulated":
-        return plan
-    return replace(
-        plan, quick=True, frames=min(3, plan.frames), warm_up=0, cool_down_s=0.0, sustained_min=0.0
-    )
+_ROOT = Path(__file__).resolve().parents[1]
+_OVERHEAD_S = 600.0  # beyond the requested time: loading, warm-up, emulation
 
 
 class Progress(Protocol):
-    """Told what goes on: a step that may take `seconds`, and a tick now and then while it runs."""
+    """Receives the steps of a measurement, and ticks while they run."""
 
-    def step(self, words: str, seconds: float) -> None:
-        """A step begins."""
+    def step(self, label: str, seconds: float) -> None:
+        """Begin a step.
+
+        Args:
+            label: Name of the step.
+            seconds: The time it may take; 0 if that is not known.
+        """
 
     def tick(self) -> None:
-        """It goes on. What this raises ends the measurement."""
-
-
-def check_sweep(bundle: Bundle, plan: Plan) -> None:
-    """Raise `UsageError` if the plan sweeps over proposals and the bundle's detector has none."""
-    if plan.rois and not bundle.manifest.max_rois:
-        raise UsageError(
-            f"--rois {','.join(map(str, plan.rois))}: {bundle.source} is a one-stage detector, which has no "
-            "proposals to sweep over; measure it without --rois"
-        )
+        """Called about twice a second. An exception that it raises ends the measurement."""
 
 
 def read_device(session: Session, name: str | None = None) -> Device:
-    """The device behind a session. Raises `EngineError`."""
-    document, properties = session.ask("machine"), session.target.properties()
-    with record_parts.understood("document 'machine'", str(session)):
-        return record_parts.device_from(document, properties, name)
+    """Read what a device reports about itself.
 
+    Args:
+        session: Session on the device.
+        name: Name of the device in tables; `None` for its own name.
 
-def choose_cpu(device: Device, asked: int | None) -> int:
-    """The core to measure on: the one asked for, or the last of the fastest.
+    Returns:
+        The device.
 
-    Raises `UsageError` if the device has no such core.
+    Raises:
+        EngineError: If the device fails, or its answer cannot be parsed.
     """
-    if asked is None:
+    document, properties = session.ask("machine"), session.target.properties()
+    with documents.parse_errors("document 'machine'", str(session)):
+        return documents.device_from(document, properties, name)
+
+
+def choose_cpu(device: Device, requested: int | None) -> int:
+    """Choose the core to measure on.
+
+    Args:
+        device: The device.
+        requested: Number of a core; `None` for the last of the fastest.
+
+    Returns:
+        The number of the core.
+
+    Raises:
+        UsageError: If the device has no such core.
+    """
+    if requested is None:
         return max(device.cores, key=lambda c: (c.most_khz or 0, c.capacity or 0, c.cpu)).cpu
-    if asked not in {core.cpu for core in device.cores}:
+    if requested not in {core.cpu for core in device.cores}:
         cores = ", ".join(str(core.cpu) for core in device.cores)
-        raise UsageError(f"--cpu {asked}: {device.name} has the cores {cores}")
-    return asked
+        raise UsageError(f"--cpu {requested}: {device.name} has the cores {cores}")
+    return requested
 
 
-def rest(seconds: float, progress: Progress, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Let the device cool down."""
+def cool_down(seconds: float, progress: Progress, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait while the device cools down.
+
+    Args:
+        seconds: How long to wait.
+        progress: Receives the step and its ticks.
+        sleep: Waits for a number of seconds.
+    """
     if seconds > 0:
         progress.step("cooling down", seconds)
     left = seconds
@@ -143,12 +110,12 @@ def rest(seconds: float, progress: Progress, sleep: Callable[[float], None] = ti
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A bundle, and the words that name it and the frames on the device."""
+class StagedBundle:
+    """A bundle, and the paths of it and of the images on the device."""
 
     bundle: Bundle
-    staged: str
-    pictures: tuple[str, ...] = ()
+    path: str
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,29 +124,37 @@ class Bench:
 
     session: Session
     device: Device
-    plan: Plan
+    plan: BenchPlan
     progress: Progress
 
-    def measure(self, subject: Subject, rested_s: float = 0.0) -> Record:
-        """Golden, the run, the sweep over RoIs and the sustained run of one bundle, as far as planned.
+    def measure(self, staged: StagedBundle, cooled_down_s: float = 0.0) -> Record:
+        """Run the golden test, the run, the sweep over RoIs and the sustained run, as far as planned.
 
-        `rested_s` is the pause there was before. Raises `EngineError` if the device or the runner fails:
-        nothing is half measured; `UsageError` as `check_sweep`.
+        Args:
+            staged: The bundle.
+            cooled_down_s: Seconds that the device has cooled down, for the record.
+
+        Returns:
+            The complete record.
+
+        Raises:
+            EngineError: If the device or the runner fails; no partial record is returned.
+            UsageError: If the plan does not fit the bundle or the device.
         """
         plan = self.plan
-        check_sweep(subject.bundle, plan)
+        plan.check_bundle(staged.bundle)
         cpu = choose_cpu(self.device, plan.cpu)
-        golden, engine = self._replay(subject)
+        golden, engine = self._verify(staged)
         run, sweep, sustained = None, [], None
-        pictures: tuple[Picture, ...] = (_golden_picture(subject.bundle),)
+        images: tuple[Image, ...] = (_golden_image(staged.bundle),)
         if golden.ok:
-            pictures, run = self._time(subject, engine, cpu, "timing", plan.seconds, plan.frames)
+            images, run = self._time(staged, engine, cpu, "timing", plan.seconds, plan.frames)
             for rois in plan.rois:
                 limits = min(SWEEP_SECONDS, plan.seconds), min(SWEEP_FRAMES, plan.frames)
-                _, point = self._time(subject, engine, cpu, f"{rois} RoIs", *limits, rois)
+                _, point = self._time(staged, engine, cpu, f"{rois} RoIs", *limits, rois)
                 sweep.append(SweepPoint(rois=rois, run=point))
             if plan.sustained_min:
-                _, sustained = self._time(subject, engine, cpu, "sustained", 60 * plan.sustained_min)
+                _, sustained = self._time(staged, engine, cpu, "sustained", 60 * plan.sustained_min)
         target = self.session.target
         measurement = Measurement(
             schema_version=record.SCHEMA_VERSION,
@@ -189,15 +164,15 @@ class Bench:
             target=record.Target(kind=target.kind, address=target.address),
             device=self.device,
             engine=engine,
-            bundle=bundle_info(subject.bundle),
+            bundle=bundle_info(staged.bundle),
             protocol=record.Protocol(
                 quick=plan.quick,
                 warm_up=plan.warm_up,
                 frames=plan.frames,
                 seconds=plan.seconds,
-                cool_down_s=rested_s,
+                cool_down_s=cooled_down_s,
                 cpu=cpu,
-                pictures=pictures,
+                pictures=images,
             ),
             golden=golden,
             run=run,
@@ -206,61 +181,114 @@ class Bench:
         )
         return complete(measurement)
 
-    def _replay(self, subject: Subject) -> tuple[Golden, Engine]:
+    def _verify(self, staged: StagedBundle) -> tuple[Golden, Engine]:
         self.progress.step("golden", 0.0)
         document = self.session.ask(
             "verify",
-            subject.staged,
-            *self._common(subject),
-            limit_s=_PATIENCE_S,
+            staged.path,
+            *self._common_args(staged.bundle),
+            limit_s=_OVERHEAD_S,
             tick=self.progress.tick,
             may_fail=True,
         )
-        with record_parts.understood("document 'verify'", str(self.session)):
-            return record_parts.golden_from(document), record_parts.engine_from(document)
+        with documents.parse_errors("document 'verify'", str(self.session)):
+            return documents.golden_from(document), documents.engine_from(document)
 
     def _time(
         self,
-        subject: Subject,
+        staged: StagedBundle,
         engine: Engine,
         cpu: int,
-        words: str,
+        label: str,
         seconds: float,
         frames: int | None = None,
         rois: int | None = None,
-    ) -> tuple[tuple[Picture, ...], Run]:
-        self.progress.step(words, seconds)
+    ) -> tuple[tuple[Image, ...], Run]:
+        self.progress.step(label, seconds)
         limits = ["--warmup", str(self.plan.warm_up), "--seconds", f"{seconds:g}", "--cpu", str(cpu)]
         limits += ["--frames", str(frames)] if frames is not None else []
         limits += ["--rois", str(rois)] if rois is not None else []
         document = self.session.ask(
             "bench",
-            subject.staged,
-            *subject.pictures,
-            *self._common(subject),
+            staged.path,
+            *staged.images,
+            *self._common_args(staged.bundle),
             *limits,
-            limit_s=_PATIENCE_S + seconds,
+            limit_s=_OVERHEAD_S + seconds,
             tick=self.progress.tick,
         )
         where = str(self.session)
-        with record_parts.understood("document 'bench'", where):
-            same = document["bundle"]["digest"] == subject.bundle.digest
-            if not same or record_parts.engine_from(document) != engine:
+        with documents.parse_errors("document 'bench'", where):
+            same = document["bundle"]["digest"] == staged.bundle.digest
+            if not same or documents.engine_from(document) != engine:
                 raise EngineError(
                     f"{where}: the runner changed its bundle or its arithmetic between two runs"
                 )
-            return record_parts.pictures_from(document), record_parts.run_from(document)
+            return documents.images_from(document), documents.run_from(document)
 
-    def _common(self, subject: Subject) -> tuple[str, ...]:
-        words = ["--digest", subject.bundle.digest]
+    def _common_args(self, bundle: Bundle) -> tuple[str, ...]:
+        args = ["--digest", bundle.digest]
         plan = self.plan
         if plan.engine == "torch":
-            words += ["--engine", "torch", "--device", plan.processor, "--precision", "fp32"]
+            args += ["--engine", "torch", "--device", plan.processor, "--precision", "fp32"]
         elif plan.precision is not None:
-            words += ["--precision", plan.precision]
-        return tuple(words)
+            args += ["--precision", plan.precision]
+        return tuple(args)
 
 
-def _golden_picture(bundle: Bundle) -> Picture:
+def _golden_image(bundle: Bundle) -> Image:
     height, width = bundle.golden()["image"].shape[:2]
-    return Picture(name="golden", width=width, height=height)
+    return Image(name="golden", width=width, height=height)
+
+
+def read_source(root: Path = _ROOT) -> Source:
+    """Read the version of pocketdet, and its commit if it runs from a git tree.
+
+    Args:
+        root: Folder of the package.
+
+    Returns:
+        Version, commit, and whether files were changed since.
+    """
+    commit, changed = None, None
+    if _git(root, "rev-parse", "--show-toplevel") == str(root):
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = bool(_git(root, "status", "--porcelain", "--untracked-files=no")) if commit else None
+    return Source(version=__version__, commit=commit, changed=changed)
+
+
+def bundle_info(bundle: Bundle) -> BundleInfo:
+    """Describe a bundle for a record. MACs are counted on its ncnn graphs, padding included.
+
+    Args:
+        bundle: The bundle.
+
+    Returns:
+        Its description.
+    """
+    m = bundle.manifest
+    macs = 0
+    for spec in m.graphs.by_name().values():
+        graph = read_graph(bundle.path(spec.param))
+        shapes = infer_shapes(graph, spec.input_shapes(m.max_rois))
+        macs += sum(cost.macs or 0 for cost in count_macs(graph, shapes))
+    return BundleInfo(
+        name=m.name,
+        architecture=m.architecture,
+        digest=bundle.digest,
+        input=(m.input.height, m.input.width),
+        classes=len(m.class_names),
+        rois=m.max_rois,
+        macs=macs,
+        weight_storage=m.layout.weight_storage,
+        lanes=m.layout.lanes,
+        layout_target=m.layout.target,
+    )
+
+
+def _git(root: Path, *args: str) -> str | None:
+    program = shutil.which("git")
+    if program is None:
+        return None
+    done = subprocess.run([program, "-C", str(root), *args], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None

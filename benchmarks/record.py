@@ -1,43 +1,166 @@
-"""The record of one benchmark: one bundle on one device, with everything that was measured. Version 1.
+"""The record of one benchmark: one bundle on one device, with everything that was measured. Schema version 1.
 
 A record is strict: every field is typed, unknown fields are refused, and what is derived (`summary`,
-`verdict`) must follow from what was measured. Times of frames are milliseconds, one row a frame, one column a
-stage; times within a run are seconds since its first frame.
+`verdict`) must follow from what was measured. Times of frames are in milliseconds, one row per frame, one
+column per stage; times within a run are in seconds since its first frame. `None` is what the system does not
+report. Files and derived fields: `record_io`; the rules of the verdict: `verdict`.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pocketdet.benchmarks.record_run import Count, Cpu, Part, Positive, Run, Text, Time
 from pocketdet.runtime.precision import Arithmetic, Storage
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "bench"
 
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Count = Annotated[int, Field(ge=0, le=2**62)]
+Positive = Annotated[int, Field(ge=1, le=2**62)]
+Time = Annotated[float, Field(ge=0, le=1e9)]
+Cpu = Annotated[int, Field(ge=0, le=4095)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
 EngineName = Literal["ncnn", "torch"]
 Cause = Literal["golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short"]
 
 
-class Source(Part):
-    """The program that made the record; `commit` and `changed` if it runs from a git tree."""
+class StrictModel(BaseModel):
+    """Base of all parts of a record: strict, frozen, without unknown fields or infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class CoreClock(StrictModel):
+    """One core's clock, the limit set for it, and its governor."""
+
+    cpu: Cpu
+    khz: Count | None = None
+    limit_khz: Count | None = None
+    governor: Text | None = None
+
+
+class Zone(StrictModel):
+    """One thermal zone."""
+
+    zone: Text
+    type: Text | None = None
+    celsius: float | None = None
+
+
+class Supply(StrictModel):
+    """A battery or charger; `capacity` is percent, `celsius` its temperature."""
+
+    supply: Text
+    type: Text | None = None
+    status: Text | None = None
+    capacity: Count | None = None
+    celsius: float | None = None
+    online: Count | None = None
+
+
+class CpuTime(StrictModel):
+    """What one core has done since it started, in ticks of the system."""
+
+    cpu: Cpu
+    user: Count
+    nice: Count
+    system: Count
+    idle: Count
+    iowait: Count
+    irq: Count
+    softirq: Count
+    steal: Count
+
+
+class Usage(StrictModel):
+    """What the measuring process has used so far. `preempted`: how often another process took its core."""
+
+    user_s: Time
+    system_s: Time
+    page_faults: Count
+    waited: Count
+    preempted: Count
+    most_memory_kib: Count
+
+
+class Snapshot(StrictModel):
+    """The state of the device at one moment. `load` is the runnable tasks of the last minute."""
+
+    clocks: tuple[CoreClock, ...]
+    thermal: tuple[Zone, ...]
+    power: tuple[Supply, ...]
+    load: Annotated[float, Field(ge=0)] | None
+    cpu_times: tuple[CpuTime, ...]
+    usage: Usage
+
+
+class ClockReading(StrictModel):
+    """The clock of the core in use, between two frames."""
+
+    at_s: Time
+    cpu: Cpu
+    khz: Positive | None
+
+
+class Run(StrictModel):
+    """Frames one after the other in one process.
+
+    `milliseconds` has one row per frame and one column per stage; `started_s`, `cpu_before`, `cpu_after`,
+    `proposals` and `detections` have one entry per frame. `affinity` and `affinity_after` are the cores that
+    the process was allowed on, as read back. A one-stage detector has 0 proposals.
+    """
+
+    stages: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32)]
+    milliseconds: Annotated[tuple[tuple[Time, ...], ...], Field(min_length=1)]
+    started_s: tuple[Time, ...]
+    cpu_before: tuple[int, ...]
+    cpu_after: tuple[int, ...]
+    proposals: tuple[Count, ...]
+    detections: tuple[Count, ...]
+    affinity: tuple[Cpu, ...]
+    affinity_after: tuple[Cpu, ...]
+    measured_s: Time
+    clocks: tuple[ClockReading, ...]
+    before: Snapshot
+    after: Snapshot
+
+    @model_validator(mode="after")
+    def _frames_agree(self) -> Self:
+        frames = len(self.milliseconds)
+        for name in ("started_s", "cpu_before", "cpu_after", "proposals", "detections"):
+            if len(getattr(self, name)) != frames:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {frames} frames")
+        if any(len(row) != len(self.stages) for row in self.milliseconds):
+            raise ValueError(f"a frame does not have one time for each of {len(self.stages)} stages")
+        if min(sum(row) for row in self.milliseconds) <= 0:
+            raise ValueError("a frame took no time at all")
+        return self
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that were measured."""
+        return len(self.milliseconds)
+
+
+class Source(StrictModel):
+    """The program that wrote the record; `commit` and `changed` if it runs from a git tree."""
 
     version: Text
     commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None
     changed: bool | None
 
 
-class Target(Part):
-    """How the device was reached: `address` is the host, the adb serial or the emulated processor."""
+class Target(StrictModel):
+    """How the device was reached: `address` is the host, the adb serial number or the emulated processor."""
 
     kind: TargetKind
     address: Text
 
 
-class Core(Part):
-    """One processor of the device; what the system does not tell is `None`."""
+class Core(StrictModel):
+    """One core of the device."""
 
     cpu: Cpu
     least_khz: Count | None = None
@@ -46,8 +169,8 @@ class Core(Part):
     midr: Text | None = None
 
 
-class Device(Part):
-    """The device as it describes itself. `soc` is the chip; `name` is what tables call the device."""
+class Device(StrictModel):
+    """The device as it describes itself. `soc` is the chip, `name` the name of the device in tables."""
 
     name: Text
     soc: Text | None
@@ -61,10 +184,11 @@ class Device(Part):
     properties: dict[Text, str]
 
 
-class Engine(Part):
-    """What ran the networks, and on which processor: "CPU", or a GPU's name.
+class Engine(StrictModel):
+    """The engine that ran the networks.
 
-    `runner` is the program: in C++ (pocketdet-run) or in Python. `flags` are those of the build.
+    `processor` is "CPU" or the name of a GPU. `runner` is the program, in C++ (pocketdet-run) or in Python.
+    `flags` are those of the engine's build.
     """
 
     runner: Text
@@ -79,11 +203,12 @@ class Engine(Part):
     precision_observed: Arithmetic
 
 
-class BundleInfo(Part):
-    """The bundle: `digest` is the SHA-256 of its manifest. `input` is (height, width).
+class BundleInfo(StrictModel):
+    """The bundle that was measured.
 
-    `macs` are those of all networks with as many RoIs as the manifest keeps, `rois`; 0 for a one-stage
-    detector, which has none.
+    `digest` is the SHA-256 of its manifest, `input` is (height, width) in pixels. `rois` is the number of
+    RoIs that the manifest keeps, 0 for a one-stage detector. `macs` are the multiply-accumulates of all
+    networks with that many RoIs.
     """
 
     name: Text
@@ -98,18 +223,18 @@ class BundleInfo(Part):
     layout_target: Text | None
 
 
-class Picture(Part):
-    """A frame that was detected on, in pixels."""
+class Image(StrictModel):
+    """An image that was detected on; its size is in pixels."""
 
     name: Text
     width: Positive
     height: Positive
 
 
-class Protocol(Part):
-    """What was asked for. A run ends after `frames` or `seconds`, whichever comes first.
+class Protocol(StrictModel):
+    """What was requested. A run ends after `frames` or `seconds`, whichever comes first.
 
-    `cool_down_s` is the pause before this bundle. `cpu` is the core asked for.
+    `cool_down_s` is the pause before this bundle, `cpu` the requested core, `pictures` the images.
     """
 
     quick: bool
@@ -118,11 +243,11 @@ class Protocol(Part):
     seconds: Time
     cool_down_s: Time
     cpu: Cpu
-    pictures: Annotated[tuple[Picture, ...], Field(min_length=1, max_length=1000)]
+    pictures: Annotated[tuple[Image, ...], Field(min_length=1, max_length=1000)]
 
 
-class GoldenCheck(Part):
-    """One stage against PyTorch; `max_abs` is `None` where the difference is not a number."""
+class GoldenCheck(StrictModel):
+    """One stage compared with PyTorch; `max_abs` is `None` if the difference is not a number."""
 
     name: Text
     max_abs: Annotated[float, Field(ge=0)] | None
@@ -131,8 +256,8 @@ class GoldenCheck(Part):
     note: str
 
 
-class Golden(Part):
-    """The golden picture replayed on the device before anything was timed."""
+class Golden(StrictModel):
+    """The golden test on the device, before anything is timed."""
 
     checks: Annotated[tuple[GoldenCheck, ...], Field(min_length=1, max_length=100)]
 
@@ -142,15 +267,15 @@ class Golden(Part):
         return all(check.ok for check in self.checks)
 
 
-class SweepPoint(Part):
-    """The run with `rois` proposals kept, all else equal."""
+class SweepPoint(StrictModel):
+    """A run with `rois` proposals kept, everything else unchanged."""
 
     rois: Positive
     run: Run
 
 
-class Measurement(Part):
-    """Everything that was asked and measured. Without `run`, golden failed and nothing was timed."""
+class Measurement(StrictModel):
+    """Everything that was requested and measured. `run` is `None` if the golden test failed."""
 
     schema_version: Literal[1]
     kind: Literal["bench"]
@@ -168,26 +293,26 @@ class Measurement(Part):
 
     @property
     def arithmetic(self) -> str:
-        """What most of the networks was computed in."""
+        """The arithmetic of most of the networks."""
         return "int8" if self.bundle.weight_storage == "int8" else self.engine.precision_observed
 
 
-class Reason(Part):
-    """Why a record cannot stand for the device's speed."""
+class Reason(StrictModel):
+    """Why a record does not represent the speed of the device."""
 
     cause: Cause
     sentence: Text
 
 
-class Verdict(Part):
-    """VALID without reasons, else INVALID. `quick`: shorter than the protocol asks, which is not hidden."""
+class Verdict(StrictModel):
+    """VALID without reasons, otherwise INVALID. `quick`: the run is shorter than the protocol requires."""
 
     reasons: tuple[Reason, ...]
     quick: bool
 
     @property
     def valid(self) -> bool:
-        """Whether frames per second may be told."""
+        """Whether frames per second may be reported."""
         return not self.reasons
 
     def __str__(self) -> str:
@@ -196,8 +321,8 @@ class Verdict(Part):
         return f"{'VALID' if self.valid else 'INVALID'}{quick}{why}"
 
 
-class Statistics(Part):
-    """Milliseconds from the image to the boxes. `trimmed_mean` leaves out a tenth at either end.
+class Statistics(StrictModel):
+    """Milliseconds from the image to the boxes. `trimmed_mean` excludes a tenth at either end.
 
     `fps` is 1000 / median, `fps_p90` 1000 / p90; both are `None` unless the verdict is VALID.
     """
@@ -212,7 +337,7 @@ class Statistics(Part):
 
 
 class Record(Measurement):
-    """A measurement, what it says in a few numbers, and whether it may be believed."""
+    """A measurement with its summary and its verdict, which follow from it."""
 
     summary: Statistics | None
     verdict: Verdict

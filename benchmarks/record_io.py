@@ -1,6 +1,6 @@
-"""Records as files: checked when written and when read, written whole or not at all.
+"""Read and write records: validated on write and on read, written completely or not at all.
 
-python -m pocketdet.benchmarks.record_io [docs/bench-record.schema.json]     publishes the JSON Schema
+python -m pocketdet.benchmarks.record_io [docs/bench-record.schema.json]     writes the JSON Schema
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
-from pocketdet.benchmarks.verdict import judge, statistics
+from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_replace, atomic_write
 from pocketdet.runtime.strict_json import parse_strict
@@ -21,19 +21,33 @@ from pocketdet.runtime.strict_json import parse_strict
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: Mapping[int, Migration] = {}
-"""From a schema version to the next one. A version that is not here cannot be migrated and is refused."""
+"""Functions that convert a document of a schema version to the next one, by version. Others are refused."""
 
 
 def complete(measurement: Measurement) -> Record:
-    """The record of a measurement: its verdict and its numbers follow from it."""
-    verdict = judge(measurement)
+    """Derive the verdict and the summary of a measurement.
+
+    Args:
+        measurement: What was measured.
+
+    Returns:
+        The record.
+    """
+    verdict = derive_verdict(measurement)
     summary = statistics(measurement.run, verdict) if measurement.run is not None else None
     fields = {name: getattr(measurement, name) for name in Measurement.model_fields}
     return Record(**fields, summary=summary, verdict=verdict)
 
 
 def to_json(record: Record) -> str:
-    """The record as JSON, one top-level field a line. `parse_record` gives an equal record back."""
+    """Serialize a record; `parse_record` returns an equal record.
+
+    Args:
+        record: The record.
+
+    Returns:
+        JSON with one top-level field per line.
+    """
     document = record.model_dump(mode="json")
     lines = [
         f'"{name}": {json.dumps(value, ensure_ascii=False, allow_nan=False)}'
@@ -43,11 +57,18 @@ def to_json(record: Record) -> str:
 
 
 def parse_record(data: bytes, label: str) -> Record:
-    """A record from untrusted JSON; `label` names the file in messages.
+    """Parse a record from untrusted JSON; older schema versions are migrated.
 
-    Older schema versions are migrated. Raises `UsageError` with one sentence for what is not a record, for a
-    version that cannot be read, for the first field that is wrong, and if verdict or summary do not follow
-    from the samples.
+    Args:
+        data: The content of a file.
+        label: Name of the file in messages.
+
+    Returns:
+        The validated record.
+
+    Raises:
+        UsageError: If it is not a record, its version cannot be read, a field is wrong, or verdict or summary
+            do not follow from the samples.
     """
     try:
         document = parse_strict(data)
@@ -65,7 +86,17 @@ def parse_record(data: bytes, label: str) -> Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record file. Raises `UsageError` as `parse_record`, or if it cannot be read."""
+    """Read a record file.
+
+    Args:
+        path: The file, of at most `MAX_BYTES`.
+
+    Returns:
+        The validated record.
+
+    Raises:
+        UsageError: If the file cannot be read, or as `parse_record`.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"{path}: larger than any record ({MAX_BYTES >> 20} MiB)")
@@ -76,9 +107,14 @@ def read_record(path: Path) -> Record:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record and check what was written. Raises `UsageError` if the place cannot be written.
+    """Write a new record file, completely or not at all, after a check that it can be read back.
 
-    The file appears whole or not at all; one that is already there is never replaced.
+    Args:
+        path: The file to create; an existing one is never replaced.
+        record: The record.
+
+    Raises:
+        UsageError: If the file exists or cannot be written.
     """
     text = to_json(record)
     parse_record(text.encode(), str(path))
@@ -91,7 +127,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def record_schema() -> str:
-    """The published JSON Schema of the version at hand."""
+    """Return the JSON Schema of `SCHEMA_VERSION`."""
     schema = Record.model_json_schema(mode="serialization")
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"
 

@@ -1,9 +1,9 @@
-"""Where the milliseconds of one detector go: wall time per stage over many frames, on one machine.
+"""Time the stages of one detector on this machine: wall time per stage over many frames.
 
     python -m pocketdet.benchmarks.stage_times thundernet-snet49.pocketdet [--image photo.jpg] [--frames 200]
 
-The frames are timed one after the other, after a warm-up, and reported as median and 90th percentile; the
-share of a stage is the median over frames of its part of that frame. fps is 1000 / median of the totals.
+The frames are timed one after the other after a warm-up. Reported are median and 90th percentile; the share
+of a stage is the median over frames of its fraction of that frame. fps is 1000 / median of the totals.
 """
 
 import argparse
@@ -35,16 +35,23 @@ class StageTimes:
 
     @property
     def totals(self) -> NDArray[np.float64]:
-        """Milliseconds of each frame, image to boxes."""
+        """Milliseconds of each frame from the image to the boxes, (frames,)."""
         return np.asarray(self.samples.sum(axis=1))
 
     def share(self, stages: Sequence[str]) -> float:
-        """Median over frames of the part that these stages take, 0..1."""
+        """Compute the median over frames of the fraction that some stages take.
+
+        Args:
+            stages: Names of the stages.
+
+        Returns:
+            The fraction, 0..1.
+        """
         columns = [self.stages.index(s) for s in stages]
         return float(np.median(self.samples[:, columns].sum(axis=1) / self.totals))
 
     def to_json(self) -> dict[str, dict[str, float]]:
-        """Median and 90th percentile in milliseconds of every stage and of the total."""
+        """Return median and 90th percentile in milliseconds of every stage and of the total."""
         columns = {**dict(zip(self.stages, self.samples.T, strict=True)), "total": self.totals}
         quantiles = {name: np.percentile(values, [50, 90]) for name, values in columns.items()}
         return {name: {"median": float(p50), "p90": float(p90)} for name, (p50, p90) in quantiles.items()}
@@ -62,9 +69,20 @@ def measure_stages(
     warm_up: int = 20,
     progress: Callable[[], None] = lambda: None,
 ) -> StageTimes:
-    """Time `frames` calls of `detector.detect(image)` after `warm_up` more that do not count.
+    """Time calls of `detector.detect(image)`.
 
-    Raises `UsageError` if there is no frame to time.
+    Args:
+        detector: The detector.
+        image: The image.
+        frames: Number of calls that are timed.
+        warm_up: Number of calls before them.
+        progress: Called after each call.
+
+    Returns:
+        Milliseconds by frame and stage.
+
+    Raises:
+        UsageError: If `frames` is less than 1 or `warm_up` negative.
     """
     if frames < 1 or warm_up < 0:
         raise UsageError(f"{frames} frames after {warm_up}: expected at least 1 frame after 0 or more")
@@ -78,7 +96,15 @@ def measure_stages(
 
 
 def stage_table(times: StageTimes, title: str) -> Table:
-    """Median, p90 and share per stage, then post-processing, if it is more than one, and the whole."""
+    """Make a table: median, p90 and share per stage, of all post-processing, and of the total.
+
+    Args:
+        times: The times.
+        title: Title of the table.
+
+    Returns:
+        The table; post-processing has a row if it is more than one stage.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("stage")
     for column in ("median ms", "p90 ms", "share"):
@@ -99,7 +125,7 @@ def stage_table(times: StageTimes, title: str) -> Table:
 
 
 def main() -> int:
-    """The command line; 0, or 2 for bad input."""
+    """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="stage_times", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--image", type=Path, help="by default the bundle's golden image")

@@ -1,81 +1,105 @@
-"""Whether a measurement may stand for the speed of a device, and why not. The rules are schema version 1's.
+"""Decide whether a measurement represents the speed of a device. The rules are part of schema version 1.
 
-A rule is a function that returns reasons. None repairs a measurement: what is INVALID is measured again.
+A rule is a function that returns reasons. No rule repairs a measurement: what is INVALID is measured again.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
 import numpy as np
 
-from pocketdet.benchmarks.record import Cause, Device, Measurement, Reason, Statistics, Verdict
-from pocketdet.benchmarks.record_run import CpuTime, Run
-from pocketdet.benchmarks.samples import summarise
+from pocketdet.benchmarks.interleaved import summarise
+from pocketdet.benchmarks.plan import LEAST_FRAMES, LEAST_SECONDS
+from pocketdet.benchmarks.record import (
+    Cause,
+    CpuTime,
+    Device,
+    Measurement,
+    Reason,
+    Run,
+    Statistics,
+    Verdict,
+)
 
-LEAST_FRAMES: Final = 1024
-LEAST_SECONDS: Final = 60.0
-DRIFT: Final = 0.05  # of the median, between the first and the last quarter of the frames
-CLOCK_DROP: Final = 0.05  # of the clock, between the first and the last quarter of its readings
-LEAST_CLOCK: Final = 0.9  # of what the core can do
-LEAST_SHARE: Final = 0.95  # of the time, that the measuring process has its core
-MOST_OTHERS: Final = 0.5  # cores that others may keep busy elsewhere
-TICKS: Final = 3  # of the system's accounting, which may be wrong by that much
-MOST_STEAL: Final = 0.02  # of the time, that a hypervisor may take the core away
+DRIFT: Final = 0.05  # change of the median between the first and the last quarter of the frames
+CLOCK_DROP: Final = 0.05  # drop of the clock between the first and the last quarter of its readings
+LEAST_CLOCK: Final = 0.9  # of the maximum clock of the core
+LEAST_SHARE: Final = 0.95  # of the time that the measuring process has its core
+MOST_OTHERS: Final = 0.5  # cores that other processes may keep busy
+TICKS: Final = 3  # by which the accounting of the system may be wrong
+MOST_STEAL: Final = 0.02  # of the time that a hypervisor may take the core
 
 
-def judge(measurement: Measurement) -> Verdict:
-    """Apply every rule. Emulation ends it: nothing about time on an emulator can be right."""
+def derive_verdict(measurement: Measurement) -> Verdict:
+    """Apply every rule. On an emulator only the golden test counts: its times mean nothing.
+
+    Args:
+        measurement: The measurement.
+
+    Returns:
+        VALID, or INVALID with every reason.
+    """
     m, reasons = measurement, []
     if not m.golden.ok:
         first = next(check for check in m.golden.checks if not check.ok)
         differs = "is not a number" if first.max_abs is None else f"is off by {first.max_abs:.2g}"
-        words = f"golden failed: {first.name} {differs} (tolerance {first.tolerance:.2g})"
-        reasons.append(_because("golden", words))
+        sentence = f"golden failed: {first.name} {differs} (tolerance {first.tolerance:.2g})"
+        reasons.append(_reason("golden", sentence))
     if m.target.kind == "emulated" or m.device.emulated:
-        reasons.append(_because("emulated", "emulated: its time says nothing about a device"))
+        reasons.append(_reason("emulated", "emulated: its time says nothing about a device"))
     elif m.run is not None:
-        reasons += judge_run(m.run, m.protocol.cpu, m.device)
+        reasons += find_reasons(m.run, m.protocol.cpu, m.device)
         if not m.protocol.quick and m.run.frames < LEAST_FRAMES and m.run.measured_s < LEAST_SECONDS:
-            words = f"too short: {m.run.frames} frames in {m.run.measured_s:.1f} s"
-            reasons.append(_because("short", f"{words}, expected {LEAST_FRAMES} or {LEAST_SECONDS:.0f} s"))
+            sentence = f"too short: {m.run.frames} frames in {m.run.measured_s:.1f} s"
+            reasons.append(_reason("short", f"{sentence}, expected {LEAST_FRAMES} or {LEAST_SECONDS:.0f} s"))
     return Verdict(reasons=tuple(reasons), quick=m.protocol.quick)
 
 
-def judge_run(run: Run, cpu: int, device: Device) -> list[Reason]:
-    """What is wrong with one run that should have had core `cpu` for itself."""
+def find_reasons(run: Run, cpu: int, device: Device) -> list[Reason]:
+    """Apply the rules about one run.
+
+    Args:
+        run: The run.
+        cpu: The core that the process should have had for itself.
+        device: The device, which knows the maximum clock of the core.
+
+    Returns:
+        Why the run is not valid; empty if it is.
+    """
     return [*_placement(run, cpu), *_clocks(run, cpu, device), *_drift(run), *_background(run, cpu)]
 
 
 def statistics(run: Run, verdict: Verdict) -> Statistics:
-    """The numbers of a run over whole frames; frames per second if `verdict` is VALID."""
-    s = summarise(totals(run))
-    fps = (1000 / s.median, 1000 / s.p90) if verdict.valid else (None, None)
-    return Statistics(
-        median=s.median,
-        p90=s.p90,
-        p99=s.p99,
-        mean=s.mean,
-        trimmed_mean=s.trimmed_mean,
-        fps=fps[0],
-        fps_p90=fps[1],
-    )
+    """Compute statistics over whole frames.
+
+    Args:
+        run: The run.
+        verdict: Its verdict; frames per second are computed for a VALID one only.
+
+    Returns:
+        Milliseconds and frames per second.
+    """
+    summary = summarise(totals(run))
+    fps = (1000 / summary.median, 1000 / summary.p90) if verdict.valid else (None, None)
+    return Statistics(**asdict(summary), fps=fps[0], fps_p90=fps[1])
 
 
 def totals(run: Run) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Milliseconds (frames,) from the image to the boxes."""
+    """Milliseconds of each frame from the image to the boxes, (frames,)."""
     return np.asarray(np.asarray(run.milliseconds, np.float64).sum(axis=1))
 
 
 def _placement(run: Run, cpu: int) -> list[Reason]:
     for allowed in (run.affinity, run.affinity_after):
         if allowed != (cpu,):
-            words = f"wrong affinity: core {cpu} was asked for, the process was allowed on {_cores(allowed)}"
-            return [_because("affinity", words)]
+            where = f"the process was allowed on {_cores(allowed)}"
+            return [_reason("affinity", f"wrong affinity: core {cpu} was asked for, {where}")]
     seen = sorted({*run.cpu_before, *run.cpu_after})
     if len(seen) > 1:
-        return [_because("moved", f"moved between cores: ran on {_cores(seen)}, {cpu} was asked for")]
+        return [_reason("moved", f"moved between cores: ran on {_cores(seen)}, {cpu} was asked for")]
     if seen != [cpu]:
-        return [_because("affinity", f"wrong affinity: ran on {_cores(seen)}, {cpu} was asked for")]
+        return [_reason("affinity", f"wrong affinity: ran on {_cores(seen)}, {cpu} was asked for")]
     return []
 
 
@@ -85,20 +109,20 @@ def _clocks(run: Run, cpu: int, device: Device) -> list[Reason]:
         next((c.limit_khz for c in moment.clocks if c.cpu == cpu), None) for moment in (run.before, run.after)
     ]
     if limits[0] and limits[1] and limits[1] < limits[0]:
-        words = f"throttled: the limit of core {cpu} fell from {_ghz(limits[0])} to {_ghz(limits[1])}"
-        reasons.append(_because("throttled", words))
+        sentence = f"throttled: the limit of core {cpu} fell from {_ghz(limits[0])} to {_ghz(limits[1])}"
+        reasons.append(_reason("throttled", sentence))
     readings = [c.khz for c in run.clocks if c.cpu == cpu and c.khz]
     if not readings:
         return reasons
     first, last = _quarters(readings)
     if last < (1 - CLOCK_DROP) * first:
-        words = f"throttled: core {cpu} slowed from {_ghz(first)} to {_ghz(last)} during the run"
-        reasons.append(_because("throttled", words))
+        sentence = f"throttled: core {cpu} slowed from {_ghz(first)} to {_ghz(last)} during the run"
+        reasons.append(_reason("throttled", sentence))
     most = next((core.most_khz for core in device.cores if core.cpu == cpu), None)
     median = float(np.median(readings))
     if most and median < LEAST_CLOCK * most:
-        words = f"throttled: core {cpu} ran at {_ghz(median)}, it can do {_ghz(most)}"
-        reasons.append(_because("throttled", words))
+        sentence = f"throttled: core {cpu} ran at {_ghz(median)}, it can do {_ghz(most)}"
+        reasons.append(_reason("throttled", sentence))
     return reasons
 
 
@@ -111,20 +135,20 @@ def _drift(run: Run) -> list[Reason]:
     if abs(change) <= DRIFT:
         return []
     way = "slower" if change > 0 else "faster"
-    words = (
+    sentence = (
         f"drift: the last quarter was {abs(change):.0%} {way} than the first ({first:.2f} to {last:.2f} ms)"
     )
-    return [_because("drift", words)]
+    return [_reason("drift", sentence)]
 
 
 def _background(run: Run, cpu: int) -> list[Reason]:
-    """Others on the core: its own share of the time tells. Others elsewhere: the ticks of all cores."""
+    """Detect other processes: on the core by the share of the time, elsewhere by the ticks of all cores."""
     reasons = []
     used = _used_s(run)
     share = used / run.measured_s if run.measured_s else 1.0
     if share < LEAST_SHARE:
-        words = f"background load: the process had its core for {share:.0%} of the time"
-        reasons.append(_because("background", words))
+        sentence = f"background load: the process had its core for {share:.0%} of the time"
+        reasons.append(_reason("background", sentence))
     before = {times.cpu: times for times in run.before.cpu_times}
     spans = {t.cpu: (before[t.cpu], t) for t in run.after.cpu_times if t.cpu in before}
     elapsed = max((_ticks(*span) for span in spans.values()), default=0)
@@ -132,16 +156,16 @@ def _background(run: Run, cpu: int) -> list[Reason]:
         return reasons
     steal = sum(max(0, span[1].steal - span[0].steal) for c, span in spans.items() if c == cpu)
     if steal - TICKS > MOST_STEAL * elapsed:
-        words = f"background load: the hypervisor took core {cpu} for {steal / elapsed:.0%} of the time"
-        reasons.append(_because("background", words))
+        sentence = f"background load: the hypervisor took core {cpu} for {steal / elapsed:.0%} of the time"
+        reasons.append(_reason("background", sentence))
     elsewhere = sum(_busy(*span) - TICKS for c, span in spans.items() if c != cpu) / elapsed
     if elsewhere > MOST_OTHERS:
-        reasons.append(_because("background", f"background load: others kept {elsewhere:.1f} cores busy"))
+        reasons.append(_reason("background", f"background load: others kept {elsewhere:.1f} cores busy"))
     return reasons
 
 
 def _used_s(run: Run) -> float:
-    """Processor time of the measuring process."""
+    """Processor time of the measuring process, in seconds."""
     before, after = run.before.usage, run.after.usage
     return after.user_s + after.system_s - before.user_s - before.system_s
 
@@ -167,7 +191,7 @@ def _quarters(
     return float(np.median(values[:quarter])), float(np.median(values[-quarter:]))
 
 
-def _because(cause: Cause, sentence: str) -> Reason:
+def _reason(cause: Cause, sentence: str) -> Reason:
     return Reason(cause=cause, sentence=sentence)
 
 

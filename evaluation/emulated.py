@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.evaluation import Found
 from pocketdet.evaluation.variants import Form, Subject, deployed_bytes
-from pocketdet.export.kinds import rule_of_bundle
+from pocketdet.export.reference.factory import postprocessing_of_bundle
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.native_build import AARCH64, QEMU
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
@@ -47,7 +47,7 @@ def in_emulator(bundle: Bundle, form: Form, cpu: str, score: float | None = None
         raise UsageError(
             f"--arm {cpu}: {bundle.source} is a zip file; pocketdet-run reads folders: unpack it"
         )
-    rule = rule_of_bundle(bundle, score)
+    rule = postprocessing_of_bundle(bundle, score)
     chosen = () if score is None else ("--score-threshold", str(score))
     golden = _run(cpu, "detect", str(bundle.source), str(bundle.path(bundle.manifest.golden.image)))
 

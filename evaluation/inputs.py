@@ -14,8 +14,8 @@ from pocketdet.errors import ExportError, UsageError
 from pocketdet.evaluation.emulated import in_emulator
 from pocketdet.evaluation.variants import Form, Subject, bundle_in_pytorch, in_engine, in_pytorch
 from pocketdet.export.exporter import Log, export_detector
-from pocketdet.export.kinds import reference_of
 from pocketdet.export.options import ExportOptions
+from pocketdet.export.reference.factory import reference_of
 from pocketdet.export.to_ncnn import WeightStorage
 from pocketdet.models.build import AnyDetector, config_of
 from pocketdet.models.checkpoint import load_detector

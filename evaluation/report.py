@@ -19,7 +19,8 @@ from pocketdet.datasets.subset import extent
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import Evaluated
 from pocketdet.evaluation.variants import Form
-from pocketdet.export.manifest import tool_versions
+from pocketdet.export.write_bundle import tool_versions
+from pocketdet.models.config import Postprocessing
 from pocketdet.runtime.precision import Arithmetic, Storage
 
 SCHEMA_VERSION: Final = 1
@@ -56,16 +57,6 @@ class DataReport(_Record):
         return extent(self.pictures, self.pictures_listed)
 
 
-class RuleReport(_Record):
-    """Post-processing that made the detections; its fields are those of `Postprocessing`."""
-
-    score_threshold: float
-    nms: Literal["hard", "linear", "gaussian"]
-    nms_iou: float
-    sigma: float
-    max_detections: int
-
-
 class ClassReport(_Record):
     """One class of one subject: COCO's numbers and VOC's at IoU 0.5."""
 
@@ -91,7 +82,7 @@ class SubjectReport(_Record):
     arithmetic: Arithmetic
     bytes: Count | None = None
     emulated: str | None = None
-    rule: RuleReport
+    rule: Postprocessing
     ap: Share
     ap50: Share
     ap75: Share
@@ -157,7 +148,7 @@ def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
         arithmetic=subject.arithmetic,
         bytes=subject.bytes,
         emulated=subject.emulated,
-        rule=RuleReport(**vars(subject.rule)),
+        rule=subject.rule,
         ap=_share(coco.ap),
         ap50=_share(coco.ap50),
         ap75=_share(coco.ap75),

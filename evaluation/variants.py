@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
 from pocketdet.evaluation import Found
-from pocketdet.export.kinds import reference_of_bundle, rule_of_bundle
-from pocketdet.export.reference import Reference, Rule
+from pocketdet.export.reference.base import Reference
+from pocketdet.export.reference.factory import postprocessing_of_bundle, reference_of_bundle
+from pocketdet.models.config import Postprocessing
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import Engine
@@ -49,7 +50,7 @@ class Subject:
     form: Form
     weights: Storage
     arithmetic: Arithmetic
-    rule: Rule
+    rule: Postprocessing
     class_names: tuple[str, ...]
     detect: Callable[[NDArray[np.uint8]], Found]
     bytes: int | None = None
@@ -63,7 +64,7 @@ class Subject:
 
 def in_pytorch(reference: Reference, score: float | None = None) -> Subject:
     """A model as it is, with `score` as its threshold unless that is None; one thread setting for all."""
-    reference = reference.ruled(score=score)
+    reference = reference.with_postprocessing(score=score)
 
     def detect(picture: NDArray[np.uint8]) -> Found:
         stages = reference.stages(picture)
@@ -71,7 +72,7 @@ def in_pytorch(reference: Reference, score: float | None = None) -> Subject:
 
     size = sum(values.nbytes for _, values in reference.every_weight())
     names = reference.identity.class_names
-    return Subject("pytorch", "fp32", "fp32", reference.rule, names, detect, size)
+    return Subject("pytorch", "fp32", "fp32", reference.postprocessing, names, detect, size)
 
 
 def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
@@ -79,7 +80,7 @@ def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Subject:
     reference = reference_of_bundle(bundle)
     if reference is None:
         raise UsageError(f"{bundle.source} carries no PyTorch weights")
-    return in_pytorch(reference.ruled(bundle.manifest), score)
+    return in_pytorch(reference.with_postprocessing(bundle.manifest), score)
 
 
 def in_engine(
@@ -105,7 +106,7 @@ def in_engine(
 
     runs_in, names = detector.runs_in, bundle.manifest.class_names
     size = deployed_bytes(bundle, form)
-    rule = rule_of_bundle(bundle, score)
+    rule = postprocessing_of_bundle(bundle, score)
     return Subject(form, runs_in.storage, runs_in.arithmetic, rule, names, detect, size)
 
 

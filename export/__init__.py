@@ -1,6 +1,6 @@
-"""From a trained PyTorch detector to a bundle, and the proof that nothing changed on the way.
+"""Export a trained PyTorch detector to a bundle, and verify that its detections did not change.
 
-`pocketdet.export(model, out)` is `export_detector`: the package itself is callable.
+`pocketdet.export(model, out)` calls `export_detector`: the package is callable.
 """
 
 import sys
@@ -8,9 +8,9 @@ import types
 from typing import Any
 
 from pocketdet.export.exporter import ExportResult, export_detector
-from pocketdet.export.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.verify import verify
+from pocketdet.models.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
 from pocketdet.runtime.verification import VerifyReport
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Anybody's ncnn model: a .param and a .bin in, checked before ncnn sees them, and a pair written whole."""
+"""Read and validate an untrusted ncnn model (.param and .bin), and write both files or none."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,12 @@ from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes, read_graph,
 
 @dataclass(frozen=True)
 class Model:
-    """A graph that has passed every check there is before ncnn may run it, with the shapes of its inputs."""
+    """A validated model.
+
+    Attributes:
+        graph: The graph; it passed every check that is needed before ncnn runs it.
+        inputs: Shape of every input, (c, h, w) without batch.
+    """
 
     graph: Graph
     inputs: Mapping[str, Shape]
@@ -21,22 +26,27 @@ class Model:
 def read_model(
     param: Path, weights: Path, shapes: Mapping[str, Shape], extracted: Iterable[str] = ()
 ) -> Model:
-    """Read a model; `shapes` (c, h, w) by input, or under "" for all inputs that do not say theirs.
+    """Read and validate a model.
 
-    `extracted` are inner blobs that it must have.
+    Args:
+        param: The .param file.
+        weights: The .bin file.
+        shapes: Input -> shape, (c, h, w) without batch; under "" the shape of all inputs without their own.
+        extracted: Inner blobs that the model must have.
 
-    Raises `GraphError` for a model that is damaged or that cannot be proved, because a layer's type is not
-    known or its shape not given, and `UsageError` for a shape of an input that the model does not have.
+    Raises:
+        GraphError: The model is damaged, or cannot be checked because a layer type is unknown.
+        UsageError: `shapes` names an input that the model does not have, or lacks the shape of one.
     """
     graph = read_graph(param, weights)
     names = graph.input_names()
-    strange = [name for name in shapes if name and name not in names]
-    if strange:
-        raise UsageError(f"{param.name} has no input {strange[0]!r}, its inputs are {', '.join(names)}")
-    written = infer_shapes(graph, {}, partial=True)
+    unknown = [name for name in shapes if name and name not in names]
+    if unknown:
+        raise UsageError(f"{param.name} has no input {unknown[0]!r}, its inputs are {', '.join(names)}")
+    declared = infer_shapes(graph, {}, partial=True)
     inputs: dict[str, Shape] = {}
     for name in names:
-        shape = shapes.get(name) or written.get(name) or shapes.get("")
+        shape = shapes.get(name) or declared.get(name) or shapes.get("")
         if shape is None:
             raise UsageError(
                 f"{param.name} does not say the shape of its input {name!r}: pass --shape {name}=3x320x320"
@@ -46,8 +56,13 @@ def read_model(
     return Model(graph, inputs)
 
 
-def check_free(*files: Path, overwrite: bool) -> None:
-    """Raise `ExportError` if a file is in the way or has no folder, `UsageError` if it cannot be written."""
+def check_output_paths(*files: Path, overwrite: bool) -> None:
+    """Check that files can be written.
+
+    Raises:
+        ExportError: A file exists and `overwrite` is false, or its folder does not exist.
+        UsageError: Its folder is not writable.
+    """
     for path in files:
         if path.exists() and not overwrite:
             raise ExportError(f"{path} exists already: choose another name, or pass --overwrite")
@@ -57,10 +72,13 @@ def check_free(*files: Path, overwrite: bool) -> None:
 
 
 def write_model(graph: Graph, param: Path, weights: Path) -> None:
-    """Write both files, or none. Raises `ExportError` if they cannot be written.
+    """Write both files, or none.
 
-    An old .param makes way first and the new one comes last: a process that is killed leaves no pair of files
-    that do not belong together.
+    The old .param is moved away first and the new one appears last: a process that is killed leaves no pair
+    of files that do not belong together.
+
+    Raises:
+        ExportError: They cannot be written.
     """
     try:
         with scratch_folder(param.parent) as one, scratch_folder(weights.parent) as other:

@@ -1,95 +1,96 @@
-"""Steps 3 to 6 of the export: one folded graph to ONNX and ncnn, each compared on two inputs."""
+"""Steps 3 to 6 of the export: one folded graph to ONNX and ncnn, each compared with PyTorch on two inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketdet.errors import CheckFailed
-from pocketdet.export.graph_checks import check_engine
-from pocketdet.export.lay_out import lay_out, write_layouts
-from pocketdet.export.layer_sources import find_sources
-from pocketdet.export.network import Network
-from pocketdet.export.passes.align_lanes import Aligned
-from pocketdet.export.passes.lane_targets import LaneTarget
-from pocketdet.export.precision import GraphPlan, Risk, find_risks, keep_in_fp32, measure_peaks
-from pocketdet.export.quantize import Quantized
-from pocketdet.export.reference import Reference
+from pocketdet.export.align_graph import align_graph, write_channel_orders
+from pocketdet.export.layer_map import match_layers
+from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
+from pocketdet.export.passes.keep_in_fp32 import keep_in_fp32
+from pocketdet.export.precision import GraphPlan, Risk, find_risks, measure_peaks
+from pocketdet.export.quantization import Quantized
+from pocketdet.export.reference.base import Reference
+from pocketdet.export.reference.network import Network
 from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
-from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
-from pocketdet.runtime.parity import Check
+from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.verification import TOLERANCES
 
-Judge = Callable[[list[Check]], None]
+RequireChecks = Callable[[list[Check]], None]
+"""Records checks, and raises `CheckFailed` if one of them failed."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One graph on its way through the steps."""
+class GraphExport:
+    """One graph of a detector during the export.
+
+    Attributes:
+        name: of the graph.
+        network: the original.
+        spec: files, inputs and outputs, as the manifest lists them.
+        examples: two inputs without a batch axis.
+        aligned: the result of channel alignment, if it was applied.
+        risks: layers that stay in fp32 beyond the plan because they could overflow.
+        quantized: the result of quantization, if it was applied.
+    """
 
     name: GraphName
     network: Network
     spec: GraphSpec
     examples: tuple[Array, Array]
+    aligned: Alignment | None = None
+    risks: tuple[Risk, ...] = ()
+    quantized: Quantized | None = None
 
     @property
     def has_rows(self) -> bool:
-        """Whether its first axis is the number of RoIs."""
+        """Whether the first axis of its input is the number of RoIs."""
         return not self.spec.is_batched
 
     @property
     def tolerance(self) -> float:
-        """How far an output may be off in fp32, relative to its largest value."""
+        """The largest fp32 difference of an output, relative to its largest value."""
         return TOLERANCES["fp32"].of_graph(self.name)
 
     @property
     def example_shape(self) -> tuple[int, ...]:
-        """Of the first example as the ONNX twin takes it."""
+        """The shape of the first example as the ONNX counterpart receives it."""
         shape = self.examples[0].shape
         return shape if self.has_rows else (1, *shape)
 
-
-def split(reference: Reference, graphs: Graphs) -> list[Part]:
-    """The graphs of a folded detector, in the order in which they run."""
-    specs, examples = graphs.by_name(), reference.examples()
-    return [Part(n, network, specs[n], examples[n]) for n, network in reference.networks().items()]
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A graph whose files are written: what the manifest says of it, how it was laid out, if it was, and the
-    layers that had to be kept in fp32 beyond the plan; how it was quantised, if it was.
-    """
-
-    spec: GraphSpec
-    aligned: Aligned | None
-    risks: tuple[Risk, ...] = ()
-    quantized: Quantized | None = None
-
-    def lines(self, name: GraphName) -> list[str]:
-        """For a log."""
+    def lines(self) -> list[str]:
+        """The log lines of its passes."""
         lines = []
         if self.aligned:
-            lines.append(f"-[✓] lanes {name}: {self.aligned.report.summary()}")
-        lines += [f"-[!] {name}: {risk}: kept in fp32" for risk in self.risks]
+            lines.append(f"-[✓] lanes {self.name}: {self.aligned.report.summary()}")
+        lines += [f"-[!] {self.name}: {risk}: kept in fp32" for risk in self.risks]
         if self.quantized:
             report = self.quantized.report
-            lines += [f"-[!] int8 {name}: {warning}" for warning in report.warnings]
-            lines.append(f"-[✓] {name} {report.summary()}")
+            lines += [f"-[!] int8 {self.name}: {warning}" for warning in report.warnings]
+            lines.append(f"-[✓] {self.name} {report.summary()}")
         return lines
 
 
-def engine_of(part: Part, folder: Path) -> NcnnEngine:
-    """Ncnn in fp32 on the graph in `folder`, whatever this machine could do."""
+def split_graphs(reference: Reference, graphs: Graphs) -> list[GraphExport]:
+    """The graphs of a folded detector, in the order of execution."""
+    specs, examples = graphs.by_name(), reference.examples()
+    return [GraphExport(n, network, specs[n], examples[n]) for n, network in reference.networks().items()]
+
+
+def fp32_engine(part: GraphExport, folder: Path) -> NcnnEngine:
+    """An ncnn engine for the graph in `folder` that computes in fp32 on every machine."""
     return NcnnEngine({part.name: part.spec}, folder.joinpath, precision="fp32")
 
 
-def write_onnx(part: Part, folder: Path) -> Path:
-    """Step 3. Raises `ExportError`."""
+def write_onnx(part: GraphExport, folder: Path) -> Path:
+    """Step 3: write the ONNX counterpart. Raises `ExportError`."""
     assert part.spec.onnx is not None
     path = folder / part.spec.onnx
     path.parent.mkdir(exist_ok=True)
@@ -97,8 +98,11 @@ def write_onnx(part: Part, folder: Path) -> Path:
     return path
 
 
-def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Graph:
-    """Step 4, without masks: weights stored as planned. Raises `ExportError`."""
+def write_ncnn(part: GraphExport, onnx_path: Path, folder: Path, plan: GraphPlan) -> Graph:
+    """Step 4: write the ncnn files; weights are stored as planned, feature masks follow in step 6.
+
+    Raises `ExportError`.
+    """
     return to_ncnn(
         onnx_path,
         folder / part.spec.param,
@@ -108,84 +112,92 @@ def write_ncnn(part: Part, onnx_path: Path, folder: Path, plan: GraphPlan) -> Gr
         output_names=[o.role for o in part.spec.outputs],
         dynamic_rows=part.has_rows,
         storage="fp16" if plan.storage == "fp16" else "fp32",
-        leave=plan.fp32,
+        exclude=plan.fp32,
     )
 
 
 def convert(
-    part: Part,
+    part: GraphExport,
     scratch: Path,
     plan: GraphPlan,
-    target: LaneTarget | None,
-    judge: Judge,
+    target: AlignmentTarget | None,
+    require: RequireChecks,
     range_inputs: Sequence[Array] = (),
     calibration: Calibration | None = None,
-) -> Converted:
-    """Write ONNX and ncnn files into `scratch`, hand every check to `judge`.
+) -> GraphExport:
+    """Write the ONNX and ncnn files of one graph.
 
-    `range_inputs` are what the range of a graph in half precision is measured on once more when it is done;
-    a plan with int8 needs `calibration`.
-    Raises `ExportError` if a step fails, `CheckFailed` if lane alignment changes the answers or the graph
-    could overflow, and whatever `judge` raises.
+    Args:
+        part: the graph.
+        scratch: the folder to write into.
+        plan: the precision of every layer.
+        target: the machines that channels are aligned for; None skips the alignment.
+        require: receives the checks of every step.
+        range_inputs: inputs on which the ranges of a finished half-precision graph are measured again.
+        calibration: required if the plan contains int8.
+
+    Returns:
+        The graph with its final specification and the reports of its passes.
+
+    Raises:
+        ExportError: if a step fails.
+        CheckFailed: if channel alignment changes the outputs, or the finished graph could overflow; `require`
+            raises it if a step changes the outputs.
     """
     spec, tolerance = part.spec, part.tolerance
     onnx_path = write_onnx(part, scratch)
-    onnx = OnnxEngine({part.name: spec}, scratch.joinpath)
-    judge(check_engine("onnx", part.network, onnx, part.name, spec, part.examples, tolerance))
+    require(_check_engine("onnx", part, OnnxEngine({part.name: spec}, scratch.joinpath)))
     graph = write_ncnn(part, onnx_path, scratch, plan)
-    ncnn = engine_of(part, scratch)
-    judge(check_engine("ncnn", part.network, ncnn, part.name, spec, part.examples, tolerance))
+    ncnn = fp32_engine(part, scratch)
+    require(_check_engine("ncnn", part, ncnn))
     blobs = list(graph.blob_names())
-    sources = find_sources(part.network, ncnn, part.name, spec, blobs, part.examples[0], tolerance)
-    part = replace(part, spec=spec.model_copy(update={"layer_sources": sources}))
-    # the head's channels lie along its rows, where ncnn packs nothing
-    made = Converted(part.spec, None)
+    layer_map = match_layers(part.network, ncnn, part.name, spec, blobs, part.examples[0], tolerance)
+    part = replace(part, spec=spec.model_copy(update={"layer_sources": layer_map}))
+    # the head's channels are the columns of a matrix, which ncnn does not pack
     if target is not None and not part.has_rows:
-        graph, made = _aligned(part, graph, scratch, target, judge)
+        graph, part = _align(part, graph, scratch, target, require)
     if plan.storage == "int8":
         assert calibration is not None
-        return _in_int8(part, graph, made, scratch, plan, judge, calibration)
+        return _convert_to_int8(part, graph, scratch, plan, require, calibration)
     if plan.arithmetic == "fp32":
-        return made
-    return _in_half(replace(part, spec=made.spec), graph, made, scratch, plan, judge, range_inputs)
+        return part
+    return _convert_to_half(part, graph, scratch, plan, require, range_inputs)
 
 
-def _aligned(
-    part: Part, graph: Graph, scratch: Path, target: LaneTarget, judge: Judge
-) -> tuple[Graph, Converted]:
-    """Step 6: the ncnn files written anew, if that pays."""
+def _align(
+    part: GraphExport, graph: Graph, scratch: Path, target: AlignmentTarget, require: RequireChecks
+) -> tuple[Graph, GraphExport]:
+    """Step 6: align the channels, and write the ncnn files again if that changed the graph."""
     spec = part.spec
-    aligned = lay_out(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
+    aligned = align_graph(graph, {spec.inputs[0].blob: part.examples[0].shape}, target)
+    part = replace(part, aligned=aligned)
     if not aligned.report.changed:
-        return graph, Converted(spec, aligned)
+        return graph, part
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
-    tolerance = part.tolerance
-    ncnn = engine_of(part, scratch)
-    judge(check_engine("lanes", part.network, ncnn, part.name, spec, part.examples, tolerance))
+    require(_check_engine("lanes", part, fp32_engine(part, scratch)))
     layouts = f"reference/{part.name}.lanes.safetensors"
-    write_layouts(aligned, scratch / layouts)
-    sources = spec.layer_sources
-    twins = {new: sources[old] for new, old in aligned.twins.items() if old in sources}
-    update = {"lane_layouts": layouts, "layer_sources": sources | twins}
-    return aligned.graph, Converted(spec.model_copy(update=update), aligned)
+    write_channel_orders(aligned, scratch / layouts)
+    layer_map = spec.layer_sources
+    twins = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
+    update = {"lane_layouts": layouts, "layer_sources": layer_map | twins}
+    return aligned.graph, replace(part, spec=spec.model_copy(update=update))
 
 
-def _in_half(
-    part: Part,
+def _convert_to_half(
+    part: GraphExport,
     graph: Graph,
-    made: Converted,
     scratch: Path,
     plan: GraphPlan,
-    judge: Judge,
+    require: RequireChecks,
     range_inputs: Sequence[Array],
-) -> Converted:
-    """The plan in the graph as it is now, and what alignment has added to it: layers, and new ranges."""
+) -> GraphExport:
+    """Step 6b: mask the planned layers, and those that alignment added and that could overflow."""
     spec, role = part.spec, part.spec.inputs[0].role
     risks: list[Risk] = []
     graph = keep_in_fp32(graph, plan.fp32)
     for _ in range(2):
         write_graph(graph, scratch / spec.param, scratch / spec.bin)
-        ncnn = engine_of(part, scratch)
+        ncnn = fp32_engine(part, scratch)
         found = find_risks(graph, measure_peaks(ncnn, part.name, graph, role, range_inputs))
         graph = keep_in_fp32(graph, [risk.layer for risk in found])
         risks += found
@@ -193,27 +205,88 @@ def _in_half(
             break
     else:
         raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
-    judge(check_engine("masks", part.network, ncnn, part.name, spec, part.examples, part.tolerance))
+    require(_check_engine("masks", part, ncnn))
     spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
-    return Converted(spec, made.aligned, tuple(risks))
+    return replace(part, spec=spec, risks=tuple(risks))
 
 
-def _in_int8(
-    part: Part,
+def _convert_to_int8(
+    part: GraphExport,
     graph: Graph,
-    made: Converted,
     scratch: Path,
     plan: GraphPlan,
-    judge: Judge,
+    require: RequireChecks,
     calibration: Calibration,
-) -> Converted:
-    """Step 6b, checked on the first and the last calibration picture: ranges fit such pictures only."""
-    spec, quantized = to_int8(part.name, made.spec, graph, plan, calibration, scratch)
+) -> GraphExport:
+    """Step 6b: quantize; checked on the first and the last calibration image, which the ranges fit."""
+    spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch)
     items = calibration.inputs[part.name]
-    tol, ncnn, examples = TOLERANCES["int8"], engine_of(part, scratch), (items[0], items[-1])
-    judge(
-        check_engine(
-            "int8", part.network, ncnn, part.name, spec, examples, tol.of_graph(part.name), tol.least_snr_db
+    part = replace(part, spec=spec, quantized=quantized)
+    checked = replace(part, examples=(items[0], items[-1]))
+    tolerance = TOLERANCES["int8"]
+    require(
+        _check_engine(
+            "int8",
+            checked,
+            fp32_engine(part, scratch),
+            tolerance.of_graph(part.name),
+            tolerance.least_snr_db,
         )
     )
-    return Converted(spec, made.aligned, quantized=quantized)
+    return part
+
+
+def check_network(
+    name: str,
+    reference: Network,
+    subject: Network,
+    spec: GraphSpec,
+    examples: Sequence[Array],
+    relative: float,
+) -> list[Check]:
+    """Compare two networks on the same inputs.
+
+    Args:
+        name: of the step; it precedes the output's name in each check.
+        reference: the expected network.
+        subject: the network to check.
+        spec: the outputs to compare.
+        examples: inputs without a batch axis.
+        relative: the tolerance, relative to the largest value of an output.
+
+    Returns:
+        A check per output, of the input with the largest difference.
+    """
+    pairs = [(reference.run(example), subject.run(example)) for example in examples]
+    return _worst(name, spec, pairs, relative)
+
+
+def _check_engine(
+    name: str,
+    part: GraphExport,
+    engine: Engine,
+    relative: float | None = None,
+    least_snr_db: float | None = None,
+) -> list[Check]:
+    """Compare the original of a graph with an engine that runs its export; by default in fp32 tolerance."""
+    role = part.spec.inputs[0].role
+    pairs = [(part.network.run(example), engine.run(part.name, {role: example})) for example in part.examples]
+    return _worst(name, part.spec, pairs, part.tolerance if relative is None else relative, least_snr_db)
+
+
+def _worst(
+    name: str,
+    spec: GraphSpec,
+    pairs: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]],
+    relative: float,
+    least_snr_db: float | None = None,
+) -> list[Check]:
+    checks = []
+    for output in spec.outputs:
+        label = f"{name} {output.role}"
+        found = [
+            compare(label, r[output.role], s[output.role], relative=relative, least_snr_db=least_snr_db)
+            for r, s in pairs
+        ]
+        checks.append(max(found, key=lambda c: (not c.ok, c.max_abs / max(c.tolerance, 1e-30))))
+    return checks

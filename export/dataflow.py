@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from pocketdet.export.trace import trace
+from pocketdet.models.trace import trace
 
 
 @dataclass(frozen=True)

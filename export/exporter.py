@@ -1,18 +1,18 @@
-"""A trained detector in, a bundle out, every step checked against the model it came from.
+"""Export a trained detector to a bundle. Every step is compared with the model.
 
-1. copy the model to the CPU in eval mode, refuse weights that are not finite, leave out what only training
-   needs                                check: against the whole model, two inputs
+1. copy the model to the CPU in eval mode, reject weights that are not finite, remove the parts that only
+   training needs                       check: against the whole model, two inputs
 2. fold batch norm                      check: folded against original, two inputs
-   (half precision: plan what every layer is stored and computed in, so that nothing can overflow, and
-   round the weights; the rounded model is the reference from here on)
+   (half precision: plan the storage and arithmetic of every layer so that nothing overflows, and round the
+   weights; the rounded model is the reference of the following steps)
 3. export to ONNX and simplify          check: onnxruntime against PyTorch, two inputs
-4. convert to ncnn through pnnx         check: ncnn against PyTorch, two inputs
-5. name the module behind each ncnn blob
-6. lay channels out for SIMD lanes      check: against the graph as it was, and PyTorch, two inputs
+4. convert to ncnn with pnnx            check: ncnn against PyTorch, two inputs
+5. match every ncnn blob with a PyTorch module
+6. align channels for SIMD              check: against the graph before, and PyTorch, two inputs
    (half precision: mask the layers that stay in fp32    check: ranges of the finished graph, PyTorch)
-   (int8: quantise on calibration pictures               check: PyTorch, two calibration pictures)
+   (int8: quantize on calibration images                 check: PyTorch, two calibration images)
 7. write the golden image and stages, the manifest and the hashes
-8. load the bundle as a stranger would, replay golden, publish
+8. load the bundle like an untrusted one, replay the golden test, move the bundle to its place
 """
 
 import copy
@@ -26,19 +26,34 @@ from pathlib import Path
 import numpy as np
 
 from pocketdet.errors import CheckFailed, ExportError, UsageError
-from pocketdet.export.convert import Judge, convert, split
-from pocketdet.export.fold_bn import FoldReport
-from pocketdet.export.graph_checks import check_network
-from pocketdet.export.kinds import reference_of
-from pocketdet.export.manifest import GOLDEN, common_fields
-from pocketdet.export.options import ExportOptions, calibration_pictures, golden_picture
-from pocketdet.export.passes.lane_targets import lane_target
+from pocketdet.export.convert import (
+    RequireChecks,
+    check_network,
+    convert,
+    split_graphs,
+    write_ncnn,
+    write_onnx,
+)
+from pocketdet.export.examples import synthetic_image
+from pocketdet.export.options import ExportOptions, calibration_images, golden_image
+from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision
-from pocketdet.export.quantize import QuantizeSettings
-from pocketdet.export.reference import Picture, Reference
+from pocketdet.export.precision import GraphPlan
+from pocketdet.export.quantization import QuantizeSettings
+from pocketdet.export.reference.base import Image, Reference
+from pocketdet.export.reference.factory import reference_of
 from pocketdet.export.to_int8 import Calibration, Progress
-from pocketdet.export.write_bundle import SUFFIX, check_target, publish, seal, staging_directory
+from pocketdet.export.write_bundle import (
+    GOLDEN,
+    SUFFIX,
+    check_output_path,
+    commit,
+    common_fields,
+    staging_directory,
+    write_manifest,
+)
 from pocketdet.models.build import AnyDetector
+from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.parity import Check
@@ -50,7 +65,14 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ExportResult:
-    """Where the bundle is, what was folded, and every check that was made on the way."""
+    """The result of an export.
+
+    Attributes:
+        path: of the bundle.
+        manifest: of the bundle.
+        folds: the batch norms that were folded, and those that were not.
+        checks: of all steps.
+    """
 
     path: Path
     manifest: Manifest
@@ -67,15 +89,26 @@ def export_detector(
     log: Log = lambda line: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> ExportResult:
-    """Export `model` into `out / <name>.pocketdet`; `log` receives one line per fold and check, `progress`
-    what is done of how much while int8 is calibrated.
+    """Export a model to the bundle `out / <name>.pocketdet`. If a step fails, no file is left.
 
-    Raises `ExportError` if a step fails or the target cannot be written, `CheckFailed` if a step changed
-    the model's answers, `UsageError` for a name that no file can have, a choice that fits no layer, or int8
-    that cannot be calibrated, `ImageError` for a golden image or calibration picture that is none. In any
-    case nothing is left behind.
+    Args:
+        model: a detector on any device and in any mode; it is not changed.
+        out: the folder of the bundle; created if missing.
+        options: by default `ExportOptions()`.
+        card: facts about the training, stored in the manifest.
+        log: receives a line per folded batch norm, check and pass.
+        progress: receives a step of the int8 calibration, and how many items of how many are done.
+
+    Returns:
+        The path and manifest of the bundle, and the checks of all steps.
+
+    Raises:
+        ExportError: if a step fails or the bundle cannot be written.
+        CheckFailed: if a step changes the model's outputs.
+        UsageError: if the name is no file name, a choice matches no layer, or int8 cannot be calibrated.
+        ImageError: if the golden image or a calibration image cannot be read.
     """
-    # the caller's own stays on its device and in its mode
+    # the caller's model keeps its device and mode
     reference = reference_of(copy.deepcopy(model).cpu().eval())
     return export_reference(reference, out, options, card=card, log=log, progress=progress)
 
@@ -89,48 +122,48 @@ def export_reference(
     log: Log = lambda line: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> ExportResult:
-    """`export_detector` for whatever the export can see as a reference. Raises as it does."""
+    """Export a reference detector as `export_detector` exports a model, with the same arguments."""
     options = options or ExportOptions()
     name = _bundle_name(whole, options, log)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
-    check_target(target, overwrite=options.overwrite)
-    pictures = calibration_pictures(options)
-    golden = golden_picture(whole.identity.input_size, options, pictures)
-    _refuse_unsound_weights(whole)
+    check_output_path(target, overwrite=options.overwrite)
+    images = calibration_images(options)
+    golden = golden_image(whole.identity.input_size, options, images)
+    _reject_weights_not_finite(whole)
     checks: list[Check] = []
-    judge = _judge(name, checks, log)
+    require = _require(name, checks, log)
     with staging_directory(target) as scratch:
         original = whole.for_inference()
         if original is not whole:
-            judge(_compare("inference", whole, original))
+            require(_compare("inference", whole, original))
         folded, folds = original.folded()
         for line in (*folds.folds, *folds.refusals):
             log(str(line))
         if folded is not original:
-            judge(_compare("fold", original, folded))
+            require(_compare("fold", original, folded))
         graphs = folded.graphs()
-        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, pictures, log)
+        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, images, log)
         layout = _layout(planned)
         reference = original
         if layout.weight_storage == "fp16":
             reference = folded = folded.rounded(layout.fp32_modules)
-        with _calibrating(original, planned, options, progress) as calibration:
+        with _calibrating(original, folded, planned, options, progress) as calibration:
             graphs, layout = _convert_all(
-                folded, graphs, layout, scratch, planned, options, judge, calibration, log
+                folded, graphs, layout, scratch, planned, options, require, calibration, log
             )
         _write_golden(original, reference, golden, scratch, log)
-        manifest = _seal(original, graphs, layout, name, scratch, dict(card or {}))
-        judge(_replay(scratch))
+        manifest = _write_manifest(original, graphs, layout, name, scratch, dict(card or {}))
+        require(_replay(scratch))
         if options.slim:
             manifest = _slim_down(manifest, scratch)
-        publish(scratch, target, overwrite=options.overwrite)
+        commit(scratch, target, overwrite=options.overwrite)
     return ExportResult(target, manifest, folds, tuple(checks))
 
 
-def _judge(name: str, checks: list[Check], log: Log) -> Judge:
-    """Keeps and logs what it is given, and stops the export at the first failure."""
+def _require(name: str, checks: list[Check], log: Log) -> RequireChecks:
+    """A function that records and logs checks, and stops the export if one of them failed."""
 
-    def judge(found: list[Check]) -> None:
+    def require(found: list[Check]) -> None:
         checks.extend(found)
         for check in found:
             log(str(check))
@@ -140,7 +173,7 @@ def _judge(name: str, checks: list[Check], log: Log) -> Judge:
                 f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}"
             )
 
-    return judge
+    return require
 
 
 def _convert_all(
@@ -150,25 +183,25 @@ def _convert_all(
     scratch: Path,
     planned: Planned,
     options: ExportOptions,
-    judge: Judge,
+    require: RequireChecks,
     calibration: Calibration | None,
     log: Log,
 ) -> tuple[Graphs, Layout]:
     """Steps 3 to 6 of every graph."""
-    machines = lane_target(options.target) if options.target is not None else None
-    for part in split(folded, graphs):
+    machines = alignment_target(options.target) if options.target is not None else None
+    for part in split_graphs(folded, graphs):
         plan, inputs = planned.plans[part.name], planned.inputs.get(part.name, ())
-        made = convert(part, scratch, plan, machines, judge, inputs, calibration)
-        graphs = graphs.model_copy(update={part.name: made.spec})
-        if machines and made.aligned and made.aligned.report.changed:
+        part = convert(part, scratch, plan, machines, require, inputs, calibration)
+        graphs = graphs.model_copy(update={part.name: part.spec})
+        if machines and part.aligned and part.aligned.report.changed:
             layout = layout.model_copy(update={"lanes": machines.lanes, "target": machines.name})
-        for line in made.lines(part.name):
+        for line in part.lines():
             log(line)
     return graphs, layout
 
 
 def _bundle_name(reference: Reference, options: ExportOptions, log: Log) -> str:
-    """The name that was chosen, or that of the architecture, which may be any file's, made safe."""
+    """The chosen name, or a valid file name made from the architecture, which may be any file's name."""
     given = reference.identity.architecture
     name = _safe_name(given) if options.name is None else options.name
     if not _is_safe_name(name):
@@ -186,23 +219,23 @@ def _is_safe_name(name: str) -> bool:
 
 
 def _safe_name(text: str) -> str:
-    """From "UltraFace v1 (2)" to "UltraFace-v1-2"; nothing of a text without ASCII letters or digits."""
+    """From "UltraFace v1 (2)" to "UltraFace-v1-2"; empty if `text` has no ASCII letters or digits."""
     if _is_safe_name(text):
         return text
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.")[:100].rstrip("-.")
 
 
 def _layout(planned: Planned) -> Layout:
-    """Before lane alignment."""
+    """The layout before channel alignment."""
     storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
     return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
 
 
 @contextmanager
 def _calibrating(
-    original: Reference, planned: Planned, options: ExportOptions, progress: Progress
+    original: Reference, folded: Reference, planned: Planned, options: ExportOptions, progress: Progress
 ) -> Iterator[Calibration | None]:
-    """What int8 is found with, if it is asked for; to measure a metric, a plain bundle is exported first."""
+    """The data for int8, if a graph is planned as int8. A metric is opened on an fp32 bundle."""
     if all(plan.storage != "int8" for plan in planned.plans.values()):
         yield None
         return
@@ -210,14 +243,23 @@ def _calibrating(
     if limit is None:
         yield Calibration(planned.inputs, settings, None, progress)
         return
-    with tempfile.TemporaryDirectory(prefix="pocketdet-plain-") as folder:
-        plain = export_reference(original, Path(folder), ExportOptions(name="plain", target=None, slim=True))
-        with load_bundle(plain.path) as bundle, limit.open_metric(bundle) as metric:
-            settings = replace(settings, max_judged=limit.max_drop)
+    with tempfile.TemporaryDirectory(prefix="pocketdet-fp32-") as folder:
+        _write_fp32_bundle(original, folded, Path(folder))
+        with load_bundle(Path(folder)) as bundle, limit.open_metric(bundle) as metric:
+            settings = replace(settings, max_metric=limit.max_drop)
             yield Calibration(planned.inputs, settings, metric, progress)
 
 
-def _refuse_unsound_weights(reference: Reference) -> None:
+def _write_fp32_bundle(original: Reference, folded: Reference, folder: Path) -> None:
+    """Write a bundle in fp32, without channel alignment, that a metric replaces graphs of."""
+    graphs = folded.graphs()
+    for part in split_graphs(folded, graphs):
+        write_ncnn(part, write_onnx(part, folder), folder, GraphPlan())
+    write_golden(folder, GOLDEN, original.values(synthetic_image(original.identity.input_size)))
+    _write_manifest(original, graphs, Layout(weight_storage="fp32", lanes=1), "fp32", folder, {})
+
+
+def _reject_weights_not_finite(reference: Reference) -> None:
     for name, values in reference.every_weight():
         count = int(np.count_nonzero(~np.isfinite(values)))
         if count:
@@ -225,7 +267,7 @@ def _refuse_unsound_weights(reference: Reference) -> None:
 
 
 def _compare(step: str, before: Reference, after: Reference) -> list[Check]:
-    """Whether a step changed what the networks answer."""
+    """Compare the networks before and after a step."""
     examples, changed, specs = before.examples(), after.networks(), before.graphs().by_name()
     allowed = TOLERANCES["fp32"]
     return [
@@ -237,9 +279,7 @@ def _compare(step: str, before: Reference, after: Reference) -> list[Check]:
     ]
 
 
-def _write_golden(
-    original: Reference, reference: Reference, golden: Picture, scratch: Path, log: Log
-) -> None:
+def _write_golden(original: Reference, reference: Reference, golden: Image, scratch: Path, log: Log) -> None:
     values = reference.values(golden)
     write_golden(scratch, GOLDEN, values)
     if reference is not original:
@@ -247,10 +287,10 @@ def _write_golden(
             log(line)
 
 
-def _seal(
+def _write_manifest(
     original: Reference, graphs: Graphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
 ) -> Manifest:
-    """Step 7, the golden image and stages being there."""
+    """Step 7: write the weights and the manifest; all other files exist."""
     weights = original.save(scratch, card)
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
@@ -259,7 +299,7 @@ def _seal(
         )
         return original.manifest(graphs, fields)
 
-    return seal(scratch, manifest)
+    return write_manifest(scratch, manifest)
 
 
 def _replay(scratch: Path) -> list[Check]:
@@ -270,7 +310,7 @@ def _replay(scratch: Path) -> list[Check]:
 
 
 def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
-    """Remove what only proofs on a workstation need, and seal again."""
+    """Remove the reference files, and write the manifest again."""
     keep = {p: f for p, f in manifest.files.items() if not p.startswith("reference/")}
     for path in set(manifest.files) - set(keep):
         (scratch / path).unlink()
@@ -278,4 +318,4 @@ def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     without = {"onnx": None, "lane_layouts": None}
     specs = {n: g.model_copy(update=without) for n, g in manifest.graphs.by_name().items()}
     update = {"graphs": type(manifest.graphs)(**specs), "reference_weights": None}
-    return seal(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))
+    return write_manifest(scratch, lambda files: manifest.model_copy(update={**update, "files": files}))

@@ -1,4 +1,4 @@
-"""What a user may choose about an export, and the pictures that follow from it."""
+"""The options of an export, and the images that follow from them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from pocketdet.datasets.subset import spaced
 from pocketdet.errors import UsageError
-from pocketdet.export.examples import made_smaller, synthetic_image
-from pocketdet.export.passes.lane_targets import DEFAULT_TARGET
+from pocketdet.export.examples import downscale, synthetic_image
+from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
 from pocketdet.export.plan_precision import wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
-from pocketdet.export.quantize import QuantizeSettings
-from pocketdet.export.to_int8 import MOST_PICTURES, Metric
+from pocketdet.export.quantization import QuantizeSettings
+from pocketdet.export.to_int8 import MOST_IMAGES, Metric
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.images import as_rgb, read_image
 
@@ -44,20 +44,26 @@ class MetricLimit:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """name: of the bundle, by default its architecture.
+    """The options of an export.
 
-    precision: what weights are stored in and layers are made to be computed in; fp16 runs as fp32 where the
-    processor has no half precision. layers: other choices for single layers, the last that fits decides.
-    calibration: pictures such as the detector will see, to measure the range of every layer on; the golden
-    picture and two synthetic ones are always used. A layer that could overflow in half precision stays in
-    fp32.
-    int8: how int8 is found; `keep` and `max_judged` in it are set by `layers` and `metric_limit`. int8 needs
-    calibration pictures; of more than 512, so many evenly spaced ones are used.
-    target: the machines whose SIMD lanes the ncnn graphs are laid out for, see `LANE_TARGETS`; None leaves
-    them as they were converted. The answers are the same on every machine.
-    slim leaves out what a phone does not need (ONNX twins, PyTorch weights). archive writes one zip file.
-    golden_image: an RGB (H, W, 3) uint8 picture for the golden test; by default a seeded synthetic one, and
-    for int8, whose ranges fit no such picture, the first of the calibration, made smaller if it is large.
+    Attributes:
+        name: of the bundle; by default its architecture.
+        precision: the storage of the weights, and the arithmetic that layers are prepared for. fp16 runs as
+            fp32 on processors without half precision. Layers that could overflow in half precision stay fp32.
+        layers: the precision of single layers; the last choice that matches a layer decides.
+        calibration: image files like those that the detector will see, to measure the range of every layer
+            on.
+            Half precision also uses the golden image and two synthetic ones. int8 requires images; if there
+            are more than 512, 512 evenly spaced ones are used.
+        int8: settings of the quantization; `layers` and `metric_limit` set its `exclude` and `max_metric`.
+        metric_limit: the accuracy that int8 may lose.
+        target: the machines that channels are aligned for, see `ALIGNMENT_TARGETS`; None skips the
+            alignment. The detections are the same on every machine.
+        slim: whether the files that a phone does not need are omitted (ONNX and PyTorch weights).
+        archive: whether one zip file is written instead of a folder.
+        overwrite: whether an existing bundle is replaced.
+        golden_image: an RGB (H, W, 3) uint8 image for the golden test; by default a synthetic one, for int8
+            the first calibration image, scaled down to 640 pixels.
     """
 
     name: str | None = None
@@ -73,28 +79,32 @@ class ExportOptions:
     golden_image: NDArray[np.uint8] | None = None
 
 
-def calibration_pictures(options: ExportOptions) -> tuple[Path, ...]:
-    """Those to be used. Raises `UsageError` for int8 without any, and for limits on int8 without int8."""
+def calibration_images(options: ExportOptions) -> tuple[Path, ...]:
+    """The calibration images to use.
+
+    Raises:
+        UsageError: if int8 has no images, or settings of int8 are given without int8.
+    """
     if not wants_int8(options.precision, options.layers):
         if options.metric_limit or options.int8:
             raise UsageError("limits and settings of int8 were given, and no layer is to be int8")
         return options.calibration
     if not options.calibration:
         raise UsageError(
-            "int8 needs pictures such as the detector will see, to find the range of each layer: give some "
-            "(100 to 500) with --calib"
+            "int8 needs images like those that the detector will see, to find the range of each layer: give "
+            "100 to 500 with --calib"
         )
-    if len(options.calibration) <= MOST_PICTURES:
+    if len(options.calibration) <= MOST_IMAGES:
         return options.calibration
-    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_PICTURES))
+    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_IMAGES))
 
 
-def golden_picture(
+def golden_image(
     size: tuple[int, int], options: ExportOptions, calibration: tuple[Path, ...]
 ) -> NDArray[np.uint8]:
-    """RGB (H, W, 3), for a network input of `size` (height, width). Raises `ImageError`."""
+    """The golden image, RGB (H, W, 3), for a network input of `size` (height, width). Raises `ImageError`."""
     if options.golden_image is not None:
-        return made_smaller(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
+        return downscale(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
     if wants_int8(options.precision, options.layers) and calibration:
-        return made_smaller(read_image(calibration[0]))
+        return downscale(read_image(calibration[0]))
     return as_rgb(synthetic_image(size))

@@ -1,7 +1,7 @@
-"""Step 6b of the export: a graph in int8, calibrated on pictures and checked against PyTorch.
+"""Step 6b of the export: quantize a graph to int8 on calibration images.
 
-Quantised is what alignment has made, so that alignment is proved in fp32, and the table belongs to the graph
-that runs. The table and its report lie beside the other references of the bundle.
+Quantization follows channel alignment, so that alignment is checked in fp32 and the table belongs to the
+graph that runs. The table and its report are stored with the reference files of the bundle.
 """
 
 import json
@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Protocol
 
 from pocketdet.errors import UsageError
-from pocketdet.export.precision import GraphPlan
-from pocketdet.export.precision.offsets import offset_layers
-from pocketdet.export.quantize import Quantized, QuantizeSettings, quantize
+from pocketdet.export.precision import GraphPlan, offset_layers
+from pocketdet.export.quantization import Quantized, QuantizeSettings, quantize
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
 
-MOST_PICTURES = 512  # more find no new ranges, and are 1.2 MB each at 320x320
+MOST_IMAGES = 512  # more find no new ranges and take 1.2 MB each at 320x320
 
 Progress = Callable[[str, int, int], None]
 
@@ -35,9 +34,13 @@ class Metric(Protocol):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What int8 is found with. inputs: of each graph, by its name, one a picture.
+    """The data that int8 is calibrated with.
 
-    metric: reports at most `settings.max_judged` for the chosen layers, if that is possible.
+    Attributes:
+        inputs: of each graph, by its name, one per image.
+        settings: of the quantization.
+        metric: reports at most `settings.max_metric` for the chosen layers, if that is possible.
+        progress: receives the name of a step, and how many items of how many are done.
     """
 
     inputs: Mapping[str, Sequence[Array]]
@@ -47,34 +50,48 @@ class Calibration:
 
 
 def table_file(graph: GraphName) -> str:
-    """Where a bundle keeps how a graph was quantised."""
+    """The file of a bundle with the calibration table and the report of a graph."""
     return f"reference/{graph}.int8.json"
 
 
 def to_int8(
     name: GraphName, spec: GraphSpec, graph: Graph, plan: GraphPlan, calibration: Calibration, folder: Path
 ) -> tuple[GraphSpec, Quantized]:
-    """Quantise `graph`, write its ncnn files and its table into `folder`.
+    """Quantize a graph, and write its ncnn files and its table.
 
-    Layers of the plan that alignment has left out cannot be kept, and need not. Blobs that were equalised
-    have no PyTorch twin any more: they are another multiple of it in each channel. Raises `UsageError` for
-    pictures or settings that cannot be used, `GraphError` for a graph without a layer to quantise,
-    `EngineError` if ncnn fails or computes NaN.
+    Layers of the plan that alignment removed are ignored. Equalised blobs are removed from the layer map
+    since each of their channels is another multiple of the PyTorch value.
+
+    Args:
+        name: of the graph.
+        spec: its files, inputs and outputs.
+        graph: the fp32 graph.
+        plan: its precision.
+        calibration: the inputs and settings.
+        folder: of the bundle.
+
+    Returns:
+        The specification with the new layer map, and the result of the quantization.
+
+    Raises:
+        UsageError: if the inputs or settings cannot be used.
+        GraphError: if the graph has no layer to quantize.
+        EngineError: if ncnn fails or computes NaN.
     """
     blob, items = spec.inputs[0].blob, calibration.inputs[name]
     if not items:
-        raise UsageError(f"int8: the calibration pictures give no input of the {name} graph, not one RoI")
+        raise UsageError(f"int8: the calibration images give no input of the {name} graph, not one RoI")
     inputs = {blob: items[0].shape}
     names = {layer.name for layer in graph.layers}
-    keep = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
-    settings = replace(calibration.settings, keep=tuple(keep))
+    exclude = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
+    settings = replace(calibration.settings, exclude=tuple(exclude))
     metric = calibration.metric
     made = quantize(
         graph,
         inputs,
         [{blob: item} for item in items],
         settings,
-        judge=None if metric is None else lambda tried: metric(name, tried),
+        metric=None if metric is None else lambda candidate: metric(name, candidate),
         progress=lambda stage, done, total: calibration.progress(f"{name}: {stage}", done, total),
     )
     if metric is not None:
@@ -85,12 +102,12 @@ def to_int8(
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     scaled = _equalised_blobs(graph, made)
-    sources = {b: source for b, source in spec.layer_sources.items() if b not in scaled}
-    return spec.model_copy(update={"layer_sources": sources}), made
+    layer_map = {b: source for b, source in spec.layer_sources.items() if b not in scaled}
+    return spec.model_copy(update={"layer_sources": layer_map}), made
 
 
 def _equalised_blobs(graph: Graph, made: Quantized) -> set[str]:
-    """What lies between the maker of an equalised tensor and its readers."""
+    """The blobs between the producer of an equalised tensor and its readers."""
     readers_of, makers = graph.consumers(), {layer.name: layer for layer in graph.layers}
     found: set[str] = set()
     for edge in made.table.equalised:

@@ -1,7 +1,7 @@
-"""An ONNX graph to ncnn's .param and .bin through pnnx, with the precision said aloud.
+"""Convert an ONNX graph to ncnn's .param and .bin with pnnx.
 
-pnnx writes half-precision weights unless told `fp16=0`, and numbers its blobs; here it always writes fp32,
-our own pass rounds where half precision is asked for, and inputs and outputs get their roles' names back.
+pnnx writes half-precision weights unless `fp16=0` is set, and numbers its blobs. Here it always writes fp32,
+`half_weights` rounds if half precision is wanted, and inputs and outputs get the names of their roles.
 """
 
 import re
@@ -15,15 +15,15 @@ from typing import Literal
 import pnnx
 
 from pocketdet.errors import ExportError, GraphError
+from pocketdet.export.half_weights import store_half
 from pocketdet.export.passes.deform_conv import FOREIGN, read_attributes, use_deformable_layers
-from pocketdet.export.passes.half_weights import store_half
 from pocketdet.export.passes.reductions import lost_axes, restore_axes
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 
 WeightStorage = Literal["fp32", "fp16"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_GEMM_CONSTANT_M = 7  # pnnx bakes the rows of the example into the layer; 0 takes them from the input
+_GEMM_CONSTANT_M = 7  # pnnx writes the number of rows of the example; 0 means that of the input
 
 
 def to_ncnn(
@@ -36,13 +36,26 @@ def to_ncnn(
     output_names: Sequence[str],
     dynamic_rows: bool = False,
     storage: WeightStorage = "fp32",
-    leave: Collection[str] = (),
+    exclude: Collection[str] = (),
 ) -> Graph:
-    """Convert `onnx_path` and write `param` and `bin_`; the graph that was written is returned.
+    """Convert an ONNX file and write the ncnn files.
 
-    `input_shape` includes the leading axis: the batch, which ncnn drops, or with `dynamic_rows` the number of
-    RoIs, which stays free. Layers in `leave` are stored in fp32 whatever `storage` says.
-    Raises `ExportError` with pnnx's last words if it fails or leaves something unsupported behind.
+    Args:
+        onnx_path: the file to convert.
+        param: the .param file to write.
+        bin_: the .bin file to write.
+        input_shape: with the leading axis: the batch, which ncnn drops, or the number of RoIs.
+        input_name: the name of the input blob.
+        output_names: the names of the output blobs, in the order of the ONNX outputs.
+        dynamic_rows: whether the leading axis is a free number of RoIs.
+        storage: of the weights.
+        exclude: names of the layers that are stored in fp32 in any case.
+
+    Returns:
+        The graph that was written.
+
+    Raises:
+        ExportError: if pnnx fails, with the end of its output, or the graph has an unsupported operator.
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-pnnx-") as scratch:
         try:
@@ -59,7 +72,7 @@ def to_ncnn(
         if dynamic_rows and layer.type == "Gemm":
             layer.params[_GEMM_CONSTANT_M] = 0
     if storage == "fp16":
-        store_half(graph, leave)
+        store_half(graph, exclude)
     write_graph(graph, param, bin_)
     return graph
 
@@ -78,7 +91,7 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int]) -> Grap
             "ncnnpy": "m_ncnn.py",
         }.items()
     }
-    # pnnx leaves a simplified twin beside what it reads, so it reads a copy
+    # pnnx writes a simplified file beside the one it reads, so it reads a copy
     command = [
         pnnx.EXEC_PATH,
         str(shutil.copyfile(onnx_path, scratch / "m.onnx")),
@@ -106,7 +119,7 @@ def _convert(onnx_path: Path, scratch: Path, input_shape: Sequence[int]) -> Grap
 
 
 def _with_unique_names(graph: Graph) -> Graph:
-    """Splits of constants and of blobs are counted apart by pnnx, which may name one of each alike."""
+    """Rename layers with equal names: pnnx numbers Splits of constants and Splits of blobs separately."""
     seen: set[str] = set()
     for layer in graph.layers:
         while layer.name in seen:

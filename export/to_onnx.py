@@ -1,6 +1,6 @@
-"""A folded torch graph to a simplified ONNX file: `torch.onnx.export(dynamo=True)`, then onnxsim.
+"""Export a folded torch graph to a simplified ONNX file: `torch.onnx.export(dynamo=True)`, then onnxsim.
 
-One call exports one graph. Inputs and outputs carry the names of their roles ("image", "rpn_scores", ...).
+Inputs and outputs have the names of their roles ("image", "rpn_scores", ...).
 """
 
 import contextlib
@@ -32,9 +32,18 @@ def to_onnx(
     output_names: Sequence[str],
     dynamic_rows: bool = False,
 ) -> None:
-    """Write `graph` to `path`. `dynamic_rows` leaves the first axis of input and outputs free (RoIs).
+    """Export one graph.
 
-    Raises `ExportError` naming the step that failed, with the exporter's own words.
+    Args:
+        graph: a module with one input.
+        example: an input, with a batch axis or rows.
+        path: the file to write.
+        input_name: the name of the input.
+        output_names: the names of the outputs, in order.
+        dynamic_rows: whether the first axis of input and outputs is a free number of RoIs.
+
+    Raises:
+        ExportError: if a step fails, with the exporter's message.
     """
     shapes = ({0: torch.export.Dim.DYNAMIC},) if dynamic_rows else None
     try:
@@ -49,7 +58,7 @@ def to_onnx(
                 dynamic_shapes=shapes,
                 external_data=False,
             )
-    except Exception as error:  # the exporter raises many kinds, all about the model
+    except Exception as error:  # the exporter raises many types, all about the model
         raise ExportError(
             f"torch.onnx.export failed on {type(graph).__name__}: {root_cause(error)}"
         ) from error
@@ -67,8 +76,8 @@ def simplify(model: onnx.ModelProto, path: Path) -> None:
             f"the ONNX graph for {path.name} cannot be simplified: {root_cause(error)}"
         ) from error
     if not ok:
-        raise ExportError(f"onnxsim changed the answers of {path.name}; nothing was written")
-    # names of source files and stack frames of the exporting machine do not belong in an artefact
+        raise ExportError(f"onnxsim changed the outputs of {path.name}; nothing was written")
+    # the file must not contain names of source files and stack frames of the exporting machine
     for node in simplified.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -76,7 +85,7 @@ def simplify(model: onnx.ModelProto, path: Path) -> None:
 
 
 def root_cause(error: BaseException) -> str:
-    """The first line of what an error stems from: torch wraps it in pages of advice and colours."""
+    """The first line of the original error; torch wraps it in pages of advice with colours."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines()]

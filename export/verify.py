@@ -1,7 +1,7 @@
-"""Prove a bundle: PyTorch against ONNX against ncnn, stage by stage and, on request, layer by layer.
+"""Verify a bundle: compare PyTorch, ONNX and ncnn stage by stage and, if requested, layer by layer.
 
-The golden image's reference is stored in the bundle, so it needs no torch weights to be judged; any other
-image needs the PyTorch weights, which a bundle carries unless it was exported slim.
+The bundle holds the reference values of the golden image. Other images need the PyTorch weights, which a
+bundle holds unless it was exported with `slim`.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from typing import cast
 import numpy as np
 
 from pocketdet.errors import UsageError
-from pocketdet.export.compare_layers import compare_layers
-from pocketdet.export.kinds import reference_of_bundle
+from pocketdet.export.layer_map import compare_layers
 from pocketdet.export.precision import find_risks, measure_peaks
-from pocketdet.export.reference import Reference
+from pocketdet.export.reference.base import Reference
+from pocketdet.export.reference.factory import reference_of_bundle
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.bundle.schema import GraphSpec, Layout
 from pocketdet.runtime.detector import Detector
@@ -40,11 +40,22 @@ from pocketdet.runtime.verification import (
 def verify(
     path: Path, images: Sequence[Path] = (), *, layers: bool = False, weights: Path | None = None
 ) -> VerifyReport:
-    """Replay golden and `images` through every stage of the bundle at `path`.
+    """Compare every stage of a bundle with its reference, on the golden image and on `images`.
 
-    `weights` are the PyTorch weights to compare with; by default those in the bundle. Weights that the bundle
-    stores as halves are rounded in the reference, and what that costs is told apart.
-    Raises `UsageError` if `images` or `layers` are asked for and there are no weights.
+    Args:
+        path: a bundle, a folder or a zip file.
+        images: image files to compare on, too.
+        layers: whether every ncnn layer is compared, too, on the golden image.
+        weights: PyTorch weights that replace those in the bundle. If the bundle stores halves, the weights of
+            the reference are rounded, and the effect of that is reported separately.
+
+    Returns:
+        All checks; `report.ok` is true if they passed.
+
+    Raises:
+        BundleError: if the bundle is damaged.
+        UsageError: if `images` or `layers` need weights that do not exist.
+        ImageError: if an image cannot be read.
     """
     with load_bundle(path) as bundle:
         original = reference_of_bundle(bundle, weights)
@@ -75,10 +86,14 @@ def verify(
 
 
 def find_overflows(bundle: Bundle, values: Sequence[StageValues]) -> list[str]:
-    """A sentence per layer that overflows in half precision on the pictures whose stages are `values`.
+    """Find the layers that overflow in half precision, measured in fp32 on any machine.
 
-    Nothing for a graph that was made for fp32 or bfloat16, which has the range of fp32. Runs in fp32, so that
-    any machine can tell.
+    Args:
+        bundle: an open bundle.
+        values: the stages of each image.
+
+    Returns:
+        A sentence per layer; empty for graphs in fp32, and in bfloat16, which has the range of fp32.
     """
     found: list[str] = []
     for key, spec in bundle.manifest.graphs.by_name().items():
@@ -94,18 +109,18 @@ def find_overflows(bundle: Bundle, values: Sequence[StageValues]) -> list[str]:
 
 
 def _input_of(spec: GraphSpec, values: StageValues) -> Array:
-    """What a graph is fed, among the stages of one picture."""
+    """The input of a graph among the stages of an image."""
     role = spec.inputs[0].role
     return np.ascontiguousarray(values["normalised" if role == "image" else role], np.float32)
 
 
 def _as_stored(original: Reference, layout: Layout) -> Reference:
-    """The reference of a bundle: `original`, with its weights rounded where the bundle's are halves."""
+    """`original`, with rounded weights if the bundle stores halves."""
     return original.folded()[0].rounded(layout.fp32_modules) if layout.weight_storage == "fp16" else original
 
 
 def _compare_stored(golden: StageValues, model: Reference) -> list[Check]:
-    """Whether today's PyTorch still gives the answers that were stored."""
+    """Compare the stored stages with those that the reference computes now."""
     live, tol = model.values(np.ascontiguousarray(golden["image"])), TOLERANCES["fp32"]
     relative = max(tol.of_graph(graph) for graph in model.networks())
     limits = {"boxes": tol.box_pixels, "proposal_boxes": tol.proposal_pixels}

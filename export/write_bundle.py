@@ -1,40 +1,58 @@
-"""Write a bundle so that it exists whole or not at all.
+"""Write a bundle completely or not at all.
 
-Everything is written into a temporary folder beside the target, loaded back with every check that an
-untrusted bundle gets, flushed, and only then renamed. Ctrl-C, a full disk or a failed check leave nothing
-behind; what a killed process leaves is removed by the next export into that folder.
+All files are written into a temporary folder beside the target, loaded with the checks for untrusted bundles,
+flushed, and then renamed. Ctrl-C, a full disk or a failed check leave no files. The next export into the same
+folder removes the files of a killed process.
 """
 
 import errno
+import importlib.metadata
 import os
+import platform
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from pocketdet import __version__
 from pocketdet.errors import ExportError
+from pocketdet.export.reference.base import Identity
 from pocketdet.io import exchange, rename_new, scratch_folder
 from pocketdet.runtime.bundle import hash_file, load_bundle, manifest_to_json
-from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry, Manifest
+from pocketdet.runtime.bundle.schema import (
+    MANIFEST_NAME,
+    SCHEMA_VERSION,
+    FileEntry,
+    Golden,
+    InputSize,
+    Layout,
+    Manifest,
+    Preprocessing,
+)
 
 SUFFIX = ".pocketdet"
+GOLDEN = Golden(image="golden/image.png", stages="golden/stages.safetensors")
+
 _STAGED = "bundle"
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
 @contextmanager
 def staging_directory(target: Path) -> Iterator[Path]:
-    """A folder for the files of a bundle, on the file system of `target`, removed on the way out.
+    """A temporary folder for the files of a bundle, on the file system of `target`.
 
-    Missing parents are made, and removed again if nothing came to stand in them.
-    Raises `ExportError` if the place cannot be written or is full.
+    Missing parents of `target` are created, and removed again if they stay empty.
+
+    Raises:
+        ExportError: if the folder cannot be written or the disk is full.
     """
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with scratch_folder(target.parent) as scratch:
-            (scratch / "probe").write_bytes(b"\0")  # a full disk is found now, not after minutes
+            (scratch / "probe").write_bytes(b"\0")  # reports a full disk at once, not after minutes
             (scratch / _STAGED).mkdir()
             yield scratch / _STAGED
     except OSError as error:
@@ -45,8 +63,16 @@ def staging_directory(target: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
-    """Hash every file in `scratch`, let `make_manifest` complete the manifest, write it, and load it all."""
+def write_manifest(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
+    """Write the manifest of the files in `scratch`, and load the bundle once.
+
+    Args:
+        scratch: the bundle's folder.
+        make_manifest: receives the size and hash of every file by its name in the bundle.
+
+    Returns:
+        The manifest.
+    """
     (scratch / MANIFEST_NAME).unlink(missing_ok=True)
     paths = sorted(p for p in scratch.rglob("*") if p.is_file())
     files = {p.relative_to(scratch).as_posix(): hash_file(p) for p in paths}
@@ -56,13 +82,67 @@ def seal(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest
     return manifest
 
 
-def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
-    """Move a sealed directory to `target`, as a directory or, if `target` ends in .zip, as one file.
+def common_fields(
+    identity: Identity,
+    files: Mapping[str, FileEntry],
+    *,
+    name: str,
+    layout: Layout,
+    reference_weights: str | None,
+    card: Mapping[str, str],
+) -> dict[str, Any]:
+    """The fields of a manifest that do not depend on the kind of detector.
 
-    `scratch` comes from `staging_directory`. Several processes may publish under one name at once: without
-    `overwrite` one of them succeeds, with it the last one. Raises `ExportError` as `check_target`.
+    Args:
+        identity: of the detector.
+        files: all other files of the bundle.
+        name: of the bundle.
+        layout: storage of the weights, and channel alignment.
+        reference_weights: the file of the PyTorch weights, if the bundle has one.
+        card: facts about the training.
     """
-    check_target(target, overwrite=overwrite)
+    pre, size = identity.preprocessing, identity.input_size
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "task": "object-detection",
+        "architecture": identity.architecture,
+        "input": InputSize(height=size[0], width=size[1]),
+        "class_names": identity.class_names,
+        "preprocessing": Preprocessing(
+            channel_order=pre.channel_order, mean=pre.mean, std=pre.std, resize=pre.resize, pad=pre.pad
+        ),
+        "layout": layout,
+        "golden": GOLDEN,
+        "reference_weights": reference_weights,
+        "tools": tool_versions(),
+        "card": dict(card),
+        "files": dict(files),
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """The versions of the packages that the files depend on."""
+    packages = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "pnnx", "ncnn", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"pocketdet": __version__, **versions, "python": platform.python_version()}
+
+
+def commit(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Move a complete bundle to `target`, as a folder or, if `target` ends in .zip, as one file.
+
+    Several processes may commit to one path at the same time: without `overwrite` the first one succeeds,
+    with it the last one replaces the others.
+
+    Args:
+        scratch: a folder from `staging_directory` with a manifest.
+        target: the path of the bundle.
+        overwrite: whether an existing bundle is replaced.
+
+    Raises:
+        ExportError: as `check_output_path`.
+    """
+    check_output_path(target, overwrite=overwrite)
     source = _zipped(scratch, scratch.with_name(target.name)) if target.suffix == ".zip" else scratch
     for path in [source] if source.is_file() else source.rglob("*"):
         if path.is_file():
@@ -73,18 +153,18 @@ def publish(scratch: Path, target: Path, *, overwrite: bool = False) -> None:
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
-        check_target(target, overwrite=overwrite)
+        check_output_path(target, overwrite=overwrite)
         try:
             return _replace(source, target)
-        except OSError as error:  # another process has moved the target away, or another one there
+        except OSError as error:  # another process has moved the target, or a new one to it
             if error.errno not in (*_TAKEN, errno.ENOENT):
                 raise
 
 
 def _replace(source: Path, target: Path) -> None:
-    """Put `source` in the place of `target`, which comes to lie beside `source`, in the temporary folder.
+    """Replace `target` by `source`. The old target moves into the temporary folder of `source`.
 
-    If the move fails or is interrupted, the old target comes back. Raises `OSError`.
+    If the move fails or is interrupted, the old target is restored. Raises `OSError`.
     """
     if exchange(source, target):
         return
@@ -99,7 +179,7 @@ def _replace(source: Path, target: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file to the disk."""
+    """Flush a file to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -107,8 +187,12 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise `ExportError` if something is at `target` and `overwrite` is false, or it is not a bundle."""
+def check_output_path(target: Path, *, overwrite: bool) -> None:
+    """Check that a bundle can be written to `target`.
+
+    Raises:
+        ExportError: if `target` exists and `overwrite` is false, or if it is not a bundle.
+    """
     if not os.path.lexists(target):
         return
     if not overwrite:
@@ -122,7 +206,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 def _zipped(folder: Path, archive: Path) -> Path:
     with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as out:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            # a fixed time stamp makes the same bundle the same file
+            # a fixed time stamp: equal bundles make equal files
             info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             out.writestr(info, path.read_bytes())

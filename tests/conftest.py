@@ -62,7 +62,7 @@ def _remembered_exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         if hypothesis.settings.get_current_profile_name() == "quick":
             folder = shared_folder(tmp_path_factory, "onnx")
-            patch.setattr("pocketdet.export.network.to_onnx", remembering(folder))
+            patch.setattr("pocketdet.export.reference.network.to_onnx", remembering(folder))
         yield
 
 

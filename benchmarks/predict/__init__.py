@@ -1,10 +1,11 @@
-"""How long a bundle would take on a device that is not at hand: predicted from published runs, not measured.
+"""Predict how long a bundle takes on a device that is not available, from published runs of ncnn.
 
     models = load_models()
     device = models.find("Snapdragon 855+")[0]
     print(predict(bundle_work(bundle), device, models.ranges).sentence())
 
-`python -m pocketdet.benchmarks.predict.fit` writes the coefficients; see docs/explanation/prediction.md.
+`python -m pocketdet.benchmarks.predict.fit` fits the coefficients that ship:
+docs/explanation/prediction.md explains how.
 """
 
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, load_models

@@ -1,6 +1,6 @@
-"""The fitted coefficients that ship with the package, and the devices they stand for.
+"""The fitted coefficients that ship with the package, and the devices that they describe.
 
-`coefficients.json` is the project's own: rates, errors and ranges, none of the published times.
+`coefficients.json` has the project's own numbers: rates, errors and ranges, none of the published times.
 """
 
 import re
@@ -26,11 +26,15 @@ class _Record(BaseModel):
 
 
 class FitRecord(_Record):
-    """One device at one precision.
+    """The fit of one device at one precision.
 
-    rates: nanoseconds per multiply-accumulate or value moved, by class. models: how many were fitted.
-    median_error, p90_error: of the absolute relative errors of models left out of the fit. ratio_low,
-    ratio_high: predicted / published lies between them for four models of five.
+    Attributes:
+        rates: Nanoseconds per multiply-accumulate or value moved, by class.
+        models: Number of models that were fitted.
+        median_error: Median of the absolute relative errors of models excluded from the fit.
+        p90_error: The 90th percentile of these errors.
+        ratio_low: Lower end of the band of predicted / published that contains four models of five.
+        ratio_high: Upper end of that band.
     """
 
     rates: dict[str, Amount]
@@ -42,8 +46,12 @@ class FitRecord(_Record):
 
 
 class Range(_Record):
-    """What the fitted models span: million MACs of one run, and the largest share of each class in them.
-    Values moved are per MAC; `odd_channels` is the share of MACs in layers that fill no SIMD lanes.
+    """What the fitted models span.
+
+    Attributes:
+        macs: Lowest and highest million MACs of one run.
+        largest_shares: Highest share of MACs of each class; values moved are per MAC, `odd_channels` is the
+            share of MACs in layers whose channels are no multiple of 4.
     """
 
     macs: tuple[Positive, Positive]
@@ -51,7 +59,7 @@ class Range(_Record):
 
 
 class DeviceModel(_Record):
-    """A device as it was run: `threads` of ncnn on these cores; `published_as` is the runs' headline."""
+    """A device with `threads` threads of ncnn on these cores; `published_as` is the headline of the run."""
 
     name: str
     published_as: str
@@ -61,7 +69,7 @@ class DeviceModel(_Record):
 
 
 class DeviceModels(_Record):
-    """The file. `classes` are the layer classes by precision, for a reader; `ranges` are per precision."""
+    """The content of the file; `classes` and `ranges` are by precision."""
 
     schema_version: Literal[1]
     source: str
@@ -70,55 +78,75 @@ class DeviceModels(_Record):
     ranges: dict[str, Range]
     devices: tuple[DeviceModel, ...]
 
-    def find(self, words: str, threads: int = 1) -> list[DeviceModel]:
-        """Every device whose name has all these words, run with that many threads. Of the runs of one
-        device the one on its big cores, or else on all; on its little ones if the words say "little".
+    def find(self, query: str, threads: int = 1) -> list[DeviceModel]:
+        """Find devices by the words of their names.
 
-        Raises UsageError that says what is near: names alike, or the numbers of threads there are.
+        Of several runs of one device, the one on its big cores is returned, or else the one on all cores;
+        the one on its little cores if the query has the word "little".
+
+        Args:
+            query: Words that the name must contain.
+            threads: Number of threads.
+
+        Returns:
+            The devices, in the order of the file.
+
+        Raises:
+            UsageError: If there is none; the message has similar names, or the available numbers of threads.
         """
-        wanted = tokens(words)
+        wanted = tokens(query)
         named = [d for d in self.devices if wanted and wanted <= tokens(f"{d.name} {d.cores}")]
         if not named:
             names = list(dict.fromkeys(d.name for d in self.devices))
             raise UsageError(
-                f"no published run is of a device {words!r}; {_near(words, names)}--list shows all"
+                f"no published run is of a device {query!r}; {_near(query, names)}--list shows all"
             )
-        found = [d for d in named if d.threads == threads]
-        if not found:
+        runs = [d for d in named if d.threads == threads]
+        if not runs:
             counts = sorted({d.threads for d in named})
             raise UsageError(
                 f"{named[0].name}: no run with {threads} thread{'s' if threads > 1 else ''} is published; "
                 f"pass --threads {' or '.join(map(str, counts))}"
             )
-        return [d for d in found if "little" in wanted or not _outdone(d, found)]
+        return [d for d in runs if "little" in wanted or not _has_better_run(d, runs)]
 
 
-def _outdone(device: DeviceModel, others: Sequence[DeviceModel]) -> bool:
-    """Whether the same device has a run on better cores: big before all before little."""
+def _has_better_run(device: DeviceModel, others: Sequence[DeviceModel]) -> bool:
+    """Whether the same device has a run on better cores: big, then all, then little."""
     order = ("big", "all", "little")
     return any(o.name == device.name and order.index(o.cores) < order.index(device.cores) for o in others)
 
 
 def tokens(text: str) -> set[str]:
-    """Lower-case words of a device name; a plus sign belongs to its number, as in 855+."""
+    """Split a device name into lower-case words; a plus sign belongs to its number, as in 855+."""
     return set(re.findall(r"[a-z0-9]+\+?", text.casefold()))
 
 
-def _near(words: str, names: Sequence[str]) -> str:
-    wanted = tokens(words)
+def _near(query: str, names: Sequence[str]) -> str:
+    wanted = tokens(query)
 
-    def likeness(name: str) -> float:
+    def similarity(name: str) -> float:
         have = sorted(tokens(name))
         near = [max((SequenceMatcher(None, w, h).ratio() for h in have), default=0.0) for w in wanted]
         return sum(near) / max(len(near), 1)
 
-    best = sorted(names, key=likeness, reverse=True)[:3]
-    close = [f"{name!r}" for name in best if likeness(name) > 0.6]
+    best = sorted(names, key=similarity, reverse=True)[:3]
+    close = [f"{name!r}" for name in best if similarity(name) > 0.6]
     return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 def load_models(path: Path = SHIPPED) -> DeviceModels:
-    """Read a file of coefficients. Raises UsageError for a missing, damaged or other version of file."""
+    """Read a file of coefficients.
+
+    Args:
+        path: The file; by default the one that ships with the package.
+
+    Returns:
+        The devices.
+
+    Raises:
+        UsageError: If the file is missing or damaged, or has another schema version.
+    """
     try:
         return DeviceModels.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What was tried for the layer classes, by leave-one-out error: `python -m ...benchmarks.predict.compare`.
+"""Compare groups of layer classes by leave-one-out error: `python -m pocketdet.benchmarks.predict.compare`.
 
 Every variant is fitted to the runs with one thread, floating point models only. "one speed per device" fits
-nothing to a device but one factor on rates that all devices share.
+one factor per device to rates that all devices share.
 """
 
 import argparse
@@ -14,21 +14,26 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pocketdet.benchmarks.predict.classes import FLOAT, Classes, amounts
-from pocketdet.benchmarks.predict.fit import MANY, TARGET, split_works
-from pocketdet.benchmarks.predict.fitting import FEWEST_MODELS, fit_device, solve
+from pocketdet.benchmarks.predict.fit import FEWEST_MODELS, MANY, TARGET, fit_device, solve, split_works
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.workload import FLOAT, Classes, Workload, amounts
 from pocketdet.errors import PocketdetError
 
 Array = NDArray[np.float64]
-# Nets of the kind that ThunderNet is: shuffled or inverted bottlenecks, mostly 1x1 and depthwise.
+# Networks similar to ThunderNet: shuffled or inverted bottlenecks, mostly 1x1 and depthwise.
 LIGHT = ("shufflenet_v2", "nanodet_m", "FastestDet", "yolo_fastestv2", "yolo_fastest_1.1", "mobilenet_v3")
 _ROUNDS = 4
 
 
 def split_classes(**parts: tuple[str, ...]) -> Classes:
-    """The classes that ship, with these details taken out into classes of their own."""
+    """Move some detailed classes out of the groups that ship.
+
+    Args:
+        **parts: Detailed classes by the name of their own group.
+
+    Returns:
+        The groups that ship without these classes, and the new groups.
+    """
     taken = {detail for details in parts.values() for detail in details}
     kept = {name: tuple(d for d in details if d not in taken) for name, details in FLOAT.items()}
     return {name: details for name, details in {**kept, **parts}.items() if details}
@@ -46,7 +51,14 @@ VARIANTS: Mapping[str, Classes] = {
 
 
 def shared_rates(rows: Sequence[Array]) -> Array:
-    """Rates common to all devices up to one factor each; `rows` are amounts / time, (models, classes)."""
+    """Fit rates that all devices share up to one factor each.
+
+    Args:
+        rows: Amounts / time of each device, (models, classes).
+
+    Returns:
+        Rates, (classes,).
+    """
     factors = np.array([1 / np.median(device.sum(axis=1)) for device in rows])
     for _ in range(_ROUNDS):
         rates = solve(np.concatenate([device * f for device, f in zip(rows, factors, strict=True)]))
@@ -55,13 +67,21 @@ def shared_rates(rows: Sequence[Array]) -> Array:
 
 
 def speed(predicted: Array) -> float:
-    """The factor that brings these ratios closest to 1."""
+    """Return the factor that brings these ratios closest to 1 in least squares."""
     return float(predicted.sum() / (predicted @ predicted))
 
 
 def one_speed(works: Mapping[str, Workload], runs: Sequence[PublishedRun]) -> list[dict[str, float]]:
-    """Ratios predicted / published by model for every run; a model is left out of all runs at once."""
-    found: list[dict[str, float]] = [{} for _ in runs]
+    """Cross-validate shared rates; a model is excluded from all runs at once.
+
+    Args:
+        works: Workload by model.
+        runs: Published runs.
+
+    Returns:
+        Predicted / published by model, for every run.
+    """
+    ratios_by_run: list[dict[str, float]] = [{} for _ in runs]
     for left_out in works:
         models = [[m for m in works if m in run.milliseconds and m != left_out] for run in runs]
         rows = [
@@ -69,17 +89,26 @@ def one_speed(works: Mapping[str, Workload], runs: Sequence[PublishedRun]) -> li
             for run, names in zip(runs, models, strict=True)
         ]
         rates = shared_rates(rows)
-        for ratios, run, device in zip(found, runs, rows, strict=True):
+        for ratios, run, device in zip(ratios_by_run, runs, rows, strict=True):
             if left_out in run.milliseconds:
                 time = amounts(works[left_out], FLOAT) @ rates * speed(device @ rates)
                 ratios[left_out] = float(time) / run.milliseconds[left_out]
-    return found
+    return ratios_by_run
 
 
 def by_device(
     works: Mapping[str, Workload], runs: Sequence[PublishedRun], classes: Classes
 ) -> list[dict[str, float]]:
-    """Ratios predicted / published of the models left out, for every run."""
+    """Cross-validate rates of each device alone.
+
+    Args:
+        works: Workload by model.
+        runs: Published runs.
+        classes: Groups of layer classes.
+
+    Returns:
+        Predicted / published of the excluded models, for every run.
+    """
     fits = [fit_device(works, run.milliseconds, classes) for run in runs]
     return [dict(zip(fit.models, fit.ratios.tolist(), strict=True)) for fit in fits]
 
@@ -100,7 +129,15 @@ def _row(ratios: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
 
 
 def compare(works: Mapping[str, Workload], runs: Sequence[PublishedRun]) -> Table:
-    """One line a variant: medians over devices with many models, then all left-out models pooled."""
+    """Compare all variants.
+
+    Args:
+        works: Workload by model.
+        runs: Published runs.
+
+    Returns:
+        One row per variant: medians over devices with many models, then all excluded models pooled.
+    """
     enough = FEWEST_MODELS["float"]
     chosen = [r for r in runs if r.threads == 1 and sum(m in r.milliseconds for m in works) >= enough]
     title = f"leave-one-out errors, {len(chosen)} runs with one thread"
@@ -114,7 +151,14 @@ def compare(works: Mapping[str, Workload], runs: Sequence[PublishedRun]) -> Tabl
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the comparison. Returns the exit code; a PocketdetError becomes one sentence."""
+    """Print the comparison.
+
+    Args:
+        arguments: The command line; `None` for that of the process.
+
+    Returns:
+        The exit code; a `PocketdetError` is printed as one sentence.
+    """
     parser = argparse.ArgumentParser(description="Compare layer classes by leave-one-out error.")
     parser.add_argument("--devices", type=Path, required=True, help="folder with the published runs")
     chosen = parser.parse_args(arguments)

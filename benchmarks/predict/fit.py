@@ -1,22 +1,25 @@
-"""Make the coefficients that ship from the published runs: `python -m pocketdet.benchmarks.predict.fit`.
+"""Fit the coefficients that ship to the published runs: `python -m pocketdet.benchmarks.predict.fit`.
 
     python -m pocketdet.benchmarks.predict.fit --devices ../shared/data/devices \
         --out benchmarks/predict/coefficients.json
 
-Prints for every device how far off the predictions are for models that were left out of the fit. The same
-input gives the same file.
+The rates of a device are fitted by non-negative least squares. The command prints for every device the error
+of models that are excluded from the fit. The same input gives the same file.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from scipy.optimize import nnls
 
-from pocketdet.benchmarks.predict.classes import BY_PRECISION
 from pocketdet.benchmarks.predict.coefficients import (
     SCHEMA_VERSION,
     SHIPPED,
@@ -24,20 +27,117 @@ from pocketdet.benchmarks.predict.coefficients import (
     DeviceModels,
     FitRecord,
 )
-from pocketdet.benchmarks.predict.fitting import FEWEST_MODELS, DeviceFit, fit_device
 from pocketdet.benchmarks.predict.prediction import range_of
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.workload import BY_PRECISION, Classes, Workload, amounts
 from pocketdet.errors import PocketdetError
 from pocketdet.io import atomic_write
+
+Array = NDArray[np.float64]
 
 TARGET, MANY = 0.2, 20
 SOURCE = "fitted to the least times of the runs published in ncnn's benchmark/README.md (BSD-3)"
 UNIT = "nanoseconds per multiply-accumulate of a class, or per value read or written"
+# With fewer models the classes cannot be distinguished and a leave-one-out quantile means nothing.
+FEWEST_MODELS: Mapping[str, int] = {"float": 12, "int8": 8}
+BAND = 0.8
+
+
+@dataclass(frozen=True)
+class DeviceFit:
+    """The fit of one device, and its leave-one-out cross-validation.
+
+    Attributes:
+        rates: Nanoseconds per MAC or value moved, (classes,).
+        models: Names of the models.
+        ratios: Predicted / published time of each model when it is excluded from the fit, (models,).
+    """
+
+    rates: Array
+    models: tuple[str, ...]
+    ratios: Array
+
+    @property
+    def errors(self) -> Array:
+        """Absolute relative errors of the excluded models."""
+        return np.asarray(np.abs(self.ratios - 1))
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ratios predicted / published between which a new model lies with a probability of 80%."""
+        return ratio_band(self.ratios)
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of the models whose ratio lies in the band of the others."""
+        others = (np.delete(self.ratios, i) for i in range(len(self.ratios)))
+        bands = [ratio_band(ratios) for ratios in others]
+        return float(np.mean([low <= r <= high for r, (low, high) in zip(self.ratios, bands, strict=True)]))
+
+
+def fit_device(
+    works: Mapping[str, Workload], milliseconds: Mapping[str, float], classes: Classes
+) -> DeviceFit:
+    """Fit one device to the models that both mappings have, and again without each of them in turn.
+
+    Non-negative least squares of the relative error: the rows are amounts / published time, the target is 1.
+
+    Args:
+        works: Workload by model.
+        milliseconds: Published time by model.
+        classes: Groups of layer classes that share a rate.
+
+    Returns:
+        Rates and leave-one-out ratios.
+    """
+    models = tuple(name for name in works if name in milliseconds)
+    rows = np.array([amounts(works[name], classes) / milliseconds[name] for name in models])
+    ratios = np.array([row @ solve(np.delete(rows, i, axis=0)) for i, row in enumerate(rows)])
+    return DeviceFit(solve(rows), models, ratios)
+
+
+def solve(rows: Array) -> Array:
+    """Solve the non-negative least squares |rows @ rates - 1|.
+
+    Args:
+        rows: Amounts / published time, (models, classes).
+
+    Returns:
+        Rates >= 0, (classes,); 0 for a class without amounts.
+    """
+    norms = np.linalg.norm(rows, axis=0)
+    scale = np.where(norms > 0, norms, 1.0)  # so that the units of the classes do not matter
+    rates, _ = nnls(rows / scale, np.ones(len(rows)))
+    return np.asarray(rates / scale)
+
+
+def ratio_band(ratios: Sequence[float] | Array) -> tuple[float, float]:
+    """Compute the band that contains the next ratio with a probability of at least 80%.
+
+    The band is that of split conformal prediction for exchangeable ratios: the order statistics of rank
+    ceil(0.9 (n + 1)) from either side.
+
+    Args:
+        ratios: n ratios.
+
+    Returns:
+        Both ends of the band.
+    """
+    ordered = np.sort(np.asarray(ratios))
+    tail = (1 - BAND) / 2
+    above = min(ceil((1 - tail) * (len(ordered) + 1)), len(ordered))
+    return float(ordered[len(ordered) - above]), float(ordered[above - 1])
 
 
 def split_works(works: Mapping[str, Workload]) -> dict[str, dict[str, Workload]]:
-    """The benchmark's models by precision."""
+    """Split the benchmark's models by precision.
+
+    Args:
+        works: Workload by model.
+
+    Returns:
+        By precision ("float", "int8") the workload by model.
+    """
     return {
         precision: {name: w for name, w in works.items() if (w.int8 > 0) == (precision == "int8")}
         for precision in BY_PRECISION
@@ -47,7 +147,15 @@ def split_works(works: Mapping[str, Workload]) -> dict[str, dict[str, Workload]]
 def fit_runs(
     works: Mapping[str, Workload], runs: Sequence[PublishedRun]
 ) -> list[tuple[PublishedRun, dict[str, DeviceFit]]]:
-    """Every run that has enough models, with its fits by precision."""
+    """Fit every run that has enough models.
+
+    Args:
+        works: Workload by model.
+        runs: Published runs.
+
+    Returns:
+        The runs with their fits by precision.
+    """
     fitted = []
     for run in runs:
         fits = {
@@ -63,7 +171,15 @@ def fit_runs(
 def make_models(
     works: Mapping[str, Workload], fitted: Sequence[tuple[PublishedRun, Mapping[str, DeviceFit]]]
 ) -> DeviceModels:
-    """The content of the file, rounded to 8 digits."""
+    """Make the content of the file.
+
+    Args:
+        works: Workload by model.
+        fitted: Result of `fit_runs`.
+
+    Returns:
+        Devices, classes and ranges, rounded to 8 digits.
+    """
     devices = tuple(
         DeviceModel(
             name=run.name,
@@ -101,7 +217,12 @@ def _rounded(value: float) -> float:
 
 
 def print_errors(fitted: Sequence[tuple[PublishedRun, Mapping[str, DeviceFit]]], console: Console) -> None:
-    """One line a device, then how many reach the target."""
+    """Print one line per device, then how many reach the target.
+
+    Args:
+        fitted: Result of `fit_runs`.
+        console: Where to print.
+    """
     title = "error of the predicted time of models left out of the fit"
     table = Table("device", "threads", "cores", title=title, title_justify="left", box=None)
     for column in ("models", "median", "p90", "in band", "int8 models", "median", "p90"):
@@ -116,7 +237,13 @@ def print_errors(fitted: Sequence[tuple[PublishedRun, Mapping[str, DeviceFit]]],
 
 
 def print_summary(label: str, fits: Sequence[DeviceFit], console: Console) -> None:
-    """How many devices with many models are below the target, and the middle of all."""
+    """Print how many devices with many models are below the target, and the median of all.
+
+    Args:
+        label: Name of the group of devices.
+        fits: Their fits.
+        console: Where to print.
+    """
     many = [np.median(fit.errors) for fit in fits if len(fit.models) >= MANY]
     if not many:
         return
@@ -134,7 +261,14 @@ def _errors(fit: DeviceFit, *, banded: bool = False) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fit, print and write. Returns the exit code; a PocketdetError becomes one sentence."""
+    """Fit, print and write.
+
+    Args:
+        arguments: The command line; `None` for that of the process.
+
+    Returns:
+        The exit code; a `PocketdetError` is printed as one sentence.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--devices", type=Path, required=True, help="folder with the published runs")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the file to write")
@@ -152,7 +286,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write_models(path: Path, models: DeviceModels) -> None:
-    """Write the file whole or not at all. Raises UsageError."""
+    """Write the file, completely or not at all.
+
+    Args:
+        path: The file.
+        models: Its content.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
     atomic_write(path, models.model_dump_json(indent=1) + "\n")
 
 

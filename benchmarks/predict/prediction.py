@@ -1,4 +1,4 @@
-"""A time with its band, for a workload on a device that was fitted or that has neighbours that were."""
+"""Predict the time of a workload with its band: on a fitted device, or one derived from similar devices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,8 @@ from math import exp, log
 
 import numpy as np
 
-from pocketdet.benchmarks.predict.classes import BY_PRECISION, amounts, precision_of
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, FitRecord, Range
-from pocketdet.benchmarks.predict.neighbours import DerivedDevice
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.workload import BY_PRECISION, Workload, amounts, precision_of
 from pocketdet.errors import UsageError
 
 MOVED, ODD = "values_moved", "odd_channels"
@@ -22,11 +20,54 @@ _TOO_MUCH = {
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A fitted device, one thread, and the clock in GHz of the core that ran."""
+
+    name: str
+    cores: str
+    ghz: float
+
+
+@dataclass(frozen=True)
+class DerivedDevice:
+    """A device without published runs, with a clock of `ghz`, predicted from similar devices.
+
+    `reasoning` is printed with every prediction.
+    """
+
+    name: str
+    ghz: float
+    neighbours: tuple[Neighbour, ...]
+    reasoning: str
+
+
+SNAPDRAGON_845 = DerivedDevice(
+    "Qualcomm SDM845 Snapdragon 845 (derived)",
+    2.8,
+    (
+        Neighbour("Qualcomm MSM8998 Snapdragon 835", "big", 2.45),
+        Neighbour("Rockchip RK3588", "big", 2.4),
+    ),
+    "in fp32: its fast core, a Cortex-A75 at 2.8 GHz, stands between the Cortex-A73 of the 835 and the "
+    "Cortex-A76 of this RK3588 run; by their multiply-accumulates per clock both ran in fp32",
+)
+DERIVED = (SNAPDRAGON_845,)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Milliseconds of the networks of one frame, predicted, never measured.
 
-    low, high: four models of five lie between, wider by what `notes` tells. median_error: of models left out
-    of the fit on this device; models: how many were fitted.
+    Attributes:
+        device: Name of the device.
+        threads: Number of threads.
+        cores: Cores that ncnn may use: all, big or little.
+        milliseconds: The predicted time.
+        low: Lower end of the band that contains four models of five, wider if `notes` says so.
+        high: Upper end of that band.
+        median_error: Median error of models excluded from the fit on this device.
+        models: Number of models that were fitted.
+        notes: Sentences about the band and the layers.
     """
 
     device: str
@@ -40,7 +81,7 @@ class Prediction:
     notes: tuple[str, ...] = ()
 
     def sentence(self) -> str:
-        """One sentence that never looks like a measurement."""
+        """Return one sentence that cannot be mistaken for a measurement."""
         return (
             f"{self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}: predicted "
             f"{self.milliseconds:.3g} ms ({self.low:.3g} to {self.high:.3g}), not measured"
@@ -48,9 +89,18 @@ class Prediction:
 
 
 def predict(work: Workload, device: DeviceModel, ranges: Mapping[str, Range]) -> Prediction:
-    """The time of `work` on a fitted device; `ranges` are those of the `DeviceModels` it came from.
+    """Predict the time on a fitted device.
 
-    Raises UsageError for a precision that the device has no published runs of.
+    Args:
+        work: The workload.
+        device: The device.
+        ranges: The ranges of the `DeviceModels` that has the device.
+
+    Returns:
+        The time with its band, which is doubled if the workload is outside the fitted models.
+
+    Raises:
+        UsageError: If the device has no published runs at the precision of the workload.
     """
     precision = precision_of(work)
     fit = device.fits.get(precision)
@@ -74,13 +124,26 @@ def predict(work: Workload, device: DeviceModel, ranges: Mapping[str, Range]) ->
 
 
 def predict_derived(work: Workload, device: DerivedDevice, models: DeviceModels) -> Prediction:
-    """The time on a device without published runs: the geometric mean of its neighbours' times, each scaled
-    by the clocks; the band spans the neighbours' bands.
+    """Predict the time on a device without published runs.
+
+    The time is the geometric mean of those of its neighbours, each scaled by the clocks; the band spans the
+    bands of the neighbours.
+
+    Args:
+        work: The workload.
+        device: The device and its neighbours.
+        models: The fitted devices.
+
+    Returns:
+        The prediction for one thread on a big core.
+
+    Raises:
+        UsageError: As `predict`.
     """
     parts = []
     for near in device.neighbours:
-        found = next(d for d in models.devices if (d.name, d.threads, d.cores) == (near.name, 1, near.cores))
-        parts.append((predict(work, found, models.ranges), near.ghz / device.ghz))
+        fitted = next(d for d in models.devices if (d.name, d.threads, d.cores) == (near.name, 1, near.cores))
+        parts.append((predict(work, fitted, models.ranges), near.ghz / device.ghz))
     time = exp(sum(log(p.milliseconds * scale) for p, scale in parts) / len(parts))
     span = " and ".join(f"{p.milliseconds * scale:.3g} ms from {p.device}" for p, scale in parts)
     return Prediction(
@@ -97,7 +160,16 @@ def predict_derived(work: Workload, device: DerivedDevice, models: DeviceModels)
 
 
 def reasons_outside(work: Workload, precision: str, fitted: Range) -> list[str]:
-    """Why a workload is unlike all that was fitted; empty if it is not."""
+    """Compare a workload with the fitted models.
+
+    Args:
+        work: The workload.
+        precision: Its fit, "float" or "int8".
+        fitted: What the fitted models span.
+
+    Returns:
+        A phrase for each amount that is outside; empty if none is.
+    """
     found = []
     low, high = fitted.macs
     if not low <= work.macs <= high:
@@ -110,7 +182,15 @@ def reasons_outside(work: Workload, precision: str, fitted: Range) -> list[str]:
 
 
 def shares(work: Workload, precision: str) -> dict[str, float]:
-    """Amount of each class per MAC, and the share of MACs in layers with odd channels."""
+    """Compute the amount of each class per MAC, and the share of MACs in layers with odd channels.
+
+    Args:
+        work: The workload.
+        precision: Its fit, "float" or "int8".
+
+    Returns:
+        Shares by class.
+    """
     classes = BY_PRECISION[precision]
     parts = dict(zip(classes, (amounts(work, classes) / work.macs).tolist(), strict=True))
     odd = sum(amount for name, amount in work.amounts.items() if name.endswith("_odd"))
@@ -118,7 +198,15 @@ def shares(work: Workload, precision: str) -> dict[str, float]:
 
 
 def range_of(works: Sequence[Workload], precision: str) -> Range:
-    """What a set of fitted workloads spans."""
+    """Compute what fitted workloads span.
+
+    Args:
+        works: The workloads.
+        precision: Their fit, "float" or "int8".
+
+    Returns:
+        The range, rounded to 8 digits.
+    """
     every = [shares(work, precision) for work in works]
     macs = [work.macs for work in works]
     most = {name: _digits(max(s[name] for s in every)) for name in every[0]}

@@ -1,4 +1,4 @@
-"""The published runs of ncnn's benchmark and the structure of the models they ran, as data to fit to."""
+"""Read the published runs of ncnn's benchmark, and the structure of the models that they ran."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from pocketdet.errors import UsageError
 from pocketdet.runtime.ncnn_graph import Shape, infer_shapes, read_graph
 
 RUNS, STRUCTURES = "benchncnn_runs.json", "benchmark_params"
-# What benchncnn feeds where the .param does not say.
+# Inputs of benchncnn that the .param file does not specify.
 _INPUTS: Mapping[str, Shape] = {"FastestDet": (3, 352, 352)}
 _ATTENTION_MODELS = frozenset({"vision_transformer"})
 _CORES: Mapping[int, Cores] = {0: "all", 1: "little", 2: "big"}
@@ -24,7 +24,7 @@ _COMMAND = re.compile(r"^(nice |~/|/)|benchncnn")
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """Least milliseconds of each model in one run; `cores` is what ncnn was allowed: all, big or little."""
+    """The minimum milliseconds of each model in one run; `cores` are those that ncnn may use."""
 
     name: str
     published_as: str
@@ -34,9 +34,17 @@ class PublishedRun:
 
 
 def read_workloads(folder: Path) -> dict[str, Workload]:
-    """Model name -> its work, for every convolution network of the benchmark.
+    """Count the work of every convolutional network of the benchmark.
 
-    Raises UsageError if there are none, GraphError for a damaged one.
+    Args:
+        folder: Folder with the published data.
+
+    Returns:
+        Workload by model.
+
+    Raises:
+        UsageError: If there are no `.param` files.
+        GraphError: If one is damaged.
     """
     paths = sorted((folder / STRUCTURES).glob("*.param"))
     if not paths:
@@ -51,9 +59,16 @@ def read_workloads(folder: Path) -> dict[str, Workload]:
 
 
 def read_runs(folder: Path) -> list[PublishedRun]:
-    """The runs on CPUs, in the order published; runs whose device is not named are left out.
+    """Read the runs on CPUs, in the order of publication, without those that do not name their device.
 
-    A device published more than once gets a number behind its name. Raises UsageError.
+    Args:
+        folder: Folder with the published data.
+
+    Returns:
+        The runs; the second run of a device gets a number behind its name.
+
+    Raises:
+        UsageError: If the file is missing or damaged.
     """
     path = folder / RUNS
     try:
@@ -93,7 +108,7 @@ def _named(records: list[dict[str, Any]]) -> list[PublishedRun]:
 
 
 def short_name(header: str) -> str:
-    """A published headline without its parentheses about clocks and cores."""
+    """Remove the parentheses about clocks and cores from a published headline."""
     plain, before = header, ""
     while plain != before:
         plain, before = _CLOCKS.sub("", plain), plain
@@ -101,5 +116,5 @@ def short_name(header: str) -> str:
 
 
 def _model(name: str) -> str:
-    """Older runs and some files write hyphens where others have underscores."""
+    """Replace hyphens, which older runs and some files have in place of underscores."""
     return name.replace("-", "_")

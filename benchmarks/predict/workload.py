@@ -1,18 +1,24 @@
-"""What a network has to do, by classes of layers whose time grows alike: the unit that predictions count in.
+"""The work of a network by class of layers, and the groups of classes that share one rate in a fit.
 
-Amounts are in millions: of multiply-accumulates (MACs), or of values read and written.
+Layers of one class take a time proportional to their amount: millions of multiply-accumulates (MACs), or of
+values read and written. The groups are the smallest that cross-validation did not improve on; `python -m
+pocketdet.benchmarks.predict.compare` prints what was tried.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, count_macs, infer_shapes, read_graph
 
 MILLION = 1e6
-# They move nothing in ncnn, or are the decoding of boxes that some published models end with.
+# They move nothing in ncnn, or decode the boxes at the end of some published models.
 _FREE = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten", "Dropout", "PriorBox"}) | {
     "DetectionOutput",
     "YoloDetectionOutput",
@@ -21,17 +27,56 @@ _FREE = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten",
 _ATTENTION = frozenset({"MultiHeadAttention", "MatMul", "SDPA"})
 _DEPTHWISE = frozenset({"ConvolutionDepthWise", "DeconvolutionDepthWise"})
 _NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
-_NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
 _INT8_SCALES = 8
 _LANES = 4
+
+
+Classes = Mapping[str, tuple[str, ...]]
+
+DETAILS = (
+    "dense_1x1",
+    "dense_1x1_odd",  # odd: channels that are no multiple of 4
+    "winograd_3x3",
+    "dense_kxk",
+    "grouped",
+    "depthwise_3x3",
+    "depthwise_5x5",
+    "depthwise_odd",
+    "fully_connected",
+    "moved_dense",
+    "moved_others",
+    "layers",
+)
+
+FLOAT: Classes = MappingProxyType(
+    {
+        "dense_1x1": ("dense_1x1", "dense_1x1_odd"),
+        "winograd_3x3": ("winograd_3x3",),
+        "dense_kxk": ("dense_kxk", "grouped"),
+        "depthwise": ("depthwise_3x3", "depthwise_5x5", "depthwise_odd"),
+        "fully_connected": ("fully_connected",),
+        "values_moved": ("moved_dense", "moved_others"),
+    }
+)
+# Eight published models only, which do not distinguish more classes.
+INT8: Classes = MappingProxyType(
+    {
+        "dense": ("dense_1x1", "dense_1x1_odd", "winograd_3x3", "dense_kxk", "grouped"),
+        "depthwise": ("depthwise_3x3", "depthwise_5x5", "depthwise_odd", "fully_connected"),
+        "values_moved": ("moved_dense", "moved_others"),
+    }
+)
+BY_PRECISION: Mapping[str, Classes] = MappingProxyType({"float": FLOAT, "int8": INT8})
 
 
 @dataclass(frozen=True)
 class Workload:
     """Amounts of one run by detailed class, in millions.
 
-    `amounts` has the keys of `DETAILS` in `classes.py`; `unlike` is the part of the MACs that is in layers no
-    fitted model has and that are counted as dense 1x1; `int8` is the share of MACs in int8 layers.
+    Attributes:
+        amounts: Amount by class, keys of `DETAILS`.
+        unlike: The MACs in layers that no fitted model has, which are counted as dense 1x1.
+        int8: The share of MACs in int8 layers, 0..1.
     """
 
     amounts: Mapping[str, float]
@@ -51,11 +96,37 @@ class Workload:
         return Workload(total, self.unlike + other.unlike, int8)
 
 
-def bundle_work(bundle: Bundle) -> Workload:
-    """The work of all networks of a bundle, with as many RoIs as its manifest keeps.
+def amounts(work: Workload, classes: Classes) -> NDArray[np.float64]:
+    """Sum the amounts of a workload by group of classes.
 
-    Not in it: resizing the picture, proposals, RoI align and decoding the boxes. Raises GraphError as
-    `graph_work`.
+    Args:
+        work: The workload.
+        classes: The groups.
+
+    Returns:
+        Millions, (groups,), in the order of `classes`.
+    """
+    return np.array([sum(work.amounts.get(part, 0.0) for part in parts) for parts in classes.values()])
+
+
+def precision_of(work: Workload) -> str:
+    """Return the fit for a workload: "int8" if most of its MACs are in int8 layers, else "float"."""
+    return "int8" if work.int8 > 0.5 else "float"
+
+
+def bundle_work(bundle: Bundle) -> Workload:
+    """Count the work of all networks of a bundle, with as many RoIs as its manifest keeps.
+
+    Resizing the image, proposals, RoI align and box decoding are not included.
+
+    Args:
+        bundle: The bundle.
+
+    Returns:
+        The sum over its graphs.
+
+    Raises:
+        GraphError: As `graph_work`.
     """
     total = Workload({})
     for spec in bundle.manifest.graphs.by_name().values():
@@ -65,9 +136,17 @@ def bundle_work(bundle: Bundle) -> Workload:
 
 
 def graph_work(graph: Graph, shapes: Mapping[str, Shape]) -> Workload:
-    """The work of one graph; layers whose shapes are not known are left out.
+    """Count the work of one graph; layers with unknown shapes are not counted.
 
-    Raises GraphError for attention: no fitted model has it, and its time does not follow that of others.
+    Args:
+        graph: The graph.
+        shapes: Shapes of its blobs by name.
+
+    Returns:
+        Its work.
+
+    Raises:
+        GraphError: If it has attention: no fitted model has it, and its time does not follow that of others.
     """
     amounts: defaultdict[str, float] = defaultdict(float)
     unlike = int8 = 0.0
@@ -89,8 +168,8 @@ def graph_work(graph: Graph, shapes: Mapping[str, Shape]) -> Workload:
             amounts["moved_others" if layer.type in _DEPTHWISE else "moved_dense"] += moved
         unlike += macs if _is_unlike(layer, inputs[0]) else 0.0
         int8 += macs if _is_int8(layer) else 0.0
-    made = Workload(dict(amounts), unlike)
-    return Workload(made.amounts, unlike, int8 / made.macs if made.macs else 0.0)
+    macs = Workload(amounts).macs
+    return Workload(dict(amounts), unlike, int8 / macs if macs else 0.0)
 
 
 def _kind(layer: Layer, source: Shape, out: Shape) -> str:

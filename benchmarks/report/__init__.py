@@ -1,6 +1,6 @@
-"""Records as tables and pictures: Table 9's layout, the paper's figures beside ours."""
+"""Reports: records as tables and plots in the layout of ThunderNet's Table 9, and comparisons of engines."""
 
-from pocketdet.benchmarks.report.comparable import Entry, check_comparable, read_entries
+from pocketdet.benchmarks.report.entries import Entry, check_comparable, read_entries
 from pocketdet.benchmarks.report.tables import Table, make_tables
 from pocketdet.benchmarks.report.write import write_report
 

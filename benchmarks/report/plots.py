@@ -1,4 +1,4 @@
-"""The pictures of a report: PNG, 1200 pixels wide. Emulated times are in none of them."""
+"""The plots of a report: PNG, 1200 pixels wide. Emulated times are in none of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketdet.benchmarks.record import Record
-from pocketdet.benchmarks.report.comparable import Entry
-from pocketdet.benchmarks.report.paper import ARM, GPU, INPUT, TABLE_9, X86, paper_device
-from pocketdet.benchmarks.report.tables import all_stages, device_labels, kept_rois, stage_medians
+from pocketdet.benchmarks.report.entries import Entry
+from pocketdet.benchmarks.report.tables import (
+    ARM,
+    GPU,
+    INPUT,
+    TABLE_9,
+    X86,
+    all_stages,
+    device_labels,
+    kept_rois,
+    paper_device,
+    stage_medians,
+)
 from pocketdet.benchmarks.verdict import totals
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 
@@ -24,7 +34,7 @@ _WINDOWS = 60  # of a sustained run
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn of one record."""
+    """A record in a plot: a row or a curve."""
 
     label: str
     device: str
@@ -32,14 +42,22 @@ class Line:
 
     @property
     def name(self) -> str:
-        """Its label, marked if its times must not be believed."""
+        """Its label, marked if the record is INVALID."""
         return self.label if self.record.verdict.valid else f"{self.label} (INVALID)"
 
 
 def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
-    """Draw what the records hold into a folder; the title of each picture and its file.
+    """Draw latency, stages, RoIs, the sustained run and frames per second, as far as the records have them.
 
-    Raises `UsageError` if matplotlib is missing or a file cannot be written.
+    Args:
+        folder: Where to write the files.
+        entries: The records.
+
+    Returns:
+        Files by title.
+
+    Raises:
+        UsageError: If matplotlib is missing, or a file cannot be written.
     """
     lines = [
         Line(f"{e.record.bundle.name}, {device}", device, e.record)
@@ -62,7 +80,7 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
 
 
 def _rows(figure: "Figure", lines: Sequence[Line], height: int, title: str, label: str) -> "Axes":
-    """Axes with one row a record, its name at the left."""
+    """Axes with one row per record, its name at the left."""
     figure.text(24 / WIDTH, 1 - 34 / height, title, size=13)
     tall = len(lines) * _ROW
     box = (_LEFT / WIDTH, _BOTTOM / height, (WIDTH - _LEFT - _RIGHT) / WIDTH, tall / height)
@@ -79,7 +97,7 @@ def _rows(figure: "Figure", lines: Sequence[Line], height: int, title: str, labe
 
 
 def _latency(path: Path, lines: list[Line]) -> None:
-    """Every frame as a dot, the quartiles as a box, the median and the 90th percentile as strokes."""
+    """Frames as dots, the quartiles as a box, the median and the 90th percentile as strokes."""
     height = _TOP + _BOTTOM + _ROW * len(lines)
     generator = np.random.default_rng(0)
     with drawn(path, height) as figure:

@@ -1,20 +1,43 @@
-"""The tables of a report, free of any format."""
+"""The tables of a report, independent of the output format, with ThunderNet's Table 9 beside ours.
+
+Table 9 (section 4.5) has frames per second, one thread on ARM and x86, 320x320, batch norm folded.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from pocketdet.benchmarks.interleaved import summarise
 from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
-from pocketdet.benchmarks.report.comparable import Entry
-from pocketdet.benchmarks.report.paper import ARM, X86, paper_device, paper_fps
-from pocketdet.benchmarks.samples import summarise
+from pocketdet.benchmarks.report.entries import Entry
 from pocketdet.benchmarks.verdict import totals
+
+ARM: Final = "Snapdragon 845"
+X86: Final = "Xeon E5-2682v4"
+GPU: Final = "GeForce 1080Ti"
+INPUT: Final = (320, 320)
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A model of Table 9: its MACs in millions (COCO) and frames per second by device."""
+
+    mmacs: int
+    fps: dict[str, float]
+
+
+TABLE_9: Final = {
+    "thundernet-snet49": PaperRow(262, {ARM: 24.1, X86: 47.3, GPU: 267.0}),
+    "thundernet-snet146": PaperRow(473, {ARM: 13.8, X86: 32.3, GPU: 248.0}),
+    "thundernet-snet535": PaperRow(1300, {ARM: 5.8, X86: 15.3, GPU: 214.0}),
+}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; `left` columns are names, the others numbers. Notes stand below."""
+    """A table of text cells: the first `left` columns are names, the others numbers; notes follow it."""
 
     title: str
     head: tuple[str, ...]
@@ -24,7 +47,14 @@ class Table:
 
 
 def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
-    """Table 9 first, then times, stages, the sweep over RoIs, and where everything came from."""
+    """Make all tables of a report.
+
+    Args:
+        entries: Records that `check_comparable` accepts.
+
+    Returns:
+        Table 9, times, stages, the sweep over RoIs and the sources; tables without rows are omitted.
+    """
     devices = device_labels(entries)
     made = [_table_9(entries, devices), _times(entries, devices), _stages(entries, devices)]
     made += [_sweep(entries, devices), _sources(entries, devices)]
@@ -32,9 +62,13 @@ def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
 
 
 def device_labels(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """What to call the device of each entry: its name, with the address where names are alike.
+    """Name the device of each entry, with its address if two devices have the same name.
 
-    PyTorch is named beside the device, or beside the GPU that it ran on.
+    Args:
+        entries: The records.
+
+    Returns:
+        A label per entry; one of PyTorch names the engine and the GPU that it ran on.
     """
     devices = [(_device_name(e.record), e.record.target.address) for e in entries]
     alike = {name for name, _ in devices if len({a for n, a in devices if n == name}) > 1}
@@ -48,8 +82,41 @@ def _device_name(record: Record) -> str:
     return f"{record.engine.processor if on_gpu else record.device.name}, PyTorch"
 
 
+def paper_device(record: Record) -> str | None:
+    """Return the paper's device of the same kind as that of a record; `None` if it has none."""
+    if record.engine.processor != "CPU":
+        return GPU
+    architecture = record.device.architecture
+    if architecture in ("aarch64", "arm64", "armv8l"):
+        return ARM
+    return X86 if architecture in ("x86_64", "amd64") else None
+
+
+def paper_fps(bundle: BundleInfo, device: str | None) -> float | None:
+    """Look up the paper's frames per second.
+
+    Args:
+        bundle: The bundle; its architecture is that of the model.
+        device: A device of the paper.
+
+    Returns:
+        Frames per second; `None` if the paper has none for this model, device and input size.
+    """
+    row = TABLE_9.get(bundle.architecture)
+    if row is None or device is None or bundle.input != INPUT:
+        return None
+    return row.fps[device]
+
+
 def parity(record: Record) -> str:
-    """How the device agrees with PyTorch: checks that hold, and the largest box difference in pixels."""
+    """Describe the golden test of a record.
+
+    Args:
+        record: The record.
+
+    Returns:
+        Checks that passed of all checks, and the largest difference of a box in pixels.
+    """
     checks = record.golden.checks
     mark = "✓" if record.golden.ok else "✗"
     boxes = next((c.max_abs for c in checks if c.name == "image to boxes" and c.max_abs is not None), None)
@@ -58,9 +125,9 @@ def parity(record: Record) -> str:
 
 
 def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
-    """Models down, devices across: ours, the paper's, and parity with PyTorch.
+    """Models in rows, devices in columns: our fps, the paper's, and parity with PyTorch.
 
-    Of the paper's ARM and x86 devices, those of which nothing of the kind was measured come last.
+    The paper's ARM and x86 devices without a measured counterpart come last.
     """
     columns = list(dict.fromkeys(devices))
     models = list(dict.fromkeys(e.record.bundle.name for e in sorted(entries, key=_macs)))
@@ -100,7 +167,7 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def _rois(entries: Sequence[Entry]) -> str:
-    """How many RoIs the two-stage detectors among the records have."""
+    """The number of RoIs of the two-stage detectors among the records."""
     found = {e.record.bundle.rois for e in entries}
     whose = " in two-stage detectors" if 0 in found else ""
     return f", {max(found)} RoIs{whose}" if max(found) else ""
@@ -115,7 +182,7 @@ def _macs(entry: Entry) -> int:
 
 
 def _fps(record: Record, notes: list[str]) -> str:
-    """Frames per second of a VALID run; else INVALID and a note that says why."""
+    """Frames per second of a VALID run; otherwise INVALID, and a note with the reason."""
     quick = " quick" if record.verdict.quick else ""
     if record.summary is not None and record.summary.fps is not None:
         return f"{record.summary.fps:.1f}{quick}"
@@ -171,7 +238,14 @@ def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
-    """The stages of all records, each once, in an order that is that of every detector."""
+    """Merge the stages of all records, each once, in the order of every detector.
+
+    Args:
+        records: The records.
+
+    Returns:
+        Names of the stages.
+    """
     merged: list[str] = []
     for record in records:
         place = 0
@@ -183,14 +257,21 @@ def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def stage_medians(record: Record) -> dict[str, float]:
-    """Median milliseconds of each stage of a record that was timed."""
+    """Compute the median of each stage.
+
+    Args:
+        record: A record with a run.
+
+    Returns:
+        Milliseconds by stage.
+    """
     assert record.run is not None
     medians = np.median(np.asarray(record.run.milliseconds), axis=0)
     return dict(zip(record.run.stages, medians.tolist(), strict=True))
 
 
 def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
-    """Latency against the number of RoIs asked for; where the picture gave fewer, that number, too."""
+    """Latency by the requested number of RoIs; the actual number too, if the image has fewer."""
     swept = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.roi_sweep and not e.emulated]
     counts = sorted({p.rois for e, _ in swept for p in e.record.roi_sweep})
     rows = []
@@ -208,7 +289,7 @@ def _swept(point: SweepPoint) -> str:
 
 
 def kept_rois(point: SweepPoint) -> int:
-    """The median number of RoIs that a frame really had."""
+    """Return the median of the actual numbers of RoIs of a sweep point's frames."""
     return int(np.median(point.run.proposals))
 
 

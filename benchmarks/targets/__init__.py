@@ -1,11 +1,18 @@
 """Where a benchmark runs: this machine, a host behind ssh, a device behind adb, an emulated processor."""
 
-from pocketdet.benchmarks.targets.base import Ended, Target, Tick
-from pocketdet.benchmarks.targets.choose import open_target, parse_targets, through_app
-from pocketdet.benchmarks.targets.session import Session, open_session
+from pocketdet.benchmarks.targets.base import ProcessResult, Target, Tick
+from pocketdet.benchmarks.targets.session import (
+    PYTHON_RUNNER,
+    Session,
+    open_session,
+    open_target,
+    parse_targets,
+    through_app,
+)
 
 __all__ = [
-    "Ended",
+    "PYTHON_RUNNER",
+    "ProcessResult",
     "Session",
     "Target",
     "Tick",

@@ -1,4 +1,4 @@
-"""What every target can do, and how programs of this machine are run on its behalf."""
+"""What every target can do, and how programs of this machine are run for it."""
 
 import os
 import subprocess
@@ -12,18 +12,18 @@ from pocketdet.benchmarks.record import TargetKind
 from pocketdet.errors import EngineError
 
 Tick = Callable[[], None]
-"""Called about twice a second while a program runs; what it raises ends the program."""
+"""Called about twice a second while a program runs. An exception that it raises ends the program."""
 
 _PAUSE_S = 0.5
 
 
 def no_tick() -> None:
-    """For those who do not wait."""
+    """Do nothing: the tick of a caller that does not wait."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program ended. A negative code is the signal that killed it."""
+class ProcessResult:
+    """How a program ended. A negative exit code is the signal that killed it."""
 
     code: int
     out: bytes
@@ -31,51 +31,77 @@ class Ended:
 
 
 class Target(Protocol):
-    """A place to run the runner. Whatever is put there goes away with `close`."""
+    """A device, or this machine, that runs the runner. `close` removes whatever was copied there."""
 
     kind: TargetKind
     address: str
 
     def architecture(self) -> str:
-        """What `uname -m` says there."""
+        """Return what `uname -m` prints there."""
 
     def properties(self) -> dict[str, str]:
-        """What the system tells of the device: `name`, `soc`, `system`, `release` where known, and others."""
+        """Return what the system reports: `name`, `soc`, `system`, `release` if known, and others."""
 
     def put(self, source: Path, tick: Tick = no_tick) -> str:
-        """Copy a file or folder there; the word that names it in `run`.
+        """Copy a file or folder there.
 
-        Raises `EngineError` if it cannot be copied: device gone, disk full.
+        Args:
+            source: The file or folder.
+            tick: Called while it is copied.
+
+        Returns:
+            Its path there, for the arguments of `run`.
+
+        Raises:
+            EngineError: If it cannot be copied, such as for a lost device or a full disk.
         """
 
-    def run(self, words: Sequence[str], limit_s: float, tick: Tick) -> Ended:
+    def run(self, args: Sequence[str], limit_s: float, tick: Tick) -> ProcessResult:
         """Run a program to its end.
 
-        Raises `EngineError` if the device is lost meanwhile, or it takes more than `limit_s` seconds.
+        Args:
+            args: Program and arguments.
+            limit_s: Seconds that it may take.
+            tick: Called while it runs.
+
+        Returns:
+            Exit code and output.
+
+        Raises:
+            EngineError: If the device is lost meanwhile, or the program takes longer.
         """
 
     def close(self) -> None:
-        """Remove what was put there, as far as the device can still be reached."""
+        """Remove what was copied there, if the device can still be reached."""
 
 
-def run_child(
-    words: Sequence[str], limit_s: float, tick: Tick = no_tick, extra: Mapping[str, str] | None = None
-) -> Ended:
-    """Run a program of this machine with nothing on its standard input and `extra` in its environment.
+def run_process(
+    args: Sequence[str], limit_s: float, tick: Tick = no_tick, env: Mapping[str, str] | None = None
+) -> ProcessResult:
+    """Run a program of this machine with empty standard input; kill it if it takes too long or `tick` raises.
 
-    It is killed if it takes too long or if `tick` raises. Raises `EngineError` if it cannot be started or
-    takes more than `limit_s` seconds.
+    Args:
+        args: Program and arguments.
+        limit_s: Seconds that it may take.
+        tick: Called while it runs.
+        env: Variables added to the environment.
+
+    Returns:
+        Exit code and output.
+
+    Raises:
+        EngineError: If the program cannot be started, or takes longer.
     """
     try:
         child = subprocess.Popen(
-            words,
+            args,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(extra or {})},
+            env={**os.environ, **(env or {})},
         )
     except OSError as error:
-        raise EngineError(f"{words[0]}: cannot be started: {error.strerror or error}") from error
+        raise EngineError(f"{args[0]}: cannot be started: {error.strerror or error}") from error
     end = time.monotonic() + limit_s
     try:
         while True:
@@ -84,10 +110,10 @@ def run_child(
             except subprocess.TimeoutExpired:
                 tick()
                 if time.monotonic() > end:
-                    name = Path(words[0]).name
+                    name = Path(args[0]).name
                     raise EngineError(f"{name}: no answer within {limit_s:.0f} seconds") from None
             else:
-                return Ended(child.returncode, out, err.decode(errors="replace"))
+                return ProcessResult(child.returncode, out, err.decode(errors="replace"))
     finally:
         if child.poll() is None:
             child.kill()
@@ -95,6 +121,6 @@ def run_child(
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, of what a program wrote to standard error."""
+    """Return the last line of a program's standard error that is not blank, at most 400 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:400] if lines else "it said nothing"

@@ -1,4 +1,4 @@
-"""This machine, or an ARM processor that qemu's user mode emulates on it."""
+"""This machine, or an ARM processor that qemu emulates on it in user mode."""
 
 import platform
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocketdet.benchmarks.record import TargetKind
-from pocketdet.benchmarks.targets.base import Ended, Tick, no_tick, run_child
+from pocketdet.benchmarks.targets.base import ProcessResult, Tick, no_tick, run_process
 from pocketdet.errors import UsageError
 from pocketdet.runtime.native_build import QEMU
 
@@ -14,35 +14,39 @@ _OS_RELEASE = Path("/etc/os-release")
 
 
 class LocalTarget:
-    """Programs run where they are; nothing is copied."""
+    """This machine: programs run where they are, nothing is copied."""
 
     kind: TargetKind = "local"
     address = "localhost"
 
     def architecture(self) -> str:
-        """See `Target.architecture`."""
+        """Return the architecture (`Target.architecture`)."""
         return platform.machine()
 
     def properties(self) -> dict[str, str]:
-        """See `Target.properties`."""
+        """Return host and distribution (`Target.properties`)."""
         return {"host": platform.node(), "distribution": _distribution()}
 
     def put(self, source: Path, tick: Tick = no_tick) -> str:
-        """See `Target.put`."""
+        """Return the path itself (`Target.put`)."""
         return str(source.resolve())
 
-    def run(self, words: Sequence[str], limit_s: float, tick: Tick) -> Ended:
-        """See `Target.run`."""
-        return run_child(words, limit_s, tick)
+    def run(self, args: Sequence[str], limit_s: float, tick: Tick) -> ProcessResult:
+        """Run a program to its end (`Target.run`)."""
+        return run_process(args, limit_s, tick)
 
     def close(self) -> None:
-        """Nothing was put anywhere."""
+        """Do nothing: nothing was copied."""
 
 
 class EmulatedTarget(LocalTarget):
-    """An emulated processor, such as cortex-a76. Proves what is computed; its time is never a speed.
+    """An emulated processor, such as cortex-a76: it verifies results, its times mean nothing.
 
-    Raises `UsageError` if qemu is missing.
+    Args:
+        cpu: Name of the processor, as qemu has it.
+
+    Raises:
+        UsageError: If qemu is missing.
     """
 
     kind: TargetKind = "emulated"
@@ -53,16 +57,16 @@ class EmulatedTarget(LocalTarget):
         self.address = cpu
 
     def architecture(self) -> str:
-        """See `Target.architecture`."""
+        """Return the architecture (`Target.architecture`)."""
         return "aarch64"
 
     def properties(self) -> dict[str, str]:
-        """See `Target.properties`."""
+        """Return host and distribution (`Target.properties`)."""
         return {"name": f"emulated {self.address}", "soc": f"qemu {self.address}"}
 
-    def run(self, words: Sequence[str], limit_s: float, tick: Tick) -> Ended:
-        """See `Target.run`."""
-        return run_child([QEMU, *words], limit_s, tick, {"QEMU_CPU": self.address})
+    def run(self, args: Sequence[str], limit_s: float, tick: Tick) -> ProcessResult:
+        """Run a program under qemu (`Target.run`)."""
+        return run_process([QEMU, *args], limit_s, tick, {"QEMU_CPU": self.address})
 
 
 def _distribution() -> str:

@@ -2,8 +2,8 @@
 
     python -m pocketdet.benchmarks.targets.python_runner machine|verify|bench [BUNDLE] [options]
 
-It runs the ncnn wheel where pocketdet-run is not built, and PyTorch (`--engine torch --device cuda`). Records
-tell all three apart.
+It runs the ncnn wheel if pocketdet-run is not built, and PyTorch (`--engine torch --device cuda`). Records
+distinguish all three.
 """
 
 import argparse
@@ -21,14 +21,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.benchmarks.targets.host_sensors import (
-    cpu_khz,
-    current_cpu,
-    describe_machine,
-    read_sensors,
-    read_usage,
-)
-from pocketdet.benchmarks.torch_engine import TorchEngine
+from pocketdet import __version__
+from pocketdet.benchmarks.engines import TorchEngine
+from pocketdet.benchmarks.machine import cpu_khz, current_cpu, describe_machine, read_sensors, read_usage
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
@@ -42,7 +37,14 @@ CLOCK_EVERY_S: Final = 1.0
 
 
 def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    """Replay golden."""
+    """Run the golden test.
+
+    Args:
+        arguments: Parsed arguments of the command.
+
+    Returns:
+        The document, and the exit code: 1 if a check failed.
+    """
     with load_bundle(arguments.bundle) as bundle:
         detector = _detector(bundle, arguments)
         checks = compare_stages(golden_stages(bundle), detector)
@@ -52,7 +54,17 @@ def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    """Time the detector on one core."""
+    """Time the detector on one core.
+
+    Args:
+        arguments: Parsed arguments of the command.
+
+    Returns:
+        The document, and exit code 0.
+
+    Raises:
+        UsageError: If the core cannot be used.
+    """
     if arguments.cpu is not None:
         try:
             os.sched_setaffinity(0, {arguments.cpu})
@@ -69,10 +81,10 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         gc.disable()
         affinity = sorted(os.sched_getaffinity(0))
         before = {"sensors": read_sensors(), "usage": read_usage()}
-        recording = _measure(detector, images, *_limits(arguments))
+        samples = _measure(detector, images, *_limits(arguments))
         after = {"sensors": read_sensors(), "usage": read_usage()}
-        frames = len(recording["samples"]["started_s"])
-        recording["samples"]["rois"] = [proposals[i % len(images)] for i in range(frames)]
+        frames = len(samples["samples"]["started_s"])
+        samples["samples"]["rois"] = [proposals[i % len(images)] for i in range(frames)]
         return {
             **_header("bench", bundle, detector),
             "machine": describe_machine(),
@@ -85,7 +97,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             "after": after,
             "affinity_after": sorted(os.sched_getaffinity(0)),
             "stages": detector.stages,
-            **recording,
+            **samples,
         }, 0
 
 
@@ -96,7 +108,7 @@ def _detector(bundle: Bundle, arguments: argparse.Namespace, rois: int | None = 
 
 
 def _limits(arguments: argparse.Namespace) -> tuple[float, float]:
-    """Frames and seconds: with one of the two given, that one alone."""
+    """Limits in frames and seconds; if one of the two is given, only that one."""
     if arguments.frames is None and arguments.seconds is None:
         return 1024, 60.0
     return arguments.frames or math.inf, arguments.seconds or math.inf
@@ -119,10 +131,10 @@ def _measure(
             next_clock = now + CLOCK_EVERY_S
         samples["started_s"].append(time.perf_counter() - start)
         samples["cpu_before"].append(current_cpu())
-        found = detector.detect(images[i % len(images)])
+        detections = detector.detect(images[i % len(images)])
         samples["cpu_after"].append(current_cpu())
-        samples["milliseconds"].append([found.milliseconds[stage] for stage in detector.stages])
-        samples["detections"].append(len(found))
+        samples["milliseconds"].append([detections.milliseconds[stage] for stage in detector.stages])
+        samples["detections"].append(len(detections))
         i += 1
     return {"measured_s": time.perf_counter() - start, "samples": samples, "clocks": clocks}
 
@@ -148,10 +160,10 @@ def _versions(engine: Engine) -> dict[str, str]:
 
 
 def _program(command: str) -> dict[str, Any]:
-    return {"schema_version": 1, "program": f"pocketdet-python {version('pocketdet')}", "command": command}
+    return {"schema_version": 1, "program": f"pocketdet-python {__version__}", "command": command}
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def _parse(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pocketdet-python")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("machine")
@@ -168,12 +180,19 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     command.add_argument("--warmup", type=int, default=20)
     command.add_argument("--cpu", type=int)
     command.add_argument("--rois", type=int)
-    return parser.parse_args(words)
+    return parser.parse_args(args)
 
 
-def main(words: Sequence[str]) -> int:
-    """Write one JSON document to standard output; return the exit code of pocketdet-run."""
-    arguments = _parse(words)
+def main(args: Sequence[str]) -> int:
+    """Write one JSON document to standard output.
+
+    Args:
+        args: The command line.
+
+    Returns:
+        The exit code of pocketdet-run.
+    """
+    arguments = _parse(args)
     if not hasattr(os, "sched_setaffinity"):
         sys.stderr.write("pinning to a core needs Linux: measure on a Linux or Android device\n")
         return 2

@@ -1,1 +1,1 @@
-"""Rewrites of a converted ncnn graph, one to a file."""
+"""Passes over a converted ncnn graph, one per file."""

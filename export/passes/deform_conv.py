@@ -1,9 +1,9 @@
-"""What pnnx leaves of ONNX DeformConv, as ncnn's DeformableConv2D.
+"""Replace DeformConv, which pnnx does not convert, by ncnn's DeformableConv2D.
 
-pnnx keeps the operator by its ONNX name, its weight and bias as MemoryData (shared ones through Splits), and
-its attributes in its own file alone. ncnn's layer has the same semantics (ONNX operator DeformConv, opset 19;
-ncnn src/layer/deformableconv2d.cpp): picture, offsets (2 * taps, h, w) with the row before the column, mask;
-weights (out, in, kh, kw). It has one group and one offset group.
+pnnx keeps the operator under its ONNX name, its weight and bias as MemoryData (through Splits if shared), and
+its attributes only in the .pnnx.param file. ncnn's layer has the same semantics (ONNX operator DeformConv,
+opset 19; ncnn src/layer/deformableconv2d.cpp): image, offsets (2 * taps, h, w) with the row before the
+column, mask; weights (out, in, kh, kw). It supports one group and one offset group.
 """
 
 import re
@@ -29,7 +29,7 @@ _DEFAULTS: Attributes = {
 
 
 def read_attributes(pnnx_param: str) -> dict[str, Attributes]:
-    """Attributes of each DeformConv in the text of a pnnx .param file, by the operator's name."""
+    """The attributes of each DeformConv in the text of a .pnnx.param file, by the operator's name."""
     found: dict[str, Attributes] = {}
     for line in pnnx_param.splitlines():
         words = line.split()
@@ -40,9 +40,14 @@ def read_attributes(pnnx_param: str) -> dict[str, Attributes]:
 
 
 def use_deformable_layers(graph: Graph, attributes: Mapping[str, Attributes]) -> Graph:
-    """Put a DeformableConv2D in the place of each DeformConv; constants that nobody reads any more go.
+    """Replace each DeformConv by a DeformableConv2D, and remove the constants that no layer reads.
 
-    Raises `ExportError` for weights that are computed at run time, and for several groups or offset groups.
+    Args:
+        graph: as pnnx wrote it; its DeformConv layers are changed in place.
+        attributes: from `read_attributes`.
+
+    Raises:
+        ExportError: if weights are computed at run time, or there are several groups or offset groups.
     """
     makers, found = graph.producers(), [layer for layer in graph.layers if layer.type == FOREIGN]
     for layer in found:
@@ -57,16 +62,16 @@ def _replace(layer: Layer, makers: Mapping[str, Layer], wanted: Attributes) -> N
                 f"operator {layer.name!r}: a deformable convolution with {key} {wanted[key][0]}; ncnn has "
                 "them with one group and one offset group only"
             )
-    picture, weight_blob, offset, *others = layer.inputs
+    image, weight_blob, offset, *others = layer.inputs
     weight = _constant(makers, weight_blob)
     if weight is None or weight.data.ndim != 4:
         raise ExportError(
             f"operator {layer.name!r}: the weights of a deformable convolution must be constant"
         )
     bias = _constant(makers, others[0]) if others else None
-    bias = bias if bias is not None and bias.data.ndim == 1 else None  # without one a mask comes next
+    bias = bias if bias is not None and bias.data.ndim == 1 else None  # without a bias the mask comes next
     mask = others if bias is None else others[1:]
-    layer.type, layer.inputs = "DeformableConv2D", [picture, offset, *mask]
+    layer.type, layer.inputs = "DeformableConv2D", [image, offset, *mask]
     layer.weights = {"weight": encode(weight.values().astype(np.float32), "fp32")}
     if bias is not None:
         layer.weights["bias"] = encode(bias.values().astype(np.float32), "raw")
@@ -79,7 +84,7 @@ def _replace(layer: Layer, makers: Mapping[str, Layer], wanted: Attributes) -> N
 
 
 def _constant(makers: Mapping[str, Layer], blob: str) -> Weight | None:
-    """The value of a blob that MemoryData makes, seen through Splits."""
+    """The value of a blob that MemoryData writes, directly or through Splits; None for other blobs."""
     maker = makers.get(blob)
     while maker is not None and maker.type == "Split":
         maker = makers.get(maker.inputs[0])
@@ -87,7 +92,7 @@ def _constant(makers: Mapping[str, Layer], blob: str) -> Weight | None:
 
 
 def _without_unread(layers: list[Layer]) -> list[Layer]:
-    """Without constants, and parts of their Splits, that nobody reads; other layers give outputs."""
+    """The layers without constants, and outputs of their Splits, that no layer reads."""
     read: set[str] = set()
     kept: list[Layer] = []
     constant = {blob for layer in layers if layer.type == "MemoryData" for blob in layer.outputs}

@@ -1,7 +1,7 @@
-"""Reductions over one axis, whose axis pnnx loses on its way to ncnn.
+"""Restore the axis of reductions over one axis, which pnnx loses.
 
-pnnx keeps `dim=1` of such an operator as a number, looks for a list when it writes ncnn's Reduction, and
-writes an empty one, which reduces nothing. Its own file still says the axis, batch included.
+pnnx stores `dim=1` of such an operator as a number, expects a list when it writes ncnn's Reduction, and
+writes an empty list, which reduces nothing. The .pnnx.param file contains the axis, counted with the batch.
 """
 
 import re
@@ -24,19 +24,19 @@ _ALL_AXES, _AXES = 1, 3
 
 
 def lost_axes(pnnx_param: str) -> list[int]:
-    """Axes of the reductions over one axis in the text of a pnnx .param, in order, as ncnn counts."""
+    """The axes of reductions over one axis in the text of a .pnnx.param file, in order, without the batch."""
     lines = (line for line in pnnx_param.splitlines() if line.split(" ", 1)[0] in _OPERATORS)
     dims = (int(match[1]) for match in map(_DIM.search, lines) if match)
     return [dim - 1 if dim > 0 else dim for dim in dims]
 
 
 def restore_axes(graph: Graph, axes: Sequence[int]) -> Graph:
-    """Write `axes` into the reductions that have none. Raises `ExportError` if they are not as many."""
+    """Write `axes` into the reductions without axes, in order. Raises `ExportError` if the counts differ."""
     bare = [layer for layer in graph.layers if _reduces_nothing(layer)]
     if len(bare) != len(axes):
         raise ExportError(
-            f"pnnx wrote {len(bare)} reductions without an axis and {len(axes)} operators have one: which "
-            "axis belongs to which cannot be told; reduce over two axes or write it as a convolution"
+            f"pnnx wrote {len(bare)} reductions without an axis and {len(axes)} operators have one, so the "
+            "axes cannot be assigned; reduce over two axes, or use a convolution"
         )
     for layer, axis in zip(bare, axes, strict=True):
         layer.params[_AXES] = (axis,)

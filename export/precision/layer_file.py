@@ -1,11 +1,11 @@
-"""A small file that chooses the precision of single layers.
+"""A TOML file with the precision of single layers.
 
     [layers]
     "convrelu_0" = "fp32"             # an ncnn layer, as `pocketdet verify --layers` prints it
     "head/*" = "fp32"                 # every layer of one graph
     "backbone.stage4.*" = "fp16"      # PyTorch modules: the convolutions and linear layers below
 
-The last line that fits a layer decides; a layer that no line fits has the precision of the export.
+The last line that matches a layer decides; a layer that no line matches has the precision of the export.
 """
 
 import difflib
@@ -26,14 +26,19 @@ _NEAREST = 3
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """One line: a name, or a glob with `*`, `?` and `[...]`, and what its layers get."""
+    """One line of the file.
+
+    Attributes:
+        pattern: a name, or a glob with `*`, `?` and `[...]`.
+        precision: of the layers that it matches.
+    """
 
     pattern: str
     precision: LayerPrecision
 
 
 def read_layer_file(path: Path) -> tuple[LayerChoice, ...]:
-    """The lines of a file in their order. Raises `UsageError` naming what cannot be read."""
+    """Read a file; the choices have the order of its lines. Raises `UsageError` if it cannot be read."""
     try:
         with path.open("rb") as stream:
             text = stream.read(_MAX_BYTES + 1).decode("utf-8")
@@ -61,16 +66,24 @@ def _precision(path: Path, name: str, value: object) -> LayerPrecision:
     )
 
 
-def resolve(choices: Sequence[LayerChoice], called: Mapping[str, Sequence[str]]) -> dict[str, LayerPrecision]:
-    """The choice for each key of `called` that a line fits; its values are the names that a line may use.
+def resolve(choices: Sequence[LayerChoice], names: Mapping[str, Sequence[str]]) -> dict[str, LayerPrecision]:
+    """Find the precision of every layer that a choice matches.
 
-    Raises `UsageError` for a line that fits nothing, with the nearest names.
+    Args:
+        choices: the last one that matches a layer decides.
+        names: the names that a choice may use for each layer, by the layer's key.
+
+    Returns:
+        The precision by the layer's key.
+
+    Raises:
+        UsageError: if a choice matches no layer; the message lists the nearest names.
     """
     chosen: dict[str, LayerPrecision] = {}
     for choice in choices:
-        fitting = [key for key, names in called.items() if any(_fits(name, choice.pattern) for name in names)]
+        fitting = [key for key, aliases in names.items() if any(_fits(n, choice.pattern) for n in aliases)]
         if not fitting:
-            every = list(dict.fromkeys(name for names in called.values() for name in names))
+            every = list(dict.fromkeys(name for aliases in names.values() for name in aliases))
             near = difflib.get_close_matches(choice.pattern, every, _NEAREST, 0.4) or every[:_NEAREST]
             raise UsageError(
                 f"no layer is called {choice.pattern!r}; the nearest names are {', '.join(map(repr, near))}"
@@ -80,5 +93,5 @@ def resolve(choices: Sequence[LayerChoice], called: Mapping[str, Sequence[str]])
 
 
 def _fits(name: str, pattern: str) -> bool:
-    # a name may hold brackets of its own
+    # a name may contain brackets
     return name == pattern or fnmatchcase(name, pattern)

@@ -1,8 +1,7 @@
-"""Decide, layer by layer, what is stored and computed in which precision, before anything is written.
+"""The precision in which each layer is stored and computed, planned before any file of the bundle is written.
 
-What the user asked for comes first; what could overflow in half precision stays in fp32 whatever was asked.
-The graphs that this looks at are plain fp32 ones, straight from the converter, so that a layer can be told
-by the PyTorch weights that it holds.
+The user's choices come first; a layer that could overflow in half precision stays in fp32 in any case. The
+plan is made on fp32 graphs as the converter writes them, whose layers are identified by their weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +10,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketdet.errors import UsageError
+from pocketdet.export.half_weights import WEIGHT_ROLES
 from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, resolve
-from pocketdet.export.precision.offsets import offset_layers
-from pocketdet.export.precision.ranges import MARGIN, Peaks, Risk, find_risks
+from pocketdet.export.precision.overflow import MARGIN, Peaks, Risk, find_risks
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer
 from pocketdet.runtime.precision import Arithmetic, Storage
 
-_WEIGHT_ROLES = ("weight", "b")  # of Convolution and its kin; of Gemm
+# Offsets of deformable convolutions say where an image is sampled. Their rounding error is multiplied by the
+# slope of the map: 30 cells as a half are up to 0.015 cells off, and an int8 scale for 30 cells has steps of
+# a quarter cell. The layers that compute them cost little and stay in fp32.
+_OFFSET_INPUT = 1
+_GATHERS = frozenset({"ConvolutionDepthWise", "Deconvolution", "DeformableConv2D", "Interp", "Pooling"})
 
 
 @dataclass(frozen=True)
 class PlanPart:
-    """One graph to decide about: as converted in fp32, the weights it was made from, by the name of their
-    layer, and what was measured on it.
+    """One graph to plan.
+
+    Attributes:
+        name: of the graph.
+        graph: as converted, in fp32.
+        weights: those of the reference, by module name.
+        peaks: the measured ranges of its blobs; empty if no layer is to be fp16.
     """
 
     name: str
@@ -34,18 +42,21 @@ class PlanPart:
 
     @property
     def layers(self) -> list[str]:
-        """Names of what is computed, in the order of execution."""
+        """The names of all layers except inputs, in the order of execution."""
         return [layer.name for layer in self.graph.layers if layer.type != "Input"]
 
 
 @dataclass(frozen=True)
 class GraphPlan:
-    """What was decided for one graph.
+    """The plan of one graph.
 
-    storage and arithmetic: of the graph as a whole. fp32: ncnn layers that stay in fp32 while others are in
-    half precision or int8, in the order of execution. modules: the PyTorch modules whose weights are not
-    rounded. Layers that make the offsets of deformable convolutions are always among both. risks: those of
-    `fp32` that were asked to be fp16 and could overflow.
+    Attributes:
+        storage: of the weights of the whole graph.
+        arithmetic: of the whole graph.
+        fp32: ncnn layers that stay in fp32 while others are in half precision or int8, in the order of
+            execution. They include the layers that compute the offsets of deformable convolutions.
+        modules: the PyTorch modules whose weights are not rounded.
+        risks: the layers of `fp32` that should be fp16 and could overflow.
     """
 
     storage: Storage = "fp32"
@@ -63,10 +74,20 @@ def make_plan(
     margin: float = MARGIN,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, GraphPlan]:
-    """The plan of each part, by its name.
+    """Plan the precision of every graph.
 
-    base: for every layer that no line of `choices` fits. Raises `UsageError` for a line that fits no layer,
-    and for half precision beside int8.
+    Args:
+        parts: the graphs of one detector.
+        base: the precision of the layers that no choice matches.
+        choices: the last one that matches a layer decides.
+        margin: the factor between measured values and the largest expected ones.
+        log: receives a line per layer that stays in fp32 because it could overflow.
+
+    Returns:
+        The plan of each graph by its name.
+
+    Raises:
+        UsageError: if a choice matches no layer, or half precision is combined with int8.
     """
     modules = {part.name: modules_of_layers(part.graph, part.weights) for part in parts}
     called = {
@@ -86,7 +107,7 @@ def make_plan(
 
 
 def _plan_int8(part: PlanPart, wanted: Mapping[str, LayerPrecision]) -> GraphPlan:
-    """Which layers can be int8, and what that costs, is for `pocketdet.export.quantize` to find."""
+    """The layers that must not be int8; `pocketdet.export.quantization` finds those that can be."""
     fp32 = tuple(name for name in part.layers if wanted[f"{part.name}/{name}"] == "fp32")
     return GraphPlan() if len(fp32) == len(part.layers) else GraphPlan(storage="int8", fp32=fp32)
 
@@ -121,9 +142,9 @@ def _plan(
 
 
 def modules_of_layers(graph: Graph, weights: Mapping[str, Array]) -> dict[str, list[str]]:
-    """Ncnn layer -> the convolutions and linear layers whose weights it holds; a Gemm may hold several.
+    """Map every ncnn layer to the convolutions and linear layers whose weights it holds.
 
-    Converters rename and merge, and keep the numbers.
+    Converters rename and merge layers and keep the values of the weights. A Gemm may hold several modules.
     """
     return {
         layer.name: [name for name, weight in weights.items() if _holds(layer, weight)]
@@ -132,7 +153,7 @@ def modules_of_layers(graph: Graph, weights: Mapping[str, Array]) -> dict[str, l
 
 
 def _holds(layer: Layer, weight: Array) -> bool:
-    for role in _WEIGHT_ROLES:
+    for role in WEIGHT_ROLES:
         if role in layer.weights:
             rows = layer.weights[role].values().reshape(layer.weights[role].data.shape[0], -1)
             wanted = weight.reshape(len(weight), -1)
@@ -141,3 +162,40 @@ def _holds(layer: Layer, weight: Array) -> bool:
             starts = np.flatnonzero((rows == wanted[0]).all(axis=1))
             return any(np.array_equal(rows[s : s + len(wanted)], wanted) for s in starts)
     return False
+
+
+def offset_layers(graph: Graph) -> tuple[str, ...]:
+    """The names, in order, of the layers that compute the offsets of deformable convolutions.
+
+    They are the layers between an offset input and the nearest convolution before it, that convolution, and
+    the 1x1 convolutions directly before it.
+    """
+    makers, found = graph.producers(), set[str]()
+    open_ends = [
+        (layer.inputs[_OFFSET_INPUT], False) for layer in graph.layers if layer.type == "DeformableConv2D"
+    ]
+    seen: set[tuple[str, bool]] = set()
+    while open_ends:
+        blob, convolved = end = open_ends.pop()
+        layer = makers.get(blob)
+        if layer is None or end in seen or layer.type == "Input" or (convolved and _is_wide(layer)):
+            continue
+        seen.add(end)
+        found.add(layer.name)
+        open_ends += [(name, convolved or layer.type == "Convolution") for name in layer.inputs]
+    return tuple(
+        layer.name for layer in graph.layers if layer.name in found and _computes(layer, makers, found)
+    )
+
+
+def _is_wide(layer: Layer) -> bool:
+    """Whether the layer reads more than one position of its input."""
+    if layer.type != "Convolution":
+        return layer.type in _GATHERS
+    kernel = layer.int_param(1, 1)
+    return (kernel, layer.int_param(11, kernel)) != (1, 1)
+
+
+def _computes(layer: Layer, makers: dict[str, Layer], found: set[str]) -> bool:
+    """Whether the layer computes or copies fp32 values; a Split of another layer does not."""
+    return layer.type != "Split" or makers[layer.inputs[0]].name in found

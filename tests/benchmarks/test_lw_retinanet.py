@@ -1,4 +1,4 @@
-"""The paper's Figure 6 by time: which bundles it takes, its table and its picture."""
+"""The paper's Figure 6 by time: which bundles it accepts, its table and its plot."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import cv2
 import pytest
 from rich.console import Console
 
+from pocketdet.benchmarks.interleaved import Ratio, Summary
 from pocketdet.benchmarks.lw_retinanet import Timed, paper_row, timed_table, write_figure
-from pocketdet.benchmarks.samples import Ratio, Summary
 from pocketdet.errors import UsageError
 from pocketdet.models.retinanet.table import TABLE_3
 from pocketdet.runtime.detector import Detector
@@ -36,9 +36,9 @@ def test_the_table_fits_a_terminal() -> None:
     assert "…" not in capture.get()
 
 
-def test_the_picture_is_drawn(tmp_path: Path) -> None:
+def test_the_plot_is_drawn(tmp_path: Path) -> None:
     write_figure(tmp_path / "six.png", TIMED)
-    picture = cv2.imread(str(tmp_path / "six.png"))
-    assert picture is not None
-    assert picture.shape[1] == 1200
-    assert picture.std() > 5
+    plot = cv2.imread(str(tmp_path / "six.png"))
+    assert plot is not None
+    assert plot.shape[1] == 1200
+    assert plot.std() > 5

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pocketdet.benchmarks import openvino_engine
-from pocketdet.benchmarks.entrants import onnx_entrants
-from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.benchmarks import engines
+from pocketdet.benchmarks.engines import OpenVinoEngine
+from pocketdet.cli.bench_cases import onnx_cases
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
@@ -78,16 +78,14 @@ def test_a_damaged_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
         OpenVinoEngine(bundle.manifest.graphs.by_name(), lambda name: tmp_path / "bad.onnx")
 
 
-def test_an_engine_that_refuses_a_graph_is_left_out_with_its_words(
+def test_an_engine_that_refuses_a_graph_is_excluded_with_its_message(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("No conversion rule found\n for operations: DeformConv-19")
 
-    monkeypatch.setattr(
-        openvino_engine, "_core", lambda: SimpleNamespace(read_model=refuse, compile_model=refuse)
-    )
-    entrants, (left_out,) = onnx_entrants(bundle)
+    monkeypatch.setattr(engines, "_core", lambda: SimpleNamespace(read_model=refuse, compile_model=refuse))
+    entrants, (left_out,) = onnx_cases(bundle)
     assert [entrant.name for entrant in entrants] == ["onnxruntime"]
     assert left_out.name == "openvino"
     assert left_out.reason == (
@@ -112,16 +110,16 @@ def test_settings_are_read_back(key: str, value: object, words: str) -> None:
         def get_property(self, name: object) -> object:
             return settings[name() if callable(name) else name]
 
-    openvino_engine._check_settings(Compiled())
+    engines._check_settings(Compiled())
     settings[key] = Type.bf16 if value == "bf16" else value
     with pytest.raises(EngineError, match=words):
-        openvino_engine._check_settings(Compiled())
+        engines._check_settings(Compiled())
 
 
 SIGNALLED = """
 import faulthandler, gc, os, signal, sys
 from pathlib import Path
-from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.runtime.bundle import load_bundle
 
 faulthandler.enable()  # signals get a stack of their own, which every thread has one of

@@ -1,4 +1,4 @@
-"""Records as tables, files and pictures; and what may not stand in one table."""
+"""Reports: records as tables, files and plots; and records that cannot be compared."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from bench_records import CPU, record, run
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import write_record
 from pocketdet.benchmarks.report import Entry, check_comparable, make_tables, read_entries, write_report
-from pocketdet.benchmarks.report.paper import ARM, GPU, TABLE_9, X86, paper_device, paper_fps
-from pocketdet.benchmarks.report.text import to_csv, to_markdown
+from pocketdet.benchmarks.report.tables import ARM, GPU, TABLE_9, X86, paper_device, paper_fps
+from pocketdet.benchmarks.report.write import to_csv, to_markdown
 from pocketdet.errors import UsageError
 
 XEON = {"name": "Xeon E5-2690", "soc": None, "system": "Linux", "architecture": "x86_64"}
@@ -202,11 +202,11 @@ def test_names_of_strangers_are_text(tmp_path: Path) -> None:
 def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
     files = write_report(tmp_path / "new", full())
     names = ["report.md", "report.csv", "report.html"]
-    pictures = ["latency.png", "stages.png", "rois.png", "sustained.png", "fps.png"]
-    assert [p.name for p in files] == names + pictures
-    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(names + pictures)
+    plots = ["latency.png", "stages.png", "rois.png", "sustained.png", "fps.png"]
+    assert [p.name for p in files] == names + plots
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(names + plots)
     page = files[2].read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == len(pictures)
+    assert page.count('src="data:image/png;base64,') == len(plots)
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     for path in files[3:]:
         image = cv2.imread(str(path))
@@ -236,7 +236,7 @@ def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:
         ({"engine": {"runner": "pocketdet-python 0.1.0"}}, "the runner is pocketdet-run 0.1.0 in 0.json"),
         (
             {"protocol": {"pictures": ({"name": "photo", "width": 640, "height": 480},)}},
-            "the pictures is golden 960x720 in 0.json and photo 640x480 in 1.json",
+            "the images is golden 960x720 in 0.json and photo 640x480 in 1.json",
         ),
     ],
 )

@@ -12,20 +12,20 @@ from adb_device import AdbDevice, connecting
 from needs import NATIVE_ARM, QEMU
 from stand_in import write_stand_in
 
-from pocketdet.benchmarks.protocol import Plan
-from pocketdet.benchmarks.protocol_devices import Order, Results, run_devices
+from pocketdet.benchmarks.devices import BenchRequest, BenchResults, run_devices
+from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = Plan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
+QUICK = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
 MakeDevice = Callable[..., AdbDevice]
 
 
 class Silent:
-    def step(self, words: str, seconds: float) -> None:
+    def step(self, label: str, seconds: float) -> None:
         return
 
     def tick(self) -> None:
@@ -51,12 +51,12 @@ def runner(tmp_path: Path) -> Path:
     return write_stand_in(tmp_path / "bin")
 
 
-def measure(words: list[str], bundle: Path, runner: Path | None, folder: Path) -> Results:
+def measure(words: list[str], bundle: Path, runner: Path | None, folder: Path) -> BenchResults:
     out, scratch = folder / "records", folder / "scratch"
     out.mkdir()
     scratch.mkdir()
     with load_bundle(bundle) as loaded:
-        return run_devices(words, Order((loaded,), QUICK, out, runner), scratch, lambda word: Silent())
+        return run_devices(words, BenchRequest((loaded,), QUICK, out, runner), scratch, lambda word: Silent())
 
 
 def test_a_phone_gives_a_record(

@@ -15,11 +15,11 @@ import pytest
 from adb_device import AdbDevice, connecting
 from command_line import Ending, command, wait_until
 
-from pocketdet.benchmarks.protocol import Plan
-from pocketdet.benchmarks.protocol_devices import Order, Results, run_devices
+from pocketdet.benchmarks.devices import BenchRequest, BenchResults, run_devices
+from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets, through_app
-from pocketdet.benchmarks.targets.app import PACKAGE
+from pocketdet.benchmarks.targets.adb import PACKAGE
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 
@@ -28,7 +28,7 @@ __all__ = ["command"]
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "android_demo" / "app" / "src"
 FILES = f"/sdcard/Android/data/{PACKAGE}/files/bench"
-QUICK = Plan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
+QUICK = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
 AM = """#!{python}
 import contextlib, json, os, subprocess, sys
 with open({log!r}, "a") as log:
@@ -103,18 +103,18 @@ def make_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         yield make
 
 
-def measure(phone: Phone, bundle: Path, folder: Path, plan: Plan = QUICK) -> Results:
+def measure(phone: Phone, bundle: Path, folder: Path, plan: BenchPlan = QUICK) -> BenchResults:
     out, scratch = folder / "records", folder / "scratch"
     out.mkdir()
     scratch.mkdir()
     words = through_app(parse_targets(["adb"]))
     assert words == [f"app:{phone.serial}"]
     with load_bundle(bundle) as loaded:
-        return run_devices(words, Order((loaded,), plan, out), scratch, lambda word: Silent())
+        return run_devices(words, BenchRequest((loaded,), plan, out), scratch, lambda word: Silent())
 
 
 class Silent:
-    def step(self, words: str, seconds: float) -> None:
+    def step(self, label: str, seconds: float) -> None:
         return
 
     def tick(self) -> None:
@@ -150,7 +150,7 @@ def test_numbers_are_typed_as_the_app_wants_them(
         picture = tmp_path / "scene.png"
         shutil.copyfile(loaded.path(loaded.manifest.golden.image), picture)
         digest = loaded.digest
-    plan = Plan(quick=True, frames=2, seconds=5.0, warm_up=0, pictures=(picture,), precision="fp32")
+    plan = BenchPlan(quick=True, frames=2, seconds=5.0, warm_up=0, images=(picture,), precision="fp32")
     results = measure(phone, small_bundle, tmp_path, plan)
     assert results.problems == ()
     words = starts(phone)[-1]

@@ -12,13 +12,12 @@ from native_runner import Runner
 from needs import NATIVE
 from stand_in import MODULE, write_stand_in
 
-from pocketdet.benchmarks import record_parts
-from pocketdet.benchmarks.protocol import Bench, Plan, Subject, choose_cpu, plan_for, read_device, rest
+from pocketdet.benchmarks.machine import describe_machine, read_sensors
+from pocketdet.benchmarks.plan import BenchPlan
+from pocketdet.benchmarks.protocol import Bench, StagedBundle, choose_cpu, cool_down, read_device
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import parse_record, to_json
-from pocketdet.benchmarks.targets import open_session, open_target, parse_targets
-from pocketdet.benchmarks.targets.host_sensors import describe_machine, read_sensors
-from pocketdet.benchmarks.targets.session import IN_PYTHON
+from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents, open_session, open_target, parse_targets
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.two_stage import STAGES
@@ -33,8 +32,8 @@ class Steps:
     def __init__(self) -> None:
         self.steps: list[str] = []
 
-    def step(self, words: str, seconds: float) -> None:
-        self.steps.append(words)
+    def step(self, label: str, seconds: float) -> None:
+        self.steps.append(label)
 
     def tick(self) -> None:
         return
@@ -49,11 +48,11 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 
 
-def measure(bundle: Path, plan: Plan, runner: Path | None = None, steps: Steps | None = None) -> Record:
+def measure(bundle: Path, plan: BenchPlan, runner: Path | None = None, steps: Steps | None = None) -> Record:
     session = open_session(open_target("local"), runner)
     device = read_device(session, plan.device_name)
     with load_bundle(bundle) as loaded:
-        return Bench(session, device, plan, steps or Steps()).measure(Subject(loaded, str(bundle)))
+        return Bench(session, device, plan, steps or Steps()).measure(StagedBundle(loaded, str(bundle)))
 
 
 def causes(record: Record) -> set[str]:
@@ -62,7 +61,7 @@ def causes(record: Record) -> set[str]:
 
 def test_everything_is_measured_in_order(small_bundle: Path) -> None:
     steps = Steps()
-    plan = Plan(quick=True, frames=4, seconds=5.0, warm_up=1, rois=(1, 20), sustained_min=0.005)
+    plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, rois=(1, 20), sustained_min=0.005)
     record = measure(small_bundle, plan, steps=steps)
     assert steps.steps == ["golden", "timing", "1 RoIs", "20 RoIs", "sustained"]
     assert record.golden.ok
@@ -80,7 +79,7 @@ def test_everything_is_measured_in_order(small_bundle: Path) -> None:
 
 
 def test_a_one_stage_detector_is_measured_by_its_own_stages(tiny_one_stage_template: Path) -> None:
-    plan = Plan(quick=True, frames=4, seconds=5.0, warm_up=1, sustained_min=0.005)
+    plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, sustained_min=0.005)
     record = measure(tiny_one_stage_template, plan)
     assert record.golden.ok
     assert [check.name for check in record.golden.checks][3:] == [
@@ -99,7 +98,9 @@ def test_a_one_stage_detector_is_measured_by_its_own_stages(tiny_one_stage_templ
 def test_a_sweep_over_rois_of_a_one_stage_detector_is_refused(tiny_one_stage_template: Path) -> None:
     steps = Steps()
     with pytest.raises(UsageError, match=r"--rois 10,50: .*pocketdet is a one-stage detector, which has no"):
-        measure(tiny_one_stage_template, Plan(quick=True, frames=4, seconds=5.0, rois=(10, 50)), steps=steps)
+        measure(
+            tiny_one_stage_template, BenchPlan(quick=True, frames=4, seconds=5.0, rois=(10, 50)), steps=steps
+        )
     assert steps.steps == []
 
 
@@ -117,7 +118,7 @@ def busy_core() -> Iterator[int]:
 
 
 def test_a_busy_core_is_noticed(small_bundle: Path, busy_core: int) -> None:
-    plan = Plan(quick=True, frames=100_000, seconds=1.5, warm_up=1, cpu=busy_core)
+    plan = BenchPlan(quick=True, frames=100_000, seconds=1.5, warm_up=1, cpu=busy_core)
     record = measure(small_bundle, plan)
     assert "background" in causes(record)
     assert str(record.verdict).startswith("INVALID (quick): ")
@@ -135,7 +136,7 @@ def test_an_affinity_that_is_ignored_is_noticed(small_bundle: Path, tmp_path: Pa
         'for w do shift; case "$w" in --cpu) skip=1;; *) [ "$skip" ] || set -- "$@" "$w"; skip=;; esac; done'
     )
     runner = write_stand_in(tmp_path, ignore)
-    record = measure(small_bundle, Plan(quick=True, frames=5, warm_up=0, cpu=last), runner)
+    record = measure(small_bundle, BenchPlan(quick=True, frames=5, warm_up=0, cpu=last), runner)
     (reason,) = (r for r in record.verdict.reasons if r.cause == "affinity")
     listed = ", ".join(map(str, cores))
     assert reason.sentence == (
@@ -150,7 +151,7 @@ def test_a_bundle_that_fails_golden_is_not_timed(small_bundle: Path, tmp_path: P
     spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
 exit 1"""
-    plan = Plan(quick=True, frames=5, rois=(10,), sustained_min=1)
+    plan = BenchPlan(quick=True, frames=5, rois=(10,), sustained_min=1)
     record = measure(small_bundle, plan, write_stand_in(tmp_path, spoil), steps)
     assert steps.steps == ["golden"]
     assert (record.run, record.summary, record.sustained, record.roi_sweep) == (None, None, None, ())
@@ -163,12 +164,12 @@ def test_a_bundle_that_changed_on_the_way_is_noticed(small_bundle: Path, tmp_pat
 {sys.executable} -m {MODULE} "$@" | sed '{other}'
 exit 0"""
     with pytest.raises(EngineError, match="the runner changed its bundle"):
-        measure(small_bundle, Plan(quick=True, frames=2), write_stand_in(tmp_path, spoil))
+        measure(small_bundle, BenchPlan(quick=True, frames=2), write_stand_in(tmp_path, spoil))
 
 
 def test_a_core_that_is_not_there(small_bundle: Path) -> None:
     with pytest.raises(UsageError, match=r"--cpu 4000: .* has the cores 0"):
-        measure(small_bundle, Plan(quick=True, frames=2, cpu=4000))
+        measure(small_bundle, BenchPlan(quick=True, frames=2, cpu=4000))
 
 
 def test_the_fastest_core_is_chosen() -> None:
@@ -180,15 +181,15 @@ def test_the_fastest_core_is_chosen() -> None:
 
 
 def test_emulation_is_short_and_quick() -> None:
-    plan = Plan(sustained_min=30.0)
-    assert plan_for("adb", plan) is plan
-    short = plan_for("emulated", plan)
+    plan = BenchPlan(sustained_min=30.0)
+    assert plan.for_target("adb") is plan
+    short = plan.for_target("emulated")
     assert (short.quick, short.frames, short.sustained_min) == (True, 3, 0.0)
 
 
 def test_a_rest_is_taken() -> None:
     steps, slept = Steps(), []
-    rest(1.2, steps, slept.append)
+    cool_down(1.2, steps, slept.append)
     assert sum(slept) == pytest.approx(1.2)
     assert steps.steps == ["cooling down"]
 
@@ -219,7 +220,7 @@ def test_targets_are_taken_once() -> None:
 )
 def test_plans_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected"):
-        Plan(**options)
+        BenchPlan(**options)
 
 
 def test_sensors_of_a_phone(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_sensors_of_a_phone(tmp_path: Path) -> None:
     assert machine["cpus"] == [{"cpu": 0}, {"cpu": 7, "most_khz": 2803200}]
     usage = ("user_s", "system_s", "page_faults", "switched_out_itself", "switched_out_by_others")
     document = {"sensors": read_sensors(tmp_path), "usage": dict.fromkeys((*usage, "most_memory_kib"), 0)}
-    found = record_parts._snapshot(document)
+    found = documents._snapshot(document)
     assert [(c.cpu, c.khz, c.governor) for c in found.clocks] == [
         (0, 300000, None),
         (7, 2803200, "schedutil"),
@@ -271,7 +272,7 @@ def test_both_runners_write_the_same_documents(small_bundle: Path) -> None:
     """What the Python runner writes is what pocketdet-run writes, as far as records are made of it."""
     if not BUILT.is_file():
         pytest.skip(NATIVE)
-    native, python = Runner((str(BUILT),)), Runner(IN_PYTHON)
+    native, python = Runner((str(BUILT),)), Runner(PYTHON_RUNNER)
     words = ("bench", small_bundle, "--frames", "2", "--warmup", "0")
     ours, theirs = python.json(*words), native.json(*words)
     assert keys(ours) == keys(theirs)
@@ -282,5 +283,5 @@ def test_both_runners_write_the_same_documents(small_bundle: Path) -> None:
 
 def test_a_document_of_another_version_is_a_sentence() -> None:
     sentence = "here: document 'bench' of the runner cannot be read: KeyError"
-    with pytest.raises(EngineError, match=sentence), record_parts.understood("document 'bench'", "here"):
-        record_parts.run_from({})
+    with pytest.raises(EngineError, match=sentence), documents.parse_errors("document 'bench'", "here"):
+        documents.run_from({})

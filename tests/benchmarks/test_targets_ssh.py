@@ -14,8 +14,8 @@ import pytest
 from command_line import PATIENCE, wait_until
 from stand_in import write_stand_in
 
-from pocketdet.benchmarks.protocol import Plan
-from pocketdet.benchmarks.protocol_devices import Order, run_devices
+from pocketdet.benchmarks.devices import BenchRequest, run_devices
+from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets
 from pocketdet.errors import EngineError, UsageError
@@ -25,7 +25,7 @@ SSHD = "/usr/sbin/sshd"
 
 
 class Silent:
-    def step(self, words: str, seconds: float) -> None:
+    def step(self, label: str, seconds: float) -> None:
         return
 
     def tick(self) -> None:
@@ -99,13 +99,15 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_host_gives_a_record(device: Path, small_bundle: Path, tmp_path: Path) -> None:
     runner = write_stand_in(tmp_path / "runner")
-    plan = Plan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0, device_name="a phone")
+    plan = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0, device_name="a phone")
     out, scratch = tmp_path / "records", tmp_path / "scratch"
     out.mkdir()
     scratch.mkdir()
     with load_bundle(small_bundle) as bundle:
         words = parse_targets(["ssh:phone"])
-        results = run_devices(words, Order((bundle,), plan, out, runner), scratch, lambda word: Silent())
+        results = run_devices(
+            words, BenchRequest((bundle,), plan, out, runner), scratch, lambda word: Silent()
+        )
     assert results.problems == ()
     ((path, record),) = results.records
     assert read_record(path) == record

@@ -1,6 +1,5 @@
 """PyTorch behind the engine interface: the numbers of onnxruntime, with batch norm folded."""
 
-import copy
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pocketdet.benchmarks.torch_engine import TorchEngine, fold
+from pocketdet.benchmarks.engines import TorchEngine
 from pocketdet.errors import EngineError
 from pocketdet.models.build_one_stage import build_one_stage
+from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
@@ -57,7 +57,7 @@ def test_a_detector_with_it_replays_golden(bundle: Bundle, engine: TorchEngine) 
 
 
 def test_batch_norm_is_folded(small_model: ThunderNet) -> None:
-    folded = fold(copy.deepcopy(small_model), torch.zeros(1, 3, 96, 64))
+    folded = fold_batch_norm(small_model)[0]
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in small_model.modules())
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
 
@@ -72,7 +72,7 @@ def test_batch_norm_of_one_stage_detectors_is_folded(arch: str) -> None:
     x = torch.randn(1, 3, 64, 64, generator=random)
     with torch.no_grad():
         expected = model(x)
-        folded = fold(copy.deepcopy(model), x)
+        folded = fold_batch_norm(model)[0]
         found = folded(x)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     for name, value in expected.items():
@@ -90,7 +90,7 @@ def test_what_is_not_a_convolutions_own_output_is_not_folded() -> None:
     x = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     odd = Odd().eval()
     expected = odd(x)
-    folded = fold(odd, x)  # type: ignore[arg-type]
+    folded = fold_batch_norm(odd)[0]
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules()) == 2
     torch.testing.assert_close(folded(x), expected)
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from bench_records import CPU, measurement, run, snapshot
 
-from pocketdet.benchmarks.verdict import judge, statistics, totals
+from pocketdet.benchmarks.verdict import derive_verdict, statistics, totals
 
 
 def causes(**changes: Any) -> list[str]:
-    return [reason.cause for reason in judge(measurement(**changes)).reasons]
+    return [reason.cause for reason in derive_verdict(measurement(**changes)).reasons]
 
 
 def readings(*khz: int) -> tuple[dict[str, Any], ...]:
@@ -17,7 +17,7 @@ def readings(*khz: int) -> tuple[dict[str, Any], ...]:
 
 
 def test_a_quiet_device_is_valid() -> None:
-    verdict = judge(measurement())
+    verdict = derive_verdict(measurement())
     assert verdict.valid
     assert str(verdict) == "VALID"
 
@@ -25,7 +25,7 @@ def test_a_quiet_device_is_valid() -> None:
 def test_statistics_are_those_of_the_frames() -> None:
     m = measurement()
     assert m.run is not None
-    found = statistics(m.run, judge(m))
+    found = statistics(m.run, derive_verdict(m))
     assert found.median == pytest.approx(40.0)
     assert found.p90 == pytest.approx(40.0)
     assert found.p99 == pytest.approx(48.0)
@@ -38,7 +38,7 @@ def test_statistics_are_those_of_the_frames() -> None:
 def test_no_fps_without_a_valid_verdict() -> None:
     m = measurement(target={"kind": "emulated", "address": "max"})
     assert m.run is not None
-    found = statistics(m.run, judge(m))
+    found = statistics(m.run, derive_verdict(m))
     assert found.fps is None
     assert found.fps_p90 is None
     assert found.median == pytest.approx(40.0)
@@ -46,7 +46,7 @@ def test_no_fps_without_a_valid_verdict() -> None:
 
 def test_quick_is_marked() -> None:
     m = measurement(protocol={"quick": True}, run=run(50))
-    assert str(judge(m)) == "VALID (quick)"
+    assert str(derive_verdict(m)) == "VALID (quick)"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_long_enough(frames: int, ms: float, expected: list[str]) -> None:
 
 def test_golden() -> None:
     check = {"name": "head", "max_abs": None, "tolerance": 1e-3, "ok": False, "note": ""}
-    verdict = judge(measurement(golden={"checks": (check,)}, run=None))
+    verdict = derive_verdict(measurement(golden={"checks": (check,)}, run=None))
     assert str(verdict) == "INVALID: golden failed: head is not a number (tolerance 0.001)"
 
 
@@ -78,14 +78,14 @@ def test_affinity_that_was_ignored() -> None:
 
 def test_moving_between_cores() -> None:
     moved = (*(CPU,) * 1023, 6)
-    verdict = judge(measurement(run=run(cpu_after=moved)))
+    verdict = derive_verdict(measurement(run=run(cpu_after=moved)))
     assert str(verdict) == "INVALID: moved between cores: ran on cores 6, 7, 7 was asked for"
 
 
 def test_a_clock_that_falls() -> None:
     slowed = readings(2_803_200, 2_803_200, 2_803_200, 2_600_000, 2_600_000, 2_600_000)
     assert causes(run=run(clocks=slowed)) == ["throttled"]
-    low = judge(measurement(run=run(clocks=readings(*[2_400_000] * 8))))
+    low = derive_verdict(measurement(run=run(clocks=readings(*[2_400_000] * 8))))
     assert str(low) == "INVALID: throttled: core 7 ran at 2.40 GHz, it can do 2.80 GHz"
     assert causes(run=run(clocks=readings(*[2_700_000] * 8))) == []
 
@@ -131,7 +131,7 @@ def test_a_hypervisor_that_takes_the_core() -> None:
     after = snapshot(10 + seconds, 1.0 + 0.96 * seconds)
     mine = {**after["cpu_times"][1], "steal": round(4 * seconds)}
     after = {**after, "cpu_times": (after["cpu_times"][0], mine)}
-    verdict = judge(measurement(run={**base, "after": after}))
+    verdict = derive_verdict(measurement(run={**base, "after": after}))
     assert str(verdict) == "INVALID: background load: the hypervisor took core 7 for 4% of the time"
 
 

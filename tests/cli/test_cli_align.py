@@ -1,4 +1,4 @@
-"""`pocketdet align`: anybody's ncnn model in, the same answers out."""
+"""`pocketdet align`: any ncnn model, with the same outputs."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from command_line import Ending, command
 from needs import SHARED_DATA
 
-from pocketdet.benchmarks.contest import Plan
+from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
 
 __all__ = ["command"]
@@ -20,7 +20,7 @@ SHAPE = ("--shape", "image=3x96x64")
 
 @pytest.fixture
 def model(plain_bundle: Path) -> tuple[Path, Path]:
-    """A .param and a .bin that were never laid out."""
+    """A .param and a .bin that are not aligned."""
     return plain_bundle / "features.ncnn.param", plain_bundle / "features.ncnn.bin"
 
 
@@ -29,7 +29,9 @@ def out(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "wide.param", tmp_path / "wide.bin"
 
 
-def test_a_model_is_widened_proved_and_written(command: Command, model: Path, out: tuple[Path, Path]) -> None:
+def test_a_model_is_widened_checked_and_written(
+    command: Command, model: Path, out: tuple[Path, Path]
+) -> None:
     ending = command("align", *model, *out, *SHAPE, "--lanes", 8)
     assert ending.code == 0
     assert "30 -> 32" in ending.out
@@ -51,15 +53,15 @@ def test_the_report_as_json(command: Command, model: tuple[Path, Path], out: tup
 def test_both_models_are_timed_on_request(
     command: Command, model: tuple[Path, Path], out: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketdet.cli.align_timing.REPORTING", Plan(rounds=2, burst=2, refill=1, warm_up=0))
+    monkeypatch.setattr(
+        "pocketdet.cli.align_timing.REPORTING", InterleavedPlan(rounds=2, burst=2, refill=1, warm_up=0)
+    )
     timed = json.loads(command("align", *model, *out, *SHAPE, "--bench", "--json").out)["milliseconds"]
     assert timed["plain"]["median"] > 0
     assert timed["ratio"]["low"] <= timed["ratio"]["value"] <= timed["ratio"]["high"]
 
 
-def test_what_a_program_extracts_stays(
-    command: Command, model: tuple[Path, Path], out: tuple[Path, Path]
-) -> None:
+def test_keep_preserves_a_blob(command: Command, model: tuple[Path, Path], out: tuple[Path, Path]) -> None:
     blob = read_graph(model[0]).layer("convrelu_12").outputs[0]
     report = json.loads(command("align", *model, *out, *SHAPE, "--keep", blob, "--json").out)
     reasons = {maker: row["reason"] for row in report["refused"] for maker in row["makers"]}
@@ -67,7 +69,9 @@ def test_what_a_program_extracts_stays(
     assert blob in [row["output"] for row in report["proof"]]
 
 
-def test_wide_outputs_are_told(command: Command, model: tuple[Path, Path], out: tuple[Path, Path]) -> None:
+def test_wide_outputs_are_reported(
+    command: Command, model: tuple[Path, Path], out: tuple[Path, Path]
+) -> None:
     ending = command("align", *model, *out, *SHAPE, "--wide-outputs")
     assert "output sam: 245 channels, then 3 of padding" in ending.out
     assert "0 crops added" in ending.out
@@ -83,8 +87,23 @@ def test_a_second_time_there_is_nothing_to_gain(
     assert [p.read_bytes() for p in again] == [p.read_bytes() for p in out]
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_bench_says_that_an_unchanged_model_is_not_timed(
+    command: Command, model: tuple[Path, Path], out: tuple[Path, Path], tmp_path: Path, as_json: bool
+) -> None:
+    command("align", *model, *out, *SHAPE)
+    again = tmp_path / "again.param", tmp_path / "again.bin"
+    ending = command("align", *out, *again, *SHAPE, "--bench", *(["--json"] if as_json else []))
+    reason = "the model is unchanged, so both models would run equally fast"
+    if as_json:
+        report = json.loads(ending.out)
+        assert (report["milliseconds"], report["not_timed"]) == (None, reason)
+    else:
+        assert f"not timed: {reason}" in ending.out
+
+
 @pytest.mark.skipif(not PEER.exists(), reason=SHARED_DATA)
-def test_a_peer_that_has_whole_lanes_already(command: Command, out: tuple[Path, Path]) -> None:
+def test_a_model_with_whole_lanes_is_unchanged(command: Command, out: tuple[Path, Path]) -> None:
     ending = command("align", PEER, PEER.with_suffix(".bin"), *out, "--shape", "3x352x352")
     assert ending.code == 0
     assert "nothing to gain" in ending.out
@@ -111,7 +130,7 @@ def test_wrong_arguments(
     assert not out[1].exists()
 
 
-def test_files_are_not_replaced_unasked(
+def test_files_are_not_replaced_without_overwrite(
     command: Command, model: tuple[Path, Path], out: tuple[Path, Path]
 ) -> None:
     out[1].write_text("mine")
@@ -132,7 +151,7 @@ def test_a_damaged_model(
     assert "short.bin ends early" in ending.err
 
 
-def test_a_layer_that_cannot_be_proved(
+def test_an_unknown_layer_type(
     command: Command, model: tuple[Path, Path], out: tuple[Path, Path], tmp_path: Path
 ) -> None:
     graph = read_graph(*model)

@@ -31,9 +31,9 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     """A quick plan, and the runner in Python, whether or not the other is built."""
     from dataclasses import replace
 
-    from pocketdet.benchmarks import protocol
+    from pocketdet.benchmarks import plan
 
-    monkeypatch.setattr(protocol, "QUICK", replace(protocol.QUICK, frames=6, warm_up=1))
+    monkeypatch.setattr(plan, "QUICK", replace(plan.QUICK, frames=6, warm_up=1))
     monkeypatch.setattr("pocketdet.runtime.native_build.ROOT", tmp_path_factory.mktemp("no-build"))
     monkeypatch.delenv("POCKETDET_RUN", raising=False)
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
@@ -60,7 +60,7 @@ def test_a_record_a_table_and_a_report(command: Command, small_bundle: Path, tmp
     assert (tmp_path / "report" / "rois.png").exists()
 
 
-def test_a_zip_file_and_a_picture(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_zip_file_and_an_image(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "small"), "zip", small_bundle)
     scene = ROOT / "docs" / "images" / "scene.jpg"
     ending = command("bench", archive, "--quick", "--image", scene, "--out", tmp_path / "records")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import Ending, command
 
-from pocketdet.benchmarks.openvino_engine import OpenVinoEngine
+from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.runtime.bundle import load_bundle
 
 __all__ = ["command"]
@@ -26,7 +26,7 @@ def test_two_bundles_a_record_and_a_plot(
     options = ("--rounds", 2, "--json", record, "--plot", plot, "--target", "avx2")
     ending = command("bench-engines", plain_bundle, small_bundle, *options)
     assert ending.code == 0, ending.err
-    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden picture" in ending.out
+    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden image" in ending.out
     assert f"wrote {record}" in ending.out
     found = json.loads(record.read_text(encoding="utf-8"))
     assert found["ok"]
@@ -87,7 +87,7 @@ def test_ctrl_c_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("pocketdet.benchmarks.contest._burst", interrupted)
+    monkeypatch.setattr("pocketdet.benchmarks.interleaved._burst", interrupted)
     ending = command("bench-engines", small_bundle, "--rounds", 1, "--json", tmp_path / "r.json")
     assert (ending.code, ending.out) == (130, "")
     assert ending.err.endswith("error: interrupted\n")

@@ -77,7 +77,7 @@ def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: 
     words = ("--precision", "fp16", "--layers", tmp_path / "layers.toml", "--calib", weights)
     ending = command("export", weights / "w.safetensors", *words, "--out", tmp_path)
     assert (ending.code, ending.err) == (0, "")
-    assert "-[✓] range features: 1 layers in fp32, no other can overflow (4 pictures)" in ending.out
+    assert "-[✓] range features: 1 layers in fp32, no other can overflow (4 images)" in ending.out
     assert "fp16 weights, fp16 arithmetic, " in ending.out
     bundle = tmp_path / "thundernet-snet49.pocketdet"
     told = command("info", bundle).out
@@ -110,7 +110,8 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--names", "twice.txt"), "class name 'nut' appears more than once"),
         (("w.pt", *ARCH, "--names", "empty.txt"), "expected one class name per line, found none"),
         (("w.pt", *ARCH, "--names", "latin.txt"), "latin.txt: cannot be read as a list of class names"),
-        (("w.pt", *ARCH, "--names", "absent.txt"), "absent.txt: cannot be read"),
+        (("w.pt", *ARCH, "--names", "absent.txt"), "absent.txt: no such file"),
+        (("gone.pt", *ARCH, "--names", "absent.txt"), "gone.pt: no such file; absent.txt: no such file"),
         (("w.pt", *ARCH, "--input-size", "300"), "300"),
         (("w.pt", *ARCH, "--input-size", "0"), "input_size"),
         (("w.pt", *ARCH, "--input-size", "9" * 5000), "expected one side or HEIGHTxWIDTH"),
@@ -119,8 +120,8 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
         (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the image cannot be read"),
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
-        (("w.safetensors", "--precision", "int8"), "int8 needs pictures such as the detector will see"),
-        (("w.safetensors", "--max-ap-drop", "1"), "--max-ap-drop needs labelled pictures: --data FILE.json"),
+        (("w.safetensors", "--precision", "int8"), "int8 needs images like those that the detector will see"),
+        (("w.safetensors", "--max-ap-drop", "1"), "--max-ap-drop needs labelled images: --data FILE.json"),
         (("w.safetensors", "--data", "d.json"), "--data and --images are what --max-ap-drop is measured on"),
         (("w.safetensors", "--max-output-error", "0.1"), "no layer is to be int8"),
         (("w.safetensors", "--max-output-error", "-1"), "max_output_error must not be negative"),
@@ -212,7 +213,7 @@ def test_names_of_a_description_without_any(command: Command, tmp_path: Path) ->
     ending = command(*words)
     assert (ending.code, ending.out) == (2, "")
     assert (
-        "foreign.toml: expected class_names in the file, or a file with one name a line as --names"
+        "foreign.toml: expected class_names in the file, or a file with one name per line as --names"
         in ending.err
     )
     assert command(*words, "--names", tmp_path / "names.txt").code == 0
@@ -249,7 +250,7 @@ def test_a_step_that_changes_answers_exits_with_one(
             folded.get_parameter("rpn.deltas.weight").mul_(1.01)
         return folded, report
 
-    monkeypatch.setattr("pocketdet.export.torch_reference.fold_batch_norm", sabotage)
+    monkeypatch.setattr("pocketdet.export.reference.torch_reference.fold_batch_norm", sabotage)
     ending = command("export", weights / "w.safetensors", "--out", tmp_path / "out")
     assert ending.code == 1
     assert ending.err.startswith(

@@ -158,6 +158,14 @@ def test_the_paper_s_table() -> None:
     assert "156" in table
 
 
+def test_the_tables_of_the_papers_fit_80_columns() -> None:
+    ended = runner.invoke(app, ["info", "--macs"], catch_exceptions=False, env={"COLUMNS": "80"})
+    lines = ended.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert any(line.startswith("passd-vgg16") and line.rstrip().endswith("16,320  16,320") for line in lines)
+
+
 def test_the_paper_s_ablation(tiny_bundle_template: Path) -> None:
     rows = info_json("--ablation")
     assert "".join(row["row"] for row in rows) == "abcdef"

@@ -27,7 +27,6 @@ from pocketdet.evaluation.report import (
     subject_report,
 )
 from pocketdet.evaluation.variants import Subject
-from pocketdet.export.reference import Rule
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.postprocess import reference_stages
@@ -80,7 +79,7 @@ def test_a_checkpoint_has_four_forms(forms: tuple[Subject, ...], small_bundle: P
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
         assert [s.arithmetic for s in forms] == ["fp32", "fp32", "fp32", detector.precision]
     assert {subject.class_names for subject in forms} == {CLASSES}
-    assert {subject.rule for subject in forms} == {Rule.of(Postprocessing())}
+    assert {subject.rule for subject in forms} == {Postprocessing()}
 
 
 def test_each_form_answers_as_on_its_own(
@@ -118,7 +117,7 @@ def test_only_what_is_wanted_is_exported(
             found = subject.detect(pictures[0])
         with target.subjects(["pytorch"]) as subjects:
             everything = subjects[0].detect(pictures[0])
-    assert subject.rule == Rule.of(Postprocessing(score_threshold=0.4))
+    assert subject.rule == Postprocessing(score_threshold=0.4)
     assert 0 < len(found.scores) < len(everything.scores)
     assert found.scores.min() > 0.4
 
@@ -189,7 +188,7 @@ def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Subjec
         labels = [class_names.index(dataset.class_names[label]) for label in image.labels]
         return Found(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
 
-    return Subject("ncnn-fp16", "fp16", "fp32", Rule.of(Postprocessing()), class_names, detect)
+    return Subject("ncnn-fp16", "fp16", "fp32", Postprocessing(), class_names, detect)
 
 
 @pytest.mark.parametrize("class_names", [CLASSES, ("nut", "washer", "bolt"), ("washer", "nut", "bolt")])

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
-from pocketdet.export.description import DescribedLevel, DescribedSlot, Description, read_description
+from pocketdet.export.reference.description import (
+    DescribedLevel,
+    DescribedSlot,
+    Description,
+    read_description,
+)
 from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, OutputField
 
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"

@@ -9,8 +9,8 @@ import torch
 
 from pocketdet.errors import ExportError
 from pocketdet.export import ExportOptions, export_detector, verify
-from pocketdet.export.fold_bn import fold_batch_norm
-from pocketdet.export.round_weights import round_to_half
+from pocketdet.export.half_weights import round_to_half
+from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import read_graph

@@ -13,8 +13,8 @@ from pocketdet.evaluation.inputs import open_target
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
-from pocketdet.export.kinds import reference_of
-from pocketdet.export.one_stage import OneStageReference
+from pocketdet.export.reference.factory import reference_of
+from pocketdet.export.reference.one_stage import TorchOneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
@@ -51,12 +51,12 @@ def _light(version: str) -> RetinaNet:
     return RetinaNet(RetinaNetConfig(3, SIZE, TINY, width=8, depth=1, light=LW_RETINANET[version]))
 
 
-def tiny(arch: str) -> OneStageReference:
+def tiny(arch: str) -> TorchOneStageReference:
     """An architecture at its narrowest; its weights do not fit the checkpoint of the real one."""
     model = FAMILIES[arch]()
     model.built_from = OneStageConfig(arch, NAMES, input_size=SIZE)
     lifelike(model, SIZE, seed=4)
-    return OneStageReference(model)
+    return TorchOneStageReference(model)
 
 
 @pytest.mark.parametrize("arch", sorted(FAMILIES))
@@ -165,8 +165,8 @@ def test_half_precision_leaves_the_offsets_alone(tmp_path: Path) -> None:
 def test_a_reference_keeps_the_callers_model(tmp_path: Path) -> None:
     reference = tiny("passd-mobilenet")
     before = {name: values.clone() for name, values in reference.model.state_dict().items()}
-    reference.ruled(score=0.9).stages(np.zeros((8, 8, 3), np.uint8))
+    reference.with_postprocessing(score=0.9).stages(np.zeros((8, 8, 3), np.uint8))
     reference.folded()[0].rounded(())
     after = reference.model.state_dict()
     assert all(torch.equal(after[name], values) for name, values in before.items())
-    assert reference_of(reference.model).rule == reference.rule
+    assert reference_of(reference.model).postprocessing == reference.postprocessing

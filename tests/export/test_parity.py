@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.export.kinds import reference_of
+from pocketdet.export.reference.factory import reference_of
 from pocketdet.models.build import ARCHITECTURES
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector

@@ -16,9 +16,9 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.ap_metric import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.examples import made_smaller
+from pocketdet.export.examples import downscale
 from pocketdet.export.precision import LayerChoice
-from pocketdet.export.quantize import QuantizeSettings
+from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.to_int8 import table_file
 from pocketdet.export.verify import verify
 from pocketdet.models.thundernet import ThunderNet
@@ -107,10 +107,10 @@ def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...])
         np.testing.assert_array_equal(loaded.golden()["image"], read_image(scenes[0]))
     large = np.zeros((900, 1280, 3), np.uint8)
     large[:, 640:] = 255
-    small = made_smaller(large)
+    small = downscale(large)
     assert small.shape == (450, 640, 3)
     assert (small[:, :319].max(), small[:, 321:].min()) == (0, 255)
-    assert made_smaller(small) is small
+    assert downscale(small) is small
 
 
 def test_the_same_pictures_give_the_same_bundle(
@@ -138,7 +138,7 @@ def test_single_layers_stay_as_they_were(
 def test_a_limit_of_error_keeps_layers(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
-    settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False, max_output_error=0.05)
+    settings = QuantizeSettings(method="mse", equalise=False, max_output_error=0.05)
     path = export_detector(trained_model, tmp_path, replace(INT8, calibration=scenes, int8=settings)).path
     document = json.loads((path / table_file("features")).read_text(encoding="utf-8"))
     assert max(document["report"]["errors"].values()) <= 0.05
@@ -161,18 +161,18 @@ def labelled(trained_bundle: Path, scenes: tuple[Path, ...]) -> Dataset:
     return Dataset(names, tuple(images))
 
 
-def test_the_judge_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, labelled: Dataset) -> None:
-    with load_bundle(trained_bundle) as loaded, ApMetric(loaded, labelled) as judge:
-        assert judge.fp32_ap > 50
+def test_the_metric_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, labelled: Dataset) -> None:
+    with load_bundle(trained_bundle) as loaded, ApMetric(loaded, labelled) as metric:
+        assert metric.fp32_ap > 50
         same = read_graph(trained_bundle / "features.ncnn.param", trained_bundle / "features.ncnn.bin")
-        assert judge("features", same) == 0
+        assert metric("features", same) == 0
         features = read_graph(bundle / "features.ncnn.param", bundle / "features.ncnn.bin")
         head = read_graph(bundle / "head.ncnn.param", bundle / "head.ncnn.bin")
-        drop = judge("features", features)
+        drop = metric("features", features)
         assert drop > 0
-        judge.settle("features", features)
-        assert judge("features", features) == drop
-        assert judge("head", head) != judge(
+        metric.commit("features", features)
+        assert metric("features", features) == drop
+        assert metric("head", head) != metric(
             "head", read_graph(trained_bundle / "head.ncnn.param", trained_bundle / "head.ncnn.bin")
         )
 
@@ -180,7 +180,7 @@ def test_the_judge_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, labe
 def test_ap_limits_what_is_quantised(
     trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:
-    settings = QuantizeSettings(method="mse", equalise=False, correct_bias=False)
+    settings = QuantizeSettings(method="mse", equalise=False)
     options = replace(INT8, calibration=scenes, int8=settings, metric_limit=ap_limit(labelled, 4.0))
     path = export_detector(trained_model, tmp_path, options).path
     report = json.loads((path / table_file("features")).read_text(encoding="utf-8"))["report"]
@@ -193,7 +193,7 @@ def test_what_makes_no_sense_is_refused(
     trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:
     for options, words in (
-        (ExportOptions(precision="int8"), "int8 needs pictures such as the detector will see"),
+        (ExportOptions(precision="int8"), "int8 needs images like those that the detector will see"),
         (ExportOptions(metric_limit=ap_limit(labelled, 1.0)), "no layer is to be int8"),
         (ExportOptions(int8=QuantizeSettings(max_output_error=0.1)), "no layer is to be int8"),
         (

@@ -13,7 +13,7 @@ from disks import read_only_disk, small_disk
 
 from pocketdet.errors import ExportError, ImageError, PocketdetError, UsageError
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.write_bundle import publish, seal, staging_directory
+from pocketdet.export.write_bundle import commit, staging_directory, write_manifest
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
 from pocketdet.runtime.bundle.schema import FileEntry, Manifest
@@ -33,13 +33,13 @@ def fill(scratch: Path, bundle: Path) -> Manifest:
     def complete(files: dict[str, FileEntry]) -> Manifest:
         return manifest.model_copy(update={"files": files})
 
-    return seal(scratch, complete)
+    return write_manifest(scratch, complete)
 
 
 def write(bundle: Path, target: Path) -> None:
     with staging_directory(target) as scratch:
         fill(scratch, bundle)
-        publish(scratch, target, overwrite=True)
+        commit(scratch, target, overwrite=True)
 
 
 @pytest.mark.parametrize("suffix", [".pocketdet", ".pocketdet.zip"])
@@ -50,7 +50,7 @@ def test_what_is_published_loads_and_nothing_else_is_left(
     with staging_directory(target) as scratch:
         assert scratch.parent.parent == target.parent
         fill(scratch, small_bundle)
-        publish(scratch, target)
+        commit(scratch, target)
     load_bundle(target).close()
     assert list(target.parent.iterdir()) == [target]
     if target.is_dir():
@@ -119,7 +119,7 @@ def test_what_is_no_bundle_is_not_overwritten(small_bundle: Path, tmp_path: Path
         target = tmp_path / name
         target.write_text("precious")
         with pytest.raises(ExportError, match="is a file but not a bundle"):
-            publish(small_bundle, target, overwrite=True)
+            commit(small_bundle, target, overwrite=True)
         assert target.read_text() == "precious"
 
 
@@ -178,7 +178,7 @@ def test_refusals_come_before_the_work(
     def work(*_: object) -> None:
         raise AssertionError("folding began")
 
-    monkeypatch.setattr("pocketdet.export.torch_reference.fold_batch_norm", work)
+    monkeypatch.setattr("pocketdet.export.reference.torch_reference.fold_batch_norm", work)
     (tmp_path / "thundernet-snet49.pocketdet").mkdir()
     cases: list[tuple[type[PocketdetError], ExportOptions]] = [
         (ExportError, ExportOptions()),
@@ -195,5 +195,5 @@ def test_a_stray_exception_is_not_hidden(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError), staging_directory(tmp_path / "x") as scratch:
-        seal(scratch, broken)
+        write_manifest(scratch, broken)
     assert list(tmp_path.iterdir()) == []

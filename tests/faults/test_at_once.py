@@ -10,7 +10,7 @@ from tiny_bundle import tiny_bundle_template
 from whole_results import leftovers
 
 from pocketdet.errors import ExportError
-from pocketdet.export.write_bundle import publish, seal, staging_directory
+from pocketdet.export.write_bundle import commit, staging_directory, write_manifest
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
 from pocketdet.runtime.bundle.schema import FileEntry, Manifest
 
@@ -30,9 +30,9 @@ def write(number: int, source: Path, target: Path, overwrite: bool, barrier: Bar
     try:
         with staging_directory(target) as scratch:
             shutil.copytree(source, scratch, dirs_exist_ok=True)
-            seal(scratch, complete)
+            write_manifest(scratch, complete)
             barrier.wait(TIME_LIMIT_S)
-            publish(scratch, target, overwrite=overwrite)
+            commit(scratch, target, overwrite=overwrite)
     except ExportError as error:
         assert "exists already: choose another --out or --name, or pass --overwrite" in str(error)
         raise SystemExit(REFUSED) from error

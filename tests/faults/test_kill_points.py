@@ -19,7 +19,7 @@ from whole_results import damaged, leftovers
 from pocketdet.benchmarks.record_io import write_record
 from pocketdet.benchmarks.report import read_entries, write_report
 from pocketdet.export.align_model import write_model
-from pocketdet.export.write_bundle import publish, seal, staging_directory
+from pocketdet.export.write_bundle import commit, staging_directory, write_manifest
 from pocketdet.io import atomic_write
 from pocketdet.models.checkpoint import read_card
 from pocketdet.runtime.bundle import load_bundle, parse_manifest
@@ -74,8 +74,8 @@ def test_a_bundle(tiny_bundle_template: Path, tmp_path: Path, suffix: str, overw
     def work() -> None:
         with staging_directory(target) as scratch:
             shutil.copytree(tiny_bundle_template, scratch, dirs_exist_ok=True)
-            seal(scratch, complete)
-            publish(scratch, target, overwrite=overwrite)
+            write_manifest(scratch, complete)
+            commit(scratch, target, overwrite=overwrite)
 
     def killed() -> None:
         """What is to be replaced is there at every moment."""

@@ -13,7 +13,7 @@ from disks import full_disk, read_only_disk, small_disk
 from tiny_bundle import tiny_bundle_template
 from val_project import labelled, project, weights
 
-from pocketdet.benchmarks import protocol
+from pocketdet.benchmarks import plan
 from pocketdet.benchmarks.record_io import write_record
 
 __all__ = [
@@ -144,7 +144,7 @@ def inputs(
 @pytest.fixture(autouse=True)
 def _quick_bench(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Few frames, and the runner in Python, whether or not the other is built."""
-    monkeypatch.setattr(protocol, "QUICK", replace(protocol.QUICK, frames=6, warm_up=1))
+    monkeypatch.setattr(plan, "QUICK", replace(plan.QUICK, frames=6, warm_up=1))
     monkeypatch.setattr("pocketdet.runtime.native_build.ROOT", tmp_path_factory.mktemp("no-build"))
     monkeypatch.delenv("POCKETDET_RUN", raising=False)
 

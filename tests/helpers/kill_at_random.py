@@ -35,7 +35,7 @@ PRELOADED = (
     "matplotlib.figure",
     "onnxscript",
     "onnxsim",
-    "pocketdet.benchmarks.protocol_devices",
+    "pocketdet.benchmarks.devices",
     "pocketdet.cli.val_report",
     "pocketdet.evaluation.evaluate",
     "pocketdet.export.exporter",

@@ -10,8 +10,8 @@ from many_layers import make_many_layers
 from tiny_bundle import GOLDEN, list_files, make_tiny_bundle
 from tiny_one_stage import make_tiny_one_stage
 
-from pocketdet.export.passes.half_weights import store_half
-from pocketdet.export.quantize.layers import to_int8, weight_scales
+from pocketdet.export.half_weights import store_half
+from pocketdet.export.quantization.layers import to_int8, weight_scales
 from pocketdet.runtime.bundle import Bundle, load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph

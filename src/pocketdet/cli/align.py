@@ -1,4 +1,4 @@
-"""`pocketdet align`: anybody's ncnn model, laid out for SIMD lanes; same names, shapes and answers."""
+"""`pocketdet align`: align the channels of any ncnn model; names, output shapes and values stay the same."""
 
 import json
 from collections.abc import Sequence
@@ -13,8 +13,11 @@ from rich.table import Table
 from pocketdet.cli.arguments import parse_shapes
 
 if TYPE_CHECKING:
-    from pocketdet.cli.align_timing import Duel
-    from pocketdet.export.passes.align_lanes import Aligned, AlignReport, Difference
+    from pocketdet.cli.align_timing import PairTiming
+    from pocketdet.export.compare_graphs import OutputDifference
+    from pocketdet.export.passes.channel_alignment import AlignmentReport
+
+_UNCHANGED = "the model is unchanged, so both models would run equally fast"
 
 
 def align(
@@ -24,17 +27,19 @@ def align(
     out_weights: Annotated[Path, typer.Argument(help="The .bin file to write.")],
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512"],
-        typer.Option(help="The machine that the layout should pay for."),
+        typer.Option(help="The machines that the model should become faster on."),
     ] = "neon-fp16",
     lanes: Annotated[
-        int | None, typer.Option(help="4, 8 or 16 channels a lane group; by default what the target packs.")
+        int | None,
+        typer.Option(help="Channels per SIMD element: 4, 8 or 16; by default what the target packs."),
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option(help="Shape of an input that the model does not say: 3x320x320 or in0=3x320x320."),
+        typer.Option(help="Shape of an input that the model does not contain: 3x320x320 or in0=3x320x320."),
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option(help="An inner blob that your program extracts; repeatable.")
+        list[str] | None,
+        typer.Option(help="An inner blob that your program extracts and that must not change; repeatable."),
     ] = None,
     wide_outputs: Annotated[
         bool, typer.Option("--wide-outputs", help="Outputs may keep extra channels at their end.")
@@ -46,90 +51,98 @@ def align(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Pad and place the channels of an ncnn model so that ncnn's fast kernels run, and prove it.
+    """Align the channels of an ncnn model, so that ncnn uses its fast kernels, and check the outputs.
 
-    ncnn packs 4, 8 or 16 channels and falls back to slow kernels where a channel count is no whole number of
-    them. Nothing else changes: blob names, output shapes and values stay. Both models run in ncnn on several
-    inputs before anything is written; if an answer changed, nothing is (exit code 1). A model with nothing to
-    gain is written as it was.
+    ncnn packs 4, 8 or 16 channels and uses slow kernels for channel counts that are not a multiple. Names of
+    blobs, and shapes and values of outputs, stay the same. Both models run in ncnn on several inputs before
+    anything is written; if an output changed, nothing is written (exit code 1). A model with nothing to gain
+    is written unchanged.
 
     Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
-    from pocketdet.cli.align_timing import DECIDING, REPORTING, duel
-    from pocketdet.export.align_model import check_free, read_model, write_model
-    from pocketdet.export.lay_out import prove
-    from pocketdet.export.passes.align_lanes import align_lanes
-    from pocketdet.export.passes.lane_targets import lane_target
-    from pocketdet.export.passes.lanes.proof import readable_outputs
-    from pocketdet.export.settle_lanes import settle_lanes
+    from pocketdet.cli.align_timing import DECIDING, REPORTING, compare_pair
+    from pocketdet.export.align_graph import check_alignment, tune_alignment
+    from pocketdet.export.align_model import check_output_paths, read_model, write_model
+    from pocketdet.export.compare_graphs import extractable_blobs
+    from pocketdet.export.passes.channel_alignment import align_channels, alignment_target
 
     console = Console(highlight=False)
-    machine = lane_target(target, lanes)
-    check_free(out_param, out_weights, overwrite=overwrite)
+    machine = alignment_target(target, lanes)
+    check_output_paths(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, parse_shapes(shape or []), keep or [])
     graph, inputs = model.graph, model.inputs
-    outputs = readable_outputs(graph, keep or [])
-    wishes: dict[str, Any] = {"wide_outputs": wide_outputs, "keep": keep or []}
+    outputs = extractable_blobs(graph, keep or [])
+    options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": keep or []}
     with console.status("aligning") as status:
         if measure:
-            made = settle_lanes(
+            alignment = tune_alignment(
                 graph,
                 inputs,
                 machine,
-                lambda best, tried: duel(best, tried, inputs, outputs, DECIDING).ratio.low,
+                lambda best, tried: compare_pair(best, tried, inputs, outputs, DECIDING).ratio.low,
                 progress=lambda step: status.update(f"timing: {step}"),
-                **wishes,
+                **options,
             )
         else:
-            made = align_lanes(graph, inputs, machine.lanes, rates=machine.rates, **wishes)
-        status.update("proving")
-        proof = prove(graph, made, inputs, keep or [])
+            alignment = align_channels(graph, inputs, machine.lanes, rates=machine.rates, **options)
+        status.update("checking")
+        differences = check_alignment(graph, alignment, inputs, keep or [])
         status.update("timing")
-        timed = duel(graph, made.graph, inputs, outputs, REPORTING) if bench and made.report.changed else None
-    write_model(made.graph, out_param, out_weights)
+        timing = None
+        if bench and alignment.report.changed:
+            timing = compare_pair(graph, alignment.graph, inputs, outputs, REPORTING)
+    write_model(alignment.graph, out_param, out_weights)
+    not_timed = _UNCHANGED if bench and timing is None else None
     if as_json:
-        typer.echo(json.dumps(_record(made.report, proof, timed), indent=2))
+        typer.echo(json.dumps(_record(alignment.report, differences, timing, not_timed), indent=2))
         return
-    _print(made, proof, console)
-    if timed:
-        console.print(f"this machine, one thread: {timed}", markup=False)
+    _print(alignment.report, differences, console)
+    if timing:
+        console.print(f"this machine, one thread: {timing}", markup=False)
+    if not_timed:
+        console.print(f"not timed: {not_timed}", markup=False)
     console.print(f"wrote {out_param} and {out_weights}", markup=False)
 
 
-def _print(made: "Aligned", proof: "Sequence[Difference]", console: Console) -> None:
-    found = made.report
-    table = Table(title=found.summary(), title_justify="left")
+def _print(report: "AlignmentReport", differences: "Sequence[OutputDifference]", console: Console) -> None:
+    table = Table(title=report.summary(), title_justify="left")
     table.add_column("channels", justify="right")
     table.add_column("tensors", justify="right")
     table.add_column("made by", overflow="fold")
     table.add_column("left alone because", overflow="fold")
-    for change, reason, makers in _grouped(found):
-        shown = ", ".join(makers[:3]) + (f" and {len(makers) - 3} more" if len(makers) > 3 else "")
-        table.add_row(change, str(len(makers)), shown, reason)
+    for change, reason, names in _grouped(report):
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        table.add_row(change, str(len(names)), shown, reason)
     console.print(table)
-    console.print(f"multiply-accumulates {found.macs[0]:,} -> {found.macs[1]:,}")
-    if found.weight_bytes:
-        console.print("weights {:,} -> {:,} bytes".format(*found.weight_bytes))
-    console.print(f"predicted speed-up {found.estimated_ratio:.2f}; {found.crops} crops added")
-    for blob, (channels, wide) in found.wider_outputs.items():
+    console.print(f"multiply-accumulates {report.macs[0]:,} -> {report.macs[1]:,}")
+    if report.weight_bytes:
+        console.print("weights {:,} -> {:,} bytes".format(*report.weight_bytes))
+    console.print(f"predicted speed-up {report.estimated_ratio:.2f}; {report.crops} crops added")
+    for blob, (channels, wide) in report.wider_outputs.items():
         console.print(f"output {blob}: {channels} channels, then {wide - channels} of padding", markup=False)
-    for difference in proof:
+    for difference in differences:
         console.print(f"same answers: {difference}", markup=False)
 
 
-def _grouped(report: "AlignReport") -> list[tuple[str, str, list[str]]]:
-    """Tensors with one fate together: what became of their channels, why not more, the layers."""
-    together: dict[tuple[str, str], list[str]] = {}
-    for wide in report.widened:
-        together.setdefault((f"{wide.channels} -> {wide.lanes}", ""), []).extend(wide.makers)
-    for left in report.refused:
-        together.setdefault((str(left.channels), left.reason), []).extend(left.makers)
-    return [(*fate, makers) for fate, makers in together.items()]
+def _grouped(report: "AlignmentReport") -> list[tuple[str, str, list[str]]]:
+    """(channels before -> after, reason to keep them, names of layers), a row for each distinct pair."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for item in report.widened:
+        rows.setdefault((f"{item.channels} -> {item.lanes}", ""), []).extend(item.makers)
+    for excluded in report.refused:
+        rows.setdefault((str(excluded.channels), excluded.reason), []).extend(excluded.makers)
+    return [(*row, names) for row, names in rows.items()]
 
 
-def _record(report: "AlignReport", proof: "Sequence[Difference]", timed: "Duel | None") -> dict[str, Any]:
+def _record(
+    report: "AlignmentReport",
+    differences: "Sequence[OutputDifference]",
+    timing: "PairTiming | None",
+    not_timed: str | None,
+) -> dict[str, Any]:
     return {
         **asdict(report),
-        "proof": [asdict(difference) for difference in proof],
-        "milliseconds": asdict(timed) if timed else None,
+        "proof": [asdict(difference) for difference in differences],
+        "milliseconds": asdict(timing) if timing else None,
+        "not_timed": not_timed,
     }

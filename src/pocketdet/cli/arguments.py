@@ -40,6 +40,13 @@ def _require(purpose: str, packages: tuple[str, ...], extra: str) -> None:
         raise UsageError(f"{purpose} needs {', '.join(missing)}: {install}")
 
 
+def require_files(*paths: Path | None) -> None:
+    """Raise `UsageError` with the names of the files that do not exist; None stands for no file."""
+    missing = [str(path) for path in paths if path is not None and not path.exists()]
+    if missing:
+        raise UsageError("; ".join(f"{path}: no such file" for path in missing))
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parse "320" or "320x480" to (height, width). Raises `UsageError`."""
     parts = text.lower().split("x")
@@ -75,7 +82,8 @@ def read_names(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of class names: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be read as a list of class names: {reason}") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise UsageError(f"{path}: expected one class name per line, found none")

@@ -30,25 +30,25 @@ def bench(
         typer.Option(help="Arithmetic asked of ncnn; by default what each bundle was made for."),
     ] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(help="Picture to detect on; repeatable; golden by default.")
+        list[Path] | None, typer.Option(help="Image to detect on; repeatable; golden by default.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="100 frames or 10 s, no rest; marked quick.")
+        bool, typer.Option("--quick", help="100 frames or 10 s, no pause; marked quick.")
     ] = False,
     rois: Annotated[
         str | None, typer.Option(help="Sweep over numbers of RoIs, such as 10,50,100,200,500,1000.")
     ] = None,
     sustained: Annotated[
-        float, typer.Option(metavar="MINUTES", help="Go on for so long, for the curve over time.")
+        float, typer.Option(metavar="MINUTES", help="Continue for so long, for the curve over time.")
     ] = 0.0,
     cpu: Annotated[
         int | None, typer.Option(help="Core to pin to; the last of the fastest by default.")
     ] = None,
     cool_down: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Rest between two bundles; 30 by default.")
+        float | None, typer.Option(metavar="SECONDS", help="Pause between two bundles; 30 by default.")
     ] = None,
     device_name: Annotated[
-        str | None, typer.Option(help="What tables call the device; its own name by default.")
+        str | None, typer.Option(help="Name of the device in tables; its own name by default.")
     ] = None,
     engine: Annotated[
         Literal["ncnn", "torch"], typer.Option(help="torch: PyTorch on this machine, for comparison.")
@@ -63,22 +63,22 @@ def bench(
         Path | None, typer.Option(help="pocketdet-run for the target; what make native built by default.")
     ] = None,
 ) -> None:
-    """Time bundles on a device: one stream, one thread, one pinned core, golden proved there first.
+    """Time bundles on a device: one stream, one thread, one pinned core, after a golden test there.
 
-    1,024 frames or 60 s each. The record keeps every frame, stage by stage, with cores, clocks, temperatures
+    1,024 frames or 60 s each. The record has every frame, stage by stage, with cores, clocks, temperatures
     and load, and a verdict. Frames per second are shown for VALID runs on real devices only; an INVALID run
-    says why (exit code 1), and an emulated one proves results, never speed.
+    has a reason (exit code 1), and an emulated one verifies results, not speed.
 
     Example: pocketdet bench snet49.pocketdet snet146.pocketdet --target adb --rois 10,50,100,200,500,1000
     """
     from dataclasses import replace
 
-    from pocketdet.benchmarks.protocol import QUICK, Plan, check_sweep
-    from pocketdet.benchmarks.protocol_devices import Order, run_devices
+    from pocketdet.benchmarks.devices import BenchRequest, run_devices
+    from pocketdet.benchmarks.plan import QUICK, BenchPlan
     from pocketdet.benchmarks.targets import parse_targets, through_app
-    from pocketdet.cli.bench_board import Board, print_records
+    from pocketdet.cli.bench_display import ProgressDisplay, print_records
 
-    base = QUICK if quick else Plan()
+    base = QUICK if quick else BenchPlan()
     plan = replace(
         base,
         precision=precision,
@@ -89,25 +89,26 @@ def bench(
         engine=engine,
         processor=device,
         device_name=device_name,
-        pictures=tuple(image or ()),
+        images=tuple(image or ()),
     )
     if runner is not None and not runner.is_file():
         raise UsageError(f"{runner}: there is no runner; build it with: make native native-aarch64")
-    words = parse_targets(target or ["local"])
+    targets = parse_targets(target or ["local"])
     if via == "app":
         if runner is not None:
             raise UsageError(
                 f"--runner {runner}: with --via app the app is the runner; leave one of them out"
             )
-        words = through_app(words)
+        targets = through_app(targets)
     with contextlib.ExitStack() as stack:
         loaded = _load(bundles, stack)
         for bundle in loaded:
-            check_sweep(bundle, plan)
+            plan.check_bundle(bundle)
         _make_folder(out)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pocketdet-bench-")))
-        board = stack.enter_context(Board())
-        results = run_devices(words, Order(loaded, plan, out, runner), scratch, board.row)
+        display = stack.enter_context(ProgressDisplay())
+        request = BenchRequest(loaded, plan, out, runner)
+        results = run_devices(targets, request, scratch, display.device)
     print_records(results.records, Console(highlight=False))
     for problem in results.problems:
         Console(stderr=True).print(f"error: {problem}", style="bold red", markup=False, soft_wrap=True)
@@ -118,13 +119,13 @@ def bench(
 
 
 def _is_fine(record: "Record") -> bool:
-    """Whether the run is what its target can give: an emulated one can but agree with golden."""
+    """Whether the record is VALID, or emulated without any other reason: an emulator has no speed."""
     return record.verdict.valid or {r.cause for r in record.verdict.reasons} == {"emulated"}
 
 
 def _counts(text: str | None) -> tuple[int, ...]:
     try:
-        return tuple(int(word) for word in text.split(",")) if text else ()
+        return tuple(int(number) for number in text.split(",")) if text else ()
     except ValueError:
         raise UsageError(f"--rois {text}: expected numbers such as 10,50,100") from None
 

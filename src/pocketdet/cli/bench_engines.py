@@ -1,4 +1,4 @@
-"""`pocketdet bench-engines`: one detector on several engines, timed in turn on the machine at hand."""
+"""`pocketdet bench-engines`: one detector on several engines, timed interleaved on this machine."""
 
 import contextlib
 import importlib.util
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pocketdet.benchmarks.contest import Plan
-    from pocketdet.benchmarks.engine_contest import Outcome
-    from pocketdet.benchmarks.engine_report import EngineReport
-    from pocketdet.export.passes.lane_targets import LaneTarget
+    from pocketdet.benchmarks.comparison import ComparisonReport, ComparisonResult
+    from pocketdet.benchmarks.plan import InterleavedPlan
+    from pocketdet.export.passes.channel_alignment import AlignmentTarget
 
 _QUICK_ROUNDS = 5
 _ROUNDS = 25
@@ -32,7 +31,7 @@ _ROUNDS = 25
 def bench_engines(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help=".pocketdet folders or zip files.")],
     image: Annotated[
-        Path | None, typer.Option(help="Picture to detect on; each bundle's own by default.")
+        Path | None, typer.Option(help="Image to detect on; each bundle's golden image by default.")
     ] = None,
     rois: Annotated[
         int | None, typer.Option(help="Proposals kept; the bundle's own number by default.")
@@ -41,39 +40,40 @@ def bench_engines(
     quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_ROUNDS} rounds: a first look.")] = False,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512"],
-        typer.Option(help="What a bundle that was not aligned is laid out for here."),
+        typer.Option(help="What a bundle that is not aligned is aligned for here."),
     ] = "neon-fp16",
     record: Annotated[Path | None, typer.Option("--json", help="Write every sample to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the medians to this .png or .jpg file.")] = None,
 ) -> None:
     """Compare plain ncnn, aligned ncnn, onnxruntime and OpenVINO on the same graphs, on this machine.
 
-    One thread, fp32, the same pre- and post-processing. First every engine must find what plain ncnn finds;
-    one that does not is shown and not timed (exit code 1). Then all run in turn, a few frames each, in an
-    order drawn anew in every round. The ratio tells how many times as fast as plain ncnn an engine is, with
-    its 95% interval. Close other programs; take the numbers for this machine only, never for a phone.
+    One thread, fp32, the same pre- and post-processing. An engine whose detections
+    differ from those of plain ncnn is reported and not timed (exit code 1). The others run in turn, a few
+    frames each, in a random order in every round. The ratio says how many times as fast as plain ncnn an
+    engine is, with its 95% interval. Close other programs; the numbers hold for this machine only, not for a
+    phone.
 
     Example: pocketdet bench-engines snet49.pocketdet snet146.pocketdet --plot engines.png --json engines.json
     """
     require_export_packages()
-    _check_places(record, plot, len(bundles))
+    _check_outputs(record, plot, len(bundles))
 
-    from pocketdet.benchmarks.contest import Plan
-    from pocketdet.benchmarks.engine_report import EngineReport
-    from pocketdet.benchmarks.engine_table import print_report
+    from pocketdet.benchmarks.comparison import ComparisonReport
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
-    from pocketdet.export.passes.lane_targets import lane_target
+    from pocketdet.benchmarks.plan import InterleavedPlan
+    from pocketdet.benchmarks.report.comparison import print_report
+    from pocketdet.export.passes.channel_alignment import alignment_target
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
-    plan = Plan(rounds=rounds if rounds is not None else _QUICK_ROUNDS if quick else _ROUNDS)
-    DetectorOptions(rois=rois)  # refuses a bad number before the work begins
-    picture = read_image(image) if image else None
+    plan = InterleavedPlan(rounds=rounds if rounds is not None else _QUICK_ROUNDS if quick else _ROUNDS)
+    DetectorOptions(rois=rois)  # raises for an invalid number before the work begins
+    pixels = read_image(image) if image else None
     machine, (before, instructions) = read_machine(), fma_peak()
-    outcomes = tuple(_run(bundle, picture, rois, plan, lane_target(target)) for bundle in bundles)
+    results = tuple(_run(bundle, pixels, rois, plan, alignment_target(target)) for bundle in bundles)
     peak = Peak(instructions, before, fma_peak()[0])
-    name = image.name if image else "golden picture"
-    report = EngineReport(machine, load_average(), peak, plan, name, outcomes)
+    name = image.name if image else "golden image"
+    report = ComparisonReport(machine, load_average(), peak, plan, name, results)
     print_report(report, Console(highlight=False))
     _write(report, record, plot)
     if not report.ok:
@@ -81,10 +81,14 @@ def bench_engines(
 
 
 def _run(
-    path: Path, picture: "NDArray[np.uint8] | None", rois: int | None, plan: "Plan", target: "LaneTarget"
-) -> "Outcome":
-    from pocketdet.benchmarks.engine_contest import compete
-    from pocketdet.cli.bench_entrants import make_field
+    path: Path,
+    image: "NDArray[np.uint8] | None",
+    rois: int | None,
+    plan: "InterleavedPlan",
+    target: "AlignmentTarget",
+) -> "ComparisonResult":
+    from pocketdet.benchmarks.comparison import compare_engines
+    from pocketdet.cli.bench_cases import make_comparison
     from pocketdet.runtime.bundle import load_bundle
 
     with (
@@ -93,7 +97,7 @@ def _run(
         _progress() as progress,
     ):
         task = progress.add_task(f"{bundle.manifest.name}: preparing", total=None)
-        field = make_field(bundle, target, Path(scratch))
+        comparison = make_comparison(bundle, target, Path(scratch))
         seen: dict[str, int] = {}
 
         def step(part: str, bursts: int) -> None:
@@ -101,28 +105,28 @@ def _run(
             label = f"{bundle.manifest.name}: {part}"
             progress.update(task, description=label, total=bursts, completed=seen[part], refresh=True)
 
-        image = picture if picture is not None else bundle.golden()["image"]
-        return compete(field, image, rois, plan, step)
+        pixels = image if image is not None else bundle.golden()["image"]
+        return compare_engines(comparison, pixels, rois, plan, step)
 
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar that is drawn when it is moved, between two bursts: no thread of its own disturbs a frame."""
+    """A bar that is redrawn between two bursts: no thread of its own disturbs a frame."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
         yield progress
 
 
-def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
-    """Raise `UsageError` before minutes are spent for a result that could not be written."""
+def _check_outputs(record: Path | None, plot: Path | None, bundles: int) -> None:
+    """Raise `UsageError` before the measurement if its results could not be written."""
     for path in filter(None, (record, plot)):
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}")
         check_writable(path.parent)
     if not plot:
         return
-    from pocketdet.benchmarks.engine_plot import MOST_BUNDLES
+    from pocketdet.benchmarks.report.comparison import MOST_BUNDLES
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib: pip install 'pocketdet[bench]'")
@@ -132,11 +136,11 @@ def _check_places(record: Path | None, plot: Path | None, bundles: int) -> None:
         raise UsageError(f"--plot shows at most {MOST_BUNDLES} bundles side by side, found {bundles}")
 
 
-def _write(report: "EngineReport", record: Path | None, plot: Path | None) -> None:
+def _write(report: "ComparisonReport", record: Path | None, plot: Path | None) -> None:
     if record:
         atomic_write(record, json.dumps(report.to_json(), indent=1) + "\n")
     if plot:
-        from pocketdet.benchmarks.engine_plot import write_plot
+        from pocketdet.benchmarks.report.comparison import write_plot
 
         write_plot(plot, report)
     for path in filter(None, (record, plot)):

@@ -1,4 +1,4 @@
-"""`pocketdet export`: weights in, a proved bundle out."""
+"""`pocketdet export`: export weights or an ONNX file to a verified bundle."""
 
 import os
 import shlex
@@ -11,17 +11,18 @@ import typer
 from rich.console import Console
 
 from pocketdet.cli.arguments import (
+    image_files,
     parse_size,
-    picture_files,
     read_names,
     require_accuracy_packages,
     require_export_packages,
+    require_files,
 )
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.export.options import MetricLimit
-    from pocketdet.export.reference import Reference
+    from pocketdet.export.reference.base import Reference
 
 
 def export(
@@ -34,15 +35,15 @@ def export(
     arch: Annotated[
         str | None, typer.Option(help="Architecture; not needed for a .safetensors that names its own.")
     ] = None,
-    names: Annotated[Path | None, typer.Option(help="Text file with one class name a line.")] = None,
+    names: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
     outputs: Annotated[
         Path | None,
         typer.Option(help="For an .onnx file: description of its outputs (docs/reference/description.md)."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the bundle; made if missing.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the bundle; created if missing.")] = Path(),
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the bundle, by default the architecture, or that of the .onnx file."),
+        typer.Option(help="Name of the bundle; by default the architecture, or the name of the .onnx file."),
     ] = None,
     input_size: Annotated[
         str | None,
@@ -50,59 +51,62 @@ def export(
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
-        typer.Option(help="What weights are stored in and layers compute in where the processor can."),
+        typer.Option(
+            help="Storage of the weights, and arithmetic of the layers on processors that support it."
+        ),
     ] = "fp32",
     layers: Annotated[
         Path | None,
         typer.Option(
-            help='TOML file with another precision for single layers: a table [layers] of lines "conv_3" = '
+            help='TOML file with the precision of single layers: a table [layers] with lines "conv_3" = '
             '"fp32"; names of ncnn layers or PyTorch modules, or globs.'
         ),
     ] = None,
     calib: Annotated[
         Path | None,
-        typer.Option(help="Folder of pictures such as the detector will see, to measure ranges on."),
+        typer.Option(help="Folder of images like those that the detector will see, to measure ranges on."),
     ] = None,
     max_output_error: Annotated[
         float | None,
         typer.Option(
-            help="int8: the most that an output may be off, such as 0.05; layers stay fp32 until then."
+            help="int8: the largest error of an output, such as 0.05; layers stay fp32 until it holds."
         ),
     ] = None,
     max_ap_drop: Annotated[
         float | None,
-        typer.Option(metavar="POINTS", help="int8: the most AP that may be lost on --data; as above."),
+        typer.Option(
+            metavar="POINTS", help="int8: the largest loss of AP on --data; layers stay fp32 until it holds."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Labelled pictures for --max-ap-drop: COCO json.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of --data.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Annotations for --max-ap-drop: COCO json.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
-        typer.Option(help="Machines whose SIMD lanes channels are laid out for; answers stay, everywhere."),
+        typer.Option(help="Machines that channels are aligned for; detections are the same on all machines."),
     ] = "neon-fp16",
     golden: Annotated[
         Path | None,
         typer.Option(
-            help="Picture for the bundle's self-test; by default a synthetic one, for int8 of --calib."
+            help="Image for the golden test; by default a synthetic one, for int8 the first of --calib."
         ),
     ] = None,
-    slim: Annotated[
-        bool, typer.Option("--slim", help="Leave out ONNX and PyTorch files, for a phone.")
-    ] = False,
+    slim: Annotated[bool, typer.Option("--slim", help="Omit ONNX and PyTorch files, for a phone.")] = False,
     archive: Annotated[bool, typer.Option("--zip", help="Write one zip file instead of a folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle of that name.")] = False,
 ) -> None:
-    """Fold batch norm, export to ONNX and ncnn, and write a bundle that is proved at every step.
+    """Fold batch norm, export to ONNX and ncnn, and write a bundle. Every step is verified.
 
-    Each step is compared with PyTorch on two inputs; the export stops at the first that changed the answers
-    (exit code 1). Nothing is left behind unless everything held.
+    Each step is compared with PyTorch on two inputs. The export stops at the first step that changes the
+    outputs (exit code 1), and leaves no files.
 
-    With --precision fp16, weights take half the room, and phones with ARMv8.2 compute in half precision. A
-    layer whose values or sums could exceed 65504 stays in fp32 by itself (docs/explanation/precision.md).
+    With --precision fp16, weights take half the space, and phones with ARMv8.2 compute in half precision. A
+    layer whose values or sums could exceed 65504 stays in fp32 (docs/explanation/precision.md).
 
-    With --precision int8, convolutions and matrices are quantised on the pictures of --calib (100 to 500 such
-    as the detector will see), weights per channel; depthwise layers stay in fp32. What it cost is printed.
+    With --precision int8, convolutions and matrix products are quantized on the images of --calib (100 to 500
+    like those that the detector will see), weights per channel; depthwise layers stay in fp32. The loss is
+    printed.
 
-    With --outputs, an .onnx file of anybody's one-stage detector takes the same path; every step is then
+    With --outputs, an .onnx file of any one-stage detector is exported the same way; every step is then
     compared with onnxruntime.
 
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
@@ -110,21 +114,23 @@ def export(
     require_export_packages()
     from pocketdet.export import ExportOptions
     from pocketdet.export.exporter import export_reference
-    from pocketdet.export.kinds import reference_of
     from pocketdet.export.precision import read_layer_file
-    from pocketdet.export.quantize import QuantizeSettings
+    from pocketdet.export.quantization import QuantizeSettings
+    from pocketdet.export.reference.factory import reference_of
     from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
     metric_limit = _metric_limit(max_ap_drop, data, images)
+    is_onnx = _is_onnx(weights, outputs, arch or input_size)
+    weights = weights if is_onnx else weights_file(weights)
+    require_files(weights, names)
     class_names = read_names(names) if names else None
-    if _is_onnx(weights, outputs, arch or input_size):
+    if is_onnx:
         assert outputs is not None
-        reference, card = _described(weights, outputs, class_names), dict[str, str]()
+        reference, card = _reference_from_onnx(weights, outputs, class_names), dict[str, str]()
     else:
-        weights = weights_file(weights)
         pixels = parse_size(input_size) if input_size else None
         model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
         reference, card = reference_of(model), read_card(weights)
@@ -132,7 +138,7 @@ def export(
         name=name,
         precision=precision,
         layers=read_layer_file(layers) if layers else (),
-        calibration=picture_files(calib) if calib else (),
+        calibration=image_files(calib) if calib else (),
         int8=QuantizeSettings(max_output_error=max_output_error) if max_output_error is not None else None,
         metric_limit=metric_limit,
         target=None if target == "none" else target,
@@ -158,22 +164,24 @@ def export(
 
 
 def _is_onnx(weights: Path, outputs: Path | None, said: str | None) -> bool:
-    """Whether an ONNX file is to be exported. Raises `UsageError` for options that do not belong together."""
+    """Whether `weights` is an ONNX file. Raises `UsageError` if the options do not match."""
     is_onnx = weights.suffix.lower() == ".onnx"
     if is_onnx and outputs is None:
         raise UsageError(f"{weights}: an ONNX file needs --outputs, a description of its outputs")
     if is_onnx and said:
-        raise UsageError(f"{weights}: --arch and --input-size are for checkpoints; --outputs says the size")
+        raise UsageError(
+            f"{weights}: --arch and --input-size are for checkpoints; --outputs contains the size"
+        )
     if outputs is not None and not is_onnx:
-        raise UsageError(f"--outputs describes an .onnx file, and {weights} is none")
+        raise UsageError(f"--outputs describes an .onnx file, and {weights} is not one")
     return is_onnx
 
 
-def _described(model: Path, outputs: Path, class_names: tuple[str, ...] | None) -> "Reference":
-    from pocketdet.export.description import read_description
-    from pocketdet.export.kinds import described_reference
+def _reference_from_onnx(model: Path, outputs: Path, class_names: tuple[str, ...] | None) -> "Reference":
+    from pocketdet.export.reference.description import read_description
+    from pocketdet.export.reference.factory import reference_from_onnx
 
-    return described_reference(model, read_description(outputs, class_names))
+    return reference_from_onnx(model, read_description(outputs, class_names))
 
 
 def _metric_limit(points: float | None, data: Path | None, images: Path | None) -> "MetricLimit | None":
@@ -182,7 +190,7 @@ def _metric_limit(points: float | None, data: Path | None, images: Path | None) 
             raise UsageError("--data and --images are what --max-ap-drop is measured on: give it, too")
         return None
     if data is None or images is None:
-        raise UsageError("--max-ap-drop needs labelled pictures: --data FILE.json --images FOLDER")
+        raise UsageError("--max-ap-drop needs labelled images: --data FILE.json --images FOLDER")
     require_accuracy_packages()
     from pocketdet.datasets import read_coco
     from pocketdet.evaluation.ap_metric import ap_limit
@@ -191,7 +199,7 @@ def _metric_limit(points: float | None, data: Path | None, images: Path | None) 
 
 
 def next_commands(bundle: Path) -> str:
-    """What a user is likely to want now, ready to be pasted into the same shell."""
+    """The likely next commands, to be pasted into the same shell."""
     program, path = shlex.quote(_program()), shlex.quote(str(bundle))
     return (
         "\nNext:\n"
@@ -202,7 +210,7 @@ def next_commands(bundle: Path) -> str:
 
 
 def _program() -> str:
-    """How this shell starts pocketdet: by name where it is on the path, else by its file."""
+    """The command that starts pocketdet in this shell: its name if it is on the path, else its file."""
     found = shutil.which("pocketdet")
     here = Path(sys.argv[0])
     if here.name != "pocketdet" or (found and Path(found).samefile(here)):

@@ -1,4 +1,4 @@
-"""`pocketdet info --macs`: what the papers' detectors cost, ours beside the papers' figures."""
+"""`pocketdet info --macs`: the cost of the detectors, beside the figures of their papers."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_macs(arch: str | None, console: Console, *, as_json: bool) -> None:
-    """All architectures or one, as tables or as JSON. Raises `UsageError` for an unknown one."""
+    """Print all architectures or one, as tables or as JSON. Raises `UsageError` if it is unknown."""
     require_torch("--macs")
     from pocketdet.models.build import ARCHITECTURES
     from pocketdet.models.build_one_stage import ONE_STAGE, unknown_architecture
@@ -64,7 +64,7 @@ def _one_stage_record(row: "OneStageCounts") -> dict[str, Any]:
 
 
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in words:
         table.add_column(column, no_wrap=True)
     for column in numbers:

@@ -1,4 +1,4 @@
-"""`pocketdet predict`: the time of a bundle on a device not at hand, predicted from published runs."""
+"""`pocketdet predict`: predict the time of a bundle on a device from published runs."""
 
 import json
 from dataclasses import asdict
@@ -71,8 +71,7 @@ def _predictions(work: "Workload", words: str, threads: int, models: "DeviceMode
     """Of all fitted devices of that name, and of those derived from neighbours."""
     from pocketdet.benchmarks.predict import predict as predict_on
     from pocketdet.benchmarks.predict.coefficients import tokens
-    from pocketdet.benchmarks.predict.neighbours import DERIVED
-    from pocketdet.benchmarks.predict.prediction import predict_derived
+    from pocketdet.benchmarks.predict.prediction import DERIVED, predict_derived
 
     wanted = tokens(words)
     derived = [d for d in DERIVED if wanted and wanted <= tokens(d.name)] if threads == 1 else []
@@ -132,7 +131,7 @@ def _record(name: str, prediction: "Prediction", notes: tuple[str, ...]) -> dict
 
 
 def _list_devices(models: "DeviceModels", console: Console, *, as_json: bool) -> None:
-    from pocketdet.benchmarks.predict.neighbours import DERIVED
+    from pocketdet.benchmarks.predict.prediction import DERIVED
 
     if as_json:
         typer.echo(models.model_dump_json(indent=1, include={"devices"}))

@@ -15,7 +15,8 @@ from pocketdet.io import atomic_write
 if TYPE_CHECKING:
     from pocketdet.datasets import Dataset
     from pocketdet.evaluation.evaluate import Evaluated
-    from pocketdet.evaluation.report import AccuracyReport, RuleReport, SubjectReport
+    from pocketdet.evaluation.report import AccuracyReport, SubjectReport
+    from pocketdet.models.config import Postprocessing
 
 MISSES = 24  # images in the gallery
 CLASS_WIDTH = 24  # minimum width of class names before they wrap
@@ -81,7 +82,7 @@ def _below(report: "AccuracyReport") -> list[str]:
     return lines
 
 
-def _words(rule: "RuleReport") -> str:
+def _words(rule: "Postprocessing") -> str:
     nms = {
         "hard": f"greedy NMS at IoU {rule.nms_iou:g}",
         "linear": f"linear soft-NMS at IoU {rule.nms_iou:g}",

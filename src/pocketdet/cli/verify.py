@@ -1,4 +1,4 @@
-"""`pocketdet verify`: is this bundle still the model it was made from?"""
+"""`pocketdet verify`: compare a bundle with the model that it was made from."""
 
 import importlib.util
 import json
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A .pocketdet folder or zip file.")],
-    image: Annotated[list[Path] | None, typer.Option(help="More pictures to compare on; repeatable.")] = None,
-    layers: Annotated[bool, typer.Option("--layers", help="Compare every ncnn layer, too.")] = False,
+    image: Annotated[list[Path] | None, typer.Option(help="More images to compare on; repeatable.")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Also compare every ncnn layer.")] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="PyTorch weights, if the bundle carries none (--slim).")
+        Path | None, typer.Option(help="PyTorch weights, if the bundle has none (--slim).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Replay the bundle stage by stage: PyTorch against ONNX against ncnn.
+    """Compare PyTorch, ONNX and ncnn stage by stage.
 
-    The golden picture in the bundle is always replayed; it needs no torch. Each stage is fed with PyTorch's
-    own inputs, so the first failing row names the stage at fault. Exit code 1 if one is out of tolerance.
+    The golden image in the bundle is always compared and does not require torch. Each stage receives the
+    inputs of PyTorch, so the first failing row is the stage at fault. Exit code 1 if a stage is out of
+    tolerance.
 
-    ncnn runs in the precision that the bundle was made for, where this processor has it. For a bundle that
-    was made for half precision, every layer's range is measured on any processor; one that overflows fails.
+    ncnn runs in the precision of the bundle if this processor supports it. For a bundle in half precision,
+    every layer's range is measured on any processor; a layer that overflows fails.
 
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
@@ -59,7 +60,7 @@ def _report(bundle: Path, images: list[Path], layers: bool, weights: Path | None
 
 
 def print_report(report: "VerifyReport", console: Console) -> None:
-    """One table per image, the layers if asked for, and the verdict."""
+    """Print a table per image, the layers if they were compared, and the verdict."""
     for part in report.images:
         for subject, checks in part.checks.items():
             then = "PyTorch at export" if subject == "pytorch" else "PyTorch"
@@ -88,7 +89,7 @@ def print_report(report: "VerifyReport", console: Console) -> None:
 
 
 def _print_table(console: Console, title: str, table: Table) -> None:
-    # a title of the table's own would be cut to the width of the table, and read for markup
+    # rich would cut a title to the width of the table and parse markup in it
     console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     console.print(table)
 
@@ -106,7 +107,7 @@ def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
     table.add_column("PyTorch module", overflow="fold")
     for row in rows:
         figures = _figures(row.check)[:3] if row.check else [""] * 3
-        # layer names and sources are what a stranger's bundle says
+        # layer names and sources come from an untrusted bundle
         table.add_row(_mark(row.ok) if row.check else "", Text(row.layer), *figures, Text(row.source or ""))
     return table
 

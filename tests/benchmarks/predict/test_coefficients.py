@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pocketdet.benchmarks.predict.classes import BY_PRECISION
 from pocketdet.benchmarks.predict.coefficients import SHIPPED, DeviceModels, load_models, tokens
-from pocketdet.benchmarks.predict.neighbours import DERIVED
+from pocketdet.benchmarks.predict.prediction import DERIVED
+from pocketdet.benchmarks.predict.workload import BY_PRECISION
 from pocketdet.errors import UsageError
 
 

@@ -4,11 +4,15 @@ import dataclasses
 
 import pytest
 
-from pocketdet.benchmarks.predict.classes import FLOAT
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, FitRecord, Range, load_models
-from pocketdet.benchmarks.predict.neighbours import SNAPDRAGON_845
-from pocketdet.benchmarks.predict.prediction import Prediction, predict, predict_derived, range_of
-from pocketdet.benchmarks.predict.workload import Workload
+from pocketdet.benchmarks.predict.prediction import (
+    SNAPDRAGON_845,
+    Prediction,
+    predict,
+    predict_derived,
+    range_of,
+)
+from pocketdet.benchmarks.predict.workload import FLOAT, Workload
 from pocketdet.errors import UsageError
 
 WORK = Workload({"dense_1x1": 200.0, "depthwise_3x3": 10.0, "dense_kxk": 10.0, "moved_dense": 8.0})

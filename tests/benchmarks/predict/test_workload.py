@@ -2,8 +2,15 @@
 
 import pytest
 
-from pocketdet.benchmarks.predict.classes import BY_PRECISION, DETAILS, FLOAT, amounts, precision_of
-from pocketdet.benchmarks.predict.workload import Workload, graph_work
+from pocketdet.benchmarks.predict.workload import (
+    BY_PRECISION,
+    DETAILS,
+    FLOAT,
+    Workload,
+    amounts,
+    graph_work,
+    precision_of,
+)
 from pocketdet.errors import GraphError
 from pocketdet.runtime.ncnn_graph import Shape, infer_shapes, read_param
 

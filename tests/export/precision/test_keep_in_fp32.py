@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.errors import GraphError
-from pocketdet.export.precision import keep_in_fp32
+from pocketdet.export.passes.keep_in_fp32 import keep_in_fp32
 from pocketdet.runtime.ncnn_graph import Graph, Layer
 from pocketdet.runtime.ncnn_graph.feature_mask import check_feature_masks, feature_mask, kept_in_fp32
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pocketdet.export.precision.offsets import offset_layers
+from pocketdet.export.precision.plan import offset_layers
 from pocketdet.runtime.ncnn_graph import read_param
 
 PASSD = """7767517

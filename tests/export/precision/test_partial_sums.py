@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.export.precision.partial_sums import bound_of_sums
-from pocketdet.export.precision.ranges import channel_peaks
+from pocketdet.export.precision.overflow import bound_of_sums, channel_peaks
 from pocketdet.runtime.ncnn_graph import Layer, encode
 
 Array = NDArray[np.float32]

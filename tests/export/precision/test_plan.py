@@ -11,10 +11,10 @@ from overflowing import overflowing
 
 from pocketdet.errors import ExportError, ImageError, UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
-from pocketdet.export.fold_bn import fold_batch_norm
+from pocketdet.export.half_weights import round_to_half
 from pocketdet.export.precision import LayerChoice, find_risks, measure_peaks
-from pocketdet.export.precision.ranges import LARGEST_HALF, channel_peaks
-from pocketdet.export.round_weights import round_to_half
+from pocketdet.export.precision.overflow import LARGEST_HALF, channel_peaks
+from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -38,7 +38,7 @@ def graphs(path: Path) -> dict[str, Graph]:
 def test_a_sound_model_keeps_nothing(small_model: ThunderNet, tmp_path: Path) -> None:
     path, lines = export(small_model, tmp_path, precision="fp16")
     assert [kept_in_fp32(graph) for graph in graphs(path).values()] == [[], []]
-    assert "-[✓] range features: 0 layers in fp32, no other can overflow (3 pictures)" in lines
+    assert "-[✓] range features: 0 layers in fp32, no other can overflow (3 images)" in lines
     with load_bundle(path) as bundle:
         assert bundle.manifest.precision == Precision("fp16", "fp16")
         assert bundle.manifest.layout.fp32_modules == ()
@@ -109,8 +109,8 @@ def test_one_layer_in_half_precision(small_model: ThunderNet, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
-        ({"precision": "int8"}, UsageError, "int8 needs pictures such as the detector will see"),
-        ({"layers": (LayerChoice("*", "int8"),)}, UsageError, "int8 needs pictures"),
+        ({"precision": "int8"}, UsageError, "int8 needs images like those that the detector will see"),
+        ({"layers": (LayerChoice("*", "int8"),)}, UsageError, "int8 needs images"),
         (
             {"layers": (LayerChoice("conv_x", "fp16"),)},
             UsageError,
@@ -135,7 +135,7 @@ def test_calibration_pictures_take_part(
         write_image(tmp_path / f"{i}.png", picture)
         files.append(tmp_path / f"{i}.png")
     _, lines = export(small_model, tmp_path, precision="fp16", calibration=tuple(files))
-    assert any("no other can overflow (5 pictures)" in line for line in lines)
+    assert any("no other can overflow (5 images)" in line for line in lines)
 
 
 def test_a_weight_beyond_a_half_is_not_rounded(small_model: ThunderNet, tmp_path: Path) -> None:

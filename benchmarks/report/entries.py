@@ -1,0 +1,113 @@
+"""Read records for a report, and check that they can be compared in one table."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record_io import read_record
+from pocketdet.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and the file it came from."""
+
+    path: Path
+    record: Record
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its times mean nothing because the processor is emulated."""
+        return self.record.target.kind == "emulated" or self.record.device.emulated
+
+
+_ASPECTS: dict[str, Callable[[Record], Any]] = {
+    "input size": lambda r: "x".join(map(str, r.bundle.input)),
+    "number of RoIs": lambda r: r.bundle.rois or None,
+    "threads": lambda r: r.engine.threads,
+    "arithmetic": lambda r: r.arithmetic,
+    "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
+    "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
+    "images": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
+    "division into stages": lambda r: _stages(r) if r.bundle.rois else None,
+    "division into stages of one-stage detectors": lambda r: None if r.bundle.rois else _stages(r),
+}
+
+
+def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
+    """Read records from files, and from all .json files of folders.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        The records, by device in the order of the paths, then by MACs.
+
+    Raises:
+        UsageError: If a file is not a record, or a folder has no .json file.
+    """
+    files = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(path.glob("*.json"))
+        if not inside:
+            raise UsageError(f"{path}: expected records, found no .json file in this folder")
+        files += inside
+    entries = [Entry(path, read_record(path)) for path in files]
+    places = {_place(entry.record): i for i, entry in reversed(list(enumerate(entries)))}
+    return tuple(sorted(entries, key=lambda e: (places[_place(e.record)], e.record.bundle.macs)))
+
+
+def check_comparable(entries: Sequence[Entry]) -> None:
+    """Check that records were measured in the same way.
+
+    Args:
+        entries: The records.
+
+    Raises:
+        UsageError: If there is no record, or two records differ; the message names the difference and the
+            files.
+    """
+    if not entries:
+        raise UsageError("expected at least one record")
+    for aspect, value in _ASPECTS.items():
+        seen: dict[Any, Path] = {}
+        for entry in entries:
+            setting = value(entry.record)
+            if setting is not None:
+                seen.setdefault(setting, entry.path)
+        if len(seen) > 1:
+            (one, first), (other, second) = list(seen.items())[:2]
+            raise UsageError(
+                f"these records cannot be compared: the {aspect} is {one} in {first} and {other} in "
+                f"{second}; report them apart"
+            )
+    digests: dict[str, Entry] = {}
+    places: dict[tuple[tuple[str, ...], str], Entry] = {}
+    for entry in entries:
+        bundle, name = entry.record.bundle, entry.record.bundle.name
+        same = digests.setdefault(name, entry)
+        if same.record.bundle.digest != bundle.digest:
+            raise UsageError(
+                f"these records cannot be compared: {name} is the bundle {same.record.bundle.digest[:12]} in "
+                f"{same.path} and {bundle.digest[:12]} in {entry.path}; export one of them under another name"
+            )
+        other = places.setdefault((_place(entry.record), name), entry)
+        if other is not entry:
+            raise UsageError(
+                f"{name} on {entry.record.device.name} is there twice, in {other.path} and {entry.path}: "
+                "leave one of them out"
+            )
+
+
+def _stages(record: Record) -> str | None:
+    return ", ".join(record.run.stages) if record.run else None
+
+
+def _place(record: Record) -> tuple[str, ...]:
+    """The identity of a device; a GPU and the machine that it is in are two devices."""
+    return record.device.name, record.target.address, record.engine.name, record.engine.processor

@@ -1,0 +1,169 @@
+"""The description of an ONNX detector's outputs, read from TOML or JSON: docs/reference/description.md.
+
+It contains the settings of `OneStageSpec`. Values that follow from others may be omitted: grids, the rows of
+levels that share a tensor, the anchor of an anchor-free detector, the tensor of slots that share one.
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pocketdet.errors import UsageError
+from pocketdet.models.config import Preprocessing, check_class_names
+from pocketdet.spec.one_stage import (
+    BoxCoding,
+    CxcywhCoding,
+    Layout,
+    Level,
+    OneStageSpec,
+    OutputField,
+    Scores,
+    Selection,
+)
+from pocketdet.spec.validated import CheckedRecord
+
+MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class DescribedSlot(CheckedRecord):
+    """An `OutputField`. `output`, `layout` default to those of the level, `first_row` to the next free."""
+
+    first: int = 0
+    output: str | None = None
+    layout: Layout | None = None
+    prior_step: int = 0
+    element_step: int = 1
+    first_row: int | None = None
+
+
+@dataclass(frozen=True)
+class DescribedLevel(CheckedRecord):
+    """A `Level`. A slot may be given as the number of its first channel.
+
+    Attributes:
+        boxes: one slot, or one for each coding.
+        grid: by default the input's size divided by the stride, rounded up.
+        priors: by default the cell itself.
+    """
+
+    stride: int
+    classes: DescribedSlot | int
+    boxes: DescribedSlot | int | tuple[DescribedSlot | int, ...]
+    objectness: DescribedSlot | int | None = None
+    output: str | None = None
+    layout: Layout = "map"
+    grid: tuple[int, int] | None = None
+    priors: tuple[tuple[float, float], ...] | None = None
+    offset: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._within(1, 4096, "stride")
+
+
+@dataclass(frozen=True)
+class Description(CheckedRecord):
+    """The settings that an ONNX file does not contain.
+
+    `preprocessing` has the fields of a manifest; `scores`, `codings` and `selection` are those of
+    `OneStageSpec`.
+    """
+
+    input_size: tuple[int, int]
+    class_names: tuple[str, ...]
+    levels: tuple[DescribedLevel, ...]
+    codings: tuple[BoxCoding, ...] = (CxcywhCoding(),)
+    scores: Scores = field(default_factory=Scores)
+    selection: Selection = field(default_factory=Selection)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def __post_init__(self) -> None:
+        check_class_names(self)
+
+    def spec(self) -> OneStageSpec:
+        """The complete specification. Raises `UsageError` if the settings do not match each other."""
+        rows: dict[str, int] = {}
+        levels = tuple(self._level(number, level, rows) for number, level in enumerate(self.levels))
+        return OneStageSpec(
+            self.input_size, len(self.class_names), levels, self.codings, self.scores, self.selection
+        )
+
+    def _level(self, number: int, level: DescribedLevel, rows: dict[str, int]) -> Level:
+        """Complete one level; `rows` counts the rows of each tensor that earlier levels use."""
+        height, width = self.input_size
+        grid = level.grid or (-(-height // level.stride), -(-width // level.stride))
+        priors = level.priors or ((float(level.stride), float(level.stride)),)
+        taken: set[str] = set()
+
+        def slot(name: str, given: DescribedSlot | int) -> OutputField:
+            said = DescribedSlot(given) if isinstance(given, int) else given
+            output, layout = said.output or level.output, said.layout or level.layout
+            if output is None:
+                raise UsageError(
+                    f"levels.{number}.{name}: expected the name of an output, here or in the level"
+                )
+            first_row = said.first_row
+            if first_row is None:
+                first_row = rows.get(output, 0) if layout != "map" else 0
+            taken.add(output)
+            return OutputField(output, layout, said.first, said.prior_step, said.element_step, first_row)
+
+        boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
+        made = Level(
+            grid,
+            level.stride,
+            priors,
+            classes=slot("classes", level.classes),
+            boxes=tuple(slot("boxes", one) for one in boxes),
+            objectness=None if level.objectness is None else slot("objectness", level.objectness),
+            offset=level.offset,
+        )
+        for output in taken:
+            rows[output] = rows.get(output, 0) + made.count
+        return made
+
+
+def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> Description:
+    """Read a description.
+
+    Args:
+        path: a .json file, or a TOML file of any other name.
+        class_names: replace those of the file, which may then omit them.
+
+    Raises:
+        UsageError: if the file cannot be read or a field is invalid; the message names the field.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the limit for a description")
+        text = data.decode("utf-8-sig")
+        document: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        if isinstance(document, dict):
+            if class_names is not None:
+                document["class_names"] = class_names
+            elif "class_names" not in document:
+                raise UsageError(
+                    "expected class_names in the file, or a file with one name per line as --names"
+                )
+        return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{path}: {_place(first['loc'])}: {first['msg']}") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is not UTF-8
+        raise UsageError(f"{path}: expected TOML (or JSON, by its name): {error}") from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """The name of a field, without pydantic's names of union members."""
+    kinds = ("int", "str", "DescribedSlot", "centre", "distance", "corner")
+    return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"

@@ -1,0 +1,98 @@
+"""The reference of a model, of an ONNX file or of a bundle. Only this module lists the kinds of detectors."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pocketdet.errors import UsageError
+from pocketdet.export.reference.base import Identity, Reference
+from pocketdet.export.reference.description import Description
+from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
+from pocketdet.export.reference.onnx_reference import OnnxReference, load_onnx, read_onnx
+from pocketdet.export.reference.two_stage import TwoStageReference
+from pocketdet.models.build import AnyDetector
+from pocketdet.models.checkpoint import load_detector
+from pocketdet.models.config import Postprocessing, Preprocessing
+from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
+
+
+def reference_of(model: AnyDetector) -> Reference:
+    """The reference of a PyTorch model, which must be in eval mode and on the CPU."""
+    return TwoStageReference(model) if isinstance(model, ThunderNet) else TorchOneStageReference(model)
+
+
+def reference_from_onnx(path: Path, description: Description) -> Reference:
+    """The reference of an ONNX file; its architecture is the file's name.
+
+    Args:
+        path: the file.
+        description: the meaning of its outputs.
+
+    Raises:
+        UsageError: if the file or an output does not match the description.
+        ExportError: if the file cannot be simplified.
+        EngineError: if onnxruntime cannot run it.
+    """
+    decode = description.spec()
+    network = read_onnx(path, decode.outputs, description.input_size)
+    pre = description.preprocessing
+    # a manifest's texts are UTF-8 of at most 200 characters; a file's name may be anything
+    architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
+    identity = Identity(architecture, description.class_names, description.input_size, pre)
+    reference = OnnxReference(network, identity, decode)
+    for level, slot, elements in decode.fields_read():
+        problem = level.shape_error(slot, elements, reference.output_shapes[slot.output])
+        if problem:
+            raise UsageError(f"{path}: {problem}")
+    return reference
+
+
+def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Reference | None:
+    """The detector that a bundle was made from.
+
+    Args:
+        bundle: an open bundle.
+        weights: PyTorch weights that replace those in the bundle.
+
+    Returns:
+        The reference, or None if the bundle has no weights and none are given. The reference of a bundle
+        that was made from an ONNX file is the ONNX file in it.
+
+    Raises:
+        CheckpointError: if the weights cannot be loaded.
+        UsageError: if the ONNX file cannot be loaded.
+    """
+    manifest = bundle.manifest
+    if weights is None and manifest.reference_weights is None:
+        return _from_onnx(bundle)
+    model = load_detector(
+        weights or bundle.path(manifest.reference_weights or ""),
+        arch=manifest.architecture,
+        class_names=manifest.class_names,
+        input_size=(manifest.input.height, manifest.input.width),
+    )
+    return reference_of(model)
+
+
+def _from_onnx(bundle: Bundle) -> Reference | None:
+    manifest = bundle.manifest
+    if not isinstance(manifest, OneStageManifest) or manifest.graphs.model.onnx is None:
+        return None
+    size = (manifest.input.height, manifest.input.width)
+    preprocessing = Preprocessing(**manifest.preprocessing.model_dump())
+    identity = Identity(manifest.architecture, manifest.class_names, size, preprocessing)
+    network = load_onnx(bundle.path(manifest.graphs.model.onnx))
+    return OnnxReference(network, identity, manifest.decode)
+
+
+def postprocessing_of_bundle(bundle: Bundle, score: float | None = None) -> Postprocessing:
+    """The post-processing of a bundle; `score` replaces its score threshold if given."""
+    manifest = bundle.manifest
+    if isinstance(manifest, OneStageManifest):
+        found = selection_postprocessing(manifest.decode.selection)
+    else:
+        assert isinstance(manifest, TwoStageManifest)
+        found = Postprocessing(**manifest.postprocessing.model_dump())
+    return found if score is None else replace(found, score_threshold=score)
