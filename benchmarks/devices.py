@@ -159,7 +159,7 @@ def stage_image(path: Path, folder: Path) -> Path:
         UsageError: If there is another image of that name.
     """
     image = read_image(path)
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60].lstrip("-.") or "picture"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60].lstrip("-.") or "image"
     staged = folder / "frames" / f"{safe}.png"
     staged.parent.mkdir(exist_ok=True)
     if staged.exists():

@@ -1,25 +1,25 @@
-"""Everything that is wrong with a data set, named at once and before training starts."""
+"""Everything that is wrong with a dataset, named at once and before training starts."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pocketdet.datasets.pictures import read_picture
-from pocketdet.datasets.records import Annotated, Dataset, Problem
+from pocketdet.datasets.image_file import read_stored_image
+from pocketdet.datasets.records import Dataset, ImageAnnotations, Problem
 from pocketdet.errors import ImageError, UsageError
 
 SHOWN_PER_KIND = 5
 
 
 def check_dataset(dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Dataset:
-    """The data set without the pictures that cannot be used, which join its problems.
+    """The dataset without the images that cannot be used, which join its problems.
 
-    Every picture is decoded once; `progress` is called after each.
+    Every image is decoded once; `progress` is called after each.
     """
     problems = list(dataset.problems)
     sound = []
     for image in dataset.images:
-        problem = _picture_problem(image)
+        problem = _image_problem(image)
         progress()
         if problem is None:
             sound.append(image)
@@ -28,11 +28,11 @@ def check_dataset(dataset: Dataset, progress: Callable[[], None] = lambda: None)
     return replace(dataset, images=tuple(sound), problems=tuple(problems))
 
 
-def _picture_problem(image: Annotated) -> Problem | None:
+def _image_problem(image: ImageAnnotations) -> Problem | None:
     if not image.path.is_file():
         return Problem("missing image", str(image.path), "no such file")
     try:
-        height, width = read_picture(image.path).shape[:2]
+        height, width = read_stored_image(image.path).shape[:2]
     except ImageError as error:
         return Problem("corrupt image", str(image.path), str(error).removeprefix(f"{image.path}: "))
     if (width, height) != image.size:
@@ -42,7 +42,7 @@ def _picture_problem(image: Annotated) -> Problem | None:
 
 
 def keep_sound(dataset: Dataset, *, skip_bad: bool) -> Dataset:
-    """The data set itself, if it can be used.
+    """The dataset itself, if it can be used.
 
     Raises `UsageError` with the whole report if something is wrong and `skip_bad` is false, or if no box
     that counts is left.

@@ -8,7 +8,14 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from pocketdet.datasets.records import Annotated, Dataset, Problem, annotated, box_problem, clip_box
+from pocketdet.datasets.records import (
+    Dataset,
+    ImageAnnotations,
+    Problem,
+    box_problem,
+    clip_box,
+    image_annotations,
+)
 from pocketdet.errors import UsageError
 
 Objects = list[tuple[tuple[float, float, float, float], int, bool]]
@@ -35,7 +42,7 @@ class _Category(BaseModel):
 
 
 def read_coco(path: Path, images: Path, class_names: Sequence[str] | None = None) -> Dataset:
-    """Read a COCO json file whose pictures lie in the folder `images`.
+    """Read a COCO json file whose images lie in the folder `images`.
 
     Labels count the categories by ascending id, or index `class_names` where they are given (a category
     of another name is then a problem). What is wrong inside the file is in `Dataset.problems`.
@@ -47,20 +54,20 @@ def read_coco(path: Path, images: Path, class_names: Sequence[str] | None = None
     label_of = {c.id: names.index(c.name) for c in categories if c.name in names}
     names_of = {c.id: c.name for c in categories}
     problems: list[Problem] = []
-    pictures = _pictures(path, content["images"], problems)
-    if not pictures:
-        problems.append(Problem("empty annotation file", str(path), "it lists no pictures"))
-    objects: dict[int, Objects] = {image_id: [] for image_id in pictures}
+    by_id = _images(path, content["images"], problems)
+    if not by_id:
+        problems.append(Problem("empty annotation file", str(path), "it lists no images"))
+    objects: dict[int, Objects] = {image_id: [] for image_id in by_id}
     for index, raw in enumerate(content["annotations"]):
-        _add(index, raw, pictures, label_of, names_of, objects, problems)
-    if pictures and not content["annotations"]:
+        _add(index, raw, by_id, label_of, names_of, objects, problems)
+    if by_id and not content["annotations"]:
         problems.append(Problem("empty annotation file", str(path), "it has no annotations"))
-    found = [_record(images, picture, objects[picture.id]) for picture in pictures.values()]
+    found = [_record(images, image, objects[image.id]) for image in by_id.values()]
     return Dataset(names, tuple(found), tuple(problems))
 
 
-def _record(folder: Path, picture: _Image, objects: Objects) -> Annotated:
-    return annotated(folder / picture.file_name, (picture.width, picture.height), objects, picture.id)
+def _record(folder: Path, image: _Image, objects: Objects) -> ImageAnnotations:
+    return image_annotations(folder / image.file_name, (image.width, image.height), objects, image.id)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -93,25 +100,25 @@ def _categories(path: Path, content: Mapping[str, Any]) -> list[_Category]:
     return categories
 
 
-def _pictures(path: Path, entries: Sequence[Any], problems: list[Problem]) -> dict[int, _Image]:
-    pictures: dict[int, _Image] = {}
+def _images(path: Path, entries: Sequence[Any], problems: list[Problem]) -> dict[int, _Image]:
+    by_id: dict[int, _Image] = {}
     for index, raw in enumerate(entries):
         try:
-            picture = _Image.model_validate(raw)
+            image = _Image.model_validate(raw)
         except pydantic.ValidationError as error:
             problems.append(Problem("bad annotation", f"{path}: images[{index}]", _first(error)))
             continue
-        if picture.id in pictures:
-            problems.append(Problem("duplicate image", picture.file_name, f"id {picture.id} stands twice"))
+        if image.id in by_id:
+            problems.append(Problem("duplicate image", image.file_name, f"id {image.id} stands twice"))
             continue
-        pictures[picture.id] = picture
-    return pictures
+        by_id[image.id] = image
+    return by_id
 
 
 def _add(
     index: int,
     raw: object,
-    pictures: Mapping[int, _Image],
+    by_id: Mapping[int, _Image],
     label_of: Mapping[int, int],
     names_of: Mapping[int, str],
     objects: dict[int, Objects],
@@ -123,23 +130,23 @@ def _add(
     except pydantic.ValidationError as error:
         problems.append(Problem("bad annotation", f"annotations[{index}]", _first(error)))
         return
-    picture = pictures.get(entry.image_id)
-    if picture is None:
-        detail = f"no picture has the id {entry.image_id}"
+    image = by_id.get(entry.image_id)
+    if image is None:
+        detail = f"no image has the id {entry.image_id}"
         problems.append(Problem("unknown image", f"annotations[{index}]", detail))
         return
     if entry.category_id not in label_of:
         name = names_of.get(entry.category_id)
         found = f"category {name!r}" if name is not None else f"category id {entry.category_id}"
-        problems.append(Problem("unknown category", picture.file_name, f"{found} is not among the classes"))
+        problems.append(Problem("unknown category", image.file_name, f"{found} is not among the classes"))
         return
     x, y, width, height = entry.bbox
-    box, size = (x, y, x + width, y + height), (picture.width, picture.height)
-    problem = box_problem(box, size, picture.file_name)
+    box, size = (x, y, x + width, y + height), (image.width, image.height)
+    problem = box_problem(box, size, image.file_name)
     if problem is not None:
         problems.append(problem)
         return
-    objects[picture.id].append((clip_box(box, size), label_of[entry.category_id], entry.iscrowd != 0))
+    objects[image.id].append((clip_box(box, size), label_of[entry.category_id], entry.iscrowd != 0))
 
 
 def _first(error: pydantic.ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""What a data set is once it is read, whatever its format was."""
+"""What a dataset is once it is read, whatever its format was."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,16 @@ Kind = Literal[
 
 
 @dataclass(frozen=True)
-class Annotated:
-    """One picture and its objects.
+class ImageAnnotations:
+    """One image and its objects.
 
     Attributes:
-        path: the picture.
+        path: the image.
         size: (width, height) in pixels as the annotation file says.
         boxes: (N, 4) float32 (x1, y1, x2, y2) pixels, edges as in docs/reference/definitions.md.
         labels: (N,) int64, 0-based indices into the class names.
         ignored: (N,) bool: crowds (COCO) and difficult objects (VOC), neither trained on nor counted.
-        image_id: the picture's identity in its annotation file.
+        image_id: the image's identity in its annotation file.
     """
 
     path: Path
@@ -56,13 +56,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures in the order of the annotation file, without what `problems` names.
+    """Images in the order of the annotation file, without what `problems` names.
 
-    A box with a problem is left out, so is a picture; the rest of its file stays.
+    A box with a problem is left out, so is an image; the rest of its file stays.
     """
 
     class_names: tuple[str, ...]
-    images: tuple[Annotated, ...]
+    images: tuple[ImageAnnotations, ...]
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -71,14 +71,14 @@ class Dataset:
         return sum(len(image.boxes) for image in self.images)
 
 
-def annotated(
+def image_annotations(
     path: Path,
     size: tuple[int, int],
     objects: list[tuple[tuple[float, float, float, float], int, bool]],
     image_id: int,
-) -> Annotated:
-    """An `Annotated` from a list of (box, label, ignored)."""
-    return Annotated(
+) -> ImageAnnotations:
+    """An `ImageAnnotations` from a list of (box, label, ignored)."""
+    return ImageAnnotations(
         path,
         size,
         np.array([box for box, _, _ in objects], np.float32).reshape(-1, 4),
@@ -89,7 +89,7 @@ def annotated(
 
 
 def box_problem(box: tuple[float, float, float, float], size: tuple[int, int], where: str) -> Problem | None:
-    """What is wrong with a box (x1, y1, x2, y2) in a picture of (width, height), or nothing.
+    """What is wrong with a box (x1, y1, x2, y2) in an image of (width, height), or nothing.
 
     Up to one pixel over an edge is rounding and no problem.
     """
@@ -100,13 +100,13 @@ def box_problem(box: tuple[float, float, float, float], size: tuple[int, int], w
     if x2 <= x1 or y2 <= y1:
         return Problem("zero area", where, f"box {text} has no area")
     if x1 < -1 or y1 < -1 or x2 > size[0] + 1 or y2 > size[1] + 1:
-        return Problem("box outside", where, f"box {text} leaves the {size[0]}x{size[1]} picture")
+        return Problem("box outside", where, f"box {text} leaves the {size[0]}x{size[1]} image")
     return None
 
 
 def clip_box(
     box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> tuple[float, float, float, float]:
-    """The part of a box inside a picture of (width, height)."""
+    """The part of a box inside an image of (width, height)."""
     width, height = size
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))

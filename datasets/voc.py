@@ -4,7 +4,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from pocketdet.datasets.records import Annotated, Dataset, Kind, Problem, annotated, box_problem, clip_box
+from pocketdet.datasets.records import (
+    Dataset,
+    ImageAnnotations,
+    Kind,
+    Problem,
+    box_problem,
+    clip_box,
+    image_annotations,
+)
 from pocketdet.errors import UsageError
 
 VOC_CLASSES = (
@@ -15,7 +23,7 @@ VOC_CLASSES = (
 
 
 def read_voc(root: Path, split: str, class_names: Sequence[str] = VOC_CLASSES) -> Dataset:
-    """Read the pictures that ImageSets/Main/`split`.txt of the VOC folder `root` names.
+    """Read the images that ImageSets/Main/`split`.txt of the VOC folder `root` names.
 
     VOC boxes count pixels from 1 with the last one included; they become edges by taking 1 from xmin and
     ymin. Difficult objects are `ignored`. What is wrong inside the files is in `Dataset.problems`.
@@ -26,7 +34,7 @@ def read_voc(root: Path, split: str, class_names: Sequence[str] = VOC_CLASSES) -
     problems: list[Problem] = []
     if not stems:
         where = str(_split_file(root, split))
-        problems.append(Problem("empty annotation file", where, "it lists no pictures"))
+        problems.append(Problem("empty annotation file", where, "it lists no images"))
     found = [_read(root, stem, index, names, problems) for index, stem in enumerate(stems)]
     return Dataset(names, tuple(record for record in found if record is not None), tuple(problems))
 
@@ -40,13 +48,13 @@ def _split(root: Path, split: str) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of pictures: {error}") from error
+        raise UsageError(f"{path}: cannot be read as a list of images: {error}") from error
     return [line.split()[0] for line in lines if line.split()]
 
 
 def _read(
     root: Path, stem: str, index: int, names: tuple[str, ...], problems: list[Problem]
-) -> Annotated | None:
+) -> ImageAnnotations | None:
     path = root / "Annotations" / f"{stem}.xml"
     try:
         tree = _parse(path)
@@ -63,7 +71,7 @@ def _read(
         if parsed is not None:
             objects.append(parsed)
     file_name = tree.findtext("filename", "").strip() or f"{stem}.jpg"
-    return annotated(root / "JPEGImages" / Path(file_name).name, (width, height), objects, index)
+    return image_annotations(root / "JPEGImages" / Path(file_name).name, (width, height), objects, index)
 
 
 def _parse(path: Path) -> ET.Element:

@@ -1,8 +1,8 @@
-"""How well detections match labelled pictures: COCO and VOC average precision, curves, misses."""
+"""How well detections match annotated images: COCO and VOC average precision, curves, misses."""
 
 from pocketdet.evaluation.coco import ClassAccuracy, CocoAccuracy, coco_accuracy
 from pocketdet.evaluation.curves import write_curves
-from pocketdet.evaluation.detections import Found
+from pocketdet.evaluation.detections import Detections
 from pocketdet.evaluation.gallery import write_gallery
 from pocketdet.evaluation.misses import Miss, MissKind, worst_misses
 from pocketdet.evaluation.trade_off import Cost, write_trade_off
@@ -12,7 +12,7 @@ __all__ = [
     "ClassAccuracy",
     "CocoAccuracy",
     "Cost",
-    "Found",
+    "Detections",
     "Miss",
     "MissKind",
     "VocAccuracy",

@@ -55,8 +55,8 @@ class ApMetric:
         def locate(file: str) -> Path:
             return files[file] if file in files else self._plain.path(file)
 
-        subject = in_engine(self._plain, "ncnn-int8", engine=NcnnEngine(specs, locate))
-        return 100 * evaluate(subject, self._dataset).coco.ap
+        variant = in_engine(self._plain, "ncnn-int8", engine=NcnnEngine(specs, locate))
+        return 100 * evaluate(variant, self._dataset).coco.ap
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pocketdet.datasets import Dataset
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.detections import Found, check_found
+from pocketdet.evaluation.detections import Detections, check_detections
 
 Entry = dict[str, Any]
 
@@ -58,12 +58,12 @@ class CocoAccuracy:
     curves50: NDArray[np.float64]
 
 
-def coco_accuracy(dataset: Dataset, found: Sequence[Found]) -> CocoAccuracy:
+def coco_accuracy(dataset: Dataset, found: Sequence[Detections]) -> CocoAccuracy:
     """Compare `found`, in the order of `dataset.images`, with the labelled objects.
 
     Ignored objects are crowds to COCO: not counted, and detections on them not punished. As in COCO the
-    100 best detections of each class in each picture take part, and of equal scores the first counts first.
-    Raises `UsageError` if detections are not sound or not of these pictures, if no object counts, or if
+    100 best detections of each class in each image take part, and of equal scores the first counts first.
+    Raises `UsageError` if detections are not sound or not of these images, if no object counts, or if
     pycocotools is not installed.
     """
     try:
@@ -72,10 +72,10 @@ def coco_accuracy(dataset: Dataset, found: Sequence[Found]) -> CocoAccuracy:
         raise UsageError(
             "COCO average precision needs pycocotools: pip install 'pocketdet[accuracy]'"
         ) from error
-    check_found(dataset, found)
+    check_detections(dataset, found)
     counts = _counted_objects(dataset)
     if not counts.any():
-        raise UsageError(f"{len(dataset.images)} pictures have no object that counts")
+        raise UsageError(f"{len(dataset.images)} images have no object that counts")
     images = [{"id": position} for position in range(len(dataset.images))]
     categories = [{"id": label} for label in range(len(dataset.class_names))]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -126,7 +126,7 @@ def _truth_entries(dataset: Dataset) -> list[Entry]:
     ]
 
 
-def _found_entries(found: Sequence[Found]) -> list[Entry]:
+def _found_entries(found: Sequence[Detections]) -> list[Entry]:
     return [
         {"image_id": position, "category_id": label, "iscrowd": 0, "score": score, **_extent(box)}
         for position, one in enumerate(found)

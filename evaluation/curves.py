@@ -1,4 +1,4 @@
-"""Precision over recall as a picture."""
+"""Precision over recall as an image."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,17 +26,17 @@ _LEFT, _RIGHT = 56, 20  # margins in pixels
 def write_curves(path: str | Path, curves: Mapping[str, CocoAccuracy], class_names: Sequence[str]) -> None:
     """Draw precision over recall at IoU 0.5 to a PNG or JPEG file, 1200 pixels wide.
 
-    Above: for each subject (the keys of `curves`) the mean over the classes; the area under it is AP50.
-    Below: each class of the first subject, in descending order of AP. Classes without objects are named at
-    the foot. Raises `UsageError` if there is no subject, if its classes are not `class_names`, or if the
+    Above: for each variant (the keys of `curves`) the mean over the classes; the area under it is AP50.
+    Below: each class of the first variant, in descending order of AP. Classes without objects are named at
+    the foot. Raises `UsageError` if there is no variant, if its classes are not `class_names`, or if the
     file cannot be written.
     """
     if not curves:
-        raise UsageError("expected at least one subject whose curves are drawn, found none")
-    for subject, accuracy in curves.items():
+        raise UsageError("expected at least one variant whose curves are drawn, found none")
+    for variant, accuracy in curves.items():
         if accuracy.curves50.shape != (len(class_names), len(_RECALL)):
             raise UsageError(
-                f"{subject}: expected curves of {len(class_names)} classes at {len(_RECALL)} recalls, "
+                f"{variant}: expected curves of {len(class_names)} classes at {len(_RECALL)} recalls, "
                 f"found an array of shape {accuracy.curves50.shape}"
             )
     name, first = next(iter(curves.items()))
@@ -65,7 +65,7 @@ def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: in
     axes.set_ylabel("precision")
     title = "Precision over recall at IoU 0.5, mean over the classes"
     figure.text(_LEFT / WIDTH, 1 - 30 / height, title, size=13)
-    for number, (subject, accuracy) in enumerate(curves.items()):
+    for number, (variant, accuracy) in enumerate(curves.items()):
         mean = np.nanmean(accuracy.curves50, axis=0)
         # Subjects that agree lie on one another: the first is broad, the others are dashed upon it.
         axes.plot(
@@ -74,7 +74,7 @@ def _draw_means(figure: "Figure", curves: Mapping[str, CocoAccuracy], height: in
             color=_COLOURS[number % len(_COLOURS)],
             linewidth=1.6 if number else 3.0,
             linestyle=_DASHES[number % len(_DASHES)] if number else "solid",
-            label=f"{shortened(subject, 34)}\nAP {accuracy.ap:.3f}   AP50 {accuracy.ap50:.3f}   "
+            label=f"{shortened(variant, 34)}\nAP {accuracy.ap:.3f}   AP50 {accuracy.ap50:.3f}   "
             f"AP75 {accuracy.ap75:.3f}",
         )
     axes.legend(

@@ -1,4 +1,4 @@
-"""Run a subject over labelled pictures and measure what it found, whatever form it has."""
+"""Run a variant over annotated images and measure what it found, whatever backend it has."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,46 +6,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketdet.datasets import Dataset, read_picture
+from pocketdet.datasets import Dataset, read_stored_image
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import CocoAccuracy, Found, VocAccuracy, coco_accuracy, voc_accuracy
-from pocketdet.evaluation.variants import Subject
+from pocketdet.evaluation import CocoAccuracy, Detections, VocAccuracy, coco_accuracy, voc_accuracy
+from pocketdet.evaluation.variants import Variant
 
 SHOWN_NAMES = 5
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What one subject found in a data set, its labels being those of the data set, and how good that is.
+    """What one variant found in a dataset, its labels being those of the dataset, and how good that is.
 
-    milliseconds: the median picture, from pixels to boxes; a first idea, `pocketdet bench` measures.
+    milliseconds: the median image, from pixels to boxes; a first idea, `pocketdet bench` measures.
     """
 
-    subject: Subject
-    found: tuple[Found, ...]
+    variant: Variant
+    found: tuple[Detections, ...]
     coco: CocoAccuracy
     voc: VocAccuracy
     milliseconds: float
 
 
-def evaluate(subject: Subject, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
-    """Run `subject` over every picture as it is stored; `progress` is called after each.
+def evaluate(variant: Variant, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
+    """Run `variant` over every image as it is stored; `progress` is called after each.
 
-    Classes are matched by name. Raises `UsageError` if subject and data set do not have the same ones or no
-    object counts, `ImageError` if a picture cannot be read, and what the subject raises.
+    Classes are matched by name. Raises `UsageError` if variant and dataset do not have the same ones or no
+    object counts, `ImageError` if an image cannot be read, and what the variant raises.
     """
-    check_classes("the detector", subject.class_names, "the data", dataset.class_names)
-    position = np.array([dataset.class_names.index(name) for name in subject.class_names], np.int64)
+    check_classes("the detector", variant.class_names, "the data", dataset.class_names)
+    position = np.array([dataset.class_names.index(name) for name in variant.class_names], np.int64)
     found, seconds = [], []
     for image in dataset.images:
-        picture = read_picture(image.path)
+        pixels = read_stored_image(image.path)
         start = time.perf_counter()
-        one = subject.detect(picture)
+        one = variant.detect(pixels)
         seconds.append(time.perf_counter() - start)
-        found.append(Found(one.boxes, one.scores, position[one.labels]))
+        found.append(Detections(one.boxes, one.scores, position[one.labels]))
         progress()
     coco, voc = coco_accuracy(dataset, found), voc_accuracy(dataset, found)
-    return Evaluated(subject, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))
+    return Evaluated(variant, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))
 
 
 def check_classes(one: str, one_has: Sequence[str], other: str, other_has: Sequence[str]) -> None:

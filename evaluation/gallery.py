@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets import Dataset, read_picture
+from pocketdet.datasets import Dataset, read_stored_image
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.detections import Found, check_found
+from pocketdet.evaluation.detections import Detections, check_detections
 from pocketdet.evaluation.figures import INK, MUTED, WIDTH, drawn, shortened
 from pocketdet.evaluation.misses import SEEN, Box, Miss
 
@@ -23,22 +23,24 @@ _COLUMNS, _GAP, _HEAD, _CAPTION = 4, 16, 76, 62  # the last three in pixels
 _TILE = (WIDTH - _GAP) // _COLUMNS - _GAP
 _TRUE_LINE, _FOUND_LINE = 4.0, 1.8  # so that both are seen where they lie on one another
 _CONTEXT = 3.0  # side of the part that is shown, in sides of what went wrong
-_LEAST_SIDE = 64.0  # pixels of the picture: less would show no surroundings
+_LEAST_SIDE = 64.0  # pixels of the image: less would show no surroundings
 
 
-def write_gallery(path: str | Path, dataset: Dataset, found: Sequence[Found], misses: Sequence[Miss]) -> None:
+def write_gallery(
+    path: str | Path, dataset: Dataset, found: Sequence[Detections], misses: Sequence[Miss]
+) -> None:
     """Draw one tile per miss to a PNG or JPEG file, 1200 pixels wide, in the order of `misses`.
 
     A tile shows the surroundings of the miss, enlarged: its object and its detection in broad lines, other
     objects and other detections with a score of at least 0.3 in thin ones. The caption is `Miss.words`, the
-    picture's name and where in it the tile lies.
-    Raises `UsageError` if a miss is of no picture of `dataset`, `found` does not fit, or the file cannot be
-    written, and `ImageError` if a picture cannot be read.
+    image's name and where in it the tile lies.
+    Raises `UsageError` if a miss is of no image of `dataset`, `found` does not fit, or the file cannot be
+    written, and `ImageError` if an image cannot be read.
     """
-    check_found(dataset, found)
+    check_detections(dataset, found)
     for miss in misses:
-        if not 0 <= miss.picture < len(dataset.images):
-            raise UsageError(f"a miss is in picture {miss.picture}: found {len(dataset.images)} pictures")
+        if not 0 <= miss.image_index < len(dataset.images):
+            raise UsageError(f"a miss is in image {miss.image_index}: found {len(dataset.images)} images")
     step = _TILE + _CAPTION + _GAP
     height = _HEAD + max(1, math.ceil(len(misses) / _COLUMNS)) * step
     with drawn(path, height) as figure:
@@ -52,16 +54,16 @@ def write_gallery(path: str | Path, dataset: Dataset, found: Sequence[Found], mi
             left, top = _GAP + column * (_TILE + _GAP), _HEAD + row * step
             corner = (left / WIDTH, 1 - (top + _TILE) / height)
             axes = figure.add_axes((*corner, _TILE / WIDTH, _TILE / height))
-            _draw_tile(axes, dataset, found[miss.picture], miss)
+            _draw_tile(axes, dataset, found[miss.image_index], miss)
 
 
-def _draw_tile(axes: "Axes", dataset: Dataset, one: Found, miss: Miss) -> None:
-    image = dataset.images[miss.picture]
-    picture = read_picture(image.path)
-    x1, y1, x2, y2 = view(miss, (picture.shape[1], picture.shape[0]))
+def _draw_tile(axes: "Axes", dataset: Dataset, one: Detections, miss: Miss) -> None:
+    image = dataset.images[miss.image_index]
+    pixels = read_stored_image(image.path)
+    x1, y1, x2, y2 = view(miss, (pixels.shape[1], pixels.shape[0]))
     axes.set_axis_off()
-    axes.set_anchor("SW")  # the caption begins where the picture does
-    axes.imshow(picture[y1:y2, x1:x2], extent=(x1, x2, y2, y1))
+    axes.set_anchor("SW")  # the caption begins where the image does
+    axes.imshow(pixels[y1:y2, x1:x2], extent=(x1, x2, y2, y1))
     axes.set_xlim(x1, x2)
     axes.set_ylim(y2, y1)
     for box in image.boxes:
@@ -81,7 +83,7 @@ def _draw_tile(axes: "Axes", dataset: Dataset, one: Found, miss: Miss) -> None:
 
 
 def view(miss: Miss, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The part (x1, y1, x2, y2) of a picture of (width, height) that shows a miss: a square, cut to fit."""
+    """The part (x1, y1, x2, y2) of an image of (width, height) that shows a miss: a square, cut to fit."""
     boxes = np.array([box for box in (miss.true_box, miss.found_box) if box is not None])
     if not len(boxes):
         return 0, 0, *size
@@ -102,6 +104,6 @@ def _draw_box(axes: "Axes", box: Box | list[float] | NDArray[np.float32], colour
     from matplotlib.patches import Rectangle
 
     x1, y1, x2, y2 = box
-    # The dark line beneath keeps a box visible on any picture.
+    # The dark line beneath keeps a box visible on any image.
     for line, ink in ((width + 0.8, "#00000090"), (width, colour)):
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=line))

@@ -1,6 +1,6 @@
-"""What a user names to be evaluated, a checkpoint or a bundle, and the forms that can be made of it.
+"""Inputs of an evaluation: a checkpoint or a bundle, opened, and its variants.
 
-A checkpoint is exported to see all its forms side by side; a bundle has those that it carries.
+A checkpoint is exported and evaluated on all backends; a bundle on those that it carries.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pocketdet.errors import ExportError, UsageError
 from pocketdet.evaluation.emulated import in_emulator
-from pocketdet.evaluation.variants import Form, Subject, bundle_in_pytorch, in_engine, in_pytorch
+from pocketdet.evaluation.variants import Backend, Variant, bundle_in_pytorch, in_engine, in_pytorch
 from pocketdet.export.exporter import Log, export_detector
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.reference.factory import reference_of
@@ -24,7 +24,7 @@ from pocketdet.runtime.bundle import Bundle, hash_file, load_bundle
 from pocketdet.runtime.precision import Storage
 
 
-class Target(Protocol):
+class EvaluationInput(Protocol):
     """What a user names to be evaluated: a checkpoint or a bundle, opened and checked."""
 
     @property
@@ -40,22 +40,22 @@ class Target(Protocol):
         """Without background."""
 
     @property
-    def forms(self) -> tuple[Form, ...]:
+    def backends(self) -> tuple[Backend, ...]:
         """What it can be run as, PyTorch first."""
 
-    def subjects(
+    def variants(
         self,
-        forms: Collection[Form],
+        backends: Collection[Backend],
         *,
         score: float | None = None,
         threads: int = 1,
         processors: Sequence[str] = (),
         log: Log = ...,
-    ) -> AbstractContextManager[tuple[Subject, ...]]:
-        """Those of its forms that are among `forms`, in the order of its own, ready to run.
+    ) -> AbstractContextManager[tuple[Variant, ...]]:
+        """Those of its backends that are among `backends`, in the order of its own, ready to run.
 
         `score` replaces the detector's score threshold. `threads` are those of ncnn and onnxruntime;
-        PyTorch has one setting for the process. Each ncnn form follows once more on each of `processors`,
+        PyTorch has one setting for the process. Each ncnn backend follows once more on each of `processors`,
         which are emulated. `log` receives the lines of an export.
         Raises what `export_detector`, `Detector` and `DetectorOptions` raise.
         """
@@ -67,13 +67,13 @@ def is_checkpoint(path: Path) -> bool:
 
 
 @contextmanager
-def open_target(
+def open_input(
     path: Path,
     *,
     arch: str | None = None,
     class_names: tuple[str, ...] | None = None,
     input_size: tuple[int, int] | None = None,
-) -> Iterator[Target]:
+) -> Iterator[EvaluationInput]:
     """Open a checkpoint (.safetensors, .pt, .pth) or a bundle (a folder or zip file), to be closed again.
 
     The other arguments are those of `load_detector`; a bundle takes none. Raises what `load_detector`
@@ -86,7 +86,7 @@ def open_target(
         )
     if path.is_file() and is_checkpoint(path):
         model = load_detector(path, arch=arch, class_names=class_names, input_size=input_size)
-        yield _CheckpointTarget(path, hash_file(path).sha256, model)
+        yield _CheckpointInput(path, hash_file(path).sha256, model)
         return
     if (arch, class_names, input_size) != (None, None, None):
         raise UsageError(
@@ -94,11 +94,11 @@ def open_target(
             "can only be told for a checkpoint"
         )
     with load_bundle(path) as bundle:
-        yield _BundleTarget(path, bundle)
+        yield _BundleInput(path, bundle)
 
 
 @dataclass(frozen=True, eq=False)
-class _CheckpointTarget:
+class _CheckpointInput:
     path: Path
     digest: str
     model: AnyDetector
@@ -108,27 +108,27 @@ class _CheckpointTarget:
         return config_of(self.model).class_names
 
     @property
-    def forms(self) -> tuple[Form, ...]:
+    def backends(self) -> tuple[Backend, ...]:
         return "pytorch", "onnx", "ncnn-fp32", "ncnn-fp16"
 
     @contextmanager
-    def subjects(
+    def variants(
         self,
-        forms: Collection[Form],
+        backends: Collection[Backend],
         *,
         score: float | None = None,
         threads: int = 1,
         processors: Sequence[str] = (),
         log: Log = lambda line: None,
-    ) -> Iterator[tuple[Subject, ...]]:
-        found = [in_pytorch(reference_of(self.model), score)] if "pytorch" in forms else []
-        parts: tuple[tuple[WeightStorage, tuple[Form, ...]], ...] = (
+    ) -> Iterator[tuple[Variant, ...]]:
+        found = [in_pytorch(reference_of(self.model), score)] if "pytorch" in backends else []
+        parts: tuple[tuple[WeightStorage, tuple[Backend, ...]], ...] = (
             ("fp32", ("onnx", "ncnn-fp32")),
             ("fp16", ("ncnn-fp16",)),
         )
         with ExitStack() as opened:
             for precision, of_bundle in parts:
-                wanted = [form for form in of_bundle if form in forms]
+                wanted = [backend for backend in of_bundle if backend in backends]
                 if wanted:
                     bundle = opened.enter_context(_exported(self.model, precision, log))
                     found += _run_as(bundle, wanted, score, threads, processors)
@@ -136,7 +136,7 @@ class _CheckpointTarget:
 
 
 @dataclass(frozen=True, eq=False)
-class _BundleTarget:
+class _BundleInput:
     path: Path
     bundle: Bundle
 
@@ -149,36 +149,36 @@ class _BundleTarget:
         return self.bundle.manifest.class_names
 
     @property
-    def forms(self) -> tuple[Form, ...]:
+    def backends(self) -> tuple[Backend, ...]:
         manifest = self.bundle.manifest
-        forms: list[Form] = ["pytorch"] if manifest.reference_weights else []
+        backends: list[Backend] = ["pytorch"] if manifest.reference_weights else []
         if all(graph.onnx for graph in manifest.graphs.by_name().values()):
-            forms.append("onnx")
-        ncnn: dict[Storage, Form] = {"fp32": "ncnn-fp32", "fp16": "ncnn-fp16", "int8": "ncnn-int8"}
-        return *forms, ncnn[manifest.layout.weight_storage]
+            backends.append("onnx")
+        ncnn: dict[Storage, Backend] = {"fp32": "ncnn-fp32", "fp16": "ncnn-fp16", "int8": "ncnn-int8"}
+        return *backends, ncnn[manifest.layout.weight_storage]
 
     @contextmanager
-    def subjects(
+    def variants(
         self,
-        forms: Collection[Form],
+        backends: Collection[Backend],
         *,
         score: float | None = None,
         threads: int = 1,
         processors: Sequence[str] = (),
         log: Log = lambda line: None,
-    ) -> Iterator[tuple[Subject, ...]]:
-        wanted = [form for form in self.forms if form in forms]
+    ) -> Iterator[tuple[Variant, ...]]:
+        wanted = [backend for backend in self.backends if backend in backends]
         found = [bundle_in_pytorch(self.bundle, score)] if "pytorch" in wanted else []
-        engines = [form for form in wanted if form != "pytorch"]
+        engines = [backend for backend in wanted if backend != "pytorch"]
         yield (*found, *_run_as(self.bundle, engines, score, threads, processors))
 
 
 def _run_as(
-    bundle: Bundle, forms: Sequence[Form], score: float | None, threads: int, processors: Sequence[str]
-) -> list[Subject]:
-    found = [in_engine(bundle, form, score, threads) for form in forms]
-    ncnn = [form for form in forms if form != "onnx"]
-    return found + [in_emulator(bundle, form, cpu, score) for form in ncnn for cpu in processors]
+    bundle: Bundle, backends: Sequence[Backend], score: float | None, threads: int, processors: Sequence[str]
+) -> list[Variant]:
+    found = [in_engine(bundle, backend, score, threads) for backend in backends]
+    ncnn = [backend for backend in backends if backend != "onnx"]
+    return found + [in_emulator(bundle, backend, cpu, score) for backend in ncnn for cpu in processors]
 
 
 @contextmanager

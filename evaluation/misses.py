@@ -19,10 +19,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets import Annotated, Dataset
+from pocketdet.datasets import Dataset, ImageAnnotations
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.detections import Found, check_found
-from pocketdet.evaluation.overlap import areas, covered, iou
+from pocketdet.evaluation.detections import Detections, areas, check_detections, covered, iou
 
 MissKind = Literal["missed", "wrong class", "poor box", "ghost"]
 Box = tuple[float, float, float, float]
@@ -39,15 +38,15 @@ class Miss:
 
     Attributes:
         kind: what went wrong, see the module.
-        picture: position in `Dataset.images`.
+        image: position in `Dataset.images`.
         severity: in [0, 1], 1 is worst.
         true_box, true_label: the object concerned; None for a ghost where nothing is.
         found_box, found_label, score: the detection concerned; None for a missed object.
-    Boxes are (x1, y1, x2, y2) pixels of the stored picture.
+    Boxes are (x1, y1, x2, y2) pixels of the stored image.
     """
 
     kind: MissKind
-    picture: int
+    image_index: int
     severity: float
     true_box: Box | None = None
     true_label: int | None = None
@@ -69,16 +68,16 @@ class Miss:
 
 
 def worst_misses(
-    dataset: Dataset, found: Sequence[Found], count: int, *, seen: float = SEEN
+    dataset: Dataset, found: Sequence[Detections], count: int, *, seen: float = SEEN
 ) -> tuple[Miss, ...]:
-    """The `count` worst mistakes, worst first; of equally bad ones the earlier picture comes first.
+    """The `count` worst mistakes, worst first; of equally bad ones the earlier image comes first.
 
     Detections with a score below `seen` only soften a missed object. Raises `UsageError` if detections are
-    not sound or not of these pictures, or if `count` is negative.
+    not sound or not of these images, or if `count` is negative.
     """
     if count < 0:
         raise UsageError(f"expected a count of misses from 0, found {count}")
-    check_found(dataset, found)
+    check_detections(dataset, found)
     misses: list[Miss] = []
     for position, (image, one) in enumerate(zip(dataset.images, found, strict=True)):
         misses += _Judge(position, image, one, seen).misses()
@@ -87,9 +86,9 @@ def worst_misses(
 
 
 class _Judge:
-    """The mistakes in one picture."""
+    """The mistakes in one image."""
 
-    def __init__(self, position: int, image: Annotated, one: Found, seen: float) -> None:
+    def __init__(self, position: int, image: ImageAnnotations, one: Detections, seen: float) -> None:
         self.position, self.seen = position, seen
         order = np.argsort(-np.asarray(one.scores), kind="stable")
         self.scores = np.asarray(one.scores, np.float64)[order]

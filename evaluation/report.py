@@ -15,10 +15,10 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.subset import extent
+from pocketdet.datasets.subset import coverage_text
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import Evaluated
-from pocketdet.evaluation.variants import Form
+from pocketdet.evaluation.variants import Backend
 from pocketdet.export.write_bundle import tool_versions
 from pocketdet.models.config import Postprocessing
 from pocketdet.runtime.precision import Arithmetic, Storage
@@ -35,7 +35,7 @@ class _Record(BaseModel):
 
 
 class DataReport(_Record):
-    """What was measured on. `pictures` of the `pictures_listed` in the annotations took part.
+    """What was measured on. `images` of the `pictures_listed` in the annotations took part.
 
     `objects` count, `ignored` ones (crowds, VOC's difficult ones) do not; `left_out` is how many problems of
     the data --skip-bad passed over.
@@ -54,11 +54,11 @@ class DataReport(_Record):
     @property
     def extent(self) -> str:
         """Which part of the data was measured, in words."""
-        return extent(self.pictures, self.pictures_listed)
+        return coverage_text(self.pictures, self.pictures_listed)
 
 
 class ClassReport(_Record):
-    """One class of one subject: COCO's numbers and VOC's at IoU 0.5."""
+    """One class of one variant: COCO's numbers and VOC's at IoU 0.5."""
 
     name: str
     objects: Count
@@ -68,15 +68,15 @@ class ClassReport(_Record):
     voc_area: Share
 
 
-class SubjectReport(_Record):
-    """One row of the table; see `Subject`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1].
+class VariantReport(_Record):
+    """One row of the table; see `Variant`, `CocoAccuracy` and `VocAccuracy` for its numbers, in [0, 1].
 
     `bytes` are those of its network files, `emulated` the processor if it was not this machine's.
     """
 
     target: str
     sha256: Sha256
-    form: Form
+    form: Backend
     name: str
     weights: Storage
     arithmetic: Arithmetic
@@ -100,7 +100,7 @@ class AccuracyReport(_Record):
 
     schema_version: Literal[1]
     data: DataReport
-    subjects: Annotated[tuple[SubjectReport, ...], Field(min_length=1)]
+    subjects: Annotated[tuple[VariantReport, ...], Field(min_length=1)]
     tools: dict[str, str]
 
     def to_json(self) -> str:
@@ -121,7 +121,7 @@ def read_accuracy(path: Path) -> AccuracyReport:
 
 
 def data_report(dataset: Dataset, *, file: str, split: str | None, sha256: str, listed: int) -> DataReport:
-    """Describe `dataset`, which came from `file` of that hash; `listed` pictures stand in it."""
+    """Describe `dataset`, which came from `file` of that hash; `listed` images stand in it."""
     ignored = sum(int(image.ignored.sum()) for image in dataset.images)
     return DataReport(
         file=file,
@@ -136,19 +136,19 @@ def data_report(dataset: Dataset, *, file: str, split: str | None, sha256: str, 
     )
 
 
-def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
-    """The row of one subject of the target of that name and hash."""
-    coco, voc, subject = one.coco, one.voc, one.subject
-    return SubjectReport(
+def variant_report(target: str, sha256: str, one: Evaluated) -> VariantReport:
+    """The row of one variant of the target of that name and hash."""
+    coco, voc, variant = one.coco, one.voc, one.variant
+    return VariantReport(
         target=target,
         sha256=sha256,
-        form=subject.form,
-        name=subject.name,
-        weights=subject.weights,
-        arithmetic=subject.arithmetic,
-        bytes=subject.bytes,
-        emulated=subject.emulated,
-        rule=subject.rule,
+        form=variant.backend,
+        name=variant.name,
+        weights=variant.weights,
+        arithmetic=variant.arithmetic,
+        bytes=variant.bytes,
+        emulated=variant.emulated,
+        rule=variant.rule,
         ap=_share(coco.ap),
         ap50=_share(coco.ap50),
         ap75=_share(coco.ap75),
@@ -172,7 +172,7 @@ def subject_report(target: str, sha256: str, one: Evaluated) -> SubjectReport:
     )
 
 
-def accuracy_report(data: DataReport, subjects: Sequence[SubjectReport]) -> AccuracyReport:
+def accuracy_report(data: DataReport, subjects: Sequence[VariantReport]) -> AccuracyReport:
     """All of it, with the versions of the tools that took part and the machine that ran them."""
     tools = tool_versions() | {
         "opencv": cv2.__version__,

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: one picture for forms of detectors side by side."""
+"""Accuracy against what it costs: one image for backends of detectors side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HEIGHT = 420
 class Cost:
     """One form of one detector.
 
-    ap is average precision in [0, 1]; megabytes are those of its network files; milliseconds a picture are
+    ap is average precision in [0, 1]; megabytes are those of its network files; milliseconds an image are
     None where time means nothing.
     """
 
@@ -28,16 +28,16 @@ class Cost:
 
 
 def write_trade_off(path: str | Path, costs: Sequence[Cost], extent: str = "") -> None:
-    """Draw AP against size and against time, 1200 pixels wide; `extent` tells of which pictures.
+    """Draw AP against size and against time, 1200 pixels wide; `extent` tells of which images.
 
-    Raises `UsageError` for a name that is no picture's, or if it cannot be written.
+    Raises `UsageError` for a name that is no image's, or if it cannot be written.
     """
     with drawn(path, HEIGHT) as figure:
         title = "Average precision against size and time" + (f", {extent}" if extent else "")
         figure.text(24 / WIDTH, 1 - 30 / HEIGHT, title, size=13, color=INK)
         for left, label in (
             (70, "megabytes of network files"),
-            (470, "milliseconds a picture, this machine"),
+            (470, "milliseconds an image, this machine"),
         ):
             box = (left / WIDTH, 64 / HEIGHT, 330 / WIDTH, (HEIGHT - 64 - 64) / HEIGHT)
             axes = figure.add_axes(box)

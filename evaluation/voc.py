@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pocketdet.datasets import Dataset
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.detections import Found, check_found
-from pocketdet.evaluation.overlap import iou as overlap
+from pocketdet.evaluation.detections import Detections, check_detections
+from pocketdet.evaluation.detections import iou as overlap
 
 _NO_OBJECT, _DIFFICULT = -1, -2
 
@@ -43,7 +43,7 @@ class VocAccuracy:
 
 @dataclass(frozen=True)
 class _Claims:
-    """Every detection of the data set, in order of pictures.
+    """Every detection of the dataset, in order of images.
 
     scores (N,), labels (N,), and targets (N,): the number of the object claimed, or one of the two signs.
     objects (classes,): how many objects count.
@@ -55,22 +55,22 @@ class _Claims:
     objects: NDArray[np.int64]
 
 
-def voc_accuracy(dataset: Dataset, found: Sequence[Found], iou: float = 0.5) -> VocAccuracy:
+def voc_accuracy(dataset: Dataset, found: Sequence[Detections], iou: float = 0.5) -> VocAccuracy:
     """Compare `found`, in the order of `dataset.images`, with the labelled objects at an IoU threshold.
 
     Boxes are continuous edges, so a width is x2 - x1. The kit counts whole pixels, x2 - x1 + 1, with both
     ends inside; `read_voc` already made edges of them, and the IoU is the same. Ignored objects are VOC's
-    difficult ones. Of equal scores the earlier picture, then the earlier detection, counts first.
+    difficult ones. Of equal scores the earlier image, then the earlier detection, counts first.
     Recall levels are compared in whole numbers: 3 of 10 objects reach the recall 0.3.
-    Raises `UsageError` if detections are not sound or not of these pictures, if no object counts, or if
+    Raises `UsageError` if detections are not sound or not of these images, if no object counts, or if
     `iou` is not above 0 and at most 1.
     """
     if not 0 < iou <= 1:
         raise UsageError(f"expected an IoU threshold above 0 and at most 1, found {iou}")
-    check_found(dataset, found)
+    check_detections(dataset, found)
     claims = _claims(dataset, found, iou)
     if not claims.objects.any():
-        raise UsageError(f"{len(dataset.images)} pictures have no object that counts")
+        raise UsageError(f"{len(dataset.images)} images have no object that counts")
     per_class = tuple(_class_accuracy(claims, label, name) for label, name in enumerate(dataset.class_names))
     return VocAccuracy(
         float(np.nanmean([one.ap_11 for one in per_class])),
@@ -79,10 +79,10 @@ def voc_accuracy(dataset: Dataset, found: Sequence[Found], iou: float = 0.5) -> 
     )
 
 
-def _claims(dataset: Dataset, found: Sequence[Found], threshold: float) -> _Claims:
+def _claims(dataset: Dataset, found: Sequence[Detections], threshold: float) -> _Claims:
     objects = np.zeros(len(dataset.class_names), np.int64)
     scores, labels, targets = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    first = 0  # number of the picture's first object
+    first = 0  # number of the image's first object
     for image, one in zip(dataset.images, found, strict=True):
         np.add.at(objects, image.labels[~image.ignored], 1)
         scores.append(np.asarray(one.scores, np.float64))

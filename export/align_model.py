@@ -52,7 +52,9 @@ def read_model(
                 f"{param.name} does not say the shape of its input {name!r}: pass --shape {name}=3x320x320"
             )
         inputs[name] = shape
-    validate(graph, inputs, ncnn_has_layer, outputs=extracted)
+    # outputs must not have readers, inner blobs have
+    read = {blob for layer in graph.layers for blob in layer.inputs}
+    validate(graph, inputs, ncnn_has_layer, outputs=[blob for blob in extracted if blob not in read])
     return Model(graph, inputs)
 
 

@@ -1,6 +1,6 @@
-"""Every intermediate value of a torch graph, by the module that made it.
+"""Every intermediate value of a PyTorch model, by the module that computes it.
 
-Used to say which module a converted blob came from, and to compare the two later.
+The layer map uses it to find the module that corresponds to an ncnn blob, and to compare the two.
 """
 
 from collections import Counter
@@ -16,16 +16,27 @@ from pocketdet.models.trace import trace
 
 @dataclass(frozen=True)
 class Value:
-    """One value of one run: `source` is a module path, with the function's name where no module made it."""
+    """One value of one run.
+
+    Attributes:
+        source: Path of the module that computes it, followed by the function's name if it is not the module's
+            own output.
+        array: The value, float32.
+    """
 
     source: str
     array: NDArray[np.float32]
 
 
 def capture(model: nn.Module, example: Tensor) -> list[Value]:
-    """Run `model` on `example` and return each value in the order of execution.
+    """Run a model and return each intermediate value in the order of execution.
 
-    A source that makes several values gets "#2", "#3", ... from the second on.
+    Args:
+        model: The model, which torch.fx must be able to trace.
+        example: Its input, (N, C, H, W) for an image.
+
+    Returns:
+        The values. If a source computes several, "#2", "#3", ... is appended from the second on.
     """
     graph = trace(model)
     recorder = _Recorder(fx.GraphModule(model, graph))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets.subset import spaced
+from pocketdet.datasets.subset import evenly_spaced_indices
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import downscale, synthetic_image
 from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
@@ -96,7 +96,7 @@ def calibration_images(options: ExportOptions) -> tuple[Path, ...]:
         )
     if len(options.calibration) <= MOST_IMAGES:
         return options.calibration
-    return tuple(options.calibration[i] for i in spaced(len(options.calibration), MOST_IMAGES))
+    return tuple(options.calibration[i] for i in evenly_spaced_indices(len(options.calibration), MOST_IMAGES))
 
 
 def golden_image(

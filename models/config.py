@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 from pydantic import ConfigDict, StrictBool
 
 from pocketdet.errors import UsageError
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -26,8 +26,8 @@ MAX_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
-class Preprocessing(CheckedRecord):
-    """From a picture to the network's input; mean and std in 0..255 units, in `channel_order`."""
+class Preprocessing(ValidatedConfig):
+    """From an image to the network's input; mean and std in 0..255 units, in `channel_order`."""
 
     channel_order: ChannelOrder = "RGB"
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -44,7 +44,7 @@ class Preprocessing(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Anchors(CheckedRecord):
+class Anchors(ValidatedConfig):
     """Anchor scales (square root of the area, pixels) and ratios (height / width). ThunderNet section 3.2."""
 
     stride: int = 16
@@ -63,7 +63,7 @@ class Anchors(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Proposals(CheckedRecord):
+class Proposals(ValidatedConfig):
     """From RPN maps to RoIs. 200 RoIs at test time: ThunderNet section 4.1."""
 
     pre_nms_top_n: int = 1000
@@ -79,7 +79,7 @@ class Proposals(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class RoIHead(CheckedRecord):
+class RoIHead(ValidatedConfig):
     """PSRoI align and the light head. alpha = 5, p = 7, a 1024-d fc: ThunderNet section 3.2."""
 
     alpha: int = 5
@@ -102,7 +102,7 @@ class RoIHead(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Postprocessing(CheckedRecord):
+class Postprocessing(ValidatedConfig):
     """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1."""
 
     score_threshold: float = 0.05
@@ -119,7 +119,7 @@ class Postprocessing(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Parts(CheckedRecord):
+class Parts(ValidatedConfig):
     """What ThunderNet adds to the compressed Light-Head R-CNN of its Table 7, each to be left out.
 
     Attributes:
@@ -138,7 +138,7 @@ class Parts(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class DetectorConfig(CheckedRecord):
+class DetectorConfig(ValidatedConfig):
     """Everything that, with the weights, defines a two-stage detector."""
 
     arch: str

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from pocketdet.models.config import Preprocessing, check_class_names
 from pocketdet.spec.one_stage import Selection
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 
 @dataclass(frozen=True)
-class OneStageConfig(CheckedRecord):
+class OneStageConfig(ValidatedConfig):
     """Everything that, with the weights, defines a one-stage detector of a known architecture.
 
     Attributes:

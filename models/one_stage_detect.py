@@ -1,4 +1,4 @@
-"""A one-stage detector whole in PyTorch: a picture in, boxes out."""
+"""A one-stage detector whole in PyTorch: an image in, boxes out."""
 
 from dataclasses import replace
 

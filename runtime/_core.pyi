@@ -5,11 +5,16 @@ A bad argument raises ValueError, an object of the wrong kind in place of a numb
 All functions are pure, release the GIL and may run in several threads.
 """
 
+from collections.abc import Callable, Collection
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.runtime.ncnn_graph.model import Graph, Layer
+from pocketdet.runtime.ncnn_graph.params import ParamValue
+from pocketdet.runtime.ncnn_graph.validate import Limits
+from pocketdet.runtime.ncnn_graph.weight import Storage
 from pocketdet.spec.one_stage import OneStageSpec
 
 _Floats: TypeAlias = NDArray[np.float32]
@@ -21,6 +26,12 @@ _ResizeRule: TypeAlias = Literal["stretch", "letterbox"]
 _ChannelOrder: TypeAlias = Literal["RGB", "BGR"]
 _SoftNmsMethod: TypeAlias = Literal["linear", "gaussian"]
 _NmsMethod: TypeAlias = Literal["hard", "linear", "gaussian"]
+_Shape: TypeAlias = tuple[int, ...]
+# type, name, inputs, outputs, params, text, origin
+_LayerFields: TypeAlias = tuple[str, str, list[str], list[str], dict[int, ParamValue], str, str]
+# role, shape, storage, tag, place of the table or -1, place of the data, its bytes, its bytes with padding
+_WeightFields: TypeAlias = tuple[str, _Shape, Storage, int, int, int, int, int]
+_Costs: TypeAlias = list[tuple[int | None, int]]
 
 MAX_IMAGE_SIDE: int
 MAX_IMAGE_PIXELS: int
@@ -87,6 +98,27 @@ def detect(
     sigma: float = 0.5,
     max_detections: int = 100,
 ) -> tuple[_Floats, _Floats, _Indices, _Indices]: ...
+def graph_layer_types() -> list[tuple[str, list[int], tuple[int, int], tuple[int, int]]]: ...
+def graph_limits() -> dict[str, int]: ...
+def read_param(text: str, source: str) -> tuple[tuple[str, int, int, int, int], list[_LayerFields], str]: ...
+def read_param_line(text: str, origin: str) -> tuple[_LayerFields, dict[int, str]]: ...
+def weight_slots(layer: Layer) -> list[tuple[str, _Shape, bool]]: ...
+def has_known_weights(layer_type: str) -> bool: ...
+def read_weights(layers: Collection[Layer], data: memoryview, source: str) -> list[list[_WeightFields]]: ...
+def infer_shapes(graph: Graph, inputs: dict[str, _Shape], partial: bool) -> dict[str, _Shape]: ...
+def count_costs(graph: Graph, shapes: dict[str, _Shape]) -> _Costs: ...
+def check_graph(
+    graph: Graph,
+    inputs: dict[str, _Shape],
+    layer_exists: Callable[[str], bool],
+    outputs: Collection[str],
+    limits: Limits,
+) -> tuple[dict[str, _Shape], _Costs, int]: ...
+def check_weights(graph: Graph) -> None: ...
+def check_feature_masks(graph: Graph) -> None: ...
+def check_no_int8(graph: Graph) -> None: ...
+def has_unprintable(text: str) -> bool: ...
+def gives_fp32(layer: Layer | None, without: int) -> bool: ...
 
 class OneStageDecoder:
     def __init__(self, spec: OneStageSpec) -> None: ...

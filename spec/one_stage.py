@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from pocketdet.errors import UsageError
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 Four = tuple[float, float, float, float]
 Layout = Literal["map", "rows", "columns"]
@@ -30,7 +30,7 @@ _MANY, _LARGE = 100_000_000, 1e6
 
 
 @dataclass(frozen=True)
-class OutputField(CheckedRecord):
+class OutputField(ValidatedConfig):
     """The position of one kind of values in an output: element `k` of anchor `a` of each cell of one level.
 
     Attributes:
@@ -60,7 +60,7 @@ class OutputField(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Level(CheckedRecord):
+class Level(ValidatedConfig):
     """One feature map: its cells, their anchors and the fields of its values.
 
     Attributes:
@@ -120,7 +120,7 @@ class Level(CheckedRecord):
         return f"output {field.output!r} is {tuple(shape)}: its field needs {least} ({field.layout})"
 
 
-class _Coding(CheckedRecord):
+class _Coding(ValidatedConfig):
     order: tuple[int, int, int, int]
     multiplier: Four
 
@@ -209,7 +209,7 @@ def box_elements(coding: BoxCoding) -> int:
 
 
 @dataclass(frozen=True)
-class Scores(CheckedRecord):
+class Scores(ValidatedConfig):
     """Score = class probability ^ class_power * objectness ^ objectness_power.
 
     `background` is the position of the background element among the classes. An objectness with "softmax" has
@@ -230,7 +230,7 @@ class Scores(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Selection(CheckedRecord):
+class Selection(ValidatedConfig):
     """Thresholds, limits and NMS; `None` means no limit.
 
     `best_class_only`: an anchor is a candidate only for its most likely class. `per_class`: boxes only
@@ -265,7 +265,7 @@ class Selection(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class OneStageSpec(CheckedRecord):
+class OneStageSpec(ValidatedConfig):
     """Post-processing from network outputs to detections, for one input size (height, width)."""
 
     input_size: tuple[int, int]

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 from pocketdet.errors import UsageError
 
 
-class CheckedRecord:
+class ValidatedConfig:
     """Parsed from JSON without coercion or unknown fields. Subclasses validate ranges on construction."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

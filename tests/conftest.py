@@ -16,7 +16,7 @@ from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.examples import synthetic_image
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.zoo import FOD, zoo_weights
 
@@ -73,7 +73,7 @@ def detector_of() -> Callable[[str], ThunderNet]:
 
     def make(arch: str) -> ThunderNet:
         if arch not in made:
-            made[arch] = seeded_detector(DetectorConfig(arch, CLASSES), seed=7)
+            made[arch] = random_thundernet(DetectorConfig(arch, CLASSES), seed=7)
         return made[arch]
 
     return make
@@ -95,7 +95,7 @@ def bundle_of(
 def small_model() -> ThunderNet:
     """A quick detector: SNet49 on 96x64 pixels, three classes."""
     config = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), input_size=(96, 64))
-    return seeded_detector(config, seed=3)
+    return random_thundernet(config, seed=3)
 
 
 @pytest.fixture(scope="session")

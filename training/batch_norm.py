@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from pocketdet.training.distributed import World
+from pocketdet.training.distributed import DistributedContext
 
 
 class SumOverProcesses(torch.autograd.Function):
@@ -62,14 +62,14 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance, self.momentum)
 
 
-def synchronise(model: nn.Module, world: World) -> None:
+def synchronise(model: nn.Module, context: DistributedContext) -> None:
     """Replace the batch norms within `model`, which keeps its parameters, if there are several processes."""
-    if world.size == 1:
+    if context.size == 1:
         return
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, _synced(child, world.device))
+                setattr(parent, name, _synced(child, context.device))
 
 
 def _synced(norm: nn.BatchNorm2d, device: torch.device) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The pictures of each step: made in the loop, or ahead of it by other processes, to the same bits."""
+"""The images of each step: made in the loop, or ahead of it by other processes, to the same bits."""
 
 import signal
 import sys
@@ -12,38 +12,38 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pocketdet.models.config import Preprocessing
-from pocketdet.training.augment import Recipe, make_picture
+from pocketdet.training.augment import AugmentPipeline, make_sample
 from pocketdet.training.config import TrainConfig
-from pocketdet.training.distributed import World
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.distributed import DistributedContext
+from pocketdet.training.matching import Targets
+from pocketdet.training.sample import Sample
 from pocketdet.training.schedule import input_side
-from pocketdet.training.truth import Truth
 
 SAMPLING_STREAM = 2  # keeps this use of the seed apart from others
 
 
-class StepPictures(Dataset[list[Labelled]]):
+class StepDataset(Dataset[list[Sample]]):
     """Item number `step` is what this process makes for that step, counted from 0."""
 
-    def __init__(self, config: TrainConfig, recipe: Recipe, world: World) -> None:
-        self._config, self._recipe, self._world = config, recipe, world
+    def __init__(self, config: TrainConfig, pipeline: AugmentPipeline, context: DistributedContext) -> None:
+        self._config, self._recipe, self._world = config, pipeline, context
 
-    def __getitem__(self, step: int) -> list[Labelled]:
+    def __getitem__(self, step: int) -> list[Sample]:
         config = self._config
         side, progress = input_side(config.schedule, config.seed, step), step / config.schedule.steps
-        numbers = picture_numbers(config, step, self._world)
-        return [make_picture(self._recipe, config.seed, number, progress, side) for number in numbers]
+        numbers = image_numbers(config, step, self._world)
+        return [make_sample(self._recipe, config.seed, number, progress, side) for number in numbers]
 
 
-def picture_numbers(config: TrainConfig, step: int, world: World) -> range:
-    """The pictures of a step that are this process's, counted over the whole run."""
+def image_numbers(config: TrainConfig, step: int, context: DistributedContext) -> range:
+    """The images of a step that are this process's, counted over the whole run."""
     batch = config.schedule.batch
-    part = world.part(batch)
+    part = context.part(batch)
     return range(step * batch + part.start, step * batch + part.stop)
 
 
-def made(source: StepPictures, steps: range, workers: int = 0) -> Iterator[list[Labelled]]:
-    """The pictures of each of `steps`, made when they are asked for, or ahead by `workers` processes.
+def iter_batches(source: StepDataset, steps: range, workers: int = 0) -> Iterator[list[Sample]]:
+    """The images of each of `steps`, made when they are asked for, or ahead by `workers` processes.
 
     On Linux the processes share the decoded data with this one; elsewhere each gets a copy.
     """
@@ -66,27 +66,27 @@ def made(source: StepPictures, steps: range, workers: int = 0) -> Iterator[list[
 
 
 def to_batch(
-    pictures: Sequence[Labelled], seeds: Sequence[int], rule: Preprocessing, device: torch.device
-) -> tuple[Tensor, list[Truth]]:
-    """Normalised pictures (N, 3, H, W) on `device`, channels last in memory, and their truths on the CPU."""
-    pixels = torch.from_numpy(np.stack([picture.image for picture in pictures])).to(device)
+    samples: Sequence[Sample], seeds: Sequence[int], rule: Preprocessing, device: torch.device
+) -> tuple[Tensor, list[Targets]]:
+    """Normalised images (N, 3, H, W) on `device`, channels last in memory, and their targets on the CPU."""
+    pixels = torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
     if rule.channel_order == "BGR":
         pixels = pixels.flip(-1)
     mean, std = torch.tensor(rule.mean, device=device), torch.tensor(rule.std, device=device)
     images = (pixels.float() - mean) / std
-    truths = [
-        Truth(torch.from_numpy(p.boxes), torch.from_numpy(p.labels), torch.from_numpy(p.ignored), seed)
-        for p, seed in zip(pictures, seeds, strict=True)
+    targets = [
+        Targets(torch.from_numpy(p.boxes), torch.from_numpy(p.labels), torch.from_numpy(p.ignored), seed)
+        for p, seed in zip(samples, seeds, strict=True)
     ]
-    return images.permute(0, 3, 1, 2), truths
+    return images.permute(0, 3, 1, 2), targets
 
 
 def sampling_seed(seed: int, number: int) -> int:
-    """A seed of 63 bits for the draws among the targets of picture `number` of a run."""
+    """A seed of 63 bits for the draws among the targets of image `number` of a run."""
     return int(np.random.SeedSequence((seed, SAMPLING_STREAM, number)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _unchanged(item: list[Labelled]) -> list[Labelled]:
+def _unchanged(item: list[Sample]) -> list[Sample]:
     return item
 
 
@@ -97,7 +97,7 @@ def _ignore_interrupts(worker: int) -> None:
 
 @contextmanager
 def _no_opencv_threads() -> Iterator[None]:
-    """A forked process inherits OpenCV's pool without its threads, and would wait for them."""
+    """A forked process inherits OpenCV's cache without its threads, and would wait for them."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:

@@ -1,30 +1,142 @@
-"""What a training run is, as frozen dataclasses. The defaults are ThunderNet section 4.1.
+"""Settings of a training run, as frozen dataclasses. The defaults are those of the papers.
 
-One number of the paper cannot be kept: 240 of its multi-scale {240, 320, 480} is no multiple of the
-network's stride of 32; 256 stands in its place.
+One number of ThunderNet section 4.1 cannot be kept: 240 of its multi-scale {240, 320, 480} is not a multiple
+of the network's stride of 32; 256 replaces it.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
 
 from pocketdet.models.build import AnyConfig, is_one_stage
 from pocketdet.models.build_one_stage import papers_selection
 from pocketdet.models.config import DetectorConfig, Parts, Suppression
 from pocketdet.models.one_stage_config import OneStageConfig
-from pocketdet.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
-from pocketdet.training.ranges import Ranged
+
+
+class RangeChecked:
+    """No unknown fields; `ValueError` for a number out of its range, which the reader of the file names."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def _range(self, low: float, high: float, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}: expected {low:g} to {high:g}")
+
+
+class _ByIoU(RangeChecked):
+    """Priors are objects from one IoU on, and ground below another."""
+
+    positive_iou: float
+    negative_iou: float
+
+    def _check_ious(self) -> None:
+        self._range(0.05, 0.95, "positive_iou", "negative_iou")
+        if self.negative_iou > self.positive_iou:
+            raise ValueError("negative_iou must not be above positive_iou")
+
+
+@dataclass(frozen=True)
+class PASSDLossConfig(_ByIoU):
+    """PASSD sections 5 and 6.1.
+
+    Attributes:
+        positive_iou, negative_iou: from which a default box, as it is and once adjusted, is an object, and
+            below which it is ground (the paper: all that are no objects).
+        negatives: ground boxes in the classification losses for each object, the hardest.
+        class_weight, box_weight: of the attending losses and of both box losses.
+        label_smoothing: of the attending classification.
+        box_beta: where smooth L1 turns linear, in deltas (the paper is silent; as Faster R-CNN's RPN).
+    """
+
+    positive_iou: float = 0.5
+    negative_iou: float = 0.5
+    negatives: float = 3.0
+    class_weight: float = 1.0
+    box_weight: float = 1.0
+    label_smoothing: float = 0.0
+    box_beta: float = 1 / 9
+
+    def __post_init__(self) -> None:
+        self._check_ious()
+        self._range(0.1, 1000, "negatives")
+        self._range(0, 100, "class_weight", "box_weight")
+        self._range(0, 0.9, "label_smoothing")
+        self._range(1e-3, 10, "box_beta")
+
+
+@dataclass(frozen=True)
+class RetinaNetLossConfig(_ByIoU):
+    """Lin et al. 2017, sections 3 and 4.
+
+    Attributes:
+        positive_iou, negative_iou: IoU from which an anchor is an object, and below which it is ground.
+        alpha, gamma: of the focal loss.
+        box_weight: of the box loss.
+        box_beta: where smooth L1 turns linear, in deltas.
+    """
+
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4
+    alpha: float = 0.25
+    gamma: float = 2.0
+    box_weight: float = 1.0
+    box_beta: float = 1 / 9
+
+    def __post_init__(self) -> None:
+        self._check_ious()
+        self._range(0, 1, "alpha")
+        self._range(0, 10, "gamma")
+        self._range(0, 100, "box_weight")
+        self._range(1e-3, 10, "box_beta")
+
+
+@dataclass(frozen=True)
+class MimicDetLossConfig(RangeChecked):
+    """MimicDet sections 3 and 4.1.
+
+    Attributes:
+        shrink: part of an object's sides within which an anchor's centre makes it an object.
+        proposals, proposal_iou: adjusted anchors after NMS at that IoU.
+        positive_iou: from which a proposal is an object.
+        samples: proposals for the T-head, a quarter of them objects; and for the S-head's classification.
+        regressed: objects among the proposals for the S-head's boxes, at most.
+        teacher: whether the T-head is trained; the mimic loss needs it.
+        mimic_weight: of equation 1; 0 leaves it out.
+    """
+
+    shrink: float = 0.3
+    proposals: int = 2000
+    proposal_iou: float = 0.8
+    positive_iou: float = 0.6
+    samples: int = 128
+    regressed: int = 64
+    teacher: bool = True
+    mimic_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._range(0.01, 1, "shrink")
+        self._range(1, 1e5, "proposals", "samples", "regressed")
+        self._range(0.05, 1, "proposal_iou", "positive_iou")
+        self._range(0, 100, "mimic_weight")
+        if self.mimic_weight and not self.teacher:
+            raise ValueError("mimic_weight is above 0 without a teacher: set it to 0")
+
 
 STRIDE = 32
 
 
 @dataclass(frozen=True)
-class Source(Ranged):
-    """One data set of the mix.
+class Source(RangeChecked):
+    """One dataset of the mix.
 
     Attributes:
         annotations: a COCO json file, or the root of a Pascal VOC folder.
-        images: the folder of the pictures (COCO).
+        images: the folder of the images (COCO).
         split: the list in ImageSets/Main (VOC).
         share: how often it is drawn from, against the shares of the other sources.
     """
@@ -41,13 +153,13 @@ class Source(Ranged):
 
 
 @dataclass(frozen=True)
-class Evaluation(Ranged):
-    """Labelled pictures on which the run is measured while it goes on; what is trained does not change.
+class Evaluation(RangeChecked):
+    """Sample images on which the run is measured while it goes on; what is trained does not change.
 
     Attributes:
         annotations, images, split: as in `Source`; its classes are those of the training data, or some.
         every: steps between evaluations; one more follows the last step.
-        limit: pictures of an evaluation, evenly spaced over the set; 0 takes all, as the last one does too.
+        limit: images of an evaluation, evenly spaced over the set; 0 takes all, as the last one does too.
     """
 
     annotations: Path
@@ -64,12 +176,12 @@ class Evaluation(Ranged):
 
 
 @dataclass(frozen=True)
-class Schedule(Ranged):
+class Schedule(RangeChecked):
     """How long, how fast, at which input sizes.
 
     Attributes:
-        images: pictures seen in all; the schedule is counted in them.
-        batch: pictures a step. The paper: 62,500 steps of 4 x 16 on VOC.
+        images: images seen in all; the schedule is counted in them.
+        batch: images a step. The paper: 62,500 steps of 4 x 16 on VOC.
         learning_rate: its peak.
         warmup_steps: steps of linear rise from 0.
         decay: "step" divides by ten at 50% and 75%; "cosine" falls to zero.
@@ -107,7 +219,7 @@ class Schedule(Ranged):
 
 
 @dataclass(frozen=True)
-class Optimizer(Ranged):
+class Optimizer(RangeChecked):
     """SGD with momentum, or AdamW; batch norms and biases are not decayed. `ema` 0 keeps no average."""
 
     kind: Literal["sgd", "adamw"] = "sgd"
@@ -123,8 +235,8 @@ class Optimizer(Ranged):
 
 
 @dataclass(frozen=True)
-class Augment(Ranged):
-    """Which pictures are made of the data.
+class Augment(RangeChecked):
+    """Which images are made of the data.
 
     "ssd" is the paper's: photometric, zoom out, IoU crop, horizontal flip (SSD section 3.3). "strong" is
     for views without an up: all eight orientations, zoom in and out, colour, blur, objects pasted on other
@@ -142,14 +254,14 @@ class Augment(Ranged):
 
 
 @dataclass(frozen=True)
-class Losses(Ranged):
+class ThunderNetLossConfig(RangeChecked):
     """Sampling and weights of the RPN and R-CNN losses.
 
     Attributes:
         rpn_positive, rpn_negative: IoU from which an anchor is an object, and below which it is ground.
-        rpn_hard, rpn_random: ground anchors of each picture: those with the highest score, and drawn.
+        rpn_hard, rpn_random: ground anchors of each image: those with the highest score, and drawn.
         pre_nms, proposals: candidates before and after NMS at 0.7 (the paper trains with 2000).
-        rois: RoIs of each picture that go through the head, at most half of them objects.
+        rois: RoIs of each image that go through the head, at most half of them objects.
         ohem: how many of them the loss keeps, the hardest (Shrivastava et al. 2016); 0 keeps all.
         jitter: shaken copies of the true boxes among the RoIs, for each object.
         label_smoothing: of the head's classification.
@@ -183,18 +295,18 @@ class Losses(Ranged):
             raise ValueError("rpn_negative must not be above rpn_positive")
 
 
-Rule = Losses | PASSDLosses | RetinaNetLosses | MimicDetLosses
+LossConfig = ThunderNetLossConfig | PASSDLossConfig | RetinaNetLossConfig | MimicDetLossConfig
 
 
 @dataclass(frozen=True)
-class TrainConfig(Ranged):
+class TrainConfig(RangeChecked):
     """A whole run.
 
     Attributes:
         data: the sources; all name the same classes.
         out: folder of checkpoints and log.
         weights: a checkpoint to start from, or the name of one in models/zoo; fresh weights without it.
-        class_power: pictures are drawn with probability (class frequency) ** class_power; 0 is uniform.
+        class_power: images are drawn with probability (class frequency) ** class_power; 0 is uniform.
         parts, fc_channels: parts of the detector to leave out, and the width of its head (Table 7).
         background_bias: start of the RPN's background score.
         nms: how the trained detector suppresses overlapping boxes; without it as the paper tests, which for
@@ -223,10 +335,10 @@ class TrainConfig(Ranged):
     schedule: Schedule = field(default_factory=Schedule)
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
-    losses: Losses = field(default_factory=Losses)
-    passd: PASSDLosses = field(default_factory=PASSDLosses)
-    retinanet: RetinaNetLosses = field(default_factory=RetinaNetLosses)
-    mimicdet: MimicDetLosses = field(default_factory=MimicDetLosses)
+    losses: ThunderNetLossConfig = field(default_factory=ThunderNetLossConfig)
+    passd: PASSDLossConfig = field(default_factory=PASSDLossConfig)
+    retinanet: RetinaNetLossConfig = field(default_factory=RetinaNetLossConfig)
+    mimicdet: MimicDetLossConfig = field(default_factory=MimicDetLossConfig)
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -237,9 +349,9 @@ class TrainConfig(Ranged):
         self._range(1, 1e9, "save_every")
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> LossConfig:
         """The table of the losses of `arch`'s family."""
-        families: dict[str, Rule] = {
+        families: dict[str, LossConfig] = {
             "passd": self.passd,
             "retinanet": self.retinanet,
             "lw": self.retinanet,

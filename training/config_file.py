@@ -11,8 +11,14 @@ import pydantic
 from pocketdet.errors import UsageError
 from pocketdet.models.config import Parts, RoIHead
 from pocketdet.models.zoo import weights_file
-from pocketdet.training.config import Evaluation, Source, TrainConfig
-from pocketdet.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
+from pocketdet.training.config import (
+    Evaluation,
+    MimicDetLossConfig,
+    PASSDLossConfig,
+    RetinaNetLossConfig,
+    Source,
+    TrainConfig,
+)
 
 _CONFIG = pydantic.TypeAdapter(TrainConfig)
 FREE = ("out", "weights", "save_every", "data", "evaluation", "nms")
@@ -21,9 +27,9 @@ _DEFAULTS = MappingProxyType(
         "parts": Parts(),
         "fc_channels": RoIHead().fc_channels,
         "base_size": None,
-        "passd": PASSDLosses(),
-        "retinanet": RetinaNetLosses(),
-        "mimicdet": MimicDetLosses(),
+        "passd": PASSDLossConfig(),
+        "retinanet": RetinaNetLossConfig(),
+        "mimicdet": MimicDetLossConfig(),
     }
 )
 _Data = TypeVar("_Data", Source, Evaluation)

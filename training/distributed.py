@@ -1,8 +1,8 @@
-"""Several processes that train one model, each on its part of every batch, as `torchrun` starts them.
+"""Distributed training: several processes train one model, each on its part of every batch (`torchrun`).
 
-The batch of the schedule is that of all processes together. Every loss is a sum over the whole batch
-divided by a count over the whole batch, and DistributedDataParallel averages gradients over processes: a
-process therefore divides its own sum by the whole count over the number of processes (`World.divisors`).
+The schedule's batch size counts the images of all processes. Every loss is a sum over the whole batch divided
+by a count over the whole batch. DistributedDataParallel averages gradients over processes, so each process
+divides its own sum by the whole count over the number of processes (`DistributedContext.loss_normalizer`).
 """
 
 import os
@@ -23,8 +23,14 @@ VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  
 
 
 @dataclass(frozen=True)
-class World:
-    """This process among all: its number `rank` of `size`, and its device."""
+class DistributedContext:
+    """This process among all of a run.
+
+    Attributes:
+        rank: its number, from 0.
+        size: how many processes there are.
+        device: where it trains.
+    """
 
     rank: int
     size: int
@@ -32,14 +38,18 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and speaks to the user."""
+        """Whether this process writes files and prints: rank 0."""
         return self.rank == 0
 
     def part(self, batch: int) -> range:
-        """Which pictures of a batch are ours. Raises `UsageError` if they cannot be shared out evenly."""
+        """Indices of this process's images of a batch.
+
+        Raises:
+            UsageError: if the batch cannot be divided evenly.
+        """
         if batch % self.size:
             raise UsageError(
-                f"schedule.batch is {batch}, the pictures of all processes together: {self.size} processes "
+                f"schedule.batch is {batch}, the images of all processes together: {self.size} processes "
                 "cannot share it evenly; choose a multiple"
             )
         each = batch // self.size
@@ -53,8 +63,15 @@ class World:
         dist.all_reduce(total)
         return total
 
-    def divisors(self, counts: Tensor) -> Tensor:
-        """What the sum of a loss is divided by so that the mean over processes is that of the batch."""
+    def loss_normalizer(self, counts: Tensor) -> Tensor:
+        """Divisor of a loss sum such that the mean over processes is the loss of the whole batch.
+
+        Args:
+            counts: this process's counts, any shape.
+
+        Returns:
+            Counts over all processes, at least 1, divided by the number of processes.
+        """
         return self.sums(counts).clamp(min=1) / self.size
 
     def gathered(self, values: Tensor) -> Tensor:
@@ -72,34 +89,44 @@ class World:
         return bool(self.sums(torch.tensor(float(flag), device=self.device)) > 0)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Block until all processes call this."""
         self.any(False)
 
 
-ALONE = World(0, 1, torch.device("cpu"))
+SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
 
 @contextmanager
-def joined(device: str = "auto", environment: Mapping[str, str] = os.environ) -> Iterator[World]:
-    """This process among those that `torchrun` started, or alone; NCCL connects GPUs, Gloo CPUs.
+def init_distributed(
+    device: str = "auto", environment: Mapping[str, str] = os.environ
+) -> Iterator[DistributedContext]:
+    """Join the processes that `torchrun` started, or run as a single one; NCCL connects GPUs, Gloo CPUs.
 
-    Raises `UsageError` for a device that does not exist or an environment that is not torchrun's, and
-    `CheckFailed` if another process is lost.
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        environment: the variables that torchrun sets.
+
+    Yields:
+        The context of this process.
+
+    Raises:
+        UsageError: for a device that does not exist or an incomplete torchrun environment.
+        CheckFailed: if another process is lost.
     """
     rank, size, local_rank = _place(environment)
-    world = World(rank, size, choose_device(device, local_rank, size))
-    if world.device.type == "cuda":
-        torch.cuda.set_device(world.device)
+    context = DistributedContext(rank, size, choose_device(device, local_rank, size))
+    if context.device.type == "cuda":
+        torch.cuda.set_device(context.device)
     if size == 1:
-        yield world
+        yield context
         return
-    on_gpu = world.device.type == "cuda"
+    on_gpu = context.device.type == "cuda"
     ended = False
     try:
         dist.init_process_group(
-            "nccl" if on_gpu else "gloo", timeout=TIMEOUT, device_id=world.device if on_gpu else None
+            "nccl" if on_gpu else "gloo", timeout=TIMEOUT, device_id=context.device if on_gpu else None
         )
-        yield world
+        yield context
         ended = True
     except RuntimeError as error:
         if not _is_lost_connection(error):
@@ -115,39 +142,39 @@ def joined(device: str = "auto", environment: Mapping[str, str] = os.environ) ->
 
 
 @contextmanager
-def together(world: World) -> Iterator[None]:
-    """A part of the run after which all processes know whether it failed in any of them.
+def sync_errors(context: DistributedContext) -> Iterator[None]:
+    """At the end of the block, raise in every process if any of them failed.
 
     The process that failed raises its own error, the others a `PocketdetError` that quotes the first. The
-    part itself must not speak to the other processes: one that failed would leave them without an answer.
+    block must not communicate between processes: a failed process would block the others.
     """
     try:
         yield
     except Exception as error:
-        _told(world, error)
+        _gather_errors(context, error)
         raise
-    for rank, told in enumerate(_told(world, None)):
+    for rank, told in enumerate(_gather_errors(context, None)):
         if told is not None:
             kind = UsageError if told[0] == UsageError.exit_code else CheckFailed
             raise kind(f"process {rank}: {told[1]}")
 
 
-def parallel(module: nn.Module, world: World) -> nn.Module:
-    """The module with gradients averaged over all processes, or itself if there is one.
+def parallel(module: nn.Module, context: DistributedContext) -> nn.Module:
+    """The module in DistributedDataParallel, or itself for a single process.
 
-    Weights start as those of the first process. Everything that has a weight must be in `module.forward`.
+    Weights start as those of rank 0. Every weight must be used in `module.forward`.
     """
-    if world.size == 1:
+    if context.size == 1:
         return module
     return nn.parallel.DistributedDataParallel(module)
 
 
-def _told(world: World, error: Exception | None) -> list[tuple[int, str] | None]:
+def _gather_errors(context: DistributedContext, error: Exception | None) -> list[tuple[int, str] | None]:
     """(Exit code, sentence) of each process's error."""
-    if world.size == 1:
+    if context.size == 1:
         return []
     code = error.exit_code if isinstance(error, PocketdetError) else CheckFailed.exit_code
-    told: list[tuple[int, str] | None] = [None] * world.size
+    told: list[tuple[int, str] | None] = [None] * context.size
     dist.all_gather_object(told, None if error is None else (code, str(error) or type(error).__name__))
     return told
 

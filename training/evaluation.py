@@ -1,4 +1,4 @@
-"""How good the weights of a run are, measured on labelled pictures while it goes on."""
+"""How good the weights of a run are, measured on annotated images while it goes on."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_picture
-from pocketdet.datasets.subset import extent
-from pocketdet.evaluation import Found, coco_accuracy
+from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_stored_image
+from pocketdet.datasets.subset import coverage_text
+from pocketdet.evaluation import Detections, coco_accuracy
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_detect import detect_one_stage
@@ -25,8 +25,8 @@ class Evaluated:
     """COCO average precision, 0 to 1, to six places (not a number where no object is of that size).
 
     Attributes:
-        step, images: how far the run was: steps done, pictures seen.
-        pictures, total: pictures that were measured, and pictures of the whole set.
+        step, images: how far the run was: steps done, images seen.
+        images, total: images that were measured, and images of the whole set.
         seconds: wall-clock time that it took, decoding included.
     """
 
@@ -49,20 +49,20 @@ class Evaluated:
     @property
     def extent(self) -> str:
         """Which part of the set the numbers are of, in words."""
-        return extent(self.pictures, self.total)
+        return coverage_text(self.pictures, self.total)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One or two evaluations of the same weights, and what was found in the pictures of the first.
+    """One or two evaluations of the same weights, and what was found in the images of the first.
 
-    The first is over the pictures that every evaluation of the run has, so it can be compared with the
+    The first is over the images that every evaluation of the run has, so it can be compared with the
     earlier ones; at the end of a run a second one is over the whole set, where that is more.
     """
 
     evaluations: tuple[Evaluated, ...]
     dataset: Dataset
-    found: tuple[Found, ...]
+    found: tuple[Detections, ...]
 
 
 class Evaluator:
@@ -80,10 +80,10 @@ class Evaluator:
     @property
     def extent(self) -> str:
         """Which part of the set every evaluation of the run is over, in words."""
-        return extent(len(self.dataset.images), len(self._all.images))
+        return coverage_text(len(self.dataset.images), len(self._all.images))
 
     def pictures(self, *, everything: bool) -> int:
-        """How many pictures `measure` looks at."""
+        """How many images `measure` looks at."""
         return len((self._all if everything else self.dataset).images)
 
     def measure(
@@ -97,12 +97,12 @@ class Evaluator:
     ) -> Measured | None:
         """Average precision of the weights now, with `everything` over the whole set as well.
 
-        `progress` is called after each picture. None if `stop` said so between two pictures. Raises
-        `ImageError` if a picture can no longer be read.
+        `progress` is called after each image. None if `stop` said so between two images. Raises
+        `ImageError` if an image can no longer be read.
         """
         self._model.load_state_dict(state.weights)
         begin = time.perf_counter()
-        found: dict[int, Found] = {}
+        found: dict[int, Detections] = {}
         evaluations: list[Evaluated] = []
         for part in (self.dataset, self._all) if everything else (self.dataset,):
             if evaluations and len(part.images) == len(self.dataset.images):
@@ -119,7 +119,7 @@ class Evaluator:
         return Measured(tuple(evaluations), self.dataset, results)
 
     def _evaluated(
-        self, part: Dataset, found: Mapping[int, Found], step: int, images: int, seconds: float
+        self, part: Dataset, found: Mapping[int, Detections], step: int, images: int, seconds: float
     ) -> Evaluated:
         scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
         numbers = {name: round(getattr(scores, name), 6) for name in SCORES}
@@ -127,16 +127,18 @@ class Evaluator:
         return Evaluated(step=step, images=images, seconds=seconds, **counts, **numbers)
 
 
-def find(model: AnyDetector, images: Iterable[Annotated]) -> Iterator[tuple[Annotated, Found]]:
-    """Every picture with what the reference pipeline finds in it, boxes in its pixels."""
+def find(
+    model: AnyDetector, images: Iterable[ImageAnnotations]
+) -> Iterator[tuple[ImageAnnotations, Detections]]:
+    """Every image with what the reference pipeline finds in it, boxes in its pixels."""
     for image in images:
-        yield image, detect(model, read_picture(image.path))
+        yield image, detect(model, read_stored_image(image.path))
 
 
-def detect(model: AnyDetector, picture: NDArray[np.uint8]) -> Found:
-    """What the reference pipeline finds in a picture (H, W, 3) RGB, boxes in its pixels."""
+def detect(model: AnyDetector, image: NDArray[np.uint8]) -> Detections:
+    """What the reference pipeline finds in an image (H, W, 3) RGB, boxes in its pixels."""
     if isinstance(model, OneStageDetector):
-        answer = detect_one_stage(model, picture)
-        return Found(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
-    stages = reference_stages(model, picture)
-    return Found(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())
+        answer = detect_one_stage(model, image)
+        return Detections(answer.boxes.numpy(), answer.scores.numpy(), answer.labels.numpy())
+    stages = reference_stages(model, image)
+    return Detections(stages.boxes.numpy(), stages.scores.numpy(), stages.labels.numpy())

@@ -1,4 +1,4 @@
-"""The training loop: a step at a time, each a function of the run's state and of the step number."""
+"""The training loop. Each step is a function of the run's state and of the step number."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -11,25 +11,24 @@ from torch import Tensor, nn
 from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.build import AnyConfig, build_detector, config_of
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.training.augment import Recipe
+from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.batch_norm import synchronise
-from pocketdet.training.batches import StepPictures, made, picture_numbers, sampling_seed, to_batch
+from pocketdet.training.batches import StepDataset, image_numbers, iter_batches, sampling_seed, to_batch
+from pocketdet.training.build_loss import LossTerms, build_loss
 from pocketdet.training.config import TrainConfig
 from pocketdet.training.config_file import fingerprint
-from pocketdet.training.distributed import ALONE, World, parallel
-from pocketdet.training.ema import Ema
-from pocketdet.training.labelled import Labelled
-from pocketdet.training.passes import Terms, training_pass
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, parallel
+from pocketdet.training.sample import Sample
 from pocketdet.training.schedule import learning_rate
 from pocketdet.training.start import initialise, make_optimizer, start_from
-from pocketdet.training.state import STATE_FILE, RunState, load_state, save_state
+from pocketdet.training.state import STATE_FILE, Ema, RunState, load_state, save_state
 
 WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step that is done: its number from 1, input side, learning rate and losses."""
+    """A finished step: its number from 1, images seen, input side in pixels, learning rate and losses."""
 
     step: int
     images: int
@@ -43,24 +42,30 @@ def start_run(
     detector: AnyConfig,
     *,
     resume: bool = False,
-    world: World = ALONE,
+    context: DistributedContext = SINGLE_PROCESS,
     log: Callable[[str], None] = lambda line: None,
 ) -> RunState:
-    """Fresh weights, optimizer and average, or with `resume` those of the last checkpoint in `config.out`.
+    """The state of a new run, or with `resume` that of the last checkpoint in `config.out`.
 
-    `log` is told which parts do not take over `config.weights`.
+    Args:
+        config: the run.
+        detector: the detector to build.
+        resume: whether to load the last checkpoint.
+        context: the processes that share a batch.
+        log: receives a line about parts that do not use `config.weights`.
 
-    Raises `CheckpointError` if there is nothing to resume from or `config.weights` do not fit, `UsageError`
-    if a fresh run would write over another or the processes cannot share its batches.
+    Raises:
+        CheckpointError: if there is no checkpoint to resume from, or `config.weights` do not fit.
+        UsageError: if a new run would overwrite another, or the processes cannot divide its batches.
     """
-    world.part(config.schedule.batch)
+    context.part(config.schedule.batch)
     model = build_detector(detector)
     initialise(model, config.seed, config.background_bias)
     if config.weights is not None and not resume:
         fresh = start_from(model, config.weights)
         log(f"starts from {config.weights.name}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
-    model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    synchronise(model, world)
+    model.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    synchronise(model, context)
     optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)
     state = RunState(model, optimizer, Ema(model, config.optimizer.ema) if config.optimizer.ema else None)
     if resume:
@@ -72,59 +77,79 @@ def start_run(
 
 def train(
     config: TrainConfig,
-    recipe: Recipe,
+    pipeline: AugmentPipeline,
     state: RunState,
     *,
-    world: World = ALONE,
+    context: DistributedContext = SINGLE_PROCESS,
     workers: int = 0,
     autocast: bool = False,
     stop: Callable[[], bool] = lambda: False,
     log: Callable[[StepReport], None] = lambda report: None,
 ) -> Iterator[StepReport]:
-    """Yield after every step until the schedule is over, or `stop` says so after a step in any process.
+    """Train until the schedule is over; yields after every step.
 
-    `state.pt` and `weights.safetensors` are written to `config.out` every `save_every` steps and at the
-    end. `log` gets each step before that, so that the log of a run that is killed has every step that it is
-    resumed after. `workers` processes make pictures ahead (`batches.made`). Raises `CheckFailed` if the loss
-    stops being finite, `CheckpointError` if the processes resumed from different steps, `UsageError` if a
-    checkpoint cannot be written.
+    `state.pt` and `weights.safetensors` are written to `config.out` every `config.save_every` steps and at
+    the end.
+
+    Args:
+        config: the run.
+        pipeline: the source of augmented images.
+        state: model, optimizer and step; updated in place.
+        context: the processes that share a batch.
+        workers: processes that augment images ahead, see `batches.iter_batches`.
+        autocast: whether the network runs in bfloat16.
+        stop: checked after every step; the run stops after a step in which it is true in any process.
+        log: receives each step before its checkpoint is written, so the log of a killed run contains every
+            step before the one that it resumes from.
+
+    Yields:
+        A report of each step.
+
+    Raises:
+        CheckFailed: if the loss or its gradient is not finite.
+        CheckpointError: if the processes resumed from different steps.
+        UsageError: if a checkpoint cannot be written.
     """
-    _check_same_step(config, state, world)
+    _check_same_step(config, state, context)
     state.model.train()
     total = config.schedule.steps
-    network = parallel(training_pass(state.model, config.rule, world, autocast), world)
-    for pictures in made(StepPictures(config, recipe, world), range(state.step, total), workers):
-        report = one_step(config, state, network, pictures, world)
+    network = parallel(build_loss(state.model, config.rule, context, autocast), context)
+    for samples in iter_batches(StepDataset(config, pipeline, context), range(state.step, total), workers):
+        report = one_step(config, state, network, samples, context)
         log(report)
-        stopped = world.any(stop())
+        stopped = context.any(stop())
         if state.step % config.save_every == 0 or state.step == total or stopped:
-            if world.first:
+            if context.first:
                 save_weights(config.out / WEIGHTS_FILE, config, state)
                 # last: a run that is killed before this repeats its steps and writes the weights again
                 save_state(config.out, state, fingerprint(config))
-            world.wait()
+            context.wait()
         yield report
         if stopped:
             return
 
 
 def one_step(
-    config: TrainConfig, state: RunState, network: nn.Module, pictures: list[Labelled], world: World
+    config: TrainConfig,
+    state: RunState,
+    network: nn.Module,
+    samples: list[Sample],
+    context: DistributedContext,
 ) -> StepReport:
-    """Update the weights with this process's pictures of the batch, and with the others', count the step."""
+    """Update the weights once, with this process's samples of the batch and all processes' gradients."""
     step, schedule = state.step, config.schedule
     rate = learning_rate(schedule, step)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    seeds = [sampling_seed(config.seed, number) for number in picture_numbers(config, step, world)]
-    images, truths = to_batch(pictures, seeds, config_of(state.model).preprocessing, world.device)
-    terms: Terms = network(images, truths)
+    seeds = [sampling_seed(config.seed, number) for number in image_numbers(config, step, context)]
+    images, targets = to_batch(samples, seeds, config_of(state.model).preprocessing, context.device)
+    terms: LossTerms = network(images, targets)
     loss = terms.total(config.rule)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
     names = ("loss", *vars(terms), "gradient")
-    values = _over_processes(torch.stack([loss, *vars(terms).values(), norm]).detach(), world)
+    values = _over_processes(torch.stack([loss, *vars(terms).values(), norm]).detach(), context)
     losses = dict(zip(names, values, strict=True))
     if not math.isfinite(losses["loss"]) or not math.isfinite(losses["gradient"]):
         raise CheckFailed(
@@ -141,7 +166,7 @@ def one_step(
 def save_weights(
     path: Path, config: TrainConfig, state: RunState, notes: Mapping[str, str] | None = None
 ) -> None:
-    """The run's weights as a checkpoint whose card has `notes` too. Raises `UsageError`."""
+    """Write the run's weights as a checkpoint; `notes` are added to its card. Raises `UsageError`."""
     model = build_detector(config_of(state.model))
     model.load_state_dict(state.weights)
     card = {
@@ -155,15 +180,15 @@ def save_weights(
     save_checkpoint(path, model, card)
 
 
-def _over_processes(values: Tensor, world: World) -> list[float]:
+def _over_processes(values: Tensor, context: DistributedContext) -> list[float]:
     """The mean over processes: the value of the whole batch (`losses`), the same number in each of them."""
-    means: list[float] = (world.sums(values) / world.size).tolist()
+    means: list[float] = (context.sums(values) / context.size).tolist()
     return means
 
 
-def _check_same_step(config: TrainConfig, state: RunState, world: World) -> None:
-    """Raises `CheckpointError` if the processes of several machines read different checkpoints."""
-    steps = world.gathered(torch.tensor([state.step], device=world.device)).tolist()
+def _check_same_step(config: TrainConfig, state: RunState, context: DistributedContext) -> None:
+    """Raise `CheckpointError` if the processes of several machines read different checkpoints."""
+    steps = context.gathered(torch.tensor([state.step], device=context.device)).tolist()
     if len(set(steps)) > 1:
         raise CheckpointError(
             f"{config.out / STATE_FILE}: the processes found checkpoints of steps "

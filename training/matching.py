@@ -1,9 +1,25 @@
 """Which prior is to find which object, in the ways of the detectors' papers."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from pocketdet.models.ops import box_area, box_iou
+
+
+@dataclass(frozen=True)
+class Targets:
+    """True boxes (G, 4) in input pixels and labels (G,) of one image, and boxes (K, 4) not to judge.
+
+    `seed` is that of the draws among its targets; all tensors are on the CPU.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    ignored: Tensor
+    seed: int
+
 
 GROUND, NEITHER = -1, -2
 
@@ -46,7 +62,7 @@ def match_by_centre(
     A prior's object has its centre within the middle `shrink` of the object's sides, and the object's scale
     (square root of its area) lies within `scale_range` times the prior's side; objects that are smaller or
     larger than all levels belong to the first or last. The smallest of several is taken. An object that is
-    too small for any centre has the nearest one (the paper's pictures are large enough).
+    too small for any centre has the nearest one (the paper's images are large enough).
     """
     if not len(boxes):
         matched = torch.full((len(priors),), GROUND)

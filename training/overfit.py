@@ -1,6 +1,6 @@
-"""`python -m pocketdet.training.overfit ARCH`: are a few pictures learnt by heart?
+"""`python -m pocketdet.training.overfit ARCH`: are a few images learnt by heart?
 
-The check of a detector's training: its own network, targets, losses and decode, on the same pictures again
+The check of a detector's training: its own network, targets, losses and decode, on the same images again
 and again, judged by COCO average precision on them.
 """
 
@@ -13,22 +13,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pocketdet.datasets import Annotated, Dataset, evenly_spaced, read_coco
+from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_coco
 from pocketdet.errors import PocketdetError
 from pocketdet.evaluation import CocoAccuracy, coco_accuracy
 from pocketdet.models.build import AnyDetector, build_detector, config_of
-from pocketdet.models.init import calibrate_batch_norm
-from pocketdet.training.augment.compose import plain_view
+from pocketdet.models.random_init import calibrate_batch_norm
+from pocketdet.training.augment.pipeline import plain_view
 from pocketdet.training.batches import to_batch
-from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.training.distributed import ALONE
+from pocketdet.training.build_loss import build_loss
+from pocketdet.training.config import Augment, MimicDetLossConfig, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.device import keep_freed_memory
+from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.evaluation import detect
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import StepReport, one_step
-from pocketdet.training.memory import keep_freed_memory
-from pocketdet.training.one_stage_rules import MimicDetLosses
-from pocketdet.training.passes import training_pass
-from pocketdet.training.pool import load
+from pocketdet.training.sample import Sample
 from pocketdet.training.start import initialise, make_optimizer
 from pocketdet.training.state import RunState
 
@@ -38,7 +37,7 @@ EVERY = 20  # steps between lines
 def overfit_config(arch: str, side: int, steps: int, batch: int, rate: float) -> TrainConfig:
     """A run without augmentation; priors of half the usual size, for small inputs.
 
-    MimicDet's heads get 16 proposals of a picture instead of 128, since one of 96 pixels has 190 anchors.
+    MimicDet's heads get 16 proposals of an image instead of 128, since one of 96 pixels has 190 anchors.
     """
     return TrainConfig(
         data=(Source(Path("none.json"), Path()),),
@@ -53,59 +52,57 @@ def overfit_config(arch: str, side: int, steps: int, batch: int, rate: float) ->
         ),
         optimizer=Optimizer("adamw", weight_decay=0.01, clip_norm=5.0),
         augment=Augment(kind="none"),
-        mimicdet=MimicDetLosses(samples=16, regressed=16),
+        mimicdet=MimicDetLossConfig(samples=16, regressed=16),
     )
 
 
 def learn(
     setup: TrainConfig,
     model: AnyDetector,
-    pictures: Sequence[Labelled],
+    samples: Sequence[Sample],
     log: Callable[[StepReport], None] = lambda report: None,
     *,
     autocast: bool = False,
 ) -> list[StepReport]:
-    """Train `model` on `pictures`, of its input size, all of them in every step; leaves it in eval mode.
+    """Train `model` on `images`, of its input size, all of them in every step; leaves it in eval mode.
 
     With `autocast` the network runs in bfloat16.
 
-    Smaller batches would always be made of the same pictures, and the network would know them by their batch
+    Smaller batches would always be made of the same images, and the network would know them by their batch
     norm's statistics, which it does not have when it is used.
 
-    Batch norm's statistics are those of the pictures in the end: running ones are too young so early.
+    Batch norm's statistics are those of the images in the end: running ones are too young so early.
     """
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(model, setup.optimizer, setup.schedule.learning_rate)
     state = RunState(model.train(), optimizer, None)
-    network = training_pass(model, setup.rule, ALONE, autocast)
+    network = build_loss(model, setup.rule, SINGLE_PROCESS, autocast)
     reports = []
     for _ in range(setup.schedule.steps):
-        reports.append(one_step(setup, state, network, list(pictures), ALONE))
+        reports.append(one_step(setup, state, network, list(samples), SINGLE_PROCESS))
         log(reports[-1])
     rule, device = config_of(model).preprocessing, torch.device("cpu")
     with torch.no_grad():
-        calibrate_batch_norm(model, to_batch(pictures, [0] * len(pictures), rule, device)[0])
+        calibrate_batch_norm(model, to_batch(samples, [0] * len(samples), rule, device)[0])
     return reports
 
 
-def accuracy_on(
-    model: AnyDetector, pictures: Sequence[Labelled], class_names: tuple[str, ...]
-) -> CocoAccuracy:
-    """COCO accuracy of the reference decode on the pictures."""
-    found = [detect(model, picture.image) for picture in pictures]
+def accuracy_on(model: AnyDetector, samples: Sequence[Sample], class_names: tuple[str, ...]) -> CocoAccuracy:
+    """COCO accuracy of the reference decode on the images."""
+    found = [detect(model, sample.image) for sample in samples]
     judged = [
-        Annotated(Path(str(i)), p.image.shape[1::-1], p.boxes, p.labels, np.zeros(len(p.labels), np.bool_), i)
-        for i, p in enumerate(pictures)
+        ImageAnnotations(
+            Path(str(i)), p.image.shape[1::-1], p.boxes, p.labels, np.zeros(len(p.labels), np.bool_), i
+        )
+        for i, p in enumerate(samples)
     ]
     return coco_accuracy(Dataset(class_names, tuple(judged)), found)
 
 
-def _pictures(
-    annotations: Path, images: Path, count: int, side: int
-) -> tuple[list[Labelled], tuple[str, ...]]:
+def _images(annotations: Path, images: Path, count: int, side: int) -> tuple[list[Sample], tuple[str, ...]]:
     dataset = read_coco(annotations, images)
     few = evenly_spaced(dataset, count)
-    return [plain_view(picture, side) for picture in load(few)], dataset.class_names
+    return [plain_view(sample, side) for sample in load_samples(few)], dataset.class_names
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.overfit", description=__doc__)
     parser.add_argument("arch", help="an architecture by name")
     parser.add_argument("--data", type=Path, required=True, help="COCO json")
-    parser.add_argument("--images", type=Path, required=True, help="folder of its pictures")
+    parser.add_argument("--images", type=Path, required=True, help="folder of its images")
     parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--steps", type=int, default=200)
@@ -132,15 +129,15 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         setup = overfit_config(options.arch, options.side, options.steps, options.pictures, options.rate)
-        pictures, names = _pictures(options.data, options.images, options.pictures, options.side)
+        samples, names = _images(options.data, options.images, options.pictures, options.side)
         model = build_detector(setup.detector(names))
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     initialise(model, setup.seed, setup.background_bias)
-    learn(setup, model, pictures, log, autocast=options.autocast)
-    accuracy = accuracy_on(model, pictures, names)
-    sys.stdout.write(f"AP {accuracy.ap:.3f}  AP50 {accuracy.ap50:.3f}  on the {len(pictures)} pictures\n")
+    learn(setup, model, samples, log, autocast=options.autocast)
+    accuracy = accuracy_on(model, samples, names)
+    sys.stdout.write(f"AP {accuracy.ap:.3f}  AP50 {accuracy.ap50:.3f}  on the {len(samples)} images\n")
     return 0 if accuracy.ap50 > 0.9 else 1
 
 

@@ -22,15 +22,15 @@ from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.passd import PASSD
 from pocketdet.models.retinanet import RetinaNet
-from pocketdet.training.augment import Recipe
+from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.augment.photometric import degrade, recolour
 from pocketdet.training.augment.strong import object_crop
 from pocketdet.training.batches import to_batch
 from pocketdet.training.config import Optimizer, Schedule
 from pocketdet.training.config_file import read_config
-from pocketdet.training.labelled import Labelled
-from pocketdet.training.memory import keep_freed_memory
-from pocketdet.training.run import make_recipe, read_data
+from pocketdet.training.data import make_augment_pipeline, read_data
+from pocketdet.training.device import keep_freed_memory
+from pocketdet.training.sample import Sample
 from pocketdet.training.schedule import learning_rate
 from pocketdet.training.start import initialise, make_optimizer
 
@@ -63,20 +63,20 @@ def backbone_of(model: AnyDetector) -> nn.Module:
     raise UsageError(f"{config_of(model).arch} learns from scratch: only one-stage detectors are prepared")
 
 
-def crop(recipe: Recipe, seed: int, number: int, side: int) -> Labelled:
+def crop(pipeline: AugmentPipeline, seed: int, number: int, side: int) -> Sample:
     """Crop `number` of a run, around one object, side x side: a function of the arguments alone."""
     rng = np.random.default_rng((seed, CROP_STREAM, number))
-    pool = recipe.pools[int(rng.choice(len(recipe.pools), p=recipe.shares))]
+    cache = pipeline.caches[int(rng.choice(len(pipeline.caches), p=pipeline.shares))]
     while True:
-        made = object_crop(pool, rng, (side, side))
+        made = object_crop(cache, rng, (side, side))
         if len(made.labels) == 1:
             image = degrade(recolour(made.image, rng), rng)
-            return Labelled(image, made.boxes, made.labels, made.ignored)
+            return Sample(image, made.boxes, made.labels, made.ignored)
 
 
 def pretrain(
     model: AnyDetector,
-    recipe: Recipe,
+    pipeline: AugmentPipeline,
     seed: int,
     schedule: Schedule,
     rule: Optimizer,
@@ -97,7 +97,7 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(schedule, step)
         numbers = range(step * schedule.batch, (step + 1) * schedule.batch)
-        crops = [crop(recipe, seed, number, side) for number in numbers]
+        crops = [crop(pipeline, seed, number, side) for number in numbers]
         images, _ = to_batch(crops, [0] * len(crops), config.preprocessing, torch.device("cpu"))
         labels = torch.tensor([int(made.labels[0]) for made in crops])
         logits = network(images)
@@ -138,13 +138,13 @@ def main(arguments: list[str] | None = None) -> int:
         model = build_detector(setup.detector(data.class_names))
         initialise(model, setup.seed, setup.background_bias)
         backbone_of(model)
-        recipe = make_recipe(setup, data.training)
+        pipeline = make_augment_pipeline(setup, data.training)
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     steps = Schedule(options.crops, options.batch, options.rate, 50, "cosine", (options.side,))
     rule = Optimizer("adamw", weight_decay=0.05, clip_norm=5.0)
-    accuracy = pretrain(model, recipe, setup.seed, steps, rule, log)
+    accuracy = pretrain(model, pipeline, setup.seed, steps, rule, log)
     words = f"named {options.crops} crops of {options.side} pixels, in the end {accuracy:.3f} right"
     save_checkpoint(options.out, model, {"backbone": words})
     sys.stdout.write(f"wrote {options.out}: {words}\n")

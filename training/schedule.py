@@ -21,7 +21,7 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 
 
 def input_side(schedule: Schedule, seed: int, step: int) -> int:
-    """The side of the pictures of a step, drawn from the sizes of its part of the run."""
+    """The side of the images of a step, drawn from the sizes of its part of the run."""
     early = schedule.early_sizes and step < schedule.early_share * schedule.steps
     sides = schedule.early_sizes if early else schedule.sizes
     rng = np.random.default_rng((seed, SIZE_STREAM, step))

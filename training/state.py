@@ -1,7 +1,7 @@
-"""What a run is between two steps, on disk: enough to go on as if it had never stopped.
+"""The state of a run between two steps, in memory and on disk.
 
-Pictures, input sizes, learning rate and every random choice are functions of the seed and the step, so
-no generator state is stored: weights, their average, the optimizer's memory and the step number are all.
+Images, input sizes, learning rate and every random choice are functions of the seed and the step, so no
+generator state is stored: weights, their average, the optimizer's state and the step number are sufficient.
 """
 
 import io
@@ -10,11 +10,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError
 from pocketdet.io import atomic_write
 from pocketdet.models.build import AnyDetector
-from pocketdet.training.ema import Ema
+
+
+class Ema:
+    """Average of all floating-point state; `weights` has the keys of the model's state dict.
+
+    The decay grows with the step, (1 + t) / (10 + t), up to its limit, so that the start is forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after step number `step`, counted from 1."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for key, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.weights[key].lerp_(value, 1 - decay)
+            else:
+                self.weights[key].copy_(value)
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Go on from stored weights."""
+        for key, value in weights.items():
+            self.weights[key].copy_(value)
+
 
 STATE_FILE = "state.pt"
 

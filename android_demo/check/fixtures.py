@@ -21,7 +21,7 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.runtime.bundle import hash_file
 from pocketdet.runtime.detector import Detector
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
 def write_bundles(folder: Path) -> dict[str, Path]:
     """The shipped detector, one with other classes and sizes, and quick ones of both kinds."""
     config = DetectorConfig("thundernet-snet49", ("Bär", "盒子", "𝄞 clef"), input_size=(96, 160))
-    models = {"shipped": load_checkpoint(zoo_weights(FOD)), "other": seeded_detector(config, seed=3)}
+    models = {"shipped": load_checkpoint(zoo_weights(FOD)), "other": random_thundernet(config, seed=3)}
     made = {name: export_detector(m, folder, ExportOptions(name=name)).path for name, m in models.items()}
     made["tiny-one-stage"] = make_tiny_one_stage(folder / "tiny-one-stage.pocketdet")
     return made | {"tiny": make_tiny_bundle(folder / "tiny.pocketdet")}

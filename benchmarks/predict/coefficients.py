@@ -156,5 +156,5 @@ def load_models(path: Path = SHIPPED) -> DeviceModels:
         place = ".".join(map(str, first["loc"])) or "the file"
         raise UsageError(
             f"{path}: expected coefficients of schema version {SCHEMA_VERSION}; {place}: {first['msg']}; "
-            "make them anew with python -m pocketdet.benchmarks.predict.fit"
+            "write them with python -m pocketdet.benchmarks.predict.fit"
         ) from error

@@ -1,7 +1,7 @@
 """An Android device behind the system's adb client: as a shell, or with the camera app as the runner.
 
 Programs run as the shell user in /data/local/tmp, which is never in the foreground. The app is in the
-foreground while it measures, as when somebody uses it: a command becomes `am start` of its BenchActivity,
+foreground while it measures, as when it is used: a command becomes `am start` of its BenchActivity,
 which writes the document of pocketdet-run and then a marker to the app's files (android_demo/README.md).
 """
 

@@ -54,7 +54,7 @@ def parse_errors(what: str, where: str) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise EngineError(
             f"{where}: {what} of the runner cannot be read: {type(error).__name__} {error}; "
-            "is the runner of another version? Build it anew"
+            "the runner may be of another version: rebuild it"
         ) from error
 
 

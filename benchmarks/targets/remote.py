@@ -17,7 +17,7 @@ from pocketdet.errors import EngineError, UsageError
 
 SHORT_S = 60.0
 _COPY_S = 600.0
-# No question is ever asked; a machine that went away is noticed within 15 seconds.
+# ssh never prompts, and detects a lost machine within 15 seconds.
 _SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": "15",

@@ -1,4 +1,4 @@
-"""`python -m pocketdet.datasets.scenes OUT`: render the demo picture, or a random scene."""
+"""`python -m pocketdet.datasets.scenes OUT`: render the demo image, or a random scene."""
 
 import argparse
 import json
@@ -42,13 +42,13 @@ def _with_boxes(scene: Scene) -> Picture:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Render one picture; returns the process exit code (0, or 2 for bad input)."""
+    """Render one image; returns the process exit code (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.datasets.scenes", description=__doc__)
-    parser.add_argument("out", type=Path, help="picture to write, .png or .jpg")
+    parser.add_argument("out", type=Path, help="image to write, .png or .jpg")
     parser.add_argument(
         "--seed", type=int, default=DEMO_SEED, help="draws the ground, and the scene with --random"
     )
-    parser.add_argument("--random", action="store_true", help="a random scene instead of the demo picture")
+    parser.add_argument("--random", action="store_true", help="a random scene instead of the demo image")
     parser.add_argument("--size", type=_size, help="WxH in pixels, 640x480 by default")
     parser.add_argument("--boxes", action="store_true", help="draw the boxes and labels")
     parser.add_argument("--coco", type=Path, help="COCO json to write with what lies where")
@@ -74,11 +74,11 @@ def _scene(seed: int, is_random: bool, size: tuple[int, int] | None) -> Scene:
 
 def _encoded(out: Path, image: Picture) -> bytes:
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"{out}: the picture must end in .png or .jpg")
+        raise UsageError(f"{out}: the image must end in .png or .jpg")
     settings = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     ok, data = cv2.imencode(out.suffix, image[..., ::-1], settings)
     if not ok:
-        raise UsageError(f"{out}: the picture could not be encoded")
+        raise UsageError(f"{out}: the image could not be encoded")
     return data.tobytes()
 
 

@@ -1,6 +1,6 @@
 """The pinhole camera that looks down at the ground at a slight slant.
 
-World: millimetres, x right and y up in the picture, z up from the ground; the optical axis meets the
+World: millimetres, x right and y up in the image, z up from the ground; the optical axis meets the
 ground at the origin. Pixels: u right, v down, (0, 0) is the top left corner of the top left pixel.
 """
 
@@ -19,8 +19,8 @@ class Camera:
     """A camera of width x height pixels that sees `view_mm` of ground across its middle row.
 
     Attributes:
-        width, height: picture size in pixels.
-        view_mm: ground width at the centre of the picture.
+        width, height: image size in pixels.
+        view_mm: ground width at the centre of the image.
         tilt: slant from straight down, degrees.
     """
 

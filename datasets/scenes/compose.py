@@ -1,4 +1,4 @@
-"""From a description to a picture: trace the objects, light them and the ground, develop, label."""
+"""From a description to an image: trace the objects, light them and the ground, develop, label."""
 
 from dataclasses import dataclass
 
@@ -159,7 +159,7 @@ def _boxes(
 def render_scene(spec: SceneSpec, rng: np.random.Generator) -> Scene:
     """Render a scene; the same spec and the same generator state give the same bytes.
 
-    Takes about 1 kB of memory per pixel of the picture.
+    Takes about 1 kB of memory per pixel of the image.
 
     Args:
         spec: what to draw.

@@ -1,4 +1,4 @@
-"""Rendered scenes as a labelled data set in COCO json."""
+"""Rendered scenes as a labelled dataset in COCO json."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from .spec import Scene
 
 
 def coco_content(named: Iterable[tuple[str, Scene]]) -> dict[str, Any]:
-    """The json of pictures given as (file name, scene); categories are all `kinds()`, ids from 1."""
+    """The json of images given as (file name, scene); categories are all `kinds()`, ids from 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (name, scene) in enumerate(named):

@@ -1,4 +1,4 @@
-"""Which objects lie where: the demo picture, and random scenes for training."""
+"""Which objects lie where: the demo image, and random scenes for training."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ TRIES = 40
 
 
 def demo_scene(size: tuple[int, int] = (640, 480)) -> SceneSpec:
-    """The picture of the README: tools and small parts on concrete in low evening sun; made for 4:3."""
+    """The image of the README: tools and small parts on concrete in low evening sun; made for 4:3."""
     placements = (
         Placement("Wrench", 0.25, 0.26, 28, 1.0, 1),
         Placement("Hammer", 0.66, 0.22, -14, 0.95, 1),
@@ -102,8 +102,8 @@ def _random_ground(rng: np.random.Generator) -> GroundSpec:
 def random_scene(rng: np.random.Generator, size: tuple[int, int], max_objects: int = 5) -> SceneSpec:
     """A random scene of 1 to `max_objects` objects that do not overlap.
 
-    Each object's longer side takes 7% to 80% of the picture's shorter side; one in eight may be cut
-    off by the picture's edge. Ground, sun, haze, slant and exposure are drawn too.
+    Each object's longer side takes 7% to 80% of the image's shorter side; one in eight may be cut
+    off by the image's edge. Ground, sun, haze, slant and exposure are drawn too.
 
     Args:
         rng: source of all choices.

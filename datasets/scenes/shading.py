@@ -93,7 +93,7 @@ def shade(
 
 
 def sun_vector(azimuth: float, elevation: float) -> Array:
-    """Unit vector to a sun at `azimuth` degrees counter-clockwise from the picture's right."""
+    """Unit vector to a sun at `azimuth` degrees counter-clockwise from the image's right."""
     a, e = np.radians(azimuth), np.radians(elevation)
     return np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)], dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""What a scene is: the description that goes in and the labelled picture that comes out."""
+"""What a scene is: the description that goes in and the labelled image that comes out."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Placement:
 
     Attributes:
         kind: class name, one of `kinds()`.
-        x, y: where its middle lies, as shares of the picture's width and height.
+        x, y: where its middle lies, as shares of the image's width and height.
         angle: turn in degrees, counter-clockwise; most long objects point right at 0.
         scale: factor on its natural size, in [0.1, 10].
         seed: draws its proportions, colours and wear.
@@ -53,7 +53,7 @@ class GroundSpec:
     Attributes:
         kind: concrete (cast), worn (trowelled and stained), asphalt or aggregate (exposed pebbles).
         tint: linear RGB factor on its natural colour, each in (0, 4].
-        cracks: how many cracks cross the picture, in [0, 20].
+        cracks: how many cracks cross the image, in [0, 20].
         joint: draw a saw-cut joint.
         marking: draw the edge of a worn painted line.
         stains: strength of oil and water stains in [0, 1].
@@ -82,11 +82,11 @@ class SceneSpec:
     """A scene to render.
 
     Attributes:
-        size: (width, height) of the picture in pixels, each in [32, 2048].
+        size: (width, height) of the image in pixels, each in [32, 2048].
         placements: the objects; one that lies on another is drawn through it, so keep them apart.
         view_mm: millimetres of ground that the middle row shows.
         tilt: slant of the camera from straight down, degrees in [0, 45].
-        sun_azimuth: where the light comes from, degrees counter-clockwise from the picture's right,
+        sun_azimuth: where the light comes from, degrees counter-clockwise from the image's right,
             in [-360, 360].
         sun_elevation: height of the sun, degrees in [5, 90].
         haze: 0 for a clear sky with crisp shadows, 1 for an overcast one without.
@@ -122,12 +122,12 @@ class SceneSpec:
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered picture and its labels.
+    """A rendered image and its labels.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4) float32 (x1, y1, x2, y2) pixels, tight around what is visible of each object,
-            its shadow left out, inside the picture.
+            its shadow left out, inside the image.
         labels: N class names in the order of `boxes`. A placement of which nothing is visible has none.
     """
 

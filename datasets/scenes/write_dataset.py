@@ -1,4 +1,4 @@
-"""`python -m pocketdet.datasets.scenes.write_dataset OUT`: rendered scenes as a data set in COCO json."""
+"""`python -m pocketdet.datasets.scenes.write_dataset OUT`: rendered scenes as a dataset in COCO json."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from pocketdet.datasets.scenes.labels import coco_content
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_replace
 
-BARE_EVERY = 5  # one scene in five is ground alone, for objects of other pictures to be pasted on
+BARE_EVERY = 5  # one scene in five is ground alone, for objects of other images to be pasted on
 MAX_OBJECTS = 9
 
 
@@ -57,15 +57,15 @@ def _rendered(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Render a data set; returns the process exit code (0, or 2 for bad input)."""
+    """Render a dataset; returns the process exit code (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(
         prog="python -m pocketdet.datasets.scenes.write_dataset", description=__doc__
     )
-    parser.add_argument("out", type=Path, help="folder for the pictures and scenes.json")
+    parser.add_argument("out", type=Path, help="folder for the images and scenes.json")
     parser.add_argument("--count", type=int, default=500, help="how many scenes")
     parser.add_argument("--seed", type=int, default=90_000, help="of the first scene")
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(320, 320), metavar=("WIDTH", "HEIGHT"), help="of the pictures"
+        "--size", type=int, nargs=2, default=(320, 320), metavar=("WIDTH", "HEIGHT"), help="of the images"
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,6 +1,6 @@
 """The declarations of the Java and C++ APIs, read from their sources with their comments.
 
-A page has the marker `<!-- java: Detector -->`, which is replaced by a table of the public members of that
+A page has the marker `<!-- java: Detector -->`, which is replaced by the public members of that
 class, or `<!-- cpp: PATH -->`, which is replaced by the header's text.
 """
 
@@ -37,13 +37,13 @@ def _java_class(name: str) -> str:
     text = (JAVA / f"{name}.java").read_text("utf-8")
     head, body = re.split(r"^public [^\n]*\bclass \w+[^{]*\{", text, maxsplit=1, flags=re.MULTILINE)
     comments = re.findall(r"/\*\*.*?\*/", head, re.DOTALL)
-    lines = [_javadoc(comments[-1]) if comments else "", "", "| member | meaning |", "|---|---|"]
+    parts = [_javadoc(comments[-1]) if comments else ""]
     for member in _MEMBER.finditer(body):
         declaration = " ".join(member["declaration"].removeprefix("public ").split())
         value = f" {member['end'].rstrip(';')}" if member["end"].startswith("=") else ""
-        meaning = _javadoc(member["doc"] or "").replace("\n", " ").replace("|", "\\|")
-        lines.append(f"| `{declaration}{value}` | {meaning} |")
-    return "\n".join(lines)
+        meaning = _javadoc(member["doc"] or "").replace("\n\n", "\n\n    ")
+        parts.append(f"`{declaration}{value}`\n:   {meaning or '&nbsp;'}")
+    return "\n\n".join(parts)
 
 
 def _javadoc(comment: str) -> str:

@@ -58,12 +58,14 @@ def _models(schema: dict[str, Any]) -> Iterator[str]:
             continue
         yield f"## {name}\n"
         yield f"{_text(model.get('description', ''))}\n"
-        yield "| field | type | default | meaning |\n|---|---|---|---|"
         required = model.get("required", [])
+        described = any("description" in value for value in model["properties"].values())
+        yield "| field | type | default |" + " meaning |" * described
+        yield "|---|---|---|" + "---|" * described
         for field, value in model["properties"].items():
             default = "required" if field in required else f"`{json.dumps(value.get('default'))}`"
-            meaning = _text(value.get("description", ""), cell=True)
-            yield f"| `{field}` | {_type(value)} | {default} | {meaning} |"
+            meaning = f" {_text(value.get('description', ''), cell=True)} |" * described
+            yield f"| `{field}` | {_type(value)} | {default} |{meaning}"
         yield ""
 
 

@@ -6,6 +6,7 @@ writes an empty list, which reduces nothing. The .pnnx.param file contains the a
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pocketdet.errors import ExportError
 from pocketdet.runtime.ncnn_graph import Graph, Layer
@@ -31,16 +32,32 @@ def lost_axes(pnnx_param: str) -> list[int]:
 
 
 def restore_axes(graph: Graph, axes: Sequence[int]) -> Graph:
-    """Write `axes` into the reductions without axes, in order. Raises `ExportError` if the counts differ."""
+    """Write the axes of reductions that have none.
+
+    Args:
+        graph: The graph as pnnx wrote it; it is not changed.
+        axes: An axis for each of these reductions, in order.
+
+    Returns:
+        A new graph.
+
+    Raises:
+        ExportError: The number of axes is not the number of reductions without axes.
+    """
     bare = [layer for layer in graph.layers if _reduces_nothing(layer)]
     if len(bare) != len(axes):
         raise ExportError(
             f"pnnx wrote {len(bare)} reductions without an axis and {len(axes)} operators have one, so the "
             "axes cannot be assigned; reduce over two axes, or use a convolution"
         )
-    for layer, axis in zip(bare, axes, strict=True):
-        layer.params[_AXES] = (axis,)
-    return graph
+    remaining = iter(axes)
+    layers = [
+        replace(layer, params={**layer.params, _AXES: (next(remaining),)})
+        if _reduces_nothing(layer)
+        else layer
+        for layer in graph.layers
+    ]
+    return replace(graph, layers=layers)
 
 
 def _reduces_nothing(layer: Layer) -> bool:

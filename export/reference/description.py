@@ -24,13 +24,13 @@ from pocketdet.spec.one_stage import (
     Scores,
     Selection,
 )
-from pocketdet.spec.validated import CheckedRecord
+from pocketdet.spec.validated import ValidatedConfig
 
 MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class DescribedSlot(CheckedRecord):
+class DescribedSlot(ValidatedConfig):
     """An `OutputField`. `output`, `layout` default to those of the level, `first_row` to the next free."""
 
     first: int = 0
@@ -42,7 +42,7 @@ class DescribedSlot(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class DescribedLevel(CheckedRecord):
+class DescribedLevel(ValidatedConfig):
     """A `Level`. A slot may be given as the number of its first channel.
 
     Attributes:
@@ -66,7 +66,7 @@ class DescribedLevel(CheckedRecord):
 
 
 @dataclass(frozen=True)
-class Description(CheckedRecord):
+class Description(ValidatedConfig):
     """The settings that an ONNX file does not contain.
 
     `preprocessing` has the fields of a manifest; `scores`, `codings` and `selection` are those of

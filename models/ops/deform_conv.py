@@ -2,8 +2,8 @@
 
 The offsets of output position (y, x) are channels `2 * (g * kh * kw + i * kw + j)` (rows) and the one after
 it (columns) for tap (i, j) of offset group `g`: the order of ONNX DeformConv (opset 19) and of ncnn's
-DeformableConv2D, which knows one group of either kind. A tap samples the picture bilinearly at row
-`y * stride - padding + i * dilation + dy`, likewise for columns; beyond the picture everything is zero, and
+DeformableConv2D, which knows one group of either kind. A tap samples the image bilinearly at row
+`y * stride - padding + i * dilation + dy`, likewise for columns; beyond the image everything is zero, and
 so is a tap whose position is not a number.
 """
 
@@ -24,7 +24,7 @@ def deform_conv2d(
     padding: int = 0,
     dilation: int = 1,
 ) -> Tensor:
-    """Picture (N, C, H, W) and offsets (N, 2 * G * kh * kw, h, w) -> (N, O, h, w).
+    """Image (N, C, H, W) and offsets (N, 2 * G * kh * kw, h, w) -> (N, O, h, w).
 
     `weight` is (O, C / groups, kh, kw). The G offset groups share the channels of `x` evenly, as the groups
     of `weight` do. Differentiable in all arguments. Raises `UsageError` where the shapes do not fit.
@@ -113,7 +113,7 @@ class DeformConv2d(nn.Module):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Picture (N, in, h, w) and offsets (N, 2 * k * k, h, w) in cells of it -> (N, out, h, w)."""
+        """Image (N, in, h, w) and offsets (N, 2 * k * k, h, w) in cells of it -> (N, out, h, w)."""
         if torch.onnx.is_in_onnx_export():
             return self._onnx_operator(x, offset)
         return deform_products(x, offset, self.weight, self.bias)

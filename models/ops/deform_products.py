@@ -15,7 +15,7 @@ CORNERS = 4
 def deform_products(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`deform_conv2d` of one group, stride 1, dilation 1, with the padding that keeps the size.
 
-    Picture (N, C, h, w), offsets (N, 2 * k * k, h, w), weight (O, C, k, k) with odd k, bias (O,) ->
+    Image (N, C, h, w), offsets (N, 2 * k * k, h, w), weight (O, C, k, k) with odd k, bias (O,) ->
     (N, O, h, w). Differentiable in all arguments. Under autocast the products are made in half, places and
     sums never: bfloat16 has no fractions beyond 128.
     """
@@ -39,7 +39,7 @@ def _corners(offset: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
     ys = _near(ys + torch.arange(h, device=device)[:, None], h)
     xs = _near(xs + torch.arange(w, device=device), w)
     low_y, low_x = ys.detach().floor(), xs.detach().floor()
-    picture = torch.arange(n, device=device).reshape(n, 1, 1, 1) * (h * w)
+    image = torch.arange(n, device=device).reshape(n, 1, 1, 1) * (h * w)
     tap = torch.arange(taps, device=device)[:, None, None]
     rows, weights = [], []
     for down in (0, 1):
@@ -49,7 +49,7 @@ def _corners(offset: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
             share = (1 - (ys - y).abs()) * (1 - (xs - x).abs())
             weights.append(torch.where(exists, share, torch.zeros_like(share)))
             cell = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).to(torch.int64)
-            rows.append((picture + cell) * taps + tap)
+            rows.append((image + cell) * taps + tap)
     return _by_place(rows), _by_place(weights)
 
 

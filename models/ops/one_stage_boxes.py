@@ -13,17 +13,17 @@ from pocketdet.spec.one_stage import (
 )
 
 
-def exact_sigmoid(x: Tensor) -> Tensor:
+def sigmoid_float64(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)) in float64, rounded to the type of `x`."""
     return (1 / (1 + (-x.double()).exp())).to(x.dtype)
 
 
-def exact_tanh(x: Tensor) -> Tensor:
+def tanh_float64(x: Tensor) -> Tensor:
     """2 / (1 + exp(-2x)) - 1 in float64, rounded to the type of `x`."""
     return (2 / (1 + (-2 * x.double()).exp()) - 1).to(x.dtype)
 
 
-def exact_softmax(x: Tensor) -> Tensor:
+def softmax_float64(x: Tensor) -> Tensor:
     """Over the last axis, in float64, summed left to right, rounded to the type of `x`."""
     powers = (x.double() - x.double().amax(dim=-1, keepdim=True)).exp()
     return (powers / powers.cumsum(dim=-1)[..., -1:]).to(x.dtype)
@@ -53,9 +53,9 @@ def _from_centre(
 ) -> Tensor:
     moved = t[:, :2]
     if coding.centre_activation == "tanh":
-        moved = exact_tanh(moved)
+        moved = tanh_float64(moved)
     elif coding.centre_activation == "sigmoid":
-        moved = exact_sigmoid(moved)
+        moved = sigmoid_float64(moved)
     moved = moved * coding.centre_gain + coding.centre_shift
     centre = moved * _unit(coding.centre_unit, reference, strides, size)
     if coding.origin == "prior":
@@ -64,9 +64,9 @@ def _from_centre(
     if coding.size_activation == "exp":
         scale = exp_float64(scale.clamp(max=coding.max_log))
     elif coding.size_activation == "sigmoid":
-        scale = exact_sigmoid(scale)
+        scale = sigmoid_float64(scale)
     elif coding.size_activation == "sigmoid_squared":
-        doubled = 2 * exact_sigmoid(scale)
+        doubled = 2 * sigmoid_float64(scale)
         scale = doubled * doubled
     half = 0.5 * (_unit(coding.size_unit, reference, strides, size) * scale)
     return torch.cat([centre - half, centre + half], dim=1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pocketdet.models.ops.boxes import clip_boxes
 from pocketdet.models.ops.nms import argsort_descending, nms, soft_nms
-from pocketdet.models.ops.one_stage_boxes import decode_step, exact_sigmoid, exact_softmax
+from pocketdet.models.ops.one_stage_boxes import decode_step, sigmoid_float64, softmax_float64
 from pocketdet.models.ops.one_stage_read import read_priors
 from pocketdet.spec.one_stage import Activation, OneStageSpec, Scores, Selection
 
@@ -49,8 +49,8 @@ def one_stage_decode(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> OneSt
 
 def _activate(x: Tensor, activation: Activation) -> Tensor:
     if activation == "sigmoid":
-        return exact_sigmoid(x)
-    return exact_softmax(x) if activation == "softmax" else x
+        return sigmoid_float64(x)
+    return softmax_float64(x) if activation == "softmax" else x
 
 
 def _by_objectness(alive: Tensor, objectness: Tensor, rule: Selection) -> Tensor:

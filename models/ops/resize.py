@@ -12,7 +12,7 @@ _ONE = 1 << 11  # fixed-point one, 11 fractional bits
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the resized picture lies in the network input: corner (x0, y0), size (width, height)."""
+    """Where the resized image lies in the network input: corner (x0, y0), size (width, height)."""
 
     x0: int
     y0: int
@@ -21,7 +21,7 @@ class Placement:
 
 
 def resize_geometry(source: tuple[int, int], size: tuple[int, int], rule: ResizeRule) -> Placement:
-    """Where a picture of `source` (height, width) lands in an input of `size` (height, width)."""
+    """Where an image of `source` (height, width) lands in an input of `size` (height, width)."""
     (h, w), (height, width) = source, size
     if rule == "stretch":
         return Placement(0, 0, width, height)
@@ -90,7 +90,7 @@ def nv21_to_rgb(frame: Tensor) -> Tensor:
 
 
 def to_original(boxes: Tensor, source: tuple[int, int], size: tuple[int, int], rule: ResizeRule) -> Tensor:
-    """Boxes (N, 4) in network pixels -> pixels of the original picture (height, width), clipped to it."""
+    """Boxes (N, 4) in network pixels -> pixels of the original image (height, width), clipped to it."""
     (h, w), place = source, resize_geometry(source, size, rule)
     x_scale = torch.tensor(float(w)) / torch.tensor(float(place.width))
     y_scale = torch.tensor(float(h)) / torch.tensor(float(place.height))

@@ -133,8 +133,9 @@ def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: st
         raise BundleError(f"{source}: no temporary folder can be made for its files: {error}") from error
     try:
         stage_files(files, manifest.files, folder, str(source))
+        has_int8 = manifest.layout.weight_storage == "int8"
         for spec in manifest.graphs.by_name().values():
-            check_graph(spec, folder, manifest.max_rois, str(source))
+            check_graph(spec, folder, manifest.max_rois, str(source), has_int8=has_int8)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -11,14 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pocketdet.runtime import _core
 from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
 
 SCHEMA_VERSION: Final = 3
 MANIFEST_NAME = "manifest.json"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+def _printable(text: str) -> str:
+    if _core.has_unprintable(text):
+        raise ValueError("expected no control characters and others that cannot be shown")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 # Bounds keep all numbers finite and all divisors above zero after conversion to float32.
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]

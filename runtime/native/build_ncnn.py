@@ -29,17 +29,17 @@ VERSION = "1.0.20261020"
 SHA256 = "ad8cdd63e9755cfa8e23b9b6d9ce46156077d80298a89e7c3ba325ffccfca200"
 NEEDED_BYTES = 600 << 20
 
-# The types that a bundle may hold: those with a rule in runtime/ncnn_graph/shapes, and the two sources.
-IN_BUNDLES = (
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "BinaryOp", "CELU", "Cast", "Clip", "Concat", "Convolution",
-    "ConvolutionDepthWise", "Crop", "Deconvolution", "DeconvolutionDepthWise", "DeepCopy", "DeformableConv2D",
-    "Dropout", "ELU", "Eltwise", "Erf", "Exp", "ExpandDims", "Flatten", "GELU", "Gemm", "GroupNorm",
-    "HardSigmoid", "HardSwish", "InnerProduct", "Input", "InstanceNorm", "Interp", "LRN", "LayerNorm", "Log",
-    "MatMul", "MemoryData", "Mish", "MultiHeadAttention", "Noop", "Normalize", "PReLU", "Padding", "Permute",
-    "PixelShuffle", "Pooling", "Power", "RMSNorm", "ReLU", "Reduction", "Reorg", "Reshape", "SELU", "Scale",
-    "Shrink", "ShuffleChannel", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze", "Swish",
-    "TanH", "Threshold", "UnaryOp",
-)  # fmt: skip
+LAYER_TABLE = Path(__file__).parent / "graph" / "layer_types.cpp"
+
+
+def _types_in_bundles() -> tuple[str, ...]:
+    """The layer types that a bundle may hold: the names in the table of the C++ rules, in their order."""
+    names = tuple(re.findall(r'^ {8}\{"(\w+)", ', LAYER_TABLE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert names, f"{LAYER_TABLE} holds no table of layer types"
+    return names
+
+
+IN_BUNDLES = _types_in_bundles()
 # What those, ncnn::Net and ncnn::Mat create besides; create_layer of a missing one is a null pointer.
 CREATED_WITHIN = ("Dequantize", "Packing", "Quantize", "Requantize")
 LAYERS = frozenset(IN_BUNDLES + CREATED_WITHIN)

@@ -30,14 +30,14 @@ target_compile_options(pocketdet_third_party PRIVATE ${pocketdet_sanitizers})
 
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
-  detector/image_file.cpp detector/json_fields.cpp detector/layer_types.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
+  detector/graph_check.cpp detector/image_file.cpp detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
   detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
-  detector/param_check.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
+  detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
   detector/stages.cpp detector/two_stage.cpp)
 target_include_directories(pocketdet_detector PUBLIC detector)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${POCKETDET_NCNN}/include")
 target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
-target_link_libraries(pocketdet_detector PUBLIC pocketdet_core ncnn pocketdet_third_party)
+target_link_libraries(pocketdet_detector PUBLIC pocketdet_core pocketdet_graph ncnn pocketdet_third_party)
 set_target_properties(pocketdet_detector PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 # the commands without a main, for other programs too

@@ -1,5 +1,5 @@
 """ncnn's .param/.bin networks as data: read, check, change, cost, write. Knows the format, does not import
-ncnn.
+ncnn. The rules for untrusted graphs are written once, in C++: `runtime/native/graph`.
 
     graph = read_graph("model.ncnn.param", "model.ncnn.bin")
     valid = validate(graph, {"in0": (3, 320, 320)}, lambda name: ncnn.layer_to_index(name) >= 0)
@@ -13,20 +13,30 @@ An untouched graph is written back byte for byte. Whatever is wrong raises `pock
 """
 
 from pocketdet.runtime.ncnn_graph.cost import LayerCost, count_macs
+from pocketdet.runtime.ncnn_graph.feature_mask import check_feature_masks, feature_mask, kept_in_fp32
 from pocketdet.runtime.ncnn_graph.files import read_graph, write_graph
+from pocketdet.runtime.ncnn_graph.layer_types import LAYER_TYPES, LayerType
 from pocketdet.runtime.ncnn_graph.model import Graph, Header, Layer
 from pocketdet.runtime.ncnn_graph.param_text import read_param, to_param_text
 from pocketdet.runtime.ncnn_graph.params import ParamValue
 from pocketdet.runtime.ncnn_graph.shapes import Shape, infer_shapes
-from pocketdet.runtime.ncnn_graph.validate import Limits, ValidGraph, validate
+from pocketdet.runtime.ncnn_graph.validate import (
+    Limits,
+    ValidGraph,
+    check_no_int8,
+    check_weights,
+    validate,
+)
 from pocketdet.runtime.ncnn_graph.weight import Storage, Weight, encode
 from pocketdet.runtime.ncnn_graph.weight_slots import Slot, has_known_weights, weight_slots
 
 __all__ = [
+    "LAYER_TYPES",
     "Graph",
     "Header",
     "Layer",
     "LayerCost",
+    "LayerType",
     "Limits",
     "ParamValue",
     "Shape",
@@ -34,10 +44,15 @@ __all__ = [
     "Storage",
     "ValidGraph",
     "Weight",
+    "check_feature_masks",
+    "check_no_int8",
+    "check_weights",
     "count_macs",
     "encode",
+    "feature_mask",
     "has_known_weights",
     "infer_shapes",
+    "kept_in_fp32",
     "read_graph",
     "read_param",
     "to_param_text",

@@ -5,37 +5,28 @@ exactly.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import GraphError
+from pocketdet.runtime import _core
 from pocketdet.runtime.ncnn_graph.model import Layer
-from pocketdet.runtime.ncnn_graph.weight import DTYPES, TAG_OF, TAGS, Storage, Weight
+from pocketdet.runtime.ncnn_graph.weight import DTYPES, TAG_OF, Storage, Weight
 from pocketdet.runtime.ncnn_graph.weight_slots import Slot, weight_slots
 
 _TABLE_BYTES = 256 * 4
 
 
-def read_weights(layers: Iterable[Layer], data: bytes | memoryview, source: str = ".bin") -> None:
+def read_weights(layers: Collection[Layer], data: bytes | memoryview, source: str = ".bin") -> None:
     """Fill `weights` of every layer from the bytes of a .bin file (arrays are read-only views of `data`).
 
     Raises GraphError naming the layer at which the file ends early, or the surplus. Nothing is allocated in
     proportion to what the parameters claim.
     """
     view = memoryview(data)
-    offset = 0
-    for layer in layers:
-        weights: dict[str, Weight] = {}
-        for slot in weight_slots(layer):
-            weights[slot.role], offset = _read_blob(layer, slot, view, offset, source)
-        layer.weights = weights
-    if offset != len(view):
-        raise GraphError(
-            f"{source}: the layers need {offset} bytes of weights and the file has {len(view)};"
-            " do the .param and .bin belong together?"
-        )
+    for layer, weights in zip(layers, _core.read_weights(layers, view, source), strict=True):
+        layer.weights = {fields[0]: _weight(view, *fields[1:]) for fields in weights}
 
 
 def weight_chunks(layers: Iterable[Layer]) -> Iterable[bytes]:
@@ -49,34 +40,22 @@ def weight_chunks(layers: Iterable[Layer]) -> Iterable[bytes]:
             yield _blob_bytes(layer, slot)
 
 
-def _read_blob(layer: Layer, slot: Slot, view: memoryview, offset: int, source: str) -> tuple[Weight, int]:
-    """Return the blob at `offset` and the offset after it."""
-    storage: Storage = "raw"
-    tag, table = 1, None
-    if slot.tagged:
-        raw_tag, offset = _take(layer, slot, view, offset, 4, source)
-        tag = struct.unpack("<I", raw_tag)[0]
-        storage = TAGS.get(tag, "table256")
-        if storage == "table256":
-            raw_table, offset = _take(layer, slot, view, offset, _TABLE_BYTES, source)
-            table = np.frombuffer(raw_table, dtype="<f4")
-    dtype = DTYPES[storage]
-    size = slot.count * dtype.itemsize
-    payload, offset = _take(layer, slot, view, offset, size + (-size) % 4, source)
-    data: NDArray[np.generic] = np.frombuffer(payload[:size], dtype=dtype).reshape(slot.shape)
+def _weight(
+    view: memoryview,
+    shape: tuple[int, ...],
+    storage: Storage,
+    tag: int,
+    table_at: int,
+    start: int,
+    size: int,
+    padded_size: int,
+) -> Weight:
+    data: NDArray[np.generic] = np.frombuffer(view[start : start + size], dtype=DTYPES[storage])
+    data = data.reshape(shape)
     data.flags.writeable = False
-    return Weight(data, storage, table, tag, bytes(payload[size:])), offset  # type: ignore[arg-type]
-
-
-def _take(
-    layer: Layer, slot: Slot, view: memoryview, offset: int, size: int, source: str
-) -> tuple[memoryview, int]:
-    if size > len(view) - offset:
-        raise layer.error(
-            f"{source} ends early: {size} bytes of its {slot.role} {slot.shape} are needed at byte {offset}"
-            f" and {len(view) - offset} are left"
-        )
-    return view[offset : offset + size], offset + size
+    table = np.frombuffer(view[table_at : table_at + _TABLE_BYTES], "<f4") if table_at >= 0 else None
+    padding = bytes(view[start + size : start + padded_size])
+    return Weight(data, storage, table, tag, padding)  # type: ignore[arg-type]
 
 
 def _blob_bytes(layer: Layer, slot: Slot) -> bytes:

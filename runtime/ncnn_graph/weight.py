@@ -17,14 +17,13 @@ AnyArray = (
     NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16] | NDArray[np.int8] | NDArray[np.uint8]
 )
 
-TAGS: dict[int, Storage] = {
-    0x00000000: "fp32",
-    0x0002C056: "fp32_scaled",
-    0x01306B47: "fp16",
-    0x01348B83: "bf16",
-    0x000D4B38: "int8",
+TAG_OF: dict[Storage, int] = {
+    "fp32": 0x00000000,
+    "fp32_scaled": 0x0002C056,
+    "fp16": 0x01306B47,
+    "bf16": 0x01348B83,
+    "int8": 0x000D4B38,
 }
-TAG_OF: dict[Storage, int] = {storage: tag for tag, storage in TAGS.items()}
 DTYPES: dict[Storage, np.dtype[np.generic]] = {
     "raw": np.dtype("<f4"),
     "fp32": np.dtype("<f4"),

@@ -18,7 +18,7 @@ def test_the_peak_is_possible_and_of_one_instruction_set() -> None:
     assert features[first[1]] <= set(_core.cpu_features())
 
 
-def test_wide_registers_are_used_where_there_are_any() -> None:
+def test_wide_registers_are_used_if_the_processor_has_them() -> None:
     if not {"avx2", "fma"} <= set(_core.cpu_features()):
         pytest.skip("this processor has no AVX2")
     assert _core.fma_peak(3)[1] in ("avx2+fma", "avx512f")

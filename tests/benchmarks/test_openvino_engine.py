@@ -49,7 +49,7 @@ def test_it_agrees_with_onnxruntime(bundle: Bundle, engine: OpenVinoEngine) -> N
         np.testing.assert_allclose(head, value, rtol=0, atol=1e-4 * np.abs(value).max())
 
 
-def test_results_are_copies_and_threads_do_not_meet(engine: OpenVinoEngine) -> None:
+def test_results_are_copies_and_calls_are_thread_safe(engine: OpenVinoEngine) -> None:
     inputs = [features_input(seed) for seed in range(6)]
     alone = [engine.run("features", image)["sam"] for image in inputs]
     with ThreadPoolExecutor(3) as pool:

@@ -1,4 +1,4 @@
-"""Records as files: the same record comes back, and what is not one is refused by name."""
+"""Record files: a record reads back equal, and other files are refused by name."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_round_trip(made: Measurement) -> None:
 
 @given(st.data())
 @settings(max_examples=150)
-def test_damage_is_a_sentence(data: st.DataObject) -> None:
+def test_a_damaged_record_gives_one_sentence(data: st.DataObject) -> None:
     text = bytearray(to_json(record(run=run(3), protocol={"quick": True})).encode())
     place = data.draw(st.integers(0, len(text) - 1))
     text[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
@@ -92,7 +92,7 @@ def test_damage_is_a_sentence(data: st.DataObject) -> None:
         assert isinstance(found, Record)
 
 
-def test_a_file_comes_back(tmp_path: Path) -> None:
+def test_a_written_file_reads_back(tmp_path: Path) -> None:
     made = record()
     write_record(tmp_path / "r.json", made)
     assert read_record(tmp_path / "r.json") == made
@@ -108,7 +108,7 @@ def test_a_record_is_never_overwritten(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent/r.json: cannot be written: No such file"):
         write_record(tmp_path / "absent" / "r.json", record())
 
@@ -143,28 +143,28 @@ def changed(**fields: Any) -> bytes:
         (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_is_no_record_is_named(data: bytes, sentence: str) -> None:
+def test_other_documents_are_refused_by_name(data: bytes, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_record(data, "r.json")
     assert sentence in str(caught.value)
     assert str(caught.value).startswith("r.json: ")
 
 
-def test_an_edited_verdict_is_noticed() -> None:
+def test_an_edited_verdict_is_refused() -> None:
     document = json.loads(to_json(record(run=run(affinity=(1, 2)))))
     document["verdict"]["reasons"] = []
     with pytest.raises(UsageError, match="the verdict does not follow from the samples: it says 'VALID'"):
         parse_record(json.dumps(document).encode(), "r.json")
 
 
-def test_an_edited_number_is_noticed() -> None:
+def test_an_edited_number_is_refused() -> None:
     document = json.loads(to_json(record()))
     document["summary"]["fps"] = 99.0
     with pytest.raises(UsageError, match=r"summary\.fps is 99\.0, the samples say 25\.0"):
         parse_record(json.dumps(document).encode(), "r.json")
 
 
-def test_samples_must_fit_together() -> None:
+def test_samples_of_different_lengths_are_refused() -> None:
     document = json.loads(to_json(record()))
     document["run"]["cpu_after"].append(CPU)
     with pytest.raises(UsageError, match="cpu_after has 1025 entries for 1024 frames"):

@@ -48,14 +48,14 @@ def full() -> tuple[Entry, ...]:
     )
 
 
-def test_the_paper_is_quoted_right() -> None:
+def test_table_9_has_the_papers_figures() -> None:
     arm = [row.fps[ARM] for row in TABLE_9.values()]
     x86 = [row.fps[X86] for row in TABLE_9.values()]
     gpu = [row.fps[GPU] for row in TABLE_9.values()]
     assert (arm, x86, gpu) == ([24.1, 13.8, 5.8], [47.3, 32.3, 15.3], [267, 248, 214])
 
 
-def test_the_paper_stands_beside_what_it_measured_alone() -> None:
+def test_paper_figures_match_model_device_and_input_size() -> None:
     def theirs(record: Record) -> float | None:
         return paper_fps(record.bundle, paper_device(record))
 
@@ -84,7 +84,7 @@ def test_table_9() -> None:
     )
 
 
-def test_pytorch_on_a_gpu_stands_beside_the_phone() -> None:
+def test_pytorch_on_a_gpu_has_its_own_columns() -> None:
     torch = {"name": "torch", "version": "2.13.0", "runner": "pocketdet-python 0.1.0", "language": "Python"}
     on_gpu = {"device": XEON, "target": LOCAL, "engine": {**torch, "processor": "NVIDIA H200"}}
     on_cpu = {"device": XEON, "target": LOCAL, "engine": {**torch, "processor": "CPU"}}
@@ -106,7 +106,7 @@ def one_stage(ms: float = 50.0, stages: tuple[str, ...] = ("preprocess", "model"
     return record(run=timed, bundle={**info, "rois": 0})
 
 
-def test_detectors_of_both_kinds_stand_in_one_table(tmp_path: Path) -> None:
+def test_one_and_two_stage_detectors_share_a_table(tmp_path: Path) -> None:
     both = entries(one_stage(), of("snet49", 40.0))
     check_comparable(both)
     frames, _, stages, _ = make_tables(both)
@@ -136,13 +136,13 @@ def test_one_stage_detectors_timed_by_other_stages_are_refused() -> None:
         check_comparable(entries(of("snet49"), one_stage(), other))
 
 
-def test_fewer_rois_than_asked_for_are_told() -> None:
+def test_the_actual_number_of_rois_is_shown() -> None:
     table = next(t for t in make_tables(full()) if "RoIs" in t.title)
     assert table.head[2:] == ("10", "100", "1000")
     assert table.rows[0][2:] == ("30.20", "32.00", "50.00 (560)")
 
 
-def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
+def test_times_of_an_emulator_are_not_shown(tmp_path: Path) -> None:
     target = {"kind": "emulated", "address": "cortex-a76"}
     emulated = of("snet49", 2345.6, target=target, device={"name": "emulated cortex-a76", "emulated": True})
     files = {path.name: path for path in write_report(tmp_path, entries(emulated))}
@@ -154,7 +154,7 @@ def test_no_number_of_an_emulator_is_shown(tmp_path: Path) -> None:
     assert make_tables(entries(emulated))[0].rows[0][2] == "INVALID"
 
 
-def test_the_papers_other_device_is_quoted_last() -> None:
+def test_the_papers_other_device_comes_last() -> None:
     table = make_tables(entries(of("snet49", 20.0, device=XEON, target=LOCAL)))[0]
     assert table.head[2:] == (
         "Xeon E5-2690: fps", "paper, Xeon E5-2682v4", "parity with PyTorch", "paper, Snapdragon 845",
@@ -167,14 +167,14 @@ def test_quick_is_marked() -> None:
     assert table.rows[0][2] == "25.0 quick"
 
 
-def test_devices_of_one_name_are_told_apart() -> None:
+def test_devices_of_the_same_name_have_their_address() -> None:
     other = of("snet49", target={"kind": "adb", "address": "SECOND"})
     table = make_tables(entries(of("snet49"), other))[0]
     assert table.head[2] == "OnePlus 6 (0123456789ABCDEF), Snapdragon 845: fps"
     assert table.head[5] == "OnePlus 6 (SECOND), Snapdragon 845: fps"
 
 
-def test_golden_that_failed_has_no_times() -> None:
+def test_a_failed_golden_test_has_no_times() -> None:
     check = {"name": "head", "max_abs": 0.5, "tolerance": 1e-3, "ok": False, "note": ""}
     failed = of("snet49", golden={"checks": (check,)}, run=None)
     tables = make_tables(entries(failed))
@@ -182,7 +182,7 @@ def test_golden_that_failed_has_no_times() -> None:
     assert tables[0].rows[0][2:] == ("INVALID", "24.1", "✗ 0/1", "47.3")
 
 
-def test_csv_keeps_the_numbers() -> None:
+def test_csv_has_all_digits() -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(full()))))
     assert len(rows) == 5
     assert float(rows[0]["fps"]) == pytest.approx(1000 / 41)
@@ -191,7 +191,7 @@ def test_csv_keeps_the_numbers() -> None:
     assert rows[2]["reasons"].startswith("moved between cores")
 
 
-def test_names_of_strangers_are_text(tmp_path: Path) -> None:
+def test_untrusted_names_are_escaped(tmp_path: Path) -> None:
     name = "a|b <script>alert(1)</script> `x` $y$"
     named = of("snet49", bundle={"name": name}, device={"name": name})
     assert "<script>" not in to_markdown(make_tables(entries(named))).replace("\\<script\\>", "")
@@ -199,7 +199,7 @@ def test_names_of_strangers_are_text(tmp_path: Path) -> None:
     assert "<script" not in page.read_text(encoding="utf-8")
 
 
-def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+def test_the_page_is_self_contained(tmp_path: Path) -> None:
     files = write_report(tmp_path / "new", full())
     names = ["report.md", "report.csv", "report.html"]
     plots = ["latency.png", "stages.png", "rois.png", "sustained.png", "fps.png"]
@@ -240,7 +240,7 @@ def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_was_measured_otherwise_is_refused(changes: dict[str, Any], words: str) -> None:
+def test_records_of_different_settings_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_comparable(entries(of("snet49"), of("snet146", **changes)))
     assert "these records cannot be compared: " + words in str(caught.value)
@@ -252,19 +252,19 @@ def test_two_bundles_of_one_name_are_refused() -> None:
         check_comparable(entries(of("snet49"), other))
 
 
-def test_one_place_twice_is_refused() -> None:
+def test_one_device_twice_is_refused() -> None:
     with pytest.raises(UsageError, match=r"is there twice, in 0\.json and 1\.json: leave one of them out"):
         check_comparable(entries(of("snet49"), of("snet49", 41.0)))
 
 
-def test_nothing_to_report(tmp_path: Path) -> None:
+def test_no_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"expected records, found no \.json file"):
         read_entries([tmp_path])
     with pytest.raises(UsageError, match="at least one record"):
         check_comparable(())
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="file: the report cannot be written"):
         write_report(tmp_path / "file", full())

@@ -1,4 +1,4 @@
-"""Where the milliseconds go: the arithmetic, the table and the command, on a detector with known times."""
+"""Stage times: the arithmetic, the table and the command, on a detector with known times."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from pocketdet.runtime.detector import Detections
 from pocketdet.runtime.two_stage import STAGES
 
 
-class Clockwork:
+class FixedTimesDetector:
     """Detects nothing; frame i takes `base * (i + 1)` milliseconds in each stage."""
 
     base = np.array([1.0, 10, 2, 3, 4, 0])
@@ -35,7 +35,7 @@ class Clockwork:
 def measure(frames: int, warm_up: int) -> tuple[StageTimes, int]:
     calls: list[None] = []
     times = measure_stages(
-        Clockwork(),  # type: ignore[arg-type]
+        FixedTimesDetector(),  # type: ignore[arg-type]
         np.zeros((2, 2, 3), np.uint8),
         frames,
         warm_up,
@@ -44,10 +44,10 @@ def measure(frames: int, warm_up: int) -> tuple[StageTimes, int]:
     return times, len(calls)
 
 
-def test_warm_up_frames_do_not_count() -> None:
+def test_warm_up_frames_are_not_counted() -> None:
     times, calls = measure(frames=3, warm_up=2)
     assert calls == 5
-    np.testing.assert_array_equal(times.samples, Clockwork.base * np.array([[3], [4], [5]]))
+    np.testing.assert_array_equal(times.samples, FixedTimesDetector.base * np.array([[3], [4], [5]]))
     np.testing.assert_array_equal(times.totals, [60, 80, 100])
     assert times.fps == pytest.approx(1000 / 80)
 
@@ -64,7 +64,7 @@ def test_shares_are_medians_over_frames() -> None:
 
 
 @pytest.mark.parametrize(("frames", "warm_up"), [(0, 20), (-1, 20), (10, -1)])
-def test_nothing_to_measure_is_refused(frames: int, warm_up: int) -> None:
+def test_no_frames_are_refused(frames: int, warm_up: int) -> None:
     with pytest.raises(UsageError, match="expected at least 1 frame"):
         measure(frames, warm_up)
 
@@ -110,7 +110,7 @@ def test_the_command_times_a_bundle(
         (["BUNDLE", "--image", "absent.png"], "absent.png: the image cannot be read"),
     ],
 )
-def test_bad_input_is_a_sentence(
+def test_bad_input_gives_one_sentence(
     small_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""An Android device behind the real adb client: what works, and everything that can go wrong on the way."""
+"""An Android device behind the real adb client: success, and every failure on the way."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ QUICK = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0)
 MakeDevice = Callable[..., AdbDevice]
 
 
-class Silent:
+class NoProgress:
     def step(self, label: str, seconds: float) -> None:
         return
 
@@ -56,10 +56,12 @@ def measure(words: list[str], bundle: Path, runner: Path | None, folder: Path) -
     out.mkdir()
     scratch.mkdir()
     with load_bundle(bundle) as loaded:
-        return run_devices(words, BenchRequest((loaded,), QUICK, out, runner), scratch, lambda word: Silent())
+        return run_devices(
+            words, BenchRequest((loaded,), QUICK, out, runner), scratch, lambda word: NoProgress()
+        )
 
 
-def test_a_phone_gives_a_record(
+def test_a_phone_writes_a_record(
     make_device: MakeDevice, small_bundle: Path, runner: Path, tmp_path: Path
 ) -> None:
     device = make_device()

@@ -110,10 +110,10 @@ def measure(phone: Phone, bundle: Path, folder: Path, plan: BenchPlan = QUICK) -
     words = through_app(parse_targets(["adb"]))
     assert words == [f"app:{phone.serial}"]
     with load_bundle(bundle) as loaded:
-        return run_devices(words, BenchRequest((loaded,), plan, out), scratch, lambda word: Silent())
+        return run_devices(words, BenchRequest((loaded,), plan, out), scratch, lambda word: NoProgress())
 
 
-class Silent:
+class NoProgress:
     def step(self, label: str, seconds: float) -> None:
         return
 
@@ -121,7 +121,7 @@ class Silent:
         return
 
 
-def test_the_app_gives_a_record(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
+def test_the_app_writes_a_record(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
     phone = make_phone()
     results = measure(phone, small_bundle, tmp_path)
     assert results.problems == ()
@@ -142,7 +142,7 @@ def starts(phone: Phone) -> list[list[str]]:
     return [one for one in words if one[0] == "start"]
 
 
-def test_numbers_are_typed_as_the_app_wants_them(
+def test_numbers_have_the_types_that_the_app_expects(
     make_phone: MakePhone, small_bundle: Path, tmp_path: Path
 ) -> None:
     phone = make_phone()
@@ -187,7 +187,7 @@ def host_answerer(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_the_apps_own_java_answers(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
+def test_the_java_code_of_the_app_answers(make_phone: MakePhone, small_bundle: Path, tmp_path: Path) -> None:
     phone = make_phone(host_answerer(tmp_path))
     results = measure(phone, small_bundle, tmp_path)
     assert results.problems == ()
@@ -261,7 +261,7 @@ def test_a_device_without_the_app(make_phone: MakePhone) -> None:
         open_session(open_target(f"app:{phone.serial}"))
 
 
-def test_only_android_has_the_app() -> None:
+def test_the_app_needs_an_android_target() -> None:
     with pytest.raises(UsageError, match="--via app: the camera app runs on Android devices, not on local"):
         through_app(["adb:x", "local"])
 

@@ -1,4 +1,4 @@
-"""This machine: the runner in Python, a busy core and a wrong affinity that are noticed."""
+"""This machine: the runner in Python, and detection of a busy core and a wrong affinity."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")
 
 
-class Steps:
+class StepRecorder:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -48,11 +48,15 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 
 
-def measure(bundle: Path, plan: BenchPlan, runner: Path | None = None, steps: Steps | None = None) -> Record:
+def measure(
+    bundle: Path, plan: BenchPlan, runner: Path | None = None, steps: StepRecorder | None = None
+) -> Record:
     session = open_session(open_target("local"), runner)
     device = read_device(session, plan.device_name)
     with load_bundle(bundle) as loaded:
-        return Bench(session, device, plan, steps or Steps()).measure(StagedBundle(loaded, str(bundle)))
+        return Bench(session, device, plan, steps or StepRecorder()).measure(
+            StagedBundle(loaded, str(bundle))
+        )
 
 
 def causes(record: Record) -> set[str]:
@@ -60,7 +64,7 @@ def causes(record: Record) -> set[str]:
 
 
 def test_everything_is_measured_in_order(small_bundle: Path) -> None:
-    steps = Steps()
+    steps = StepRecorder()
     plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, rois=(1, 20), sustained_min=0.005)
     record = measure(small_bundle, plan, steps=steps)
     assert steps.steps == ["golden", "timing", "1 RoIs", "20 RoIs", "sustained"]
@@ -78,7 +82,7 @@ def test_everything_is_measured_in_order(small_bundle: Path) -> None:
     assert parse_record(to_json(record).encode(), "r") == record
 
 
-def test_a_one_stage_detector_is_measured_by_its_own_stages(tiny_one_stage_template: Path) -> None:
+def test_a_one_stage_detector_has_its_own_stages(tiny_one_stage_template: Path) -> None:
     plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, sustained_min=0.005)
     record = measure(tiny_one_stage_template, plan)
     assert record.golden.ok
@@ -96,7 +100,7 @@ def test_a_one_stage_detector_is_measured_by_its_own_stages(tiny_one_stage_templ
 
 
 def test_a_sweep_over_rois_of_a_one_stage_detector_is_refused(tiny_one_stage_template: Path) -> None:
-    steps = Steps()
+    steps = StepRecorder()
     with pytest.raises(UsageError, match=r"--rois 10,50: .*pocketdet is a one-stage detector, which has no"):
         measure(
             tiny_one_stage_template, BenchPlan(quick=True, frames=4, seconds=5.0, rois=(10, 50)), steps=steps
@@ -117,7 +121,7 @@ def busy_core() -> Iterator[int]:
     child.communicate()
 
 
-def test_a_busy_core_is_noticed(small_bundle: Path, busy_core: int) -> None:
+def test_a_busy_core_is_invalid(small_bundle: Path, busy_core: int) -> None:
     plan = BenchPlan(quick=True, frames=100_000, seconds=1.5, warm_up=1, cpu=busy_core)
     record = measure(small_bundle, plan)
     assert "background" in causes(record)
@@ -126,7 +130,7 @@ def test_a_busy_core_is_noticed(small_bundle: Path, busy_core: int) -> None:
     assert record.summary.fps is None
 
 
-def test_an_affinity_that_is_ignored_is_noticed(small_bundle: Path, tmp_path: Path) -> None:
+def test_an_ignored_affinity_is_invalid(small_bundle: Path, tmp_path: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         pytest.skip("this machine has one core: no affinity can be wrong")
@@ -147,7 +151,7 @@ def test_an_affinity_that_is_ignored_is_noticed(small_bundle: Path, tmp_path: Pa
 
 
 def test_a_bundle_that_fails_golden_is_not_timed(small_bundle: Path, tmp_path: Path) -> None:
-    steps = Steps()
+    steps = StepRecorder()
     spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
 exit 1"""
@@ -158,7 +162,7 @@ exit 1"""
     assert causes(record) == {"golden"}
 
 
-def test_a_bundle_that_changed_on_the_way_is_noticed(small_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_changed_during_the_copy_is_refused(small_bundle: Path, tmp_path: Path) -> None:
     other = 's/"digest": "[0-9a-f]*"/"digest": "00"/'
     spoil = f"""[ "$1" = bench ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed '{other}'
@@ -167,7 +171,7 @@ exit 0"""
         measure(small_bundle, BenchPlan(quick=True, frames=2), write_stand_in(tmp_path, spoil))
 
 
-def test_a_core_that_is_not_there(small_bundle: Path) -> None:
+def test_a_missing_core_is_refused(small_bundle: Path) -> None:
     with pytest.raises(UsageError, match=r"--cpu 4000: .* has the cores 0"):
         measure(small_bundle, BenchPlan(quick=True, frames=2, cpu=4000))
 
@@ -187,8 +191,8 @@ def test_emulation_is_short_and_quick() -> None:
     assert (short.quick, short.frames, short.sustained_min) == (True, 3, 0.0)
 
 
-def test_a_rest_is_taken() -> None:
-    steps, slept = Steps(), []
+def test_the_pause_is_kept() -> None:
+    steps, slept = StepRecorder(), []
     cool_down(1.2, steps, slept.append)
     assert sum(slept) == pytest.approx(1.2)
     assert steps.steps == ["cooling down"]
@@ -203,13 +207,13 @@ def test_a_rest_is_taken() -> None:
         ("local:1", "--target local:1: expected"),
     ],
 )
-def test_targets_that_are_none(word: str, words: str) -> None:
+def test_invalid_targets_are_refused(word: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_targets([word])
     assert words in str(caught.value)
 
 
-def test_targets_are_taken_once() -> None:
+def test_duplicate_targets_are_removed() -> None:
     words = ["local", "emulated:max", "local", "ssh:me@host", "emulated"]
     assert parse_targets(words) == ["local", "emulated:max", "ssh:me@host", "emulated"]
 
@@ -218,7 +222,7 @@ def test_targets_are_taken_once() -> None:
     "options",
     [{"frames": 0}, {"seconds": 0}, {"warm_up": -1}, {"rois": (0,)}, {"rois": (5, 5)}, {"sustained_min": -1}],
 )
-def test_plans_that_make_no_sense(options: dict[str, Any]) -> None:
+def test_invalid_plans_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected"):
         BenchPlan(**options)
 
@@ -281,7 +285,7 @@ def test_both_runners_write_the_same_documents(small_bundle: Path) -> None:
     assert ours["samples"]["detections"] == theirs["samples"]["detections"]
 
 
-def test_a_document_of_another_version_is_a_sentence() -> None:
+def test_a_document_of_another_version_gives_one_sentence() -> None:
     sentence = "here: document 'bench' of the runner cannot be read: KeyError"
     with pytest.raises(EngineError, match=sentence), documents.parse_errors("document 'bench'", "here"):
         documents.run_from({})

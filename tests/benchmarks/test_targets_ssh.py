@@ -24,7 +24,7 @@ from pocketdet.runtime.bundle import load_bundle
 SSHD = "/usr/sbin/sshd"
 
 
-class Silent:
+class NoProgress:
     def step(self, label: str, seconds: float) -> None:
         return
 
@@ -97,7 +97,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         daemon.wait(30)
 
 
-def test_a_host_gives_a_record(device: Path, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_host_writes_a_record(device: Path, small_bundle: Path, tmp_path: Path) -> None:
     runner = write_stand_in(tmp_path / "runner")
     plan = BenchPlan(quick=True, frames=3, seconds=5.0, warm_up=1, cool_down_s=0.0, device_name="a phone")
     out, scratch = tmp_path / "records", tmp_path / "scratch"
@@ -106,7 +106,7 @@ def test_a_host_gives_a_record(device: Path, small_bundle: Path, tmp_path: Path)
     with load_bundle(small_bundle) as bundle:
         words = parse_targets(["ssh:phone"])
         results = run_devices(
-            words, BenchRequest((bundle,), plan, out, runner), scratch, lambda word: Silent()
+            words, BenchRequest((bundle,), plan, out, runner), scratch, lambda word: NoProgress()
         )
     assert results.problems == ()
     ((path, record),) = results.records
@@ -120,7 +120,7 @@ def test_a_host_gives_a_record(device: Path, small_bundle: Path, tmp_path: Path)
     assert list(device.iterdir()) == []  # nothing is left there
 
 
-def test_exit_codes_come_through(device: Path, tmp_path: Path) -> None:
+def test_exit_codes_are_passed_on(device: Path, tmp_path: Path) -> None:
     line = "echo 'not that bundle' >&2; exit 2"
     session = open_session(open_target("ssh:phone"), write_stand_in(tmp_path / "runner", line))
     with pytest.raises(EngineError, match="ssh:phone: the runner's machine refuses: not that bundle"):
@@ -154,7 +154,7 @@ def test_a_host_that_disappears(device: Path, tmp_path: Path) -> None:
         session.ask("machine", tick=cut)
 
 
-def test_an_interrupted_run_is_ended_there(device: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_on_the_host(device: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     line = f"trap 'echo >{tmp_path}/killed; exit 0' TERM; echo >{started}; sleep 60 & wait"
     session = open_session(open_target("ssh:phone"), write_stand_in(tmp_path / "runner", line))
@@ -170,7 +170,7 @@ def test_an_interrupted_run_is_ended_there(device: Path, tmp_path: Path) -> None
     assert list(device.iterdir()) == []
 
 
-def test_no_such_host(device: Path) -> None:
+def test_an_unknown_host_is_refused(device: Path) -> None:
     with pytest.raises(EngineError, match=r"ssh:absent\.invalid: the connection was lost: ssh: Could not"):
         open_session(open_target("ssh:absent.invalid"))
 
@@ -183,6 +183,6 @@ def test_a_runner_that_is_not_built(device: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("word", ["ssh:-oProxyCommand=x", "ssh:a b"])
-def test_hosts_that_are_none(word: str) -> None:
+def test_invalid_hosts_are_refused(word: str) -> None:
     with pytest.raises(UsageError, match="expected ssh:HOST"):
         open_target(word)

@@ -51,7 +51,7 @@ def test_it_agrees_with_onnxruntime(
         np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-4 * np.abs(value).max())
 
 
-def test_a_detector_with_it_replays_golden(bundle: Bundle, engine: TorchEngine) -> None:
+def test_a_detector_passes_the_golden_test(bundle: Bundle, engine: TorchEngine) -> None:
     checks = compare_stages(golden_stages(bundle), Detector(bundle, engine=engine))
     assert all(check.ok for check in checks), [str(c) for c in checks if not c.ok]
 
@@ -80,7 +80,7 @@ def test_batch_norm_of_one_stage_detectors_is_folded(arch: str) -> None:
         assert float((found[name] - value).abs().max()) <= 1e-3 * float(value.abs().max())
 
 
-def test_what_is_not_a_convolutions_own_output_is_not_folded() -> None:
+def test_batch_norm_not_directly_after_one_convolution_is_not_folded() -> None:
     class Odd(torch.nn.Sequential):
         def __init__(self) -> None:
             conv, activation = torch.nn.Conv2d(3, 3, 1), torch.nn.ReLU(inplace=True)

@@ -1,4 +1,4 @@
-"""Every rule of the verdict, on records made by hand: what it catches, and what it lets pass."""
+"""Every rule of the verdict on synthetic records: what is invalid, and what is valid."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_a_quiet_device_is_valid() -> None:
     assert str(verdict) == "VALID"
 
 
-def test_statistics_are_those_of_the_frames() -> None:
+def test_statistics_are_over_whole_frames() -> None:
     m = measurement()
     assert m.run is not None
     found = statistics(m.run, derive_verdict(m))
@@ -53,7 +53,7 @@ def test_quick_is_marked() -> None:
     ("frames", "ms", "expected"),
     [(1023, 40.0, ["short"]), (1024, 1.0, []), (200, 290.0, ["short"]), (200, 300.0, [])],
 )
-def test_long_enough(frames: int, ms: float, expected: list[str]) -> None:
+def test_the_minimum_length(frames: int, ms: float, expected: list[str]) -> None:
     assert causes(run=run(frames, ms)) == expected
 
 
@@ -63,12 +63,12 @@ def test_golden() -> None:
     assert str(verdict) == "INVALID: golden failed: head is not a number (tolerance 0.001)"
 
 
-def test_emulation_is_invalid_by_construction() -> None:
+def test_emulation_is_always_invalid() -> None:
     assert causes(target={"kind": "emulated", "address": "cortex-a76"}) == ["emulated"]
     assert causes(device={"emulated": True}) == ["emulated"]
 
 
-def test_affinity_that_was_ignored() -> None:
+def test_an_ignored_affinity() -> None:
     every = tuple(range(8))
     assert causes(run=run(affinity=every, affinity_after=every)) == ["affinity"]
     assert causes(run=run(affinity_after=every)) == ["affinity"]
@@ -82,7 +82,7 @@ def test_moving_between_cores() -> None:
     assert str(verdict) == "INVALID: moved between cores: ran on cores 6, 7, 7 was asked for"
 
 
-def test_a_clock_that_falls() -> None:
+def test_a_falling_clock() -> None:
     slowed = readings(2_803_200, 2_803_200, 2_803_200, 2_600_000, 2_600_000, 2_600_000)
     assert causes(run=run(clocks=slowed)) == ["throttled"]
     low = derive_verdict(measurement(run=run(clocks=readings(*[2_400_000] * 8))))
@@ -90,13 +90,13 @@ def test_a_clock_that_falls() -> None:
     assert causes(run=run(clocks=readings(*[2_700_000] * 8))) == []
 
 
-def test_a_limit_that_falls() -> None:
+def test_a_falling_clock_limit() -> None:
     after = snapshot(52.0, 42.78)
     clock = {"cpu": CPU, "khz": 2_000_000, "limit_khz": 2_000_000}
     assert causes(run=run(after={**after, "clocks": (clock,)})) == ["throttled"]
 
 
-def test_clocks_that_are_not_told() -> None:
+def test_missing_clocks() -> None:
     untold = tuple({"at_s": float(i), "cpu": CPU, "khz": None} for i in range(40))
     assert causes(run=run(clocks=untold)) == []
 
@@ -109,7 +109,7 @@ def test_drift_of_the_median(slower: float, expected: list[str]) -> None:
     assert causes(run={**base, "milliseconds": rows[:768] + late}) == expected
 
 
-def test_others_on_the_core() -> None:
+def test_other_processes_on_the_core() -> None:
     base = run()
     seconds = base["measured_s"]
     for share, expected in ((0.97, []), (0.93, ["background"])):
@@ -117,7 +117,7 @@ def test_others_on_the_core() -> None:
         assert causes(run={**base, "after": after}) == expected
 
 
-def test_others_on_other_cores() -> None:
+def test_other_processes_on_other_cores() -> None:
     base = run()
     seconds = base["measured_s"]
     for cores, expected in ((0.4, []), (0.6, ["background"])):
@@ -135,6 +135,6 @@ def test_a_hypervisor_that_takes_the_core() -> None:
     assert str(verdict) == "INVALID: background load: the hypervisor took core 7 for 4% of the time"
 
 
-def test_all_reasons_are_told() -> None:
+def test_all_reasons_are_reported() -> None:
     base = run(64, affinity=(0, 1), affinity_after=(0, 1), clocks=readings(2_000_000, 2_000_000))
     assert causes(run=base) == ["affinity", "throttled", "short"]

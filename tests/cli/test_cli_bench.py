@@ -39,7 +39,7 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 
 
-def test_a_record_a_table_and_a_report(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+def test_bench_and_report_of_one_bundle(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "records"
     ending = command("bench", small_bundle, "--quick", "--rois", "5,50", "--out", out, "--device-name", "Box")
     (path,) = out.iterdir()
@@ -71,7 +71,7 @@ def test_a_zip_file_and_an_image(command: Command, small_bundle: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_an_emulated_processor_proves_results_and_no_speed(
+def test_an_emulated_processor_verifies_results_without_times(
     command: Command, small_bundle: Path, tmp_path: Path
 ) -> None:
     if not BUILT_ARM.is_file():
@@ -90,7 +90,7 @@ def test_an_emulated_processor_proves_results_and_no_speed(
     assert record.run.frames == 3
 
 
-def test_golden_that_fails_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_failed_golden_test_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
 exit 1"""
@@ -170,7 +170,7 @@ def test_pytorch_is_measured_by_the_same_protocol(
         (("--out", "file"), "file: cannot be made"),
     ],
 )
-def test_bad_input_is_a_sentence(
+def test_bad_input_gives_one_sentence(
     command: Command,
     small_bundle: Path,
     tmp_path: Path,
@@ -186,7 +186,7 @@ def test_bad_input_is_a_sentence(
     assert not list(tmp_path.glob("*/*"))
 
 
-def test_a_bundle_given_twice(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+def test_a_duplicate_bundle_is_refused(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     ending = command("bench", small_bundle, small_bundle, "--quick", "--out", tmp_path / "records")
     assert (ending.code, ending.out) == (2, "")
     assert "the same bundle as" in ending.err

@@ -19,7 +19,7 @@ __all__ = ["command"]
 Command = Callable[..., Ending]
 
 
-def test_two_bundles_a_record_and_a_plot(
+def test_two_bundles_with_record_and_plot(
     command: Command, plain_bundle: Path, small_bundle: Path, tmp_path: Path
 ) -> None:
     record, plot = tmp_path / "r.json", tmp_path / "r.png"
@@ -37,7 +37,7 @@ def test_two_bundles_a_record_and_a_plot(
         assert [e["name"] for e in bundle["parts"][0]["entrants"]] == entrants
         assert bundle["left_out"] == bundle["failed"] == {}
     first, second = (bundle["entrants"]["aligned ncnn"] for bundle in found["bundles"])
-    assert first.startswith("laid out here for avx2: ")
+    assert first.startswith("aligned here for avx2: ")
     assert second == "the bundle's own graphs, 8 lanes, neon-fp16"
     # multiply-accumulates are those of the graph without padding
     assert [p["macs"] for p in found["bundles"][0]["parts"]] == [
@@ -47,7 +47,7 @@ def test_two_bundles_a_record_and_a_plot(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r.json", "r.png"]
 
 
-def test_what_is_missing_is_named(
+def test_missing_engines_are_named(
     command: Command, plain_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -105,7 +105,7 @@ def test_ctrl_c_leaves_nothing_behind(
         (("--plot", "r.png", *["more"] * 4), "at most 4 bundles side by side, found 5"),
     ],
 )
-def test_bad_input_is_a_sentence(
+def test_bad_input_gives_one_sentence(
     command: Command,
     small_bundle: Path,
     tmp_path: Path,

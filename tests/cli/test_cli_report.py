@@ -26,7 +26,7 @@ def test_a_folder_of_records(command: Command, tmp_path: Path) -> None:
         assert (out / name).stat().st_size > 200
 
 
-def test_what_cannot_be_compared(command: Command, tmp_path: Path) -> None:
+def test_records_that_cannot_be_compared(command: Command, tmp_path: Path) -> None:
     write_record(tmp_path / "a.json", record())
     write_record(tmp_path / "b.json", record(engine={"precision_observed": "fp16"}))
     ending = command("report", tmp_path / "a.json", tmp_path / "b.json", "--out", tmp_path / "report")
@@ -35,7 +35,7 @@ def test_what_cannot_be_compared(command: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "report").exists()
 
 
-def test_what_is_no_record(command: Command, tmp_path: Path) -> None:
+def test_a_file_that_is_no_record(command: Command, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"kind": "engine contest", "schema_version": 1}')
     ending = command("report", tmp_path / "other.json", "--out", tmp_path / "report")
     assert (ending.code, ending.out) == (2, "")

@@ -49,7 +49,7 @@ limit = 2
 
 
 def project(folder: Path, *, bad: bool = False, evaluated: bool = False) -> Path:
-    """A configuration, three pictures with a box each, and with `bad` a fourth that does not exist."""
+    """A configuration, three images with a box each, and with `bad` a fourth that does not exist."""
     rng = np.random.default_rng(1)
     for index in range(3):
         cv2.imwrite(str(folder / f"{index}.png"), rng.integers(0, 256, (48, 64, 3), np.uint8))
@@ -77,7 +77,7 @@ def steps(folder: Path) -> list[str]:
 
 def test_a_run_writes_weights_a_state_and_a_log(tmp_path: Path) -> None:
     output = run(project(tmp_path))
-    assert "3 pictures, 3 objects, 1 classes" in output
+    assert "3 images, 3 objects, 1 classes" in output
     assert steps(tmp_path) == ["1", "2", "3"]
     weights = tmp_path / "run" / "weights.safetensors"
     assert load_checkpoint(weights).config.class_names == ("bolt",)
@@ -88,12 +88,10 @@ def test_a_run_writes_weights_a_state_and_a_log(tmp_path: Path) -> None:
 
 def test_an_evaluated_run_says_how_good_it_is_and_where_the_best_weights_are(tmp_path: Path) -> None:
     output = run(project(tmp_path, evaluated=True))
-    assert re.search(
-        r"step 2: AP 0\.\d{3}  AP50 0\.\d{3}  AP75 0\.\d{3}  on 2 of 3 pictures \(\d+ s\)", output
-    )
-    assert re.search(r"step 3: AP .* on 2 of 3 pictures", output)
-    assert re.search(r"step 3: AP .* on all 3 pictures", output)
-    best = re.search(r"best AP (0\.\d{3}) on 2 of 3 pictures, at step ([23]): (.+)", output)
+    assert re.search(r"step 2: AP 0\.\d{3}  AP50 0\.\d{3}  AP75 0\.\d{3}  on 2 of 3 images \(\d+ s\)", output)
+    assert re.search(r"step 3: AP .* on 2 of 3 images", output)
+    assert re.search(r"step 3: AP .* on all 3 images", output)
+    best = re.search(r"best AP (0\.\d{3}) on 2 of 3 images, at step ([23]): (.+)", output)
     assert best is not None
     assert Path(best[3]) == tmp_path / "run" / "best.safetensors"
     assert float(read_card(Path(best[3]))["AP"]) == pytest.approx(float(best[1]), abs=5e-4)
@@ -119,7 +117,7 @@ def test_ctrl_c_leaves_out_an_evaluation_and_resume_makes_up_for_the_last(
     assert "the last evaluation was interrupted" in output
     assert "AP" not in output
     monkeypatch.setattr(evaluation, "find", whole)
-    assert "on all 3 pictures" in run(config, "--resume")
+    assert "on all 3 images" in run(config, "--resume")
 
 
 def test_a_run_without_tensorboard_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,4 +152,4 @@ def test_bad_data_is_named_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"missing image: 1\n.*3\.png"):
         run(config)
     assert not (tmp_path / "run").exists()
-    assert "3 pictures" in run(config, "--skip-bad")
+    assert "3 images" in run(config, "--skip-bad")

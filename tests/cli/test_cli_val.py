@@ -12,8 +12,8 @@ import pytest
 from command_line import Ending, command
 from val_project import ORDER, VOC, labelled, project, voc, weights
 
-from pocketdet.datasets import read_coco, read_picture
-from pocketdet.evaluation import Found, coco_accuracy, voc_accuracy
+from pocketdet.datasets import read_coco, read_stored_image
+from pocketdet.evaluation import Detections, coco_accuracy, voc_accuracy
 from pocketdet.evaluation.report import read_accuracy
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.thundernet import ThunderNet
@@ -36,9 +36,9 @@ def by_hand(bundle: Path, project: Path, options: DetectorOptions) -> tuple[floa
     """AP, AP50 and VOC's area, without `pocketdet val` and its mapping of classes."""
     data = read_coco(project / "test.json", project)
     with Detector(bundle, options) as detector:
-        results = [detector.detect(read_picture(image.path)) for image in data.images]
+        results = [detector.detect(read_stored_image(image.path)) for image in data.images]
     found = [
-        Found(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
+        Detections(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
         for one in results
     ]
     coco = coco_accuracy(data, found)
@@ -57,18 +57,18 @@ def test_a_checkpoint_in_every_form(
     assert (ending.code, ending.err) == (0, "")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"], ["ncnn", "fp16"]]
     report = read_accuracy(out / "accuracy.json")
-    assert [subject.name for subject in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
-    for subject, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
+    assert [variant.name for variant in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
+    for variant, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
         own = by_hand(small_bundle, project, DetectorOptions(engine=engine))  # type: ignore[arg-type]
         assert own[0] > 0.1
-        assert (subject.ap, subject.ap50, subject.voc_area) == own
+        assert (variant.ap, variant.ap50, variant.voc_area) == own
     pytorch, fp32 = rows(ending, "PyTorch")[0], rows(ending, "ncnn fp32")[0][1:]
     assert pytorch[1:3] == [
         f"{100 * value:.1f}" for value in by_hand(small_bundle, project, DetectorOptions())[:2]
     ]
     assert (len(pytorch), fp32[-2:]) == (9, ["+0.00", "+0.00"])  # the first row has no deltas
-    assert "all 4 pictures, 6 objects, 3 classes" in ending.out
-    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections per image" in ending.out
+    assert "all 4 images, 6 objects, 3 classes" in ending.out
+    assert "scores above 0.05, greedy NMS at IoU 0.5, at most 100 detections an image" in ending.out
     assert "fp32 weights, fp32 arithmetic: PyTorch, ONNX, ncnn fp32" in ending.out
     assert "fp16 weights, " in ending.out
     names = ("accuracy.json", "curves.png", "misses.jpg", "per_class.csv", "trade_off.png")
@@ -83,7 +83,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     ending = command(*arguments, "--only", "onnx", "--only", "ncnn-fp32")
     assert (ending.code, ending.err) == (0, "")
     report = read_accuracy(tmp_path / "accuracy.json")
-    assert [subject.form for subject in report.subjects] == ["onnx", "ncnn-fp32"]
+    assert [variant.form for variant in report.subjects] == ["onnx", "ncnn-fp32"]
     assert report.data.class_names == ORDER
     printed = rows(ending, *ORDER)
     shares = {one.name: one.ap for one in report.subjects[0].per_class if one.ap is not None}
@@ -91,7 +91,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert [(row["subject"], row["class"]) for row in table] == [
-        (subject, name) for subject in ("ONNX", "ncnn fp32") for name in ORDER
+        (variant, name) for variant in ("ONNX", "ncnn fp32") for name in ORDER
     ]
     assert {(row["pictures"], row["pictures_listed"]) for row in table} == {("4", "4")}
     washer = report.subjects[0].per_class[0]
@@ -100,13 +100,13 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     assert (report.data.file, report.data.sha256) == ("test.json", digest)
 
 
-def test_a_limited_run_is_labelled_and_reproducible(
+def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path
 ) -> None:
     part = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--limit", 3, "--out", tmp_path)
     ending = command(*part, "--per-class")
-    assert "3 of 4 pictures, 4 objects, 3 classes" in ending.out
-    assert "by class, worst first (3 of 4 pictures)" in ending.out
+    assert "3 of 4 images, 4 objects, 3 classes" in ending.out
+    assert "by class, worst first (3 of 4 images)" in ending.out
     report = read_accuracy(tmp_path / "accuracy.json")
     assert (report.data.pictures, report.data.pictures_listed) == (3, 4)
     assert (tmp_path / "misses-3-of-4-pictures.jpg").is_file()
@@ -114,7 +114,7 @@ def test_a_limited_run_is_labelled_and_reproducible(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     command(*part)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert "all 4 pictures" in command(*part[:-2], "--limit", 9).out
+    assert "all 4 images" in command(*part[:-2], "--limit", 9).out
 
 
 def test_several_targets_in_one_table(
@@ -135,10 +135,12 @@ def test_several_targets_in_one_table(
         assert f"fp16 weights, {detector.precision} arithmetic: ncnn fp16" in both
 
 
-def test_sizes_and_times_are_reported(command: Command, small_bundle: Path, project: Path) -> None:
+def test_sizes_and_times_stand_beside_the_numbers(
+    command: Command, small_bundle: Path, project: Path
+) -> None:
     ending = command("val", small_bundle, *labelled(project))
     lines = [line.split() for line in ending.out.splitlines()]
-    start = lines.index(["MB", "ms", "per", "image", "subject"])
+    start = lines.index(["MB", "ms", "a", "picture", "subject"])
     found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
     assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
     files = (
@@ -160,7 +162,7 @@ def test_an_emulated_processor_is_left_out_by_name(
     words = (
         "no qemu-aarch64-static: on Debian" if missing == "qemu" else "/nowhere/pocketdet-run is not built"
     )
-    assert ending.err.startswith(f"skipped: --arm cortex-a76: {words}")
+    assert ending.err.startswith(f"left out: --arm cortex-a76: {words}")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"]]
 
 
@@ -174,15 +176,13 @@ def test_a_checkpoint_of_the_zoo_goes_by_its_name(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_min_ap_and_max_drop_set_the_exit_code(
-    command: Command, small_bundle: Path, weights: Path, project: Path, tmp_path: Path
-) -> None:
+def test_gates(command: Command, small_bundle: Path, weights: Path, project: Path, tmp_path: Path) -> None:
     arguments = ("val", small_bundle, *labelled(project), "--only", "ncnn-fp32")
     ending = command(*arguments, "--min-ap", 100, "--out", tmp_path)
     assert ending.code == 1
     assert ending.err.startswith("error: ncnn fp32 has AP ")
-    assert ending.err.endswith(", expected 100 or more (all 4 pictures)\n")
-    assert "all 4 pictures, 6 objects" in ending.out
+    assert ending.err.endswith(", expected 100 or more (all 4 images)\n")
+    assert "all 4 images, 6 objects" in ending.out
     assert (tmp_path / "accuracy.json").is_file()
     assert command(*arguments, "--min-ap", 1).code == 0
     same = ("val", weights, small_bundle, *labelled(project), "--only", "pytorch", "--max-drop", 0)
@@ -190,7 +190,7 @@ def test_min_ap_and_max_drop_set_the_exit_code(
     assert "small.safetensors PyTorch has AP " in command(*same, "--min-ap", 99).err
 
 
-def test_max_drop_compares_with_the_first_row(
+def test_a_drop_is_judged_against_the_first_row(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Detector.detect
@@ -210,7 +210,7 @@ def test_max_drop_compares_with_the_first_row(
 def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: Path) -> None:
     ending = command("val", small_bundle, "--voc", voc, "--split", "test", "--out", tmp_path / "out")
     assert (ending.code, ending.err) == (0, "")
-    assert "all 4 pictures, 4 objects, 3 classes, 2 of them without objects" in ending.out
+    assert "all 4 images, 4 objects, 3 classes, 2 of them without objects" in ending.out
     report = read_accuracy(tmp_path / "out" / "accuracy.json")
     assert (report.data.file, report.data.split) == (voc.name, "test")
     assert report.data.class_names == ("bolt", "nut", "washer")

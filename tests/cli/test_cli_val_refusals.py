@@ -9,8 +9,8 @@ import pytest
 from command_line import Ending, command
 from val_project import labelled, project, voc, weights
 
-from pocketdet.cli.val import FormName
-from pocketdet.evaluation.variants import Form
+from pocketdet.cli.val import BackendName
+from pocketdet.evaluation.variants import Backend
 from pocketdet.runtime.detector import Detector
 
 __all__ = ["command", "project", "voc", "weights"]
@@ -23,7 +23,7 @@ def test_bad_data_is_named_and_can_be_left_out(
 ) -> None:
     folder = Path(shutil.copytree(project, tmp_path / "project"))
     (folder / "1.png").unlink()
-    (folder / "3.png").write_bytes(b"no picture")
+    (folder / "3.png").write_bytes(b"no image")
     ending = command("val", small_bundle, *labelled(folder), "--out", tmp_path / "out")
     assert (ending.code, ending.out) == (2, "")
     for words in ("the data has 2 problems", "1.png: no such file", "--skip-bad"):
@@ -31,33 +31,33 @@ def test_bad_data_is_named_and_can_be_left_out(
     assert not (tmp_path / "out").exists()
     ending = command("val", small_bundle, *labelled(folder), "--skip-bad", "--only", "ncnn-fp32")
     assert ending.code == 0
-    assert "2 of 4 pictures, 2 objects" in ending.out
-    assert "2 problems of the data were skipped (--skip-bad)" in ending.out
+    assert "2 of 4 images, 2 objects" in ending.out
+    assert "2 problems of the data were left out (--skip-bad)" in ending.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("small",), "name one dataset: --data"),
-        (("small", "--data", "test.json", "--voc", "."), "name one dataset: --data"),
+        (("small",), "name the annotated images in one of two ways"),
+        (("small", "--data", "test.json", "--voc", "."), "name the annotated images in one of two ways"),
         (("small", "--data", "test.json"), "--data test.json needs --images DIR"),
         (("small", "--data", "test.json", "--split", "test"), "--split belongs to --voc"),
         (("small", "--voc", ".", "--images", "."), "--images belongs to --data"),
-        (("small", "--voc", "."), "test.txt: cannot be read as a list of pictures"),
+        (("small", "--voc", "."), "test.txt: cannot be read as a list of images"),
         (("small", "--data", "absent.json", "--images", "."), "absent.json: cannot be read as COCO json"),
         (("small", "DATA", "--min-ap", "0.63"), "--min-ap 0.63: expected percent, 1 to 100"),
         (("small", "DATA", "--max-drop", "-1"), "--max-drop -1: expected points of percent"),
         (("small", "DATA", "--only", "ncnn-fp32", "--max-drop", "1"), "there is only one to measure"),
         (
             ("small", "DATA", "--only", "ncnn-fp16"),
-            "no target has this variant: small has pytorch, onnx",
+            "nothing to measure has that backend: small has pytorch, onnx",
         ),
         (("small", "tiny", "DATA", "--only", "onnx"), "--only leaves nothing of tiny, which has ncnn-fp32"),
         (("small", "DATA", "--only", "tflite"), "tflite"),
         (("small", "DATA", "--score", "1.5"), "Invalid value for '--score'"),
         (("small", "./small", "DATA"), "is named more than once"),
         (("small", "DATA", "--arch", "thundernet-snet49"), "small is a bundle, which says itself what it is"),
-        (("small", "DATA", "--out", "test.json"), "--out test.json: the folder cannot be created"),
+        (("small", "DATA", "--out", "test.json"), "--out test.json: no folder can be made there"),
         (("absent.pocketdet", "DATA"), "absent.pocketdet: no such file; expected a checkpoint"),
         (("test.json", "DATA"), "test.json: "),
         (
@@ -112,8 +112,8 @@ def test_ctrl_c_ends_in_one_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_help_has_an_example_and_every_form(command: Command) -> None:
+def test_help_teaches_by_example_and_knows_every_form(command: Command) -> None:
     ending = command("val", "--help")
     assert ending.code == 0
     assert "Example: pocketdet val snet49.safetensors --data test.json --images photos/" in ending.out
-    assert tuple(FormName) == get_args(Form)
+    assert tuple(BackendName) == get_args(Backend)

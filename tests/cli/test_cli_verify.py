@@ -15,7 +15,7 @@ from damage import damaged_copy, weighted_layers
 
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 
 __all__ = ["command"]
@@ -139,9 +139,9 @@ def test_without_torch_more_is_refused(
 def test_other_weights(command: Command, small_bundle: Path, small_model: ThunderNet, tmp_path: Path) -> None:
     same, seed, size = (tmp_path / f"{name}.safetensors" for name in ("same", "seed", "other"))
     save_checkpoint(same, small_model)
-    save_checkpoint(seed, seeded_detector(small_model.config, seed=9))
+    save_checkpoint(seed, random_thundernet(small_model.config, seed=9))
     config = DetectorConfig("thundernet-snet49", ("a", "b"), input_size=(64, 64))
-    save_checkpoint(size, seeded_detector(config, seed=9))
+    save_checkpoint(size, random_thundernet(config, seed=9))
     assert command("verify", small_bundle, "--weights", same).code == 0
     ending = command("verify", small_bundle, "--weights", seed)
     assert ending.code == 1

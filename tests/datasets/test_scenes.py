@@ -69,7 +69,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def alone(kind: str, size: tuple[int, int], seed: int = 3) -> tuple[SceneSpec, Camera]:
-    """A scene of one object that fills about half of the picture."""
+    """A scene of one object that fills about half of the image."""
     solid = build(kind, rng(seed))
     longest = max(solid.hi[0] - solid.lo[0], solid.hi[1] - solid.lo[1])
     view = longest * 2.0 * size[0] / min(size)
@@ -168,7 +168,7 @@ def test_distance_grows_no_faster_than_the_step_factor_allows(kind: str) -> None
     assert np.quantile(slope, 0.995) < 1.12
 
 
-def test_same_seed_same_bytes_and_another_seed_another_picture() -> None:
+def test_same_seed_same_bytes_and_another_seed_another_image() -> None:
     spec = random_scene(rng(3), (80, 64), 3)
     first, second, other = (render_scene(spec, rng(s)) for s in (5, 5, 6))
     assert np.array_equal(first.image, second.image)
@@ -272,7 +272,7 @@ def test_unknown_kind_suggests_the_nearest() -> None:
         render_scene(spec, rng())
 
 
-def test_command_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_writes_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "scene.png"
     assert main([str(out), "--random", "--seed", "4", "--size", "80x60", "--boxes"]) == 0
     assert cv2.imread(str(out)).shape == (60, 80, 3)

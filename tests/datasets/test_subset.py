@@ -1,4 +1,4 @@
-"""A part of a data set is spread over all of it."""
+"""A part of a dataset is spread over all of it."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketdet.datasets import Annotated, Dataset, evenly_spaced
-from pocketdet.datasets.subset import extent
+from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced
+from pocketdet.datasets.subset import coverage_text
 
 
 @given(total=st.integers(1, 400), limit=st.integers(0, 500))
-def test_pictures_are_evenly_spaced(total: int, limit: int) -> None:
+def test_images_are_evenly_spaced(total: int, limit: int) -> None:
     nothing = (np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_))
-    images = tuple(Annotated(Path(), (1, 1), *nothing, image_id=i) for i in range(total))
+    images = tuple(ImageAnnotations(Path(), (1, 1), *nothing, image_id=i) for i in range(total))
     chosen = [image.image_id for image in evenly_spaced(Dataset(("bolt",), images), limit).images]
     assert len(chosen) == (min(limit, total) or total)
     gaps = np.diff([-1, *chosen, total])
@@ -23,5 +23,5 @@ def test_pictures_are_evenly_spaced(total: int, limit: int) -> None:
 
 
 def test_a_part_is_never_called_the_whole() -> None:
-    said = [extent(3, 9), extent(9, 9), extent(1, 1), extent(1, 2)]
-    assert said == ["3 of 9 pictures", "all 9 pictures", "the only picture", "1 of 2 pictures"]
+    said = [coverage_text(3, 9), coverage_text(9, 9), coverage_text(1, 1), coverage_text(1, 2)]
+    assert said == ["3 of 9 images", "all 9 images", "the only image", "1 of 2 images"]

@@ -1,4 +1,4 @@
-"""Rendered scenes come back as a data set without problems."""
+"""Rendered scenes come back as a dataset without problems."""
 
 from pathlib import Path
 

@@ -13,9 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.records import Annotated, annotated
+from pocketdet.datasets.records import ImageAnnotations, image_annotations
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import CocoAccuracy, Found, coco_accuracy
+from pocketdet.evaluation import CocoAccuracy, Detections, coco_accuracy
 
 Box = tuple[float, float, float, float]
 Truth = tuple[Box, int, bool]
@@ -23,20 +23,22 @@ Truth = tuple[Box, int, bool]
 SQUARE: Box = (10, 10, 110, 110)
 
 
-def picture(*objects: Truth) -> Annotated:
-    return annotated(Path("x.jpg"), (400, 400), list(objects), image_id=7)  # ids may repeat across sources
+def annotations(*objects: Truth) -> ImageAnnotations:
+    return image_annotations(
+        Path("x.jpg"), (400, 400), list(objects), image_id=7
+    )  # ids may repeat across sources
 
 
-def found(*detections: tuple[Box, int, float]) -> Found:
-    return Found(
+def found(*detections: tuple[Box, int, float]) -> Detections:
+    return Detections(
         np.array([box for box, _, _ in detections], np.float32).reshape(-1, 4),
         np.array([score for _, _, score in detections], np.float32),
         np.array([label for _, label, _ in detections], np.int64),
     )
 
 
-def as_found(image: Annotated) -> Found:
-    return Found(image.boxes, np.full(len(image.boxes), 0.9, np.float32), image.labels)
+def as_found(image: ImageAnnotations) -> Detections:
+    return Detections(image.boxes, np.full(len(image.boxes), 0.9, np.float32), image.labels)
 
 
 def numbers(accuracy: CocoAccuracy) -> list[float]:
@@ -50,8 +52,8 @@ def close(actual: ArrayLike, expected: ArrayLike) -> None:
 
 
 def test_a_perfect_detector_has_one_everywhere() -> None:
-    first = picture(((0, 0, 16, 16), 0, False), ((50, 50, 100, 100), 1, False))
-    second = picture(((20, 20, 220, 220), 0, False))
+    first = annotations(((0, 0, 16, 16), 0, False), ((50, 50, 100, 100), 1, False))
+    second = annotations(((20, 20, 220, 220), 0, False))
     data = Dataset(("bolt", "nut"), (first, second))
     accuracy = coco_accuracy(data, [as_found(first), as_found(second)])
     assert numbers(accuracy) == pytest.approx([1.0] * 7)
@@ -65,7 +67,7 @@ def test_a_perfect_detector_has_one_everywhere() -> None:
 )
 def test_a_box_counts_at_the_thresholds_that_its_iou_reaches(height: int, thresholds: int) -> None:
     # A detection as wide as the 100 x 100 object and `height` high within it has the IoU height / 100.
-    data = Dataset(("bolt",), (picture((SQUARE, 0, False)),))
+    data = Dataset(("bolt",), (annotations((SQUARE, 0, False)),))
     accuracy = coco_accuracy(data, [found(((10, 10, 110, 10 + height), 0, 0.8))])
     assert accuracy.ap == pytest.approx(thresholds / 10)
     assert accuracy.ar100 == pytest.approx(thresholds / 10)
@@ -74,7 +76,7 @@ def test_a_box_counts_at_the_thresholds_that_its_iou_reaches(height: int, thresh
 
 def test_sizes_are_told_apart_by_the_area_of_the_box() -> None:
     small, medium, large = (0, 0, 16, 16), (50, 50, 114, 114), (150, 150, 278, 278)
-    data = Dataset(("bolt",), (picture(*(((*box,), 0, False) for box in (small, medium, large))),))
+    data = Dataset(("bolt",), (annotations(*(((*box,), 0, False) for box in (small, medium, large))),))
     accuracy = coco_accuracy(data, [found((medium, 0, 0.9))])
     close([accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large], [0, 1, 0])
     # one of three objects: precision 1 up to recall 1/3, that is at 34 of the 101 recalls
@@ -83,7 +85,7 @@ def test_sizes_are_told_apart_by_the_area_of_the_box() -> None:
 
 
 def test_without_objects_of_a_size_its_number_is_nan() -> None:
-    data = Dataset(("bolt",), (picture((SQUARE, 0, False)),))
+    data = Dataset(("bolt",), (annotations((SQUARE, 0, False)),))
     accuracy = coco_accuracy(data, [found((SQUARE, 0, 0.9))])
     close(numbers(accuracy), [1, 1, 1, np.nan, np.nan, 1, 1])
 
@@ -94,7 +96,7 @@ def test_detections_on_a_crowd_are_not_punished(crowd: bool, expected: float) ->
     # are false positives, and the one hit has the precision 1/3 at every recall.
     region: Box = (200, 200, 380, 380)
     truths = [(SQUARE, 0, False), (region, 0, True)] if crowd else [(SQUARE, 0, False)]
-    data = Dataset(("bolt",), (picture(*truths),))
+    data = Dataset(("bolt",), (annotations(*truths),))
     inside = [((210, 210, 260, 260), 0, 0.99), ((300, 300, 350, 350), 0, 0.95)]
     accuracy = coco_accuracy(data, [found(*inside, (SQUARE, 0, 0.9))])
     assert accuracy.ap == pytest.approx(expected)
@@ -102,7 +104,7 @@ def test_detections_on_a_crowd_are_not_punished(crowd: bool, expected: float) ->
 
 
 def test_a_class_without_objects_is_nan_and_left_out_of_the_mean() -> None:
-    data = Dataset(("bolt", "nut", "crowd"), (picture((SQUARE, 0, False), ((0, 0, 9, 9), 2, True)),))
+    data = Dataset(("bolt", "nut", "crowd"), (annotations((SQUARE, 0, False), ((0, 0, 9, 9), 2, True)),))
     accuracy = coco_accuracy(data, [found((SQUARE, 0, 0.9), ((50, 50, 80, 80), 1, 0.9))])
     assert accuracy.ap == pytest.approx(1)
     assert [one.objects for one in accuracy.per_class] == [1, 0, 0]
@@ -112,20 +114,20 @@ def test_a_class_without_objects_is_nan_and_left_out_of_the_mean() -> None:
 
 
 def test_nothing_found_is_zero() -> None:
-    data = Dataset(("bolt",), (picture((SQUARE, 0, False)), picture()))
+    data = Dataset(("bolt",), (annotations((SQUARE, 0, False)), annotations()))
     accuracy = coco_accuracy(data, [found(), found()])
     close(numbers(accuracy), [0, 0, 0, np.nan, np.nan, 0, 0])
     np.testing.assert_array_equal(accuracy.curves50, np.zeros((1, 101)))
 
 
-@pytest.mark.parametrize("images", [(), (picture(),), (picture((SQUARE, 0, True)),)])
-def test_without_an_object_that_counts_there_is_no_answer(images: tuple[Annotated, ...]) -> None:
-    with pytest.raises(UsageError, match=f"{len(images)} pictures have no object that counts"):
+@pytest.mark.parametrize("images", [(), (annotations(),), (annotations((SQUARE, 0, True)),)])
+def test_without_an_object_that_counts_there_is_no_answer(images: tuple[ImageAnnotations, ...]) -> None:
+    with pytest.raises(UsageError, match=f"{len(images)} images have no object that counts"):
         coco_accuracy(Dataset(("bolt",), images), [found() for _ in images])
 
 
-def random_case(seed: int) -> tuple[Dataset, list[Found]]:
-    """Pictures with crowds and absent classes; detections with ties, duplicates, and over 100 of a class."""
+def random_case(seed: int) -> tuple[Dataset, list[Detections]]:
+    """Images with crowds and absent classes; detections with ties, duplicates, and over 100 of a class."""
     rng = np.random.default_rng(seed)
     images, detections = [], []
     for number in range(12):
@@ -135,7 +137,7 @@ def random_case(seed: int) -> tuple[Dataset, list[Found]]:
             ((*map(float, box),), int(rng.integers(3)), bool(rng.random() < 0.15))  # type: ignore[misc]
             for box in boxes
         ]
-        images.append(picture(*objects))
+        images.append(annotations(*objects))
         repeats = np.repeat(boxes, 2, axis=0) + rng.integers(-9, 10, (2 * len(boxes), 4))
         noise = rng.integers(0, 200, (130 if number == 0 else 8, 2))
         both = np.concatenate([repeats, np.concatenate([noise, noise + 30], axis=1)])
@@ -143,12 +145,12 @@ def random_case(seed: int) -> tuple[Dataset, list[Found]]:
         labels = rng.integers(0, 4, len(both)) if number else np.zeros(len(both), np.int64)
         labels[: 2 * len(boxes)] = np.repeat([label for _, label, _ in objects], 2)
         scores = np.round(rng.random(len(both)), 1)
-        detections.append(Found(both.astype(np.float32), scores.astype(np.float32), labels))
+        detections.append(Detections(both.astype(np.float32), scores.astype(np.float32), labels))
     return Dataset(("a", "b", "c", "never"), tuple(images)), detections
 
 
 def plain_pycocotools(
-    folder: Path, data: Dataset, detections: list[Found]
+    folder: Path, data: Dataset, detections: list[Detections]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """(12 numbers, precision) by way of two json files, as pycocotools' own example does it."""
 
@@ -213,7 +215,7 @@ def test_nothing_is_printed_and_the_input_stays(capfd: pytest.CaptureFixture[str
 
 def test_without_pycocotools_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
-    data = Dataset(("bolt",), (picture((SQUARE, 0, False)),))
+    data = Dataset(("bolt",), (annotations((SQUARE, 0, False)),))
     with pytest.raises(UsageError, match=r"needs pycocotools: pip install 'pocketdet\[accuracy\]'"):
         coco_accuracy(data, [found()])
 
@@ -231,24 +233,24 @@ GOOD = found((SQUARE, 0, 0.9))
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ([], "expected detections of 1 pictures, found 0"),
-        ([GOOD, GOOD], "expected detections of 1 pictures, found 2"),
-        ([Found(GOOD.boxes[:, :3], GOOD.scores, GOOD.labels)], r"expected boxes of shape \(N, 4\)"),
-        ([Found(GOOD.boxes[0], GOOD.scores, GOOD.labels)], r"expected boxes of shape \(N, 4\)"),
-        ([Found(GOOD.boxes, GOOD.scores[:0], GOOD.labels)], r"1 boxes, but scores of shape \(0,\)"),
-        ([Found(GOOD.boxes, GOOD.scores, GOOD.labels[:0])], r"labels of shape \(0,\)"),
-        ([Found(GOOD.boxes, GOOD.scores[None], GOOD.labels)], r"scores of shape \(1, 1\)"),
+        ([], "expected detections of 1 images, found 0"),
+        ([GOOD, GOOD], "expected detections of 1 images, found 2"),
+        ([Detections(GOOD.boxes[:, :3], GOOD.scores, GOOD.labels)], r"expected boxes of shape \(N, 4\)"),
+        ([Detections(GOOD.boxes[0], GOOD.scores, GOOD.labels)], r"expected boxes of shape \(N, 4\)"),
+        ([Detections(GOOD.boxes, GOOD.scores[:0], GOOD.labels)], r"1 boxes, but scores of shape \(0,\)"),
+        ([Detections(GOOD.boxes, GOOD.scores, GOOD.labels[:0])], r"labels of shape \(0,\)"),
+        ([Detections(GOOD.boxes, GOOD.scores[None], GOOD.labels)], r"scores of shape \(1, 1\)"),
         ([found((SQUARE, 1, 0.9))], "expected labels from 0 to 0, found 1 to 1"),
         ([found((SQUARE, -1, 0.9))], "expected labels from 0 to 0, found -1 to -1"),
-        ([Found(GOOD.boxes, GOOD.scores, GOOD.scores)], "expected integer labels, found float32"),  # type: ignore[arg-type]
+        ([Detections(GOOD.boxes, GOOD.scores, GOOD.scores)], "expected integer labels, found float32"),  # type: ignore[arg-type]
         ([found((SQUARE, 0, np.nan))], "NaN or infinite"),
         ([found(((0, 0, np.inf, 9), 0, 0.9))], "NaN or infinite"),
         ([found(((0, np.nan, 9, 9), 0, 0.9))], "NaN or infinite"),
         ([found(((9, 0, 0, 9), 0, 0.9))], "ends before it starts"),
     ],
 )
-def test_detections_that_are_not_sound_are_refused(bad: list[Found], message: str) -> None:
-    data = Dataset(("bolt",), (picture((SQUARE, 0, False)),))
+def test_detections_that_are_not_sound_are_refused(bad: list[Detections], message: str) -> None:
+    data = Dataset(("bolt",), (annotations((SQUARE, 0, False)),))
     with pytest.raises(UsageError, match=message) as caught:
         coco_accuracy(data, bad)
     assert "x.jpg" in str(caught.value) or len(bad) != 1

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.records import annotated
+from pocketdet.datasets.records import image_annotations
 from pocketdet.errors import ImageError, UsageError
 from pocketdet.evaluation import (
     CocoAccuracy,
     Cost,
-    Found,
+    Detections,
     Miss,
     coco_accuracy,
     worst_misses,
@@ -34,28 +34,28 @@ NAMES = ("bolt", "nut", "pin")
 Box = tuple[float, float, float, float]
 BOLT, NUT = (40.0, 30.0, 140.0, 110.0), (150.0, 20.0, 190.0, 60.0)
 GREEN, ORANGE = (0x19, 0xC3, 0x7D), (0xFF, 0x8A, 0x00)
-NONE = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-FOUND = Found(np.array([(45, 35, 140, 110)], np.float32), np.array([0.87], np.float32), np.array([1]))
+NONE = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+FOUND = Detections(np.array([(45, 35, 140, 110)], np.float32), np.array([0.87], np.float32), np.array([1]))
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
-    """Two grey pictures with a bolt and a nut each; nothing is a pin."""
+    """Two grey images with a bolt and a nut each; nothing is a pin."""
     paths = [tmp_path / "one.png", tmp_path / "two.png"]
     for path in paths:
         cv2.imwrite(str(path), np.full((150, 200, 3), 120, np.uint8))
     objects = [(BOLT, 0, False), (NUT, 1, False)]
-    return Dataset(NAMES, tuple(annotated(path, (200, 150), objects, 0) for path in paths))
+    return Dataset(NAMES, tuple(image_annotations(path, (200, 150), objects, 0) for path in paths))
 
 
 @pytest.fixture
 def accuracy(data: Dataset) -> CocoAccuracy:
-    return coco_accuracy(data, [FOUND, Found(FOUND.boxes, FOUND.scores, np.array([0]))])
+    return coco_accuracy(data, [FOUND, Detections(FOUND.boxes, FOUND.scores, np.array([0]))])
 
 
 def read(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    return np.asarray(picture, np.uint8)
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    return np.asarray(image, np.uint8)
 
 
 def pixels(path: Path, colour: tuple[int, int, int]) -> int:
@@ -68,7 +68,7 @@ def test_curves_show_each_subject_and_each_class_with_objects(tmp_path: Path, ac
     other = replace(accuracy, curves50=accuracy.curves50 / 2)
     write_curves(two, {"PyTorch": accuracy, "ncnn fp16": other}, NAMES)
     assert read(one).shape == read(two).shape == (640, 1200, 3)
-    red = (0xD5, 0x5E, 0x00)  # the second subject's
+    red = (0xD5, 0x5E, 0x00)  # the second variant's
     assert pixels(one, red) == 0
     assert pixels(two, red) > 100
     many = replace(
@@ -98,12 +98,12 @@ def test_the_trade_off_shows_every_cost(tmp_path: Path) -> None:
         Cost("int8", 0.647, 1.3, 6.0),
         Cost("emulated", 0.646, 2.3, None),
     ]
-    write_trade_off(tmp_path / "a.png", costs, "all 699 pictures")
-    picture = read(tmp_path / "a.png")
-    assert picture.shape == (420, 1200, 3)
+    write_trade_off(tmp_path / "a.png", costs, "all 699 images")
+    image = read(tmp_path / "a.png")
+    assert image.shape == (420, 1200, 3)
     blue, green = (0x00, 0x72, 0xB2), (0x00, 0x9E, 0x73)
     assert pixels(tmp_path / "a.png", blue) > 3 * 30  # in both panels and the legend
-    right = picture[:, 440:800].astype(int)
+    right = image[:, 440:800].astype(int)
     assert (np.abs(right - green).max(axis=-1) > 8).all()  # an emulator has no time
     with pytest.raises(UsageError, match=r"expected a name that ends in"):
         write_trade_off(tmp_path / "a.txt", costs)
@@ -158,7 +158,7 @@ def pixels_of_empty_gallery(folder: Path, data: Dataset) -> tuple[int, int]:
 
 
 def test_a_box_is_drawn_where_it_is(tmp_path: Path, data: Dataset) -> None:
-    # The only tile begins at (16, 76) and is 280 pixels wide; it shows the whole picture.
+    # The only tile begins at (16, 76) and is 280 pixels wide; it shows the whole image.
     miss = Miss("missed", 0, 1.0, (25.0, 50.0, 125.0, 100.0), 0)
     empty = Dataset(NAMES, (replace(data.images[0], boxes=np.zeros((0, 4), np.float32)),))
     path = tmp_path / "gallery.png"
@@ -166,7 +166,7 @@ def test_a_box_is_drawn_where_it_is(tmp_path: Path, data: Dataset) -> None:
     assert view(miss, (200, 150)) == (0, 0, 200, 150)
     green = np.abs(read(path)[76:356, 16:296].astype(int) - GREEN).max(axis=-1) <= 8
     rows, columns = np.flatnonzero(green.any(axis=1)), np.flatnonzero(green.any(axis=0))
-    scale, top = 280 / 200, 280 - 150 * 280 / 200  # the picture is wide: it lies at the bottom
+    scale, top = 280 / 200, 280 - 150 * 280 / 200  # the image is wide: it lies at the bottom
     drawn = (columns[0], rows[0], columns[-1], rows[-1])
     expected = (25 * scale, top + 50 * scale, 125 * scale, top + 100 * scale)
     np.testing.assert_allclose(drawn, expected, atol=3)
@@ -197,7 +197,7 @@ def test_the_view_is_the_surroundings_of_the_miss(
     st.integers(1, 600),
     st.integers(1, 600),
 )
-def test_the_view_lies_within_the_picture(corners: Box, width: int, height: int) -> None:
+def test_the_view_lies_within_the_image(corners: Box, width: int, height: int) -> None:
     x1, x2 = sorted(min(x, width) for x in corners[::2])
     y1, y2 = sorted(min(y, height) for y in corners[1::2])
     left, top, right, bottom = view(Miss("missed", 0, 1.0, (x1, y1, x2, y2), 0), (width, height))
@@ -250,10 +250,10 @@ def test_without_matplotlib_the_extra_is_named(
         write(tmp_path / "a.png", data, accuracy)
 
 
-def test_a_picture_that_cannot_be_read_leaves_the_old_file(tmp_path: Path, data: Dataset) -> None:
+def test_an_image_that_cannot_be_read_leaves_the_old_file(tmp_path: Path, data: Dataset) -> None:
     path = tmp_path / "gallery.png"
     path.write_bytes(b"old")
-    data.images[0].path.write_bytes(b"no picture")
+    data.images[0].path.write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"one\.png"):
         write_gallery(path, data, [FOUND, NONE], worst_misses(data, [FOUND, NONE], 9))
     assert path.read_bytes() == b"old"
@@ -268,9 +268,9 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, data: Dataset, ac
         UsageError, match=r"ONNX: expected curves of 2 classes .* found an array of shape \(3, 101\)"
     ):
         write_curves(path, {"ONNX": accuracy}, NAMES[:2])
-    with pytest.raises(UsageError, match="a miss is in picture 2: found 2 pictures"):
+    with pytest.raises(UsageError, match="a miss is in image 2: found 2 images"):
         write_gallery(path, data, [NONE, NONE], [Miss("missed", 2, 1.0, BOLT, 0)])
-    with pytest.raises(UsageError, match="expected detections of 2 pictures, found 1"):
+    with pytest.raises(UsageError, match="expected detections of 2 images, found 1"):
         write_gallery(path, data, [NONE], [])
     assert not path.exists()
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.records import annotated
+from pocketdet.datasets.records import image_annotations
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import Found, Miss, worst_misses
+from pocketdet.evaluation import Detections, Miss, worst_misses
 
 Box = tuple[float, float, float, float]
 Truth = tuple[Box, int, bool]
@@ -23,16 +23,18 @@ HALF: Box = (100, 100, 148, 112)  # a quarter of it
 AWAY: Box = (300, 300, 340, 340)
 
 
-def found(*detections: Detection) -> Found:
-    return Found(
+def found(*detections: Detection) -> Detections:
+    return Detections(
         np.array([box for box, _, _ in detections], np.float32).reshape(-1, 4),
         np.array([score for _, _, score in detections], np.float32),
         np.array([label for _, label, _ in detections], np.int64),
     )
 
 
-def data(*pictures: list[Truth]) -> Dataset:
-    return Dataset(NAMES, tuple(annotated(Path("x.jpg"), (400, 400), objects, 0) for objects in pictures))
+def data(*images: list[Truth]) -> Dataset:
+    return Dataset(
+        NAMES, tuple(image_annotations(Path("x.jpg"), (400, 400), objects, 0) for objects in images)
+    )
 
 
 def misses(truths: list[Truth], *detections: Detection) -> tuple[Miss, ...]:
@@ -109,10 +111,10 @@ def test_each_object_is_hit_once_by_the_best_fit() -> None:
 def test_the_worst_come_first_and_no_more_than_asked() -> None:
     ghosts = [found((AWAY, NUT, score)) for score in (0.5, 0.75, 0.5, 0.9375)]
     truths = data([], [], [], [])
-    assert [m.picture for m in worst_misses(truths, ghosts, 100)] == [3, 1, 0, 2]
-    assert [m.picture for m in worst_misses(truths, ghosts, 3)] == [3, 1, 0]
+    assert [m.image for m in worst_misses(truths, ghosts, 100)] == [3, 1, 0, 2]
+    assert [m.image for m in worst_misses(truths, ghosts, 3)] == [3, 1, 0]
     assert worst_misses(truths, ghosts, 0) == ()
-    assert [m.picture for m in worst_misses(truths, ghosts, 100, seen=0.6)] == [3, 1]
+    assert [m.image for m in worst_misses(truths, ghosts, 100, seen=0.6)] == [3, 1]
 
 
 def test_severity_stays_in_its_range_when_scores_do_not() -> None:
@@ -123,7 +125,7 @@ def test_severity_stays_in_its_range_when_scores_do_not() -> None:
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(UsageError, match="count of misses from 0, found -1"):
         worst_misses(data([]), [found()], -1)
-    with pytest.raises(UsageError, match="expected detections of 1 pictures, found 2"):
+    with pytest.raises(UsageError, match="expected detections of 1 images, found 2"):
         worst_misses(data([]), [found(), found()], 1)
     with pytest.raises(UsageError, match="NaN"):
         misses([], (AWAY, NUT, float("nan")))

@@ -1,4 +1,4 @@
-"""A detector's forms: each answers as it does on its own, says what it is, and leaves nothing behind."""
+"""A detector's backends: each answers as it does on its own, says what it is, and leaves nothing behind."""
 
 import dataclasses
 import shutil
@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_bundle import make_tiny_bundle
 
-from pocketdet.datasets import Annotated, Dataset
+from pocketdet.datasets import Dataset, ImageAnnotations
 from pocketdet.errors import BundleError, CheckpointError, UsageError
-from pocketdet.evaluation import Found
+from pocketdet.evaluation import Detections
 from pocketdet.evaluation.evaluate import check_classes, evaluate
-from pocketdet.evaluation.inputs import is_checkpoint, open_target
+from pocketdet.evaluation.inputs import is_checkpoint, open_input
 from pocketdet.evaluation.report import (
     AccuracyReport,
     accuracy_report,
     data_report,
     read_accuracy,
-    subject_report,
+    variant_report,
 )
-from pocketdet.evaluation.variants import Subject
+from pocketdet.evaluation.variants import Variant
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.postprocess import reference_stages
@@ -36,7 +36,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
 
 CLASSES = ("bolt", "nut", "washer")
-ALL_FORMS = ("pytorch", "onnx", "ncnn-fp32", "ncnn-fp16")
+ALL_BACKENDS = ("pytorch", "onnx", "ncnn-fp32", "ncnn-fp16")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def checkpoint(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The system's temporary folder while this module's forms are made."""
+    """The system's temporary folder while this module's backends are made."""
     folder, before = tmp_path_factory.mktemp("temporary"), tempfile.tempdir
     tempfile.tempdir = str(folder)
     yield folder
@@ -56,99 +56,99 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def forms(checkpoint: Path, temporary: Path) -> Iterator[tuple[Subject, ...]]:
+def variants(checkpoint: Path, temporary: Path) -> Iterator[tuple[Variant, ...]]:
     """Every form of the small detector."""
     lines: list[str] = []
-    with open_target(checkpoint) as target, target.subjects(ALL_FORMS, log=lines.append) as subjects:
+    with open_input(checkpoint) as target, target.variants(ALL_BACKENDS, log=lines.append) as variants:
         assert any("onnx sam" in line for line in lines)
         assert any("fp16 weights change" in line for line in lines)
-        yield subjects
+        yield variants
     assert not list(temporary.glob("*pocketdet*"))
 
 
-def assert_same(one: Found, boxes: object, scores: object, labels: object) -> None:
+def assert_same(one: Detections, boxes: object, scores: object, labels: object) -> None:
     np.testing.assert_array_equal(one.boxes, np.asarray(boxes))
     np.testing.assert_array_equal(one.scores, np.asarray(scores))
     np.testing.assert_array_equal(one.labels, np.asarray(labels))
 
 
-def test_a_checkpoint_has_four_forms(forms: tuple[Subject, ...], small_bundle: Path) -> None:
-    assert [subject.form for subject in forms] == list(ALL_FORMS)
-    assert [subject.name for subject in forms] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
-    assert [subject.weights for subject in forms] == ["fp32", "fp32", "fp32", "fp16"]
+def test_a_checkpoint_has_four_backends(variants: tuple[Variant, ...], small_bundle: Path) -> None:
+    assert [variant.backend for variant in variants] == list(ALL_BACKENDS)
+    assert [variant.name for variant in variants] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
+    assert [variant.weights for variant in variants] == ["fp32", "fp32", "fp32", "fp16"]
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
-        assert [s.arithmetic for s in forms] == ["fp32", "fp32", "fp32", detector.precision]
-    assert {subject.class_names for subject in forms} == {CLASSES}
-    assert {subject.rule for subject in forms} == {Postprocessing()}
+        assert [s.arithmetic for s in variants] == ["fp32", "fp32", "fp32", detector.precision]
+    assert {variant.class_names for variant in variants} == {CLASSES}
+    assert {variant.rule for variant in variants} == {Postprocessing()}
 
 
 def test_each_form_answers_as_on_its_own(
-    forms: tuple[Subject, ...],
+    variants: tuple[Variant, ...],
     small_model: ThunderNet,
     small_bundle: Path,
-    pictures: list[NDArray[np.uint8]],
+    images: list[NDArray[np.uint8]],
 ) -> None:
-    pytorch, onnx, fp32, fp16 = forms
+    pytorch, onnx, fp32, fp16 = variants
     with (
         Detector(small_bundle, DetectorOptions(engine="onnxruntime")) as by_onnx,
         Detector(small_bundle) as by_ncnn,
     ):
-        for picture in pictures[::3]:
-            stages = reference_stages(small_model, picture)
+        for pixels in images[::3]:
+            stages = reference_stages(small_model, pixels)
             assert len(stages.scores)
-            assert_same(pytorch.detect(picture), stages.boxes, stages.scores, stages.labels)
-            for subject, detector in ((onnx, by_onnx), (fp32, by_ncnn)):
-                own = detector.detect(picture)
-                assert_same(subject.detect(picture), own.boxes, own.scores, own.labels)
-            assert fp16.detect(picture).scores.tolist() != fp32.detect(picture).scores.tolist()
+            assert_same(pytorch.detect(pixels), stages.boxes, stages.scores, stages.labels)
+            for variant, detector in ((onnx, by_onnx), (fp32, by_ncnn)):
+                own = detector.detect(pixels)
+                assert_same(variant.detect(pixels), own.boxes, own.scores, own.labels)
+            assert fp16.detect(pixels).scores.tolist() != fp32.detect(pixels).scores.tolist()
 
 
 def test_only_what_is_wanted_is_exported(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, pictures: list[NDArray[np.uint8]]
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, images: list[NDArray[np.uint8]]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("exported")
 
     monkeypatch.setattr("pocketdet.evaluation.inputs.export_detector", refuse)
-    with open_target(checkpoint) as target:
+    with open_input(checkpoint) as target:
         assert target.digest == hash_file(checkpoint).sha256
-        with target.subjects(["pytorch"], score=0.4) as subjects:
-            (subject,) = subjects
-            found = subject.detect(pictures[0])
-        with target.subjects(["pytorch"]) as subjects:
-            everything = subjects[0].detect(pictures[0])
-    assert subject.rule == Postprocessing(score_threshold=0.4)
+        with target.variants(["pytorch"], score=0.4) as variants:
+            (variant,) = variants
+            found = variant.detect(images[0])
+        with target.variants(["pytorch"]) as variants:
+            everything = variants[0].detect(images[0])
+    assert variant.rule == Postprocessing(score_threshold=0.4)
     assert 0 < len(found.scores) < len(everything.scores)
     assert found.scores.min() > 0.4
 
 
 @pytest.mark.parametrize("archive", [False, True])
 def test_a_bundle_has_the_forms_that_it_carries(
-    small_bundle: Path, tmp_path: Path, archive: bool, pictures: list[NDArray[np.uint8]]
+    small_bundle: Path, tmp_path: Path, archive: bool, images: list[NDArray[np.uint8]]
 ) -> None:
     path = (
         Path(shutil.make_archive(str(tmp_path / "small"), "zip", small_bundle)) if archive else small_bundle
     )
-    with load_bundle(path) as bundle, open_target(path) as target:
-        assert target.forms == ("pytorch", "onnx", "ncnn-fp32")
+    with load_bundle(path) as bundle, open_input(path) as target:
+        assert target.backends == ("pytorch", "onnx", "ncnn-fp32")
         assert (target.digest, target.class_names) == (bundle.digest, CLASSES)
-        with target.subjects(["ncnn-fp32", "pytorch", "ncnn-fp16"], score=0.3) as subjects:
-            assert [subject.form for subject in subjects] == ["pytorch", "ncnn-fp32"]
-            assert {subject.rule.score_threshold for subject in subjects} == {0.3}
-            pytorch, ncnn = (subject.detect(pictures[0]) for subject in subjects)
+        with target.variants(["ncnn-fp32", "pytorch", "ncnn-fp16"], score=0.3) as variants:
+            assert [variant.backend for variant in variants] == ["pytorch", "ncnn-fp32"]
+            assert {variant.rule.score_threshold for variant in variants} == {0.3}
+            pytorch, ncnn = (variant.detect(images[0]) for variant in variants)
     assert len(pytorch.scores)
     assert pytorch.labels.tolist() == ncnn.labels.tolist()
     np.testing.assert_allclose(pytorch.scores, ncnn.scores, atol=1e-4)
 
 
 def test_a_bundle_without_references_has_one_form(tmp_path: Path) -> None:
-    with open_target(make_tiny_bundle(tmp_path / "tiny.pocketdet")) as target:
-        assert target.forms == ("ncnn-fp32",)
+    with open_input(make_tiny_bundle(tmp_path / "tiny.pocketdet")) as target:
+        assert target.backends == ("ncnn-fp32",)
 
 
 def test_what_cannot_be_opened(checkpoint: Path, small_bundle: Path, tmp_path: Path) -> None:
     def refused(path: Path, error: type[Exception], words: str, **told: object) -> None:
-        with pytest.raises(error, match=words), open_target(path, **told):  # type: ignore[arg-type]
+        with pytest.raises(error, match=words), open_input(path, **told):  # type: ignore[arg-type]
             pass
 
     refused(tmp_path / "absent.pt", UsageError, r"absent\.pt: no such file; expected a checkpoint")
@@ -168,7 +168,7 @@ def test_is_checkpoint() -> None:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Two pictures of different brightness; washers have no object, and one bolt does not count."""
+    """Two images of different brightness; washers have no object, and one bolt does not count."""
     images = []
     for index in range(2):
         path = tmp_path / f"{index}.png"
@@ -176,19 +176,19 @@ def dataset(tmp_path: Path) -> Dataset:
         boxes = np.array([[4, 4, 30, 40], [30, 8, 60, 44], [2, 2, 9, 9]], np.float32)[: 2 + index]
         labels = np.array([2, 1, 2])[: 2 + index]
         ignored = np.array([False, False, True])[: 2 + index]
-        images.append(Annotated(path, (64, 48), boxes, labels, ignored, index))
+        images.append(ImageAnnotations(path, (64, 48), boxes, labels, ignored, index))
     return Dataset(("washer", "nut", "bolt"), tuple(images))
 
 
-def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Subject:
-    """A subject that knows the answers, in a class order of its own."""
+def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Variant:
+    """A variant that knows the answers, in a class order of its own."""
 
-    def detect(picture: NDArray[np.uint8]) -> Found:
-        image = dataset.images[int(picture[0, 0, 0]) - 10]
+    def detect(pixels: NDArray[np.uint8]) -> Detections:
+        image = dataset.images[int(pixels[0, 0, 0]) - 10]
         labels = [class_names.index(dataset.class_names[label]) for label in image.labels]
-        return Found(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
+        return Detections(image.boxes, np.full(len(labels), 0.9, np.float32), np.array(labels, np.int64))
 
-    return Subject("ncnn-fp16", "fp16", "fp32", Postprocessing(), class_names, detect)
+    return Variant("ncnn-fp16", "fp16", "fp32", Postprocessing(), class_names, detect)
 
 
 @pytest.mark.parametrize("class_names", [CLASSES, ("nut", "washer", "bolt"), ("washer", "nut", "bolt")])
@@ -203,9 +203,9 @@ def test_the_truth_has_an_ap_of_one_in_any_order_of_classes(
 
 
 def test_an_empty_answer_has_an_ap_of_zero(dataset: Dataset) -> None:
-    nothing = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    subject = dataclasses.replace(truthful(dataset), detect=lambda picture: nothing)
-    assert evaluate(subject, dataset).coco.ap == 0
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    variant = dataclasses.replace(truthful(dataset), detect=lambda pixels: nothing)
+    assert evaluate(variant, dataset).coco.ap == 0
 
 
 def test_classes_must_be_the_same() -> None:
@@ -221,13 +221,13 @@ def test_classes_must_be_the_same() -> None:
 @pytest.fixture
 def report(dataset: Dataset) -> AccuracyReport:
     data = data_report(dataset, file="t.json", split=None, sha256="0" * 64, listed=3)
-    row = subject_report("w.pt", "a" * 64, evaluate(truthful(dataset), dataset))
+    row = variant_report("w.pt", "a" * 64, evaluate(truthful(dataset), dataset))
     return accuracy_report(data, [row])
 
 
 def test_a_report_says_it_all(report: AccuracyReport) -> None:
-    assert report.data.extent == "2 of 3 pictures"
-    assert report.data.model_copy(update={"pictures_listed": 2}).extent == "all 2 pictures"
+    assert report.data.extent == "2 of 3 images"
+    assert report.data.model_copy(update={"pictures_listed": 2}).extent == "all 2 images"
     assert (report.data.objects, report.data.ignored) == (4, 1)
     row = report.subjects[0]
     assert (row.form, row.name, row.weights, row.arithmetic) == ("ncnn-fp16", "ncnn fp16", "fp16", "fp32")

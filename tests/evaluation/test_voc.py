@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.records import Annotated, annotated
+from pocketdet.datasets.records import ImageAnnotations, image_annotations
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import Found, VocAccuracy, voc_accuracy
-from pocketdet.evaluation.overlap import covered, iou
+from pocketdet.evaluation import Detections, VocAccuracy, voc_accuracy
+from pocketdet.evaluation.detections import covered, iou
 
 Box = tuple[float, float, float, float]
 Truth = tuple[Box, int, bool]
 
 
-def picture(*objects: Truth) -> Annotated:
-    return annotated(Path("x.jpg"), (1000, 1000), list(objects), image_id=0)
+def annotations(*objects: Truth) -> ImageAnnotations:
+    return image_annotations(Path("x.jpg"), (1000, 1000), list(objects), image_id=0)
 
 
-def found(*detections: tuple[Box, int, float]) -> Found:
-    return Found(
+def found(*detections: tuple[Box, int, float]) -> Detections:
+    return Detections(
         np.array([box for box, _, _ in detections], np.float32).reshape(-1, 4),
         np.array([score for _, _, score in detections], np.float32),
         np.array([label for _, label, _ in detections], np.int64),
@@ -38,11 +38,11 @@ def cell(number: int) -> Box:
 
 
 def one_class(truths: list[Truth], *detections: tuple[Box, int, float], at: float = 0.5) -> VocAccuracy:
-    return voc_accuracy(Dataset(("bolt",), (picture(*truths),)), [found(*detections)], at)
+    return voc_accuracy(Dataset(("bolt",), (annotations(*truths),)), [found(*detections)], at)
 
 
 # The example of Padilla, Netto and da Silva, "A survey on performance metrics for object-detection
-# algorithms" (2020): 7 pictures, 15 objects, 24 detections A to Y, hit or not at IoU 0.3.
+# algorithms" (2020): 7 images, 15 objects, 24 detections A to Y, hit or not at IoU 0.3.
 PADILLA = {
     1: "A88- B70+ C80-",
     2: "D71- E54+ F74-",
@@ -62,7 +62,7 @@ def test_the_example_of_padilla_comes_out_as_published() -> None:
     # 11 points: 1 at recall 0, 2/3 at 0.1, 3/7 at 0.2, 0.3 and 0.4, nothing from 0.5 on.
     images, detections = [], []
     for number, objects in enumerate(PADILLA_OBJECTS, start=1):
-        images.append(picture(*((cell(k), 0, False) for k in range(objects))))
+        images.append(annotations(*((cell(k), 0, False) for k in range(objects))))
         marks, boxes = PADILLA[number].split(), []
         for mark in marks:
             hits = sum(m.endswith("+") for m in marks[: marks.index(mark)])
@@ -84,7 +84,7 @@ def test_the_example_of_padilla_comes_out_as_published() -> None:
 
 def test_a_perfect_detector_has_one() -> None:
     truths: list[Truth] = [(cell(k), k % 2, False) for k in range(7)]
-    data = Dataset(("bolt", "nut"), (picture(*truths), picture(*truths)))
+    data = Dataset(("bolt", "nut"), (annotations(*truths), annotations(*truths)))
     detections = [found(*((box, label, 0.9) for box, label, _ in truths))] * 2
     accuracy = voc_accuracy(data, detections)
     assert (accuracy.map_11, accuracy.map_area) == (1.0, 1.0)
@@ -142,7 +142,7 @@ def test_an_overlap_of_exactly_the_threshold_hits(threshold: float, expected: fl
 
 
 def test_classes_are_apart_and_one_without_objects_is_left_out() -> None:
-    data = Dataset(("bolt", "nut", "pin"), (picture((cell(0), 0, False), (cell(1), 1, False)),))
+    data = Dataset(("bolt", "nut", "pin"), (annotations((cell(0), 0, False), (cell(1), 1, False)),))
     accuracy = voc_accuracy(data, [found((cell(0), 1, 0.9), (cell(1), 1, 0.8), (cell(2), 2, 0.9))])
     # bolt: missed; nut: false (on the bolt), then right; pin: no object
     np.testing.assert_allclose([one.ap_area for one in accuracy.per_class], [0, 0.5, np.nan])
@@ -157,9 +157,9 @@ def test_a_threshold_outside_its_range_is_refused(threshold: float) -> None:
         one_class([(cell(0), 0, False)], at=threshold)
 
 
-def test_bad_detections_and_pictures_without_objects_are_refused() -> None:
-    with pytest.raises(UsageError, match="expected detections of 1 pictures, found 0"):
-        voc_accuracy(Dataset(("bolt",), (picture((cell(0), 0, False)),)), [])
+def test_bad_detections_and_images_without_objects_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected detections of 1 images, found 0"):
+        voc_accuracy(Dataset(("bolt",), (annotations((cell(0), 0, False)),)), [])
     with pytest.raises(UsageError, match="no object that counts"):
         one_class([(cell(0), 0, True)])
 
@@ -180,13 +180,13 @@ cases = st.lists(st.tuples(truths_of, detections_of), min_size=1, max_size=4)
 Case = list[tuple[list[Truth], list[tuple[Box, int, float]]]]
 
 
-def records(case: Case) -> tuple[Dataset, list[Found]]:
+def records(case: Case) -> tuple[Dataset, list[Detections]]:
     """A case as records, with an object that counts in any case."""
     case = [*case, ([(cell(40), 0, False)], [])]
-    return Dataset(("a", "b"), tuple(picture(*t) for t, _ in case)), [found(*d) for _, d in case]
+    return Dataset(("a", "b"), tuple(annotations(*t) for t, _ in case)), [found(*d) for _, d in case]
 
 
-def reference(data: Dataset, detections: list[Found], label: int) -> tuple[Fraction, Fraction]:
+def reference(data: Dataset, detections: list[Detections], label: int) -> tuple[Fraction, Fraction]:
     """(11-point, area) for one class, detection by detection, in exact arithmetic."""
     taken: set[tuple[int, int]] = set()
     queue = [
@@ -257,7 +257,7 @@ def test_a_detection_of_nothing_below_all_others_never_helps(
 
 
 def with_distinct_scores(case: Case) -> Case:
-    """The same order of scores without ties, which the order of the pictures would break."""
+    """The same order of scores without ties, which the order of the images would break."""
     number, result = 0, []
     for truths, detections in case:
         changed = []
@@ -269,7 +269,7 @@ def with_distinct_scores(case: Case) -> Case:
 
 
 @given(cases, st.randoms(use_true_random=False))
-def test_the_order_of_pictures_does_not_matter(case: Case, random: Any) -> None:
+def test_the_order_of_images_does_not_matter(case: Case, random: Any) -> None:
     case = with_distinct_scores(case)
     shuffled = random.sample(case, len(case))
     np.testing.assert_equal(voc_accuracy(*records(case)), voc_accuracy(*records(shuffled)))

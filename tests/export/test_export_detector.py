@@ -15,7 +15,7 @@ from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export import ExportOptions, FoldReport, export_detector, fold_batch_norm
 from pocketdet.models.checkpoint import read_card
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
@@ -164,4 +164,4 @@ def test_a_conversion_that_changes_answers_stops_the_export(
 def test_an_input_size_off_the_strides_names_the_nearest() -> None:
     config = DetectorConfig("thundernet-snet49", ("a",), input_size=(320, 300))
     with pytest.raises(UsageError, match="width 300 .* nearest is 288"):
-        seeded_detector(config, 0)
+        random_thundernet(config, 0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from damage import damaged_copy, weighted_layers
 
-from pocketdet.evaluation.inputs import open_target
+from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
@@ -18,11 +18,11 @@ from pocketdet.export.reference.one_stage import TorchOneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
+from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
@@ -55,7 +55,7 @@ def tiny(arch: str) -> TorchOneStageReference:
     """An architecture at its narrowest; its weights do not fit the checkpoint of the real one."""
     model = FAMILIES[arch]()
     model.built_from = OneStageConfig(arch, NAMES, input_size=SIZE)
-    lifelike(model, SIZE, seed=4)
+    calibrated_random_init(model, SIZE, seed=4)
     return TorchOneStageReference(model)
 
 
@@ -98,7 +98,7 @@ def test_what_only_training_needs_is_gone(arch: str, layers: int, source: str, t
 def passd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the real PASSD on MobileNet, for small pictures."""
     model = build_detector(OneStageConfig("passd-mobilenet", NAMES, input_size=(64, 64)))
-    lifelike(model, (64, 64), seed=2)
+    calibrated_random_init(model, (64, 64), seed=2)
     path = tmp_path_factory.mktemp("passd") / "passd.safetensors"
     save_checkpoint(path, model)
     return path
@@ -130,12 +130,12 @@ def test_the_damaged_layer_is_named(exported: ExportResult, tmp_path: Path) -> N
 
 
 def test_every_form_of_a_checkpoint_finds_the_same(passd: Path, exported: ExportResult) -> None:
-    with open_target(passd) as target, target.subjects(("pytorch", "onnx", "ncnn-fp32")) as subjects:
-        found = [subject.detect(PICTURES[0]) for subject in subjects]
-        rules = {subject.rule for subject in subjects}
-    with open_target(exported.path) as target, target.subjects(("pytorch", "ncnn-fp32"), score=0.3) as few:
-        assert {subject.rule.score_threshold for subject in few} == {0.3}
-        assert {len(subject.detect(PICTURES[0]).scores) for subject in few} == {
+    with open_input(passd) as target, target.variants(("pytorch", "onnx", "ncnn-fp32")) as variants:
+        found = [variant.detect(PICTURES[0]) for variant in variants]
+        rules = {variant.rule for variant in variants}
+    with open_input(exported.path) as target, target.variants(("pytorch", "ncnn-fp32"), score=0.3) as few:
+        assert {variant.rule.score_threshold for variant in few} == {0.3}
+        assert {len(variant.detect(PICTURES[0]).scores) for variant in few} == {
             int((found[0].scores > 0.3).sum())
         }
     assert len(rules) == 1

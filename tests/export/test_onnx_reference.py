@@ -14,7 +14,7 @@ from tiny_bundle import list_files
 
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.evaluation.evaluate import evaluate
-from pocketdet.evaluation.inputs import open_target
+from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, verify
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import export_reference
@@ -68,10 +68,10 @@ def test_it_verifies_layer_by_layer_and_names_damage(exported: Path, tmp_path: P
 
 
 def test_it_has_the_forms_that_it_has(exported: Path) -> None:
-    with open_target(exported) as target:
-        assert target.forms == ("onnx", "ncnn-fp32")
-        with target.subjects(target.forms) as subjects:
-            counts = {len(subject.detect(PICTURES[0]).scores) for subject in subjects}
+    with open_input(exported) as target:
+        assert target.backends == ("onnx", "ncnn-fp32")
+        with target.variants(target.backends) as variants:
+            counts = {len(variant.detect(PICTURES[0]).scores) for variant in variants}
     assert len(counts) == 1
 
 
@@ -147,8 +147,8 @@ def test_fastestdet_finds_what_is_in_photographs(tmp_path: Path) -> None:
     result = export_reference(reference, tmp_path)
     folder = SHARED / "coco_val_sample"
     dataset = read_coco(folder / "instances.json", folder / "images")
-    with open_target(result.path) as target, target.subjects(("ncnn-fp32",), score=0.01) as (subject,):
-        assert evaluate(subject, dataset).coco.ap50 == pytest.approx(0.344, abs=0.005)
+    with open_input(result.path) as target, target.variants(("ncnn-fp32",), score=0.01) as (variant,):
+        assert evaluate(variant, dataset).coco.ap50 == pytest.approx(0.344, abs=0.005)
     with load_bundle(result.path) as bundle:
         assert bundle.manifest.class_names[0] == "person"
 

@@ -11,7 +11,7 @@ import pytest
 from damage import rehash
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.records import Annotated
+from pocketdet.datasets.records import ImageAnnotations
 from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.ap_metric import ApMetric, ap_limit
@@ -155,7 +155,7 @@ def labelled(trained_bundle: Path, scenes: tuple[Path, ...]) -> Dataset:
             best = found.scores > 0.3
             labels = found.labels[best].astype(np.int64)
             images.append(
-                Annotated(path, (160, 160), found.boxes[best], labels, np.zeros(len(labels), bool), i)
+                ImageAnnotations(path, (160, 160), found.boxes[best], labels, np.zeros(len(labels), bool), i)
             )
         names = detector.bundle.manifest.class_names
     return Dataset(names, tuple(images))

@@ -59,10 +59,10 @@ def test_other_weights_are_not_this_bundle(
     small_bundle: Path, small_model: ThunderNet, tmp_path: Path
 ) -> None:
     from pocketdet.models.checkpoint import save_checkpoint
-    from pocketdet.models.init import seeded_detector
+    from pocketdet.models.random_init import random_thundernet
 
     other = tmp_path / "other.safetensors"
-    save_checkpoint(other, seeded_detector(small_model.config, seed=4))
+    save_checkpoint(other, random_thundernet(small_model.config, seed=4))
     report = verify(small_bundle, weights=other)
     assert report.first_stage is not None
     assert "(pytorch, golden)" in report.first_stage

@@ -13,7 +13,7 @@ import torch
 from bench_records import record
 from kill_points import run_killed
 from tiny_bundle import tiny_bundle_template
-from train_together import BATCH, NAMES, SIDE, config, recipe
+from train_together import BATCH, NAMES, SIDE, config, pipeline
 from whole_results import damaged, leftovers
 
 from pocketdet.benchmarks.record_io import write_record
@@ -28,9 +28,8 @@ from pocketdet.runtime.images import write_image
 from pocketdet.runtime.ncnn_graph import read_graph
 from pocketdet.training import loop
 from pocketdet.training.config_file import fingerprint
-from pocketdet.training.journal import step_columns
 from pocketdet.training.loop import WEIGHTS_FILE, StepReport, start_run, train
-from pocketdet.training.record import Record
+from pocketdet.training.run_logger import RunLogger, step_columns
 from pocketdet.training.state import STATE_FILE, RunState, load_state
 
 __all__ = ["tiny_bundle_template"]
@@ -169,8 +168,8 @@ def test_a_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def go_on(until: int) -> None:
         if (setup.out / STATE_FILE).exists():
             load_state(setup.out, state, fingerprint(setup))
-        with Record(setup, state, None) as kept:
-            for _ in train(setup, recipe(), state, stop=lambda: state.step >= until, log=kept.step):
+        with RunLogger(setup, state, None) as kept:
+            for _ in train(setup, pipeline(), state, stop=lambda: state.step >= until, log=kept.step):
                 pass
 
     def done() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.sample import Sample
 
 NAMES = ("bolt", "nut")
 COLOURS = ((40, 40, 250), (250, 40, 40))
@@ -25,7 +25,7 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def coloured_boxes(side: int, count: int) -> list[Labelled]:
+def coloured_boxes(side: int, count: int) -> list[Sample]:
     """Square images with one or two boxes, in the colour of their class on grey noise."""
     rng = np.random.default_rng(5)
     images = []
@@ -35,5 +35,5 @@ def coloured_boxes(side: int, count: int) -> list[Labelled]:
         labels = (np.arange(len(boxes)) + index) % 2
         for (x1, y1, x2, y2), label in zip(boxes.astype(int), labels, strict=True):
             image[y1:y2, x1:x2] = COLOURS[label]
-        images.append(Labelled(image, boxes, labels, np.zeros((0, 4), np.float32)))
+        images.append(Sample(image, boxes, labels, np.zeros((0, 4), np.float32)))
     return images

@@ -1,4 +1,4 @@
-"""Small ncnn graphs for the tests of lane alignment: a builder, random graphs of it, and seeded weights."""
+"""Small ncnn graphs for tests of graph passes: a builder, random graphs, and seeded weights."""
 
 from collections.abc import Sequence
 

@@ -29,7 +29,7 @@ from whole_results import damaged, leftovers
 from pocketdet.cli.main import main as pocketdet
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 
 PRELOADED = (
     "matplotlib.figure",
@@ -39,7 +39,7 @@ PRELOADED = (
     "pocketdet.cli.val_report",
     "pocketdet.evaluation.evaluate",
     "pocketdet.export.exporter",
-    "pocketdet.training.record",
+    "pocketdet.training.run_logger",
     "pycocotools.cocoeval",
     "torch.utils.tensorboard",
 )
@@ -126,7 +126,7 @@ CASES = (
 def make_inputs(folder: Path) -> None:
     """Weights, their bundle, and four images with a box each."""
     folder.mkdir(parents=True)
-    model = seeded_detector(DetectorConfig("thundernet-snet49", CLASSES, input_size=(96, 64)), seed=3)
+    model = random_thundernet(DetectorConfig("thundernet-snet49", CLASSES, input_size=(96, 64)), seed=3)
     save_checkpoint(folder / "small.safetensors", model)
     words: Words = ["export", folder / "small.safetensors", "--name", "small", "--out", folder]
     log = folder / "run.log"

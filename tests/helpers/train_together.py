@@ -13,17 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError, PocketdetError
-from pocketdet.training.augment import Recipe
+from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.batch_norm import SyncedBatchNorm2d, synchronise
-from pocketdet.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.config import Augment, Optimizer, Schedule, Source, ThunderNetLossConfig, TrainConfig
 from pocketdet.training.config_file import fingerprint
-from pocketdet.training.distributed import ALONE, World, joined, together
-from pocketdet.training.ema import Ema
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.device import keep_freed_memory
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, init_distributed, sync_errors
+from pocketdet.training.image_cache import build_cache
 from pocketdet.training.loop import StepReport, start_run, train
-from pocketdet.training.memory import keep_freed_memory
-from pocketdet.training.pool import make_pool
-from pocketdet.training.state import save_state
+from pocketdet.training.sample import Sample
+from pocketdet.training.state import Ema, save_state
 
 DEAD = 7  # its exit code
 NAMES = ("bolt", "nut")
@@ -40,7 +39,7 @@ class Seen:
     average: dict[str, Tensor]
 
 
-def recipe() -> Recipe:
+def pipeline() -> AugmentPipeline:
     """Six noisy pictures with a light or a dark box; one of them has two."""
     rng = np.random.default_rng(5)
     pictures = []
@@ -50,9 +49,9 @@ def recipe() -> Recipe:
         for x1, y1, x2, y2 in boxes.astype(int):
             image[y1:y2, x1:x2] = 250 if index % 2 else 180
         labels = np.array([index % 2, 0])[: len(boxes)]
-        pictures.append(Labelled(image, boxes, labels, np.zeros((0, 4), np.float32)))
+        pictures.append(Sample(image, boxes, labels, np.zeros((0, 4), np.float32)))
     rule = Augment(kind="ssd")
-    return Recipe([make_pool(pictures, 2, 0.0)], [1.0], rule)
+    return AugmentPipeline([build_cache(pictures, 2, 0.0)], [1.0], rule)
 
 
 def config(out: Path, **schedule: object) -> TrainConfig:
@@ -66,76 +65,76 @@ def config(out: Path, **schedule: object) -> TrainConfig:
         save_every=5,
         schedule=replace(rule, **schedule),  # type: ignore[arg-type]
         optimizer=Optimizer(ema=0.9),
-        losses=Losses(pre_nms=80, proposals=40, rois=24, ohem=6, rpn_hard=8, rpn_random=8),
+        losses=ThunderNetLossConfig(pre_nms=80, proposals=40, rois=24, ohem=6, rpn_hard=8, rpn_random=8),
     )
 
 
 def run(
     setup: TrainConfig,
-    world: World = ALONE,
+    context: DistributedContext = SINGLE_PROCESS,
     *,
     resume: bool = False,
     stop_after: int = 99,
     double: bool = False,
 ) -> Seen:
     """Train, with `double` in float64; `stop_after` is heeded by the last process alone."""
-    state = start_run(setup, setup.detector(NAMES), resume=resume, world=world)
+    state = start_run(setup, setup.detector(NAMES), resume=resume, context=context)
     if double:
         state.model.double().register_forward_pre_hook(lambda _, arguments: (arguments[0].double(),))
         state.ema = Ema(state.model, setup.optimizer.ema)
-    stop = lambda: world.rank == world.size - 1 and state.step >= stop_after  # noqa: E731
-    reports: list[StepReport] = list(train(setup, recipe(), state, world=world, stop=stop))
+    stop = lambda: context.rank == context.size - 1 and state.step >= stop_after  # noqa: E731
+    reports: list[StepReport] = list(train(setup, pipeline(), state, context=context, stop=stop))
     assert state.ema is not None
     return Seen([r.losses for r in reports], state.model.state_dict(), state.ema.weights)
 
 
-def batch_norm(world: World) -> dict[str, Tensor]:
+def batch_norm(context: DistributedContext) -> dict[str, Tensor]:
     """What a batch norm over all processes gives for our half of a batch whose mean is far from zero."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(6, 5, 4, 3, generator=generator) * 2 + 30
     wanted = torch.randn(6, 5, 4, 3, generator=generator)
     layer = nn.Sequential(nn.BatchNorm2d(5))
-    synchronise(layer, world)
-    assert isinstance(layer[0], SyncedBatchNorm2d) == (world.size > 1)
-    part = world.part(6)
+    synchronise(layer, context)
+    assert isinstance(layer[0], SyncedBatchNorm2d) == (context.size > 1)
+    part = context.part(6)
     mine = x[part.start : part.stop].clone().requires_grad_()
     out = layer(mine)
     (out * wanted[part.start : part.stop]).sum().backward()
     assert mine.grad is not None
     layer.eval()
     found = {"out": out.detach(), "gradient": mine.grad, "eval": layer(mine).detach()}
-    parameters = {name: world.sums(p.grad) for name, p in layer.named_parameters() if p.grad is not None}
+    parameters = {name: context.sums(p.grad) for name, p in layer.named_parameters() if p.grad is not None}
     return {**found, **parameters, **layer.state_dict(keep_vars=False)}
 
 
-def failures(world: World, out: Path) -> list[str]:
+def failures(context: DistributedContext, out: Path) -> list[str]:
     """The errors that each process is told of when the last of them fails."""
     told = []
-    for guilty in (world.size - 1, 0):
+    for guilty in (context.size - 1, 0):
         try:
-            with together(world):
-                if world.rank == guilty:
+            with sync_errors(context):
+                if context.rank == guilty:
                     raise CheckpointError("the disk is gone")
         except PocketdetError as error:
             told.append(f"{type(error).__name__}: {error}")
-    with together(world):
+    with sync_errors(context):
         pass
     try:
-        run(config(out, batch=9), world)
+        run(config(out, batch=9), context)
     except PocketdetError as error:
         told.append(f"{type(error).__name__}: {error}")
     return told
 
 
-def stale(world: World, out: Path) -> str:
+def stale(context: DistributedContext, out: Path) -> str:
     """The error when the processes resume from different steps."""
-    setup = config(out / f"stale-{world.rank}", images=SHORT)
+    setup = config(out / f"stale-{context.rank}", images=SHORT)
     setup.out.mkdir()
     state = start_run(setup, setup.detector(NAMES))
-    state.step = 1 + world.rank
+    state.step = 1 + context.rank
     save_state(setup.out, state, fingerprint(setup))
     try:
-        run(setup, world, resume=True)
+        run(setup, context, resume=True)
     except CheckpointError as error:
         return str(error)
     return "no error"
@@ -143,22 +142,22 @@ def stale(world: World, out: Path) -> str:
 
 def main(out: Path) -> None:
     """Everything that is compared with one process; then the last process dies without a word."""
-    with joined("cpu") as world:
+    with init_distributed("cpu") as context:
         seen = {
-            "exact": run(config(out / "exact"), world, double=True),
-            "whole": run(config(out / "whole", images=SHORT), world),
-            "first": run(config(out / "parted", images=SHORT), world, stop_after=1),
-            "rest": run(config(out / "parted", images=SHORT), world, resume=True),
-            "batch_norm": batch_norm(world),
-            "failures": failures(world, out / "failed"),
-            "stale": stale(world, out),
+            "exact": run(config(out / "exact"), context, double=True),
+            "whole": run(config(out / "whole", images=SHORT), context),
+            "first": run(config(out / "parted", images=SHORT), context, stop_after=1),
+            "rest": run(config(out / "parted", images=SHORT), context, resume=True),
+            "batch_norm": batch_norm(context),
+            "failures": failures(context, out / "failed"),
+            "stale": stale(context, out),
         }
         plain = {key: vars(value) if isinstance(value, Seen) else value for key, value in seen.items()}
-        torch.save(plain, out / f"seen-{world.rank}.pt")
-        world.wait()
-        if world.rank == world.size - 1:
+        torch.save(plain, out / f"seen-{context.rank}.pt")
+        context.wait()
+        if context.rank == context.size - 1:
             os._exit(DEAD)
-        world.wait()
+        context.wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Labelled pictures and weights for tests of `pocketdet val`; import the fixtures that a file uses."""
+"""Sample pictures and weights for tests of `pocketdet val`; import the fixtures that a file uses."""
 
 import json
 import shutil

@@ -15,7 +15,7 @@ from pocketdet.models.ablation import TABLE_7, Variant, ablation_table
 from pocketdet.models.build import ARCHITECTURES, build_detector
 from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
 from pocketdet.models.config import DetectorConfig, Parts, RoIHead
-from pocketdet.models.init import seeded_detector
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.training.config import Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config
 from pocketdet.training.loop import start_run
@@ -66,7 +66,7 @@ def test_the_rows_say_what_they_have() -> None:
 
 @pytest.mark.parametrize("variant", TABLE_7, ids=lambda v: v.row)
 def test_every_variant_runs_and_is_stored(variant: Variant, tmp_path: Path) -> None:
-    model = seeded_detector(of(variant), seed=5)
+    model = random_thundernet(of(variant), seed=5)
     image = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = model(image)
@@ -79,7 +79,7 @@ def test_every_variant_runs_and_is_stored(variant: Variant, tmp_path: Path) -> N
 
 
 def test_without_cem_the_rpn_reads_c4_alone_and_the_rois_c5_alone() -> None:
-    model = seeded_detector(replace(SMALL, parts=Parts(True, False, False)), seed=5)
+    model = random_thundernet(replace(SMALL, parts=Parts(True, False, False)), seed=5)
     channels, generator = ARCHITECTURES[SMALL.arch], torch.Generator().manual_seed(2)
     c4 = torch.randn(1, channels.c4, 4, 6, generator=generator)
     c5 = torch.randn(1, channels.c5, 2, 3, generator=generator)
@@ -93,7 +93,7 @@ def test_without_cem_the_rpn_reads_c4_alone_and_the_rois_c5_alone() -> None:
 @pytest.mark.parametrize("row", "ace")
 def test_a_variant_is_exported_and_proved(row: str, tmp_path: Path) -> None:
     variant = next(v for v in TABLE_7 if v.row == row)
-    result = export_detector(seeded_detector(of(variant), SEED), tmp_path)
+    result = export_detector(random_thundernet(of(variant), SEED), tmp_path)
     assert not result.folds.refusals
     report = verify(result.path, layers=True)
     assert report.ok
@@ -133,7 +133,7 @@ def test_only_what_is_left_out_tells_a_run_from_those_before_the_switches(tmp_pa
 def test_the_baseline_is_one_configuration_away(tmp_path: Path) -> None:
     path = tmp_path / "train.toml"
     off = "".join(f"{name} = false\n" for name in ("small_rpn", "context_enhancement", "spatial_attention"))
-    data = '[[data]]\nannotations = "train.json"\nimages = "pictures"\n'
+    data = '[[data]]\nannotations = "train.json"\nimages = "images"\n'
     path.write_text(f'out = "run"\nfc_channels = 2048\n{data}[parts]\n{off}', encoding="utf-8")
     detector = read_config(path).detector(("bolt",))
     assert (detector.parts, detector.head.fc_channels) == (TABLE_7[0].parts, TABLE_7[0].fc_channels)

@@ -114,7 +114,7 @@ def test_a_box_covers_itself(a: Tensor) -> None:
 
 @untimed
 @given(boxes(1), st.integers(-64, 64), st.integers(-64, 64))
-def test_iou_does_not_move_with_the_picture(a: Tensor, dx: int, dy: int) -> None:
+def test_iou_does_not_move_with_the_image(a: Tensor, dx: int, dy: int) -> None:
     rounded = a.round()
     rounded[:, 2:] += 1  # whole numbers move without rounding
     other = rounded + torch.tensor([3.0, 1, 5, 2])

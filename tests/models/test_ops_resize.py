@@ -26,7 +26,7 @@ def noise(height: int, width: int, seed: int = 0) -> Tensor:
 
 
 def row(*values: int) -> Tensor:
-    """A picture (1, W, 1)."""
+    """An image (1, W, 1)."""
     return torch.tensor(values, dtype=torch.uint8)[None, :, None]
 
 
@@ -138,7 +138,7 @@ def test_letterbox_pads_in_the_networks_channel_order() -> None:
         assert (picture[8:24].sum(dim=2) == 200).all()
 
 
-def test_stretch_ignores_the_pad_and_does_not_touch_the_picture() -> None:
+def test_stretch_ignores_the_pad_and_does_not_touch_the_image() -> None:
     image = noise(20, 40)
     kept = image.clone()
     assert torch.equal(

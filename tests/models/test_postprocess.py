@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from pocketdet.models.config import DetectorConfig, Postprocessing, Preprocessing
-from pocketdet.models.init import seeded_detector
 from pocketdet.models.ops import box_iou, make_anchors, ps_roi_align
 from pocketdet.models.postprocess import Postprocessed, Stages, postprocess, reference_stages
+from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 
 
@@ -52,7 +52,7 @@ def test_shapes_and_types(small_model: ThunderNet, stages: Stages) -> None:
     assert not any(v.requires_grad for v in vars(stages).values())
 
 
-def test_the_input_is_the_resized_picture_normalised(small_model: ThunderNet, stages: Stages) -> None:
+def test_the_input_is_the_resized_image_normalised(small_model: ThunderNet, stages: Stages) -> None:
     pre = small_model.config.preprocessing
     back = stages.normalised.permute(1, 2, 0) * torch.tensor(pre.std) + torch.tensor(pre.mean)
     torch.testing.assert_close(back, stages.resized.float(), rtol=0, atol=1e-4)
@@ -88,7 +88,7 @@ def test_roi_features_and_head_follow(small_model: ThunderNet, stages: Stages) -
     assert torch.equal(stages.deltas, deltas)
 
 
-def test_detections_lie_in_the_picture_best_first(small_model: ThunderNet, stages: Stages) -> None:
+def test_detections_lie_in_the_image_best_first(small_model: ThunderNet, stages: Stages) -> None:
     assert (stages.boxes >= 0).all()
     assert (stages.boxes[:, 2:] <= torch.tensor([200.0, 120.0])).all()
     assert (stages.boxes[:, 2:] > stages.boxes[:, :2]).all()
@@ -132,7 +132,7 @@ def test_maps_without_a_finite_score_give_nothing(small_model: ThunderNet, stage
 @pytest.mark.parametrize("nms", ["hard", "linear", "gaussian"])
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
 @pytest.mark.parametrize("source", [(1, 1), (17, 400), (300, 60)])
-def test_every_rule_and_shape_of_picture(nms: str, resize: str, source: tuple[int, int]) -> None:
+def test_every_rule_and_shape_of_image(nms: str, resize: str, source: tuple[int, int]) -> None:
     config = DetectorConfig(
         "thundernet-snet49",
         ("bolt", "nut"),
@@ -140,7 +140,7 @@ def test_every_rule_and_shape_of_picture(nms: str, resize: str, source: tuple[in
         preprocessing=Preprocessing(resize=resize),
         postprocessing=Postprocessing(nms=nms, max_detections=30),
     )
-    stages = reference_stages(seeded_detector(config, 5), picture(*source))
+    stages = reference_stages(random_thundernet(config, 5), picture(*source))
     assert len(stages.boxes) <= 30
     assert (stages.boxes >= 0).all()
     assert (stages.boxes <= torch.tensor([*source[::-1]] * 2)).all()
@@ -150,5 +150,5 @@ def test_every_rule_and_shape_of_picture(nms: str, resize: str, source: tuple[in
 def test_channel_order_reaches_the_network() -> None:
     config = DetectorConfig("thundernet-snet49", ("bolt",), (32, 32), Preprocessing("BGR"))
     image = picture(32, 32)
-    stages = reference_stages(seeded_detector(config, 5), image)
+    stages = reference_stages(random_thundernet(config, 5), image)
     assert np.array_equal(stages.resized.numpy(), image[:, :, ::-1])

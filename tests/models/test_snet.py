@@ -154,7 +154,7 @@ def reach(net: nn.Module, size: int) -> int:
     assert image.grad is not None
     touched = (image.grad[0].abs().sum(dim=0) > 0).nonzero()
     low, high = touched.amin(dim=0), touched.amax(dim=0)
-    assert low.min() > 0, "the field is cut off by the border of the picture"
+    assert low.min() > 0, "the field is cut off by the border of the image"
     assert high.max() < size - 1
     assert (high - low)[0] == (high - low)[1]
     return int((high - low)[0]) + 1

@@ -8,10 +8,10 @@ import torch
 from needs import SHARED_DATA
 
 from pocketdet.cli.demo import SHOWN_SCORE
-from pocketdet.datasets import Dataset, evenly_spaced, read_coco, read_picture
+from pocketdet.datasets import Dataset, evenly_spaced, read_coco, read_stored_image
 from pocketdet.datasets.scenes import kinds
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import Found, coco_accuracy
+from pocketdet.evaluation import Detections, coco_accuracy
 from pocketdet.models.build import config_of
 from pocketdet.models.checkpoint import load_checkpoint, load_detector, read_card
 from pocketdet.models.ops import box_iou
@@ -29,9 +29,9 @@ def detector() -> ThunderNet:
     return load_checkpoint(zoo_weights(FOD))
 
 
-def found_in(detector: ThunderNet, data: Dataset) -> list[Found]:
-    stages = [reference_stages(detector, read_picture(image.path)) for image in data.images]
-    return [Found(s.boxes.numpy(), s.scores.numpy(), s.labels.numpy()) for s in stages]
+def found_in(detector: ThunderNet, data: Dataset) -> list[Detections]:
+    stages = [reference_stages(detector, read_stored_image(image.path)) for image in data.images]
+    return [Detections(s.boxes.numpy(), s.scores.numpy(), s.labels.numpy()) for s in stages]
 
 
 def test_every_detector_has_its_card_and_is_small() -> None:
@@ -56,7 +56,7 @@ def test_names_and_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
         weights_file(Path("thundernet-snet49-fad"))
 
 
-def test_the_objects_of_the_demo_picture_are_found(detector: ThunderNet) -> None:
+def test_the_objects_of_the_demo_image_are_found(detector: ThunderNet) -> None:
     assert detector.config.class_names == kinds()
     data = read_coco(ROOT / "docs" / "images" / "scene.json", ROOT / "docs" / "images")
     (found,) = found_in(detector, data)
@@ -70,7 +70,7 @@ def test_the_objects_of_the_demo_picture_are_found(detector: ThunderNet) -> None
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FOD_A.is_dir(), reason=SHARED_DATA)
-def test_accuracy_on_pictures_that_were_not_trained_on(detector: ThunderNet) -> None:
+def test_accuracy_on_images_that_were_not_trained_on(detector: ThunderNet) -> None:
     data = evenly_spaced(read_coco(FOD_A / "test.json", FOD_A / "images"), 100)
     accuracy = coco_accuracy(data, found_in(detector, data))
     assert accuracy.ap > 0.6
@@ -83,6 +83,6 @@ def test_accuracy_of_the_one_stage_detector() -> None:
     passd = load_detector(zoo_weights("passd-mobilenet-fod"))
     data = evenly_spaced(read_coco(FOD_A / "test.json", FOD_A / "images"), 70)
     assert config_of(passd).class_names == data.class_names
-    accuracy = coco_accuracy(data, [detect(passd, read_picture(image.path)) for image in data.images])
+    accuracy = coco_accuracy(data, [detect(passd, read_stored_image(image.path)) for image in data.images])
     assert accuracy.ap > 0.48
     assert accuracy.ap50 > 0.74

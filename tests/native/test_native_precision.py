@@ -13,7 +13,7 @@ from overflowing import PLACES, overflowing
 from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import EngineError
 from pocketdet.evaluation.emulated import in_emulator
-from pocketdet.evaluation.inputs import open_target
+from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.precision import LayerChoice
 from pocketdet.models.checkpoint import load_checkpoint
@@ -128,13 +128,13 @@ def test_average_precision_of_an_emulated_processor(
     """The rows that `pocketdet val --arm` adds find what the runner finds."""
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
     picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
-    with open_target(half_bundle) as target:
-        forms = ["ncnn-fp16"]
-        with target.subjects(forms, processors=["cortex-a57", "cortex-a76"]) as subjects:
-            here, plain, half = subjects
-            found = [subject.detect(picture) for subject in subjects]
-    assert [s.name for s in subjects] == ["ncnn fp16", "ncnn fp16 on cortex-a57", "ncnn fp16 on cortex-a76"]
-    assert [s.arithmetic for s in subjects] == ["fp32", "fp32", "fp16"]
+    with open_input(half_bundle) as target:
+        backends = ["ncnn-fp16"]
+        with target.variants(backends, processors=["cortex-a57", "cortex-a76"]) as variants:
+            here, plain, half = variants
+            found = [variant.detect(picture) for variant in variants]
+    assert [s.name for s in variants] == ["ncnn fp16", "ncnn fp16 on cortex-a57", "ncnn fp16 on cortex-a76"]
+    assert [s.arithmetic for s in variants] == ["fp32", "fp32", "fp16"]
     assert here.bytes == plain.bytes == half.bytes
     assert len(found[0].scores) > 0
     np.testing.assert_allclose(found[0].boxes, found[1].boxes, atol=0.1)
@@ -147,10 +147,10 @@ def test_a_checkpoint_on_an_emulated_processor(
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
     picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
     with (
-        open_target(zoo_weights(FOD), input_size=(96, 96)) as target,
-        target.subjects(["ncnn-fp32"], processors=["cortex-a76"]) as subjects,
+        open_input(zoo_weights(FOD), input_size=(96, 96)) as target,
+        target.variants(["ncnn-fp32"], processors=["cortex-a76"]) as variants,
     ):
-        here, emulated = (subject.detect(picture) for subject in subjects)
+        here, emulated = (variant.detect(picture) for variant in variants)
     assert len(here.scores) > 0
     np.testing.assert_allclose(here.boxes, emulated.boxes, atol=0.1)
 

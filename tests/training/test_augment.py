@@ -1,4 +1,4 @@
-"""Augmented boxes stay on the pixels of their objects, whatever was done to the picture."""
+"""Augmented boxes stay on the pixels of their objects, whatever was done to the image."""
 
 from dataclasses import replace
 
@@ -7,29 +7,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketdet.training.augment import Recipe, make_picture
-from pocketdet.training.augment.compose import mosaic_share, plain_view
+from pocketdet.training.augment import AugmentPipeline, make_sample
 from pocketdet.training.augment.paste import bare_ground, paste_objects
 from pocketdet.training.augment.photometric import degrade, recolour, ssd_distort
+from pocketdet.training.augment.pipeline import mosaic_share, plain_view
 from pocketdet.training.augment.ssd import ssd_view
 from pocketdet.training.augment.strong import mosaic, object_crop, zoomed_view
 from pocketdet.training.config import Augment
-from pocketdet.training.labelled import (
-    Labelled,
+from pocketdet.training.image_cache import ImageCache, build_cache
+from pocketdet.training.sample import (
+    Sample,
     map_boxes,
     orientation,
     similarity,
     touches,
     warp,
 )
-from pocketdet.training.pool import Pool, make_pool
 
 NONE = np.zeros((0, 4), np.float32)
 GROUND, OBJECT = 60, 240
 seeds = st.integers(0, 2**32)
 
 
-def scene(seed: int, count: int = 1, size: tuple[int, int] = (100, 80)) -> Labelled:
+def scene(seed: int, count: int = 1, size: tuple[int, int] = (100, 80)) -> Sample:
     """Bright rectangles on dark ground: where the object is can be read from the pixels."""
     rng = np.random.default_rng(seed)
     width, height = size
@@ -42,28 +42,28 @@ def scene(seed: int, count: int = 1, size: tuple[int, int] = (100, 80)) -> Label
             continue
         boxes.append(box)
         image[box[1] : box[3], box[0] : box[2]] = OBJECT
-    return Labelled(image, np.array(boxes, np.float32), np.arange(count, dtype=np.int64), NONE)
+    return Sample(image, np.array(boxes, np.float32), np.arange(count, dtype=np.int64), NONE)
 
 
-def pool(count: int = 1) -> Pool:
-    return make_pool([scene(seed, count) for seed in range(8)], count, 0.0)
+def cache(count: int = 1) -> ImageCache:
+    return build_cache([scene(seed, count) for seed in range(8)], count, 0.0)
 
 
-def seen(view: Labelled) -> np.ndarray:
+def seen(view: Sample) -> np.ndarray:
     """The box around all bright pixels, at half of the contrast."""
     bright = view.image[..., 0] > (GROUND + OBJECT) / 2
     ys, xs = bright.any(axis=1).nonzero()[0], bright.any(axis=0).nonzero()[0]
     return np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1])
 
 
-def assert_on_pixels(view: Labelled, tolerance: float = 1.0) -> None:
+def assert_on_pixels(view: Sample, tolerance: float = 1.0) -> None:
     """The one box, judged or ignored, is where the bright pixels are."""
     assert len(view.occupied) <= 1
     if len(view.occupied) and (view.occupied[0, 2:] - view.occupied[0, :2]).min() > 3:
         np.testing.assert_allclose(view.occupied[0], seen(view), atol=tolerance)
 
 
-def assert_sound(view: Labelled, side: int) -> None:
+def assert_sound(view: Sample, side: int) -> None:
     assert view.image.shape == (side, side, 3)
     assert view.image.dtype == np.uint8
     assert view.boxes.dtype == np.float32
@@ -100,7 +100,7 @@ def test_there_are_eight_orientations_and_all_are_drawn() -> None:
 
 
 def test_cut_objects_are_kept_by_share_or_centre() -> None:
-    source = Labelled(
+    source = Sample(
         np.zeros((40, 40, 3), np.uint8), np.array([[0, 0, 20, 20]], np.float32), np.array([7]), NONE
     )
     left = np.array([[1.0, 0, -12], [0, 1, 0]])  # 8 of 20 columns stay, the centre does not
@@ -123,7 +123,7 @@ def test_ignored_boxes_move_along() -> None:
 @settings(deadline=None)
 @given(seeds)
 def test_views_keep_their_one_box_on_its_pixels(seed: int) -> None:
-    one, rng = pool(), np.random.default_rng(seed)
+    one, rng = cache(), np.random.default_rng(seed)
     zoomed = zoomed_view(one, rng, 96)
     assert_sound(zoomed, 96)
     assert_on_pixels(zoomed, 1.5)
@@ -139,7 +139,7 @@ def test_views_keep_their_one_box_on_its_pixels(seed: int) -> None:
 @settings(deadline=None)
 @given(seeds)
 def test_pasted_objects_lie_apart_and_where_their_boxes_say(seed: int) -> None:
-    one, rng = pool(), np.random.default_rng(seed)
+    one, rng = cache(), np.random.default_rng(seed)
     bare = bare_ground(one, rng, 128)
     assert len(bare.occupied) == 0
     assert (np.abs(bare.image.astype(int) - GROUND) <= 2).all() or len(np.unique(bare.image)) == 1
@@ -158,7 +158,7 @@ def test_pasted_objects_lie_apart_and_where_their_boxes_say(seed: int) -> None:
 @given(seeds)
 def test_mosaics_hold_an_object_in_each_tile(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    made = mosaic([pool(), pool()], [0.5, 0.5], rng, 128)
+    made = mosaic([cache(), cache()], [0.5, 0.5], rng, 128)
     assert_sound(made, 128)
     assert len(made.boxes) in (4, 9)
 
@@ -177,19 +177,19 @@ def test_colour_changes_leave_shape_and_type(change: object) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(["ssd", "strong", "none"]), seeds, st.integers(0, 10**9), st.floats(0, 1))
-def test_a_picture_depends_on_its_number_alone(kind: str, seed: int, index: int, progress: float) -> None:
-    recipe = Recipe([pool(3), pool(3)], [0.9, 0.1], Augment(kind=kind))
-    first = make_picture(recipe, seed, index, progress, 64)
-    again = make_picture(recipe, seed, index, progress, 64)
+def test_an_image_depends_on_its_number_alone(kind: str, seed: int, index: int, progress: float) -> None:
+    pipeline = AugmentPipeline([cache(3), cache(3)], [0.9, 0.1], Augment(kind=kind))
+    first = make_sample(pipeline, seed, index, progress, 64)
+    again = make_sample(pipeline, seed, index, progress, 64)
     assert_sound(first, 64)
     np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.boxes, again.boxes)
     np.testing.assert_array_equal(first.labels, again.labels)
 
 
-def test_pictures_differ_from_number_to_number() -> None:
-    recipe = Recipe([pool(3)], [1.0], Augment(kind="strong"))
-    made = {make_picture(recipe, 1, index, 0.5, 64).image.tobytes() for index in range(30)}
+def test_images_differ_from_number_to_number() -> None:
+    pipeline = AugmentPipeline([cache(3)], [1.0], Augment(kind="strong"))
+    made = {make_sample(pipeline, 1, index, 0.5, 64).image.tobytes() for index in range(30)}
     assert len(made) == 30
 
 
@@ -213,10 +213,10 @@ def test_map_boxes_of_a_turn() -> None:
 def test_rare_classes_are_drawn_as_often_as_the_power_says() -> None:
     boxes = np.array([[1, 1, 9, 9]], np.float32)
     image = np.zeros((10, 10, 3), np.uint8)
-    common = [Labelled(image, boxes, np.array([0]), NONE)] * 90
-    rare = [Labelled(image, boxes, np.array([1]), NONE)] * 10
+    common = [Sample(image, boxes, np.array([0]), NONE)] * 90
+    rare = [Sample(image, boxes, np.array([1]), NONE)] * 10
     for power, expected in ((0.0, 0.1), (-1.0, 0.5)):
-        made = make_pool([*common, *rare], 2, power)
+        made = build_cache([*common, *rare], 2, power)
         rng = np.random.default_rng(0)
         share = np.mean([made.draw(rng)[0].labels[0] for _ in range(4000)])
         assert share == pytest.approx(expected, abs=0.03)

@@ -10,7 +10,7 @@ from pocketdet.training.config import Evaluation, Schedule, Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config
 from pocketdet.training.schedule import input_side, learning_rate
 
-SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "pictures"\n'
+SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "images"\n'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -37,10 +37,10 @@ def test_the_defaults_are_the_papers(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, SMALLEST))
     assert config.out == tmp_path / "run"
-    assert config.data == (Source(tmp_path / "train.json", tmp_path / "pictures"),)
-    table = '[evaluation]\nannotations = "val.json"\nimages = "pictures"\nevery = 7\n'
+    assert config.data == (Source(tmp_path / "train.json", tmp_path / "images"),)
+    table = '[evaluation]\nannotations = "val.json"\nimages = "images"\nevery = 7\n'
     evaluated = read_config(write(tmp_path, SMALLEST + table))
-    assert evaluated.evaluation == Evaluation(tmp_path / "val.json", tmp_path / "pictures", every=7)
+    assert evaluated.evaluation == Evaluation(tmp_path / "val.json", tmp_path / "images", every=7)
     table = '[evaluation]\nannotations = "VOC2007"\nsplit = "test"\n'
     evaluated = read_config(write(tmp_path, SMALLEST + table))
     assert evaluated.evaluation == Evaluation(tmp_path / "VOC2007", split="test")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_together import NAMES, SHORT, config, recipe, run
+from train_together import NAMES, SHORT, config, pipeline, run
 from typer.testing import CliRunner
 
 from pocketdet.cli.main import app
@@ -85,7 +85,7 @@ def test_autocast_runs_the_network_alone_in_half_precision(tmp_path: Path) -> No
         state.model.get_submodule(name).register_forward_hook(
             lambda _, inputs, output, name=name: seen.update({name: output[0].dtype})
         )
-    half = list(train(setup, recipe(), state, autocast=True))
+    half = list(train(setup, pipeline(), state, autocast=True))
     assert seen["backbone"] == seen["head"] == torch.bfloat16
     assert {value.dtype for value in state.model.parameters()} == {torch.float32}
     assert {value.dtype for value in state.weights.values()} == {torch.float32, torch.int64}

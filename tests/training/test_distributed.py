@@ -23,9 +23,9 @@ from train_together import DEAD, SHORT, STEPS, Seen, batch_norm, config, run
 from pocketdet.errors import CheckFailed, UsageError
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.training import distributed
-from pocketdet.training.config import Losses
-from pocketdet.training.distributed import ALONE, World, joined, together
-from pocketdet.training.losses import hardest
+from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, init_distributed, sync_errors
+from pocketdet.training.thundernet_loss import hardest
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 POCKETDET = "from pocketdet.cli.main import main; main()"
@@ -112,7 +112,7 @@ def test_a_stopped_pair_goes_on_identically(seen: list[dict[str, object]]) -> No
 
 
 def test_batch_norm_over_two_processes_is_that_of_the_whole_batch(seen: list[dict[str, object]]) -> None:
-    alone = batch_norm(ALONE)
+    alone = batch_norm(SINGLE_PROCESS)
     halves = [part["batch_norm"] for part in seen]
     for name, value in alone.items():
         found = [half[name] for half in halves]  # type: ignore[index]
@@ -142,7 +142,7 @@ def test_a_process_that_dies_ends_the_run(folder: Path) -> None:
 
 
 def project(folder: Path, batch: int = 4) -> Path:
-    """Three pictures with a box each, evaluated too, and a run of 200 steps."""
+    """Three images with a box each, evaluated too, and a run of 200 steps."""
     rng = np.random.default_rng(1)
     for index in range(3):
         cv2.imwrite(str(folder / f"{index}.png"), rng.integers(0, 256, (48, 64, 3), np.uint8))
@@ -175,29 +175,29 @@ def test_torchrun_and_ctrl_c(tmp_path: Path) -> None:
     wait_until(lambda: log.is_file() and len(log.read_text(encoding="utf-8").splitlines()) >= 5, alive)
     process.send_signal(signal.SIGINT)
     _, said = ending(process, tmp_path)
-    assert said.count("3 pictures, 3 objects, 1 classes") == 1
+    assert said.count("3 images, 3 objects, 1 classes") == 1
     assert said.count("of 200 steps; go on with --resume") == 1
     assert said.count("2 x cpu, float32") == 1
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     steps = [line.split(",")[0] for line in log.read_text(encoding="utf-8").splitlines()[1:]]
     assert steps == [str(step) for step in range(1, state["step"] + 1)]
     evaluated = (tmp_path / "run" / "evaluations.csv").read_text(encoding="utf-8").splitlines()
-    assert evaluated[1].startswith("3,12,3,")  # step, pictures seen, pictures measured
+    assert evaluated[1].startswith("3,12,3,")  # step, images seen, images measured
     assert said.count("step 3: AP") == 1
     assert load_checkpoint(tmp_path / "run" / "weights.safetensors").config.class_names == ("bolt",)
 
 
 def test_one_process_is_no_group() -> None:
-    with joined("cpu", {}) as world:
-        assert world == World(0, 1, torch.device("cpu"))
+    with init_distributed("cpu", {}) as context:
+        assert context == DistributedContext(0, 1, torch.device("cpu"))
         assert not torch.distributed.is_initialized()
-        with together(world):
+        with sync_errors(context):
             pass
     one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
-    with joined("cpu", one) as world:
-        assert world.first
-    assert world.any(True)
-    assert not world.any(False)
+    with init_distributed("cpu", one) as context:
+        assert context.first
+    assert context.any(True)
+    assert not context.any(False)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_one_process_is_no_group() -> None:
 def test_an_environment_that_is_not_torchruns_is_named(changes: dict[str, str | None], message: str) -> None:
     whole_ = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
     environment = {key: value for key, value in {**whole_, **changes}.items() if value is not None}
-    with pytest.raises(UsageError, match=message), joined("cpu", environment):
+    with pytest.raises(UsageError, match=message), init_distributed("cpu", environment):
         pass
 
 
@@ -223,18 +223,18 @@ def test_a_lost_connection_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(distributed.dist, "init_process_group", fail)
     two = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
-    with pytest.raises(CheckFailed, match="process 1 of 2 lost the others"), joined("cpu", two):
+    with pytest.raises(CheckFailed, match="process 1 of 2 lost the others"), init_distributed("cpu", two):
         pass
 
 
 def test_a_batch_is_shared_out_in_order() -> None:
-    parts = [World(rank, 4, torch.device("cpu")).part(12) for rank in range(4)]
+    parts = [DistributedContext(rank, 4, torch.device("cpu")).part(12) for rank in range(4)]
     assert [number for part in parts for number in part] == list(range(12))
     with pytest.raises(UsageError, match=r"batch is 10, .*4 processes"):
-        World(0, 4, torch.device("cpu")).part(10)
+        DistributedContext(0, 4, torch.device("cpu")).part(10)
 
 
-class Rehearsed(World):
+class Rehearsed(DistributedContext):
     """One of several processes whose others are played by what they would send."""
 
     everyone: torch.Tensor
@@ -248,16 +248,16 @@ class Rehearsed(World):
 def test_hard_examples_are_those_of_the_whole_batch(size: int, ohem: int, ties: bool) -> None:
     values = torch.rand(64, generator=torch.Generator().manual_seed(size))
     values = (values * 3).floor() if ties else values
-    rule = Losses(rois=16, ohem=ohem)
+    rule = ThunderNetLossConfig(rois=16, ohem=ohem)
     expected = hardest(values, rule)
     found = []
     for rank, mine in enumerate(values.chunk(size)):
-        world = Rehearsed(rank, size, torch.device("cpu"))
-        object.__setattr__(world, "everyone", values)
-        found.append(hardest(mine, rule, world) + rank * len(mine))
+        context = Rehearsed(rank, size, torch.device("cpu"))
+        object.__setattr__(context, "everyone", values)
+        found.append(hardest(mine, rule, context) + rank * len(mine))
     assert sorted(torch.cat(found).tolist()) == sorted(expected.tolist())
     assert len(expected) == min(4 * ohem, 64)
 
 
 def test_one_example_is_kept_at_least() -> None:
-    assert hardest(torch.tensor([1.0, 3.0, 2.0]), Losses(rois=2000, ohem=128)).tolist() == [1]
+    assert hardest(torch.tensor([1.0, 3.0, 2.0]), ThunderNetLossConfig(rois=2000, ohem=128)).tolist() == [1]

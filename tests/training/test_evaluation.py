@@ -12,39 +12,39 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pocketdet.datasets import read_picture
+from pocketdet.datasets import read_stored_image
 from pocketdet.errors import UsageError
-from pocketdet.evaluation import Found
+from pocketdet.evaluation import Detections
 from pocketdet.models.checkpoint import load_checkpoint, read_card
-from pocketdet.training import board
+from pocketdet.training import run_logger
 from pocketdet.training.config import (
     Augment,
     Evaluation,
-    Losses,
     Optimizer,
     Schedule,
     Source,
+    ThunderNetLossConfig,
     TrainConfig,
 )
+from pocketdet.training.data import Data, make_augment_pipeline, read_data
+from pocketdet.training.detection_grid import write_detection_grid
 from pocketdet.training.evaluation import Evaluated, Evaluator, Measured, find
 from pocketdet.training.loop import StepReport, start_run, train
-from pocketdet.training.record import BEST_FILE, Record
-from pocketdet.training.run import Data, make_recipe, read_data
-from pocketdet.training.sheet import write_sheet
+from pocketdet.training.run_logger import BEST_FILE, RunLogger
 from pocketdet.training.state import STATE_FILE, RunState
 
-STEPS, EVERY, LIMIT, PICTURES = 4, 2, 3, 5
+STEPS, EVERY, LIMIT, IMAGES = 4, 2, 3, 5
 
 
 def write_data(folder: Path, *, boxes: bool = True) -> Path:
-    """A COCO file with `PICTURES` pictures of 64x48; only the last two have a box."""
+    """A COCO file with `IMAGES` images of 64x48; only the last two have a box."""
     rng = np.random.default_rng(5)
     folder.mkdir(parents=True, exist_ok=True)
-    for index in range(PICTURES):
+    for index in range(IMAGES):
         image = rng.integers(0, 120, (48, 64, 3), np.uint8)
         image[12:36, 10:50] = 250
         cv2.imwrite(str(folder / f"{index}.png"), image)
-    images = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 48} for i in range(PICTURES)]
+    images = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 48} for i in range(IMAGES)]
     entries = [{"id": i, "image_id": i, "category_id": 2, "bbox": [10, 12, 40, 24]} for i in (3, 4)]
     categories = [{"id": 1, "name": "bolt"}, {"id": 2, "name": "nut"}]
     content = {"images": images, "annotations": entries if boxes else [], "categories": categories}
@@ -66,7 +66,7 @@ def config(folder: Path, evaluated: bool = True, **changes: int) -> TrainConfig:
         schedule=Schedule(images=2 * STEPS, batch=2, warmup_steps=0, sizes=(64,)),
         optimizer=Optimizer("adamw", ema=0.9),
         augment=Augment(kind="strong"),
-        losses=Losses(pre_nms=64, proposals=32, rois=16, ohem=8),
+        losses=ThunderNetLossConfig(pre_nms=64, proposals=32, rois=16, ohem=8),
     )
 
 
@@ -80,13 +80,13 @@ class Rehearsed(Evaluator):
             return None
         ap = self.aps[state.step]
         numbers = (ap, ap, ap, float("nan"), ap, ap)
-        one = Evaluated(state.step, state.step * batch, LIMIT, *numbers, seconds=0.5, total=PICTURES)
+        one = Evaluated(state.step, state.step * batch, LIMIT, *numbers, seconds=0.5, total=IMAGES)
         return replace(super().measure(state, batch), evaluations=(one,))  # type: ignore[type-var]
 
 
 def run(
     setup: TrainConfig, *, resume: bool = False, stop_after: int = 99, aps: dict[int, float] | None = None
-) -> tuple[list[StepReport], Record, RunState]:
+) -> tuple[list[StepReport], RunLogger, RunState]:
     """What `pocketdet train` does, without a screen."""
     data: Data = read_data(setup, skip_bad=True)
     detector = setup.detector(data.class_names)
@@ -96,16 +96,18 @@ def run(
         evaluator = (Evaluator if aps is None else Rehearsed)(detector, data.evaluation, LIMIT)
         evaluator.aps = aps  # type: ignore[union-attr]
     reports = []
-    with Record(setup, state, evaluator) as record:
-        if record.due:
-            record.evaluate()
-        loop = train(setup, make_recipe(setup, data.training), state, stop=lambda: state.step >= stop_after)
+    with RunLogger(setup, state, evaluator) as logger:
+        if logger.due:
+            logger.evaluate()
+        loop = train(
+            setup, make_augment_pipeline(setup, data.training), state, stop=lambda: state.step >= stop_after
+        )
         for report in loop:
             reports.append(report)
-            record.step(report)
-            if record.due and state.step < stop_after:
-                record.evaluate()
-    return reports, record, state
+            logger.step(report)
+            if logger.due and state.step < stop_after:
+                logger.evaluate()
+    return reports, logger, state
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -125,13 +127,13 @@ def test_an_evaluated_run_is_the_same_run(tmp_path: Path) -> None:
     bare, _, ours = run(config(tmp_path / "bare", evaluated=False))
     random = torch.get_rng_state()
     torch.manual_seed(3)
-    reports, record, theirs = run(config(tmp_path / "measured"))
+    reports, logger, theirs = run(config(tmp_path / "measured"))
     assert reports == bare
     assert torch.equal(torch.get_rng_state(), random)
     for mine, other in ((ours.weights, theirs.weights), (ours.model.state_dict(), theirs.model.state_dict())):
         assert all(torch.equal(mine[key], other[key]) for key in mine)
     assert theirs.model.training
-    assert record.last_ap is not None
+    assert logger.last_ap is not None
 
 
 def test_it_is_measured_every_so_often_and_on_everything_at_the_end(tmp_path: Path) -> None:
@@ -147,8 +149,8 @@ def test_without_a_limit_the_end_is_measured_once(tmp_path: Path) -> None:
     state = start_run(setup, setup.detector(data.class_names))
     measured = Evaluator(state.model.config, data.evaluation, 0).measure(state, 2, everything=True)
     assert measured is not None
-    assert [e.pictures for e in measured.evaluations] == [PICTURES]
-    assert "on all 5 pictures" in str(measured.evaluations[0])
+    assert [e.pictures for e in measured.evaluations] == [IMAGES]
+    assert "on all 5 images" in str(measured.evaluations[0])
 
 
 def test_what_is_measured_is_what_is_shipped(tmp_path: Path) -> None:
@@ -168,18 +170,18 @@ def test_what_is_measured_is_what_is_shipped(tmp_path: Path) -> None:
         assert np.array_equal(got.labels, wanted.labels)
 
 
-def test_a_picture_shows_true_and_found_boxes(tmp_path: Path) -> None:
+def test_an_image_shows_true_and_found_boxes(tmp_path: Path) -> None:
     data = read_data(config(tmp_path), skip_bad=False).evaluation
     assert data is not None
-    numbers = Evaluated(7, 14, PICTURES, *[0.25] * 6, seconds=1.0, total=PICTURES)
-    nothing = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    numbers = Evaluated(7, 14, IMAGES, *[0.25] * 6, seconds=1.0, total=IMAGES)
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     box = np.array([[8, 10, 52, 38]], np.float32)
-    shown = Found(box, np.array([0.9], np.float32), np.array([1]))
-    hidden = Found(box, np.array([0.4], np.float32), np.array([1]))
+    shown = Detections(box, np.array([0.9], np.float32), np.array([1]))
+    hidden = Detections(box, np.array([0.4], np.float32), np.array([1]))
     pixels = {}
     for name, one in (("none", nothing), ("shown", shown), ("hidden", hidden)):
-        write_sheet(tmp_path / f"{name}.png", Measured((numbers,), data, (one,) * PICTURES))
-        pixels[name] = read_picture(tmp_path / f"{name}.png")
+        write_detection_grid(tmp_path / f"{name}.png", Measured((numbers,), data, (one,) * IMAGES))
+        pixels[name] = read_stored_image(tmp_path / f"{name}.png")
     assert pixels["none"].shape[1] == 1200
     assert np.array_equal(pixels["hidden"], pixels["none"])
     orange = (np.abs(pixels["shown"].astype(int) - (255, 138, 0)).max(axis=2) < 8).sum()
@@ -223,28 +225,28 @@ def test_a_finished_run_can_be_evaluated_afterwards(tmp_path: Path) -> None:
 def test_the_best_weights_are_kept_across_a_resume(tmp_path: Path) -> None:
     setup = config(tmp_path, every=1)
     aps = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6}
-    _, record, _ = run(setup, stop_after=3, aps=aps)
-    assert record.best == (0.6, 2)
+    _, logger, _ = run(setup, stop_after=3, aps=aps)
+    assert logger.best == (0.6, 2)
     best = load_checkpoint(setup.out / BEST_FILE).state_dict()
     card = read_card(setup.out / BEST_FILE)
-    assert (card["AP"], card["AP measured on"], card["step"]) == ("0.6", "3 of 5 pictures", "2")
+    assert (card["AP"], card["AP measured on"], card["step"]) == ("0.6", "3 of 5 images", "2")
     assert card["images seen"] == "4"
-    _, record, state = run(setup, resume=True, aps=aps)
-    assert record.best == (0.6, 2)
+    _, logger, state = run(setup, resume=True, aps=aps)
+    assert logger.best == (0.6, 2)
     kept = load_checkpoint(setup.out / BEST_FILE).state_dict()
     assert all(torch.equal(best[key], kept[key]) for key in best)
     assert any(not torch.equal(kept[key], state.weights[key]) for key in kept)
     data = read_data(setup, skip_bad=False).evaluation
     assert data is not None
-    for limit, wanted in ((LIMIT, (0.6, 2)), (0, None)):  # AP on other pictures cannot be compared
-        with Record(setup, state, Evaluator(state.model.config, data, limit)) as record:
-            assert record.best == wanted
+    for limit, wanted in ((LIMIT, (0.6, 2)), (0, None)):  # AP on other images cannot be compared
+        with RunLogger(setup, state, Evaluator(state.model.config, data, limit)) as logger:
+            assert logger.best == wanted
 
 
 def test_tensorboard_has_the_curves_without_the_steps_that_were_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board, "EVERY", 2)
+    monkeypatch.setattr(run_logger, "EVERY", 2)
     setup = config(tmp_path)
     run(setup, stop_after=3)
     (setup.out / STATE_FILE).unlink()
@@ -265,13 +267,13 @@ def test_tensorboard_has_the_curves_without_the_steps_that_were_lost(
 
 def test_a_run_does_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    _, record, _ = run(config(tmp_path))
-    assert not record.board.installed
+    _, logger, _ = run(config(tmp_path))
+    assert not logger.tensorboard.installed
     assert not (tmp_path / "run" / "tensorboard").exists()
     assert len(rows(tmp_path)) == 3
 
 
-def test_what_is_wrong_with_the_pictures_is_in_the_one_report(tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_images_is_in_the_one_report(tmp_path: Path) -> None:
     setup = config(tmp_path)
     other = write_data(tmp_path / "other")
     (other.parent / "4.png").unlink()
@@ -283,12 +285,12 @@ def test_what_is_wrong_with_the_pictures_is_in_the_one_report(tmp_path: Path) ->
     assert f"{other.parent / '4.png'}" in str(raised.value)
     sound = read_data(broken, skip_bad=True)
     assert sound.evaluation is not None
-    assert len(sound.evaluation.images) == PICTURES - 1
+    assert len(sound.evaluation.images) == IMAGES - 1
 
 
 def test_a_set_on_which_ap_is_not_defined_is_refused(tmp_path: Path) -> None:
     setup = config(tmp_path)
-    with pytest.raises(UsageError, match=r"1 pictures .* have no box; raise evaluation\.limit"):
+    with pytest.raises(UsageError, match=r"1 images .* have no box; raise evaluation\.limit"):
         read_data(config(tmp_path, limit=1), skip_bad=False)
     bare = write_data(tmp_path / "bare", boxes=False)
     with pytest.raises(UsageError, match=r"bare.*no box"):

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pocketdet.training.config import Losses
-from pocketdet.training.losses import LossTerms, head_losses, rpn_losses
+from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.thundernet_loss import ThunderNetTerms, head_losses, rpn_losses
 
 
 def test_rpn_losses_by_hand() -> None:
@@ -47,7 +47,7 @@ def test_head_losses_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)], [9.0, 9.0]])
     deltas = torch.tensor([[5.0, 5, 5, 5], [0.5, 2, 0, 0], [1.0, 1, 1, 1]])
     classes = torch.tensor([0, 1, -1])
-    ce, box, accuracy = head_losses(logits, deltas, classes, torch.zeros(3, 4), Losses(ohem=0))
+    ce, box, accuracy = head_losses(logits, deltas, classes, torch.zeros(3, 4), ThunderNetLossConfig(ohem=0))
     assert float(ce) == pytest.approx((math.log(2) + math.log(4 / 3)) / 2, rel=1e-6)
     assert float(box) == pytest.approx(0.125 + 1.5)  # of the one object: 0.5 * 0.5^2, and 2 - 0.5
     assert float(accuracy) == 1
@@ -56,7 +56,7 @@ def test_head_losses_by_hand() -> None:
 @pytest.mark.parametrize(("beta", "expected"), [(1.0, 0.125 + 1.5), (0.5, 0.25 + 1.75), (2.0, 0.0625 + 1.0)])
 def test_box_beta_is_where_the_loss_turns_linear(beta: float, expected: float) -> None:
     deltas = torch.tensor([[0.5, 2.0, 0, 0]])
-    rule = Losses(ohem=0, box_beta=beta)
+    rule = ThunderNetLossConfig(ohem=0, box_beta=beta)
     _, box, _ = head_losses(torch.zeros(1, 2), deltas, torch.ones(1, dtype=torch.int64), deltas * 0, rule)
     assert float(box) == pytest.approx(expected)
 
@@ -64,7 +64,9 @@ def test_box_beta_is_where_the_loss_turns_linear(beta: float, expected: float) -
 def test_ohem_keeps_the_hardest_and_only_they_get_a_gradient() -> None:
     logits = torch.tensor([[4.0, 0.0], [0.0, 4.0], [2.0, 0.0], [0.0, 0.0]], requires_grad=True)
     classes = torch.tensor([0, 0, 0, -1])  # losses: small, large, middle, padding
-    ce, _, _ = head_losses(logits, torch.zeros(4, 4), classes, torch.zeros(4, 4), Losses(rois=4, ohem=2))
+    ce, _, _ = head_losses(
+        logits, torch.zeros(4, 4), classes, torch.zeros(4, 4), ThunderNetLossConfig(rois=4, ohem=2)
+    )
     each = F.cross_entropy(logits.detach(), torch.zeros(4, dtype=torch.int64), reduction="none")
     torch.testing.assert_close(ce.detach(), each[[1, 2]].mean())
     ce.backward()
@@ -76,7 +78,7 @@ def test_ohem_counts_the_box_loss_of_objects() -> None:
     logits, classes = torch.zeros(3, 2), torch.tensor([1, 1, 0])
     deltas = torch.zeros(3, 4)
     deltas[1] = 3.0
-    _, box, _ = head_losses(logits, deltas, classes, torch.zeros(3, 4), Losses(rois=3, ohem=1))
+    _, box, _ = head_losses(logits, deltas, classes, torch.zeros(3, 4), ThunderNetLossConfig(rois=3, ohem=1))
     assert float(box) == 4 * 2.5
 
 
@@ -84,8 +86,10 @@ def test_keeping_all_equals_no_mining_and_padding_never_counts() -> None:
     generator = torch.Generator().manual_seed(2)
     logits, deltas = torch.randn(8, 5, generator=generator), torch.randn(8, 4, generator=generator)
     classes, wanted = torch.tensor([0, 3, -1, 2, 0, -1, 4, 1]), torch.randn(8, 4, generator=generator)
-    plain = head_losses(logits, deltas, classes, wanted, Losses(ohem=0, label_smoothing=0.1))
-    mined = head_losses(logits, deltas, classes, wanted, Losses(rois=8, ohem=100, label_smoothing=0.1))
+    plain = head_losses(logits, deltas, classes, wanted, ThunderNetLossConfig(ohem=0, label_smoothing=0.1))
+    mined = head_losses(
+        logits, deltas, classes, wanted, ThunderNetLossConfig(rois=8, ohem=100, label_smoothing=0.1)
+    )
     torch.testing.assert_close(plain, mined)
     used = classes >= 0
     expected = F.cross_entropy(logits[used], classes[used], label_smoothing=0.1)
@@ -94,12 +98,12 @@ def test_keeping_all_equals_no_mining_and_padding_never_counts() -> None:
 
 def test_only_padding_gives_zero() -> None:
     ce, box, accuracy = head_losses(
-        torch.randn(2, 3), torch.randn(2, 4), torch.full((2,), -1), torch.zeros(2, 4), Losses()
+        torch.randn(2, 3), torch.randn(2, 4), torch.full((2,), -1), torch.zeros(2, 4), ThunderNetLossConfig()
     )
     assert (float(ce), float(box), float(accuracy)) == (0, 0, 0)
 
 
 def test_the_total_weighs_classes_and_boxes() -> None:
-    terms = LossTerms(*(torch.tensor(v) for v in (1.0, 10.0, 100.0, 1000.0, 0.5)))
-    assert float(terms.total(Losses())) == 1111
-    assert float(terms.total(Losses(class_weight=2, box_weight=0.5))) == 1 + 200 + 505
+    terms = ThunderNetTerms(*(torch.tensor(v) for v in (1.0, 10.0, 100.0, 1000.0, 0.5)))
+    assert float(terms.total(ThunderNetLossConfig())) == 1111
+    assert float(terms.total(ThunderNetLossConfig(class_weight=2, box_weight=0.5))) == 1 + 200 + 505

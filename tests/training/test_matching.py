@@ -52,7 +52,7 @@ def test_best_iou_is_zero_without_objects() -> None:
 
 
 def pyramid() -> Tensor:
-    """Anchors of side 32 at stride 8 and of side 64 at stride 16 of a picture of 64 pixels."""
+    """Anchors of side 32 at stride 8 and of side 64 at stride 16 of an image of 64 pixels."""
     return torch.cat([default_boxes((8, 8), 8, [(32, 32)]), default_boxes((4, 4), 16, [(64, 64)])])
 
 

@@ -12,17 +12,17 @@ from pocketdet.models.backbones import ResNetConfig
 from pocketdet.models.config import Preprocessing
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.training.batches import to_batch
+from pocketdet.training.build_loss import build_loss
+from pocketdet.training.config import MimicDetLossConfig
 from pocketdet.training.mimic_ablation import main
-from pocketdet.training.mimicdet_pass import MimicDetTerms
-from pocketdet.training.one_stage_rules import MimicDetLosses
-from pocketdet.training.passes import training_pass
+from pocketdet.training.mimicdet_loss import MimicDetTerms
 from pocketdet.training.start import initialise
 
 __all__ = ["float64"]
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 DATA = ["--test", str(IMAGES / "scene.json"), "--images", str(IMAGES)]
-RULE = MimicDetLosses(samples=16, regressed=16)
+RULE = MimicDetLossConfig(samples=16, regressed=16)
 RATE = 1e-7
 
 
@@ -36,10 +36,10 @@ def fresh() -> MimicDet:
     return model.train()
 
 
-def terms(model: MimicDet, rule: MimicDetLosses) -> MimicDetTerms:
+def terms(model: MimicDet, rule: MimicDetLossConfig) -> MimicDetTerms:
     """The losses of a batch of two, always with the same samples."""
-    images, truths = to_batch(coloured_boxes(64, 2), [1, 2], Preprocessing(), torch.device("cpu"))
-    found = training_pass(model, rule)(images, truths)
+    images, targets = to_batch(coloured_boxes(64, 2), [1, 2], Preprocessing(), torch.device("cpu"))
+    found = build_loss(model, rule)(images, targets)
     assert isinstance(found, MimicDetTerms)
     return found
 
@@ -88,7 +88,7 @@ def test_both_runs_are_trained_and_evaluated(capsys: pytest.CaptureFixture[str])
     minimised, measured = re.findall(r"; mimic (\d\.\d+)", out)
     assert minimised == measured
     assert float(measured) > 0
-    assert len(re.findall(r"AP \d+\.\d\d  AP50 \d+\.\d\d  on 1 pictures", out)) == 2
+    assert len(re.findall(r"AP \d+\.\d\d  AP50 \d+\.\d\d  on 1 images", out)) == 2
 
 
 def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from pocketdet.training.distributed import ALONE
-from pocketdet.training.one_stage_losses import (
+from pocketdet.training.distributed import SINGLE_PROCESS
+from pocketdet.training.loss_functions import (
+    accuracy,
     box_loss,
     focal_loss,
     hard_negatives,
     mined_cross_entropy,
-    share,
 )
 
 
@@ -39,28 +39,28 @@ def test_mined_cross_entropy_by_hand() -> None:
     logits = torch.tensor([[0.0, 2, 0], [0, 0, 0], [3, 0, 0], [0, 0, 1], [9, 9, 9]], dtype=torch.float64)
     classes = torch.tensor([1, 0, 0, 0, -1])
     each = [-float(row.log_softmax(0)[max(label, 0)]) for row, label in zip(logits, classes, strict=True)]
-    two, all_of_them = (float(mined_cross_entropy(logits, classes, n, ALONE)) for n in (2.0, 9.0))
+    two, all_of_them = (float(mined_cross_entropy(logits, classes, n, SINGLE_PROCESS)) for n in (2.0, 9.0))
     assert two == pytest.approx(each[0] + each[1] + each[3])
     assert all_of_them == pytest.approx(sum(each[:4]))
 
 
 def test_without_objects_there_is_no_loss_but_a_gradient() -> None:
     logits = torch.randn(4, 3, requires_grad=True)
-    loss = mined_cross_entropy(logits, torch.zeros(4, dtype=torch.int64), 3.0, ALONE)
+    loss = mined_cross_entropy(logits, torch.zeros(4, dtype=torch.int64), 3.0, SINGLE_PROCESS)
     loss.backward()
     assert float(loss.detach()) == 0
     assert logits.grad is not None
     none, nothing = torch.zeros(0, 4), torch.zeros(0, dtype=torch.bool)
-    assert float(box_loss(none, none, 0.1, ALONE)) == 0
-    assert float(share(nothing, nothing, ALONE)) == 0
+    assert float(box_loss(none, none, 0.1, SINGLE_PROCESS)) == 0
+    assert float(accuracy(nothing, nothing, SINGLE_PROCESS)) == 0
 
 
 def test_box_loss_is_per_object() -> None:
     found, wanted = torch.zeros(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0.05]])
     expected = (1 - 0.05 + 0.5 * 0.05**2 / 0.1) / 2
-    assert float(box_loss(found, wanted, 0.1, ALONE)) == pytest.approx(expected)
+    assert float(box_loss(found, wanted, 0.1, SINGLE_PROCESS)) == pytest.approx(expected)
 
 
 def test_share_counts_what_is_judged() -> None:
     right, judged = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, True])
-    assert float(share(right, judged, ALONE)) == pytest.approx(1 / 3)
+    assert float(accuracy(right, judged, SINGLE_PROCESS)) == pytest.approx(1 / 3)

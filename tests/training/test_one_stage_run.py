@@ -11,15 +11,23 @@ from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import load_detector, save_checkpoint
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.one_stage_config import OneStageConfig
-from pocketdet.training.augment import Recipe
-from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.augment import AugmentPipeline
+from pocketdet.training.config import (
+    Augment,
+    MimicDetLossConfig,
+    Optimizer,
+    PASSDLossConfig,
+    RetinaNetLossConfig,
+    Schedule,
+    Source,
+    TrainConfig,
+)
 from pocketdet.training.config_file import fingerprint, read_config
-from pocketdet.training.journal import step_columns
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.image_cache import build_cache
 from pocketdet.training.loop import start_run, train
-from pocketdet.training.one_stage_rules import MimicDetLosses, PASSDLosses, RetinaNetLosses
-from pocketdet.training.pool import make_pool
 from pocketdet.training.pretrain import backbone_of, crop, pretrain
+from pocketdet.training.run_logger import step_columns
+from pocketdet.training.sample import Sample
 from pocketdet.training.start import initialise
 
 NAMES = ("bolt", "nut")
@@ -27,15 +35,15 @@ RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Recipe:
+def pipeline() -> AugmentPipeline:
     rng = np.random.default_rng(5)
-    pictures = []
+    images = []
     for label in (0, 1, 0, 1):
         image = rng.integers(0, 120, (64, 64, 3), np.uint8)
         image[20:44, 16:50] = 250 if label else 180
         box = np.array([[16, 20, 50, 44]], np.float32)
-        pictures.append(Labelled(image, box, np.array([label]), np.zeros((0, 4), np.float32)))
-    return Recipe([make_pool(pictures, 2, -0.4)], [1.0], Augment(kind="strong"))
+        images.append(Sample(image, box, np.array([label]), np.zeros((0, 4), np.float32)))
+    return AugmentPipeline([build_cache(images, 2, -0.4)], [1.0], Augment(kind="strong"))
 
 
 def config(out: Path, **changes: object) -> TrainConfig:
@@ -55,10 +63,10 @@ def config(out: Path, **changes: object) -> TrainConfig:
     )
 
 
-def test_a_stopped_run_goes_on_identically(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_stopped_run_goes_on_identically(tmp_path: Path, pipeline: AugmentPipeline) -> None:
     def run(setup: TrainConfig, *, resume: bool = False, last: int = 99) -> list[dict[str, float]]:
         state = start_run(setup, setup.detector(NAMES), resume=resume)
-        return [r.losses for r in train(setup, recipe, state, stop=lambda: state.step >= last)]
+        return [r.losses for r in train(setup, pipeline, state, stop=lambda: state.step >= last)]
 
     whole, parted = config(tmp_path / "whole"), config(tmp_path / "parted")
     expected = run(whole)
@@ -72,10 +80,10 @@ def test_a_stopped_run_goes_on_identically(tmp_path: Path, recipe: Recipe) -> No
 
 def test_the_configuration_says_which_losses(tmp_path: Path) -> None:
     rules = {
-        "passd-vgg16": PASSDLosses,
-        "retinanet-r50": RetinaNetLosses,
-        "lw-retinanet-v2-r50": RetinaNetLosses,
-        "mimicdet-r101": MimicDetLosses,
+        "passd-vgg16": PASSDLossConfig,
+        "retinanet-r50": RetinaNetLossConfig,
+        "lw-retinanet-v2-r50": RetinaNetLossConfig,
+        "mimicdet-r101": MimicDetLossConfig,
     }
     for arch, rule in rules.items():
         assert isinstance(config(tmp_path, arch=arch).rule, rule)
@@ -91,7 +99,7 @@ def test_a_run_of_two_stages_is_called_what_it_was(tmp_path: Path) -> None:
     """Fields that came with one stage are not in the fingerprint of runs that do not set them."""
     plain = fingerprint(config(tmp_path, arch="thundernet-snet49", base_size=None))
     assert not any(word in plain for word in ("passd", "retinanet", "mimicdet", "base_size"))
-    assert '"negatives"' in fingerprint(config(tmp_path, passd=PASSDLosses(negatives=5.0)))
+    assert '"negatives"' in fingerprint(config(tmp_path, passd=PASSDLossConfig(negatives=5.0)))
 
 
 @pytest.mark.parametrize(
@@ -133,14 +141,14 @@ def test_weights_of_other_classes_keep_all_but_the_scores(tmp_path: Path) -> Non
         start_run(other, other.detector(NAMES))
 
 
-def test_a_backbone_is_prepared(recipe: Recipe) -> None:
+def test_a_backbone_is_prepared(pipeline: AugmentPipeline) -> None:
     """Only the backbone changes, and the crops are the same whenever they are made."""
     model = build_detector(OneStageConfig("passd-mobilenet", NAMES, (64, 64)))
     initialise(model, 1, 4.0)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     schedule = Schedule(8 * 4, 8, 1e-3, 2, "cosine", sizes=(32,))
     losses: list[float] = []
-    pretrain(model, recipe, 1, schedule, Optimizer("adamw"), lambda step, loss, right: losses.append(loss))
+    pretrain(model, pipeline, 1, schedule, Optimizer("adamw"), lambda step, loss, right: losses.append(loss))
     assert len(losses) == 4
     assert np.isfinite(losses).all()
     after = model.state_dict()
@@ -148,7 +156,7 @@ def test_a_backbone_is_prepared(recipe: Recipe) -> None:
     assert changed
     assert all(k.startswith("features.backbone.") for k in changed)
     assert not model.training
-    first, again = crop(recipe, 1, 7, 48), crop(recipe, 1, 7, 48)
+    first, again = crop(pipeline, 1, 7, 48), crop(pipeline, 1, 7, 48)
     assert np.array_equal(first.image, again.image)
     assert first.image.shape == (48, 48, 3)
     two_stages = config(Path(), arch="thundernet-snet49").detector(NAMES)

@@ -18,7 +18,7 @@ from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.spec.one_stage import Selection
-from pocketdet.training.config import Losses
+from pocketdet.training.config import ThunderNetLossConfig
 from pocketdet.training.overfit import accuracy_on, learn, overfit_config
 from pocketdet.training.start import initialise
 
@@ -71,7 +71,8 @@ def test_a_few_images_are_overfitted(
     images = coloured_boxes(SIDE, count)
     setup = overfit_config(arch, SIDE, steps, count, rate)
     setup = replace(
-        setup, losses=Losses(0.6, 0.4, 32, 32, pre_nms=100, proposals=50, rois=32, ohem=0, jitter=8)
+        setup,
+        losses=ThunderNetLossConfig(0.6, 0.4, 32, 32, pre_nms=100, proposals=50, rois=32, ohem=0, jitter=8),
     )
     model = build()
     if arch != "thundernet-snet49":

@@ -9,27 +9,27 @@ import torch
 
 from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
-from pocketdet.training.augment import Recipe
-from pocketdet.training.config import Augment, Losses, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.training.journal import Journal, step_cells, step_columns
-from pocketdet.training.labelled import Labelled
+from pocketdet.training.augment import AugmentPipeline
+from pocketdet.training.config import Augment, Optimizer, Schedule, Source, ThunderNetLossConfig, TrainConfig
+from pocketdet.training.image_cache import build_cache
 from pocketdet.training.loop import StepReport, start_run, train
-from pocketdet.training.pool import make_pool
+from pocketdet.training.run_logger import CsvLogger, step_cells, step_columns
+from pocketdet.training.sample import Sample
 from pocketdet.training.state import STATE_FILE
 
 NAMES = ("bolt", "nut")
 STEPS = 6
 
 
-def recipe() -> Recipe:
+def pipeline() -> AugmentPipeline:
     rng = np.random.default_rng(5)
-    pictures = []
+    samples = []
     for label in (0, 1, 0, 1):
         image = rng.integers(0, 120, (64, 64, 3), np.uint8)
         image[20:44, 16:50] = 250 if label else 180
         box = np.array([[16, 20, 50, 44]], np.float32)
-        pictures.append(Labelled(image, box, np.array([label]), np.zeros((0, 4), np.float32)))
-    return Recipe([make_pool(pictures, 2, -0.4)], [1.0], Augment(kind="strong"))
+        samples.append(Sample(image, box, np.array([label]), np.zeros((0, 4), np.float32)))
+    return AugmentPipeline([build_cache(samples, 2, -0.4)], [1.0], Augment(kind="strong"))
 
 
 def config(out: Path, kind: str = "adamw", ema: float = 0.9) -> TrainConfig:
@@ -42,7 +42,7 @@ def config(out: Path, kind: str = "adamw", ema: float = 0.9) -> TrainConfig:
         schedule=Schedule(images=4 * STEPS, batch=4, warmup_steps=2, decay="cosine", sizes=(64, 96)),
         optimizer=Optimizer(kind=kind, ema=ema),  # type: ignore[arg-type]
         augment=Augment(kind="strong"),
-        losses=Losses(pre_nms=64, proposals=32, rois=16, ohem=8),
+        losses=ThunderNetLossConfig(pre_nms=64, proposals=32, rois=16, ohem=8),
     )
 
 
@@ -50,7 +50,7 @@ def run(
     setup: TrainConfig, *, resume: bool = False, stop_after: int = 99, workers: int = 0
 ) -> list[StepReport]:
     state = start_run(setup, setup.detector(NAMES), resume=resume)
-    return list(train(setup, recipe(), state, workers=workers, stop=lambda: state.step >= stop_after))
+    return list(train(setup, pipeline(), state, workers=workers, stop=lambda: state.step >= stop_after))
 
 
 @pytest.mark.parametrize(("kind", "ema"), [("adamw", 0.9), ("sgd", 0.0)])
@@ -67,7 +67,7 @@ def test_a_stopped_run_goes_on_identically(tmp_path: Path, kind: str, ema: float
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_pictures_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
+def test_images_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
     whole = run(config(tmp_path / "whole"))
     setup = config(tmp_path / "ahead")
     first = run(setup, stop_after=2, workers=workers)
@@ -78,7 +78,7 @@ def test_pictures_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
 def test_a_killed_run_loses_at_most_one_interval(tmp_path: Path) -> None:
     whole = run(config(tmp_path / "whole"))
     setup = config(tmp_path / "killed")
-    killed = train(setup, recipe(), start_run(setup, setup.detector(NAMES)))
+    killed = train(setup, pipeline(), start_run(setup, setup.detector(NAMES)))
     for _ in range(5):
         next(killed)
     killed.close()  # between steps 5 and 6; the last checkpoint is that of step 4
@@ -119,7 +119,7 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path: P
     setup = config(tmp_path)
     run(setup, stop_after=2)
     state = start_run(setup, setup.detector(NAMES), resume=True)
-    loop = train(setup, recipe(), state)
+    loop = train(setup, pipeline(), state)
     next(loop)
     with torch.no_grad():
         state.model.head.fc.weight.fill_(float("nan"))
@@ -131,17 +131,17 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path: P
 def test_the_journal_has_each_step_once(tmp_path: Path) -> None:
     path, setup = tmp_path / "log.csv", config(tmp_path / "whole")
     reports = run(setup)
-    with Journal(path, step_columns(setup), 0) as journal:
+    with CsvLogger(path, step_columns(setup), 0) as journal:
         for report in reports[:5]:
             journal.add(step_cells(report))
     with path.open("a", encoding="utf-8") as file:
         file.write("6,24,6")  # the machine lost power here
-    with Journal(path, step_columns(setup), 4) as journal:
+    with CsvLogger(path, step_columns(setup), 4) as journal:
         for report in reports[4:]:
             journal.add(step_cells(report))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("step,images,side,learning_rate,loss")
     assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, STEPS + 1)]
-    with Journal(path, step_columns(setup), 0):
+    with CsvLogger(path, step_columns(setup), 0):
         pass
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1

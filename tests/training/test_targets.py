@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, ps_roi_align
-from pocketdet.training.config import Losses
-from pocketdet.training.dense_ps_roi_align import dense_ps_roi_align
+from pocketdet.training.config import ThunderNetLossConfig
 from pocketdet.training.matching import match_anchors
-from pocketdet.training.targets import (
+from pocketdet.training.thundernet_loss import dense_ps_roi_align
+from pocketdet.training.thundernet_targets import (
     UNIT,
     anchor_targets,
     quick_nms,
@@ -18,7 +18,7 @@ from pocketdet.training.targets import (
 
 STD = (0.1, 0.1, 0.2, 0.2)
 NONE = torch.zeros(0, 4)
-RULE = Losses(rois=16, rpn_hard=4, rpn_random=4, jitter=2)
+RULE = ThunderNetLossConfig(rois=16, rpn_hard=4, rpn_random=4, jitter=2)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -121,7 +121,9 @@ def test_quick_nms_equals_the_reference(count: int, threshold: float, limit: int
 def test_proposals_are_clipped_and_best_first() -> None:
     anchors = make_anchors((6, 6), 16, ((24.0, 24.0), (48.0, 24.0)))
     logits = torch.randn(72, generator=generator(3))
-    found = training_proposals(logits, torch.zeros(72, 4), anchors, (96, 96), Losses(pre_nms=30, proposals=9))
+    found = training_proposals(
+        logits, torch.zeros(72, 4), anchors, (96, 96), ThunderNetLossConfig(pre_nms=30, proposals=9)
+    )
     assert len(found) == 9
     assert found.min() >= 0
     assert found.max() <= 96

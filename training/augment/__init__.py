@@ -1,5 +1,5 @@
-"""Training pictures made from the data. Each is a pure function of its data and of one random generator."""
+"""Training images made from the data. Each is a pure function of its data and of one random generator."""
 
-from pocketdet.training.augment.compose import Recipe, make_picture
+from pocketdet.training.augment.pipeline import AugmentPipeline, make_sample
 
-__all__ = ["Recipe", "make_picture"]
+__all__ = ["AugmentPipeline", "make_sample"]

@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 
 from pocketdet.training.augment.photometric import recolour
 from pocketdet.training.augment.strong import log_uniform
-from pocketdet.training.labelled import (
+from pocketdet.training.image_cache import ImageCache
+from pocketdet.training.sample import (
     Boxes,
     Image,
-    Labelled,
+    Sample,
     map_boxes,
     orientation,
     similarity,
     touches,
     warp_pixels,
 )
-from pocketdet.training.pool import Pool
 
 TRIES = 4
 GROUND_TRIES = 20
@@ -24,16 +24,16 @@ MARGIN = 0.12  # of the longer side, plus two pixels: the ring in which object a
 PASTED_SIDE = (0.08, 0.5)  # the longer side of a pasted object against the canvas
 
 
-def bare_ground(pool: Pool, rng: np.random.Generator, side: int) -> Labelled:
-    """Part of a picture beside its objects, enlarged to side x side; the canvas has no object."""
+def bare_ground(cache: ImageCache, rng: np.random.Generator, side: int) -> Sample:
+    """Part of an image beside its objects, enlarged to side x side; the canvas has no object."""
     pixels: Image = np.full((side, side, 3), rng.integers(60, 190), np.uint8)
     for _ in range(GROUND_TRIES):
-        picture = pool.pictures[int(rng.integers(len(pool.pictures)))]
-        height, width = picture.image.shape[:2]
+        sample = cache.samples[int(rng.integers(len(cache.samples)))]
+        height, width = sample.image.shape[:2]
         part = max(8, int(min(height, width) * rng.uniform(0.3, 0.6)))
         x, y = int(rng.integers(0, width - part + 1)), int(rng.integers(0, height - part + 1))
-        if not touches(np.array([x, y, x + part, y + part], np.float32), picture.occupied):
-            crop = np.ascontiguousarray(picture.image[y : y + part, x : x + part])
+        if not touches(np.array([x, y, x + part, y + part], np.float32), sample.occupied):
+            crop = np.ascontiguousarray(sample.image[y : y + part, x : x + part])
             pixels = cv2.resize(crop, (side, side))  # type: ignore[assignment]
             break
     if rng.random() < 0.5:
@@ -41,31 +41,31 @@ def bare_ground(pool: Pool, rng: np.random.Generator, side: int) -> Labelled:
     if rng.random() < 0.5:
         pixels = pixels.transpose(1, 0, 2)
     none = np.zeros((0, 4), np.float32)
-    return Labelled(np.ascontiguousarray(pixels), none, np.zeros(0, np.int64), none)
+    return Sample(np.ascontiguousarray(pixels), none, np.zeros(0, np.int64), none)
 
 
-def paste_objects(target: Labelled, pool: Pool, rng: np.random.Generator, count: int) -> Labelled:
-    """`target` with up to `count` objects of `pool` where nothing lies yet."""
+def paste_objects(target: Sample, cache: ImageCache, rng: np.random.Generator, count: int) -> Sample:
+    """`target` with up to `count` objects of `cache` where nothing lies yet."""
     canvas = target.image.copy()
     boxes, labels = list(target.boxes), list(target.labels)
     for _ in range(count):
         for _ in range(TRIES):
             occupied = np.array([*boxes, *target.ignored], np.float32).reshape(-1, 4)
-            laid = _lay(canvas, pool, rng, occupied)
+            laid = _lay(canvas, cache, rng, occupied)
             if laid is not None:
                 boxes.append(laid[0])
                 labels.append(laid[1])
                 break
-    return Labelled(
+    return Sample(
         canvas, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), target.ignored
     )
 
 
 def _lay(
-    canvas: Image, pool: Pool, rng: np.random.Generator, occupied: Boxes
+    canvas: Image, cache: ImageCache, rng: np.random.Generator, occupied: Boxes
 ) -> tuple[NDArray[np.float32], np.int64] | None:
     """Draw one object into `canvas`, if the drawn place is free: its box (4,) and label."""
-    source, index = pool.draw(rng)
+    source, index = cache.draw(rng)
     side = canvas.shape[0]
     if len(source.occupied) > 1:
         return None  # its margin may show a part of another object

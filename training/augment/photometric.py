@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.training.labelled import Image
+from pocketdet.training.sample import Image
 
 
 def ssd_distort(image: Image, rng: np.random.Generator) -> Image:

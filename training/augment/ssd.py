@@ -3,17 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.training.labelled import Boxes, Labelled, area, warp
+from pocketdet.training.sample import Boxes, Sample, area, warp
 
 CROP_TRIES = 50
-MIN_IOUS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # None: the whole picture; 0: any crop
+MIN_IOUS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # None: the whole image; 0: any crop
 MAX_ZOOM_OUT = 4.0
 
 Window = tuple[float, float, float, float]
 
 
-def ssd_view(source: Labelled, rng: np.random.Generator, side: int) -> Labelled:
-    """A random part of the picture, or the picture on a larger ground, stretched to side x side."""
+def ssd_view(source: Sample, rng: np.random.Generator, side: int) -> Sample:
+    """A random part of the image, or the image on a larger ground, stretched to side x side."""
     height, width = source.image.shape[:2]
     window: Window = (0.0, 0.0, float(width), float(height))
     if rng.random() < 0.5:
@@ -33,7 +33,7 @@ def _zoom_out(window: Window, rng: np.random.Generator) -> Window:
     return (-x, -y, width * ratio - x, height * ratio - y)
 
 
-def _crop(window: Window, source: Labelled, rng: np.random.Generator) -> Window:
+def _crop(window: Window, source: Sample, rng: np.random.Generator) -> Window:
     """A part of `window`, 0.3 to 1 of its sides, aspect 0.5 to 2, with the wanted IoU with an object."""
     wanted = MIN_IOUS[int(rng.integers(len(MIN_IOUS)))]
     if wanted is None or not len(source.boxes):

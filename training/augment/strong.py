@@ -1,21 +1,21 @@
-"""Views for pictures without an up: turned, mirrored, zoomed, in mosaics, pasted on other grounds."""
+"""Views for images without an up: turned, mirrored, zoomed, in mosaics, pasted on other grounds."""
 
 from itertools import pairwise
 
 import numpy as np
 
 from pocketdet.training.augment.photometric import recolour
-from pocketdet.training.labelled import (
+from pocketdet.training.image_cache import ImageCache
+from pocketdet.training.sample import (
     GREY,
     Boxes,
     Image,
-    Labelled,
+    Sample,
     map_boxes,
     orientation,
     similarity,
     warp,
 )
-from pocketdet.training.pool import Pool
 
 KEEP = 0.3  # share of an object that must be on the canvas
 MAX_ENLARGEMENT = 3.5
@@ -27,9 +27,9 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def zoomed_view(pool: Pool, rng: np.random.Generator, side: int) -> Labelled:
-    """A whole picture, shrunk or enlarged, on a side x side canvas; the drawn object stays in it."""
-    source, index = pool.draw(rng)
+def zoomed_view(cache: ImageCache, rng: np.random.Generator, side: int) -> Sample:
+    """A whole image, shrunk or enlarged, on a side x side canvas; the drawn object stays in it."""
+    source, index = cache.draw(rng)
     height, width = source.image.shape[:2]
     base = side / np.array([width, height])
     draw = rng.random()
@@ -54,16 +54,16 @@ def zoomed_view(pool: Pool, rng: np.random.Generator, side: int) -> Labelled:
 def _slide(
     half: np.ndarray[tuple[int, ...], np.dtype[np.float64]], box: Boxes, rng: np.random.Generator, side: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """A shift (2,) that opens no gap at the edges of a picture of half-size `half`, nor loses `box`."""
+    """A shift (2,) that opens no gap at the edges of an image of half-size `half`, nor loses `box`."""
     room = np.abs(half - side / 2)
     shift = rng.uniform(-1, 1, 2) * room
     low, high = -box[:2], side - box[2:]
     return np.where(low < high, np.clip(shift, low, high), shift)
 
 
-def object_crop(pool: Pool, rng: np.random.Generator, size: tuple[int, int]) -> Labelled:
+def object_crop(cache: ImageCache, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
     """An object with its ground, on a canvas of (width, height), of which it fills a random share."""
-    source, index = pool.draw(rng)
+    source, index = cache.draw(rng)
     box, share = source.boxes[index], log_uniform(rng, *CROP_FILL)
     longest = max(float((box[2:] - box[:2]).max()), 1.0)
     scale = min(min(size) * share / longest, MAX_ENLARGEMENT)
@@ -78,7 +78,7 @@ def object_crop(pool: Pool, rng: np.random.Generator, size: tuple[int, int]) -> 
     return warp(source, matrix, size, KEEP)
 
 
-def mosaic(pools: list[Pool], shares: list[float], rng: np.random.Generator, side: int) -> Labelled:
+def mosaic(caches: list[ImageCache], shares: list[float], rng: np.random.Generator, side: int) -> Sample:
     """2x2 object crops that meet near the middle, or one time in five 3x3; each in its own light."""
     if rng.random() < 0.8:
         inner = np.rint(side * rng.uniform(0.36, 0.64, 2)).astype(int)
@@ -89,11 +89,11 @@ def mosaic(pools: list[Pool], shares: list[float], rng: np.random.Generator, sid
     tiles = []
     for top, bottom in pairwise(ys):
         for left, right in pairwise(xs):
-            pool = pools[int(rng.choice(len(pools), p=shares))]
-            tile = object_crop(pool, rng, (right - left, bottom - top))
+            cache = caches[int(rng.choice(len(caches), p=shares))]
+            tile = object_crop(cache, rng, (right - left, bottom - top))
             canvas[top:bottom, left:right] = recolour(tile.image, rng)
             tiles.append((tile, np.array([left, top, left, top], np.float32)))
-    return Labelled(
+    return Sample(
         canvas,
         np.concatenate([tile.boxes + offset for tile, offset in tiles]),
         np.concatenate([tile.labels for tile, _ in tiles]),

@@ -9,8 +9,14 @@ from pocketdet.export.passes.channel_alignment.placement import ChannelOrders
 from pocketdet.export.passes.channel_alignment.rewrite import rewrite
 from pocketdet.export.passes.channel_alignment.search import NOT_FASTER, Candidate, Search
 from pocketdet.export.passes.channel_alignment.trace import trace
-from pocketdet.runtime.ncnn_graph import Graph, Shape, count_macs, has_known_weights, infer_shapes
-from pocketdet.runtime.ncnn_graph.check_weights import check_weights
+from pocketdet.runtime.ncnn_graph import (
+    Graph,
+    Shape,
+    check_weights,
+    count_macs,
+    has_known_weights,
+    infer_shapes,
+)
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,12 @@
-// What can go wrong with a detector that is not its program's fault. Messages are one sentence: the file or value,
-// what was expected, what was found, what to do. Names and meanings are those of pocketdet/errors.py.
+// What can go wrong with a detector that is not its program's fault, as in graph_error.h, which has the error for graphs.
 #pragma once
 
-#include <stdexcept>
-#include <string>
+#include "graph_error.h"
 
 namespace pocketdet {
 
-class Error : public std::runtime_error {
-public:
-    explicit Error(const std::string& message) : std::runtime_error(one_line(message)) {}
-
-private:
-    // Messages quote names of untrusted files, which may hold line ends.
-    static std::string one_line(std::string text) {
-        for (char& c : text) {
-            if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-        }
-        return text;
-    }
-};
-
 // A bundle that cannot be trusted: missing or damaged files, a wrong hash, a manifest out of schema.
 class BundleError : public Error {
-public:
-    using Error::Error;
-};
-
-// An ncnn .param or .bin that is malformed, disconnected, inconsistent or not supported.
-class GraphError : public Error {
 public:
     using Error::Error;
 };

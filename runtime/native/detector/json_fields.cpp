@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "errors.h"
+#include "utf8.h"
 
 namespace pocketdet {
 
@@ -11,7 +12,8 @@ namespace {
 constexpr int kMaxDepth = 32;
 
 std::string abbreviated(const Json& value) {
-    const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (has_unprintable(text)) text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
     return text.size() <= 60 ? text : text.substr(0, 57) + "...";
 }
 
@@ -52,15 +54,6 @@ Json parse_json(const std::vector<uint8_t>& data, const std::string& label) {
     }
 }
 
-bool is_utf8(const std::string& text) {
-    try {
-        Json(text).dump();
-        return true;
-    } catch (const Json::type_error&) {
-        return false;
-    }
-}
-
 void Field::fail(const std::string& expected) const {
     throw BundleError(*label_ + ": field '" + path_.substr(0, 200) + "': expected " + expected + ", found " +
                       abbreviated(*value_));
@@ -92,10 +85,15 @@ std::string Field::text(size_t low, size_t high) const {
     const std::string expected = "a string of " + std::to_string(low) + " to " + std::to_string(high) + " characters";
     if (!value_->is_string()) fail(expected);
     const std::string& text = value_->get_ref<const std::string&>();
-    size_t characters = 0;
-    for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+    const size_t characters = count_characters(text);
     if (characters < low || characters > high) fail(expected);
     return text;
+}
+
+std::string Field::name() const {
+    const std::string name = text(1, 200);
+    if (has_unprintable(name)) fail("no control characters and others that cannot be shown");
+    return name;
 }
 
 std::string Field::one_of(std::initializer_list<const char*> choices) const {

@@ -18,8 +18,6 @@ using Json = nlohmann::json;
 // A document from untrusted bytes; refuses duplicate fields, deep nesting, and numbers that JSON does not have.
 Json parse_json(const std::vector<uint8_t>& data, const std::string& label);
 
-bool is_utf8(const std::string& text);
-
 // A value and where it stands, with checked conversions. The document must outlive it.
 class Field {
 public:
@@ -31,8 +29,10 @@ public:
     double number(double low, double high) const;
     bool boolean() const;
     bool is_null() const { return value_->is_null(); }
-    // A string of low to high characters (code points).
+    // A string of low to high characters.
     std::string text(size_t low, size_t high) const;
+    // A string of 1 to 200 characters that can all be shown (is_unprintable in utf8.h).
+    std::string name() const;
     std::string one_of(std::initializer_list<const char*> choices) const;
     // The elements of an array of low to high.
     std::vector<Field> list(size_t low, size_t high) const;

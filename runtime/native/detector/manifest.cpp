@@ -51,6 +51,13 @@ void load_layout(const Field& field, int version, Manifest& manifest) {
     record.finish();
 }
 
+// Names of modules by blob.
+void check_sources(const Field& field) {
+    Record record(field);
+    if (field.value().size() > 20'000) field.fail("at most 20000 entries");
+    for (const auto& item : field.value().items()) load_text(record.need(item.key()));
+}
+
 // Names that are one on a file system without upper case, and files in what is a file.
 void check_names(const std::map<std::string, FileEntry>& files, const std::string& label) {
     std::set<std::string> taken;
@@ -123,8 +130,8 @@ void load_common(Record& record, Manifest& m, ManifestReader& reader) {
     golden.finish();
     reader.paths = {m.golden_image, m.golden_stages};
     if (record.has("reference_weights")) reader.paths.push_back(load_text(record.need("reference_weights")));
-    check_notes(record.need("tools"), 64, 0, kMaxManifestBytes);
-    if (const auto card = record.maybe("card")) check_notes(*card, 256, 0, kMaxManifestBytes);
+    check_notes(record.need("tools"), 64);
+    if (const auto card = record.maybe("card")) check_notes(*card, 256);
     m.files = load_files(record.need("files"), reader.label);
 }
 
@@ -151,10 +158,10 @@ Arithmetic Manifest::arithmetic() const {
     return narrowest;
 }
 
-void check_notes(const Field& field, size_t most, size_t shortest, size_t longest) {
+void check_notes(const Field& field, size_t most) {
     Record record(field);
     if (field.value().size() > most) field.fail("at most " + std::to_string(most) + " entries");
-    for (const auto& item : field.value().items()) record.need(item.key()).text(shortest, longest);
+    for (const auto& item : field.value().items()) record.need(item.key()).text(0, kMaxManifestBytes);
 }
 
 GraphSpec ManifestReader::graph(const Field& field) {
@@ -171,7 +178,7 @@ GraphSpec ManifestReader::graph(const Field& field) {
     if (const auto arithmetic = version > 1 ? record.maybe("arithmetic") : std::nullopt) {
         graph.arithmetic = arithmetic_of(arithmetic->one_of(kArithmetics));
     }
-    if (const auto sources = record.maybe("layer_sources")) check_notes(*sources, 20'000, 1, 200);
+    if (const auto sources = record.maybe("layer_sources")) check_sources(*sources);
     record.finish();
     return graph;
 }

@@ -10,7 +10,7 @@
 
 namespace pocketdet {
 
-inline std::string load_text(const Field& field) { return field.text(1, 200); }
+inline std::string load_text(const Field& field) { return field.name(); }
 
 inline int load_int(const Field& field, int low, int high) { return static_cast<int>(field.integer(low, high)); }
 
@@ -28,7 +28,7 @@ auto load_tuple(const Field& field, Convert convert) {
 }
 
 // A map from names to strings that this program has no use for, checked all the same.
-void check_notes(const Field& field, size_t most, size_t shortest, size_t longest);
+void check_notes(const Field& field, size_t most);
 
 struct ManifestReader {
     int version;

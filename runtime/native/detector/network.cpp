@@ -11,7 +11,7 @@
 
 #include "deformable_conv.h"
 #include "errors.h"
-#include "param_check.h"
+#include "graph_check.h"
 
 namespace pocketdet {
 
@@ -44,19 +44,6 @@ bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
         if (sides[shape.size() - 1][i] != (shape[i] == kAnyCount ? rois : shape[i])) return false;
     }
     return true;
-}
-
-// By their parameters layers take one blob or more; ncnn reads those that are not there.
-void check_inputs(const ncnn::Net& net, const std::string& label) {
-    for (const ncnn::Layer* layer : net.layers()) {
-        const bool is_one = layer->bottoms.size() == 1;
-        const bool takes_two = layer->type == "BinaryOp" || layer->type == "Crop" || layer->type == "Interp" ||
-                               layer->type == "Scale";
-        if (takes_two && is_one != layer->one_blob_only) {
-            throw GraphError(label + ": " + layer->type + " '" + layer->name.substr(0, 60) + "' has " +
-                             std::to_string(layer->bottoms.size()) + " inputs, its parameters ask for another number");
-        }
-    }
 }
 
 }  // namespace
@@ -96,15 +83,15 @@ std::vector<std::string> ncnn_cpu_features() {
 
 std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
 
-Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked)
+Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois)
     : spec_(spec),
       label_(bundle.folder.path()),
       blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
       workspace_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
       net_(std::make_unique<ncnn::Net>()) {
+    check_network(bundle, spec, rois);
     const std::vector<uint8_t>& param = bundle.graph_files.at(spec.param);
     const std::string text(param.begin(), param.end());
-    check_param(text, spec, label_ + "/" + spec.param, ncnn_has_layer);
     net_->opt.num_threads = 1;
     net_->opt.use_vulkan_compute = false;
     set_arithmetic(net_->opt, arithmetic_in_use(asked.value_or(spec.arithmetic)));
@@ -114,7 +101,6 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
     if (net_->load_param_mem(graph.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }
-    check_inputs(*net_, label_ + "/" + spec.param);
     const BoundedReader reader(bundle.graph_files.at(spec.bin));
     if (net_->load_model(reader) != 0 || !reader.at_end()) {
         net_.release();  // left as it is: ncnn crashes when it takes down layers that it did not set up

@@ -102,6 +102,7 @@ private:
 nb::tuple to_tuple(const std::vector<Detection>& detections);
 
 void bind_boxes(nb::module_& module);
+void bind_graph(nb::module_& module);
 void bind_image(nb::module_& module);
 void bind_nms(nb::module_& module);
 void bind_one_stage(nb::module_& module);

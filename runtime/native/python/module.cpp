@@ -27,6 +27,7 @@ NB_MODULE(_core, module) {
                "and the instructions that did it ('avx512f', 'avx2+fma', 'neon' or 'c++'). The best of `runs` runs of about\n"
                "a millisecond for each instruction set.");
     pocketdet::python::bind_boxes(module);
+    pocketdet::python::bind_graph(module);
     pocketdet::python::bind_image(module);
     pocketdet::python::bind_nms(module);
     pocketdet::python::bind_one_stage(module);

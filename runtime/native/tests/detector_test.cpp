@@ -1,4 +1,4 @@
-// The detector's other readers on good and on damaged input: graphs, golden arrays, pictures, options. Runs on any
+// The detector's other readers on good and on damaged input: golden arrays, pictures, options. Runs on any
 // target, with or without an emulator; needs no bundle.
 #include <lodepng.h>
 
@@ -9,84 +9,10 @@
 #include "expect.h"
 #include "golden.h"
 #include "image_file.h"
-#include "param_check.h"
 #include "stages.h"
 
 namespace pocketdet {
 namespace {
-
-const std::string kGraph =
-    "7767517\n3 4\nInput in 0 1 in0 0=4 1=4 2=3\nSplit s 1 2 in0 a out0\nReLU r 1 1 a b 0=0.1\n";
-
-void check_graph(const std::string& text) {
-    GraphSpec spec;
-    spec.input = {"in0", "image", {3, 4, 4}};
-    spec.outputs = {{"out0", "sam", {3, 4, 4}}};
-    check_param(text, spec, "f.param", [](const std::string& type) { return type != "Unknown"; });
-}
-
-std::string replaced(const std::string& old_part, const std::string& new_part) {
-    std::string text = kGraph;
-    const size_t at = text.find(old_part);
-    CHECK(at != std::string::npos);
-    return text.replace(at, old_part.size(), new_part);
-}
-
-void test_graphs() {
-    check_graph(kGraph);
-    check_graph(replaced("0=0.1", "-23300=2,1,2 1=3,4 2=-1"));
-    check_graph(replaced("3 4\n", "3 4\r\n"));
-    check_graph(replaced("0=0.1", "31=33"));
-    check_graph(replaced("Split s 1 2 in0 a out0", "Split s 1 2 in0 a out0 31=6"));
-    check_graph("7767517\n3 3\nInput in 0 1 in0\nDropout d 1 1 in0 a\nReLU r 1 1 a out0 31=3\n");
-    const struct {
-        const char *old_part, *new_part, *message;
-    } cases[] = {
-        {"7767517", "7767518", "expected the ncnn magic"},
-        {"3 4\n", "4 4\n", "the header declares 4 layers and 4 blobs, the file has 3 and 4"},
-        {"3 4\n", "3 5\n", "the header declares 3 layers and 5 blobs"},
-        {"3 4\n", "99999999 4\n", "expected the counts"},
-        {"3 4\n", "-1 4\n", "expected the counts"},
-        {"ReLU", "Unknown", "line 5: Unknown 'r' the ncnn of this program has no layer type Unknown"},
-        {"ReLU r 1 1 a b", "ReLU r 1 1 c b", "reads the blob 'c', which no earlier layer makes"},
-        {"ReLU r 1 1 a b", "ReLU r 1 1 in0 b", "reads the blob 'in0', which is read already"},
-        {"ReLU r 1 1 a b", "ReLU r 1 1 a in0", "makes the blob 'in0' a second time"},
-        {"ReLU r 1 1 a b", "ReLU s 1 1 a b", "has the name of an earlier layer"},
-        {"ReLU r 1 1 a b", "ReLU r 1 0 a", "has 0 outputs, expected 1"},
-        {"ReLU r 1 1 a b", "ReLU r 0 1 b", "has 0 inputs, expected 1"},
-        {"ReLU r 1 1 a b", "Concat r 0 1 b", "has 0 inputs, expected 1 to 4096"},
-        {"ReLU r 1 1 a b", "DeformableConv2D r 1 1 a b", "has 1 inputs, expected 2 to 3"},
-        {"ReLU r 1 1 a b 0=0.1", "ReLU r 1 9 a b", "more blob names are declared"},
-        {"ReLU r 1 1 a b", "ReLU r x 1 a b", "expected 'type name"},
-        {"in0 0=4", "in1 0=4", "reads the blob 'in0'"},
-        {"a out0", "a c", "has no blob 'out0'"},
-        {"ReLU r 1 1 a b", "ReLU r 1 1 out0 b", "its output 'out0' is read"},
-        {"0=0.1", "0:1", "cannot read a parameter"},
-        {"0=0.1", "0=x", "'x' is not a number"},
-        {"0=0.1", "0=", "'' is not a number"},
-        {"0=0.1", "0=99999999999", "is not a number"},
-        {"0=0.1", "0=1e39", "is not a number"},
-        {"0=0.1", "0=1 0=2", "parameter 0 is given twice"},
-        {"0=0.1", "32=1", "outside 0..31"},
-        {"0=0.1", "-23300=3,1,2", "a wrong array length"},
-        {"0=0.1", "-23300=2,1,2.0", "mixes ints and floats"},
-        {"0=0.1", "31=256", "the feature mask must be 0..255"},
-        {"0=0.1", "31=-1", "the feature mask must be 0..255"},
-        {"0=0.1", "31=3.0", "the feature mask must be 0..255"},
-        {"0=0.1", "-23331=1,3", "the feature mask must be 0..255"},
-        {"0=0.1", "31=3", "ReLU 'r' its feature mask 3 forbids 16-bit storage and its input 'a' may be in it"},
-        {"0=0.1", "31=4", "its feature mask 4 forbids 16-bit storage"},
-        {"0=0.1", "0=1\x01", "a control character"},
-        {"ReLU r", "ReLU \xff", "is not text"},
-    };
-    for (const auto& one : cases) {
-        const std::string text = replaced(one.old_part, one.new_part);
-        CHECK(contains(message_of<GraphError>([&] { check_graph(text); }), one.message));
-    }
-    CHECK(contains(message_of<GraphError>([] { check_graph(""); }), "found no header"));
-    const std::string with_nul = kGraph + std::string(1, '\0');
-    CHECK(contains(message_of<GraphError>([&] { check_graph(with_nul); }), "a control character"));
-}
 
 void test_layers_of_this_ncnn() {
     for (const char* type : {"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct", "Crop", "Interp", "Packing",
@@ -246,7 +172,6 @@ void test_arguments() {
 }  // namespace pocketdet
 
 int main() {
-    pocketdet::test_graphs();
     pocketdet::test_layers_of_this_ncnn();
     pocketdet::test_safetensors();
     pocketdet::test_safetensors_places();

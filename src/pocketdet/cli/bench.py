@@ -27,7 +27,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = Path("bench-records"),
     precision: Annotated[
         Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
-        typer.Option(help="Arithmetic asked of ncnn; by default what each bundle was made for."),
+        typer.Option(help="Arithmetic requested of ncnn; by default what each bundle was made for."),
     ] = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="Image to detect on; repeatable; golden by default.")

@@ -131,7 +131,7 @@ def _aligned(
     spec = plain.model_copy(update={"param": "aligned.param", "bin": "aligned.bin"})
     write_graph(made.graph, scratch / spec.param, scratch / spec.bin)
     engine = NcnnEngine({**specs, name: spec}, scratch.joinpath)
-    return EngineCase(ALIGNED, f"laid out here for {target.name}: {made.report.summary()}", engine)
+    return EngineCase(ALIGNED, f"aligned here for {target.name}: {made.report.summary()}", engine)
 
 
 def _with_blobs_by_role(spec: GraphSpec, param: str, bin_: str) -> GraphSpec:

@@ -112,7 +112,7 @@ def _cells(record: "Record") -> tuple[str | Text, ...]:
 def _print_notes(record: "Record", console: Console) -> None:
     engine, name = record.engine, f"{record.bundle.name} on {record.device.name}"
     if engine.precision_requested != engine.precision_observed:
-        asked = f"{engine.precision_requested} was asked for, {engine.precision_observed} was used"
-        console.print(f"{name}: {asked}", markup=False, soft_wrap=True)
+        precision = f"{engine.precision_requested} was requested, {engine.precision_observed} was used"
+        console.print(f"{name}: {precision}", markup=False, soft_wrap=True)
     for reason in record.verdict.reasons:
         console.print(f"{name}: {reason.sentence}", markup=False, soft_wrap=True)

@@ -89,14 +89,14 @@ def _trained(weights: Path | None, console: Console) -> tuple["AnyDetector", dic
 
 
 def _random(arch: str, size: tuple[int, int], classes: int, console: Console) -> "AnyDetector":
-    from pocketdet.models.seeded import seeded
+    from pocketdet.models.random_init import random_detector
 
     names = tuple(f"class {i}" for i in range(1, classes + 1))
     console.print(
         f"{arch} with random weights (seed {SEED}): times are valid, detections are not",
         style="yellow",
     )
-    return seeded(arch, names, size, SEED)
+    return random_detector(arch, names, size, SEED)
 
 
 def _export(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOT_INCLUDED = (
     "Predicted, not measured; the networks alone, without resizing, proposals, RoI align and box decoding."
 )
-_LAID_OUT = "laid out for SIMD lanes: no credit is given for that, the published models cannot tell it"
+_ALIGNED = "laid out for SIMD lanes: no credit is given for that, the published models cannot tell it"
 
 
 def predict(
@@ -38,9 +38,9 @@ def predict(
     """Predict milliseconds on a device from published ncnn runs. Nothing is measured.
 
     Each device has a few rates (per multiply-accumulate of a class of layers, per value moved), fitted to
-    what ncnn's benchmark took there with ncnn's defaults of that day: mostly fp16 where the core has it. The
-    band holds four of five models that were left out of the fit. Take it to choose between models or devices
-    before you have one at hand; then measure.
+    the times of ncnn's benchmark with the defaults of ncnn at that time: mostly fp16 if the core has it. The
+    band contains four of five models that were excluded from the fit. Use it to choose between models or
+    devices before you have the device; then measure.
 
     Example: pocketdet predict snet49.pocketdet --device "Snapdragon 855+" --device "Raspberry Pi 5"
     """
@@ -58,8 +58,8 @@ def predict(
     for path in bundles:
         with load_bundle(path) as bundle:
             work, lanes = bundle_work(bundle), bundle.manifest.layout.lanes
-            found = [p for words in device for p in _predictions(work, words, threads, models)]
-            extra = (_LAID_OUT,) if lanes > 1 else ()
+            found = [p for query in device for p in _predictions(work, query, threads, models)]
+            extra = (_ALIGNED,) if lanes > 1 else ()
             records += [(str(path), p, (*p.notes, *extra)) for p in dict.fromkeys(found)]
     if as_json:
         typer.echo(json.dumps([_record(*record) for record in records], indent=2))
@@ -67,17 +67,17 @@ def predict(
         _print(records, console)
 
 
-def _predictions(work: "Workload", words: str, threads: int, models: "DeviceModels") -> "list[Prediction]":
-    """Of all fitted devices of that name, and of those derived from neighbours."""
+def _predictions(work: "Workload", query: str, threads: int, models: "DeviceModels") -> "list[Prediction]":
+    """Predict for all fitted devices that match the query, and for those derived from neighbours."""
     from pocketdet.benchmarks.predict import predict as predict_on
     from pocketdet.benchmarks.predict.coefficients import tokens
     from pocketdet.benchmarks.predict.prediction import DERIVED, predict_derived
 
-    wanted = tokens(words)
+    wanted = tokens(query)
     derived = [d for d in DERIVED if wanted and wanted <= tokens(d.name)] if threads == 1 else []
     made = [predict_derived(work, d, models) for d in derived]
     try:
-        fitted = models.find(words, threads)
+        fitted = models.find(query, threads)
     except UsageError:
         if not made:
             raise
@@ -86,7 +86,7 @@ def _predictions(work: "Workload", words: str, threads: int, models: "DeviceMode
 
 
 def _print(records: "list[tuple[str, Prediction, tuple[str, ...]]]", console: Console) -> None:
-    """A table for each bundle, in the order given; the notes of all below."""
+    """Print a table for each bundle, then the notes of all."""
     numbers: dict[str, int] = {}
     tables: dict[str, Table] = {}
     for name, p, notes in records:
@@ -116,7 +116,7 @@ def _figure(milliseconds: float) -> str:
 
 
 def _record(name: str, prediction: "Prediction", notes: tuple[str, ...]) -> dict[str, Any]:
-    """Keys that nobody takes for a measurement."""
+    """A JSON object whose keys cannot be mistaken for a measurement."""
     record = asdict(prediction)
     times = {f"predicted_{key}_ms": record.pop(key) for key in ("low", "high")}
     return {

@@ -21,11 +21,11 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("bench-report"),
 ) -> None:
-    """Build ThunderNet's Table 9 from records: models by devices, the paper's figures and parity beside ours.
+    """Make ThunderNet's Table 9 from records: models by devices, with the paper's figures and parity.
 
-    Writes Markdown, CSV, pictures and one self-contained HTML page. Frames per second are shown for VALID
-    runs on real devices only. Records that were not measured alike (input size, threads, arithmetic, ncnn,
-    the bundle behind a name) are refused, and it is said what differs.
+    Writes Markdown, CSV, plots and one self-contained HTML page. Frames per second are shown for VALID runs
+    on real devices only. Records that were measured in different ways (input size, threads, arithmetic, ncnn,
+    the bundle of a name) are refused; the message names the difference.
 
     Example: pocketdet report bench-records --out bench-report
     """

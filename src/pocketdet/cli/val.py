@@ -1,8 +1,7 @@
-"""`pocketdet val`: accuracy of a detector in PyTorch, ONNX and ncnn on a labelled dataset."""
+"""`pocketdet val`: how accurate is what is deployed, and what did each step of the way cost?"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,73 +17,29 @@ from pocketdet.cli.arguments import (
     require_accuracy_packages,
     require_export_packages,
 )
-from pocketdet.errors import CheckFailed, UsageError
+from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
-    from pocketdet.cli.val_data import Labelled, Source
+    from pocketdet.cli.val_data import EvaluationData, Source
     from pocketdet.datasets import Dataset
     from pocketdet.evaluation.evaluate import Evaluated
-    from pocketdet.evaluation.inputs import Target
+    from pocketdet.evaluation.inputs import EvaluationInput
     from pocketdet.evaluation.report import AccuracyReport
-    from pocketdet.evaluation.variants import Form
+    from pocketdet.evaluation.variants import Backend
 
 
-ARM_IMAGES = 24  # one emulated image takes seconds
+ARM_IMAGES = 24  # an emulated image takes seconds
 
 
-class FormName(StrEnum):
-    """`pocketdet.evaluation.variants.Form` as an option, without importing torch."""
+class BackendName(StrEnum):
+    """`pocketdet.evaluation.variants.Backend` as an option, without importing torch."""
 
     PYTORCH = "pytorch"
     ONNX = "onnx"
     NCNN_FP32 = "ncnn-fp32"
     NCNN_FP16 = "ncnn-fp16"
     NCNN_INT8 = "ncnn-int8"
-
-
-@dataclass(frozen=True)
-class Gates:
-    """Requirements for exit code 0, for use in CI. `None` means no requirement.
-
-    Attributes:
-        min_ap: minimum AP of each row in percent.
-        max_drop: maximum drop of AP below the first row in percentage points.
-
-    Raises:
-        UsageError: for values out of range. A fraction such as 0.63 is rejected, because it would accept
-            anything.
-    """
-
-    min_ap: float | None
-    max_drop: float | None
-
-    def __post_init__(self) -> None:
-        if self.min_ap is not None and not 1 <= self.min_ap <= 100:
-            raise UsageError(f"--min-ap {self.min_ap:g}: expected percent, 1 to 100, as the table shows it")
-        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise UsageError(f"--max-drop {self.max_drop:g}: expected points of percent, 0 to 100")
-
-    def expect_rows(self, count: int) -> None:
-        """Raise `UsageError` if a number of rows is too small for a comparison."""
-        if self.max_drop is not None and count < 2:
-            raise UsageError("--max-drop compares rows with the first one, and there is only one to measure")
-
-    def check(self, report: "AccuracyReport") -> None:
-        """Raise `CheckFailed` with all rows that violate a requirement."""
-        from pocketdet.cli.val_report import labels
-
-        called = labels(report.subjects)
-        points = [100 * (row.ap or 0.0) for row in report.subjects]
-        failures = []
-        for label, ap in zip(called, points, strict=True):
-            if self.min_ap is not None and ap < self.min_ap:
-                failures.append(f"{label} has AP {ap:.2f}, expected {self.min_ap:g} or more")
-            if self.max_drop is not None and points[0] - ap > self.max_drop:
-                drop = f"{points[0] - ap:.2f} points of AP under {called[0]}"
-                failures.append(f"{label} is {drop}, expected {self.max_drop:g} or less")
-        if failures:
-            raise CheckFailed(f"{'; '.join(failures)} ({report.data.extent})")
 
 
 def val(
@@ -94,51 +49,52 @@ def val(
             help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="Labelled images: a COCO json file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Annotated images: a COCO json file.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
     voc: Annotated[Path | None, typer.Option(help="Instead of --data: a Pascal VOC folder.")] = None,
     split: Annotated[str | None, typer.Option(help="List in its ImageSets/Main; test by default.")] = None,
-    only: Annotated[list[FormName] | None, typer.Option(help="Variant to measure; repeatable.")] = None,
+    only: Annotated[list[BackendName] | None, typer.Option(help="A backend to measure; repeatable.")] = None,
     score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's by default.")
+        float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Number of images, evenly spaced; 0 for all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many images, evenly spaced; 0 for all.")] = 0,
     per_class: Annotated[bool, typer.Option("--per-class", help="Print a table of the classes.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for accuracy.json, per_class.csv and plots: curves, misses, trade_off."),
+        typer.Option(help="Folder for accuracy.json, per_class.csv and images: curves, misses, trade_off."),
     ] = None,
     min_ap: Annotated[
-        float | None, typer.Option(help="Exit with 1 if an AP is lower, in percent such as 63.")
+        float | None, typer.Option(help="Exit with 1 if an AP is lower; percent, such as 63.")
     ] = None,
     max_drop: Annotated[
-        float | None,
-        typer.Option(help="Exit with 1 if an AP is more points below the first row, such as 0.3."),
+        float | None, typer.Option(help="Exit with 1 if an AP is more points below the first, such as 0.3.")
     ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip invalid images and boxes.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images and boxes that are wrong.")
+    ] = False,
     arm: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CPU",
-            help=f"Also measure ncnn on an emulated ARM processor such as cortex-a76; repeatable. Slow: "
-            f"{ARM_IMAGES} images unless --limit is set.",
+            help=f"Measure ncnn on an emulated ARM processor, too, such as cortex-a76; repeatable; slow: "
+            f"{ARM_IMAGES} images unless --limit says otherwise.",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
     arch: Annotated[str | None, typer.Option(help="Architecture of a plain state dict.")] = None,
-    names: Annotated[Path | None, typer.Option(help="Its class names: a text file, one per line.")] = None,
+    names: Annotated[Path | None, typer.Option(help="Its class names: a text file, one a line.")] = None,
     input_size: Annotated[
         str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
     ] = None,
 ) -> None:
-    """Measure mean average precision on labelled images, for each variant of a detector.
+    """Measure mean average precision on annotated images, in every backend that a detector has.
 
-    A checkpoint runs in PyTorch, is exported to a temporary folder, and runs as ONNX, ncnn fp32 and ncnn
-    fp16. A bundle runs in the variants that it contains. The table shows COCO and VOC metrics and the
-    difference from the first row. Score threshold and NMS are those of the detector.
+    A checkpoint is run in PyTorch, exported into a temporary folder, and run again as ONNX, ncnn fp32 and
+    ncnn fp16; a bundle is run as what it carries. One table shows COCO's and VOC's numbers side by side, and
+    what each backend lost against the first row. Score threshold and NMS are the detector's own.
 
-    ncnn uses the precision of the bundle if the processor supports it. x86 has no half precision: --arm
-    cortex-a76 measures the results of a phone in an emulator.
+    ncnn computes in the precision that a bundle was made for where the processor has it. x86 has no half
+    precision: --arm cortex-a76 measures what a phone computes, on the same images, in an emulator.
 
     Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
     """
@@ -146,55 +102,58 @@ def val(
     require_accuracy_packages()
     import torch
 
-    from pocketdet.cli.val_data import choose_source, read_labelled
+    from pocketdet.cli.val_data import choose_source, read_evaluation_data
+    from pocketdet.cli.val_gates import Gates
     from pocketdet.cli.val_report import print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])
     limit = limit or (ARM_IMAGES if processors else 0)
     source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
-    kwargs = _checkpoint_kwargs(arch, names, input_size)
+    checkpoint_kwargs = _checkpoint_kwargs(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
-        found = [opened.enter_context(target) for target in _open_targets(targets, kwargs)]
-        forms = _forms(found, only or [])
-        gates.expect_rows(sum(map(len, forms)) + len(processors) * sum(map(_ncnn_forms, forms)))
+        found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs)]
+        backends = _backends(found, only or [])
+        gates.expect_rows(sum(map(len, backends)) + len(processors) * sum(map(_ncnn_backends, backends)))
         with _bar() as bar:
             classes = found[0].class_names
-            start_task = partial(_start_task, bar)
-            labelled = read_labelled(source, classes, limit=limit, skip_bad=skip_bad, progress=start_task)
-            _check_classes(found, source, labelled.dataset)
+            advancing = partial(_advancing, bar)
+            test_data = read_evaluation_data(
+                source, classes, limit=limit, skip_bad=skip_bad, progress=advancing
+            )
+            _check_classes(found, source, test_data.dataset)
             evaluated = [
-                _measure(bar, target, wanted, labelled.dataset, score, threads, processors)
-                for target, wanted in zip(found, forms, strict=True)
+                _measure(bar, target, wanted, test_data.dataset, score, threads, processors)
+                for target, wanted in zip(found, backends, strict=True)
             ]
-        report = _report(source, labelled, found, evaluated)
+        report = _report(source, test_data, found, evaluated)
         console = Console(highlight=False)
         print_report(report, [one.milliseconds for of_target in evaluated for one in of_target], console)
         if per_class:
             print_classes(report, console)
         if out:
             every = [one for of_target in evaluated for one in of_target]
-            for path in write_files(out, report, labelled.dataset, every):
+            for path in write_files(out, report, test_data.dataset, every):
                 console.print(f"wrote {path}", markup=False, soft_wrap=True)
-    gates.check(report)
+    gates.judge(report)
 
 
-def _processors(requested: Sequence[str]) -> list[str]:
-    """Return the processors to emulate. If a tool is missing, print a message and return none."""
+def _processors(asked: Sequence[str]) -> list[str]:
+    """Those that can be emulated: none, with a word on standard error, where something is missing."""
     from pocketdet.evaluation.emulated import what_is_missing
 
-    missing = what_is_missing() if requested else None
+    missing = what_is_missing() if asked else None
     if missing:
-        typer.echo(f"skipped: --arm {', '.join(requested)}: {missing}", err=True)
-    return [] if missing else list(dict.fromkeys(requested))
+        typer.echo(f"left out: --arm {', '.join(asked)}: {missing}", err=True)
+    return [] if missing else list(dict.fromkeys(asked))
 
 
-def _ncnn_forms(forms: "Sequence[Form]") -> int:
-    return sum(form.startswith("ncnn") for form in forms)
+def _ncnn_backends(backends: "Sequence[Backend]") -> int:
+    return sum(backend.startswith("ncnn") for backend in backends)
 
 
 def _checkpoint_kwargs(arch: str | None, names: Path | None, input_size: str | None) -> dict[str, Any]:
-    """Return the keyword arguments of `load_checkpoint` from the options."""
+    """What the user says about checkpoints, as `load_checkpoint` takes it."""
     return {
         "arch": arch,
         "class_names": read_names(names) if names else None,
@@ -202,11 +161,11 @@ def _checkpoint_kwargs(arch: str | None, names: Path | None, input_size: str | N
     }
 
 
-def _open_targets(
-    paths: Sequence[Path], kwargs: dict[str, Any]
-) -> "Iterator[AbstractContextManager[Target]]":
-    """Yield the targets as context managers. Only checkpoints get `kwargs`, if there are any."""
-    from pocketdet.evaluation.inputs import is_checkpoint, open_target
+def _opening(
+    paths: Sequence[Path], checkpoint_kwargs: dict[str, Any]
+) -> "Iterator[AbstractContextManager[EvaluationInput]]":
+    """Targets to be opened one after another; bundles beside checkpoints get no arguments."""
+    from pocketdet.evaluation.inputs import is_checkpoint, open_input
     from pocketdet.models.zoo import weights_file
 
     paths = [weights_file(path) for path in paths]
@@ -214,24 +173,26 @@ def _open_targets(
         if [p.resolve() for p in paths].count(path.resolve()) > 1:
             raise UsageError(f"{path} is named more than once")
     for path in paths:
-        applies = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
-        yield open_target(path, **kwargs) if applies else open_target(path)
+        concerned = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
+        yield open_input(path, **checkpoint_kwargs) if concerned else open_input(path)
 
 
-def _forms(targets: "Sequence[Target]", only: Sequence[FormName]) -> "list[list[Form]]":
-    """Return the variants to measure of each target. Raises `UsageError` if no target has a requested one."""
-    forms = [[form for form in target.forms if not only or form in only] for target in targets]
-    for form in only:
-        if not any(form in target.forms for target in targets):
-            having = "; ".join(f"{target.path} has {', '.join(target.forms)}" for target in targets)
-            raise UsageError(f"--only {form}: no target has this variant: {having}")
-    for target, wanted in zip(targets, forms, strict=True):
+def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName]) -> "list[list[Backend]]":
+    """The backends to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
+    backends = [[backend for backend in target.backends if not only or backend in only] for target in targets]
+    for backend in only:
+        if not any(backend in target.backends for target in targets):
+            having = "; ".join(f"{target.path} has {', '.join(target.backends)}" for target in targets)
+            raise UsageError(f"--only {backend}: nothing to measure has that backend: {having}")
+    for target, wanted in zip(targets, backends, strict=True):
         if not wanted:
-            raise UsageError(f"--only leaves nothing of {target.path}, which has {', '.join(target.forms)}")
-    return forms
+            raise UsageError(
+                f"--only leaves nothing of {target.path}, which has {', '.join(target.backends)}"
+            )
+    return backends
 
 
-def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Dataset") -> None:
+def _check_classes(targets: "Sequence[EvaluationInput]", source: "Source", dataset: "Dataset") -> None:
     from pocketdet.evaluation.evaluate import check_classes
 
     for target in targets:
@@ -240,8 +201,8 @@ def _check_classes(targets: "Sequence[Target]", source: "Source", dataset: "Data
 
 def _measure(
     bar: Progress,
-    target: "Target",
-    forms: "Sequence[Form]",
+    target: "EvaluationInput",
+    backends: "Sequence[Backend]",
     dataset: "Dataset",
     score: float | None,
     threads: int,
@@ -254,49 +215,49 @@ def _measure(
     def log(line: str) -> None:
         bar.update(preparing, description=f"{target.path.name}: exporting: {line.split(' ', 1)[-1][:40]}")
 
-    with target.subjects(forms, score=score, threads=threads, processors=processors, log=log) as subjects:
+    with target.variants(backends, score=score, threads=threads, processors=processors, log=log) as variants:
         bar.remove_task(preparing)
         return [
             evaluate(
-                subject, dataset, _start_task(bar, f"{target.path.name}: {subject.name}", len(dataset.images))
+                variant, dataset, _advancing(bar, f"{target.path.name}: {variant.name}", len(dataset.images))
             )
-            for subject in subjects
+            for variant in variants
         ]
 
 
 def _report(
     source: "Source",
-    labelled: "Labelled",
-    targets: "Sequence[Target]",
+    test_data: "EvaluationData",
+    targets: "Sequence[EvaluationInput]",
     evaluated: "Sequence[Sequence[Evaluated]]",
 ) -> "AccuracyReport":
-    from pocketdet.evaluation.report import accuracy_report, data_report, subject_report
+    from pocketdet.evaluation.report import accuracy_report, data_report, variant_report
 
     names = [target.path.name for target in targets]
     names = [t.path.name if names.count(t.path.name) == 1 else str(t.path) for t in targets]
     rows = [
-        subject_report(name, target.digest, one)
+        variant_report(name, target.digest, one)
         for name, target, of_target in zip(names, targets, evaluated, strict=True)
         for one in of_target
     ]
     data = data_report(
-        labelled.dataset,
+        test_data.dataset,
         file=source.annotations.name,
         split=source.split,
-        sha256=labelled.sha256,
-        listed=labelled.listed,
+        sha256=test_data.sha256,
+        listed=test_data.listed,
     )
     return accuracy_report(data, rows)
 
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """Create the output folder and check that it is writable; remove it if it stays empty."""
+    """Make the folder before the work, so that it can be written after it; take it back if nothing came."""
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {path}: the folder cannot be created: {error.strerror}") from error
+        raise UsageError(f"--out {path}: no folder can be made there: {error.strerror}") from error
     try:
         check_writable(path)
         yield
@@ -307,11 +268,11 @@ def _folder(path: Path) -> Iterator[None]:
 
 
 def _bar() -> Progress:
-    title = TextColumn("{task.description}", markup=False)  # file names may contain markup
+    title = TextColumn("{task.description}", markup=False)  # a file's name may look like it
     columns = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _start_task(bar: Progress, title: str, total: int) -> Callable[[], None]:
+def _advancing(bar: Progress, title: str, total: int) -> Callable[[], None]:
     return partial(bar.advance, bar.add_task(title, total=total))

@@ -1,4 +1,4 @@
-"""The dataset of `pocketdet val`."""
+"""The annotated images that `pocketdet val` measures on."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pocketdet.errors import UsageError
 
 @dataclass(frozen=True)
 class Source:
-    """A COCO file and the folder of its images, or a Pascal VOC folder and a split."""
+    """Where they are: a COCO file and the folder of its images, or a Pascal VOC folder and a split."""
 
     annotations: Path
     images: Path | None = None
@@ -22,10 +22,11 @@ class Source:
 
 
 def choose_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> Source:
-    """Return the source named by the options. Raises `UsageError` unless they name exactly one."""
+    """What the options name. Raises `UsageError` unless they name one source, whole."""
     if (data is None) == (voc is None):
         raise UsageError(
-            "name one dataset: --data test.json --images DIR (COCO), or --voc DIR --split test (Pascal VOC)"
+            "name the annotated images in one of two ways: --data test.json --images DIR (COCO), "
+            "or --voc DIR --split test (Pascal VOC)"
         )
     if voc is not None:
         if images is not None:
@@ -40,33 +41,26 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A checked dataset, the SHA-256 of its annotations and the number of listed images."""
+class EvaluationData:
+    """A dataset that was checked, the hash of its annotations, and how many images they list."""
 
     dataset: Dataset
     sha256: str
     listed: int
 
 
-def read_labelled(
+def read_evaluation_data(
     source: Source,
     class_names: tuple[str, ...],
     *,
     limit: int,
     skip_bad: bool,
     progress: Callable[[str, int], Callable[[], None]],
-) -> Labelled:
-    """Read and check a dataset.
+) -> EvaluationData:
+    """Read `limit` images, evenly spaced over the set (all for 0), and decode each of them once.
 
-    Args:
-        source: the dataset. A VOC folder must have no other classes than `class_names`.
-        class_names: classes of the detector.
-        limit: number of images, evenly spaced over the dataset; 0 for all.
-        skip_bad: skip invalid images and boxes instead of raising an error.
-        progress: starts a progress bar of a title and total; returns its advance function.
-
-    Raises:
-        UsageError: with one report of all problems unless `skip_bad`, or if no object remains.
+    A VOC folder does not say which classes it has: it must have no others than `class_names`.
+    Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
     """
     if source.images is not None:
         dataset = read_coco(source.annotations, source.images)
@@ -76,11 +70,11 @@ def read_labelled(
     digest, listed = _digest(source), len(dataset.images)
     part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
-    return Labelled(keep_sound(checked, skip_bad=skip_bad), digest, listed)
+    return EvaluationData(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 
 
 def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
-    """Reject objects of unknown classes despite --skip-bad: detections of them would be false positives."""
+    """Whatever --skip-bad says: without these objects, detections of them would count as mistakes."""
     found = [p.detail for p in dataset.problems if p.kind == "unknown category"]
     if found:
         raise UsageError(
@@ -90,7 +84,7 @@ def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
 
 
 def _digest(source: Source) -> str:
-    """SHA-256 of the COCO file, or of a VOC split and its annotations in that order."""
+    """SHA-256 of the COCO file, or of the list of a VOC split and, in its order, its annotations."""
     if source.images is not None:
         return hashlib.sha256(source.annotations.read_bytes()).hexdigest()
     split = (source.annotations / "ImageSets" / "Main" / f"{source.split}.txt").read_bytes()

@@ -1,4 +1,4 @@
-"""Output of `pocketdet val`: tables in percent, files with fractions."""
+"""What `pocketdet val` shows and writes: tables in percent, files as shares of one."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ from pocketdet.io import atomic_write
 if TYPE_CHECKING:
     from pocketdet.datasets import Dataset
     from pocketdet.evaluation.evaluate import Evaluated
-    from pocketdet.evaluation.report import AccuracyReport, SubjectReport
+    from pocketdet.evaluation.report import AccuracyReport, VariantReport
     from pocketdet.models.config import Postprocessing
 
 MISSES = 24  # images in the gallery
-CLASS_WIDTH = 24  # minimum width of class names before they wrap
+CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
 def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
-    """Print the metrics, file sizes and times per image, and the conditions of the measurement."""
+    """The table, what each row weighs and how long it took for an image, and what was measured how."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
@@ -49,9 +49,9 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
 
 
 def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
-    """Megabytes of the network files and median milliseconds per image; no times of emulated processors."""
+    """Megabytes of the network files and the median milliseconds of an image; emulated time is no time."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for column in ("MB", "ms per image"):
+    for column in ("MB", "ms an image"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
@@ -66,10 +66,10 @@ def _below(report: "AccuracyReport") -> list[str]:
     absent = sum(not one.objects for one in report.subjects[0].per_class)
     classes = f"{len(data.class_names)} classes"
     if absent:
-        classes += f", {absent} of them without objects: their detections do not count"
+        classes += f", {absent} of them without objects: what is found of those does not count"
     lines = [f"{data.extent}, {data.objects} objects{ignored}, {classes}"]
     if data.left_out:
-        lines.append(f"{data.left_out} problems of the data were skipped (--skip-bad)")
+        lines.append(f"{data.left_out} problems of the data were left out (--skip-bad)")
     rules: dict[str, list[str]] = {}
     numbers: dict[str, list[str]] = {}
     for label, row in zip(labels(report.subjects), report.subjects, strict=True):
@@ -89,17 +89,17 @@ def _words(rule: "Postprocessing") -> str:
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
     }
     threshold = f"scores above {rule.score_threshold:g}"
-    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections per image"
+    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections an image"
 
 
-def labels(subjects: "Sequence[SubjectReport]") -> list[str]:
-    """Return the label of each subject: its name, with its target if there are several."""
-    several = len({subject.target for subject in subjects}) > 1
+def labels(subjects: "Sequence[VariantReport]") -> list[str]:
+    """What to call each variant on its own: its name, and its target where there are several."""
+    several = len({variant.target for variant in subjects}) > 1
     return [f"{s.target} {s.name}" if several else s.name for s in subjects]
 
 
 def print_classes(report: "AccuracyReport", console: Console) -> None:
-    """Print a row per class with objects, lowest AP of the first subject first, and the other class names."""
+    """Every class that has objects, the worst of the first variant first; the names of the others."""
     first = report.subjects[0].per_class
     order = sorted((k for k, one in enumerate(first) if one.ap is not None), key=lambda k: first[k].ap or 0.0)
     table = Table(box=None, padding=(0, 1, 0, 0))
@@ -108,11 +108,11 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
     table.add_column("objects", justify="right", no_wrap=True)
     for label in labels(report.subjects):
         words = "\n".join(label.split())
-        # names of files and classes may contain markup
+        # names of files and of classes may hold what rich reads as markup
         table.add_column(Text(f"{words}\nAP"), justify="right", overflow="fold", min_width=5)
         table.add_column(Text("AP50"), justify="right", no_wrap=True, min_width=5)
     for k in order:
-        rows = [subject.per_class[k] for subject in report.subjects]
+        rows = [variant.per_class[k] for variant in report.subjects]
         figures = [_percent(value) for one in rows for value in (one.ap, one.ap50)]
         table.add_row(Text(first[k].name), str(first[k].objects), *figures)
     console.print(Text(f"\nby class, worst first ({report.data.extent})", style="bold"))
@@ -125,21 +125,11 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
 def write_files(
     folder: Path, report: "AccuracyReport", dataset: "Dataset", evaluated: "Sequence[Evaluated]"
 ) -> list[Path]:
-    """Write metrics, curves, the worst misses of the first subject, and accuracy against size and time.
+    """Write the numbers, the curves, the worst misses of the first variant, and, of several that have files,
+    what their accuracy costs; returns the paths.
 
-    Files of a subset of the data state this inside; the gallery states it in its name.
-
-    Args:
-        folder: output folder.
-        report: the metrics.
-        dataset: the evaluated dataset.
-        evaluated: results of each subject.
-
-    Returns:
-        Paths of the written files.
-
-    Raises:
-        UsageError: if a file cannot be written.
+    Numbers and curves of a part of the data say so inside, its gallery by its name.
+    Raises `UsageError` if a file cannot be written.
     """
     from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
@@ -156,9 +146,9 @@ def write_files(
     found = evaluated[0].found
     write_gallery(paths[3], dataset, found, worst_misses(dataset, found, MISSES))
     costs = [
-        Cost(name, one.coco.ap, one.subject.bytes / 1e6, None if one.subject.emulated else one.milliseconds)
+        Cost(name, one.coco.ap, one.variant.bytes / 1e6, None if one.variant.emulated else one.milliseconds)
         for name, one in zip(labels(report.subjects), evaluated, strict=True)
-        if one.subject.bytes
+        if one.variant.bytes
     ]
     if len(costs) > 1:
         paths.append(folder / "trade_off.png")
@@ -172,10 +162,10 @@ def _csv(report: "AccuracyReport") -> str:
     head = ("target", "subject", "class", "objects", "ap", "ap50", "voc_11", "voc_area")
     writer.writerow((*head, "pictures", "pictures_listed"))
     extent = (report.data.pictures, report.data.pictures_listed)
-    for subject in report.subjects:
-        for one in subject.per_class:
+    for variant in report.subjects:
+        for one in variant.per_class:
             shares = ("" if v is None else f"{v:.6f}" for v in (one.ap, one.ap50, one.voc_11, one.voc_area))
-            writer.writerow((subject.target, subject.name, one.name, one.objects, *shares, *extent))
+            writer.writerow((variant.target, variant.name, one.name, one.objects, *shares, *extent))
     return text.getvalue()
 
 
@@ -186,4 +176,4 @@ def _percent(share: float | None) -> str:
 def _points(share: float | None, first: float | None) -> str:
     if share is None or first is None:
         return "-"
-    return f"{round(100 * (share - first), 2) + 0.0:+.2f}"  # + 0.0 avoids "-0.00"
+    return f"{round(100 * (share - first), 2) + 0.0:+.2f}"  # no minus before a zero

@@ -1,4 +1,4 @@
-"""`pocketdet predict` as a user meets it."""
+"""The command `pocketdet predict`."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ __all__ = ["command", "rehash", "tiny_bundle", "tiny_bundle_template", "tiny_one
 Command = Callable[..., Ending]
 
 
-def test_a_table_that_says_predicted(command: Command, tiny_bundle: Path) -> None:
+def test_the_table_says_predicted(command: Command, tiny_bundle: Path) -> None:
     ending = command("predict", tiny_bundle, "--device", "Snapdragon 855+", "--device", "raspberry pi 5")
     assert ending.code == 0
     assert "tiny.pocketdet: predicted, not measured" in ending.out
@@ -38,7 +38,7 @@ def test_a_one_stage_bundle(command: Command, tiny_one_stage_template: Path) -> 
     assert work.macs == pytest.approx((64 * (216 + 144 + 576) + 16 * 112 + 4 * 504) / 1e6)
 
 
-def test_json_says_so_in_every_key(command: Command, tiny_bundle: Path) -> None:
+def test_json_keys_say_predicted(command: Command, tiny_bundle: Path) -> None:
     ending = command("predict", tiny_bundle, "--device", "snapdragon", "--json")
     records = json.loads(ending.out)
     assert len(records) == 9
@@ -53,7 +53,7 @@ def test_one_device_named_twice_is_one_line(command: Command, tiny_bundle: Path)
     assert len(json.loads(command("predict", tiny_bundle, *twice).out)) == 1
 
 
-def test_a_derived_device_tells_its_reasoning(command: Command, tiny_bundle: Path) -> None:
+def test_a_derived_device_prints_its_reasoning(command: Command, tiny_bundle: Path) -> None:
     ending = command("predict", tiny_bundle, "--device", "Snapdragon 845")
     assert ending.code == 0
     assert "no published run:" in ending.out
@@ -76,7 +76,7 @@ def test_all_devices_can_be_listed(command: Command) -> None:
         ((), "name a bundle and a --device; --list shows the devices"),
     ],
 )
-def test_what_cannot_be_predicted_is_said_in_one_sentence(
+def test_what_cannot_be_predicted_gives_one_sentence(
     command: Command, tiny_bundle: Path, arguments: tuple[object, ...], said: str
 ) -> None:
     ending = command("predict", tiny_bundle, *arguments)

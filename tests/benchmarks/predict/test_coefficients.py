@@ -1,4 +1,4 @@
-"""The file that ships, and finding devices in it."""
+"""The shipped coefficients, and the search for devices in them."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def models() -> DeviceModels:
     return load_models()
 
 
-def test_what_ships_has_the_classes_of_the_code(models: DeviceModels) -> None:
+def test_the_shipped_file_has_the_classes_of_the_code(models: DeviceModels) -> None:
     assert models.classes == {p: dict(classes) for p, classes in BY_PRECISION.items()}
     for device in models.devices:
         for precision, fit in device.fits.items():
@@ -32,7 +32,7 @@ def test_no_two_devices_share_name_threads_and_cores(models: DeviceModels) -> No
     assert len(set(keys)) == len(keys)
 
 
-def test_every_neighbour_of_a_derived_device_is_there(models: DeviceModels) -> None:
+def test_every_neighbour_of_a_derived_device_exists(models: DeviceModels) -> None:
     keys = {(d.name, d.threads, d.cores) for d in models.devices}
     for derived in DERIVED:
         assert {(n.name, 1, n.cores) for n in derived.neighbours} <= keys
@@ -49,7 +49,7 @@ def test_a_plus_belongs_to_its_number() -> None:
     assert tokens("SM8150-AC Snapdragon 855+") == {"sm8150", "ac", "snapdragon", "855+"}
 
 
-def test_big_cores_come_before_little_ones_unless_they_are_asked_for(models: DeviceModels) -> None:
+def test_big_cores_are_preferred_unless_little_is_in_the_query(models: DeviceModels) -> None:
     assert [d.cores for d in models.find("Rockchip RK3399") if d.name == "Rockchip RK3399"] == ["big"]
     assert [d.cores for d in models.find("Rockchip RK3399 little")] == ["little"]
 
@@ -65,7 +65,7 @@ def test_big_cores_come_before_little_ones_unless_they_are_asked_for(models: Dev
         ("Snapdragon 855+", 3, "no run with 3 threads is published; pass --threads 1 or 4"),
     ],
 )
-def test_what_is_not_there_is_answered_with_what_is_near(
+def test_an_unknown_device_gives_similar_names(
     models: DeviceModels, words: str, threads: int, said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):

@@ -25,7 +25,7 @@ def times(works: dict[str, Workload], factor: float = 1.0) -> dict[str, float]:
     return {name: factor * float(amounts(work, FLOAT) @ RATES) for name, work in works.items()}
 
 
-def test_exact_times_give_the_rates_back_and_predict_what_was_left_out() -> None:
+def test_exact_times_recover_the_rates_and_predict_excluded_models() -> None:
     works = models(15)
     fit = fit_device(works, times(works), FLOAT)
     assert fit.rates == pytest.approx(RATES, abs=1e-9)
@@ -33,7 +33,7 @@ def test_exact_times_give_the_rates_back_and_predict_what_was_left_out() -> None
     assert fit.errors == pytest.approx(np.zeros(15), abs=1e-7)
 
 
-def test_a_model_left_out_does_not_know_its_own_time() -> None:
+def test_an_excluded_model_does_not_affect_its_own_prediction() -> None:
     works = models(15)
     wrong = times(works)
     wrong["m3"] *= 10
@@ -41,14 +41,14 @@ def test_a_model_left_out_does_not_know_its_own_time() -> None:
     assert fit.ratios[3] == pytest.approx(0.1, rel=1e-6)
 
 
-def test_only_models_with_a_time_take_part() -> None:
+def test_only_models_with_a_time_are_fitted() -> None:
     works = models(15)
     known = {name: time for name, time in times(works).items() if name != "m0"}
     assert fit_device(works, {**known, "unknown": 1.0}, FLOAT).models == tuple(f"m{i}" for i in range(1, 15))
 
 
 @pytest.mark.parametrize("count", [5, 8, 9, 14, 26, 100])
-def test_the_band_holds_four_of_five_new_ratios(count: int) -> None:
+def test_the_band_contains_four_of_five_new_ratios(count: int) -> None:
     rng = np.random.default_rng(count)
     held = []
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""A prediction is amounts times rates, with a band that grows for what was not fitted."""
+"""Predictions: amounts times rates, and the band, which is wider outside the fitted models."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ def test_the_time_is_amounts_times_rates() -> None:
     assert found.notes == ()
 
 
-def test_it_never_reads_like_a_measurement() -> None:
+def test_the_sentence_says_predicted() -> None:
     said = predicted(WORK, dense_1x1=0.1).sentence()
     assert said == "A, 1 thread: predicted 20 ms (16 to 25), not measured"
     assert "fps" not in said

@@ -1,4 +1,4 @@
-"""Reading the published runs: names, settings, what is left out, what is refused."""
+"""Published runs: names, settings, excluded runs, refused files."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_the_same_device_twice_gets_a_number(tmp_path: Path) -> None:
     assert [r.name for r in read_runs(write(tmp_path, *twice))] == ["A", "A [2]", "A", "A [3]"]
 
 
-def test_graphics_processors_and_runs_without_a_device_are_left_out(tmp_path: Path) -> None:
+def test_gpus_and_runs_without_a_device_are_excluded(tmp_path: Path) -> None:
     records = run("A", gpu_device=0), run("nice -20 ./benchncnn 4 1"), run("B", gpu_device=None)
     folder = write(tmp_path, *records)
     assert [r.name for r in read_runs(folder)] == ["B"]

@@ -1,4 +1,4 @@
-"""The published runs, where they are at hand: the shipped file is what they give, and good enough."""
+"""A refit of the published runs, if they are available, gives the shipped file and the expected errors."""
 
 from pathlib import Path
 

@@ -41,21 +41,21 @@ def work(*layers: str, shape: Shape = (8, 10, 10)) -> Workload:
         ("InnerProduct c 1 1 b{i} b{o} 0=5 2=100", (7, 20), "dense_1x1", 700),
     ],
 )
-def test_every_kind_of_product_has_its_class(layer: str, shape: Shape, kind: str, macs: int) -> None:
+def test_every_layer_with_macs_has_a_class(layer: str, shape: Shape, kind: str, macs: int) -> None:
     found = work(layer, shape=shape)
     assert found.amounts[kind] == pytest.approx(macs / MILLION)
     assert found.macs == pytest.approx(macs / MILLION)
     assert set(found.amounts) <= set(DETAILS)
 
 
-def test_layers_without_products_count_as_values_moved() -> None:
+def test_layers_without_macs_count_as_values_moved() -> None:
     relu = work("ReLU r 1 1 b{i} b{o}")
     assert relu.amounts["moved_others"] == pytest.approx(2 * 800 / MILLION)
     assert relu.macs == 0
     assert work("Reshape r 1 1 b{i} b{o} 0=-1").amounts == {}
 
 
-def test_layers_that_no_published_model_has_are_told_apart() -> None:
+def test_layers_that_no_published_model_has_are_counted_as_unlike() -> None:
     rows = work("InnerProduct c 1 1 b{i} b{o} 0=5 2=100", shape=(7, 20))
     assert rows.unlike == pytest.approx(rows.macs)
     gemm = work("Gemm g 1 1 b{i} b{o} 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=16 9=20", shape=(7, 20))
@@ -69,7 +69,7 @@ def test_attention_is_refused_by_name() -> None:
         work(layer, shape=(7, 16))
 
 
-def test_int8_is_seen_by_its_scales() -> None:
+def test_int8_is_detected_by_its_scales() -> None:
     conv = "Convolution c 1 1 b{i} b{o} 0=16 1=1 6=128 8=2"
     assert precision_of(work(conv)) == "int8"
     assert precision_of(work(conv.replace(" 8=2", ""))) == "float"

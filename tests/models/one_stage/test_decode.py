@@ -164,5 +164,5 @@ def test_descriptions_that_cannot_be(bad):
 def test_objectness_that_is_used_must_be_there():
     spec = one_level(CxcywhCoding())
     bare = replace(spec, levels=(replace(spec.levels[0], objectness=None),))
-    with pytest.raises(UsageError, match="no slot"):
+    with pytest.raises(UsageError, match="no field"):
         replace(bare, selection=replace(ALL, top_n_objectness=5))

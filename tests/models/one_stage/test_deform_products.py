@@ -6,7 +6,7 @@ import torch
 from pocketdet.models.ops.deform_conv import DeformConv2d, deform_conv2d
 from pocketdet.models.ops.deform_products import deform_products
 
-# pictures, channels in and out, kernel, (height, width), spread of the offsets in cells
+# images, channels in and out, kernel, (height, width), spread of the offsets in cells
 GRID = [
     (1, 3, 2, 1, (4, 5), 1.0),
     (2, 7, 4, 3, (5, 8), 0.3),

@@ -1,4 +1,4 @@
-"""Somebody else's detector, described by data alone, on real pictures."""
+"""Somebody else's detector, described by data alone, on real images."""
 
 from pathlib import Path
 

@@ -7,10 +7,10 @@ import torch
 from pocketdet.errors import UsageError
 from pocketdet.models.backbones import RESNEXT101_64X4D, ResNetConfig
 from pocketdet.models.layer_cost import layer_cost
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.roi_align import roi_align
+from pocketdet.models.random_init import calibrated_random_init
 
 SMALL = MimicDetConfig(
     num_classes=3, input_size=(64, 96), backbone=ResNetConfig((1, 1, 1, 1), 8), width=8, feature_width=12
@@ -20,7 +20,7 @@ SMALL = MimicDetConfig(
 @pytest.fixture(scope="module")
 def model():
     model = MimicDet(SMALL)
-    lifelike(model, SMALL.input_size, seed=2)
+    calibrated_random_init(model, SMALL.input_size, seed=2)
     return model
 
 

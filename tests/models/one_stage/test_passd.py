@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from pocketdet.models.backbones import RESNET101, MobileNetConfig, ResNetConfig, VGGConfig
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.passd.attend import attend_offsets
+from pocketdet.models.random_init import calibrated_random_init
 
 SMALL = PASSDConfig(MobileNetConfig(8), num_classes=3, input_size=(64, 96), extra_width=16, width=16)
 
@@ -82,7 +82,7 @@ def test_taps_lie_at_the_ninths_of_the_adjusted_box(clip_side):
 
 def test_each_default_box_has_its_own_field():
     model = PASSD(SMALL)
-    lifelike(model, SMALL.input_size, seed=1)
+    calibrated_random_init(model, SMALL.input_size, seed=1)
     with torch.no_grad():
         image = torch.randn(1, 3, 64, 96)
         out, x = model(image), model.features(image)[0]
@@ -101,7 +101,7 @@ def test_each_default_box_has_its_own_field():
 def test_decode_gives_plausible_detections(backbone, nms):
     selection = replace(SMALL.selection, nms=nms)
     model = PASSD(replace(SMALL, backbone=backbone, selection=selection))
-    lifelike(model, SMALL.input_size, seed=3)
+    calibrated_random_init(model, SMALL.input_size, seed=3)
     found = one_stage_decode(model.spec(), {k: v[0] for k, v in model(torch.randn(1, 3, 64, 96)).items()})
     assert 5 < len(found.boxes) <= 200
     assert (found.boxes >= 0).all()

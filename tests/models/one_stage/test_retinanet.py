@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from pocketdet.models.backbones import ResNetConfig
-from pocketdet.models.lifelike import lifelike
 from pocketdet.models.ops import box_iou
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
+from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RETINANET, LightBranches, RetinaNet, RetinaNetConfig
 
 SMALL = RetinaNetConfig(
@@ -60,7 +60,7 @@ def test_untrained_answers_the_prior_probability():
 @pytest.mark.parametrize("light", ["v1", "v3"])
 def test_decode_gives_plausible_detections(light):
     model = RetinaNet(replace(SMALL, light=LW_RETINANET[light]))
-    lifelike(model, SMALL.input_size, seed=1)
+    calibrated_random_init(model, SMALL.input_size, seed=1)
     out = {k: v[0] for k, v in model(torch.randn(1, 3, 64, 96)).items()}
     found = one_stage_decode(model.spec(), out)
     assert 5 < len(found.boxes) <= 100
@@ -76,7 +76,7 @@ def test_decode_gives_plausible_detections(light):
 def test_lifelike_weights_depend_on_the_seed_alone():
     models = [RetinaNet(SMALL) for _ in range(3)]
     for model, seed in zip(models, (1, 1, 2), strict=True):
-        lifelike(model, SMALL.input_size, seed)
+        calibrated_random_init(model, SMALL.input_size, seed)
     first, second, third = (torch.cat([p.flatten() for p in m.state_dict().values()]) for m in models)
     assert torch.equal(first, second)
     assert not torch.equal(first, third)

@@ -1,0 +1,115 @@
+#include "check_weights.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "weight_slots.h"
+#include "words.h"
+
+namespace pocketdet::graph {
+
+namespace {
+
+bool is_int8_layer(const Layer& layer) {
+    return layer.type == "Convolution" || layer.type == "ConvolutionDepthWise" || layer.type == "InnerProduct";
+}
+
+// Whether none of the numbers has an exponent of all ones.
+template <typename Bits>
+bool is_finite(const uint8_t* data, int64_t count, Bits exponent) {
+    bool finite = true;
+    for (int64_t i = 0; i < count; ++i) {
+        Bits bits;
+        std::memcpy(&bits, data + static_cast<size_t>(i) * sizeof(Bits), sizeof(Bits));
+        finite &= (bits & exponent) != exponent;
+    }
+    return finite;
+}
+
+bool is_finite(const Weight& weight) {
+    const int64_t count = elements_of(weight.shape);
+    switch (weight.storage) {
+        case Storage::raw:
+        case Storage::fp32:
+        case Storage::fp32_scaled: return is_finite<uint32_t>(weight.data, count, 0x7f800000u);
+        case Storage::fp16: return is_finite<uint16_t>(weight.data, count, 0x7c00u);
+        case Storage::bf16: return is_finite<uint16_t>(weight.data, count, 0x7f80u);
+        case Storage::table256: return is_finite<uint32_t>(weight.table, 256, 0x7f800000u);
+        case Storage::int8: break;
+    }
+    return true;
+}
+
+void check_weight(const Layer& layer, const Slot& slot, const Weight& weight) {
+    if (weight.shape != slot.shape || (weight.storage == Storage::raw) == slot.tagged) {
+        layer.fail("its " + slot.role + " must have the shape " + tuple_text(slot.shape) + ", found " +
+                   tuple_text(weight.shape) + " stored as " + name_of(weight.storage));
+    }
+    if (!is_finite(weight)) layer.fail("its " + slot.role + " holds NaN or infinity");
+    const bool is_operand = slot.role == "a" || slot.role == "b";
+    const bool scaled_gemm = layer.type == "Gemm" && is_operand && layer.int_param(18, 0) != 0;
+    const bool scaled = is_int8_layer(layer) && slot.role == "weight" && layer.int_param(8, 0) != 0;
+    if (weight.storage == Storage::int8 && !scaled && !scaled_gemm) {
+        layer.fail("its " + slot.role + " is int8 and its parameters announce no int8 scales");
+    }
+    if (scaled_gemm && weight.storage != Storage::int8) {
+        layer.fail("announces int8 and its " + slot.role + " is stored as " + name_of(weight.storage));
+    }
+}
+
+template <typename Items>
+std::vector<std::string> roles_of(const Items& items) {
+    std::vector<std::string> roles;
+    for (const auto& item : items) roles.push_back(item.role);
+    return roles;
+}
+
+}  // namespace
+
+void check_weights(const Graph& graph) {
+    for (const Layer& layer : graph.layers) {
+        const Slots slots = weight_slots(layer);
+        if (roles_of(layer.weights) != roles_of(slots)) {
+            layer.fail("needs the weights " + list_text(roles_of(slots)) + ", has " +
+                       list_text(roles_of(layer.weights)));
+        }
+        for (size_t i = 0; i < slots.size(); ++i) check_weight(layer, slots[i], layer.weights[i]);
+    }
+}
+
+void check_element_types(const Graph& graph, const std::vector<std::string>& outputs) {
+    std::unordered_map<std::string, const Layer*> int8_blobs;
+    for (const Layer& layer : graph.layers) {
+        const std::string* source = nullptr;
+        for (const std::string& name : layer.inputs) {
+            if (source == nullptr && int8_blobs.count(name) != 0) source = &name;
+        }
+        const bool is_split = layer.type == "Split";
+        const bool takes_int8 = is_int8_layer(layer) && layer.int_param(8, 0) != 0;
+        if (source != nullptr && !is_split && !takes_int8) {
+            layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) +
+                       " makes as int8");
+        }
+        const bool is_convolution = layer.type.compare(0, 11, "Convolution") == 0;
+        const bool makes_int8 = is_convolution && layer.int_param(8, 0) > 100;
+        if (!makes_int8 && (source == nullptr || !is_split)) continue;
+        for (const std::string& name : layer.outputs) int8_blobs[name] = &layer;
+    }
+    std::vector<std::string> ends = graph.output_names();
+    ends.insert(ends.end(), outputs.begin(), outputs.end());
+    for (const std::string& name : ends) {
+        const auto maker = int8_blobs.find(name);
+        if (maker != int8_blobs.end()) maker->second->fail("the output " + quoted(name) + " would be int8");
+    }
+}
+
+void check_no_int8(const Graph& graph) {
+    for (const Layer& layer : graph.layers) {
+        const bool by_18 = layer.type == "Gemm" || layer.type == "MultiHeadAttention";
+        if ((by_18 || is_int8_layer(layer)) && layer.int_param(by_18 ? 18 : 8, 0) != 0) {
+            layer.fail("is int8, and the manifest says that no weights are");
+        }
+    }
+}
+
+}  // namespace pocketdet::graph

@@ -1,0 +1,111 @@
+// Convolution, ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, DeformableConv2D.
+//
+// A window of extent e = dilation * (kernel - 1) + 1 over n padded pixels gives (n - e) / stride + 1 outputs; a
+// transposed one (n - 1) * stride + e + output padding, less the pads.
+#include <algorithm>
+
+#include "shape_rules.h"
+#include "weight_slots.h"
+#include "window.h"
+#include "words.h"
+
+namespace pocketdet::graph {
+
+namespace {
+
+// Outputs along the height (axis 0) or the width (axis 1) of `size` pixels.
+int64_t outputs_of(const Layer& layer, int64_t size, const Window& window, size_t axis) {
+    const int64_t extent = window.extent[axis], stride = window.stride[axis];
+    const int64_t padded = window.padded(size, axis);
+    if (padded < size) {
+        layer.fail("SAME padding of " + std::to_string(size) + " with extent " + std::to_string(extent) +
+                   " and stride " + std::to_string(stride) + " would be negative");
+    }
+    if (padded < extent) {
+        layer.fail("a window of extent " + std::to_string(extent) + " does not fit " + std::to_string(padded) +
+                   " padded pixels");
+    }
+    return (padded - extent) / stride + 1;
+}
+
+Shape static_weight(const Layer& layer, int dynamic_key) {
+    if (layer.int_param(dynamic_key, 0) != 0) {
+        layer.fail("weights that are computed at run time are not supported");
+    }
+    check_activation(layer);
+    return weight_slots(layer)[0].shape;
+}
+
+void expect_channels(const Layer& layer, const Shape& shape, int64_t channels) {
+    expect_dims(layer, shape, {3});
+    if (shape[0] != channels) {
+        layer.fail("its weights take " + std::to_string(channels) + " channels and its input " +
+                   quoted(layer.inputs[0]) + " is " + tuple_text(shape));
+    }
+}
+
+Shape swept(const Layer& layer, const Shape& shape, const Shape& weight, const Window& window) {
+    const int64_t height = outputs_of(layer, shape[1], window, 0);
+    return {weight[0], height, outputs_of(layer, shape[2], window, 1)};
+}
+
+}  // namespace
+
+Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
+    const Shape weight = static_weight(layer, 19), &shape = inputs[0];
+    const int64_t term = layer.int_param(8, 0);
+    if (term != 0 && term != 1 && term != 2 && term != 101 && term != 102) {
+        layer.fail("the int8 scale term must be one of (0, 1, 2, 101, 102), found " + std::to_string(term));
+    }
+    const int64_t group = layer.type == "ConvolutionDepthWise" ? layer.int_param(7, 1) : 1;
+    const bool is_1x1 = weight[2] == 1 && weight[3] == 1;
+    if (shape.size() == 1 && layer.type == "Convolution" && is_1x1 && shape[0] == weight[1]) return {{weight[0]}};
+    expect_channels(layer, shape, weight[1] * group);
+    const Window window = window_of(layer, weight);
+    Shape output = swept(layer, shape, weight, window);
+    if (!window.is_same()) {
+        const auto& [top, bottom, left, right] = window.pads;
+        checked(layer, {shape[0], shape[1] + top + bottom, shape[2] + left + right});
+    }
+    return {std::move(output)};
+}
+
+Shapes deconvolution_shapes(const Layer& layer, const Shapes& inputs) {
+    const Shape weight = static_weight(layer, 28), &shape = inputs[0];
+    const int64_t group = layer.type == "DeconvolutionDepthWise" ? layer.int_param(7, 1) : 1;
+    expect_channels(layer, shape, weight[1] * group);
+    const Window window = window_of(layer, weight);
+    const Pair full{transposed_size(layer, window, shape[1], 0), transposed_size(layer, window, shape[2], 1)};
+    checked(layer, {weight[0], full[0], full[1]});
+    const int64_t width = layer.int_param(20, 0);
+    const Pair wanted{layer.int_param(21, width), width};
+    const auto& [top, bottom, left, right] = window.pads;
+    if (std::any_of(window.pads.begin(), window.pads.end(), [](int64_t pad) { return pad > 0; })) {
+        return {{weight[0], full[0] - top - bottom, full[1] - left - right}};
+    }
+    if (std::min(wanted[0], wanted[1]) <= 0) return {{weight[0], full[0], full[1]}};
+    if (!window.is_same() || wanted[0] > full[0] || wanted[1] > full[1]) {
+        layer.fail("cannot cut " + tuple_text(Shape{full[0], full[1]}) + " down to " +
+                   tuple_text(Shape{wanted[0], wanted[1]}) + " (h, w) with pads " + window.pads_text());
+    }
+    return {{weight[0], wanted[0], wanted[1]}};
+}
+
+Shapes deformable_shapes(const Layer& layer, const Shapes& inputs) {
+    const Shape weight = weight_slots(layer)[0].shape, &shape = inputs[0];
+    check_activation(layer);
+    expect_channels(layer, shape, weight[1]);
+    const Window window = window_of(layer, weight);
+    if (window.is_same()) layer.fail("pads must not be negative, found " + window.pads_text());
+    const Shape output = swept(layer, shape, weight, window);
+    const int64_t taps = weight[2] * weight[3];
+    Shapes expected{{2 * taps, output[1], output[2]}, {taps, output[1], output[2]}};
+    expected.resize(inputs.size() - 1);
+    const Shapes found(inputs.begin() + 1, inputs.end());
+    if (found != expected) {
+        layer.fail("offset and mask must be " + list_text(expected) + ", found " + list_text(found));
+    }
+    return {output};
+}
+
+}  // namespace pocketdet::graph

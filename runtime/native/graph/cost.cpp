@@ -1,0 +1,182 @@
+#include "cost.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+
+#include "matrix.h"
+#include "numbers.h"
+#include "weight_slots.h"
+#include "window.h"
+
+namespace pocketdet::graph {
+
+namespace {
+
+constexpr int64_t kPerElement = 16, kPerFunction = 64;
+
+bool is_any_of(const std::string& type, std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), type) != names.end();
+}
+
+bool is_convolution(const Layer& layer) {
+    return is_any_of(layer.type, {"Convolution", "ConvolutionDepthWise", "DeformableConv2D"});
+}
+
+bool is_deconvolution(const Layer& layer) {
+    return is_any_of(layer.type, {"Deconvolution", "DeconvolutionDepthWise"});
+}
+
+// Elements of a channel.
+int64_t pixels_of(const Shape& shape) { return elements_of(Shape(shape.begin() + 1, shape.end())); }
+
+int64_t total_of(const Shapes& shapes) {
+    int64_t count = 0;
+    for (const Shape& shape : shapes) count = add(count, elements_of(shape));
+    return count;
+}
+
+int64_t macs_of(const Layer& layer, const Shapes& inputs, const Shapes& outputs) {
+    if (is_convolution(layer) || is_deconvolution(layer) || layer.type == "InnerProduct") {
+        const Slots slots = weight_slots(layer);
+        if (slots.empty()) return 0;
+        const Shape& weight = slots[0].shape;
+        if (layer.type == "InnerProduct") return multiply(elements_of(inputs[0]), weight[0]);
+        return multiply(pixels_of(is_deconvolution(layer) ? inputs[0] : outputs[0]), elements_of(weight));
+    }
+    if (layer.type == "Gemm") {
+        const GemmSizes sizes = gemm_sizes(layer, inputs);
+        return elements_of(Shape{sizes.m, sizes.n, sizes.k});
+    }
+    if (layer.type == "MatMul") return multiply(elements_of(outputs[0]), inputs[0].back());
+    if (layer.type == "MultiHeadAttention") {
+        const AttentionSizes sizes = attention_sizes(layer, inputs);
+        const int64_t queries = multiply(sizes.queries, 2 * sizes.query_width);
+        const int64_t keys = multiply(sizes.keys, sizes.key_width + sizes.value_width);
+        const int64_t products = multiply(2 * sizes.queries, sizes.keys);
+        return multiply(sizes.embed, add(add(queries, keys), products));
+    }
+    return 0;
+}
+
+int64_t parameters_of(const Layer& layer) {
+    int64_t count = 0;
+    for (const Slot& slot : weight_slots(layer)) {
+        const bool is_int8_scale = slot.role.find("scale") != std::string::npos;
+        if (!is_int8_scale || layer.type == "Scale" || layer.type == "Normalize") {
+            count = add(count, elements_of(slot.shape));
+        }
+    }
+    return count;
+}
+
+int64_t convolution_workspace(const Layer& layer, const Shape& input, const Shape& output) {
+    const Shape weight = weight_slots(layer)[0].shape;
+    if (input.size() != 3) return 0;
+    const Window window = window_of(layer, weight);
+    const int64_t padded = elements_of(Shape{input[0], window.padded(input[1], 0), window.padded(input[2], 1)});
+    const int64_t columns = elements_of(Shape{weight[1], weight[2], weight[3], output[1], output[2]});
+    const int64_t group = layer.type == "ConvolutionDepthWise" ? input[0] / weight[1] : 1;
+    const int64_t border = window.has_pads() ? padded : 0;
+    if (group == 1) return add(border, columns);
+    // kernels for single channels need nothing; other groups run one after the other, on unpacked channels
+    const bool is_depthwise = group == input[0] && group == output[0];
+    return is_depthwise ? border : add(add(padded, columns), elements_of(output));
+}
+
+int64_t deconvolution_workspace(const Layer& layer, const Shape& input) {
+    const Shape weight = weight_slots(layer)[0].shape;
+    const Window window = window_of(layer, weight);
+    const int64_t full = elements_of(Shape{weight[0], transposed_size(layer, window, input[1], 0),
+                                           transposed_size(layer, window, input[2], 1)});
+    return add(full, elements_of(Shape{weight[0], weight[2], weight[3], input[1], input[2]}));
+}
+
+int64_t attention_workspace(const Layer& layer, const Shapes& inputs) {
+    const AttentionSizes sizes = attention_sizes(layer, inputs);
+    const int64_t projected = multiply(sizes.embed, 2 * (sizes.queries + sizes.keys));
+    return add(projected, elements_of(Shape{layer.int_param(1, 1), sizes.queries, sizes.keys}));
+}
+
+int64_t pooling_workspace(const Layer& layer, const Shape& input) {
+    if (layer.int_param(4, 0) != 0 || layer.int_param(7, 0) != 0) return 0;
+    const int64_t left = layer.int_param(3, 0), top = layer.int_param(13, left);
+    const int64_t height = input[1] + top + layer.int_param(15, top), width = input[2] + left + layer.int_param(14, left);
+    const int64_t kernel_w = layer.int_param(1, 0), kernel_h = layer.int_param(11, kernel_w);
+    return elements_of(Shape{input[0], height + kernel_h, width + kernel_w});  // the last windows may reach further
+}
+
+// Work of layers that read an element more often than once.
+int64_t repeated_work(const Layer& layer, const Shapes& inputs, const Shapes& outputs) {
+    if (layer.type == "Pooling" && layer.int_param(4, 0) == 0 && layer.int_param(7, 0) == 0) {
+        const int64_t kernel_w = layer.int_param(1, 0), kernel_h = layer.int_param(11, kernel_w);
+        return multiply(elements_of(outputs[0]), kernel_h * kernel_w);
+    }
+    if (layer.type == "LRN") {
+        const int64_t size = layer.int_param(1, 5);
+        return multiply(elements_of(inputs[0]), layer.int_param(0, 0) == 1 ? size * size : size);
+    }
+    if (layer.type == "MultiHeadAttention") return multiply(workspace_of(layer, inputs, outputs), kPerFunction);
+    static const std::unordered_set<std::string_view> functions{
+        "BNLL", "BinaryOp", "CELU", "ELU",      "Erf",     "Exp",   "GELU", "Log",    "Mish",
+        "Power", "SELU",    "Sigmoid", "Softmax", "Softplus", "Swish", "TanH", "UnaryOp",
+    };
+    return functions.count(layer.type) != 0 ? multiply(total_of(outputs), kPerFunction) : 0;
+}
+
+// The shapes of blobs; nothing where one is not known.
+std::optional<Shapes> shapes_of(const std::vector<std::string>& blobs, const BlobShapes& shapes) {
+    Shapes found;
+    for (const std::string& blob : blobs) {
+        const Shape* shape = shapes.find(blob);
+        if (shape == nullptr) return std::nullopt;
+        found.push_back(*shape);
+    }
+    return found;
+}
+
+}  // namespace
+
+std::vector<LayerCost> count_costs(const Graph& graph, const BlobShapes& shapes) {
+    std::vector<LayerCost> costs;
+    for (const Layer& layer : graph.layers) {
+        LayerCost cost;
+        const auto inputs = shapes_of(layer.inputs, shapes), outputs = shapes_of(layer.outputs, shapes);
+        if (inputs && outputs) cost.macs = inputs->empty() || outputs->empty() ? 0 : macs_of(layer, *inputs, *outputs);
+        if (has_known_weights(layer.type)) cost.parameters = parameters_of(layer);
+        costs.push_back(cost);
+    }
+    return costs;
+}
+
+int64_t workspace_of(const Layer& layer, const Shapes& inputs, const Shapes& outputs) {
+    if (is_convolution(layer)) return convolution_workspace(layer, inputs[0], outputs[0]);
+    if (is_deconvolution(layer)) return deconvolution_workspace(layer, inputs[0]);
+    if (layer.type == "Gemm") {
+        const GemmSizes sizes = gemm_sizes(layer, inputs);
+        return add(multiply(sizes.m, sizes.k), add(multiply(sizes.k, sizes.n), multiply(sizes.m, sizes.n)));
+    }
+    if (layer.type == "MatMul" || layer.type == "LRN") return total_of(inputs);
+    if (layer.type == "MultiHeadAttention") return attention_workspace(layer, inputs);
+    if (layer.type == "Pooling") return pooling_workspace(layer, inputs[0]);
+    return 0;
+}
+
+void check_work(const Graph& graph, const BlobShapes& shapes, const std::vector<LayerCost>& costs,
+                const Limits& limits) {
+    int64_t total = 0;
+    for (size_t i = 0; i < graph.layers.size(); ++i) {
+        const Layer& layer = graph.layers[i];
+        const Shapes inputs = *shapes_of(layer.inputs, shapes), outputs = *shapes_of(layer.outputs, shapes);
+        // outputs of a Split are its input
+        const int64_t moved = layer.type == "Split" ? 0 : add(total_of(inputs), total_of(outputs));
+        const int64_t touched = multiply(add(moved, workspace_of(layer, inputs, outputs)), kPerElement);
+        total = add(total, add(*costs[i].macs, add(touched, repeated_work(layer, inputs, outputs))));
+        if (total > limits.macs) {
+            layer.fail("up to here, " + std::to_string(total) + " multiply-accumulates are more than the " +
+                       std::to_string(limits.macs) + " allowed");
+        }
+    }
+}
+
+}  // namespace pocketdet::graph
