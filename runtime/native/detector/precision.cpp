@@ -29,7 +29,7 @@ std::string why_other(Arithmetic asked, Arithmetic used) {
     const char* needs =
         asked == Arithmetic::bf16_storage ? "a 64-bit ARM processor" : "an ARMv8.2 processor with asimdhp";
     const std::string name = name_of(asked);
-    return name + " was asked for and " + name_of(used) + " ran: " + name + " needs ncnn on " + needs;
+    return name + " was requested and " + name_of(used) + " is in use: " + name + " needs ncnn on " + needs;
 }
 
 void set_arithmetic(ncnn::Option& option, Arithmetic arithmetic) {
