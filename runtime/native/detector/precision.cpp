@@ -11,8 +11,7 @@ const char* name_of(Arithmetic arithmetic) { return kArithmetics.begin()[static_
 
 Arithmetic arithmetic_of(const std::string& name) {
     const auto* found = std::find(kArithmetics.begin(), kArithmetics.end(), name);
-    return found == kArithmetics.end() ? Arithmetic::fp32
-                                       : static_cast<Arithmetic>(found - kArithmetics.begin());
+    return found == kArithmetics.end() ? Arithmetic::fp32 : static_cast<Arithmetic>(found - kArithmetics.begin());
 }
 
 Arithmetic arithmetic_in_use(Arithmetic asked) {
