@@ -37,7 +37,7 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.returncode == 0
     assert all(f" {name} " in result.stdout for name in COMMANDS)
-    assert "Exit codes: 0 all is well, 1 a check failed, 2 bad input or usage" in result.stdout
+    assert "Exit codes: 0 success, 1 a check failed, 2 invalid" in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
