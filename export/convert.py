@@ -22,7 +22,7 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
 from pocketdet.runtime.parity import Check, compare
-from pocketdet.runtime.stages import TOLERANCES
+from pocketdet.runtime.verification import TOLERANCES
 
 RequireChecks = Callable[[list[Check]], None]
 """Records checks, and raises `CheckFailed` if one of them failed."""

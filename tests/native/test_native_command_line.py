@@ -33,7 +33,7 @@ def test_help_of_all_and_version(runner: Runner) -> None:
         (["sing"], "'sing' is not a command"),
         (["detect"], "expected a bundle and one or more pictures"),
         (["detect", "{bundle}"], "expected a bundle and one or more pictures"),
-        (["detect", "{bundle}", "{nowhere}"], "the picture cannot be read: No such file"),
+        (["detect", "{bundle}", "{nowhere}"], "the image cannot be read: No such file"),
         (["detect", "{bundle}", "{text}"], "expected a PNG or a binary PPM"),
         (["detect", "{bundle}", "{text}", "--raw", "4"], "expected WIDTHxHEIGHT"),
         (["detect", "{bundle}", "{text}", "--raw", "4x4"], "expected 48 bytes"),

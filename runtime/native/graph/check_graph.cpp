@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "check_weights.h"
-#include "graph_error.h"
 #include "feature_mask.h"
+#include "graph_error.h"
 #include "hints.h"
 #include "layer_types.h"
 #include "live_memory.h"

@@ -31,11 +31,16 @@ bool is_finite(const Weight& weight) {
     switch (weight.storage) {
         case Storage::raw:
         case Storage::fp32:
-        case Storage::fp32_scaled: return is_finite<uint32_t>(weight.data, count, 0x7f800000u);
-        case Storage::fp16: return is_finite<uint16_t>(weight.data, count, 0x7c00u);
-        case Storage::bf16: return is_finite<uint16_t>(weight.data, count, 0x7f80u);
-        case Storage::table256: return is_finite<uint32_t>(weight.table, 256, 0x7f800000u);
-        case Storage::int8: break;
+        case Storage::fp32_scaled:
+            return is_finite<uint32_t>(weight.data, count, 0x7f800000u);
+        case Storage::fp16:
+            return is_finite<uint16_t>(weight.data, count, 0x7c00u);
+        case Storage::bf16:
+            return is_finite<uint16_t>(weight.data, count, 0x7f80u);
+        case Storage::table256:
+            return is_finite<uint32_t>(weight.table, 256, 0x7f800000u);
+        case Storage::int8:
+            break;
     }
     return true;
 }
@@ -87,8 +92,7 @@ void check_element_types(const Graph& graph, const std::vector<std::string>& out
         const bool is_split = layer.type == "Split";
         const bool takes_int8 = is_int8_layer(layer) && layer.int_param(8, 0) != 0;
         if (source != nullptr && !is_split && !takes_int8) {
-            layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) +
-                       " makes as int8");
+            layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) + " makes as int8");
         }
         const bool is_convolution = layer.type.compare(0, 11, "Convolution") == 0;
         const bool makes_int8 = is_convolution && layer.int_param(8, 0) > 100;

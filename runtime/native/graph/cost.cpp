@@ -23,9 +23,7 @@ bool is_convolution(const Layer& layer) {
     return is_any_of(layer.type, {"Convolution", "ConvolutionDepthWise", "DeformableConv2D"});
 }
 
-bool is_deconvolution(const Layer& layer) {
-    return is_any_of(layer.type, {"Deconvolution", "DeconvolutionDepthWise"});
-}
+bool is_deconvolution(const Layer& layer) { return is_any_of(layer.type, {"Deconvolution", "DeconvolutionDepthWise"}); }
 
 // Elements of a channel.
 int64_t pixels_of(const Shape& shape) { return elements_of(Shape(shape.begin() + 1, shape.end())); }
@@ -87,8 +85,8 @@ int64_t convolution_workspace(const Layer& layer, const Shape& input, const Shap
 int64_t deconvolution_workspace(const Layer& layer, const Shape& input) {
     const Shape weight = weight_slots(layer)[0].shape;
     const Window window = window_of(layer, weight);
-    const int64_t full = elements_of(Shape{weight[0], transposed_size(layer, window, input[1], 0),
-                                           transposed_size(layer, window, input[2], 1)});
+    const int64_t full = elements_of(
+        Shape{weight[0], transposed_size(layer, window, input[1], 0), transposed_size(layer, window, input[2], 1)});
     return add(full, elements_of(Shape{weight[0], weight[2], weight[3], input[1], input[2]}));
 }
 
@@ -101,7 +99,8 @@ int64_t attention_workspace(const Layer& layer, const Shapes& inputs) {
 int64_t pooling_workspace(const Layer& layer, const Shape& input) {
     if (layer.int_param(4, 0) != 0 || layer.int_param(7, 0) != 0) return 0;
     const int64_t left = layer.int_param(3, 0), top = layer.int_param(13, left);
-    const int64_t height = input[1] + top + layer.int_param(15, top), width = input[2] + left + layer.int_param(14, left);
+    const int64_t height = input[1] + top + layer.int_param(15, top),
+                  width = input[2] + left + layer.int_param(14, left);
     const int64_t kernel_w = layer.int_param(1, 0), kernel_h = layer.int_param(11, kernel_w);
     return elements_of(Shape{input[0], height + kernel_h, width + kernel_w});  // the last windows may reach further
 }
@@ -118,8 +117,8 @@ int64_t repeated_work(const Layer& layer, const Shapes& inputs, const Shapes& ou
     }
     if (layer.type == "MultiHeadAttention") return multiply(workspace_of(layer, inputs, outputs), kPerFunction);
     static const std::unordered_set<std::string_view> functions{
-        "BNLL", "BinaryOp", "CELU", "ELU",      "Erf",     "Exp",   "GELU", "Log",    "Mish",
-        "Power", "SELU",    "Sigmoid", "Softmax", "Softplus", "Swish", "TanH", "UnaryOp",
+        "BNLL",  "BinaryOp", "CELU",    "ELU",     "Erf",      "Exp",   "GELU", "Log",     "Mish",
+        "Power", "SELU",     "Sigmoid", "Softmax", "Softplus", "Swish", "TanH", "UnaryOp",
     };
     return functions.count(layer.type) != 0 ? multiply(total_of(outputs), kPerFunction) : 0;
 }

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "infer_shapes.h"
 #include "graph_limits.h"
+#include "infer_shapes.h"
 
 namespace pocketdet::graph {
 

@@ -134,8 +134,8 @@ void test_text() {
 }
 
 void test_values() {
-    const Layer layer = read_layer("Input in 0 1 in0 0=-3 1=.5 2=+4 3=1. -23304=2,1,-233 5=7,8 6=9, 7=1.5,2 8=ab 9=\"a b\"",
-                                   "");
+    const Layer layer =
+        read_layer("Input in 0 1 in0 0=-3 1=.5 2=+4 3=1. -23304=2,1,-233 5=7,8 6=9, 7=1.5,2 8=ab 9=\"a b\"", "");
     CHECK(layer.int_param(0, 0) == -3 && layer.float_param(1, 0) == 0.5 && layer.int_param(2, 0) == 4);
     CHECK(layer.float_param(3, 0) == 1.0 && layer.int_array(4) == (Integers{1, -233}) && layer.int_param(20, 6) == 6);
     CHECK(layer.int_array(5) == (Integers{7, 8}) && layer.int_array(6) == Integers{9});
@@ -171,7 +171,8 @@ void test_wiring() {
         const std::string text = replaced(replaced(kBase, edit), {"7767517\n14 16\n", kAnyCounts.c_str(), ""});
         refuse([&] { check(text); }, edit.message);
     }
-    refuse([] { check(replaced(kBase, {"Softmax softmax", "LSTM softmax", ""})); }, "the weight layout of layer type LSTM");
+    refuse([] { check(replaced(kBase, {"Softmax softmax", "LSTM softmax", ""})); },
+           "the weight layout of layer type LSTM");
     refuse([] { check(replaced(kBase, {"Softmax softmax", "Flip softmax", ""})); },
            "the layer type Flip is not supported by the checks");
     refuse([] { check(kBase, {{"in1", {3, 16, 16}}}); }, "its inputs are ['in0'] and shapes are given for ['in1']");
@@ -285,8 +286,10 @@ void test_counts_of_blobs() {
 }
 
 void test_partial_shapes() {
-    const Graph graph = read_param_text(
-        "7767517\n4 4\nInput in 0 1 in 0=8\nLSTM l 1 1 in a 0=8\nReLU r 1 1 a b\nInput free 0 1 c\n", "").graph;
+    const Graph graph =
+        read_param_text("7767517\n4 4\nInput in 0 1 in 0=8\nLSTM l 1 1 in a 0=8\nReLU r 1 1 a b\nInput free 0 1 c\n",
+                        "")
+            .graph;
     const BlobShapes shapes = infer_shapes(graph, {}, true);
     CHECK(shapes.all().size() == 1 && shapes.at("in") == Shape{8} && shapes.find("b") == nullptr);
     CHECK(!count_costs(graph, shapes)[2].macs && *count_costs(graph, shapes)[0].macs == 0);
@@ -343,24 +346,28 @@ void test_int8() {
         "7767517\n3 3\nInput in0 0 1 in0\nConvolution a 1 1 in0 x 0=8 1=1 6=24 8=102\n"
         "Convolution b 1 1 x out0 0=4 1=1 6=32 8=2\n";
     check(text);
-    refuse([&] { check_no_int8(read_param_text(text, "").graph); }, "'a': is int8, and the manifest says that no weights");
+    refuse([&] { check_no_int8(read_param_text(text, "").graph); },
+           "'a': is int8, and the manifest says that no weights");
     refuse([&] { check(replaced(text, {"6=32 8=2", "6=32", ""})); }, "'b': reads 'x', which 'a' makes as int8");
     refuse([&] { check(replaced(text, {"6=32 8=2", "6=32 8=101", ""})); }, "the output 'out0' would be int8");
-    refuse([&] { check(replaced(text, {"8=102", "8=3", ""})); }, "the int8 scale term must be one of (0, 1, 2, 101, 102)");
+    refuse([&] { check(replaced(text, {"8=102", "8=3", ""})); },
+           "the int8 scale term must be one of (0, 1, 2, 101, 102)");
     check_no_int8(read_param_text(kBase, "").graph);
 }
 
 std::string chain(int count, const std::string& layer) {
-    std::string text = "7767517\n" + std::to_string(count + 1) + " " + std::to_string(count + 1) + "\nInput i 0 1 in0\n";
+    std::string text =
+        "7767517\n" + std::to_string(count + 1) + " " + std::to_string(count + 1) + "\nInput i 0 1 in0\n";
     for (int i = 0; i < count; ++i) {
         const std::string from = i == 0 ? "in0" : "b" + std::to_string(i), index = std::to_string(i);
-        text += layer + " l" + index + " 1 1 " + from + (i + 1 == count ? " out0\n" : " b" + std::to_string(i + 1) + "\n");
+        text +=
+            layer + " l" + index + " 1 1 " + from + (i + 1 == count ? " out0\n" : " b" + std::to_string(i + 1) + "\n");
     }
     return text;
 }
 
 void test_limits() {
-    const auto limited = [](int64_t Limits::*limit, int64_t value, const char* message) {
+    const auto limited = [](int64_t Limits::* limit, int64_t value, const char* message) {
         Limits limits;
         limits.*limit = value;
         refuse([&limits] { check(kBase, kInput, limits); }, message);
@@ -368,8 +375,9 @@ void test_limits() {
     limited(&Limits::layers, 13, "m.param: 14 layers and 16 blobs, allowed are 1..13 and 1..40000");
     limited(&Limits::blobs, 15, "14 layers and 16 blobs, allowed are 1..20000 and 1..15");
     limited(&Limits::depth, 5, "Concat 'cat': is 6 layers away from an input, allowed are 5");
-    limited(&Limits::elements_per_blob, 500, "Input 'in0': the blob 'in0' of shape (3, 16, 16) makes the graph larger than "
-                                             "allowed: 768 elements, allowed are 500");
+    limited(&Limits::elements_per_blob, 500,
+            "Input 'in0': the blob 'in0' of shape (3, 16, 16) makes the graph larger than "
+            "allowed: 768 elements, allowed are 500");
     limited(&Limits::elements_in_all, 1300, "elements in all, allowed are 1300");
     limited(&Limits::memory_bytes, 5000, "Convolution 'conv': at this layer blobs and workspace need");
     limited(&Limits::macs, 20'000, "multiply-accumulates are more than the 20000 allowed");
@@ -390,8 +398,9 @@ void test_memory_in_the_order_of_ncnn() {
     for (int i = 0; i < 8; ++i) {
         const std::string n = std::to_string(i);
         layers += "ReLU big" + n + " 1 1 s" + n + " r" + n + "\n";
-        layers += i == 0 ? "ReLU sum0 1 1 r0 a0\n" : "BinaryOp sum" + n + " 2 1 r" + n + " a" + std::to_string(i - 1) +
-                                                         (i == 7 ? " out0\n" : " a" + n + "\n");
+        layers += i == 0 ? "ReLU sum0 1 1 r0 a0\n"
+                         : "BinaryOp sum" + n + " 2 1 r" + n + " a" + std::to_string(i - 1) +
+                               (i == 7 ? " out0\n" : " a" + n + "\n");
     }
     text += "18 25\n" + layers;
     const NamedShapes input{{"in0", {1, 1024, 1024}}};
@@ -404,7 +413,8 @@ void test_memory_in_the_order_of_ncnn() {
 // Cheap in multiply-accumulates, dear in time.
 void test_other_work() {
     const std::string pool = "7767517\n2 2\nInput i 0 1 in0\nPooling p 1 1 in0 out0 1=2047 3=1023\n";
-    refuse([&] { check(pool, {{"in0", {1, 2048, 2048}}}); }, "multiply-accumulates are more than the 500000000000 allowed");
+    refuse([&] { check(pool, {{"in0", {1, 2048, 2048}}}); },
+           "multiply-accumulates are more than the 500000000000 allowed");
     const std::string norm = "7767517\n2 2\nInput i 0 1 in0\nLRN p 1 1 in0 out0 0=1 1=1023\n";
     refuse([&] { check(norm, {{"in0", {1, 1024, 1024}}}); }, "multiply-accumulates are more than");
     std::string readers = "7767517\n1025 2049\nInput i 0 1 in0\nSplit s 1 1023 in0";
@@ -450,9 +460,23 @@ bool has_shape(const LayerType& type, const std::vector<Param>& params, const Sh
 void test_hostile_parameters() {
     const int64_t least = -2147483648LL, most = 2147483647;
     const Value values[] = {
-        int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{-233}, int64_t{101}, int64_t{65536}, most, least, 0.5, -1e38,
-        std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), std::string("x"),
-        Integers{}, Integers{least, most}, Integers{0, 1, 2}, Reals{1e30, -1e30},
+        int64_t{0},
+        int64_t{1},
+        int64_t{-1},
+        int64_t{-233},
+        int64_t{101},
+        int64_t{65536},
+        most,
+        least,
+        0.5,
+        -1e38,
+        std::numeric_limits<double>::quiet_NaN(),
+        std::numeric_limits<double>::infinity(),
+        std::string("x"),
+        Integers{},
+        Integers{least, most},
+        Integers{0, 1, 2},
+        Reals{1e30, -1e30},
     };
     const Value others[] = {int64_t{1}, most, least};
     const Shapes shapes{{7}, {5, 4}, {4, 6, 5}, {2, 3, 4, 5}, {1 << 28}, {1, 1 << 14, 1 << 14}, {1 << 28, 1, 1}};
@@ -488,7 +512,8 @@ void test_words() {
         CHECK(find_invalid_utf8(bad) == 1);
     }
     CHECK(!has_unprintable("a \xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80"));
-    for (const char* bad : {"\n", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xf4\x80\x80\x80"}) {
+    for (const char* bad :
+         {"\n", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xf4\x80\x80\x80"}) {
         CHECK(has_unprintable(bad));
     }
 }

@@ -26,7 +26,7 @@ _MAX_HEADER = 64 << 20
 def bundle_card(bundle: Bundle) -> Record:
     """The manifest of a bundle, and the cost of its graphs."""
     m = bundle.manifest
-    graphs = [_bundle_graph(bundle, name, spec, m.most_rois) for name, spec in m.graphs.by_name().items()]
+    graphs = [_bundle_graph(bundle, name, spec, m.max_rois) for name, spec in m.graphs.by_name().items()]
     return {
         "kind": "bundle",
         "path": str(bundle.source),
@@ -56,7 +56,7 @@ def decode_facts(manifest: Manifest) -> Record:
         return _one_stage(manifest.decode)
     assert isinstance(manifest, TwoStageManifest)
     m = manifest
-    rois = f"{m.most_rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}"
+    rois = f"{m.max_rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}"
     return {
         "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
         "proposals": rois,
