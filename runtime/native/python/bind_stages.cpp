@@ -131,7 +131,6 @@ void bind_stages(nb::module_& module) {
         "Position-sensitive RoI align of all RoIs (R, 4) in network pixels on features (alpha * p * p, h, w).\n\n"
         "Element (c * p + i) * p + j of a row is bin (i, j) of output channel c: (R, alpha * p * p).\n"
         "A RoI with a coordinate that is not finite gives zeros.");
-    module.attr("psroi_align") = module.attr("ps_roi_align");  // until all branches are merged
     module.def("detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a,
                "score_threshold"_a, "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100,
                "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"
