@@ -140,7 +140,7 @@ def test_sizes_and_times_stand_beside_the_numbers(
 ) -> None:
     ending = command("val", small_bundle, *labelled(project))
     lines = [line.split() for line in ending.out.splitlines()]
-    start = lines.index(["MB", "ms", "a", "picture", "subject"])
+    start = lines.index(["MB", "ms", "an", "image", "subject"])
     found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
     assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
     files = (

@@ -15,7 +15,7 @@ struct Workspaces {
     ResizeWorkspace resize;
     NmsWorkspace nms;
     ProposalWorkspace proposals;
-    PsRoiWorkspace psroi;
+    PsRoiWorkspace ps_roi;
     DetectWorkspace detect;
 };
 
@@ -94,7 +94,7 @@ void fuzz_ps_roi_align(Fuzz& fuzz, Workspaces& workspaces) {
     for (size_t i = 0; i < cells; ++i) features[i] = 1.0f;
     const auto out = fuzz.numbers(count * static_cast<size_t>(channels));
     ps_roi_align({features.get(), height * width, channels, height, width}, rois.get(), count, options,
-                 workspaces.psroi, out.get());
+                 workspaces.ps_roi, out.get());
     for (size_t i = 0; i < count * static_cast<size_t>(channels); ++i) CHECK(out[i] >= 0.0f && out[i] <= 1.0001f);
 }
 
