@@ -1,5 +1,6 @@
 // Pooling, Interp and Reduction: layers that change the resolution or drop axes.
 #include <array>
+#include <limits>
 
 #include "shape_rules.h"
 #include "words.h"
@@ -27,6 +28,13 @@ int64_t windows(const Layer& layer, int64_t size, int64_t kernel, int64_t stride
     return (mode == 0 ? (room + stride - 1) / stride : room / stride) + 1;
 }
 
+// ncnn computes (size * (i + 1) + outputs - 1) / outputs in 32 bits.
+void check_adaptive(const Layer& layer, int64_t size, int64_t outputs) {
+    if (size * outputs + outputs - 1 <= std::numeric_limits<int32_t>::max()) return;
+    layer.fail("pools " + std::to_string(size) + " pixels to " + std::to_string(outputs) +
+               ", which is beyond ncnn's 32-bit arithmetic");
+}
+
 // The pixels of a blob as Interp sees them: (1, 1) for a vector, (1, w) for a matrix, else (h, w).
 std::array<int64_t, 2> pixels_of(const Shape& shape) {
     if (shape.size() == 1) return {1, 1};
@@ -43,7 +51,12 @@ Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
     if (layer.int_param(4, 0) != 0) return {{c}};
     if (layer.int_param(7, 0) != 0) {
         const int64_t width = layer.int_param(8, 0), height = layer.int_param(18, width);
-        return {{c, height == kKeep ? h : height, width == kKeep ? w : width}};
+        const Shape output{c, height == kKeep ? h : height, width == kKeep ? w : width};
+        if (output != inputs[0]) {
+            check_adaptive(layer, h, output[1]);
+            check_adaptive(layer, w, output[2]);
+        }
+        return {output};
     }
     const int64_t kernel_w = layer.int_param(1, 0), stride_w = layer.int_param(2, 1), left = layer.int_param(3, 0);
     const int64_t top = layer.int_param(13, left), kernel_h = layer.int_param(11, kernel_w);

@@ -410,6 +410,18 @@ void test_memory_in_the_order_of_ncnn() {
     refuse([&] { check(text, input, limits); }, "bytes at one time, allowed are 33554432");
 }
 
+// ncnn multiplies both sides of an adaptive pooling in 32 bits; a copy of this crashed it.
+void test_adaptive_pooling() {
+    const auto pool = [](const std::string& params) {
+        return "7767517\n2 2\nInput i 0 1 in0\nPooling p 1 1 in0 out0 7=1 " + params + "\n";
+    };
+    check(pool("8=8388606 18=1"), {{"in0", {1, 1, 255}}});
+    check(pool("8=-233 18=-233"), {{"in0", {1, 1, 1 << 20}}});
+    refuse([&] { check(pool("8=16777216 18=1"), {{"in0", {1, 1, 256}}}); },
+           "Pooling 'p': pools 256 pixels to 16777216, which is beyond ncnn's 32-bit arithmetic");
+    refuse([&] { check(pool("8=1 18=16777216"), {{"in0", {1, 256, 1}}}); }, "pools 256 pixels to 16777216");
+}
+
 // Cheap in multiply-accumulates, dear in time.
 void test_other_work() {
     const std::string pool = "7767517\n2 2\nInput i 0 1 in0\nPooling p 1 1 in0 out0 1=2047 3=1023\n";
@@ -534,6 +546,7 @@ int main() {
     test_int8();
     test_limits();
     test_memory_in_the_order_of_ncnn();
+    test_adaptive_pooling();
     test_other_work();
     test_hostile_parameters();
     test_words();

@@ -186,6 +186,8 @@ OUT_OF_BOUNDS = {
     "a crop outside": "Crop c 1 1 in0 out0 -23309=1,100000 -23310=1,2000000 -23311=1,1\n",
     "a slice beyond the end": "Slice s 1 2 in0 out0 y -23300=2,1,4000000\n",
     "a reflection wider than the image": "Padding p 1 1 in0 out0 2=100000 4=2\n",
+    "an adaptive pooling beyond 32 bits": "Reshape r 1 1 in0 a 0=768 1=1 2=1\n"
+    "Pooling p 1 1 a out0 7=1 8=8388608 18=1\n",
     "a normalisation over too many channels": "BatchNorm b 1 1 in0 out0 0=2\n",
 }
 
