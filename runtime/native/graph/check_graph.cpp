@@ -65,6 +65,7 @@ CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
     check_present(graph, wanted);
     check_unread(graph, outputs);
     check_weights(graph);
+    check_weight_memory(graph, limits);
     check_element_types(graph, wanted);
     checked.costs = count_costs(graph, checked.shapes);
     checked.peak_bytes = check_memory(graph, checked.shapes, outputs, limits);

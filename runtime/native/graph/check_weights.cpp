@@ -1,8 +1,10 @@
 #include "check_weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 
+#include "numbers.h"
 #include "weight_slots.h"
 #include "words.h"
 
@@ -62,6 +64,43 @@ void check_weight(const Layer& layer, const Slot& slot, const Weight& weight) {
     }
 }
 
+// As many as ncnn's tiles hold at least.
+int64_t in_tiles(int64_t channels) { return multiply(channels / 16 + (channels % 16 != 0 ? 1 : 0), 16); }
+
+// The second form of a convolution's weights: packed in tiles, or transformed to 8 x 8 for Winograd's algorithm, as
+// ncnn does for 3 x 3 windows of stride and dilation 1 and more than 8 channels. Grouped ones are many small
+// convolutions.
+int64_t packed_elements(const Layer& layer, const Shape& weight) {
+    const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
+    const int64_t groups = is_grouped ? layer.int_param(7, 1) : 1;
+    const int64_t out = weight[0] / groups, in = weight[1];
+    const int64_t packed = elements_of(Shape{groups, in_tiles(out), in, weight[2], weight[3]});
+    bool is_winograd = layer.type.compare(0, 11, "Convolution") == 0 && weight[2] == 3 && weight[3] == 3;
+    for (const int key : {2, 3}) {
+        const int64_t width = layer.int_param(key, 1);
+        is_winograd = is_winograd && width == 1 && layer.int_param(key + 10, width) == 1;
+    }
+    if (!is_winograd || std::max(in, out) <= 8) return packed;
+    return std::max(packed, elements_of(Shape{groups, in_tiles(out), in_tiles(in), 64}));
+}
+
+// Bytes that ncnn may hold for a layer: its numbers as float32, whatever their storage, and their second form.
+int64_t loaded_bytes(const Layer& layer) {
+    constexpr int64_t kPerGroup = 3072;  // a layer
+    const Slots slots = weight_slots(layer);
+    int64_t elements = 0, overhead = 0;
+    for (const Slot& slot : slots) elements = add(elements, elements_of(slot.shape));
+    int64_t packed = 0;
+    if (!slots.empty() && slots[0].shape.size() == 4 && slots[0].role == "weight") {
+        packed = add(elements, packed_elements(layer, slots[0].shape));
+        const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
+        if (is_grouped) overhead = multiply(layer.int_param(7, 1), kPerGroup);
+    } else {
+        packed = multiply(elements, 2);
+    }
+    return add(multiply(packed, 4), overhead);
+}
+
 template <typename Items>
 std::vector<std::string> roles_of(const Items& items) {
     std::vector<std::string> roles;
@@ -79,6 +118,17 @@ void check_weights(const Graph& graph) {
                        list_text(roles_of(layer.weights)));
         }
         for (size_t i = 0; i < slots.size(); ++i) check_weight(layer, slots[i], layer.weights[i]);
+    }
+}
+
+void check_weight_memory(const Graph& graph, const Limits& limits) {
+    int64_t total = 0;
+    for (const Layer& layer : graph.layers) {
+        total = add(total, loaded_bytes(layer));
+        if (total > limits.weight_bytes) {
+            layer.fail("up to here, the weights may need " + std::to_string(total) +
+                       " bytes once loaded, allowed are " + std::to_string(limits.weight_bytes));
+        }
     }
 }
 

@@ -53,6 +53,7 @@ nb::dict bound_limits() {
     result["elements_per_blob"] = limits.elements_per_blob;
     result["elements_in_all"] = limits.elements_in_all;
     result["memory_bytes"] = limits.memory_bytes;
+    result["weight_bytes"] = limits.weight_bytes;
     result["macs"] = limits.macs;
     return result;
 }
@@ -66,6 +67,7 @@ graph::Limits limits_of(nb::handle limits) {
     result.elements_per_blob = number("elements_per_blob");
     result.elements_in_all = number("elements_in_all");
     result.memory_bytes = number("memory_bytes");
+    result.weight_bytes = number("weight_bytes");
     result.macs = number("macs");
     return result;
 }

@@ -422,6 +422,89 @@ void test_adaptive_pooling() {
     refuse([&] { check(pool("8=1 18=16777216"), {{"in0", {1, 256, 1}}}); }, "pools 256 pixels to 16777216");
 }
 
+// One layer between an input and out0.
+std::string single(const std::string& line) { return "7767517\n2 2\nInput i 0 1 in0\n" + line + "\n"; }
+
+// What corrupted ncnn's memory.
+void test_vectors_and_groups() {
+    const auto vector = [](const std::string& params) {
+        return single("Convolution c 1 1 in0 out0 0=2 1=1 6=6 " + params);
+    };
+    const NamedShapes input{{"in0", {3}}};
+    check(vector(""), input);
+    for (const char* params : {"4=16384", "4=-233", "14=200000", "3=2", "13=2", "2=2", "12=2", "8=1"}) {
+        refuse([&] { check(vector(params), input); }, "Convolution 'c': a vector (3,) needs pads of 0, strides and");
+    }
+    refuse([&] { check(vector("8=2 3=5"), input); }, "found (0, 0, 0, 0), (5, 5), (1, 1) and 2");
+    refuse([&] { check(vector("15=-200000"), input); }, "must not be negative, found (0, 0, 0, -200000)");
+    for (const char* type : {"ConvolutionDepthWise", "DeconvolutionDepthWise"}) {
+        const auto grouped = [type](int count) {
+            const std::string n = std::to_string(count), weights = std::to_string(2 * count);
+            return single(std::string(type) + " d 1 1 in0 out0 0=" + weights + " 1=1 6=" + weights + " 7=" + n);
+        };
+        check(grouped(4096), {{"in0", {4096, 1, 1}}});
+        refuse([&] { check(grouped(4097), {{"in0", {4097, 1, 1}}}); }, "'d': has 4097 groups, allowed are 4096");
+    }
+}
+
+// Work in calls and in plain loops.
+void test_work_beyond_products() {
+    const std::string many = "multiply-accumulates are more than the 500000000000 allowed";
+    const std::string deconvolution =
+        single("DeconvolutionDepthWise d 1 1 in0 out0 0=3 1=1 11=65536 13=65536 6=196608 7=3");
+    refuse([&] { check(deconvolution, {{"in0", {3, 2, 32}}}); }, many.c_str());
+    check(single("DeconvolutionDepthWise d 1 1 in0 out0 0=3 1=4 3=2 6=48 7=3"), {{"in0", {3, 512, 512}}});
+    const std::string product = "7767517\n3 3\nInput i 0 1 in0\nInput j 0 1 in1\nMatMul m 2 1 in0 in1 out0\n";
+    const auto batched = [&](int64_t count) { check(product, {{"in0", {count, 1, 1}}, {"in1", {count, 1, 1}}}); };
+    batched(1 << 20);
+    refuse([&] { batched(11'000'000); }, many.c_str());
+    check(product, {{"in0", {3}}, {"in1", {3}}});
+    const auto attention = [](int count) {
+        const std::string n = std::to_string(count);
+        return single("MultiHeadAttention a 1 1 in0 out0 0=" + n + " 1=" + n + " 2=" + n + " 3=1 4=1");
+    };
+    Limits limits;
+    limits.macs = 1'000'000'000;
+    refuse([&] { check(attention(10'000), {{"in0", {1, 1}}}, limits); }, "multiply-accumulates are more than");
+}
+
+// ncnn aligns channels to 16 bytes and pads inputs.
+void test_allocated_memory() {
+    CHECK(allocated_elements({3, 1, 1}) == 12 && allocated_elements({3, 2, 1, 3}) == 24);
+    CHECK(allocated_elements({3}) == 3 && allocated_elements({3, 5}) == 15);
+    const auto peak = [](const std::string& line, const Shape& shape) {
+        return check(single(line), {{"in0", shape}}).peak_bytes;
+    };
+    CHECK(peak("ReLU r 1 1 in0 out0", {100, 1, 1}) == 2 * 16 * 100);
+    CHECK(peak("LRN l 1 1 in0 out0 0=1 1=3", {1, 2, 2}) == 4 * (2 * 4 + 4 + 16 + 9));
+    CHECK(peak("LRN l 1 1 in0 out0 0=0 1=3", {1, 2, 2}) == 4 * (2 * 4 + 2 * 4));
+    // 2 windows of 2 pixels, 16 apart
+    CHECK(peak("Pooling p 1 1 in0 out0 1=2 2=16", {1, 4, 4}) == 4 * (16 + 4 + 18 * 18));
+    refuse([&] { peak("Pooling p 1 1 in0 out0 1=1 2=16384", {2, 16384, 2}); }, "which is empty or too large");
+    refuse([&] { peak("LRN l 1 1 in0 out0 0=1 1=1023", {1024, 1, 1}); }, "bytes at one time, allowed are 1073741824");
+}
+
+// A byte of the file may become 4 + 256/9 in memory.
+void test_weight_memory() {
+    const auto limited = [](const std::string& text, const Shape& shape, int64_t bytes) {
+        Limits limits;
+        limits.weight_bytes = bytes;
+        check(text, {{"in0", shape}}, limits);
+    };
+    const auto needs = [&](const std::string& line, const Shape& shape, int64_t bytes) {
+        limited(single(line), shape, bytes);
+        const std::string message = "up to here, the weights may need " + std::to_string(bytes) +
+                                    " bytes once loaded, allowed are " + std::to_string(bytes - 1);
+        refuse([&] { limited(single(line), shape, bytes - 1); }, message.c_str());
+    };
+    needs("InnerProduct p 1 1 in0 out0 0=4 1=1 2=20", {5}, 2 * 4 * 24);
+    needs("Convolution c 1 1 in0 out0 0=32 1=3 6=9216", {32, 3, 3}, 4 * (9216 + 64 * 32 * 32));
+    needs("Convolution c 1 1 in0 out0 0=32 1=3 3=2 6=9216", {32, 3, 3}, 2 * 4 * 9216);
+    needs("Convolution c 1 1 in0 out0 0=1 1=1 6=32", {32, 3, 3}, 4 * (32 + 16 * 32));
+    needs("ConvolutionDepthWise c 1 1 in0 out0 0=32 1=3 6=4608 7=2", {32, 3, 3},
+          4 * (4608 + 2 * 64 * 16 * 16) + 2 * 3072);
+}
+
 // Cheap in multiply-accumulates, dear in time.
 void test_other_work() {
     const std::string pool = "7767517\n2 2\nInput i 0 1 in0\nPooling p 1 1 in0 out0 1=2047 3=1023\n";
@@ -547,7 +630,11 @@ int main() {
     test_limits();
     test_memory_in_the_order_of_ncnn();
     test_adaptive_pooling();
+    test_vectors_and_groups();
     test_other_work();
+    test_work_beyond_products();
+    test_allocated_memory();
+    test_weight_memory();
     test_hostile_parameters();
     test_words();
     std::puts("graph_test: all hold");
