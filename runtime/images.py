@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.io import atomic_replace
+from pocketdet.io import atomic_replace, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
@@ -136,8 +136,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_regular(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{path}: the image cannot be read: {reason}") from error

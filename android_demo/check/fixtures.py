@@ -172,7 +172,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "other-weights": (
         edit_bytes(WEIGHTS, lambda data: data + bytes(4)),
-        *(True, "EngineException", "do not fit"),
+        *(True, "GraphException", "do the .param and .bin belong together?"),
     ),
 }
 

@@ -176,8 +176,11 @@ bool is_safe_path(const std::string& path) {
 }
 
 std::vector<uint8_t> read_file(const std::string& path, uint64_t limit) {
-    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.number() < 0) throw std::runtime_error(std::strerror(errno));
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    struct stat info{};
+    if (file.number() < 0 || fstat(file.number(), &info) != 0) throw std::runtime_error(std::strerror(errno));
+    if (S_ISDIR(info.st_mode)) throw std::runtime_error(std::strerror(EISDIR));
+    if (!S_ISREG(info.st_mode)) throw std::runtime_error("not a regular file");
     std::vector<uint8_t> data;
     read_chunks(file, limit, append_to(data));
     if (data.size() > limit) throw std::runtime_error("it has more than " + std::to_string(limit) + " bytes");
