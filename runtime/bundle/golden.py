@@ -27,6 +27,7 @@ MAX_DIMENSIONS = 8
 _DTYPES = {"F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1}
 _FIELDS = {"dtype", "shape", "data_offsets"}
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_OVERHEAD = 1024  # bytes, and 1% of the pixels' bytes: what chunks and stored blocks add
 _RGB = b"\x08\x02\0\0\0"  # of IHDR: bits, colour type, compression, filter, interlacing
 
 
@@ -62,8 +63,13 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
     data = path.read_bytes()
     if not data.startswith(_PNG) or data[12:16] != b"IHDR" or data[24:29] != _RGB:
         raise ImageError(f"{label}: the golden image is no PNG of 8-bit RGB pixels; export the bundle again")
+    width, height = struct.unpack(">II", data[16:24])
+    expected = height * (1 + 3 * width)
+    if len(data) > expected + expected // 100 + _PNG_OVERHEAD:
+        raise ImageError(
+            f"{label}: the golden image is damaged: {len(data)} bytes for {width} x {height} pixels"
+        )
     pixels = read_image(path, MAX_PIXELS)
-    expected = pixels.shape[0] * (1 + 3 * pixels.shape[1])
     compressed = _image_data(data)
     if compressed is None:
         raise ImageError(f"{label}: the golden image is damaged: it holds more than its pixels")
