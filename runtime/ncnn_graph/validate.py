@@ -19,7 +19,8 @@ class Limits:
     """The most that a graph may ask for; far above any detector, far below what hurts.
 
     `depth` is in layers from an input to any layer. `memory_bytes` counts the blobs and workspace in use at
-    one time, `weight_bytes` the weights as ncnn may expand and pack them. `macs` counts multiply-accumulates and all other work in the same unit.
+    one time, `weight_bytes` the weights as ncnn may expand and pack them. `macs` counts multiply-accumulates
+    and all other work in the same unit.
     """
 
     layers: int = _LIMITS["layers"]
