@@ -24,7 +24,7 @@ $(VENV)/tools.stamp: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE)
-	@echo "== pocketdet[export] into $(VENV) (a few minutes the first time)"
+	@echo "== pocketdet[export] into $(VENV) (some minutes the first time, nothing is printed meanwhile)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[export]'
 	@touch $@
 

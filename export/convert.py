@@ -70,7 +70,7 @@ class GraphExport:
         """The log lines of its passes."""
         lines = []
         if self.aligned:
-            lines.append(f"-[✓] lanes {self.name}: {self.aligned.report.summary()}")
+            lines.append(f"-[✓] channel alignment {self.name}: {self.aligned.report.summary()}")
         lines += [f"-[!] {self.name}: {risk}: kept in fp32" for risk in self.risks]
         if self.quantized:
             report = self.quantized.report
@@ -181,7 +181,7 @@ def _align(
     if not aligned.report.changed:
         return graph, part
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
-    require(_check_engine("lanes", part, fp32_engine(part, scratch)))
+    require(_check_engine("aligned", part, fp32_engine(part, scratch)))
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_channel_orders(aligned, scratch / layouts)
     layer_map = spec.layer_sources

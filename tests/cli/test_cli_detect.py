@@ -223,7 +223,7 @@ def test_score_overrides_the_threshold_of_the_bundle(tiny_bundle_template: Path,
     assert report["score_threshold"] == middle
     assert 0 < len(report["frames"][0]["detections"]) < len(scores)
     ending = detect(tiny_bundle_template, photo, "--no-save")
-    assert f"scores above {own:g}: the bundle's threshold" in ending.stdout
+    assert f"scores above {own:g} (the bundle's threshold)" in ending.stdout
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ def detect(
             title = f"{engine} {detector.precision}, {threads} thread{'s' * (threads > 1)}"
             console = Console(highlight=False)
             print_summary(summary, title, files.written, console)
-            origin = "the bundle's threshold" if score is None else "--score"
-            console.print(f"scores above {threshold:g}: {origin}", markup=False)
+            origin = "the bundle's threshold" if score is None else "set by --score"
+            console.print(f"scores above {threshold:g} ({origin})", markup=False)
             if detector.precision_note:
                 console.print(detector.precision_note, markup=False, soft_wrap=True)
     print_problems(summary.problems, Console(stderr=True, highlight=False))
