@@ -160,7 +160,7 @@ def test_engines_reject_inputs_of_a_wrong_shape_or_type(small_bundle: Path, kind
         with pytest.raises(EngineError, match=words):
             engine.run("features", {"image": image})
     with pytest.raises(EngineError, match="needs an input 'image'"):
-        engine.run("features", {"image": good})
+        engine.run("features", {"other": good})
     assert set(engine.run("features", {"image": good})) == {"rpn_scores", "rpn_deltas", "sam"}
 
 

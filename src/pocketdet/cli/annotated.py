@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from pocketdet.runtime.sources import Frame
 
 _USUAL_RATE = 30.0
 _CODEC = "mp4v"
+_PROBE_BYTES = 1 << 18
 
 
 class AnnotatedFiles:
@@ -32,7 +34,7 @@ class AnnotatedFiles:
     def __init__(self, folder: Path, stem: str) -> None:
         self._folder, self._stem = folder, stem
         self._video: cv2.VideoWriter | None = None
-        self._size = (0, 0)
+        self._size, self._frames = (0, 0), 0
         self.written: list[Path] = []
 
     @property
@@ -60,10 +62,11 @@ class AnnotatedFiles:
         if self._video is None:
             self._video, self._size = cv2.VideoWriter(str(self._part), _codec(), rate, size), size
             if not self._video.isOpened():
-                raise ImageError(f"{self._folder}: a video of {size[0]} x {size[1]} cannot be written there")
+                raise self._error()
         if size != self._size:
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         self._video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self._frames += 1
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +77,36 @@ class AnnotatedFiles:
         if self._video is None:
             return
         self._video.release()
-        if kind is None:
-            path = self._folder / f"{self._stem}_boxes.mp4"
-            self._part.replace(path)
-            self.written.append(path)
-        else:
+        if kind is not None:
             self._part.unlink(missing_ok=True)
+            return
+        if _frame_count(self._part) != self._frames:
+            problem = self._error()
+            self._part.unlink(missing_ok=True)
+            raise problem
+        path = self._folder / f"{self._stem}_boxes.mp4"
+        self._part.replace(path)
+        self.written.append(path)
+
+    def _error(self) -> ImageError:
+        """The error of a video that OpenCV, which gives no reason, has not written."""
+        reason = "OpenCV cannot encode it"
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+        except OSError as error:
+            reason = error.strerror or str(error)
+        width, height = self._size
+        return ImageError(f"{self._folder}: a video of {width} x {height} cannot be written there: {reason}")
+
+
+def _frame_count(path: Path) -> int:
+    """Frames by the header, which is written last."""
+    video = cv2.VideoCapture(str(path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    video.release()
+    return count
 
 
 def _codec() -> int:
