@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format help clean
+.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format tidy help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,7 +24,7 @@ $(VENV)/tools.stamp: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/export.stamp: $(VENV)/tools.stamp pyproject.toml constraints.txt $(NATIVE)
-	@echo "== pocketdet[export] into $(VENV) (a few minutes the first time)"
+	@echo "== pocketdet[export] into $(VENV) (some minutes the first time, nothing is printed meanwhile)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[export]'
 	@touch $@
 
@@ -125,6 +125,15 @@ format-check: $(VENV)/dev.stamp ## clang-format on C++ and Java: fails if a file
 format: $(VENV)/dev.stamp ## format Python, C++ and Java in place
 	@$(BIN)/ruff format .
 	@$(BIN)/clang-format -i $(FORMATTED)
+
+$(VENV)/tidy.stamp: $(VENV)/tools.stamp
+	@$(PIP) install -q -c constraints.txt clang-tidy
+	@touch $@
+
+TIDIED := $(wildcard runtime/native/core/*.cpp runtime/native/graph/*.cpp)
+
+tidy: $(VENV)/tidy.stamp ## clang-tidy on the C++ that needs no ncnn: core and graph
+	@$(BIN)/clang-tidy --quiet $(TIDIED) -- -std=c++17 -Iruntime/native/core -Iruntime/native/graph -Iruntime/native/third_party
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build demo

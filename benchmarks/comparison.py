@@ -24,15 +24,13 @@ from pocketdet.benchmarks.interleaved import (
 from pocketdet.benchmarks.machine import Machine, Peak
 from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.errors import EngineError
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.schema import Manifest
+from pocketdet.runtime.detector import make_pipeline
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
-from pocketdet.runtime.make_pipeline import make_pipeline
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.parity import Check, compare
+from pocketdet.runtime.parity import TOLERANCES, Check, compare, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
-from pocketdet.runtime.tolerances import TOLERANCES
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "engine contest"  # the word of schema version 1
@@ -154,7 +152,7 @@ def compare_engines(
     failed = {name: found for name, found in problems.items() if found}
     pipelines = {name: pipeline for name, pipeline in pipelines.items() if name not in failed}
 
-    rows, proposals = rois or comparison.manifest.most_rois, reference.count_proposals(image)
+    rows, proposals = rois or comparison.manifest.max_rois, reference.count_proposals(image)
     inputs = reference.network_inputs(image, rows)
     frames: dict[str, Callable[[Pipeline], object]] = {
         **{name: partial(_run_network, name, values) for name, values in inputs.items()},

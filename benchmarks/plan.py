@@ -129,7 +129,7 @@ class BenchPlan:
         Raises:
             UsageError: If the plan sweeps over proposals and the bundle's detector has none.
         """
-        if self.rois and not bundle.manifest.most_rois:
+        if self.rois and not bundle.manifest.max_rois:
             raise UsageError(
                 f"--rois {_joined(self.rois)}: {bundle.source} is a one-stage detector, which has no "
                 "proposals to sweep over; measure it without --rois"

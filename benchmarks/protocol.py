@@ -270,7 +270,7 @@ def bundle_info(bundle: Bundle) -> BundleInfo:
     macs = 0
     for spec in m.graphs.by_name().values():
         graph = read_graph(bundle.path(spec.param))
-        shapes = infer_shapes(graph, spec.input_shapes(m.most_rois))
+        shapes = infer_shapes(graph, spec.input_shapes(m.max_rois))
         macs += sum(cost.macs or 0 for cost in count_macs(graph, shapes))
     return BundleInfo(
         name=m.name,
@@ -278,7 +278,7 @@ def bundle_info(bundle: Bundle) -> BundleInfo:
         digest=bundle.digest,
         input=(m.input.height, m.input.width),
         classes=len(m.class_names),
-        rois=m.most_rois,
+        rois=m.max_rois,
         macs=macs,
         weight_storage=m.layout.weight_storage,
         lanes=m.layout.lanes,

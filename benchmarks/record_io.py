@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
 from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
-from pocketdet.io import atomic_replace, atomic_write
+from pocketdet.io import atomic_replace, atomic_write, read_regular
 from pocketdet.runtime.strict_json import parse_strict
 
 MAX_BYTES = 1 << 29
@@ -98,11 +98,11 @@ def read_record(path: Path) -> Record:
         UsageError: If the file cannot be read, or as `parse_record`.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path}: larger than any record ({MAX_BYTES >> 20} MiB)")
-        data = path.read_bytes()
+        data = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{path}: larger than any record ({MAX_BYTES >> 20} MiB)")
     return parse_record(data, str(path))
 
 

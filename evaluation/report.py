@@ -7,16 +7,13 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import cv2
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketdet.datasets import Dataset
 from pocketdet.datasets.subset import coverage_text
-from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import Evaluated
 from pocketdet.evaluation.variants import Backend
 from pocketdet.export.write_bundle import tool_versions
@@ -106,18 +103,6 @@ class AccuracyReport(_Record):
     def to_json(self) -> str:
         """The file's content."""
         return self.model_dump_json(indent=2) + "\n"
-
-
-def read_accuracy(path: Path) -> AccuracyReport:
-    """The report in a file. Raises `UsageError` if it cannot be read or is not of this schema."""
-    try:
-        return AccuracyReport.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise UsageError(f"{path}: not an accuracy report: {where}: {first['msg']}") from error
 
 
 def data_report(dataset: Dataset, *, file: str, split: str | None, sha256: str, listed: int) -> DataReport:

@@ -11,7 +11,7 @@ from pocketdet.export.exporter import ExportResult, export_detector
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.verify import verify
 from pocketdet.models.fold_bn import Fold, FoldReport, Refusal, fold_batch_norm
-from pocketdet.runtime.report import VerifyReport
+from pocketdet.runtime.verification import VerifyReport
 
 __all__ = [
     "ExportOptions",

@@ -22,7 +22,7 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
 from pocketdet.runtime.parity import Check, compare
-from pocketdet.runtime.stages import TOLERANCES
+from pocketdet.runtime.verification import TOLERANCES
 
 RequireChecks = Callable[[list[Check]], None]
 """Records checks, and raises `CheckFailed` if one of them failed."""
@@ -70,7 +70,7 @@ class GraphExport:
         """The log lines of its passes."""
         lines = []
         if self.aligned:
-            lines.append(f"-[✓] lanes {self.name}: {self.aligned.report.summary()}")
+            lines.append(f"-[✓] channel alignment {self.name}: {self.aligned.report.summary()}")
         lines += [f"-[!] {self.name}: {risk}: kept in fp32" for risk in self.risks]
         if self.quantized:
             report = self.quantized.report
@@ -181,12 +181,12 @@ def _align(
     if not aligned.report.changed:
         return graph, part
     write_graph(aligned.graph, scratch / spec.param, scratch / spec.bin)
-    require(_check_engine("lanes", part, fp32_engine(part, scratch)))
+    require(_check_engine("aligned", part, fp32_engine(part, scratch)))
     layouts = f"reference/{part.name}.lanes.safetensors"
     write_channel_orders(aligned, scratch / layouts)
     layer_map = spec.layer_sources
-    twins = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
-    update = {"lane_layouts": layouts, "layer_sources": layer_map | twins}
+    matched = {new: layer_map[old] for new, old in aligned.counterparts.items() if old in layer_map}
+    update = {"lane_layouts": layouts, "layer_sources": layer_map | matched}
     return aligned.graph, replace(part, spec=spec.model_copy(update=update))
 
 

@@ -58,8 +58,7 @@ from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
-from pocketdet.runtime.replay import compare_engines, make_detectors
-from pocketdet.runtime.stages import TOLERANCES, golden_stages
+from pocketdet.runtime.verification import TOLERANCES, compare_engines, golden_stages, make_detectors
 
 Log = Callable[[str], None]
 

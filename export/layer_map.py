@@ -21,7 +21,7 @@ from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.ncnn_graph import read_graph
 from pocketdet.runtime.parity import compare
-from pocketdet.runtime.report import LayerCheck
+from pocketdet.runtime.verification import LayerCheck
 
 Array = NDArray[np.float32]
 

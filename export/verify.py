@@ -23,9 +23,18 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.ncnn_graph import read_graph
 from pocketdet.runtime.parity import Check, compare
-from pocketdet.runtime.replay import GOLDEN, compare_engines, make_detectors
-from pocketdet.runtime.report import ImageReport, LayerCheck, VerifyReport
-from pocketdet.runtime.stages import TOLERANCES, StageValues, golden_stages, tolerances_for
+from pocketdet.runtime.verification import (
+    GOLDEN,
+    TOLERANCES,
+    ImageReport,
+    LayerCheck,
+    StageValues,
+    VerifyReport,
+    compare_engines,
+    golden_stages,
+    make_detectors,
+    tolerances_for,
+)
 
 
 def verify(

@@ -1,6 +1,7 @@
-"""The public runtime: a bundle in, boxes out."""
+"""The public runtime: run the detector of a bundle on images."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -10,20 +11,28 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.runtime.bundle.schema import Manifest
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.engines import Array, Engine, make_engine
 from pocketdet.runtime.images import as_rgb
-from pocketdet.runtime.make_pipeline import make_pipeline
+from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.pipeline import Stopwatch
-from pocketdet.runtime.precision import Arithmetic, Precision, why_other
+from pocketdet.runtime.pipeline import Pipeline, Stopwatch
+from pocketdet.runtime.precision import Arithmetic, Precision, fallback_note
+from pocketdet.runtime.two_stage import TwoStagePipeline
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found, best first.
+    """Detections of one image, best first.
 
-    boxes (N, 4) float32 `(x1, y1, x2, y2)` in pixels of the image given; scores (N,) float32 in [0, 1];
-    labels (N,) int32 from 0; names: one class name per box; milliseconds: wall time per stage.
+    Attributes:
+        boxes: (N, 4) float32, `(x1, y1, x2, y2)` in pixels of the input image.
+        scores: (N,) float32 in [0, 1], descending.
+        labels: (N,) int32, class indices from 0.
+        names: class name of each box.
+        milliseconds: wall time of each stage, by stage name.
     """
 
     boxes: Array
@@ -37,21 +46,32 @@ class Detections:
 
     @property
     def total_milliseconds(self) -> float:
-        """From the image to the boxes."""
+        """Wall time of all stages in milliseconds."""
         return sum(self.milliseconds.values())
 
 
 class Detector:
-    """Runs one bundle on images. `detect` may be called from several threads at once.
+    """Runs the detector of a bundle on images.
 
-    It may be used in a forked process, with any number of threads: the first call there loads the networks
-    anew, from files that are there until the parent closes the detector. It cannot be sent to another process
-    (`multiprocessing`'s "spawn"): make one there, from the bundle's path.
+    `detect` is thread-safe. A forked process may use the detector: its first call reloads the networks, so
+    the parent must not close the detector before. A detector cannot be pickled; with `multiprocessing`'s
+    "spawn", create one in each process from the path of the bundle.
 
-    engine: runs the networks in place of the one that the options name.
+    Args:
+        bundle: path of a bundle folder or zip file, or a loaded `Bundle`. A detector closes only a bundle
+            that it loaded itself.
+        options: engine, threads and overrides of the bundle's settings. Default: `DetectorOptions()`.
+        engine: runs the networks instead of the engine named by `options`.
 
-    Raises `BundleError` or `GraphError` if the bundle cannot be trusted, `EngineError` if the engine is
-    missing, `UsageError` for bad options.
+    Raises:
+        BundleError: if the bundle is missing, damaged or invalid.
+        GraphError: if a network of the bundle is invalid.
+        EngineError: if the engine is not installed or cannot load a network.
+        UsageError: for options that this detector does not have.
+
+    Example:
+        >>> with Detector("thundernet-snet49.pocketdet") as detector:
+        ...     detections = detector.detect(read_image("photo.jpg"))
     """
 
     def __init__(
@@ -75,41 +95,61 @@ class Detector:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages by which `Detections.milliseconds` are told, in the order in which they run."""
+        """The keys of `Detections.milliseconds`, in execution order."""
         return self.pipeline.stages
 
     @property
     def precision(self) -> Arithmetic:
-        """The arithmetic that the engine uses on this machine, which may differ from what was asked."""
+        """The arithmetic in use on this machine; it may differ from `requested_precision`."""
         return self.engine.precision
 
     @property
-    def precision_asked(self) -> Arithmetic:
-        """What the options ask for, by default what the bundle was made for; fp32 of onnxruntime."""
+    def requested_precision(self) -> Arithmetic:
+        """The arithmetic of the options, or of the bundle if the options set none; "fp32" for onnxruntime."""
         if self.options.engine == "onnxruntime":
             return "fp32"
         return self.options.precision or self.bundle.manifest.precision.arithmetic
 
     @property
+    def precision_asked(self) -> Arithmetic:
+        """Deprecated: use `requested_precision`."""
+        warnings.warn(
+            "Detector.precision_asked is deprecated: use requested_precision",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.requested_precision
+
+    @property
     def score_threshold(self) -> float:
-        """What the score of a detection is above: the options' choice, else the bundle's."""
+        """The score threshold of the options, or of the bundle if the options set none."""
         return self.pipeline.score_threshold
 
     @property
     def runs_in(self) -> Precision:
-        """How the networks are stored and what really computes them; onnxruntime runs the ONNX twins."""
+        """Weight storage and arithmetic in use. onnxruntime runs the ONNX counterparts in fp32."""
         storage = self.bundle.manifest.layout.weight_storage
         return Precision("fp32" if self.options.engine == "onnxruntime" else storage, self.precision)
 
     @property
     def precision_note(self) -> str:
-        """A sentence if this machine does not compute in what was asked for, else nothing."""
-        return why_other(self.precision_asked, self.precision)
+        """A sentence if the arithmetic in use differs from the requested one, else an empty string."""
+        return fallback_note(self.requested_precision, self.precision)
 
     def detect(self, image: NDArray[Any]) -> Detections:
-        """Find objects in an RGB image (H, W, 3) uint8; grey, RGBA and 16-bit arrays are converted.
+        """Detect objects in an image.
 
-        Raises `ImageError` if the array is not an image, `UsageError` if the detector is closed.
+        Args:
+            image: (H, W, 3) uint8 RGB. Also accepts (H, W) and (H, W, 1) grey, (H, W, 4) RGBA (alpha is
+                ignored) and uint16 arrays, which are converted.
+
+        Returns:
+            The detections, boxes in pixels of `image`.
+
+        Raises:
+            ImageError: if the array is not an image or is too large.
+            EngineError: if the engine fails.
+            UsageError: if the detector is closed.
         """
         if self._closed:
             raise UsageError("the detector is closed; make a new one")
@@ -126,9 +166,9 @@ class Detector:
         )
 
     def close(self) -> None:
-        """Release the files of the bundle if this detector opened it. The detector cannot be used after.
+        """Close the detector, and its bundle if the detector loaded it. Closing twice is allowed.
 
-        Calls that run in other threads come to their end. Closing twice is allowed.
+        Running calls in other threads finish.
         """
         self._closed = True
         if self._owns_bundle:
@@ -141,3 +181,15 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def make_pipeline(manifest: Manifest, engine: Engine, options: DetectorOptions) -> Pipeline:
+    """Return the pipeline for the kind of detector of a manifest.
+
+    Raises:
+        UsageError: for an option that this kind of detector does not have.
+    """
+    if isinstance(manifest, OneStageManifest):
+        return OneStagePipeline(manifest, engine, options)
+    assert isinstance(manifest, TwoStageManifest)
+    return TwoStagePipeline(manifest, engine, options)

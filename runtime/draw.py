@@ -1,4 +1,4 @@
-"""Detections on a picture: a box in the colour of its class, a label that stays inside the picture."""
+"""Drawing of detections: a box in the colour of its class and a label inside the image."""
 
 import math
 from collections.abc import Sequence
@@ -9,35 +9,86 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.runtime.text import Colour, Font, best_font, fit
+from pocketdet.runtime.parity import DetectionArrays
+
+Colour = tuple[int, int, int]
 
 _SHIFT = 4  # fractional bits of the coordinates given to OpenCV
-_SHADE = 0.35  # opacity of the dark line beside each edge, which keeps a box visible on any background
+_SHADE = 0.35  # opacity of the dark outline, which keeps a box visible on any background
 
 
-class Found(Protocol):
-    """What is drawn; `Detections` fits."""
+class Font(Protocol):
+    """Renders one line of text at a given height."""
 
-    @property
-    def boxes(self) -> NDArray[Any]:
-        """(N, 4) numbers, `(x1, y1, x2, y2)` in pixels of the picture, best first."""
+    def width(self, text: str) -> int:
+        """Return the width of a text in pixels."""
 
-    @property
-    def scores(self) -> NDArray[Any]:
-        """(N,) numbers in [0, 1]."""
+    def draw(self, image: NDArray[np.uint8], text: str, x: int, y: int, colour: Colour) -> None:
+        """Draw a text into `image`, starting at `x` with the baseline at `y`."""
 
-    @property
-    def labels(self) -> NDArray[Any]:
-        """(N,) class indices from 0."""
+
+class TrueTypeFont:
+    """The sans-serif font of OpenCV 5, medium weight. `size` is in pixels."""
+
+    _WEIGHT = 520
+
+    def __init__(self, size: int) -> None:
+        self._size, self._face = size, cv2.FontFace("sans")
+
+    def width(self, text: str) -> int:
+        """See `Font.width`."""
+        # the first argument is the area for line wrapping: unlimited
+        box = cv2.getTextSize((1 << 20, 1 << 10), text, (0, 512), self._face, self._size, self._WEIGHT)
+        return int(box[2])
+
+    def draw(self, image: NDArray[np.uint8], text: str, x: int, y: int, colour: Colour) -> None:
+        """See `Font.draw`."""
+        cv2.putText(image, text, (x, y), colour, self._face, self._size, self._WEIGHT)
+
+
+class StrokeFont:
+    """The Hershey font of all OpenCV versions; letters beyond ASCII become question marks."""
+
+    _FACE = cv2.FONT_HERSHEY_DUPLEX
+
+    def __init__(self, size: int) -> None:
+        self._scale, self._stroke = size / 30, max(1, round(size / 20))
+
+    def width(self, text: str) -> int:
+        """See `Font.width`."""
+        return int(cv2.getTextSize(text, self._FACE, self._scale, self._stroke)[0][0])
+
+    def draw(self, image: NDArray[np.uint8], text: str, x: int, y: int, colour: Colour) -> None:
+        """See `Font.draw`."""
+        cv2.putText(image, text, (x, y), self._FACE, self._scale, colour, self._stroke, cv2.LINE_AA)
+
+
+def best_font(size: int) -> Font:
+    """Return the best font that this OpenCV has, for letters about `size` pixels high."""
+    return TrueTypeFont(size) if hasattr(cv2, "FontFace") else StrokeFont(size)
+
+
+def fit(font: Font, text: str, width: int) -> str:
+    """Return `text`, truncated with ".." if it is wider than `width` pixels."""
+    if font.width(text) <= width:
+        return text
+    for end in range(len(text) - 1, 0, -1):
+        if font.width(shorter := text[:end].rstrip() + "..") <= width:
+            return shorter
+    return ""
+
+
+class NamedDetections(DetectionArrays, Protocol):
+    """Detections with class names, such as `Detections`."""
 
     @property
     def names(self) -> Sequence[str]:
-        """One class name per box."""
+        """Class name of each box."""
 
 
 @dataclass(frozen=True)
 class _Style:
-    """Sizes in pixels, in proportion to the picture."""
+    """Sizes in pixels, proportional to the image."""
 
     line: int
     text: int
@@ -51,10 +102,15 @@ class _Style:
         return round(self.text * 1.45)
 
 
-def draw_detections(image: NDArray[np.uint8], detections: Found) -> NDArray[np.uint8]:
-    """A copy of `image`, (H, W, 3) uint8 RGB, with every detection drawn on it; the best lie on top.
+def draw_detections(image: NDArray[np.uint8], detections: NamedDetections) -> NDArray[np.uint8]:
+    """Draw detections on a copy of an image, the best on top.
 
-    Boxes may reach beyond the picture. One that is not finite is left out.
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detections: boxes in pixels; they may exceed the image. Boxes that are not finite are skipped.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
     """
     canvas = np.ascontiguousarray(image).copy()
     scale = math.sqrt(image.shape[0] * image.shape[1])
@@ -77,7 +133,7 @@ def draw_detections(image: NDArray[np.uint8], detections: Found) -> NDArray[np.u
 
 
 def class_colour(label: int) -> Colour:
-    """An RGB colour for a class: hues a golden angle apart at a lightness that suits photographs (OKLCh)."""
+    """Return the RGB colour of a class: hues a golden angle apart at medium lightness (OKLCh)."""
     hue = math.radians(25 + 137.50776 * label)
     lightness, chroma = (0.74, 0.66, 0.82)[label % 3], 0.17
     a, b = chroma * math.cos(hue), chroma * math.sin(hue)
@@ -101,7 +157,7 @@ def _draw_box(canvas: NDArray[np.uint8], box: NDArray[Any], colour: Colour, styl
     height, width = canvas.shape[:2]
     inset = style.line / 2
     limits = (inset, inset, width - inset, height - inset)
-    # Beyond the picture by more than a line there is nothing to see, and OpenCV's integers have an end.
+    # Coordinates far outside the image are not visible and could overflow OpenCV's integers.
     x1, y1 = (max(float(v), low - 2 * style.line) for v, low in zip(box[:2], limits[:2], strict=True))
     x2, y2 = (min(float(v), high + 2 * style.line) for v, high in zip(box[2:], limits[2:], strict=True))
     if x2 < x1 or y2 < y1:
@@ -122,7 +178,7 @@ def _draw_box(canvas: NDArray[np.uint8], box: NDArray[Any], colour: Colour, styl
 
 
 def _rounded(x1: float, y1: float, x2: float, y2: float, radius: float) -> NDArray[np.float64]:
-    """Corners of a rounded rectangle, (24, 2), as a closed line through pixel centres."""
+    """Return the points (24, 2) of a rounded rectangle as a closed line through pixel centres."""
     turn = np.linspace(0, np.pi / 2, 6)
     arc = radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     centres = [(x2 - radius, y2 - radius), (x1 + radius, y2 - radius)]
@@ -137,7 +193,7 @@ def _rounded(x1: float, y1: float, x2: float, y2: float, radius: float) -> NDArr
 def _place(
     box: NDArray[Any],
     size: tuple[int, int],
-    picture: tuple[int, ...],
+    image: tuple[int, ...],
     style: _Style,
     taken: list[tuple[int, int, int, int]],
 ) -> tuple[int, int]:
@@ -150,8 +206,8 @@ def _place(
     for y in rows:
         for x in columns:
             place = (
-                max(0, min(round(float(x)), picture[1] - width)),
-                max(0, min(round(float(y)), picture[0] - height)),
+                max(0, min(round(float(x)), image[1] - width)),
+                max(0, min(round(float(y)), image[0] - height)),
             )
             covered = sum(_overlap((*place, place[0] + width, place[1] + height), other) for other in taken)
             if covered < least:

@@ -1,11 +1,11 @@
-"""What an image file says about itself, read before a decoder allocates anything for it."""
+"""Format and size of an image file from its header, before a decoder allocates memory."""
 
 import re
 import struct
 from collections.abc import Iterator
 
 FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, JPEG 2000, PNM or Sun raster"
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # of what is written
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # writable formats
 _ONLY_READ = (
     ".gif .avif .jp2 .j2k .ppm .pgm .pbm .pnm .pam .ras .sr .dib .jpe .jfif .heic .heif .hdr .pfm .exr"
 )
@@ -43,7 +43,7 @@ _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def format_of(data: bytes) -> str | None:
-    """The image format whose signature `data` starts with, whatever follows; `None` for anything else."""
+    """Return the image format whose signature `data` starts with, or `None`."""
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
             return name
@@ -62,7 +62,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def declared_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) in the file's own orientation, or `None` if `data` is no image of `FORMATS`."""
+    """Return (width, height) before EXIF orientation, or `None` if `data` is not an image of `FORMATS`."""
     name = format_of(data)
     try:
         return _SIZES[name](data) if name in _SIZES else None
@@ -136,7 +136,7 @@ def _tiff(data: bytes) -> tuple[int, int] | None:
 
 
 def _tiff_numbers(data: bytes, order: str, *, large: bool) -> Iterator[tuple[int, int]]:
-    """Tags of the first directory that hold one 16- or 32-bit number; `large`: BigTIFF's 64-bit offsets."""
+    """Yield tags of the first directory with one 16- or 32-bit number. `large`: BigTIFF, 64-bit offsets."""
     (start,) = struct.unpack_from(order + ("Q" if large else "I"), data, 8 if large else 4)
     (count,) = struct.unpack_from(order + ("Q" if large else "H"), data, start)
     first, step, value = (start + 8, 20, 12) if large else (start + 2, 12, 8)
@@ -151,7 +151,7 @@ def _gif(data: bytes) -> tuple[int, int]:
 
 
 def _gif_frames(data: bytes) -> Iterator[int]:
-    """Offsets of the image descriptors. Raises `IndexError` where the file ends early."""
+    """Yield offsets of the image descriptors. Raises `IndexError` if the file ends early."""
 
     def table_bytes(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
@@ -171,7 +171,7 @@ def _gif_frames(data: bytes) -> Iterator[int]:
 
 
 def _jpeg2000(data: bytes) -> tuple[int, int] | None:
-    """Of the codestream itself, which a decoder goes by (ISO/IEC 15444-1, A.5.1)."""
+    """Size in the codestream, which decoders use (ISO/IEC 15444-1, A.5.1)."""
     at = 0
     while not data.startswith(b"\xff\x4f\xff\x51", at):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -186,7 +186,7 @@ def _jpeg2000(data: bytes) -> tuple[int, int] | None:
 
 
 def _avif(data: bytes) -> tuple[int, int] | None:
-    """The largest of its image size properties (ISO/IEC 23008-12, 6.5.3)."""
+    """The largest image size property (ISO/IEC 23008-12, 6.5.3)."""
     sizes = [_pair(">II", data, found.end() + 4) for found in re.finditer(b"ispe", data[: 1 << 16])]
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
 

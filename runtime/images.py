@@ -1,4 +1,4 @@
-"""Images in and out: files and arrays become uint8 RGB (H, W, 3), or an `ImageError` says why not."""
+"""Reading and writing of images as uint8 RGB arrays (H, W, 3)."""
 
 import os
 from collections.abc import Iterator
@@ -10,23 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.io import atomic_replace
+from pocketdet.io import atomic_replace, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
 
-MAX_FILE_BYTES = (1 << 31) - 1  # what OpenCV decodes from memory
+MAX_FILE_BYTES = (1 << 31) - 1  # OpenCV's limit for decoding from memory
 MAX_JPEG_SIDE = 65500  # of libjpeg
-_BLOCK = 1 << 22  # pixels that are converted at a time
+_BLOCK = 1 << 22  # pixels per conversion step
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode an image file of any of `image_header.FORMATS` to RGB (H, W, 3), whatever its name ends in.
+    """Decode an image file to RGB.
 
-    EXIF orientation is applied. Grey becomes RGB; alpha is ignored (docs/reference/definitions.md); 16-bit
-    samples become `round(value / 257)`. Of an animation the first frame is read. At most `MAX_SIDE` pixels a
-    side and `max_pixels` in all.
-    Raises `ImageError`.
+    The content decides the format, not the file name: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, JPEG 2000, PNM
+    or Sun raster. The EXIF orientation is applied, alpha is ignored, and 16-bit samples become `round(value /
+    257)`. An animation yields its first frame.
+
+    Args:
+        path: image file.
+        max_pixels: maximum number of pixels. Default: 2^28. Each side has at most 65,535 pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: if the file cannot be read or decoded, or is too large.
     """
     data = _read(path)
     found = format_of(data)
@@ -60,10 +69,17 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> ND
 
 
 def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """An array as contiguous uint8 RGB (H, W, 3).
+    """Convert an array to contiguous uint8 RGB.
 
-    Takes uint8 or uint16 (`round(value / 257)`) of shape (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA
-    (alpha ignored). An array that already fits is returned itself. Raises `ImageError` for anything else.
+    Args:
+        image: uint8 or uint16 (converted by `round(value / 257)`) of shape (H, W), (H, W, 1), (H, W, 3) RGB
+            or (H, W, 4) RGBA (alpha is ignored).
+
+    Returns:
+        (H, W, 3) uint8; `image` itself if it needs no conversion.
+
+    Raises:
+        ImageError: for any other array.
     """
     if not isinstance(image, np.ndarray):
         raise ImageError(f"expected an image as a numpy array (H, W, 3) uint8, found {type(image).__name__}")
@@ -89,10 +105,15 @@ def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
-    """Write an RGB image (H, W, 3) uint8 in the format that the suffix names; JPEG at quality 95.
+    """Write an image atomically in the format of the file's suffix.
 
-    Raises `ImageError` for a suffix that is no image's, a format that cannot hold so large an image, and a
-    place that cannot be written.
+    Args:
+        path: target file: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. JPEG has quality 95.
+        image: (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: for an unknown suffix, an image too large for the format, or a file that cannot be
+            written.
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
@@ -115,11 +136,10 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_regular(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{path}: the picture cannot be read: {reason}") from error
+        raise ImageError(f"{path}: the image cannot be read: {reason}") from error
     if not data:
         raise ImageError(f"{path}: expected an image, found an empty file")
     if len(data) > MAX_FILE_BYTES:
@@ -128,7 +148,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 
 def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
-    """Raise `ImageError` for an image without pixels or with more than the limits; `name` is in messages."""
+    """Raise `ImageError` if an image is empty or exceeds the limits. Messages start with `name`."""
     if width < 1 or height < 1:
         raise ImageError(f"{name}: expected an image with pixels, found {width} x {height}")
     if max(width, height) > MAX_SIDE or width * height > max_pixels:
@@ -139,7 +159,7 @@ def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS)
 
 
 def _row_blocks(pixels: NDArray[Any]) -> Iterator[slice]:
-    """Rows by rows: a large image is converted without a second one beside it."""
+    """Yield blocks of rows, so that the conversion of a large image needs no second copy of it."""
     step = max(1, _BLOCK // pixels.shape[1])
     for first in range(0, pixels.shape[0], step):
         yield slice(first, first + step)

@@ -1,4 +1,4 @@
-"""Where `make native` and `make native-aarch64` put pocketdet-run, for those who start it."""
+"""Paths of the pocketdet-run programs that `make native` and `make native-aarch64` build."""
 
 import os
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parents[1]
-QEMU: Final = "qemu-aarch64-static"  # runs the ARM build on another machine
+QEMU: Final = "qemu-aarch64-static"  # runs the ARM build on other machines
 
 
 @dataclass(frozen=True)
 class NativeBuild:
-    """One build: its folder, the recipe that makes it, and the environment variable that names another."""
+    """One build: its folder, its make target, and the environment variable that overrides the program."""
 
     folder: str
     recipe: str
@@ -19,7 +19,7 @@ class NativeBuild:
 
     @property
     def runner(self) -> Path:
-        """The program, built or not."""
+        """Path of the program, whether built or not."""
         return Path(os.environ.get(self.variable) or ROOT / "build" / self.folder / "pocketdet-run")
 
 

@@ -9,21 +9,20 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
 from pocketdet.runtime import _core
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.parity import Check, StageValues, compare
+from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
-from pocketdet.runtime.tolerances import Tolerances
 
 STAGES: Final = ("preprocess", "model", "boxes")
 
 
 class OneStagePipeline(Pipeline):
-    """See `Pipeline`; the caller's options override the description's selection.
+    """Pipeline of a one-stage detector. Options override the selection of the manifest.
 
-    Raises `UsageError` if the options ask for a number of RoIs.
+    Raises:
+        UsageError: if the options set `rois`.
     """
 
     stages = STAGES
@@ -38,11 +37,11 @@ class OneStagePipeline(Pipeline):
         self._decoder = _core.OneStageDecoder(replace(manifest.decode, selection=selection))
 
     def model(self, tensor: Array) -> dict[str, Array]:
-        """Normalised input to the raw outputs that the description names, without a batch axis."""
+        """Run the network on a normalised input (3, h, w); return raw outputs by name, without a batch."""
         return self.engine.run("model", {"image": tensor})
 
     def boxes(self, outputs: Mapping[str, Array], source: tuple[int, int]) -> Boxes:
-        """Raw outputs to detections in the pixels of the original (height, width)."""
+        """Decode raw outputs to detections in pixels of the original image of size (height, width)."""
         boxes, scores, labels, _ = self._decoder.decode(dict(outputs))
         return Boxes(self.to_original(boxes, source), scores, labels)
 

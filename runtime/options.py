@@ -1,4 +1,4 @@
-"""What a caller of `Detector` may choose."""
+"""Options of `Detector`."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,14 +13,22 @@ EngineName = Literal["ncnn", "onnxruntime"]
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """Options of a detector; `None` means what the bundle's manifest says.
+    """Options of a detector. `None` means the value of the bundle.
 
-    engine: what runs the networks. threads: CPU threads of the networks (post-processing uses one).
-    precision: arithmetic asked of ncnn, by default what the bundle was made for; `Detector.precision` tells
-    what runs on this processor. onnxruntime computes in fp32.
-    score_threshold and nms_iou are in [0, 1]; rois is the number of proposals kept (200 in ThunderNet), which
-    one-stage detectors do not have; nms is greedy ("hard") or soft-NMS with linear or gaussian decay.
-    Raises `UsageError` for a value out of its range.
+    Args:
+        engine: the inference engine, "ncnn" or "onnxruntime". Default: "ncnn".
+        threads: CPU threads of the networks, 1 to 256. Post-processing uses one thread. Default: 1.
+        precision: requested arithmetic of ncnn: "fp32", "fp16-storage", "fp16" or "bf16-storage". ncnn falls
+            back to fp32 on processors without it; `Detector.precision` is the arithmetic in use. onnxruntime
+            always uses fp32.
+        score_threshold: minimum score, exclusive, in [0, 1].
+        nms: "hard" (greedy NMS), or "linear" or "gaussian" (soft-NMS).
+        nms_iou: IoU threshold of NMS in [0, 1].
+        rois: number of proposals after the RPN, 1 to 10,000. Two-stage detectors only.
+        max_detections: maximum number of detections per image, 1 to 10,000.
+
+    Raises:
+        UsageError: for a value out of range.
     """
 
     engine: EngineName = "ncnn"
@@ -47,7 +55,7 @@ class DetectorOptions:
                 _within(name, count, 1, 10_000, whole=True)
 
     def selection(self) -> dict[str, Any]:
-        """What is to replace the manifest's rules on which boxes become detections, by their field names."""
+        """Return the overrides of the manifest's post-processing by field name."""
         chosen = {
             "score_threshold": self.score_threshold,
             "nms": self.nms,
@@ -64,6 +72,6 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 def _within(name: str, value: object, low: int, high: int, *, whole: bool) -> None:
     kinds = (int, np.integer) if whole else (int, np.integer, float, np.floating)
-    # True and False are integers to Python, not to a reader of this option; NaN is in no range
+    # bool is a subclass of int; NaN fails the comparison
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         raise UsageError(f"{name}={value!r}: expected a {'whole ' * whole}number from {low} to {high}")

@@ -1,7 +1,7 @@
-"""What the stages of all detectors share: a picture in, boxes out, each stage timed.
+"""The stages that all detectors share: preprocessing, mapping of boxes to the original image, timing.
 
-`two_stage` and `one_stage` have the stages between; `make_pipeline` picks. `Detector` runs the stages in a
-row, `stages` each on its own. Definitions: docs/reference/definitions.md, docs/reference/one-stage.md.
+`two_stage` and `one_stage` implement the other stages. `Detector` runs all stages; `verification` runs each
+stage on its own. Definitions: docs/reference/definitions.md, docs/reference/one-stage.md.
 """
 
 import time
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pocketdet.runtime import _core
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
-from pocketdet.runtime.parity import Check, StageValues
-from pocketdet.runtime.tolerances import Tolerances
+from pocketdet.runtime.parity import Check, StageValues, Tolerances
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,12 +33,12 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """Runs stages and keeps the wall time of each, in milliseconds."""
+    """Runs stages and records the wall time of each in milliseconds."""
 
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, stage: str, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `step` returns."""
+        """Run `step`, record its time under `stage` and return its result."""
         start = time.perf_counter()
         result = step(*args, **kwargs)
         self.milliseconds[stage] = 1e3 * (time.perf_counter() - start)
@@ -47,7 +46,7 @@ class Stopwatch:
 
 
 class Pipeline(ABC):
-    """The stages of one bundle. Stateless between calls, so safe from several threads."""
+    """The stages of one bundle. Stateless and therefore thread-safe."""
 
     stages: ClassVar[tuple[str, ...]]
 
@@ -58,36 +57,38 @@ class Pipeline(ABC):
         self._size = (manifest.input.height, manifest.input.width)
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB (H, W, 3) to the network's size and channel order, still uint8."""
+        """Resize RGB (H, W, 3) to the network's size and channel order, uint8."""
         p = self._preprocessing
         return _core.resize_image(image, "RGB", self._size, p.resize, p.channel_order, p.pad)
 
     def preprocess(self, image: NDArray[np.uint8]) -> Array:
-        """RGB (H, W, 3) to the normalised network input (3, h, w), resize included."""
+        """Resize and normalise RGB (H, W, 3) to the network input (3, h, w), float32."""
         p = self._preprocessing
         return _core.preprocess(image, "RGB", self._size, p.resize, p.channel_order, p.pad, p.mean, p.std)
 
     def to_original(self, boxes: Array, source: tuple[int, int]) -> Array:
-        """Boxes in network pixels to those of the original (height, width)."""
+        """Map boxes (N, 4) from network pixels to pixels of the original image of size (height, width)."""
         return _core.to_original(boxes, source, self._size, self._preprocessing.resize)
 
     @abstractmethod
     def run(self, image: NDArray[np.uint8], watch: Stopwatch) -> Boxes:
-        """All stages of one picture (H, W, 3) RGB in a row, each timed under its name in `stages`."""
+        """Run all stages on an RGB image (H, W, 3); `watch` records each under its name in `stages`."""
 
     @abstractmethod
     def compare(self, reference: StageValues, tol: Tolerances) -> list[Check]:
-        """The stages after preprocessing, each fed with the reference's own inputs."""
+        """Compare the stages after preprocessing, each run on the reference's inputs."""
 
     @abstractmethod
     def network_inputs(
         self, image: NDArray[np.uint8], rois: int | None = None
     ) -> dict[GraphName, dict[str, Array]]:
-        """What each network is given for a picture, by graph and role, in the order in which they run.
+        """Return the inputs of each network for an image, by graph and role, in execution order.
 
-        `rois`: rows for the head, real ones repeated or cut; as many as the picture has by default.
+        Args:
+            image: RGB (H, W, 3) uint8.
+            rois: rows of the head's input, by repetition or truncation. Default: the proposals of the image.
         """
 
     def count_proposals(self, image: NDArray[np.uint8]) -> int:
-        """Regions that a picture's head is run on; 0 for a detector without such a stage."""
+        """Return the number of proposals of an image; 0 for a one-stage detector."""
         return 0

@@ -1,9 +1,9 @@
-"""What weights are stored as and what layers compute in: two choices, named apart.
+"""Weight storage and arithmetic.
 
-Storage is a fact of the .bin file. Arithmetic is a request to an engine, which depends on the processor: ncnn
-computes in half precision on ARMv8.2 and later only. A weight stored as a half runs anywhere, widened to
-fp32 when it is loaded. Layers whose weights are stored as int8 compute in int8 everywhere; arithmetic is then
-what the other layers do. docs/explanation/precision.md says what each means for accuracy.
+Storage is the weight type in the .bin file. Arithmetic is a request to the engine that depends on the
+processor: ncnn computes in half precision only on ARMv8.2 and later. fp16 weights run everywhere and are
+converted to fp32 when they are loaded. Layers with int8 weights compute in int8 everywhere; arithmetic then
+applies to the other layers. docs/explanation/precision.md reports the effect on accuracy.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ _SWITCHES: Mapping[Arithmetic, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Precision:
-    """storage: the narrowest type that weights are stored as. arithmetic: of the layers that are not int8."""
+    """Storage: the narrowest weight type. Arithmetic: of the layers that are not int8."""
 
     storage: Storage
     arithmetic: Arithmetic
@@ -45,33 +45,37 @@ class Precision:
 
 
 def narrowest(arithmetics: Iterable[Arithmetic]) -> Arithmetic:
-    """The one with the fewest digits."""
+    """Return the arithmetic with the lowest precision."""
     return max(arithmetics, key=ARITHMETICS.index)
 
 
 def ncnn_switches(arithmetic: Arithmetic) -> dict[str, bool]:
-    """Every precision option of `ncnn::Option` that concerns a CPU, by name.
+    """Return all CPU precision options of `ncnn::Option` by name.
 
-    `use_int8_inference` is not among them: without it ncnn would read int8 weights as floats.
+    `use_int8_inference` is not included: without it ncnn would read int8 weights as floats.
     """
     on = _SWITCHES[arithmetic]
     return {name: name in on for name in dict.fromkeys(n for names in _SWITCHES.values() for n in names)}
 
 
-def arithmetic_in_use(asked: Arithmetic, *, arm: bool, half: bool) -> Arithmetic:
-    """What ncnn computes in when `asked` is asked of a processor.
+def arithmetic_in_use(requested: Arithmetic, *, arm: bool, half: bool) -> Arithmetic:
+    """Return the arithmetic that ncnn uses for a request.
 
-    arm: 64-bit ARM, where bfloat16 storage needs no instructions of its own. half: with the half-precision
-    instructions of ARMv8.2 (asimdhp). Elsewhere half precision is not asked for at all, since ncnn would
-    still round the weights of some layers and call itself fp32.
+    On other processors half precision is not requested from ncnn, because ncnn would still round the weights
+    of some layers while it reports fp32.
+
+    Args:
+        requested: the requested arithmetic.
+        arm: whether the processor is 64-bit ARM, which suffices for bf16 storage.
+        half: whether it has the half-precision instructions of ARMv8.2 (asimdhp).
     """
-    possible = half if asked in ("fp16", "fp16-storage") else arm
-    return asked if asked == "fp32" or (arm and possible) else "fp32"
+    possible = half if requested in ("fp16", "fp16-storage") else arm
+    return requested if requested == "fp32" or (arm and possible) else "fp32"
 
 
-def why_other(asked: Arithmetic, used: Arithmetic) -> str:
-    """A sentence for a user who asked for one thing and got another; empty where both are the same."""
-    if asked == used:
+def fallback_note(requested: Arithmetic, used: Arithmetic) -> str:
+    """Explain in one sentence why `used` is not `requested`; empty if they are equal."""
+    if requested == used:
         return ""
-    needs = "a 64-bit ARM processor" if asked == "bf16-storage" else "an ARMv8.2 processor with asimdhp"
-    return f"{asked} was asked for and {used} ran: {asked} needs ncnn on {needs}"
+    needs = "a 64-bit ARM processor" if requested == "bf16-storage" else "an ARMv8.2 processor with asimdhp"
+    return f"{requested} was requested and {used} is in use: {requested} needs ncnn on {needs}"

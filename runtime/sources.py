@@ -1,4 +1,4 @@
-"""Frames from an image, a folder of images, a video file or a camera."""
+"""Frames of an image, a folder of images, a video file or a camera."""
 
 import os
 import tempfile
@@ -6,30 +6,35 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.containers import missing_bytes
 from pocketdet.runtime.image_header import FORMATS, HEAD_BYTES, READ_SUFFIXES, format_of, is_animated
 from pocketdet.runtime.images import MAX_FILE_BYTES, as_rgb, read_image
 
 MAX_CAMERA = 255
 MAX_RATE = 1000.0
-_SHORTFALL = 0.05  # of the frames that a header announces: below it nothing is said
-_JPEG_STREAMS = frozenset(
-    {".mjpg", ".mjpeg"}
-)  # begin as one JPEG does, after which a phone puts other things, too
+_SHORTFALL = 0.05  # share of the frames in a header that may be missing without a warning
+# Motion JPEG starts like one JPEG file. Other data after a JPEG is common in files of phones.
+_JPEG_STREAMS = frozenset({".mjpg", ".mjpeg"})
+_MAX_BOXES = 100_000
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a source: RGB uint8 (H, W, 3), its place from 0, and how many there are if known.
+    """One image of a source.
 
-    `name` is unique within the source. `moving` tells a video or camera from images; `rate` is its frames
-    per second, `None` if it is not known. `total` of a video is an estimate.
+    Attributes:
+        name: unique within the source.
+        image: (H, W, 3) uint8 RGB.
+        index: position from 0.
+        total: number of images if known; an estimate for a video.
+        moving: whether the source is a video or camera.
+        rate: frames per second of a video or camera if known.
     """
 
     name: str
@@ -42,7 +47,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a file of a source: `lost` if something of it was not read, else it is a warning."""
+    """A problem with a file of a source. `lost`: part of the file could not be read; otherwise a warning."""
 
     file: str
     message: str
@@ -53,19 +58,25 @@ Report = Callable[[Problem], None]
 
 
 def iter_source(source: str | os.PathLike[str] | int, report: Report | None = None) -> Iterator[Frame]:
-    """Frames of an image file, a folder (sorted by name, not recursive), a video file or a camera index.
+    """Iterate over the frames of a source.
 
-    What a file is follows from its content, not from its name: an image that `read_image` takes, or any video
-    that OpenCV opens, an animated GIF or PNG among them. In a folder, images are read and other files are
-    left out. A string of digits that names no file is a camera index.
+    The content of a file decides its type, not its name: an image that `read_image` reads, or a video that
+    OpenCV opens, including animated GIF and PNG.
 
-    `report` is called for each problem after which reading goes on: an image of a folder that cannot be read,
-    a video that is cut off, and, as a warning, a video with fewer frames than its header announces, which
-    only estimates them, and the files of a folder that are not images.
-    Without `report` the former raise `ImageError`, the latter is a Python warning.
+    Args:
+        source: an image file, a folder (images sorted by name, not recursive; other files are skipped), a
+            video file or a camera index. A string of digits that is not a file is a camera index.
+        report: called for each problem after which reading continues: an unreadable image of a folder, a
+            truncated video, and as warnings a video with fewer frames than its header estimates and files of
+            a folder that are not images. Default: the former raise `ImageError`, the latter are Python
+            warnings.
 
-    Raises `ImageError`: at once if the source does not exist or holds no image, later for one image that
-    cannot be read or a video without a frame that can.
+    Returns:
+        An iterator of frames.
+
+    Raises:
+        ImageError: if the source does not exist or contains no image; during iteration for an unreadable
+            image or a video without a readable frame.
     """
     report = report or _raise_or_warn
     if isinstance(source, int):
@@ -77,7 +88,7 @@ def iter_source(source: str | os.PathLike[str] | int, report: Report | None = No
         if not path.exists():
             if str(source).isdecimal():
                 return _camera(int(str(source)))
-            raise ImageError(f"{source}: no such picture, folder or video, and not a camera index")
+            raise ImageError(f"{source}: no such image, folder or video, and not a camera index")
         still = not path.is_file() or _is_still(path)
     except (OSError, ValueError) as error:
         raise ImageError(f"{str(source)!r}: not a usable path: {error}") from error
@@ -85,9 +96,10 @@ def iter_source(source: str | os.PathLike[str] | int, report: Report | None = No
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The images in a folder by content, and files that only their names call images; sorted by name.
+    """Return the images of a folder by content or suffix, sorted by name, without hidden files.
 
-    Hidden files and those in folders below are left out. Raises `ImageError` if there are none.
+    Raises:
+        ImageError: if there are none.
     """
     try:
         files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
@@ -95,7 +107,7 @@ def image_paths(folder: Path) -> list[Path]:
         raise ImageError(f"{folder}: cannot be read as a folder of images: {error.strerror}") from error
     found = [p for p in files if p.suffix.lower() in READ_SUFFIXES or _is_image(p)]
     if not found:
-        raise ImageError(f"{folder}: expected pictures ({FORMATS}), found none")
+        raise ImageError(f"{folder}: expected images ({FORMATS}), found none")
     return found
 
 
@@ -114,7 +126,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_still(path: Path) -> bool:
-    """Whether a file is one image, and not a video or an animation. Raises `OSError`."""
+    """Whether a file is a single image and not a video or an animation. Raises `OSError`."""
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
         kind = format_of(head)
@@ -160,10 +172,10 @@ def _video(path: Path, report: Report) -> Iterator[Frame]:
 
 
 def _open(path: Path) -> cv2.VideoCapture:
-    """Opened under a name that says nothing, so that the content decides.
+    """Open a video through a neutral link name, so that its content decides.
 
-    By the name alone FFmpeg would take a text file for a video, and OpenCV digits for a row of images; and a
-    playlist's relative paths lead nowhere.
+    By the file name alone, FFmpeg opens text files as videos and OpenCV treats digits as an image sequence.
+    Relative paths in a playlist do not resolve.
     """
     with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
         link = Path(folder) / "video"
@@ -175,7 +187,7 @@ def _open(path: Path) -> cv2.VideoCapture:
 
 
 def _watched(capture: cv2.VideoCapture, path: Path, total: int | None, report: Report) -> Iterator[Frame]:
-    """Its frames, then what is wrong with how many they were."""
+    """Yield the frames of a video, then report missing ones."""
     count = 0
     for frame in _frames(capture, path.stem, str(path), total):
         count = frame.index + 1
@@ -220,3 +232,59 @@ def _frames(capture: cv2.VideoCapture, name: str, label: str, total: int | None)
         capture.release()
     if index == 0:
         raise ImageError(f"{label}: no frame can be read")
+
+
+def missing_bytes(path: Path) -> int:
+    """Return how many bytes of an AVI, MP4, QuickTime, Matroska or WebM file are missing by its structure.
+
+    0 for a complete file and for other formats. Raises `OSError`.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(64)
+        if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+            end = 8 + int.from_bytes(head[4:8], "little")
+        elif head.startswith(b"\x1a\x45\xdf\xa3"):
+            end = _matroska_end(head)
+        elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+            end = _boxes_end(stream, size)
+        else:
+            end = 0
+    return max(0, end - size)
+
+
+def _boxes_end(stream: BinaryIO, size: int) -> int:
+    """End of the last top-level box (ISO/IEC 14496-12, 4.2; QuickTime atoms have the same structure)."""
+    at = 0
+    for _ in range(_MAX_BOXES):
+        if at >= size:
+            break
+        stream.seek(at)
+        head = stream.read(16)
+        length, least = int.from_bytes(head[:4], "big"), 8
+        if length == 1 and len(head) == 16:
+            length, least = int.from_bytes(head[8:16], "big"), 16
+        if not head[4:8].isalnum() or length < least:  # 0: up to the end of the file
+            break
+        at += length
+    return at
+
+
+def _matroska_end(head: bytes) -> int:
+    """End of the segment after the EBML header; 0 if its size is unknown (RFC 8794)."""
+    length, used = _vint(head, 4)
+    at = 4 + used + length
+    if head[at : at + 4] != b"\x18\x53\x80\x67":
+        return 0
+    length, used = _vint(head, at + 4)
+    unknown = length == (1 << 7 * used) - 1
+    return 0 if unknown or not used else at + 4 + used + length
+
+
+def _vint(head: bytes, at: int) -> tuple[int, int]:
+    """A variable-length integer and its number of bytes; (0, 0) if it is truncated."""
+    used = 9 - head[at].bit_length() if at < len(head) else 0
+    data = head[at : at + used]
+    if not 1 <= used <= 8 or len(data) < used:
+        return 0, 0
+    return int.from_bytes(data, "big") & (1 << 7 * used) - 1, used

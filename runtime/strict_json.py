@@ -1,12 +1,15 @@
-"""JSON from strangers: what Python would take beyond the standard, or silently drop, is refused."""
+"""Strict parsing of untrusted JSON: rejects what Python accepts beyond the standard or silently drops."""
 
 import json
 from typing import Any
 
 
 def parse_strict(data: bytes) -> object:
-    """The document. Raises `ValueError` for text that is not JSON, NaN and infinities, and a name that
-    appears twice in one object; `RecursionError` for nesting that is too deep.
+    """Parse a JSON document.
+
+    Raises:
+        ValueError: for invalid JSON, NaN, infinities and duplicate names in an object.
+        RecursionError: for nesting that is too deep.
     """
     return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
 

@@ -1,4 +1,4 @@
-"""The stages of a two-stage detector, each a function of the one before, bound to a bundle.
+"""The stages of a two-stage detector.
 
 preprocess -> features -> proposals -> RoI features -> head -> boxes. See docs/reference/definitions.md.
 """
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.runtime import _core
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.parity import Check, StageValues, compare
+from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
-from pocketdet.runtime.tolerances import Tolerances
 
 STAGES: Final = ("preprocess", "features", "proposals", "roi_align", "head", "boxes")
 
@@ -31,7 +29,7 @@ class RoIs:
 
 
 class TwoStagePipeline(Pipeline):
-    """See `Pipeline`; the caller's options override the manifest's post-processing."""
+    """Pipeline of a two-stage detector. Options override the post-processing of the manifest."""
 
     stages = STAGES
 
@@ -46,11 +44,11 @@ class TwoStagePipeline(Pipeline):
         self._post = post
 
     def features(self, tensor: Array) -> dict[str, Array]:
-        """Normalised input to rpn_scores (2A, h, w), rpn_deltas (4A, h, w) and sam (245, h, w)."""
+        """Run the features graph: rpn_scores (2A, h, w), rpn_deltas (4A, h, w), sam (alpha p^2, h, w)."""
         return self.engine.run("features", {"image": tensor})
 
     def propose(self, rpn_scores: Array, rpn_deltas: Array) -> RoIs:
-        """RPN maps to at most `rois` proposals."""
+        """Return at most `rois` proposals from RPN maps."""
         p = self._proposals
         found = _core.propose(
             rpn_scores,
@@ -66,16 +64,16 @@ class TwoStagePipeline(Pipeline):
         return RoIs(*found)
 
     def roi_features(self, sam: Array, rois: Array) -> Array:
-        """PSRoI align: (R, alpha * p * p)."""
+        """Apply PSRoI align; returns (R, alpha * p * p)."""
         h = self._roi_head
         return _core.ps_roi_align(sam, rois, self._stride, h.pool_size, h.sampling_ratio)
 
     def head(self, roi_features: Array) -> Array:
-        """RoI features to class logits and deltas in one (R, classes + 1 + 4) array."""
+        """Run the head on RoI features; returns class logits and deltas (R, classes + 1 + 4)."""
         return self.engine.run("head", {"roi_features": roi_features})["class_logits_and_deltas"]
 
     def boxes(self, head: Array, rois: Array, source: tuple[int, int]) -> Boxes:
-        """Head outputs to detections in the pixels of the original (height, width)."""
+        """Decode head outputs to detections in pixels of the original image of size (height, width)."""
         post = self._post
         boxes, scores, labels, _ = _core.detect(
             head[:, :-4],
@@ -103,7 +101,7 @@ class TwoStagePipeline(Pipeline):
     def network_inputs(
         self, image: NDArray[np.uint8], rois: int | None = None
     ) -> dict[GraphName, dict[str, Array]]:
-        """See `Pipeline.network_inputs`; one row of zeros where the picture has no proposal."""
+        """See `Pipeline.network_inputs`. An image without proposals yields one row of zeros."""
         tensor = self.preprocess(image)
         maps = self.features(tensor)
         found = self.propose(maps["rpn_scores"], maps["rpn_deltas"]).boxes

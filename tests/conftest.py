@@ -128,8 +128,8 @@ def trained_bundle(trained_model: ThunderNet, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def pictures() -> list[NDArray[np.uint8]]:
-    """Ten different pictures: soft blobs, noise, gradients, tall, wide, small and large."""
+def images() -> list[NDArray[np.uint8]]:
+    """Ten different images: soft blobs, noise, gradients, tall, wide, small and large."""
     images = [synthetic_image((320, 320), seed) for seed in range(4)]
     rng = np.random.default_rng(11)
     for height, width in ((320, 320), (97, 413), (700, 210), (31, 17)):
@@ -137,4 +137,10 @@ def pictures() -> list[NDArray[np.uint8]]:
     ramp = np.linspace(0, 255, 480, dtype=np.uint8)
     images.append(np.stack(np.broadcast_arrays(ramp[None, :], ramp[:300, None], 128), -1).astype(np.uint8))
     images.append(np.full((240, 240, 3), 77, np.uint8))
+    return images
+
+
+@pytest.fixture(scope="session")
+def pictures(images: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """The same images, under their former name."""
     return images

@@ -1,9 +1,9 @@
-"""What the JNI tests work on: bundles, damaged bundles, pictures, and what Python's detector finds in them.
+"""What the JNI tests work on: bundles, damaged bundles, images, and what Python's detector finds in them.
 
     python android_demo/check/fixtures.py FOLDER
 
-bundles/NAME.pocketdet; pictures/NN.rgba with pictures.tsv (file, width, height); expected/NAME.tsv, a line
-per detection (picture, x1, y1, x2, y2, score, label, name); damaged.tsv (folder, exception, part of message).
+bundles/NAME.pocketdet; images/NN.rgba with images.tsv (file, width, height); expected/NAME.tsv, a line
+per detection (image, x1, y1, x2, y2, score, label, name); damaged.tsv (folder, exception, part of message).
 """
 
 import json
@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from tiny_bundle import make_tiny_bundle  # noqa: E402
 from tiny_one_stage import make_tiny_one_stage  # noqa: E402
 
-PICTURES = 20
+IMAGES = 20
 Pixels = NDArray[np.uint8]
 
 
@@ -39,13 +39,13 @@ def main(folder: Path) -> None:
     """Write all of it as a new folder."""
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("bundles", "damaged", "pictures", "expected"):
+    for name in ("bundles", "damaged", "images", "expected"):
         (folder / name).mkdir(parents=True)
     bundles = write_bundles(folder / "bundles")
-    pictures = list(scenes())
-    write_pictures(folder, pictures)
+    images = list(scenes())
+    write_images(folder, images)
     for name in ("shipped", "other", "tiny-one-stage"):
-        write_expected(folder / "expected" / f"{name}.tsv", bundles[name], pictures)
+        write_expected(folder / "expected" / f"{name}.tsv", bundles[name], images)
     write_damaged(folder, bundles["tiny"])
 
 
@@ -59,31 +59,29 @@ def write_bundles(folder: Path) -> dict[str, Path]:
 
 
 def scenes() -> Iterator[Pixels]:
-    """Rendered pictures of what the shipped detector knows, upright and wide by turns."""
-    for seed in range(PICTURES):
+    """Rendered images of what the shipped detector knows, upright and wide by turns."""
+    for seed in range(IMAGES):
         rng = np.random.default_rng(seed)
         yield render_scene(random_scene(rng, (320, 240) if seed % 2 else (400, 480)), rng).image
 
 
-def write_pictures(folder: Path, pictures: list[Pixels]) -> None:
+def write_images(folder: Path, images: list[Pixels]) -> None:
     """RGBA rows without gaps, and the list of them."""
     lines = []
-    for i, picture in enumerate(pictures):
-        height, width, _ = picture.shape
+    for i, image in enumerate(images):
+        height, width, _ = image.shape
         alpha = np.full((height, width, 1), 77, np.uint8)
-        (folder / "pictures" / f"{i:02d}.rgba").write_bytes(
-            np.concatenate([picture, alpha], axis=2).tobytes()
-        )
+        (folder / "images" / f"{i:02d}.rgba").write_bytes(np.concatenate([image, alpha], axis=2).tobytes())
         lines.append(f"{i:02d}.rgba\t{width}\t{height}\n")
-    (folder / "pictures.tsv").write_text("".join(lines))
+    (folder / "images.tsv").write_text("".join(lines))
 
 
-def write_expected(path: Path, bundle: Path, pictures: list[Pixels]) -> None:
+def write_expected(path: Path, bundle: Path, images: list[Pixels]) -> None:
     """A line per detection of Python's detector, which uses the ncnn of the package index."""
     lines = []
     with Detector(bundle) as detector:
-        for i, picture in enumerate(pictures):
-            found = detector.detect(picture)
+        for i, image in enumerate(images):
+            found = detector.detect(image)
             for box, score, label, name in zip(
                 found.boxes, found.scores, found.labels, found.names, strict=True
             ):
@@ -174,7 +172,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "other-weights": (
         edit_bytes(WEIGHTS, lambda data: data + bytes(4)),
-        *(True, "EngineException", "do not fit"),
+        *(True, "GraphException", "do the .param and .bin belong together?"),
     ),
 }
 

@@ -131,7 +131,7 @@ def bundle_work(bundle: Bundle) -> Workload:
     total = Workload({})
     for spec in bundle.manifest.graphs.by_name().values():
         graph = read_graph(bundle.path(spec.param))
-        total += graph_work(graph, infer_shapes(graph, spec.input_shapes(bundle.manifest.most_rois)))
+        total += graph_work(graph, infer_shapes(graph, spec.input_shapes(bundle.manifest.max_rois)))
     return total
 
 

@@ -31,7 +31,7 @@ from pocketdet.runtime.engines import Engine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.precision import ARITHMETICS
-from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.verification import compare_stages, golden_stages
 
 CLOCK_EVERY_S: Final = 1.0
 
@@ -147,7 +147,7 @@ def _header(command: str, bundle: Bundle, detector: Detector) -> dict[str, Any]:
             **_versions(detector.engine),
             "cpu_features": [],
             "threads": detector.options.threads,
-            "precision_asked": detector.precision_asked,
+            "precision_asked": detector.requested_precision,
             "precision": detector.precision,
         },
     }

@@ -50,5 +50,9 @@ def _javadoc(comment: str) -> str:
     """A Javadoc comment as Markdown."""
     inner = comment.strip().removeprefix("/**").removesuffix("*/")
     text = "\n".join(re.sub(r"^\s*\* ?", "", line) for line in inner.split("\n")).strip()
+    text = re.sub(r"^@param (\w+) +", r"<p>`\1`: ", text, flags=re.MULTILINE)
+    text = re.sub(r"^@throws (\w+) +", r"<p>Throws `\1` ", text, flags=re.MULTILINE)
+    text = re.sub(r"^@return +", r"<p>Returns ", text, flags=re.MULTILINE)
+    text = re.sub(r"^@deprecated +", r"<p>Deprecated: ", text, flags=re.MULTILINE)
     text = re.sub(r"\{@(?:link|code) ([^}]+)\}", lambda m: f"`{m[1].lstrip('#').replace('#', '.')}`", text)
     return text.replace("<p>", "").replace("<", "&lt;")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pocketdet.errors import UsageError
+from pocketdet.io import read_regular
 
 LayerPrecision = Literal["fp32", "fp16", "int8"]
 
@@ -40,8 +41,7 @@ class LayerChoice:
 def read_layer_file(path: Path) -> tuple[LayerChoice, ...]:
     """Read a file; the choices have the order of its lines. Raises `UsageError` if it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            text = stream.read(_MAX_BYTES + 1).decode("utf-8")
+        text = read_regular(path, _MAX_BYTES).decode("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error

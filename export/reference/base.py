@@ -21,7 +21,7 @@ from pocketdet.models.ops import normalise, resize_image
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, TensorSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.parity import StageValues, compare
-from pocketdet.runtime.stages import image_rows
+from pocketdet.runtime.verification import image_rows
 
 Image = NDArray[np.uint8]  # RGB (height, width, 3)
 

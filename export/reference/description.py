@@ -13,6 +13,7 @@ from typing import Any
 import pydantic
 
 from pocketdet.errors import UsageError
+from pocketdet.io import read_regular
 from pocketdet.models.config import Preprocessing, check_class_names
 from pocketdet.spec.one_stage import (
     BoxCoding,
@@ -138,8 +139,7 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
         UsageError: if the file cannot be read or a field is invalid; the message names the field.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_regular(path, MAX_BYTES)
         if len(data) > MAX_BYTES:
             raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the limit for a description")
         text = data.decode("utf-8-sig")

@@ -181,6 +181,8 @@ def load_onnx(path: Path) -> OnnxNetwork:
 
 def _load(path: Path, *, external_data: bool) -> onnx.ModelProto:
     """`external_data`: whether weights may be in other files that the model names."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} cannot be read as an ONNX file: not a regular file")
     try:
         return onnx.load(path, load_external_data=external_data)
     except Exception as error:  # protobuf and the file system raise a family of errors

@@ -13,7 +13,7 @@ from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
 from pocketdet.runtime.engines.base import Array
-from pocketdet.runtime.report import PYTORCH
+from pocketdet.runtime.verification import PYTORCH
 
 WEIGHTS = "reference/weights.safetensors"  # within a bundle
 

@@ -1,4 +1,4 @@
-"""Priors of a level: anchors, default boxes or points. Definition: docs/reference/one-stage.md, "Priors"."""
+"""Priors of a level: anchors, default boxes or points. Definition: docs/reference/one-stage.md, "Anchors"."""
 
 from collections.abc import Sequence
 

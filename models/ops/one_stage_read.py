@@ -1,4 +1,4 @@
-"""Gather each prior's values from a network's outputs. Definition: docs/reference/one-stage.md, "Slots"."""
+"""Gather each anchor's values from the outputs: docs/reference/one-stage.md, "Output fields"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A bundle: everything a program needs to run a detector it has never seen, and proof that it is whole.
+"""Bundles: networks, post-processing and golden data of a detector in one folder or zip file.
 
 with load_bundle("snet49.pocketdet") as bundle:
     print(bundle.manifest.class_names, bundle.path(bundle.manifest.graphs.features.param))

@@ -1,7 +1,7 @@
-"""A bundle that is one zip file, read as if it wanted to do harm.
+"""Reading of bundles that are zip files, as untrusted input.
 
-`zipfile` does the decoding; the checks before it bound what it may allocate and reject what an honest writer
-never makes: comments, zip64, encryption, overlapping entries, links, sizes out of proportion.
+`zipfile` decodes the archive. The checks before it limit its allocations and reject comments, zip64,
+encryption, overlapping entries, links and excessive compression ratios.
 """
 
 import os
@@ -25,7 +25,7 @@ _END_RECORD = struct.Struct("<4s4H2LH")
 _ZIP64_LOCATOR_BYTES = 20
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED_FLAGS = 0x1 | 0x40 | 0x2000
-# What zipfile raises on damaged or unsupported archives.
+# Exceptions of zipfile for damaged or unsupported archives.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -41,7 +41,11 @@ _ZIP_ERRORS = (
 
 
 class ArchiveSource:
-    """The files of a bundle that is a zip file. Raises `BundleError` unless it is plain and whole."""
+    """The files of a bundle that is a zip file.
+
+    Raises:
+        BundleError: if the archive is damaged or has features that bundles do not use.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -87,7 +91,7 @@ class ArchiveSource:
 
 
 class _Inflating(RawIOBase):
-    """Reads a zip entry; one that is damaged, or shorter than its header says, raises `BundleError`."""
+    """Reads a zip entry. Raises `BundleError` if it is damaged or shorter than its header declares."""
 
     def __init__(self, stream: Any, declared: int, label: str) -> None:
         self._inner, self._left, self._label = stream, declared, label
@@ -108,12 +112,12 @@ class _Inflating(RawIOBase):
 
 
 def _reason(error: Exception) -> str:
-    """What zipfile says, which may quote names of any length."""
+    """The message of zipfile, truncated because it may quote long names."""
     return " ".join(str(error).split())[:300]
 
 
 def _check_end_record(stream: BinaryIO, path: Path) -> int:
-    """Bound the central directory before `zipfile` reads it whole into memory; return the archive's size."""
+    """Check the size of the central directory before `zipfile` loads it; return the size of the archive."""
     size = stream.seek(0, os.SEEK_END)
     start = size - _END_RECORD.size
     if start < 0:

@@ -1,7 +1,7 @@
-"""From untrusted files to private copies whose bytes are known.
+"""Private, verified copies of the files of an untrusted bundle.
 
-Everything that is later parsed or handed to a native loader is read from the copy that was hashed, so a file
-that changes after the check changes nothing.
+Parsers and native loaders read only the copies that were hashed, so changes of the original files after the
+check have no effect.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ _CHUNK = 1 << 20
 
 
 class FileSource(Protocol):
-    """Where the files of a bundle come from: a folder or an archive."""
+    """Access to the files of a bundle: a folder or an archive."""
 
     def open(self, name: str) -> BinaryIO:
-        """A stream of the bytes of `name`, a path that `is_safe_path` accepts. Raises `BundleError`."""
+        """Open a file by a path that `is_safe_path` accepts. Raises `BundleError`."""
 
     def close(self) -> None:
-        """Release what is open."""
+        """Release open files."""
 
 
 class FolderSource:
-    """The files of a bundle that is a directory. Symlinks and special files are refused."""
+    """The files of a bundle that is a folder. Rejects symlinks and special files."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -42,7 +42,7 @@ class FolderSource:
             if path.is_symlink():
                 raise BundleError(f"{path}: expected a folder of the bundle, found a symlink")
         path = self._root / name
-        # O_NONBLOCK: opening a FIFO must not wait for a writer.
+        # O_NONBLOCK: do not wait for the writer of a FIFO
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             if path.is_symlink():
@@ -64,7 +64,7 @@ class FolderSource:
 
 
 def hash_file(path: str | os.PathLike[str]) -> FileEntry:
-    """Size and SHA-256 of a file, as the manifest lists them. Raises `OSError`."""
+    """Return the manifest entry of a file: size and SHA-256. Raises `OSError`."""
     digest, size = hashlib.sha256(), 0
     with Path(path).open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -74,7 +74,7 @@ def hash_file(path: str | os.PathLike[str]) -> FileEntry:
 
 
 def read_limited(source: FileSource, name: str, limit: int, label: str) -> bytes:
-    """All bytes of one file. Raises `BundleError` if there are more than `limit`."""
+    """Read one file. Raises `BundleError` if it has more than `limit` bytes."""
     try:
         with source.open(name) as stream:
             data = stream.read(limit + 1)
@@ -86,10 +86,11 @@ def read_limited(source: FileSource, name: str, limit: int, label: str) -> bytes
 
 
 def stage_files(source: FileSource, files: Mapping[str, FileEntry], folder: Path, label: str) -> None:
-    """Copy every listed file into `folder` and check its size and SHA-256 on the way.
+    """Copy all listed files into `folder` and verify size and SHA-256 while copying.
 
-    Raises `BundleError` for a file that is missing, special, of another size or content, for names that
-    collide on a file system, and for more than `MAX_BUNDLE_BYTES` in all.
+    Raises:
+        BundleError: for a file that is missing, special or different, names that collide on a file system, or
+            more than `MAX_BUNDLE_BYTES` in total.
     """
     _check_listing(files, label)
     for name, entry in files.items():

@@ -1,4 +1,4 @@
-"""The golden record of a bundle: one input image and the arrays PyTorch made of it, stage by stage."""
+"""Golden data of a bundle: one input image and the values of each stage, computed by PyTorch."""
 
 import struct
 import zlib
@@ -27,14 +27,20 @@ MAX_DIMENSIONS = 8
 _DTYPES = {"F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1}
 _FIELDS = {"dtype", "shape", "data_offsets"}
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_OVERHEAD = 1024  # bytes, and 1% of the pixels' bytes: what chunks and stored blocks add
 _RGB = b"\x08\x02\0\0\0"  # of IHDR: bits, colour type, compression, filter, interlacing
 
 
 def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]]) -> None:
-    """Write `stages["image"]`, (H, W, 3) uint8 RGB, as a PNG and the other stages as safetensors.
+    """Write golden data losslessly: the image as PNG, the other stages as safetensors.
 
-    The files take the names in `golden` below `folder`. `read_golden` gives the same bits back.
-    Raises `OSError` if they cannot be written.
+    Args:
+        folder: folder of the bundle.
+        golden: file names below `folder`.
+        stages: arrays by stage name, with "image" (H, W, 3) uint8 RGB.
+
+    Raises:
+        OSError: if a file cannot be written.
     """
     others = {name: np.ascontiguousarray(array) for name, array in stages.items() if name != IMAGE}
     bgr = cv2.cvtColor(np.ascontiguousarray(stages[IMAGE]), cv2.COLOR_RGB2BGR)
@@ -48,17 +54,22 @@ def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]
 
 
 def read_golden(image: Path, stages: Path, label: str) -> dict[str, NDArray[Any]]:
-    """The golden stages by name, "image" among them. Raises `BundleError` or `ImageError`."""
+    """Read the golden stages by name, including "image". Raises `BundleError` or `ImageError`."""
     return {IMAGE: _read_image(image, label), **read_stages(stages, label)}
 
 
 def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
-    """A PNG as `write_golden` makes it, its data as long as its size says: decoders differ on others."""
+    """Read a PNG of the form that `write_golden` writes. Decoders disagree about other forms."""
     data = path.read_bytes()
     if not data.startswith(_PNG) or data[12:16] != b"IHDR" or data[24:29] != _RGB:
         raise ImageError(f"{label}: the golden image is no PNG of 8-bit RGB pixels; export the bundle again")
+    width, height = struct.unpack(">II", data[16:24])
+    expected = height * (1 + 3 * width)
+    if len(data) > expected + expected // 100 + _PNG_OVERHEAD:
+        raise ImageError(
+            f"{label}: the golden image is damaged: {len(data)} bytes for {width} x {height} pixels"
+        )
     pixels = read_image(path, MAX_PIXELS)
-    expected = pixels.shape[0] * (1 + 3 * pixels.shape[1])
     compressed = _image_data(data)
     if compressed is None:
         raise ImageError(f"{label}: the golden image is damaged: it holds more than its pixels")
@@ -73,7 +84,7 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
 
 
 def _image_data(png: bytes) -> bytes | None:
-    """The contents of the IDAT chunks; None if there are others between header and end, or bytes after it."""
+    """Contents of the IDAT chunks; None if there are other chunks or trailing bytes."""
     at = len(_PNG)
     parts: list[bytes] = []
     while at + 12 <= len(png):
@@ -89,10 +100,15 @@ def _image_data(png: bytes) -> bytes | None:
 
 
 def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
-    """Arrays by stage name from a safetensors file; `label` names it in messages.
+    """Read arrays by stage name from an untrusted safetensors file.
 
-    Raises `BundleError` for a file that is too large, truncated, or whose header is out of the format, lists
-    overlapping or missing bytes, or a type other than float32, float64, int32, int64, uint8 and bool.
+    Args:
+        path: the file.
+        label: name of the file in messages.
+
+    Raises:
+        BundleError: for a file that is too large or truncated, an invalid header, overlapping or missing
+            bytes, or a type other than float32, float64, int32, int64, uint8 and bool.
     """
     try:
         with path.open("rb") as stream:
@@ -105,7 +121,7 @@ def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
     try:
         return dict(load(data))
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]  # it may quote a name of any length
+        reason = " ".join(str(error).split())[:300]  # truncated: it may quote a long name
         raise BundleError(f"{label}: not a readable safetensors file: {reason}") from error
 
 

@@ -1,4 +1,4 @@
-"""The networks of a bundle, checked before any native loader sees them."""
+"""Validation of the networks of a bundle before a native loader reads them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +20,19 @@ _FEWER_ROIS = (1, 7)
 
 
 def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str, *, has_int8: bool = True) -> ValidGraph:
-    """Check that the ncnn at hand can run a graph and that its blobs have the manifest's shapes.
+    """Validate a graph against the installed ncnn and the shapes of the manifest.
 
-    `folder` holds the files; `rois` is the most RoIs a run may have, and fewer are checked too where a shape
-    depends on them. `label` names the bundle in messages. Without `has_int8` no layer may be int8. Raises
-    `GraphError`. The C++ detector has the same steps in `detector/graph_check.cpp`.
+    The C++ detector has the same steps in `detector/graph_check.cpp`.
+
+    Args:
+        spec: the graph's entry in the manifest.
+        folder: folder with the files.
+        rois: maximum number of RoIs. If shapes depend on it, smaller numbers are checked too.
+        label: name of the bundle in messages.
+        has_int8: whether layers may be int8.
+
+    Raises:
+        GraphError: if the graph is invalid.
     """
     try:
         graph = read_graph(folder / spec.param, folder / spec.bin)
@@ -41,7 +49,7 @@ def check_graph(spec: GraphSpec, folder: Path, rois: int, label: str, *, has_int
 
 
 def ncnn_has_layer(layer_type: str) -> bool:
-    """Whether the ncnn that is installed has this layer type."""
+    """Whether the installed ncnn has this layer type."""
     return bool(ncnn.layer_to_index(layer_type) >= 0)
 
 

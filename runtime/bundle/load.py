@@ -1,4 +1,4 @@
-"""Open a bundle that a stranger made, or refuse it."""
+"""Load and validate an untrusted bundle."""
 
 import hashlib
 import os
@@ -23,10 +23,13 @@ from pocketdet.runtime.bundle.schema import MANIFEST_NAME, Manifest
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A verified bundle. Its files are private copies that go away with `close()` or the last reference.
+    """A validated bundle. Its files are private copies, deleted by `close()` or with the last reference.
 
-    manifest: what the bundle is. source: where it was read. digest: SHA-256 of manifest.json, which lists the
-    hashes of all other files, so that it names the whole bundle.
+    Attributes:
+        manifest: description of the detector.
+        source: path that the bundle was loaded from.
+        digest: SHA-256 of manifest.json. It identifies the whole bundle, because the manifest lists the
+            hashes of all other files.
     """
 
     manifest: Manifest
@@ -39,9 +42,13 @@ class Bundle:
         weakref.finalize(self, _remove, self._folder, self._process)
 
     def path(self, name: str) -> Path:
-        """The verified copy of a file that the manifest lists.
+        """Return the path of the verified copy of a file.
 
-        Raises `BundleError` if it is not listed or the bundle is closed.
+        Args:
+            name: file name as listed in the manifest.
+
+        Raises:
+            BundleError: if the file is not listed or the bundle is closed.
         """
         if name not in self.manifest.files:
             raise BundleError(f"{self.source}: {name!r} is not a file of this bundle")
@@ -51,20 +58,21 @@ class Bundle:
         return path
 
     def read_bytes(self, name: str) -> bytes:
-        """The content of a listed file. Raises `BundleError` as `path` does."""
+        """Return the content of a listed file. Raises `BundleError` as `path` does."""
         return self.path(name).read_bytes()
 
     def golden(self) -> dict[str, NDArray[Any]]:
-        """The golden input ("image", (H, W, 3) uint8 RGB) and what PyTorch made of it, by stage name.
+        """Return the golden image ("image", (H, W, 3) uint8 RGB) and PyTorch's values of each stage by name.
 
-        Raises `BundleError` or `ImageError` if it cannot be read.
+        Raises:
+            BundleError, ImageError: if they cannot be read.
         """
         golden = self.manifest.golden
         label = f"{self.source}/{golden.stages}"
         return read_golden(self.path(golden.image), self.path(golden.stages), label)
 
     def close(self) -> None:
-        """Delete the private copies; `manifest` stays usable. Closing twice is allowed."""
+        """Delete the private copies. `manifest` remains available. Closing twice is allowed."""
         _remove(self._folder, self._process)
 
     def __enter__(self) -> Self:
@@ -77,20 +85,27 @@ class Bundle:
 
 
 def _remove(folder: Path, process: int) -> None:
-    """Delete the private copies, but not in a fork of the process that made them, which may need them."""
+    """Delete the private copies, except in a fork of the process that made them."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Open a bundle: a directory, or the same as one zip file, from anyone.
+    """Load and validate an untrusted bundle.
 
-    In this order: manifest.json against the schema; each listed file's size and SHA-256 (what is not listed
-    is not used); all graphs against the ncnn at hand and the manifest's blobs and shapes. Everything used
-    later is a private copy made while hashing, under the system's temporary directory.
+    Validates, in this order: manifest.json against the schema; size and SHA-256 of each listed file (other
+    files are ignored); all graphs against the installed ncnn and the blobs and shapes of the manifest. The
+    bundle uses private copies made while hashing, in the system's temporary folder.
 
-    Raises `BundleError` (missing, damaged, edited, unsafe or too large), `GraphError` (a network that ncnn
-    could not run safely).
+    Args:
+        path: a bundle folder, or the same as a zip file.
+
+    Returns:
+        The bundle. Close it, or use it as a context manager.
+
+    Raises:
+        BundleError: if the bundle is missing, damaged, edited, unsafe or too large.
+        GraphError: if a network is one that ncnn could not run safely.
     """
     source = Path(path)
     try:
@@ -120,7 +135,7 @@ def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: st
         stage_files(files, manifest.files, folder, str(source))
         has_int8 = manifest.layout.weight_storage == "int8"
         for spec in manifest.graphs.by_name().values():
-            check_graph(spec, folder, manifest.most_rois, str(source), has_int8=has_int8)
+            check_graph(spec, folder, manifest.max_rois, str(source), has_int8=has_int8)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

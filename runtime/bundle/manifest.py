@@ -1,4 +1,4 @@
-"""manifest.json: bytes to a checked `Manifest`, and back."""
+"""Parsing and serialisation of manifest.json."""
 
 import json
 from collections.abc import Mapping
@@ -26,10 +26,15 @@ _NEW_IN_VERSION_2 = (
 
 
 def parse_manifest(data: bytes, label: str) -> Manifest:
-    """A manifest from untrusted JSON; `label` names the file in messages.
+    """Parse a manifest from untrusted JSON.
 
-    Raises `BundleError` with one sentence for text that is not JSON, a schema version that this program does
-    not know, and the first field that is missing, unknown, of a wrong type, out of range or inconsistent.
+    Args:
+        data: the content of manifest.json.
+        label: name of the file in messages.
+
+    Raises:
+        BundleError: for invalid JSON, an unknown schema version, or the first field that is missing, unknown,
+            of a wrong type, out of range or inconsistent.
     """
     try:
         document = parse_strict(data)
@@ -43,7 +48,7 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
     kind = _kind(document, version, label)
     try:
         if version < SCHEMA_VERSION:
-            data = json.dumps(_from_before(document, version, label)).encode()
+            data = json.dumps(_upgrade(document, version, label)).encode()
         return kind.model_validate_json(data)
     except RecursionError:
         raise BundleError(f"{label}: expected a manifest, found JSON nested too deeply") from None
@@ -54,9 +59,9 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
 
 
 def manifest_to_json(manifest: Manifest) -> str:
-    """The manifest as JSON: fields in the order of the schema, files last, indented by 2, a final newline.
+    """Return the manifest as JSON: fields in schema order, files last, indented by 2, with a final newline.
 
-    Equal manifests give equal text, and `parse_manifest` gives the same manifest back.
+    Equal manifests have equal text.
     """
     document = manifest.model_dump(mode="json")
     document["files"] = document.pop("files")
@@ -64,9 +69,9 @@ def manifest_to_json(manifest: Manifest) -> str:
 
 
 def _check_version(document: dict[str, Any], label: str) -> int:
-    """The version that a manifest says it has; what is no version at all is the schema's to refuse."""
+    """Return the schema version of a manifest. The schema rejects values that are not a version."""
     version = document.get("schema_version")
-    # true and 1.0 equal 1, and are refused as any other type is
+    # true and 1.0 equal 1 in Python; the schema rejects them
     if type(version) is not int or version < 1:
         return SCHEMA_VERSION
     if version > SCHEMA_VERSION:
@@ -78,7 +83,7 @@ def _check_version(document: dict[str, Any], label: str) -> int:
 
 
 def _kind(document: dict[str, Any], version: int, label: str) -> type[Manifest]:
-    """The record that a manifest says it is; versions 1 and 2 knew two-stage detectors only."""
+    """Return the manifest class of a document. Versions 1 and 2 had two-stage detectors only."""
     known = list(_KINDS)[: 1 if version < 3 else None]
     if "detector" not in document:
         raise BundleError(f"{label}: field 'detector' is missing")
@@ -91,8 +96,8 @@ def _kind(document: dict[str, Any], version: int, label: str) -> type[Manifest]:
     return _KINDS[document["detector"]]
 
 
-def _from_before(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
-    """The same in this version. What an older one did not know has defaults that say what it ran."""
+def _upgrade(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
+    """Convert a document of an older version. Fields that it lacks have defaults with the old behaviour."""
     for *path, field in _NEW_IN_VERSION_2 if version < 2 else ():
         place: object = document
         for part in path:
@@ -112,7 +117,7 @@ def _sentence(error: ValidationError, version: int, label: str) -> str:
 def _describe(problem: ErrorDetails, version: int) -> str:
     field = _field_path(problem["loc"])
     if problem["type"] == "union_tag_not_found":
-        field += ".form"  # of a box coding, the one thing whose kinds a field tells apart within a manifest
+        field += ".form"  # box codings are the only tagged union of a manifest
     if problem["type"] in ("missing", "union_tag_not_found"):
         return f"field {field!r} is missing"
     if problem["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""The manifest of a one-stage detector: one graph, and a description by which its outputs are decoded."""
+"""The manifest of a one-stage detector: one graph and the description of its outputs."""
 
 from typing import Literal, Self
 
@@ -11,18 +11,16 @@ OUTPUTS = "outputs."
 
 
 class OneStageGraphs(Graphs):
-    """The network of a one-stage detector.
-
-    Its outputs' roles are the names that the description's slots use, those of an objectness that nothing
-    reads among them.
-    """
+    """The network of a one-stage detector. Output roles are the output names of the description's fields."""
 
     model: GraphSpec
 
 
 class OneStageManifest(Manifest):
-    """`decode` says how the graph's outputs become detections; a value in it that is left out has its
-    default. A caller may override its `selection`.
+    """Manifest of a one-stage detector.
+
+    `decode` describes the post-processing; missing values have defaults. Callers may override its
+    `selection`.
     """
 
     detector: Literal["one-stage"]
@@ -30,8 +28,8 @@ class OneStageManifest(Manifest):
     decode: OneStageSpec
 
     @property
-    def most_rois(self) -> int:
-        """None: no shape depends on a picture."""
+    def max_rois(self) -> int:
+        """0: no shape depends on the number of RoIs."""
         return 0
 
     def network_stages(self) -> StageShapes:
@@ -55,7 +53,7 @@ class OneStageManifest(Manifest):
         return self
 
     @model_validator(mode="after")
-    def _outputs_are_those_that_decode_names(self) -> Self:
+    def _outputs_match_decode(self) -> Self:
         shapes: dict[str, tuple[int | None, ...]] = {}
         for output in self.graphs.model.outputs:
             what = f"graph 'model': output {output.role!r}"

@@ -1,10 +1,9 @@
-"""The manifest of a bundle, version 3: what a program must know to run a detector it has never seen.
+"""The manifest of a bundle, schema version 3.
 
-A bundle is untrusted input, so every field is typed strictly, bounded and cross-checked; a manifest that
-passes describes a detector whose stages fit together. Here is what all detectors have; `two_stage` and
-`one_stage` add what is theirs. docs/reference/definitions.md and one-stage.md define the numbers.
-Version 1 did not say what arithmetic a graph was made for; it is read as what ran then, fp32. Versions 1 and
-2 knew two-stage detectors only.
+A bundle is untrusted input: all fields have strict types and bounds and are checked against each other, so
+the stages of a valid manifest fit together. This module has the fields of all detectors; `two_stage` and
+`one_stage` add their own. docs/reference/definitions.md and one-stage.md define the numbers. Version 1 had no
+arithmetic of graphs and is read as fp32. Versions 1 and 2 had two-stage detectors only.
 """
 
 import re
@@ -21,21 +20,21 @@ SCHEMA_VERSION: Final = 3
 MANIFEST_NAME = "manifest.json"
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     if _core.has_unprintable(text):
         raise ValueError("expected no control characters and others that cannot be shown")
     return text
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown)]
-# Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+# Bounds keep all numbers finite and all divisors above zero after conversion to float32.
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 UnitInterval = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Length = Annotated[int, Field(ge=1, le=1 << 24)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-# Name: (type, shape). An axis is its length, or a name for a length that is the same wherever it appears.
+# Name: (type, shape). An axis is a length, or a symbol for a length that is the same wherever it appears.
 StageShapes = Mapping[str, tuple[str, tuple[int | str, ...]]]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -49,7 +48,7 @@ def is_safe_path(path: str) -> bool:
 
 
 class Record(BaseModel):
-    """Strict and frozen; unknown fields are refused."""
+    """Base class: strict types, immutable, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -62,7 +61,7 @@ class FileEntry(Record):
 
 
 class TensorSpec(Record):
-    """One input or output blob. `shape` is without the batch; the number of RoIs is `None`."""
+    """One input or output blob. `shape` has no batch axis; an axis of RoIs is `None`."""
 
     blob: Text
     role: Text
@@ -70,12 +69,16 @@ class TensorSpec(Record):
 
 
 class GraphSpec(Record):
-    """One network: its ncnn files, its ONNX twin if the bundle carries it, and its blobs.
+    """One network: its ncnn files, blobs and optional ONNX counterpart.
 
-    `layer_sources` names, per ncnn blob, the PyTorch module that made the same values at export;
-    `arithmetic` is what the graph was made to run in where the processor has it; layers that were kept in
-    fp32 say so themselves (`pocketdet.runtime.ncnn_graph.feature_mask`).
-    `lane_layouts` is a file that says where the channels of those values lie, if they were aligned.
+    Attributes:
+        param, bin: ncnn files.
+        onnx: ONNX counterpart, absent from slim bundles.
+        inputs, outputs: blobs of the graph.
+        layer_sources: the PyTorch module of each ncnn blob with equal values at export.
+        lane_layouts: file with the channel positions of those blobs, if channels were aligned.
+        arithmetic: intended arithmetic. Layers that stay in fp32 are marked in the .param file
+            (`pocketdet.runtime.ncnn_graph.feature_mask`).
     """
 
     param: Text
@@ -88,32 +91,32 @@ class GraphSpec(Record):
     arithmetic: Arithmetic = "fp32"
 
     def input_shapes(self, rois: int) -> dict[str, tuple[int, ...]]:
-        """By blob, an axis of unknown length being that of `rois` RoIs."""
+        """Return the input shapes by blob for `rois` RoIs."""
         return {t.blob: tuple(rois if n is None else n for n in t.shape) for t in self.inputs}
 
     @property
     def is_batched(self) -> bool:
-        """Whether blobs of the ONNX twin have a batch axis of 1 before the shape given here; RoIs do not."""
+        """Whether blobs of the ONNX counterpart have a batch axis of 1. Graphs of RoIs do not."""
         return all(None not in source.shape for source in self.inputs)
 
 
 class Graphs(Record):
-    """The networks of a detector, a field each, in the order in which they run."""
+    """The networks of a detector, one field each, in execution order."""
 
     def by_name(self) -> dict[str, GraphSpec]:
-        """The graphs in the order in which they run."""
+        """Return the graphs by name in execution order."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
 
 class InputSize(Record):
-    """Network input in pixels."""
+    """Size of the network input in pixels."""
 
     height: Side
     width: Side
 
 
 class Preprocessing(Record):
-    """Mean, std (0..255 units) and pad colour are in `channel_order`."""
+    """Preprocessing. Mean, std (in units of 0..255) and the pad colour are in `channel_order`."""
 
     channel_order: Literal["RGB", "BGR"]
     mean: tuple[Finite, Finite, Finite]
@@ -123,10 +126,13 @@ class Preprocessing(Record):
 
 
 class Layout(Record):
-    """Layout of the ncnn files: the narrowest storage of a weight, the lanes that channels are padded to (1:
-    none), and the machines that this was decided for. Lanes are for speed: every bundle runs everywhere.
+    """Storage and channel alignment of the ncnn files. Every bundle runs on every machine.
 
-    `fp32_modules` are the PyTorch modules whose weights are stored in fp32 where others are not.
+    Attributes:
+        weight_storage: the narrowest weight type.
+        lanes: channels are padded to multiples of this number of SIMD lanes; 1 means no alignment.
+        target: the machines that the alignment is for.
+        fp32_modules: PyTorch modules whose weights are stored in fp32 although others are not.
     """
 
     weight_storage: Storage
@@ -136,14 +142,14 @@ class Layout(Record):
 
 
 class Golden(Record):
-    """A small lossless input image and what PyTorch made of it, stage by stage."""
+    """File names of the golden data: a small lossless image and PyTorch's values of each stage."""
 
     image: Text
     stages: Text
 
 
 class Manifest(Record, ABC):
-    """Everything about a bundle but its weights, of whatever kind its detector is."""
+    """Description of a detector; everything in a bundle except weights and golden data."""
 
     schema_version: Literal[3]
     name: Text
@@ -163,30 +169,30 @@ class Manifest(Record, ABC):
 
     @property
     def precision(self) -> Precision:
-        """How the bundle is stored and what it was made to run in, the narrowest of its graphs."""
+        """Weight storage and intended arithmetic, the narrowest of all graphs."""
         every = (graph.arithmetic for graph in self.graphs.by_name().values())
         return Precision(self.layout.weight_storage, narrowest(every))
 
     @property
     def has_onnx(self) -> bool:
-        """Whether the bundle carries the ONNX twins of all its graphs."""
+        """Whether the bundle has the ONNX counterparts of all graphs."""
         return all(graph.onnx for graph in self.graphs.by_name().values())
 
     @property
     @abstractmethod
-    def most_rois(self) -> int:
-        """What an axis of unknown length (`None` in a `TensorSpec`) may come to."""
+    def max_rois(self) -> int:
+        """The maximum length of an axis that is `None` in a `TensorSpec`."""
 
     @abstractmethod
     def network_stages(self) -> StageShapes:
-        """The arrays of golden between the network's input and the detections, in the order of the stages."""
+        """Golden arrays between the network input and the detections, in execution order."""
 
     def golden_stages(self) -> StageShapes:
-        """All arrays of golden, in the order of the stages; H, W: the picture, N: its detections."""
+        """All golden arrays in execution order. H, W: size of the image. N: number of detections."""
         height, width = self.input.height, self.input.width
         return {
             "image": ("uint8", ("H", "W", 3)),  # RGB, after decoding
-            "image_rows": ("int64", ("H", 3)),  # sums over each row: proof of the picture's decoder
+            "image_rows": ("int64", ("H", 3)),  # sums over each row, to check the image decoder
             "resized": ("uint8", (height, width, 3)),  # in the network's channel order
             "normalised": ("float32", (3, height, width)),
             **self.network_stages(),

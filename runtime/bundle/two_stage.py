@@ -1,4 +1,4 @@
-"""The manifest of a two-stage detector: a features graph, proposals, RoI features, a head graph, boxes."""
+"""The manifest of a two-stage detector: features graph, proposals, RoI align, head graph, post-processing."""
 
 from typing import Annotated, Literal, Self
 
@@ -23,14 +23,14 @@ class TwoStageGraphs(Graphs):
 
 
 class Anchors(Record):
-    """Anchor (width, height) in pixels for each cell of a grid with this stride."""
+    """Anchor sizes (width, height) in pixels at each cell, and the stride of the grid in pixels."""
 
     stride: Annotated[int, Field(ge=1, le=256)]
     sizes: Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=1, max_length=256)]
 
 
 class Proposals(Record):
-    """RPN maps to RoIs."""
+    """Selection of proposals from RPN maps."""
 
     pre_nms_top_n: Annotated[int, Field(ge=1, le=100_000)]
     post_nms_top_n: Annotated[int, Field(ge=1, le=10_000)]
@@ -39,7 +39,7 @@ class Proposals(Record):
 
 
 class RoIHead(Record):
-    """PSRoI align and the box coding of the head."""
+    """PSRoI align and box coding of the head."""
 
     alpha: Annotated[int, Field(ge=1, le=64)]
     pool_size: Annotated[int, Field(ge=1, le=32)]
@@ -48,7 +48,7 @@ class RoIHead(Record):
 
 
 class Postprocessing(Record):
-    """Head outputs to detections; a caller may override these."""
+    """Selection of detections from head outputs. Callers may override these values."""
 
     score_threshold: UnitInterval
     nms: Literal["hard", "linear", "gaussian"]
@@ -58,7 +58,7 @@ class Postprocessing(Record):
 
 
 class TwoStageManifest(Manifest):
-    """What lies between and after the two graphs of a two-stage detector."""
+    """Manifest of a two-stage detector: the stages between and after its two graphs."""
 
     detector: Literal["two-stage"]
     graphs: TwoStageGraphs
@@ -68,12 +68,12 @@ class TwoStageManifest(Manifest):
     postprocessing: Postprocessing
 
     @property
-    def most_rois(self) -> int:
-        """The proposals that are kept."""
+    def max_rois(self) -> int:
+        """The maximum number of proposals."""
         return self.proposals.post_nms_top_n
 
     def network_stages(self) -> StageShapes:
-        """See `Manifest.network_stages`; R: the proposals of the picture."""
+        """See `Manifest.network_stages`. R is the number of proposals."""
         maps, (thin, outputs) = self._maps(), self._head()
         return {
             **{role: ("float32", shape) for role, shape in maps.items()},
@@ -94,7 +94,7 @@ class TwoStageManifest(Manifest):
         }
 
     def _head(self) -> tuple[int, int]:
-        """Inputs and outputs of the head for each RoI."""
+        """Numbers of head inputs and outputs per RoI."""
         return self.roi_head.alpha * self.roi_head.pool_size**2, len(self.class_names) + 1 + 4
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Inference engines behind one interface."""
+"""Inference engines with a common interface."""
 
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
@@ -9,7 +9,11 @@ __all__ = ["Array", "Engine", "GraphName", "NcnnEngine", "make_engine"]
 
 
 def make_engine(bundle: Bundle, options: DetectorOptions) -> Engine:
-    """The engine that `options` names, with the bundle's graphs loaded. Raises `EngineError`."""
+    """Return the engine named by `options` with the bundle's graphs loaded.
+
+    Raises:
+        EngineError: if the engine is not installed or cannot load a graph.
+    """
     if options.engine == "onnxruntime":
         from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 

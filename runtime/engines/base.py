@@ -1,4 +1,4 @@
-"""The one small interface behind which networks run."""
+"""The interface of inference engines."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -13,23 +13,31 @@ GraphName = Literal["features", "head", "model"]
 
 
 class Engine(Protocol):
-    """Runs a bundle's graphs. Safe to call from several threads at once."""
+    """Runs the graphs of a bundle. Thread-safe."""
 
     @property
     def precision(self) -> Arithmetic:
-        """The arithmetic in use on this machine, the narrowest of its graphs."""
+        """The arithmetic in use on this machine, the narrowest of all graphs."""
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run one graph: float32 arrays without a batch axis, by role, in and out.
+        """Run one graph.
 
-        Raises `EngineError` if an input does not fit or the engine fails.
+        Args:
+            graph: name of the graph.
+            inputs: float32 arrays by role, without a batch axis.
+
+        Returns:
+            float32 outputs by role, without a batch axis.
+
+        Raises:
+            EngineError: if an input has a wrong type or shape, or the engine fails.
         """
 
 
 def check_inputs(
     graph: str, expected: Mapping[str, tuple[int | None, ...]], inputs: Mapping[str, Array]
 ) -> str | None:
-    """A sentence about the first input that does not fit, or `None`."""
+    """Describe the first input that is missing or has a wrong type or shape; `None` if there is none."""
     for role, shape in expected.items():
         value = inputs.get(role)
         if value is None:

@@ -1,7 +1,7 @@
-"""Engines in a process that was forked: what the parent's libraries keep in threads and locks is gone there.
+"""Engines in forked processes.
 
-A fork copies one thread. libgomp, which the ncnn wheel uses, still finds its pool of threads in that thread's
-memory and waits for them for ever; a thread that is new to the child gets a pool of its own.
+A fork copies only the calling thread. libgomp, which the ncnn wheel uses, would wait forever for the pool
+threads recorded in that thread's memory; a new thread in the child gets a new pool.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
-# the process that imported this; in any other, the main thread is the one that called fork
+# the process that imported this module; in any other process, the main thread is the forked one
 _FIRST = os.getpid()
 
 P = ParamSpec("P")
@@ -18,9 +18,13 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """What `make` returns, made at once, and anew by the first call in each process that is forked later.
+    """A value that each forked process creates anew on first use.
 
-    What the parent made stays referenced: to release it could wait for threads that do not exist.
+    The parent's value stays referenced in the child, because releasing it could wait for threads that do not
+    exist.
+
+    Args:
+        make: creates the value; called immediately in this process.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -28,22 +32,22 @@ class PerProcess(Generic[T]):
         self._made = {os.getpid(): make()}
 
     def get(self) -> T:
-        """The value of this process. Raises what `make` raises."""
+        """Return the value of this process. Raises what `make` raises."""
         process = os.getpid()
-        if process not in self._made:  # two threads may both make one; either serves
+        if process not in self._made:  # two threads may both create one; either is valid
             self._made[process] = self._make()
         return self._made[process]
 
 
 class ForkSafeThreads:
-    """Runs calls into a library with threads of its own where its threads can be started."""
+    """Runs calls of a multi-threaded library on a thread that can start the library's threads."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._workers: dict[int, ThreadPoolExecutor] = {}
 
     def __call__(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `step` returns, from this thread, or from a new one if this one came through a fork."""
+        """Return the result of `step`, run on this thread, or on a new one if this one came from a fork."""
         process = os.getpid()
         if (
             self._threads == 1

@@ -1,4 +1,4 @@
-"""ncnn: the engine that phones run."""
+"""The ncnn engine."""
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
@@ -14,17 +14,23 @@ from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
 from pocketdet.runtime.engines.forks import ForkSafeThreads, PerProcess
 from pocketdet.runtime.precision import Arithmetic, arithmetic_in_use, narrowest, ncnn_switches
 
-_MAKES_ITS_OWN = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})
+_ALLOCATES_OUTPUT = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})
 
 
 class NcnnEngine:
-    """Runs a bundle's graphs with the ncnn wheel on the CPU; `locate` gives the path of a file by its name.
+    """Runs the graphs of a bundle with ncnn on the CPU.
 
-    `precision` is asked of all graphs; by default each has its own, which its `GraphSpec` names.
-    Each call makes its own extractor, so calls from several threads do not meet. Arrays that come out hold
-    memory of their own and may outlive the engine; planes of a map may lie apart, as ncnn pads them. The
-    graphs must have been validated: ncnn itself would crash on a bad one. In a forked process the first call
-    loads them anew. Raises `EngineError` if ncnn refuses a file.
+    Thread-safe: each call has its own extractor. Output arrays own their memory; their planes may be padded.
+    In a forked process the first call reloads the graphs.
+
+    Args:
+        graphs: validated graphs by name. ncnn would crash on an invalid one.
+        locate: returns the path of a file of the bundle.
+        threads: CPU threads. Default: 1.
+        precision: requested arithmetic of all graphs. Default: that of each `GraphSpec`.
+
+    Raises:
+        EngineError: if ncnn cannot load a file.
     """
 
     def __init__(
@@ -39,13 +45,13 @@ class NcnnEngine:
         loads = {n: partial(_load, spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
         self._on_threads = ForkSafeThreads(threads)
         self._nets = self._on_threads(PerProcess, lambda: {n: load() for n, load in loads.items()})
-        self._lent = {n: _only_read(net) for n, net in self._nets.get().items()}
-        self._pooled = {n: _lets_pools_out(net) for n, net in self._nets.get().items()}
+        self._zero_copy = {n: _zero_copy_inputs(net) for n, net in self._nets.get().items()}
+        self._copied = {n: _needs_output_copy(net) for n, net in self._nets.get().items()}
         self._precision = narrowest(used.values())
 
     @property
     def precision(self) -> Arithmetic:
-        """The narrowest of its graphs; half precision only on ARMv8.2, x86 computes in fp32."""
+        """The arithmetic in use, the narrowest of all graphs."""
         return self._precision
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -56,7 +62,7 @@ class NcnnEngine:
     def run_blobs(
         self, graph: GraphName, inputs: Mapping[str, Array], blobs: Iterable[str]
     ) -> dict[str, Array]:
-        """Run one graph and return these inner blobs, by blob name; for layer-wise comparison."""
+        """Run one graph and return inner blobs by name, for layer-wise comparison."""
         return self._on_threads(self._extract, graph, inputs, {b: b for b in blobs}, light=False)
 
     def _extract(
@@ -70,18 +76,18 @@ class NcnnEngine:
             return self._empty(spec)
         extractor = self._nets.get()[graph].create_extractor()
         extractor.set_light_mode(light)
-        kept = {i.blob: np.ascontiguousarray(inputs[i.role]) for i in spec.inputs}
-        for blob, array in kept.items():
+        arrays = {i.blob: np.ascontiguousarray(inputs[i.role]) for i in spec.inputs}
+        for blob, array in arrays.items():
             mat = ncnn.Mat(array)
-            extractor.input(blob, mat if blob in self._lent[graph] else mat.clone())
+            extractor.input(blob, mat if blob in self._zero_copy[graph] else mat.clone())
         results: dict[str, Array] = {}
         for key, blob in wanted.items():
             mat = ncnn.Mat()
             status = extractor.extract(blob, mat)
             if status != 0:
                 raise EngineError(f"ncnn failed in graph {graph!r} at blob {blob!r} (status {status})")
-            array = _owning(mat, kept.values())
-            results[key] = array.copy() if self._pooled[graph] else array
+            array = _to_array(mat, arrays.values())
+            results[key] = array.copy() if self._copied[graph] else array
         return results
 
     def _empty(self, spec: GraphSpec) -> dict[str, Array]:
@@ -96,38 +102,38 @@ def _load(spec: GraphSpec, locate: Callable[[str], Path], threads: int, arithmet
         setattr(net.opt, switch, on)
     for load, name in ((net.load_param, spec.param), (net.load_model, spec.bin)):
         if load(str(locate(name))) != 0:
-            raise EngineError(f"ncnn {ncnn.__version__} refuses {locate(name)}")
+            raise EngineError(f"ncnn {ncnn.__version__} cannot load {locate(name)}")
     return net
 
 
-def _only_read(net: ncnn.Net) -> frozenset[str]:
-    """The blobs whose reader makes an output of its own, so that they may be lent numpy's memory.
+def _zero_copy_inputs(net: ncnn.Net) -> frozenset[str]:
+    """Return the input blobs that may use numpy's memory, because their consumer allocates a new output.
 
-    Layers that work in place ask who else holds a blob, and crash on one that ncnn did not allocate.
+    Layers that work in place check the reference count of a blob and crash if ncnn did not allocate it.
     """
     layers = net.layers()
     read = [(blob.name, layers[blob.consumer].type) for blob in net.blobs() if blob.consumer >= 0]
-    return frozenset(name for name, reader in read if reader in _MAKES_ITS_OWN)
+    return frozenset(name for name, reader in read if reader in _ALLOCATES_OUTPUT)
 
 
-def _lets_pools_out(net: ncnn.Net) -> bool:
-    """Whether blobs may come out in memory of a pool that dies with the net and takes later frees down.
+def _needs_output_copy(net: ncnn.Net) -> bool:
+    """Whether outputs must be copied, because they may use a memory pool that is freed with the net.
 
-    DeformableConv2D on x86 makes its blob in the net's workspace, and an extractor detaches those of the
-    net's other pool only (ncnn 1.0.20261020, src/layer/x86/deformableconv2d_x86.cpp, src/net.cpp).
+    DeformableConv2D on x86 allocates its output in the net's workspace, from which an extractor does not
+    detach blobs (ncnn 1.0.20261020, src/layer/x86/deformableconv2d_x86.cpp, src/net.cpp).
     """
     return any(layer.type == "DeformableConv2D" for layer in net.layers())
 
 
-def _owning(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:
-    """The values of an extracted blob without a copy: the array holds `mat`, which owns memory of its own.
+def _to_array(mat: ncnn.Mat, inputs: Iterable[Array]) -> Array:
+    """Return an extracted blob as an array that owns its memory through `mat`.
 
-    A blob that ncnn passed through untouched still is the caller's input, which nothing holds: it is copied.
+    A blob that ncnn passed through unchanged uses the caller's input memory and is copied.
     """
     array: Array = np.asarray(mat)
     return array.copy() if any(np.may_share_memory(array, i) for i in inputs) else array
 
 
-def _in_use(asked: Arithmetic) -> Arithmetic:
+def _in_use(requested: Arithmetic) -> Arithmetic:
     arm = platform.machine() in ("aarch64", "arm64")
-    return arithmetic_in_use(asked, arm=arm, half=arm and ncnn.cpu_support_arm_asimdhp() != 0)
+    return arithmetic_in_use(requested, arm=arm, half=arm and ncnn.cpu_support_arm_asimdhp() != 0)

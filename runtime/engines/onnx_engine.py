@@ -1,4 +1,4 @@
-"""onnxruntime: the same networks one step earlier in the pipeline."""
+"""The onnxruntime engine."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,13 +13,17 @@ from pocketdet.runtime.precision import Arithmetic
 
 
 class OnnxEngine:
-    """Runs the ONNX twins that a bundle may carry, on onnxruntime's CPU provider, in fp32.
+    """Runs the ONNX counterparts of a bundle's graphs in fp32 on onnxruntime's CPU provider.
 
-    `locate` gives the path of a file by its name.
+    Thread-safe. In a forked process the first call creates new sessions.
 
-    Blobs have a leading batch axis of 1 unless they are RoIs, one row each. Sessions may be shared between
-    threads; in a forked process the first call makes them anew. Raises `EngineError` if onnxruntime is not
-    installed or the bundle carries no ONNX.
+    Args:
+        graphs: graphs by name.
+        locate: returns the path of a file of the bundle.
+        threads: CPU threads. Default: 1.
+
+    Raises:
+        EngineError: if onnxruntime is not installed, the bundle has no ONNX files or a file cannot be loaded.
     """
 
     precision: Arithmetic = "fp32"
@@ -40,12 +44,12 @@ class OnnxEngine:
 
         def load(spec: GraphSpec) -> "onnxruntime.InferenceSession":
             if spec.onnx is None:
-                raise EngineError("the bundle carries no ONNX files: export it without --slim")
+                raise EngineError("the bundle has no ONNX files: export it without --slim")
             path = locate(spec.onnx)
             try:
                 return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
-                raise EngineError(f"onnxruntime refuses {path}: {error}") from error
+                raise EngineError(f"onnxruntime cannot load {path}: {error}") from error
 
         self._sessions = PerProcess(lambda: {name: load(spec) for name, spec in self._graphs.items()})
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pocketdet.errors import GraphError
+from pocketdet.io import read_regular
 from pocketdet.runtime.ncnn_graph.bin_file import read_weights, weight_chunks
 from pocketdet.runtime.ncnn_graph.model import Graph
 from pocketdet.runtime.ncnn_graph.param_text import read_param, to_param_text
@@ -66,8 +67,7 @@ def write_graph(
 
 def _read(path: str | os.PathLike[str], limit: int) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(limit + 1)
+        data = read_regular(path, limit)
     except OSError as problem:
         raise GraphError(f"{path}: cannot be read: {problem.strerror or problem}") from None
     if len(data) > limit:

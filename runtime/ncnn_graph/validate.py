@@ -19,7 +19,8 @@ class Limits:
     """The most that a graph may ask for; far above any detector, far below what hurts.
 
     `depth` is in layers from an input to any layer. `memory_bytes` counts the blobs and workspace in use at
-    one time. `macs` counts multiply-accumulates and all other work in the same unit.
+    one time, `weight_bytes` the weights as ncnn may expand and pack them. `macs` counts multiply-accumulates
+    and all other work in the same unit.
     """
 
     layers: int = _LIMITS["layers"]
@@ -28,6 +29,7 @@ class Limits:
     elements_per_blob: int = _LIMITS["elements_per_blob"]
     elements_in_all: int = _LIMITS["elements_in_all"]
     memory_bytes: int = _LIMITS["memory_bytes"]
+    weight_bytes: int = _LIMITS["weight_bytes"]
     macs: int = _LIMITS["macs"]
 
 

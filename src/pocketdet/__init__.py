@@ -1,11 +1,11 @@
-"""pocketdet: trained PyTorch detectors on a phone, provably the same and honestly measured.
+"""pocketdet: export trained PyTorch detectors to ONNX and ncnn, verify parity, and run them on phones.
 
     import pocketdet
     detector = pocketdet.Detector("thundernet-snet49.pocketdet")
     result = detector.detect(image)              # RGB (H, W, 3) uint8
     pocketdet.export(model, Path("out"))         # needs pocketdet[export]
 
-Everything is imported on first use, so that running a bundle never imports torch.
+Names are imported on first use, so that running a bundle does not import torch.
 """
 
 import importlib

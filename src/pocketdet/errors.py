@@ -1,20 +1,21 @@
-"""Every error pocketdet raises on purpose: one tree, the leaf that all rooms may import.
+"""Exceptions of pocketdet.
 
-A message names the file or value, says what was expected, what was found and what to do.
-`exit_code` is what the command line returns: 2 for bad input or usage, 1 for a check that ran and failed.
+A message names the file or value, what was expected, what was found and what to do. `exit_code` is the exit
+code of
+the command line: 2 for invalid input or usage, 1 for a failed check.
 """
 
 from typing import ClassVar
 
 
 class PocketdetError(Exception):
-    """Base of all errors a caller may want to catch. Bad input unless a subclass says otherwise."""
+    """Base class of all errors."""
 
     exit_code: ClassVar[int] = 2
 
 
 class UsageError(PocketdetError):
-    """An argument or option value that cannot be used."""
+    """An invalid argument or option."""
 
 
 class ImageError(PocketdetError):
@@ -22,15 +23,15 @@ class ImageError(PocketdetError):
 
 
 class BundleError(PocketdetError):
-    """A bundle that cannot be trusted: missing or damaged files, a wrong hash, a manifest out of schema."""
+    """An invalid bundle: missing or damaged files, a wrong hash, an invalid manifest."""
 
 
 class GraphError(PocketdetError):
-    """An ncnn .param/.bin that is malformed, disconnected, inconsistent or not supported."""
+    """An ncnn graph that is malformed, disconnected, inconsistent or not supported."""
 
 
 class CheckpointError(PocketdetError):
-    """Weights that cannot be loaded, or that do not fit their architecture."""
+    """Weights that cannot be loaded or do not match their architecture."""
 
 
 class ExportError(PocketdetError):
@@ -38,10 +39,10 @@ class ExportError(PocketdetError):
 
 
 class EngineError(PocketdetError):
-    """An inference engine that is missing, cannot load a graph, or failed while it ran."""
+    """An inference engine that is not installed, cannot load a graph, or failed."""
 
 
 class CheckFailed(PocketdetError):
-    """A check ran to its end and its answer is no."""
+    """A check completed and failed."""
 
     exit_code: ClassVar[int] = 1

@@ -13,6 +13,7 @@ import functools
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -107,6 +108,20 @@ def exchange(one: Path, other: Path) -> bool:
     Raises `OSError`, `FileNotFoundError` if one of them is missing.
     """
     return _renameat2(one, other, _EXCHANGE)
+
+
+def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
+    """Read a file, and at most one byte more than `limit`.
+
+    A FIFO or a device could block for ever or never end, so it is not read.
+
+    Raises:
+        OSError: The file cannot be read, or is not a regular file.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        return stream.read(limit + 1)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -89,7 +89,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_annotations_but_deprecated_go() -> None:
+def test_only_deprecated_annotations_remain() -> None:
     line = 'method @A(x="a ) @B", y={1, 2}) @Deprecated public @C.D String f(@E int);'
     assert without_annotations(line) == "method @Deprecated public String f(int);"
     assert without_annotations("public @interface Note {") == "public @interface Note {"
@@ -102,7 +102,7 @@ def test_parts_are_split_outside_of_angle_brackets() -> None:
     assert split("", ",") == []
 
 
-def test_nested_types_lie_in_theirs() -> None:
+def test_nested_types_are_inside_their_outer_type() -> None:
     base = next(one for one in outermost_types(API) if one.full_name == "app.Base")
     assert [one.full_name for one in base.inner] == ["app.Base.Inner"]
 
@@ -113,20 +113,20 @@ def test_a_concrete_class_gets_what_it_implements(written: Path) -> None:
     assert "abstract" not in child
 
 
-def test_names_of_java_lang_are_told_from_a_package_s_own(written: Path) -> None:
+def test_names_of_java_lang_and_the_package_are_distinguished(written: Path) -> None:
     child = (written / "app" / "Child.java").read_text()
     assert "<T> Child(app.Process p0, java.lang.Class<T> p1)" in child
     assert "java.lang.String name(java.lang.String... p0)" in (written / "app" / "Base.java").read_text()
 
 
-def test_a_line_that_is_no_signature_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_signature_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="neither a method nor a constructor"):
         write_stubs(API.replace("ctor public Process();", "ctor public Process(;"), tmp_path)
     with pytest.raises(ValueError, match="not a type"):
         write_stubs(API.replace("public enum Mode {", "public record Mode {"), tmp_path)
 
 
-def test_the_library_knows_no_android() -> None:
+def test_the_library_does_not_reference_android() -> None:
     folder = CHECK.parent / "pocketdet-android" / "src" / "main" / "java"
     sources = list(folder.rglob("*.java"))
     assert len(sources) > 10

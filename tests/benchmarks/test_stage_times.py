@@ -107,7 +107,7 @@ def test_the_command_times_a_bundle(
     [
         (["absent.pocketdet"], "absent.pocketdet: no such bundle"),
         (["BUNDLE", "--frames", "0"], "expected at least 1 frame"),
-        (["BUNDLE", "--image", "absent.png"], "absent.png: the picture cannot be read"),
+        (["BUNDLE", "--image", "absent.png"], "absent.png: the image cannot be read"),
     ],
 )
 def test_bad_input_gives_one_sentence(

@@ -17,7 +17,7 @@ from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
-from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.verification import compare_stages, golden_stages
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def test_a_second_time_there_is_nothing_to_gain(
     command("align", *model, *out, *SHAPE)
     again = tmp_path / "again.param", tmp_path / "again.bin"
     ending = command("align", *out, *again, *SHAPE)
-    assert "nothing to gain with 8 lanes, left as it was" in ending.out
+    assert "nothing to gain with 8 SIMD lanes, the graph is unchanged" in ending.out
     assert [p.read_bytes() for p in again] == [p.read_bytes() for p in out]
 
 

@@ -76,7 +76,7 @@ def test_an_engine_that_disagrees_fails_the_command(
 def test_a_slim_bundle_is_refused(command: Command, tiny_bundle_template: Path) -> None:
     ending = command("bench-engines", tiny_bundle_template)
     assert (ending.code, ending.out) == (2, "")
-    assert "the bundle carries no ONNX files" in ending.err
+    assert "the bundle has no ONNX files" in ending.err
     assert "export it without --slim" in ending.err
 
 

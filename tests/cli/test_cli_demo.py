@@ -16,9 +16,9 @@ __all__ = ["command"]
 SCENE = Path(__file__).parents[2] / "docs" / "images" / "scene.jpg"
 
 
-def test_the_main_job_from_weights_to_boxes(tmp_path: Path) -> None:
-    picture = np.random.default_rng(2).integers(0, 256, (12, 16, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "my photo.png"), cv2.resize(picture, (320, 240)))
+def test_demo_exports_verifies_detects_and_times(tmp_path: Path) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (12, 16, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "my photo.png"), cv2.resize(image, (320, 240)))
     out = tmp_path / "made by demo"
     child = process("demo", "--image", tmp_path / "my photo.png", "--out", out)
     text, errors = child.communicate(timeout=PATIENCE)
@@ -53,8 +53,8 @@ def test_the_objects_of_the_scene_are_listed(command: Callable[..., Ending], tmp
     assert "leave out --weights y" in both.err
 
 
-def test_a_picture_that_is_none_stops_before_the_work(command: Callable[..., Ending], tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
+def test_an_invalid_image_stops_before_the_export(command: Callable[..., Ending], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
     ending = command("demo", "--image", tmp_path / "notes.txt", "--out", tmp_path / "out")
     assert (ending.code, ending.out) == (2, "")
     assert "notes.txt: expected a " in ending.err
@@ -68,7 +68,7 @@ def test_an_unknown_architecture_names_the_nearest(command: Callable[..., Ending
     assert "thundernet-snet49" in ending.err
 
 
-def test_an_architecture_of_one_stage(command: Callable[..., Ending], tmp_path: Path) -> None:
+def test_demo_of_a_one_stage_architecture(command: Callable[..., Ending], tmp_path: Path) -> None:
     size = ("--input-size", "64x96", "--classes", 3)
     ending = command("demo", "--image", SCENE, "--arch", "passd-mobilenet", *size, "--out", tmp_path)
     assert ending.code == 0

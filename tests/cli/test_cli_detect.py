@@ -20,7 +20,7 @@ __all__ = ["command"]
 runner = CliRunner()
 
 
-def picture(path: Path, seed: int = 0) -> Path:
+def write_photo(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, 256, (60, 90, 3), dtype=np.uint8))
     return path
@@ -36,8 +36,8 @@ def detect_json(*arguments: object) -> dict[str, Any]:
     return dict(json.loads(result.stdout))
 
 
-def test_a_picture(tiny_bundle_template: Path, tmp_path: Path) -> None:
-    photo, out = picture(tmp_path / "photo.png"), tmp_path / "deep" / "out"
+def test_one_image_is_annotated(tiny_bundle_template: Path, tmp_path: Path) -> None:
+    photo, out = write_photo(tmp_path / "photo.png"), tmp_path / "deep" / "out"
     result = detect(tiny_bundle_template, photo, "--out", out, "--score", 0.2)
     assert result.exit_code == 0
     for text in ("detections", "score", "preprocess", "features", "total", "fps"):
@@ -46,8 +46,8 @@ def test_a_picture(tiny_bundle_template: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(out / "photo_boxes.jpg")).shape == (60, 90, 3)
 
 
-def test_a_one_stage_bundle(tiny_one_stage_template: Path, tmp_path: Path) -> None:
-    photo = picture(tmp_path / "photo.png")
+def test_a_one_stage_bundle_detects(tiny_one_stage_template: Path, tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "photo.png")
     result = detect(tiny_one_stage_template, photo, "--out", tmp_path, "--score", 0.2)
     assert result.exit_code == 0
     for text in ("preprocess", "model", "boxes", "total", "fps"):
@@ -63,7 +63,7 @@ def test_a_one_stage_bundle(tiny_one_stage_template: Path, tmp_path: Path) -> No
 def test_json_agrees_with_the_detector(tiny_bundle_template: Path, tmp_path: Path) -> None:
     from pocketdet import Detector, DetectorOptions, read_image
 
-    photo = picture(tmp_path / "photo.png")
+    photo = write_photo(tmp_path / "photo.png")
     report = detect_json(tiny_bundle_template, photo, "--out", tmp_path / "out", "--score", 0.2)
     with Detector(tiny_bundle_template, DetectorOptions(score_threshold=0.2)) as detector:
         found = detector.detect(read_image(photo))
@@ -79,18 +79,18 @@ def test_json_agrees_with_the_detector(tiny_bundle_template: Path, tmp_path: Pat
     assert report["fps"] == pytest.approx(1000 / report["milliseconds"]["total"]["median"])
 
 
-def test_a_folder_into_its_own_parent(tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_output_may_be_the_parent_of_the_source_folder(tiny_bundle_template: Path, tmp_path: Path) -> None:
     for i in range(25):
-        picture(tmp_path / "photos" / f"p{i:02d}.jpg", i)
+        write_photo(tmp_path / "photos" / f"p{i:02d}.jpg", i)
     result = detect(tiny_bundle_template, tmp_path / "photos", "--out", tmp_path)
     assert result.exit_code == 0
-    assert "in 25 pictures" in result.stdout
+    assert "in 25 images" in result.stdout
     assert "... and 5 more" in result.stdout
     assert len(list(tmp_path.glob("p*_boxes.jpg"))) == 25
 
 
 def test_options_reach_the_detector(tiny_bundle_template: Path, tmp_path: Path) -> None:
-    photo = picture(tmp_path / "photo.png")
+    photo = write_photo(tmp_path / "photo.png")
 
     def count(*options: object) -> int:
         report = detect_json(tiny_bundle_template, photo, "--no-save", "--score", 0.05, *options)
@@ -105,7 +105,7 @@ def test_options_reach_the_detector(tiny_bundle_template: Path, tmp_path: Path) 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photo.png"]
 
 
-def test_a_video(tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_a_video_is_annotated(tiny_bundle_template: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "clip.avi", tmp_path / "out"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (96, 64))
     for i in range(12):
@@ -168,20 +168,20 @@ def test_a_video_that_is_cut_off_keeps_its_frames_and_fails(
     assert report["warnings"] == []
 
 
-def test_a_folder_with_damaged_files_is_done_and_fails(
+def test_a_folder_with_damaged_files_is_processed_and_exits_1(
     command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
 ) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
     for name in ("b.jpg", "d.png"):
-        picture(folder / name)
+        write_photo(folder / name)
     (folder / "a.jpg").write_bytes(b"\xff\xd8 damaged")
     (folder / "c.jpg").write_bytes((folder / "b.jpg").read_bytes()[:200])
     words = ("detect", tiny_bundle_template, folder, "--out", out)
     ending = command(*words)
     assert ending.code == 1
-    assert "in 2 pictures" in ending.out
+    assert "in 2 images" in ending.out
     assert "2 could not be read" in ending.err
-    assert ending.err.splitlines()[-1] == f"error: {folder}: 2 files could not be read, or not to their end"
+    assert ending.err.splitlines()[-1] == f"error: {folder}: 2 files could not be read completely"
     for name in ("a.jpg", "c.jpg"):
         assert name in ending.err
         assert name not in ending.out
@@ -194,7 +194,7 @@ def test_a_folder_with_damaged_files_is_done_and_fails(
     assert report["milliseconds"]["total"]["median"] > 0
 
 
-def test_a_folder_in_which_nothing_can_be_read(
+def test_a_folder_without_readable_images(
     command: Callable[..., Ending], tiny_bundle_template: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "photos").mkdir()
@@ -208,10 +208,10 @@ def test_a_folder_in_which_nothing_can_be_read(
     assert (report["frames"], len(report["failures"]), report["files"]) == ([], 1, [])
 
 
-def test_the_bundle_has_the_threshold_unless_it_is_given(tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_score_overrides_the_threshold_of_the_bundle(tiny_bundle_template: Path, tmp_path: Path) -> None:
     from pocketdet import Detector, read_image
 
-    photo = picture(tmp_path / "photo.png")
+    photo = write_photo(tmp_path / "photo.png")
     with Detector(tiny_bundle_template) as detector:
         own, found = detector.score_threshold, detector.detect(read_image(photo))
     report = detect_json(tiny_bundle_template, photo, "--no-save")
@@ -223,7 +223,7 @@ def test_the_bundle_has_the_threshold_unless_it_is_given(tiny_bundle_template: P
     assert report["score_threshold"] == middle
     assert 0 < len(report["frames"][0]["detections"]) < len(scores)
     ending = detect(tiny_bundle_template, photo, "--no-save")
-    assert f"scores above {own:g}: the bundle's threshold" in ending.stdout
+    assert f"scores above {own:g} (the bundle's threshold)" in ending.stdout
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_an_image_beyond_the_limit_is_one_sentence(
     )
 
 
-def test_a_video_whose_frames_change_in_size(
+def test_frames_of_a_new_size_are_scaled(
     tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pocketdet.runtime.sources import Frame
@@ -281,14 +281,14 @@ def test_ctrl_c_ends_a_camera_and_drops_an_unfinished_video(
     result = detect(tiny_bundle_template, "0", "--out", tmp_path)
     assert result.exit_code == (0 if total is None else 130)
     assert [p.name for p in tmp_path.iterdir()] == (["camera0_boxes.mp4"] if total is None else [])
-    assert ("in 3 pictures" in result.stdout) == (total is None)
+    assert ("in 3 images" in result.stdout) == (total is None)
 
 
 def test_a_window_ends_at_a_key(
     tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i in range(3):
-        picture(tmp_path / "photos" / f"{i}.png", i)
+        write_photo(tmp_path / "photos" / f"{i}.png", i)
     shown: list[tuple[int, ...]] = []
     keys = iter([ord("x"), ord("q")])
     monkeypatch.setenv("DISPLAY", ":0")
@@ -299,11 +299,13 @@ def test_a_window_ends_at_a_key(
     assert len(report["frames"]) == 2
 
 
-def test_bad_input(tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = picture(tmp_path / "photo.png")
+def test_invalid_input_is_one_sentence(
+    tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = write_photo(tmp_path / "photo.png")
     with pytest.raises(BundleError, match="no such bundle"):
         detect(tmp_path / "absent", photo)
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         detect(tiny_bundle_template, tmp_path / "absent.jpg")
     with pytest.raises(UsageError, match="score_threshold"):
         detect(tiny_bundle_template, photo, "--score", 7)
@@ -315,8 +317,8 @@ def test_bad_input(tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pyte
         detect(tiny_bundle_template, photo, "--show")
 
 
-def test_onnxruntime_without_onnx_files(tiny_bundle_template: Path, tmp_path: Path) -> None:
+def test_onnxruntime_requires_onnx_files(tiny_bundle_template: Path, tmp_path: Path) -> None:
     from pocketdet.errors import EngineError
 
-    with pytest.raises(EngineError, match="carries no ONNX files"):
-        detect(tiny_bundle_template, picture(tmp_path / "photo.png"), "--engine", "onnxruntime")
+    with pytest.raises(EngineError, match="has no ONNX files"):
+        detect(tiny_bundle_template, write_photo(tmp_path / "photo.png"), "--engine", "onnxruntime")

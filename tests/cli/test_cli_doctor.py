@@ -50,14 +50,14 @@ def test_a_missing_requirement_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("code", "detail"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed with SIGSEGV in a tiny run"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashed with SIGILL in a tiny run"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed with SIGSEGV in a test run"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashed with SIGILL in a test run"),
         ("raise ImportError('libgomp.so.1: no such file')", "ImportError: libgomp.so.1: no such file"),
         ("raise SystemExit(3)", "ended with exit code 3"),
-        ("import time; time.sleep(20)", "did not finish a tiny run within 1 s"),
+        ("import time; time.sleep(20)", "did not finish a test run within 1 s"),
     ],
 )
-def test_a_broken_engine_is_a_line(
+def test_a_broken_engine_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, detail: str
 ) -> None:
     (tmp_path / "broken.py").write_text(code)

@@ -87,7 +87,7 @@ def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: 
     ran = json.loads(found)
     assert ran["precision_asked"] == "fp16"
     said = command("detect", bundle, weights / "picture.png", "--no-save").out
-    assert ("fp16 was asked for and fp32 ran" in said) == (ran["precision"] == "fp32")
+    assert ("fp16 was requested and fp32 is in use" in said) == (ran["precision"] == "fp32")
 
 
 def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", "--arch", "thundernet-snet94"), "thundernet-snet49"),
         (("w.pt", "--arch", "thundernet-snet535"), "w.pt"),
         (("w.pt", *ARCH, "--names", "two.txt"), "w.pt"),
-        (("w.pt", *ARCH, "--names", "twice.txt"), "class name 'nut' stands there more than once"),
+        (("w.pt", *ARCH, "--names", "twice.txt"), "class name 'nut' appears more than once"),
         (("w.pt", *ARCH, "--names", "empty.txt"), "expected one class name per line, found none"),
         (("w.pt", *ARCH, "--names", "latin.txt"), "latin.txt: cannot be read as a list of class names"),
         (("w.pt", *ARCH, "--names", "absent.txt"), "absent.txt: no such file"),
@@ -118,7 +118,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--input-size", "320x"), "expected one side or HEIGHTxWIDTH"),
         (("w.pt", *ARCH, "--input-size", "-320"), "expected one side or HEIGHTxWIDTH"),
         (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
-        (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the picture cannot be read"),
+        (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the image cannot be read"),
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
         (("w.safetensors", "--precision", "int8"), "int8 needs images like those that the detector will see"),
         (("w.safetensors", "--max-ap-drop", "1"), "--max-ap-drop needs labelled images: --data FILE.json"),
@@ -129,7 +129,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.safetensors", "--layers", "labels.txt"), "labels.txt: not a TOML file"),
         (("w.safetensors", "--layers", "fp8.toml"), "fp8.toml: layer 'conv_0': expected fp32, fp16, int8"),
         (("w.safetensors", "--precision", "fp16", "--calib", "absent"), "absent: cannot be read as a folder"),
-        (("w.safetensors", "--precision", "fp16", "--calib", "taken.pocketdet"), "expected pictures"),
+        (("w.safetensors", "--precision", "fp16", "--calib", "taken.pocketdet"), "expected images"),
         (("w.safetensors", "--name", "../up"), "bundle name '../up'"),
         (("w.safetensors", "--name", "a b"), "bundle name 'a b': expected 1 to 100 ASCII letters"),
         (("w.safetensors", "--out", "labels.txt"), "cannot write"),

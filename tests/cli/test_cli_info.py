@@ -12,7 +12,7 @@ from needs import SHARED_DATA
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from pocketdet.cli.info_decode import decode_facts
+from pocketdet.cli.info_cards import decode_facts
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
 from pocketdet.runtime.bundle import load_bundle

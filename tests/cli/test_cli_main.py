@@ -37,7 +37,7 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.returncode == 0
     assert all(f" {name} " in result.stdout for name in COMMANDS)
-    assert "Exit codes: 0 all is well, 1 a check failed, 2 bad input or usage" in result.stdout
+    assert "Exit codes: 0 success, 1 a check failed, 2 invalid" in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,8 +104,8 @@ def test_typos_get_a_suggestion(typo: str, meant: str) -> None:
     "arguments",
     [
         ("detect",),
-        ("detect", "bundle", "picture", "--engine", "tflite"),
-        ("detect", "bundle", "picture", "--threads", "many"),
+        ("detect", "bundle", "image", "--engine", "tflite"),
+        ("detect", "bundle", "image", "--threads", "many"),
         ("info", "--colour"),
     ],
 )
@@ -122,7 +122,7 @@ def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
     assert result.stderr == "error: absent.pocketdet: no such bundle; expected a folder or a zip file\n"
 
 
-def test_a_bug_shows_its_traceback() -> None:
+def test_an_unexpected_exception_shows_its_traceback() -> None:
     code = (
         "import pocketdet.cli.main as m\n"
         "def broken() -> None: raise ZeroDivisionError('a bug')\n"

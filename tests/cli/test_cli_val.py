@@ -14,7 +14,7 @@ from val_project import ORDER, VOC, labelled, project, voc, weights
 
 from pocketdet.datasets import read_coco, read_stored_image
 from pocketdet.evaluation import Detections, coco_accuracy, voc_accuracy
-from pocketdet.evaluation.report import read_accuracy
+from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
@@ -56,7 +56,7 @@ def test_a_checkpoint_in_every_form(
     ending = command("val", weights, *labelled(project), "--out", out, "--max-drop", 20)
     assert (ending.code, ending.err) == (0, "")
     assert [row[:2] for row in rows(ending, "ncnn")] == [["ncnn", "fp32"], ["ncnn", "fp16"]]
-    report = read_accuracy(out / "accuracy.json")
+    report = AccuracyReport.model_validate_json((out / "accuracy.json").read_bytes())
     assert [variant.name for variant in report.subjects] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
     for variant, engine in ((report.subjects[1], "onnxruntime"), (report.subjects[2], "ncnn")):
         own = by_hand(small_bundle, project, DetectorOptions(engine=engine))  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     arguments = ("val", small_bundle, *labelled(project), "--per-class", "--out", tmp_path)
     ending = command(*arguments, "--only", "onnx", "--only", "ncnn-fp32")
     assert (ending.code, ending.err) == (0, "")
-    report = read_accuracy(tmp_path / "accuracy.json")
+    report = AccuracyReport.model_validate_json((tmp_path / "accuracy.json").read_bytes())
     assert [variant.form for variant in report.subjects] == ["onnx", "ncnn-fp32"]
     assert report.data.class_names == ORDER
     printed = rows(ending, *ORDER)
@@ -107,7 +107,7 @@ def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     ending = command(*part, "--per-class")
     assert "3 of 4 images, 4 objects, 3 classes" in ending.out
     assert "by class, worst first (3 of 4 images)" in ending.out
-    report = read_accuracy(tmp_path / "accuracy.json")
+    report = AccuracyReport.model_validate_json((tmp_path / "accuracy.json").read_bytes())
     assert (report.data.pictures, report.data.pictures_listed) == (3, 4)
     assert (tmp_path / "misses-3-of-4-pictures.jpg").is_file()
     assert not (tmp_path / "misses.jpg").exists()
@@ -140,7 +140,7 @@ def test_sizes_and_times_stand_beside_the_numbers(
 ) -> None:
     ending = command("val", small_bundle, *labelled(project))
     lines = [line.split() for line in ending.out.splitlines()]
-    start = lines.index(["MB", "ms", "a", "picture", "subject"])
+    start = lines.index(["MB", "ms", "an", "image", "subject"])
     found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
     assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
     files = (
@@ -211,7 +211,7 @@ def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: P
     ending = command("val", small_bundle, "--voc", voc, "--split", "test", "--out", tmp_path / "out")
     assert (ending.code, ending.err) == (0, "")
     assert "all 4 images, 4 objects, 3 classes, 2 of them without objects" in ending.out
-    report = read_accuracy(tmp_path / "out" / "accuracy.json")
+    report = AccuracyReport.model_validate_json((tmp_path / "out" / "accuracy.json").read_bytes())
     assert (report.data.file, report.data.split) == (voc.name, "test")
     assert report.data.class_names == ("bolt", "nut", "washer")
     other = Path(shutil.copytree(voc, tmp_path / "other"))

@@ -15,7 +15,7 @@ from pocketdet.models.checkpoint import load_detector
 from pocketdet.runtime.detector import Detections, Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.replay import replay
+from pocketdet.runtime.verification import replay
 
 DATA = Path(__file__).parent / "data"
 

@@ -262,7 +262,7 @@ def test_an_image_that_cannot_be_read_leaves_the_old_file(tmp_path: Path, data: 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, data: Dataset, accuracy: CocoAccuracy) -> None:
     path = tmp_path / "a.png"
-    with pytest.raises(UsageError, match="at least one subject"):
+    with pytest.raises(UsageError, match="at least one variant"):
         write_curves(path, {}, NAMES)
     with pytest.raises(
         UsageError, match=r"ONNX: expected curves of 2 classes .* found an array of shape \(3, 101\)"

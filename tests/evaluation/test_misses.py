@@ -111,10 +111,10 @@ def test_each_object_is_hit_once_by_the_best_fit() -> None:
 def test_the_worst_come_first_and_no_more_than_asked() -> None:
     ghosts = [found((AWAY, NUT, score)) for score in (0.5, 0.75, 0.5, 0.9375)]
     truths = data([], [], [], [])
-    assert [m.image for m in worst_misses(truths, ghosts, 100)] == [3, 1, 0, 2]
-    assert [m.image for m in worst_misses(truths, ghosts, 3)] == [3, 1, 0]
+    assert [m.image_index for m in worst_misses(truths, ghosts, 100)] == [3, 1, 0, 2]
+    assert [m.image_index for m in worst_misses(truths, ghosts, 3)] == [3, 1, 0]
     assert worst_misses(truths, ghosts, 0) == ()
-    assert [m.image for m in worst_misses(truths, ghosts, 100, seen=0.6)] == [3, 1]
+    assert [m.image_index for m in worst_misses(truths, ghosts, 100, seen=0.6)] == [3, 1]
 
 
 def test_severity_stays_in_its_range_when_scores_do_not() -> None:

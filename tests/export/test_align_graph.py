@@ -27,7 +27,7 @@ from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph
 from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK
-from pocketdet.runtime.stages import TOLERANCES
+from pocketdet.runtime.verification import TOLERANCES
 
 FEATURES = {"image": (3, 96, 64)}
 

@@ -14,7 +14,7 @@ from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import read_graph
-from pocketdet.runtime.stages import TOLERANCES, tolerances_for
+from pocketdet.runtime.verification import TOLERANCES, tolerances_for
 
 
 @pytest.fixture(scope="module")

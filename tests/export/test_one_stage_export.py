@@ -24,13 +24,12 @@ from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import read_graph
+from pocketdet.runtime.parity import TOLERANCES, compare_detections
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.tolerances import TOLERANCES
 
 SIZE = (64, 96)
 NAMES = ("bolt", "nut", "washer")

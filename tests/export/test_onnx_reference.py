@@ -20,11 +20,10 @@ from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import export_reference
 from pocketdet.export.reference.description import read_description
 from pocketdet.export.reference.factory import reference_from_onnx
-from pocketdet.runtime.agreement import compare_detections
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.parity import TOLERANCES, compare_detections
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.tolerances import TOLERANCES
 
 PICTURES = [synthetic_image((64, 64), seed) for seed in (3, 4)]
 SHARED = Path(__file__).parents[3] / "shared" / "data"

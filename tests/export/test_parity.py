@@ -14,7 +14,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.stages import TOLERANCES, compare_detections, compare_stages
+from pocketdet.runtime.verification import TOLERANCES, compare_detections, compare_stages
 
 MAX_RELATIVE_ERROR = 1e-3
 ROUNDING = 1e-5  # of the largest value of a map

@@ -10,7 +10,7 @@ from overflowing import overflowing
 from pocketdet.errors import UsageError
 from pocketdet.export import ExportOptions, export_detector, verify
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.runtime.replay import replay
+from pocketdet.runtime.verification import replay
 
 
 @pytest.fixture(scope="module")

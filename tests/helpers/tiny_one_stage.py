@@ -20,7 +20,7 @@ from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.resize import normalise, resize_image, to_original
 from pocketdet.runtime.bundle import write_golden
 from pocketdet.runtime.parity import StageValues
-from pocketdet.runtime.stages import image_rows
+from pocketdet.runtime.verification import image_rows
 from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
 
 MODEL = """7767517

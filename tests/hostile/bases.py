@@ -17,8 +17,8 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
 from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.parity import StageValues
-from pocketdet.runtime.stages import image_rows
 from pocketdet.runtime.two_stage import TwoStagePipeline
+from pocketdet.runtime.verification import image_rows
 
 STORAGES = ("fp16", "int8")
 NAMES = (

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from pocketdet.errors import PocketdetError
-from pocketdet.runtime.replay import replay
+from pocketdet.runtime.verification import replay
 
 
 def verdict(path: str) -> dict[str, object]:

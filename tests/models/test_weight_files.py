@@ -257,7 +257,7 @@ def test_weights_that_could_not_be_read_are_not_written(weights: Weights, tmp_pa
 
 def test_a_folder_that_cannot_be_written(model: ThunderNet, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(UsageError, match="file: the folder cannot be made"):
         save_checkpoint(tmp_path / "file" / "w.safetensors", model)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -33,7 +33,7 @@ def test_help_of_all_and_version(runner: Runner) -> None:
         (["sing"], "'sing' is not a command"),
         (["detect"], "expected a bundle and one or more pictures"),
         (["detect", "{bundle}"], "expected a bundle and one or more pictures"),
-        (["detect", "{bundle}", "{nowhere}"], "the picture cannot be read: No such file"),
+        (["detect", "{bundle}", "{nowhere}"], "the image cannot be read: No such file"),
         (["detect", "{bundle}", "{text}"], "expected a PNG or a binary PPM"),
         (["detect", "{bundle}", "{text}", "--raw", "4"], "expected WIDTHxHEIGHT"),
         (["detect", "{bundle}", "{text}", "--raw", "4x4"], "expected 48 bytes"),
@@ -116,3 +116,15 @@ def test_memory_does_not_grow_with_frames(runner: Runner, small_bundle: Path) ->
     record = runner.json("bench", small_bundle, "--frames", "400", "--warmup", "20")
     before, after = (record[when]["usage"]["most_memory_kib"] for when in ("before", "after"))
     assert after - before < 2048
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_fifo_or_a_device_is_refused_and_never_blocks(
+    runner: Runner, small_bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    image = tmp_path / "image.png"
+    if kind == "fifo":
+        os.mkfifo(image)
+    else:
+        image.symlink_to("/dev/zero")
+    assert "not a regular file" in runner.error("detect", small_bundle, image)

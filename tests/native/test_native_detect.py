@@ -18,8 +18,8 @@ from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.stages import compare_stages, golden_stages
 from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.verification import compare_stages, golden_stages
 
 
 def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:

@@ -17,7 +17,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.one_stage import STAGES
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.verification import compare_stages, golden_stages
 
 Rehash = Callable[[Path], None]
 

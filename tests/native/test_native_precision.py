@@ -52,7 +52,7 @@ def test_a_bundle_runs_in_what_it_was_made_for(
         assert (engine["precision_note"] == "") == (used == "fp16")
     here = runner.json("verify", half_bundle)["engine"]
     assert (here["precision_asked"], here["precision"]) == ("fp16", "fp32")
-    expected = "fp16 was asked for and fp32 ran: fp16 needs ncnn on an ARMv8.2 processor with asimdhp"
+    expected = "fp16 was requested and fp32 is in use: fp16 needs ncnn on an ARMv8.2 processor with asimdhp"
     assert here["precision_note"] == expected
     asked = runner.json("verify", half_bundle, "--precision", "fp32")["engine"]
     assert (asked["precision_asked"], asked["precision_note"]) == ("fp32", "")

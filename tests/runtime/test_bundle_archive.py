@@ -31,19 +31,19 @@ def refused(target: Path, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a\\b", "C:/x", "a//b", "a/./b", ".hidden", "ü"])
-def test_names_that_leave_the_bundle(tiny_bundle: Path, target: Path, name: str) -> None:
+def test_paths_outside_the_bundle_are_rejected(tiny_bundle: Path, target: Path, name: str) -> None:
     with zip_folder(tiny_bundle, target) as archive:
         archive.writestr(name, b"x")
     refused(target, "is not a plain path inside the bundle")
 
 
-def test_duplicates(tiny_bundle: Path, target: Path) -> None:
+def test_duplicate_entries_are_rejected(tiny_bundle: Path, target: Path) -> None:
     with zip_folder(tiny_bundle, target) as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("manifest.json", b"{}")
     refused(target, r"'manifest\.json' appears twice")
 
 
-def test_a_name_that_is_another_in_its_header(tiny_bundle: Path, target: Path) -> None:
+def test_a_name_that_differs_from_the_local_header_is_rejected(tiny_bundle: Path, target: Path) -> None:
     """zipfile quotes both names, which may be of any length."""
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
@@ -54,7 +54,7 @@ def test_a_name_that_is_another_in_its_header(tiny_bundle: Path, target: Path) -
     assert len(str(caught.value)) < 600
 
 
-def test_links(tiny_bundle: Path, target: Path) -> None:
+def test_links_are_rejected(tiny_bundle: Path, target: Path) -> None:
     link = zipfile.ZipInfo("head.ncnn.bin")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zip_folder(tiny_bundle, target, skip="head.ncnn.bin") as archive:
@@ -62,7 +62,7 @@ def test_links(tiny_bundle: Path, target: Path) -> None:
     refused(target, "is a link or a special file")
 
 
-def test_encryption(tiny_bundle: Path, target: Path) -> None:
+def test_encrypted_entries_are_rejected(tiny_bundle: Path, target: Path) -> None:
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -71,20 +71,20 @@ def test_encryption(tiny_bundle: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_compression(tiny_bundle: Path, target: Path, method: int) -> None:
+def test_other_compression_methods_are_rejected(tiny_bundle: Path, target: Path, method: int) -> None:
     with zip_folder(tiny_bundle, target) as archive:
         archive.writestr("extra", b"x" * 100, method)
     refused(target, f"has compression method {method}")
 
 
-def test_a_bomb_by_ratio(tiny_bundle: Path, target: Path) -> None:
+def test_a_high_compression_ratio_is_rejected(tiny_bundle: Path, target: Path) -> None:
     with zip_folder(tiny_bundle, target) as archive, archive.open("zeros", "w") as entry:
         for _ in range(80):
             entry.write(bytes(1 << 20))
     refused(target, r"unpacks from \d+ to \d+ bytes")
 
 
-def test_a_bomb_by_declaration(tiny_bundle: Path, target: Path) -> None:
+def test_a_huge_declared_size_is_rejected(tiny_bundle: Path, target: Path) -> None:
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
     struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, 0xFFFF_FF00)
@@ -93,7 +93,7 @@ def test_a_bomb_by_declaration(tiny_bundle: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("declared", [1, 10_000_000])
-def test_headers_that_lie_about_a_size(tiny_bundle: Path, target: Path, declared: int) -> None:
+def test_wrong_declared_sizes_are_rejected(tiny_bundle: Path, target: Path, declared: int) -> None:
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
     at = data.index(b"PK\x01\x02")
@@ -104,7 +104,7 @@ def test_headers_that_lie_about_a_size(tiny_bundle: Path, target: Path, declared
     refused(target, r"head\.ncnn\.bin: (damaged zip entry|expected \d+ bytes)")
 
 
-def test_overlapping_entries(tiny_bundle: Path, target: Path) -> None:
+def test_overlapping_entries_are_rejected(tiny_bundle: Path, target: Path) -> None:
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
     first = data.index(b"PK\x01\x02")
@@ -114,14 +114,14 @@ def test_overlapping_entries(tiny_bundle: Path, target: Path) -> None:
     refused(target, "overlaps")
 
 
-def test_too_many_entries(tiny_bundle: Path, target: Path) -> None:
+def test_too_many_entries_are_rejected(tiny_bundle: Path, target: Path) -> None:
     with zip_folder(tiny_bundle, target) as archive:
         for i in range(MAX_ENTRIES):
             archive.writestr(f"f{i}", b"")
     refused(target, rf"expected at most {MAX_ENTRIES} zip entries")
 
 
-def test_an_entry_count_that_lies(tiny_bundle: Path, target: Path) -> None:
+def test_a_wrong_entry_count_is_rejected(tiny_bundle: Path, target: Path) -> None:
     with zip_folder(tiny_bundle, target) as archive:
         for i in range(MAX_ENTRIES):
             archive.writestr(f"f{i}", b"")
@@ -131,12 +131,12 @@ def test_an_entry_count_that_lies(tiny_bundle: Path, target: Path) -> None:
     refused(target, rf"expected at most {MAX_ENTRIES} zip entries, found")
 
 
-def test_a_directory_too_large_to_read(target: Path) -> None:
+def test_a_too_large_directory_is_rejected(target: Path) -> None:
     target.write_bytes(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 0x7FFF_FFFF, 0, 0))
     refused(target, "expected at most")
 
 
-def test_zip64_and_comments(tiny_bundle: Path, target: Path) -> None:
+def test_zip64_and_comments_are_rejected(tiny_bundle: Path, target: Path) -> None:
     with zip_folder(tiny_bundle, target) as archive:
         archive.comment = b"hello"
     refused(target, "expected a bundle folder or a zip file")
@@ -146,7 +146,7 @@ def test_zip64_and_comments(tiny_bundle: Path, target: Path) -> None:
     refused(target, "found zip64")
 
 
-def test_a_folder_zipped_with_its_own_name(tiny_bundle: Path, target: Path) -> None:
+def test_a_zip_with_a_nested_folder_is_explained(tiny_bundle: Path, target: Path) -> None:
     with zipfile.ZipFile(target, "w") as archive:
         for path in tiny_bundle.rglob("*"):
             archive.write(path, path.relative_to(tiny_bundle.parent))
@@ -154,12 +154,12 @@ def test_a_folder_zipped_with_its_own_name(tiny_bundle: Path, target: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a zip file at all, but long enough to be read"])
-def test_files_that_are_no_zip(target: Path, content: bytes) -> None:
+def test_other_files_are_rejected(target: Path, content: bytes) -> None:
     target.write_bytes(content)
     refused(target, "expected a bundle folder or (a )?zip file")
 
 
-def test_every_truncation(tiny_bundle: Path, target: Path) -> None:
+def test_every_truncation_is_rejected(tiny_bundle: Path, target: Path) -> None:
     zip_folder(tiny_bundle, target).close()
     data = target.read_bytes()
     for length in range(0, len(data), 97):
@@ -167,7 +167,7 @@ def test_every_truncation(tiny_bundle: Path, target: Path) -> None:
         refused(target, "zip file")
 
 
-def test_damaged_data(tiny_bundle: Path, target: Path) -> None:
+def test_damaged_data_is_rejected(tiny_bundle: Path, target: Path) -> None:
     zip_folder(tiny_bundle, target).close()
     data = bytearray(target.read_bytes())
     at = data.index(b"manifest.json") + len("manifest.json")

@@ -143,12 +143,12 @@ def template(request: pytest.FixtureRequest) -> Path:
     return Path(request.getfixturevalue(request.param))
 
 
-def test_the_worker_runs_a_sound_bundle(worker: Worker, template: Path) -> None:
+def test_the_worker_runs_a_valid_bundle(worker: Worker, template: Path) -> None:
     answer = worker.ask(template)
     assert answer["ran"] > 0
 
 
-def test_200_damaged_copies(worker: Worker, template: Path, tmp_path: Path) -> None:
+def test_200_damaged_copies_are_rejected_or_run(worker: Worker, template: Path, tmp_path: Path) -> None:
     answers = []
     for i in range(200):
         rng = np.random.default_rng(i)
@@ -158,7 +158,7 @@ def test_200_damaged_copies(worker: Worker, template: Path, tmp_path: Path) -> N
     judge(answers, "error")
 
 
-def test_200_damaged_zip_files(worker: Worker, template: Path, tmp_path: Path) -> None:
+def test_200_damaged_zip_files_are_rejected_or_run(worker: Worker, template: Path, tmp_path: Path) -> None:
     answers = []
     for i in range(200):
         change = (flip_bytes, truncate, splice, append)[i % 4]
@@ -166,7 +166,7 @@ def test_200_damaged_zip_files(worker: Worker, template: Path, tmp_path: Path) -
     judge(answers, "error")
 
 
-def test_600_damaged_copies_whose_hashes_agree(
+def test_600_damaged_copies_with_valid_hashes_are_rejected_or_run(
     worker: Worker, template: Path, tmp_path: Path, rehash: Callable[[Path], None]
 ) -> None:
     answers = []

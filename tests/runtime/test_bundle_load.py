@@ -33,7 +33,7 @@ def test_a_folder_and_its_zip_are_the_same_bundle(tiny_bundle: Path, tmp_path: P
             assert folder.read_bytes(name) == zipped.read_bytes(name) == (tiny_bundle / name).read_bytes()
 
 
-def test_golden_comes_back_bit_for_bit(tiny_bundle: Path) -> None:
+def test_golden_round_trip_is_bit_exact(tiny_bundle: Path) -> None:
     with load_bundle(tiny_bundle) as bundle:
         golden = bundle.golden()
     assert golden["image"].shape == (24, 40, 3)
@@ -41,7 +41,7 @@ def test_golden_comes_back_bit_for_bit(tiny_bundle: Path) -> None:
     assert golden["rpn_scores"].shape == (2, 2, 2)
 
 
-def test_the_private_copy_is_what_was_hashed(tiny_bundle: Path) -> None:
+def test_the_private_copy_is_the_hashed_file(tiny_bundle: Path) -> None:
     with load_bundle(tiny_bundle) as bundle:
         before = bundle.read_bytes("head.ncnn.param")
         (tiny_bundle / "head.ncnn.param").write_text("changed after the check")
@@ -49,7 +49,7 @@ def test_the_private_copy_is_what_was_hashed(tiny_bundle: Path) -> None:
         assert bundle.path("head.ncnn.param").parent.stat().st_mode & 0o077 == 0
 
 
-def test_copies_go_away_with_close_and_with_the_last_reference(tiny_bundle: Path) -> None:
+def test_copies_are_deleted_by_close_and_with_the_last_reference(tiny_bundle: Path) -> None:
     bundle = load_bundle(tiny_bundle)
     path = bundle.path("head.ncnn.bin")
     bundle.close()
@@ -62,7 +62,7 @@ def test_copies_go_away_with_close_and_with_the_last_reference(tiny_bundle: Path
     assert not forgotten.parent.exists()
 
 
-def test_a_refused_bundle_leaves_no_copy(
+def test_a_rejected_bundle_leaves_no_copy(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
@@ -74,14 +74,14 @@ def test_a_refused_bundle_leaves_no_copy(
     assert not list(scratch.iterdir())
 
 
-def test_no_room_for_the_copies(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_bundle_error(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
     with pytest.raises(BundleError, match="temporary folder"):
         load_bundle(tiny_bundle)
 
 
 @pytest.mark.parametrize("name", ["unlisted.txt", "../tiny.pocketdet/head.ncnn.bin", "manifest.json"])
-def test_only_listed_files_are_given_out(tiny_bundle: Path, name: str) -> None:
+def test_path_rejects_unlisted_files(tiny_bundle: Path, name: str) -> None:
     (tiny_bundle / "unlisted.txt").write_text("ignored")
     with load_bundle(tiny_bundle) as bundle, pytest.raises(BundleError, match="not a file of this bundle"):
         bundle.path(name)
@@ -103,7 +103,7 @@ def test_a_changed_byte_is_named(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "found"), [(-1, r"\d+"), (1, r"more than \d+")])
-def test_another_size_is_named(tiny_bundle: Path, change: int, found: str) -> None:
+def test_a_wrong_size_is_named(tiny_bundle: Path, change: int, found: str) -> None:
     path = tiny_bundle / "head.ncnn.bin"
     data = path.read_bytes()
     path.write_bytes(data[:change] if change < 0 else data + b"x")
@@ -134,7 +134,7 @@ def test_a_fifo_does_not_hang(tiny_bundle: Path) -> None:
         load_bundle(tiny_bundle)
 
 
-def test_a_folder_in_place_of_a_file(tiny_bundle: Path) -> None:
+def test_a_folder_instead_of_a_file_is_rejected(tiny_bundle: Path) -> None:
     path = tiny_bundle / "head.ncnn.bin"
     path.unlink()
     path.mkdir()
@@ -143,23 +143,23 @@ def test_a_folder_in_place_of_a_file(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent.pocketdet", "with\0nul", "x" * 5000])
-def test_paths_that_lead_nowhere(tmp_path: Path, name: str) -> None:
+def test_missing_paths_are_bundle_errors(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match=r"no such bundle|not a usable path"):
         load_bundle(tmp_path / name)
 
 
-def test_a_fifo_in_place_of_a_bundle_does_not_hang(tmp_path: Path) -> None:
+def test_a_fifo_instead_of_a_bundle_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.zip")
     with pytest.raises(BundleError, match="no such bundle; expected a folder or a zip file"):
         load_bundle(tmp_path / "pipe.zip")
 
 
-def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: the file is missing"):
         load_bundle(tmp_path)
 
 
-def test_an_unknown_layer_is_refused_before_ncnn_sees_it(tiny_bundle: Path, rehash: Rehash) -> None:
+def test_an_unknown_layer_is_rejected_before_ncnn_loads_it(tiny_bundle: Path, rehash: Rehash) -> None:
     param = tiny_bundle / "head.ncnn.param"
     param.write_text(
         param.read_text().replace("InnerProduct             fc ", "InnerMystery             fc ")

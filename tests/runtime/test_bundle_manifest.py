@@ -70,7 +70,9 @@ def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
         (("schema_version",), 0, "field 'schema_version'"),
     ],
 )
-def test_wrong_fields(document: dict[str, Any], path: tuple[Any, ...], value: object, sentence: str) -> None:
+def test_wrong_fields_are_named(
+    document: dict[str, Any], path: tuple[Any, ...], value: object, sentence: str
+) -> None:
     place: Any = document
     for key in path[:-1]:
         place = place[key]
@@ -99,7 +101,7 @@ def test_a_graph_has_one_input_and_each_role_once(document: dict[str, Any]) -> N
     assert "graph 'features': role 'rpn_scores' is given twice" in refusal(document)
 
 
-def test_missing_fields(document: dict[str, Any]) -> None:
+def test_missing_fields_are_named(document: dict[str, Any]) -> None:
     del document["anchors"]["stride"]
     assert refusal(document).endswith("field 'anchors.stride' is missing")
     del document["tools"]
@@ -116,7 +118,7 @@ def version_1(document: dict[str, Any]) -> dict[str, Any]:
     return old
 
 
-def test_version_1_is_read_as_what_it_ran_in(document: dict[str, Any]) -> None:
+def test_version_1_is_read_as_fp32(document: dict[str, Any]) -> None:
     manifest = parse_manifest(json.dumps(version_1(document)).encode(), "m")
     assert manifest == parse_manifest(json.dumps(document).encode(), "m")
     assert manifest.precision == Precision("fp32", "fp32")
@@ -135,11 +137,11 @@ def test_version_1_has_no_fields_of_version_2(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("version", [True, 1.0, "1", None, -1])
-def test_versions_that_are_none(document: dict[str, Any], version: object) -> None:
+def test_invalid_versions_are_rejected(document: dict[str, Any], version: object) -> None:
     assert "field 'schema_version'" in refusal({**version_1(document), "schema_version": version})
 
 
-def test_a_manifest_says_what_it_was_made_for(document: dict[str, Any]) -> None:
+def test_manifest_precision_is_the_narrowest_of_its_graphs(document: dict[str, Any]) -> None:
     document["graphs"]["head"]["arithmetic"] = "fp16"
     document["layout"] |= {"weight_storage": "fp16", "fp32_modules": ["backbone.stem"]}
     manifest = parse_manifest(json.dumps(document).encode(), "m")
@@ -150,7 +152,7 @@ def test_a_manifest_says_what_it_was_made_for(document: dict[str, Any]) -> None:
     assert "field 'graphs.head.arithmetic': expected 'fp32', 'fp16-storage'" in refusal(document)
 
 
-def test_a_newer_schema_says_what_to_do(document: dict[str, Any]) -> None:
+def test_a_newer_schema_names_the_upgrade_command(document: dict[str, Any]) -> None:
     document["schema_version"] = 7
     document["anchors"] = "whatever version 7 makes of it"
     message = refusal(document)
@@ -172,14 +174,14 @@ def test_a_newer_schema_says_what_to_do(document: dict[str, Any]) -> None:
         (b'{"schema_version": 1, "card": ' + b"[" * 400 + b"]" * 400 + b"}", "manifest"),
     ],
 )
-def test_text_that_is_no_manifest(data: bytes, sentence: str) -> None:
+def test_invalid_json_is_rejected(data: bytes, sentence: str) -> None:
     with pytest.raises(BundleError, match="manifest") as caught:
         parse_manifest(data, "manifest.json")
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 1000
 
 
-def test_an_enormous_manifest_is_not_read(tiny_bundle: Path) -> None:
+def test_a_too_large_manifest_is_rejected(tiny_bundle: Path) -> None:
     with (tiny_bundle / "manifest.json").open("ab") as stream:
         stream.truncate(MAX_MANIFEST_BYTES + 1)
     with pytest.raises(BundleError, match=r"manifest\.json: expected at most \d+ bytes"):
@@ -196,7 +198,7 @@ def test_an_enormous_manifest_is_not_read(tiny_bundle: Path) -> None:
         ("manifest.json/x", "other", "is listed as a file and as a folder"),
     ],
 )
-def test_names_that_collide(tiny_bundle: Path, first: str, second: str, sentence: str) -> None:
+def test_colliding_names_are_rejected(tiny_bundle: Path, first: str, second: str, sentence: str) -> None:
     path = tiny_bundle / "manifest.json"
     document = json.loads(path.read_text())
     for name in (first, second):
@@ -232,7 +234,7 @@ JSON = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), value=JSON)
-def test_any_value_anywhere_is_a_typed_error_or_a_manifest(
+def test_any_value_is_a_typed_error_or_a_valid_manifest(
     tiny_bundle_template: Path, data: st.DataObject, value: object
 ) -> None:
     document = json.loads((tiny_bundle_template / "manifest.json").read_text())
@@ -255,6 +257,6 @@ def test_any_value_anywhere_is_a_typed_error_or_a_manifest(
 
 
 @pytest.mark.parametrize("value", [1e300, -1e300, 1e-300, 0])
-def test_numbers_that_float32_cannot_hold(document: dict[str, Any], value: float) -> None:
+def test_numbers_out_of_float32_range_are_rejected(document: dict[str, Any], value: float) -> None:
     document["preprocessing"]["mean" if abs(value) > 1 else "std"][0] = value
     assert "field 'preprocessing." in refusal(document)

@@ -52,7 +52,7 @@ def edited(document: Document, path: tuple[Any, ...], value: object) -> Document
     return copy
 
 
-def test_a_manifest_holds_the_whole_description(tiny_one_stage_template: Path) -> None:
+def test_a_manifest_contains_the_description(tiny_one_stage_template: Path) -> None:
     text = (tiny_one_stage_template / "manifest.json").read_text()
     manifest = parse_manifest(text.encode(), "m")
     assert isinstance(manifest, OneStageManifest)
@@ -64,7 +64,7 @@ def test_a_manifest_holds_the_whole_description(tiny_one_stage_template: Path) -
     assert list(json.loads(text))[-1] == "files"
 
 
-def test_what_is_left_out_has_its_default(document: Document) -> None:
+def test_missing_values_have_defaults(document: Document) -> None:
     decode = document["decode"]
     decode["codings"] = [{"form": "centre"}]
     del decode["selection"], decode["scores"]
@@ -115,7 +115,7 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("decode", "selection", "nms_iou"), 1.5, "field 'decode': Selection.nms_iou has the value 1.5"),
         (("graphs", "features"), {}, "field 'graphs.features' is unknown"),
         (("graphs", "model", "inputs", 0, "shape"), [3, 32, 31], "expected one input 'image' (3, 32, 32)"),
-        (("graphs", "model", "inputs", 0, "role"), "picture", "expected one input 'image' (3, 32, 32)"),
+        (("graphs", "model", "inputs", 0, "role"), "photo", "expected one input 'image' (3, 32, 32)"),
         (
             ("graphs", "model", "outputs", 0, "role"),
             "rows",
@@ -139,11 +139,13 @@ def test_what_is_left_out_has_its_default(document: Document) -> None:
         (("schema_version",), 1, "field 'detector': expected 'two-stage' in schema version 1"),
     ],
 )
-def test_wrong_fields(document: Document, path: tuple[Any, ...], value: object, sentence: str) -> None:
+def test_wrong_fields_are_named(
+    document: Document, path: tuple[Any, ...], value: object, sentence: str
+) -> None:
     assert sentence in refusal(edited(document, path, value))
 
 
-def test_an_output_twice_or_that_nobody_reads(document: Document) -> None:
+def test_duplicate_and_unread_outputs_are_rejected(document: Document) -> None:
     outputs = document["graphs"]["model"]["outputs"]
     outputs.append({"blob": "out2", "role": "maps", "shape": [14, 4, 4]})
     assert "output 'maps' is made twice, or no field" in refusal(document)
@@ -151,7 +153,7 @@ def test_an_output_twice_or_that_nobody_reads(document: Document) -> None:
     assert "output 'attention' is made twice, or no field of decode names it" in refusal(document)
 
 
-def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Document) -> None:
+def test_unused_objectness_needs_an_output_of_any_size(document: Document) -> None:
     decode = document["decode"]
     decode["scores"]["objectness_power"] = 0.0
     decode["levels"][0]["objectness"]["first"] = 5000
@@ -160,7 +162,7 @@ def test_objectness_that_is_not_used_needs_its_output_but_no_room(document: Docu
     assert "its field needs (5008, 4, 4)" in refusal(document)
 
 
-def test_an_output_that_is_not_read_has_one_to_three_axes(document: Document) -> None:
+def test_an_unread_output_has_one_to_three_axes(document: Document) -> None:
     decode = document["decode"]
     decode["scores"]["objectness_power"] = 0.0
     decode["levels"][0]["objectness"]["output"] = "unread"
@@ -171,7 +173,7 @@ def test_an_output_that_is_not_read_has_one_to_three_axes(document: Document) ->
     assert "output 'unread': expected one to three lengths, found (1, 2, 3, 4)" in refusal(document)
 
 
-def test_an_output_of_another_shape_than_the_graph_gives(
+def test_an_output_shape_that_differs_from_the_graph_is_rejected(
     tiny_one_stage: Path, rehash: Callable[[Path], None]
 ) -> None:
     path = tiny_one_stage / "manifest.json"
@@ -182,20 +184,20 @@ def test_an_output_of_another_shape_than_the_graph_gives(
         load_bundle(tiny_one_stage)
 
 
-def test_version_2_is_read_as_it_was(two_stage: Document) -> None:
+def test_version_2_is_read(two_stage: Document) -> None:
     manifest = parse_manifest(json.dumps(two_stage).encode(), "m")
     assert parse_manifest(json.dumps({**two_stage, "schema_version": 2}).encode(), "m") == manifest
     assert manifest.schema_version == 3
 
 
-def test_version_2_did_not_know_the_fields_of_version_3(two_stage: Document, document: Document) -> None:
+def test_version_2_rejects_fields_of_version_3(two_stage: Document, document: Document) -> None:
     message = refusal({**two_stage, "schema_version": 2, "decode": document["decode"]})
     assert message.endswith("field 'decode' is unknown in schema version 2")
 
 
 @settings(max_examples=200)
 @given(data=st.data())
-def test_any_value_anywhere_in_the_description_is_refused_or_kept(
+def test_any_value_of_the_description_is_rejected_or_unchanged(
     tiny_one_stage_template: Path, data: st.DataObject
 ) -> None:
     document = json.loads((tiny_one_stage_template / "manifest.json").read_text())
@@ -226,7 +228,7 @@ def test_any_value_anywhere_in_the_description_is_refused_or_kept(
     st.integers(0, 3),
     st.integers(1, 5),
 )
-def test_the_shape_that_a_slot_needs_is_the_least_that_holds_it(
+def test_shape_error_accepts_exactly_the_shapes_that_contain_a_field(
     layout: Any, grid: tuple[int, int], steps: tuple[int, int, int], first_row: int, elements: int
 ) -> None:
     first, prior_step, element_step = steps

@@ -69,7 +69,7 @@ NOT_BOXES = [
 
 
 @pytest.mark.parametrize("value", NOT_BOXES, ids=lambda v: f"{type(v).__name__}-{getattr(v, 'dtype', '')}")
-def test_what_is_not_a_box_array_is_refused_by_name(value: object) -> None:
+def test_an_invalid_box_array_is_named(value: object) -> None:
     with pytest.raises(ValueError, match=r"^b: expected a float32 array of shape \(N, 4\)"):
         _core.iou_matrix(BOXES, value)
 
@@ -142,7 +142,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
 
 
 @pytest.mark.parametrize(("name", "call"), REFUSED, ids=[f"{i}-{n}" for i, (n, _) in enumerate(REFUSED)])
-def test_bad_argument_is_refused_by_name(name: str, call: Callable[[], object]) -> None:
+def test_an_invalid_argument_is_named(name: str, call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected .*, found "):
         call()
 
@@ -164,7 +164,7 @@ def test_every_image_up_to_the_limit_is_resized(sides: tuple[int, int], format: 
     np.testing.assert_array_equal(found, _core.resize_image(small, format, (4, 50)))
 
 
-def test_objects_of_the_wrong_kind_are_type_errors() -> None:
+def test_wrong_types_are_type_errors() -> None:
     with pytest.raises(TypeError):
         preprocess(size="large")
     with pytest.raises(TypeError):
@@ -173,14 +173,14 @@ def test_objects_of_the_wrong_kind_are_type_errors() -> None:
         detect(nms=None)
 
 
-def test_the_valid_calls_of_this_file_pass() -> None:
+def test_valid_calls_pass() -> None:
     assert np.shape(preprocess()) == (3, 6, 7)
     assert np.shape(ps_roi_align()) == (3, 8)
     assert len(propose()) == 3
     assert len(detect()) == 4
 
 
-def test_read_only_numpy_integers_and_lists_are_welcome() -> None:
+def test_read_only_arrays_numpy_integers_and_lists_are_accepted() -> None:
     boxes = np.array([[0, 0, 4, 4], [1, 1, 5, 5]], F)
     boxes.setflags(write=False)
     assert _core.nms(boxes, np.array([0.5, 0.6], F), np.float32(0.9), np.int64(1)).tolist() == [1]

@@ -26,7 +26,7 @@ def same(found: Floats, expected: torch.Tensor) -> None:
 @pytest.mark.parametrize("grid", [(1, 1), (20, 20), (3, 7)])
 @pytest.mark.parametrize("stride", [8, 16, 20])
 @pytest.mark.parametrize("count", [1, 3, 25])
-def test_anchors(grid: tuple[int, int], stride: int, count: int) -> None:
+def test_anchors_equal_the_reference(grid: tuple[int, int], stride: int, count: int) -> None:
     sizes = np.random.default_rng(count).uniform(5, 600, (count, 2)).astype(F)
     same(_core.make_anchors(grid, stride, sizes), make_anchors(grid, stride, sizes.tolist()))
 
@@ -34,7 +34,9 @@ def test_anchors(grid: tuple[int, int], stride: int, count: int) -> None:
 @pytest.mark.parametrize("std", [UNIT, HEAD])
 @pytest.mark.parametrize("clip", [None, (320, 320), (97, 480)])
 @pytest.mark.parametrize("count", [0, 1, 1000])
-def test_decode(std: tuple[float, float, float, float], clip: tuple[int, int] | None, count: int) -> None:
+def test_decode_equals_the_reference(
+    std: tuple[float, float, float, float], clip: tuple[int, int] | None, count: int
+) -> None:
     rng = np.random.default_rng(7)
     reference = rng.uniform(-50, 400, (count, 4)).astype(F)  # inverted ones too
     deltas = (4 * rng.normal(size=(count, 4))).astype(F)
@@ -45,7 +47,7 @@ def test_decode(std: tuple[float, float, float, float], clip: tuple[int, int] | 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 8).flatmap(lambda n: arrays(F, (2, n, 4), elements=ANY_FLOAT)))
-def test_decode_of_any_number(pair: Floats) -> None:
+def test_decode_of_any_number_equals_the_reference(pair: Floats) -> None:
     reference, deltas = pair
     expected = decode_boxes(torch.from_numpy(deltas.copy()), torch.from_numpy(reference.copy()), HEAD)
     same(_core.decode_boxes(reference, deltas, HEAD), expected)
@@ -53,7 +55,7 @@ def test_decode_of_any_number(pair: Floats) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (40, 70)])
-def test_iou(shape: tuple[int, int]) -> None:
+def test_iou_equals_the_reference(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(8)
     a, b = (rng.uniform(0, 50, (n, 4)).astype(F) for n in shape)
     same(_core.iou_matrix(a, b), box_iou(torch.from_numpy(a), torch.from_numpy(b)))
@@ -61,6 +63,6 @@ def test_iou(shape: tuple[int, int]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 8).flatmap(lambda n: arrays(F, (2, n, 4), elements=ANY_FLOAT)))
-def test_iou_of_any_number(pair: Floats) -> None:
+def test_iou_of_any_number_equals_the_reference(pair: Floats) -> None:
     a, b = pair
     same(_core.iou_matrix(a, b), box_iou(torch.from_numpy(a.copy()), torch.from_numpy(b.copy())))

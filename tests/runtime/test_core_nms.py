@@ -81,7 +81,9 @@ def test_thresholds_are_exclusive() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.integers(0, 12), st.sampled_from([0.0, 0.25, 1 / 3, 0.5]))
-def test_both_on_ties_and_odd_numbers(data: st.DataObject, count: int, threshold: float) -> None:
+def test_nms_of_ties_and_special_values_equals_the_reference(
+    data: st.DataObject, count: int, threshold: float
+) -> None:
     boxes = data.draw(arrays(F, (count, 4), elements=COARSE))
     scores = data.draw(arrays(F, (count,), elements=LEVELS))
     expected = nms(torch.from_numpy(boxes), torch.from_numpy(scores), threshold)

@@ -159,7 +159,7 @@ def test_scores_at_the_threshold(threshold: float, power: float, activation: str
     assert_equal(Problem(spec, outputs))
 
 
-def test_planes_and_rows_may_lie_apart() -> None:
+def test_planes_and_rows_may_have_strides() -> None:
     spec = one_level()
     outputs = outputs_of(spec)
     expected = _core.OneStageDecoder(spec).decode(outputs)
@@ -171,7 +171,7 @@ def test_planes_and_rows_may_lie_apart() -> None:
     assert len(expected[0]) > 10
 
 
-def test_a_score_that_is_not_a_number_is_no_candidate() -> None:
+def test_a_nan_score_is_not_a_candidate() -> None:
     """The root of a negative value is none; the other class of its prior stays."""
     slots = OutputField("c"), (OutputField("b"),)
     level = Level((1, 2), 8, ((8.0, 8.0),), *slots)
@@ -182,7 +182,7 @@ def test_a_score_that_is_not_a_number_is_no_candidate() -> None:
     assert found == 2
 
 
-def test_from_several_threads_at_once() -> None:
+def test_threads_may_share_a_decoder() -> None:
     spec, shapes = retinanet()
     decoder = _core.OneStageDecoder(spec)
     inputs = [filled(shapes, spec, seed, broken=0.0) for seed in range(4)]
@@ -215,7 +215,7 @@ def test_from_several_threads_at_once() -> None:
         ({"c": (1, 2, 5, 6), "b": (4, 5, 6)}, "outputs['c']: expected a float32 array of shape"),
     ],
 )
-def test_outputs_that_do_not_fit(outputs: dict[str, tuple[int, ...]], message: str) -> None:
+def test_outputs_of_a_wrong_shape_are_rejected(outputs: dict[str, tuple[int, ...]], message: str) -> None:
     decoder = _core.OneStageDecoder(one_level())
     with pytest.raises(ValueError) as error:
         decoder.decode({name: np.zeros(shape, np.float32) for name, shape in outputs.items()})
@@ -235,7 +235,7 @@ def test_outputs_that_do_not_fit(outputs: dict[str, tuple[int, ...]], message: s
         SimpleNamespace(ndim="x"),
     ],
 )
-def test_outputs_of_another_type(bad: Any) -> None:
+def test_outputs_of_a_wrong_type_are_rejected(bad: Any) -> None:
     with pytest.raises(ValueError, match=r"outputs\['c'\]: expected"):
         _core.OneStageDecoder(one_level()).decode({"c": bad, "b": np.zeros((4, 5, 6), np.float32)})
 
@@ -283,7 +283,7 @@ HOSTILE: list[Callable[[Any], None]] = [
 
 
 @pytest.mark.parametrize("change", HOSTILE)
-def test_descriptions_that_cannot_be(change: Callable[[Any], None]) -> None:
+def test_invalid_descriptions_are_rejected(change: Callable[[Any], None]) -> None:
     spec = bare(one_level())
     assert _core.OneStageDecoder(spec) is not None
     change(spec)
@@ -292,12 +292,12 @@ def test_descriptions_that_cannot_be(change: Callable[[Any], None]) -> None:
 
 
 @pytest.mark.parametrize("bad", [None, 3, {}, one_level().levels])
-def test_something_else_than_a_description(bad: Any) -> None:
+def test_objects_that_are_not_a_description_are_rejected(bad: Any) -> None:
     with pytest.raises(ValueError, match="expected an attribute of a OneStageSpec"):
         _core.OneStageDecoder(bad)
 
 
-def test_objectness_that_is_used_must_be_there() -> None:
+def test_used_objectness_is_required() -> None:
     spec = bare(replace(one_level(), scores=Scores(objectness_power=1.0)))
     spec.levels[0].objectness = None
     with pytest.raises(ValueError, match="objectness is used, but a level has no field for it"):

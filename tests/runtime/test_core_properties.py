@@ -96,7 +96,7 @@ def test_iou_is_a_number_for_any_input(a: Floats, b: Floats) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.data(), WILD_BOXES, st.floats(0, 1, width=32))
-def test_greedy_nms_keeps_exactly_what_nothing_better_covers(
+def test_greedy_nms_keeps_exactly_the_boxes_without_a_better_overlapping_one(
     data: st.DataObject, boxes: Floats, threshold: float
 ) -> None:
     scores = data.draw(arrays(F, (len(boxes),), elements=ANY_FLOAT))
@@ -170,7 +170,7 @@ def test_detections_of_any_input_are_sorted_and_inside(data: st.DataObject, rois
     assert (mapped[:, 2:] <= (640, 480)).all()
 
 
-def test_no_proposal_and_no_roi() -> None:
+def test_empty_proposals_and_rois() -> None:
     sizes = np.array([[32, 32]], F)
     options = {"stride": 16.0, "image_size": (32, 32), "pre_nms_top_n": 9, "post_nms_top_n": 9}
     nothing = np.full((2, 2, 2), np.nan, F)
@@ -220,7 +220,7 @@ def test_slices_of_one_head_matrix_equal_copies() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_several_threads_get_the_same_answers() -> None:
+def test_threads_get_equal_results() -> None:
     rng = np.random.default_rng(3)
     image = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
     scores, deltas = (rng.normal(size=(c, 10, 10)).astype(F) for c in (10, 20))

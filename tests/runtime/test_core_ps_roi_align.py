@@ -40,7 +40,9 @@ def odd_rois(width: int, height: int) -> Floats:
 @pytest.mark.parametrize(
     ("alpha", "pool_size", "sampling_ratio"), [(5, 7, 2), (1, 1, 1), (9, 3, 4), (17, 2, 3)]
 )
-def test_rois_of_all_kinds(shape: tuple[int, int], alpha: int, pool_size: int, sampling_ratio: int) -> None:
+def test_ps_roi_align_equals_the_reference_for_any_roi(
+    shape: tuple[int, int], alpha: int, pool_size: int, sampling_ratio: int
+) -> None:
     rng = np.random.default_rng(3)
     features = rng.normal(size=(alpha * pool_size**2, *shape)).astype(F)
     height, width = 16 * shape[0], 16 * shape[1]
@@ -51,7 +53,7 @@ def test_rois_of_all_kinds(shape: tuple[int, int], alpha: int, pool_size: int, s
 
 @pytest.mark.parametrize("stride", [8, 12, 32])
 @pytest.mark.parametrize("count", [0, 1, 200])
-def test_strides_and_counts(stride: int, count: int) -> None:
+def test_ps_roi_align_equals_the_reference_for_strides_and_counts(stride: int, count: int) -> None:
     rng = np.random.default_rng(stride)
     corners = rng.uniform(0, 100, (count, 2))
     rois = np.concatenate([corners, corners + rng.uniform(1, 150, (count, 2))], axis=1).astype(F)

@@ -19,7 +19,7 @@ SIZES = [(1, 1), (1, 7), (32, 32), (20, 31), (64, 48)]
 RULES = ["stretch", "letterbox"]
 
 
-def picture(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:
+def random_image(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:
     rng = np.random.default_rng(height * 1000 + width)
     return rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
@@ -29,7 +29,7 @@ def picture(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 def test_resize_and_normalise(source: tuple[int, int], size: tuple[int, int], rule: str, order: str) -> None:
-    image = picture(*source)
+    image = random_image(*source)
     expected = resize_image(torch.from_numpy(image), size, rule, order, PAD)
     found = _core.resize_image(image, "RGB", size, rule, order, PAD)
     np.testing.assert_array_equal(found, expected.numpy(), strict=True)
@@ -42,7 +42,7 @@ def test_resize_and_normalise(source: tuple[int, int], size: tuple[int, int], ru
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 def test_nv21(source: tuple[int, int], size: tuple[int, int], rule: str, order: str) -> None:
-    frame = picture(source[0] * 3 // 2, source[1], 1)[:, :, 0]
+    frame = random_image(source[0] * 3 // 2, source[1], 1)[:, :, 0]
     rgb = nv21_to_rgb(torch.from_numpy(frame))
     expected = resize_image(rgb, size, rule, order, PAD)
     found = _core.resize_image(frame, "NV21", size, rule, order, PAD)
@@ -66,7 +66,7 @@ def test_every_yuv_value() -> None:
 
 def test_the_largest_sides() -> None:
     for source in ((1, MAX_IMAGE_SIDE), (MAX_IMAGE_SIDE, 1)):
-        image = picture(*source)
+        image = random_image(*source)
         expected = resize_image(torch.from_numpy(image), (3, 5), "letterbox", "RGB", PAD)
         found = _core.resize_image(image, "RGB", (3, 5), "letterbox", "RGB", PAD)
         np.testing.assert_array_equal(found, expected.numpy())

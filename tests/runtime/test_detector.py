@@ -1,4 +1,4 @@
-"""`Detector`: what comes out, from which pictures, from how many threads, and when it refuses."""
+"""`Detector`: what comes out, from which images, from how many threads, and when it refuses."""
 
 import subprocess
 import sys
@@ -17,10 +17,10 @@ from pocketdet.runtime.detector import Detections, Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.stages import TOLERANCES, compare_detections
 from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.verification import TOLERANCES, compare_detections
 
-Pictures = list[NDArray[np.uint8]]
+Images = list[NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +44,11 @@ def without_answers(graph: str, value: float) -> Callable[..., dict[str, NDArray
     return replaced
 
 
-def test_both_engines_find_the_same(small_bundle: Path, pictures: Pictures) -> None:
+def test_both_engines_find_the_same(small_bundle: Path, images: Images) -> None:
     total = 0
     with Detector(small_bundle) as ncnn, Detector(small_bundle, DetectorOptions("onnxruntime")) as onnx:
-        for picture in pictures:
-            ours, theirs = ncnn.detect(picture), onnx.detect(picture)
+        for image in images:
+            ours, theirs = ncnn.detect(image), onnx.detect(image)
             reference = {"boxes": theirs.boxes, "scores": theirs.scores, "labels": theirs.labels}
             found = Boxes(ours.boxes, ours.scores, ours.labels)
             check = compare_detections("engines", reference, found, TOLERANCES["fp32"])
@@ -57,10 +57,10 @@ def test_both_engines_find_the_same(small_bundle: Path, pictures: Pictures) -> N
     assert total > 10
 
 
-def test_fields_are_as_documented(detector: Detector, pictures: Pictures) -> None:
-    for picture in pictures:
-        found = detector.detect(picture)
-        height, width = picture.shape[:2]
+def test_fields_are_as_documented(detector: Detector, images: Images) -> None:
+    for image in images:
+        found = detector.detect(image)
+        height, width = image.shape[:2]
         assert found.boxes.shape == (len(found), 4)
         assert found.scores.shape == found.labels.shape == (len(found),)
         assert (found.boxes.dtype, found.scores.dtype, found.labels.dtype) == ("f4", "f4", "i4")
@@ -73,33 +73,33 @@ def test_fields_are_as_documented(detector: Detector, pictures: Pictures) -> Non
         assert found.total_milliseconds == sum(found.milliseconds.values()) > 0
 
 
-def test_grey_rgba_and_16_bit_become_rgb(detector: Detector, pictures: Pictures) -> None:
-    picture = pictures[0]
-    expected = detector.detect(picture)
-    alpha = np.random.default_rng(0).integers(0, 256, (*picture.shape[:2], 1), np.uint8)
-    grey = picture[..., 0]
+def test_grey_rgba_and_16_bit_become_rgb(detector: Detector, images: Images) -> None:
+    image = images[0]
+    expected = detector.detect(image)
+    alpha = np.random.default_rng(0).integers(0, 256, (*image.shape[:2], 1), np.uint8)
+    grey = image[..., 0]
     assert len(expected) > 0
-    assert same(detector.detect(np.concatenate([picture, alpha], axis=2)), expected)
-    assert same(detector.detect(picture.astype(np.uint16) * 257), expected)
+    assert same(detector.detect(np.concatenate([image, alpha], axis=2)), expected)
+    assert same(detector.detect(image.astype(np.uint16) * 257), expected)
     as_three = detector.detect(np.stack([grey] * 3, axis=2))
     assert same(detector.detect(grey), as_three)
     assert same(detector.detect(grey[..., None]), as_three)
 
 
-def test_strides_do_not_matter(detector: Detector, pictures: Pictures) -> None:
-    picture = pictures[0]
+def test_strides_do_not_matter(detector: Detector, images: Images) -> None:
+    image = images[0]
     views = [
-        picture[::-1],
-        picture[:, ::-1],
-        picture[::2, 1::3],
-        np.asfortranarray(picture),
-        picture[..., ::-1],
+        image[::-1],
+        image[:, ::-1],
+        image[::2, 1::3],
+        np.asfortranarray(image),
+        image[..., ::-1],
     ]
     for view in views:
         assert same(detector.detect(view), detector.detect(view.copy(order="C")))
-    frozen = picture.copy()
+    frozen = image.copy()
     frozen.flags.writeable = False
-    assert same(detector.detect(frozen), detector.detect(picture))
+    assert same(detector.detect(frozen), detector.detect(image))
 
 
 @pytest.mark.parametrize(
@@ -130,34 +130,32 @@ def test_one_pixel_is_an_image(detector: Detector) -> None:
     assert np.all((found.boxes >= 0) & (found.boxes <= 1))
 
 
-def test_eight_threads_on_one_detector(detector: Detector, pictures: Pictures) -> None:
-    expected = [detector.detect(p) for p in pictures]
+def test_eight_threads_on_one_detector(detector: Detector, images: Images) -> None:
+    expected = [detector.detect(p) for p in images]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(detector.detect, pictures * 8))
-    assert all(same(f, expected[i % len(pictures)]) for i, f in enumerate(found))
+        found = list(pool.map(detector.detect, images * 8))
+    assert all(same(f, expected[i % len(images)]) for i, f in enumerate(found))
 
 
 @pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
-def test_two_detectors_at_once(
-    small_bundle: Path, detector: Detector, pictures: Pictures, engine: Any
-) -> None:
+def test_two_detectors_at_once(small_bundle: Path, detector: Detector, images: Images, engine: Any) -> None:
     with Detector(small_bundle, DetectorOptions(engine)) as one, ThreadPoolExecutor(8) as pool:
-        alone = [(one.detect(p), detector.detect(p)) for p in pictures]
-        together = [(pool.submit(one.detect, p), pool.submit(detector.detect, p)) for p in pictures * 4]
+        alone = [(one.detect(p), detector.detect(p)) for p in images]
+        together = [(pool.submit(one.detect, p), pool.submit(detector.detect, p)) for p in images * 4]
         for i, (first, second) in enumerate(together):
-            assert same(first.result(), alone[i % len(pictures)][0])
-            assert same(second.result(), alone[i % len(pictures)][1])
+            assert same(first.result(), alone[i % len(images)][0])
+            assert same(second.result(), alone[i % len(images)][1])
 
 
 @pytest.mark.parametrize(
     ("graph", "value"), [("features", np.nan), ("features", np.inf), ("head", np.nan), ("head", -np.inf)]
 )
 def test_networks_that_answer_nonsense_find_nothing(
-    small_bundle: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, graph: str, value: float
+    small_bundle: Path, images: Images, monkeypatch: pytest.MonkeyPatch, graph: str, value: float
 ) -> None:
     monkeypatch.setattr(ncnn_engine.NcnnEngine, "run", without_answers(graph, value))
     with Detector(small_bundle) as detector:
-        found = detector.detect(pictures[0])
+        found = detector.detect(images[0])
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
     assert found.names == ()
@@ -170,23 +168,23 @@ def test_no_roi_gives_an_empty_head(small_bundle: Path) -> None:
             assert detector.pipeline.head(np.zeros((0, 245), np.float32)).shape == (0, 8)
 
 
-def test_nothing_is_above_a_threshold_of_one(small_bundle: Path, pictures: Pictures) -> None:
+def test_nothing_is_above_a_threshold_of_one(small_bundle: Path, images: Images) -> None:
     with Detector(small_bundle, DetectorOptions(score_threshold=1)) as detector:
-        assert len(detector.detect(pictures[0])) == 0
+        assert len(detector.detect(images[0])) == 0
 
 
-def test_a_closed_detector_says_so(small_bundle: Path, pictures: Pictures) -> None:
+def test_a_closed_detector_says_so(small_bundle: Path, images: Images) -> None:
     with Detector(small_bundle) as detector:
-        detector.detect(pictures[0])
+        detector.detect(images[0])
     with pytest.raises(UsageError, match="the detector is closed"):
-        detector.detect(pictures[0])
+        detector.detect(images[0])
     detector.close()
 
 
-def test_a_bundle_given_stays_open(small_bundle: Path, pictures: Pictures) -> None:
+def test_a_bundle_given_stays_open(small_bundle: Path, images: Images) -> None:
     with load_bundle(small_bundle) as bundle:
         with Detector(bundle) as detector:
-            detector.detect(pictures[0])
+            detector.detect(images[0])
         assert bundle.golden()["image"].ndim == 3
     with pytest.raises(BundleError, match="the bundle is closed"):
         Detector(bundle)

@@ -1,4 +1,4 @@
-"""What drawing must keep: the input, the picture's bounds, colours that differ, labels that can be read."""
+"""What drawing must keep: the input, the image's bounds, colours that differ, labels that can be read."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pocketdet.runtime.draw import class_colour, draw_detections
-from pocketdet.runtime.text import Font, StrokeFont, TrueTypeFont, fit
+from pocketdet.runtime.draw import Font, StrokeFont, TrueTypeFont, class_colour, draw_detections, fit
 
 
 @dataclass
@@ -49,7 +48,7 @@ def test_edges_have_the_colour_of_the_class_and_the_inside_stays() -> None:
     assert (drawn[104:] == 90).all()
 
 
-def test_a_read_only_strided_picture() -> None:
+def test_a_read_only_strided_image() -> None:
     image = grey()[:, ::-1]
     image.flags.writeable = False
     assert draw_detections(image, Found(boxes((20, 40, 100, 100)))).shape == image.shape
@@ -58,7 +57,7 @@ def test_a_read_only_strided_picture() -> None:
 @pytest.mark.parametrize(
     "box", [(-500, -500, 30, 30), (150, 110, 900, 900), (0, 0, 160, 120), (1e30, 0, 2e30, 5)]
 )
-def test_labels_stay_inside_the_picture(box: tuple[float, ...]) -> None:
+def test_labels_stay_inside_the_image(box: tuple[float, ...]) -> None:
     colour, drawn = class_colour(0), draw_detections(grey(), Found(boxes(box)))
     chip = np.argwhere(np.abs(drawn.astype(int) - colour).sum(axis=2) < 6)
     # 62 x 12 pixels of label, less its letters and corners: more than its half would not fit outside
@@ -87,7 +86,7 @@ def test_boxes_that_are_not_finite_are_left_out() -> None:
     ),
     name=st.text(max_size=60),
 )
-def test_any_box_on_any_picture(height: int, width: int, rows: list[tuple[float, ...]], name: str) -> None:
+def test_any_box_on_any_image(height: int, width: int, rows: list[tuple[float, ...]], name: str) -> None:
     found = Found(boxes(*rows), [name] * len(rows))
     drawn = draw_detections(grey(height, width), found)
     assert drawn.shape == (height, width, 3)

@@ -31,7 +31,7 @@ def smooth(height: int = 20, width: int = 31) -> NDArray[np.uint8]:
 
 
 def saved(folder: Path, suffix: str, data: bytes) -> Path:
-    path = folder / f"picture{suffix}"
+    path = folder / f"image{suffix}"
     path.write_bytes(data)
     return path
 
@@ -138,19 +138,19 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, turns: in
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.3, 0.7, 0.95])
 def test_truncated_files(tmp_path: Path, suffix: str, keep: float) -> None:
     data = encoded(suffix, smooth(100, 120))
-    with pytest.raises(ImageError, match=r"picture\.\w+: .*(empty|damaged)"):
+    with pytest.raises(ImageError, match=r"image\.\w+: .*(empty|damaged)"):
         read_image(saved(tmp_path, suffix, data[: int(len(data) * keep)]))
 
 
 @pytest.mark.parametrize(
-    "data", [b"GIF8", b"text, not a picture", b"\xff\xd8\xff", b"BM", b"RIFF", b"P6 is a text", b"P7 332\n"]
+    "data", [b"GIF8", b"text, not an image", b"\xff\xd8\xff", b"BM", b"RIFF", b"P6 is a text", b"P7 332\n"]
 )
-def test_other_files(tmp_path: Path, data: bytes) -> None:
+def test_other_files_are_rejected(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ImageError, match="expected a JPEG, PNG, .* image, found another or a damaged file"):
         read_image(saved(tmp_path, ".jpg", data))
 
 
-def test_float_pictures_are_refused(tmp_path: Path) -> None:
+def test_float_images_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, ".tiff", encoded(".tiff", np.ones((4, 5, 3), np.float32)))
     with pytest.raises(ImageError, match="expected 8- or 16-bit samples, found float32"):
         read_image(path)
@@ -187,7 +187,7 @@ TOO_LARGE = [(65_536, 1), (1, 65_536), (16_385, 16_384), (65_535, 4097), (65_535
     ("kind", "width", "height"),
     [(k, *size) for k in HEADERS for size in TOO_LARGE if k not in TWO_BYTES or max(size) < 65_536],
 )
-def test_absurd_sizes_are_refused_before_decoding(
+def test_too_large_sizes_are_rejected_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, width: int, height: int
 ) -> None:
     monkeypatch.setattr(cv2, "imdecode", None)
@@ -215,7 +215,7 @@ def test_the_limits_are_those_of_the_core() -> None:
     assert (images.MAX_SIDE, images.MAX_PIXELS) == LIMIT == (65_535, 1 << 28)
 
 
-def test_a_caller_may_ask_for_less(tmp_path: Path) -> None:
+def test_max_pixels_lowers_the_limit(tmp_path: Path) -> None:
     path = saved(tmp_path, ".png", encoded(".png", smooth(20, 30)))
     assert read_image(path, max_pixels=600).shape == (20, 30, 3)
     with pytest.raises(
@@ -281,7 +281,7 @@ def test_declared_size_of_anything(start: bytes, rest: bytes) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2"])
-def test_arrays(shape: tuple[int, ...], dtype: str) -> None:
+def test_arrays_are_converted_to_rgb(shape: tuple[int, ...], dtype: str) -> None:
     array = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
     rgb = as_rgb(array)
     eight = array if dtype == "uint8" else np.round(array / 257).astype(np.uint8)
@@ -290,7 +290,7 @@ def test_arrays(shape: tuple[int, ...], dtype: str) -> None:
     assert rgb.flags.c_contiguous
 
 
-def test_an_array_that_fits_is_not_copied() -> None:
+def test_a_valid_array_is_not_copied() -> None:
     image = smooth()
     assert np.shares_memory(as_rgb(image), image)
     assert as_rgb(image[:, ::-1]).flags.c_contiguous
@@ -315,20 +315,20 @@ def test_an_array_that_fits_is_not_copied() -> None:
         (None, "found NoneType"),
     ],
 )
-def test_arrays_that_are_no_pictures(array: Any, sentence: str) -> None:
+def test_invalid_arrays_are_rejected(array: Any, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         as_rgb(array)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".webp", ".tif"])
-def test_written_pictures_come_back(tmp_path: Path, suffix: str) -> None:
+def test_write_image_round_trip(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     write_image(path, smooth(60, 80)[:, ::-1])
     assert np.abs(read_image(path).astype(int) - smooth(60, 80)[:, ::-1]).mean() < 8
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_pictures_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_images_are_image_errors(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="expected a name that ends in"):
         write_image(tmp_path / "out.xyz", smooth())
     for suffix, width in ((".jpg", 65_501), (".webp", 16_384)):

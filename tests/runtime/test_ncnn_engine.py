@@ -60,7 +60,7 @@ def test_results_are_plain_float32_arrays_that_may_be_changed(engine: NcnnEngine
     _same(engine.run("features", {"image": _image(0)}), expected)
 
 
-def test_a_blob_that_is_still_the_input_does_not_share_its_memory(engine: NcnnEngine) -> None:
+def test_a_passed_through_input_is_copied(engine: NcnnEngine) -> None:
     image = _image(0)
     blob = engine._graphs["features"].inputs[0].blob
     found = engine.run_blobs("features", {"image": image}, [blob])[blob]
@@ -68,7 +68,7 @@ def test_a_blob_that_is_still_the_input_does_not_share_its_memory(engine: NcnnEn
     assert not np.may_share_memory(found, image)
 
 
-def test_results_of_many_threads_do_not_meet(engine: NcnnEngine) -> None:
+def test_results_of_threads_are_independent(engine: NcnnEngine) -> None:
     expected = [
         {role: values.copy() for role, values in engine.run("features", {"image": _image(seed)}).items()}
         for seed in range(8)
@@ -88,9 +88,7 @@ def test_results_of_many_threads_do_not_meet(engine: NcnnEngine) -> None:
         ["Reshape s 1 1 x a 0=-1", "ReLU r 1 1 a y"],
     ],
 )
-def test_a_graph_that_begins_in_place_does_not_touch_the_callers_array(
-    lines: list[str], tmp_path: Path
-) -> None:
+def test_an_in_place_first_layer_does_not_change_the_input_array(lines: list[str], tmp_path: Path) -> None:
     layers = ["Input x 0 1 x", *lines]
     blobs = {blob for line in layers for blob in line.split()[4:] if "=" not in blob}
     text = "\n".join(["7767517", f"{len(layers)} {len(blobs)}", *layers])

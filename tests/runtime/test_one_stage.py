@@ -1,4 +1,4 @@
-"""A one-stage bundle from picture to boxes: every stage against PyTorch, options, faults that are named."""
+"""A one-stage bundle from image to boxes: every stage against PyTorch, options, faults that are named."""
 
 import dataclasses
 import json
@@ -19,8 +19,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import StageValues
-from pocketdet.runtime.replay import make_detectors, replay
-from pocketdet.runtime.stages import compare_stages, golden_stages
+from pocketdet.runtime.verification import compare_stages, golden_stages, make_detectors, replay
 from pocketdet.spec.one_stage import Suppression
 
 STAGES = ("preprocess", "model", "boxes")
@@ -50,7 +49,7 @@ def test_detections_are_those_of_pytorch(tiny_one_stage_template: Path, golden: 
     with Detector(tiny_one_stage_template) as detector:
         found = detector.detect(golden["image"])
         assert detector.stages == tuple(found.milliseconds) == STAGES
-        assert detector.precision == detector.precision_asked == "fp32"
+        assert detector.precision == detector.requested_precision == "fp32"
         assert detector.pipeline.count_proposals(golden["image"]) == 0
     np.testing.assert_allclose(found.boxes, golden["boxes"], atol=1e-4)
     np.testing.assert_allclose(found.scores, golden["scores"], atol=1e-6)
@@ -60,7 +59,7 @@ def test_detections_are_those_of_pytorch(tiny_one_stage_template: Path, golden: 
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (1, 1), (200, 31), (33, 500)])
-def test_pictures_of_any_size(tiny_one_stage_template: Path, shape: tuple[int, int]) -> None:
+def test_images_of_any_size(tiny_one_stage_template: Path, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     with Detector(tiny_one_stage_template, DetectorOptions(score_threshold=0.0)) as detector:
         found = detector.detect(image)
@@ -80,7 +79,7 @@ def test_pictures_of_any_size(tiny_one_stage_template: Path, shape: tuple[int, i
         {"score_threshold": 0.0, "nms": "hard", "nms_iou": 0.9, "max_detections": 50},
     ],
 )
-def test_a_caller_overrides_the_selection(
+def test_options_override_the_selection(
     tiny_one_stage_template: Path, golden: StageValues, chosen: dict[str, Any]
 ) -> None:
     spec = dataclasses.replace(SPEC, selection=dataclasses.replace(SPEC.selection, **chosen))
@@ -94,7 +93,7 @@ def test_a_caller_overrides_the_selection(
     np.testing.assert_array_equal(found.labels, wanted.labels.numpy())
 
 
-def test_a_description_without_suppression(
+def test_a_description_without_nms(
     tiny_one_stage: Path, golden: StageValues, rehash: Callable[[Path], None]
 ) -> None:
     path = tiny_one_stage / "manifest.json"
@@ -109,7 +108,7 @@ def test_a_description_without_suppression(
             assert len(detector.detect(golden["image"])) == len(golden["scores"])
 
 
-def test_there_are_no_rois_to_choose(tiny_one_stage_template: Path) -> None:
+def test_rois_option_is_rejected(tiny_one_stage_template: Path) -> None:
     with pytest.raises(UsageError, match="rois=50: tiny-one-stage is a one-stage detector, which has no"):
         Detector(tiny_one_stage_template, DetectorOptions(rois=50))
 
@@ -178,7 +177,7 @@ def test_a_stage_that_does_not_fit_is_named(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("name", ["normalised", "outputs.maps", "outputs.rows"])
-def test_wild_values_fail_and_do_not_crash(
+def test_extreme_values_fail_without_a_crash(
     name: str, value: float, golden: StageValues, with_golden: Callable[[str, Any], Path]
 ) -> None:
     report = replay(with_golden(name, np.full_like(golden[name], value)))
@@ -190,7 +189,7 @@ def test_wild_values_fail_and_do_not_crash(
     ("method", "stage"),
     [("resize", "resize"), ("preprocess", "normalise"), ("model", "model.maps"), ("to_original", "boxes")],
 )
-def test_the_stage_at_fault_is_the_first_to_fail(
+def test_the_first_failing_stage_is_the_wrong_one(
     tiny_one_stage_template: Path,
     golden: StageValues,
     monkeypatch: pytest.MonkeyPatch,
@@ -211,6 +210,6 @@ def test_the_stage_at_fault_is_the_first_to_fail(
     assert failed[0] == stage
 
 
-def test_without_onnx_ncnn_is_left(tiny_one_stage_template: Path) -> None:
+def test_a_bundle_without_onnx_uses_ncnn(tiny_one_stage_template: Path) -> None:
     with load_bundle(tiny_one_stage_template) as bundle:
         assert list(make_detectors(bundle)) == ["ncnn"]

@@ -21,9 +21,9 @@ NUMBERS = ("threads", "score_threshold", "nms_iou", "rois", "max_detections")
 WHOLE = ("threads", "rois", "max_detections")
 
 
-def detect(bundle: Path, picture: NDArray[np.uint8], **options: Any) -> Detections:
+def detect(bundle: Path, image: NDArray[np.uint8], **options: Any) -> Detections:
     with Detector(bundle, DetectorOptions(**options)) as detector:
-        return detector.detect(picture)
+        return detector.detect(image)
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,18 @@ def detect(bundle: Path, picture: NDArray[np.uint8], **options: Any) -> Detectio
         *((name, 1.0) for name in WHOLE),
     ],
 )
-def test_bad_values_are_named(name: str, value: Any) -> None:
+def test_invalid_values_are_named(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"^{name}=") as caught:
         DetectorOptions(**{name: value})
     assert repr(value) in str(caught.value)
     assert "expected" in str(caught.value)
 
 
-def test_numpy_numbers_are_numbers(small_bundle: Path, pictures: list[NDArray[np.uint8]]) -> None:
-    plain = detect(small_bundle, pictures[0], threads=1, rois=20, score_threshold=0.25, max_detections=5)
+def test_numpy_numbers_are_accepted(small_bundle: Path, images: list[NDArray[np.uint8]]) -> None:
+    plain = detect(small_bundle, images[0], threads=1, rois=20, score_threshold=0.25, max_detections=5)
     found = detect(
         small_bundle,
-        pictures[0],
+        images[0],
         threads=np.int64(1),
         rois=np.int32(20),
         score_threshold=np.float32(0.25),
@@ -69,24 +69,22 @@ def test_numpy_numbers_are_numbers(small_bundle: Path, pictures: list[NDArray[np
     assert np.array_equal(found.boxes, plain.boxes)
 
 
-def test_thresholds_and_counts_have_their_effect(
-    small_bundle: Path, pictures: list[NDArray[np.uint8]]
-) -> None:
-    picture = pictures[0]
-    everything = detect(small_bundle, picture, score_threshold=0, max_detections=10_000)
+def test_thresholds_and_counts_limit_detections(small_bundle: Path, images: list[NDArray[np.uint8]]) -> None:
+    image = images[0]
+    everything = detect(small_bundle, image, score_threshold=0, max_detections=10_000)
     middle = float(np.median(everything.scores))
-    above = detect(small_bundle, picture, score_threshold=middle, max_detections=10_000)
+    above = detect(small_bundle, image, score_threshold=middle, max_detections=10_000)
     assert 0 < len(above) < len(everything)
     assert np.all(above.scores > middle)
-    few = detect(small_bundle, picture, score_threshold=0, max_detections=3)
+    few = detect(small_bundle, image, score_threshold=0, max_detections=3)
     assert np.array_equal(few.boxes, everything.boxes[:3])
-    one_roi = detect(small_bundle, picture, score_threshold=0, rois=1)
+    one_roi = detect(small_bundle, image, score_threshold=0, rois=1)
     assert len(one_roi) <= 3 < len(everything)  # a box of each class at most
 
 
-def test_suppression_has_its_effect(small_bundle: Path, pictures: list[NDArray[np.uint8]]) -> None:
+def test_nms_options_change_detections(small_bundle: Path, images: list[NDArray[np.uint8]]) -> None:
     def found(**options: Any) -> Detections:
-        return detect(small_bundle, pictures[0], score_threshold=0, max_detections=10_000, **options)
+        return detect(small_bundle, images[0], score_threshold=0, max_detections=10_000, **options)
 
     hard, loose = found(nms_iou=0.3), found(nms_iou=1.0)
     linear, gaussian = found(nms="linear", nms_iou=0.3), found(nms="gaussian")
@@ -97,7 +95,7 @@ def test_suppression_has_its_effect(small_bundle: Path, pictures: list[NDArray[n
     assert hard.scores[0] == linear.scores[0] == gaussian.scores[0] == loose.scores[0]
 
 
-def test_defaults_are_the_manifests(small_bundle: Path, pictures: list[NDArray[np.uint8]]) -> None:
+def test_defaults_are_those_of_the_manifest(small_bundle: Path, images: list[NDArray[np.uint8]]) -> None:
     with load_bundle(small_bundle) as bundle:
         post, rois = bundle.manifest.postprocessing, bundle.manifest.proposals.post_nms_top_n
     explicit = {
@@ -107,21 +105,21 @@ def test_defaults_are_the_manifests(small_bundle: Path, pictures: list[NDArray[n
         "max_detections": post.max_detections,
         "rois": rois,
     }
-    first, second = detect(small_bundle, pictures[1]), detect(small_bundle, pictures[1], **explicit)
+    first, second = detect(small_bundle, images[1]), detect(small_bundle, images[1], **explicit)
     assert np.array_equal(first.boxes, second.boxes)
     assert np.array_equal(first.scores, second.scores)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_threads_do_not_change_what_is_found(
-    small_bundle: Path, pictures: list[NDArray[np.uint8]], threads: int
+def test_threads_do_not_change_detections(
+    small_bundle: Path, images: list[NDArray[np.uint8]], threads: int
 ) -> None:
-    one, many = (detect(small_bundle, pictures[0], threads=n) for n in (1, threads))
+    one, many = (detect(small_bundle, images[0], threads=n) for n in (1, threads))
     assert np.array_equal(one.labels, many.labels)
     np.testing.assert_allclose(one.boxes, many.boxes, rtol=0, atol=1e-2)
 
 
-def test_precision_is_what_this_machine_computes(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_is_the_arithmetic_in_use(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Detector(small_bundle) as detector:
         assert detector.precision == "fp32"
     with Detector(small_bundle, DetectorOptions("onnxruntime", precision="fp16")) as detector:
@@ -132,7 +130,11 @@ def test_precision_is_what_this_machine_computes(small_bundle: Path, monkeypatch
         assert (detector.precision_note != "") == (detector.precision != "fp16")
     monkeypatch.setattr(ncnn_engine, "_in_use", lambda asked: asked)
     with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
-        assert (detector.precision, detector.precision_asked, detector.precision_note) == ("fp16", "fp16", "")
+        assert (detector.precision, detector.requested_precision, detector.precision_note) == (
+            "fp16",
+            "fp16",
+            "",
+        )
 
 
 def test_onnxruntime_missing_names_the_extra(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +151,7 @@ def test_onnxruntime_missing_names_the_extra(small_bundle: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("kind", [NcnnEngine, OnnxEngine])
-def test_engines_refuse_inputs_that_do_not_fit(small_bundle: Path, kind: Any) -> None:
+def test_engines_reject_inputs_of_a_wrong_shape_or_type(small_bundle: Path, kind: Any) -> None:
     with load_bundle(small_bundle) as bundle:
         engine = kind(bundle.manifest.graphs.by_name(), bundle.path)
     good = np.zeros((3, 96, 64), np.float32)
@@ -158,12 +160,12 @@ def test_engines_refuse_inputs_that_do_not_fit(small_bundle: Path, kind: Any) ->
         with pytest.raises(EngineError, match=words):
             engine.run("features", {"image": image})
     with pytest.raises(EngineError, match="needs an input 'image'"):
-        engine.run("features", {"picture": good})
+        engine.run("features", {"image": good})
     assert set(engine.run("features", {"image": good})) == {"rpn_scores", "rpn_deltas", "sam"}
 
 
 @pytest.mark.parametrize("kind", [NcnnEngine, OnnxEngine])
-def test_engines_refuse_a_file_that_is_no_graph(small_bundle: Path, tmp_path: Path, kind: Any) -> None:
+def test_engines_reject_a_file_that_is_not_a_graph(small_bundle: Path, tmp_path: Path, kind: Any) -> None:
     (tmp_path / "garbage").write_bytes(b"not a graph")
-    with load_bundle(small_bundle) as bundle, pytest.raises(EngineError, match="refuses .*garbage"):
+    with load_bundle(small_bundle) as bundle, pytest.raises(EngineError, match="cannot load .*garbage"):
         kind(bundle.manifest.graphs.by_name(), lambda name: tmp_path / "garbage")

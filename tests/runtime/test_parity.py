@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pocketdet.runtime.parity import compare
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.stages import TOLERANCES, compare_detections
+from pocketdet.runtime.verification import TOLERANCES, compare_detections
 
 NAN, INF = float("nan"), float("inf")
 ARRAYS = hnp.arrays(
@@ -26,7 +26,7 @@ def f32(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def test_by_hand() -> None:
+def test_check_figures_equal_computed_values() -> None:
     check = compare("x", f32(3, 4), f32(3, 3.5), relative=0.1, absolute=0.03)
     assert check.shape == (2,)
     assert check.max_abs == 0.5
@@ -38,12 +38,12 @@ def test_by_hand() -> None:
     assert compare("x", f32(3, 4), f32(3, 3.5), absolute=0.5).ok
 
 
-def test_the_default_asks_for_equality() -> None:
+def test_default_tolerance_requires_equality() -> None:
     assert compare("x", f32(1), f32(1)).ok
     assert not compare("x", f32(1), np.nextafter(f32(1), f32(2))).ok
 
 
-def test_noise_is_judged_by_its_power() -> None:
+def test_least_snr_limits_noise_power() -> None:
     reference = np.ones(100, np.float32)
     spread, single = reference + np.float32(0.3), reference.copy()
     single[7] += 0.9
@@ -54,7 +54,7 @@ def test_noise_is_judged_by_its_power() -> None:
     assert not compare("x", reference, single, relative=0.5, least_snr_db=14.0).ok
 
 
-def test_zeros_against_zeros_and_against_something() -> None:
+def test_figures_of_zero_references() -> None:
     same = compare("x", f32(0, 0), f32(0, 0), relative=1)
     assert (same.ok, same.max_abs, same.snr_db, same.cosine) == (True, 0, None, 1)
     other = compare("x", f32(0, 0), f32(0, 1), relative=1)
@@ -73,7 +73,7 @@ def test_empty_arrays_agree() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (1, 3), (4,), (0,)])
-def test_another_shape_fails(shape: tuple[int, ...]) -> None:
+def test_a_different_shape_fails(shape: tuple[int, ...]) -> None:
     check = compare("x", f32(1, 2, 3), np.ones(shape, np.float32), absolute=100)
     assert not check.ok
     assert check.max_abs == INF
@@ -93,7 +93,7 @@ def test_another_shape_fails(shape: tuple[int, ...]) -> None:
         ((NAN, NAN), (NAN, NAN), True),
     ],
 )
-def test_what_is_not_finite_must_be_the_same(reference: Any, subject: Any, ok: bool) -> None:
+def test_non_finite_values_must_be_equal(reference: Any, subject: Any, ok: bool) -> None:
     check = compare("x", f32(*reference), f32(*subject), absolute=1e9)
     assert check.ok is ok
     assert ("NaN or infinite" in check.note) is not ok
@@ -123,9 +123,7 @@ def test_figures_are_in_range_and_serializable(array: NDArray[np.float32], data:
 
 
 @given(ARRAYS, st.floats(0, 1e6), st.floats(0, 1e6))
-def test_a_wider_tolerance_never_fails_what_passed(
-    array: NDArray[np.float32], low: float, more: float
-) -> None:
+def test_a_wider_tolerance_accepts_what_passed(array: NDArray[np.float32], low: float, more: float) -> None:
     subject = array + np.float32(1)
     narrow, wide = (compare("x", array, subject, absolute=t) for t in (low, low + more))
     assert wide.ok or not narrow.ok
@@ -161,27 +159,27 @@ def subject(order: tuple[int, ...] = (0, 1, 2), **changes: Any) -> Boxes:
         (subject(scores=(0, NAN)), "2/3 agree"),
     ],
 )
-def test_detections_are_one_set(found: Boxes, note: str) -> None:
+def test_compare_detections_counts_matches(found: Boxes, note: str) -> None:
     check = compare_detections("boxes", REFERENCE, found, TOLERANCES["fp32"])
     assert check.note == note
     assert check.ok is (note == "3/3 agree")
     assert check.max_abs <= 0.1
 
 
-def test_a_box_is_nobody_elses_partner_twice() -> None:
+def test_a_detection_is_matched_once() -> None:
     twice = {k: v[[0, 0]] for k, v in REFERENCE.items()}
     assert compare_detections("boxes", twice, subject((0, 1)), TOLERANCES["fp32"]).note == "1/2 agree"
     assert compare_detections("boxes", twice, subject((0, 0)), TOLERANCES["fp32"]).ok
 
 
-def test_nothing_found_is_right_where_nothing_is() -> None:
+def test_empty_detections_match() -> None:
     nothing = {k: v[:0] for k, v in REFERENCE.items()}
     assert compare_detections("boxes", nothing, subject(()), TOLERANCES["fp32"]).ok
     assert not compare_detections("boxes", nothing, subject((0,)), TOLERANCES["fp32"]).ok
 
 
 @pytest.mark.parametrize(("count", "ok"), [(10, True), (8, True), (7, False)])
-def test_half_precision_may_lose_a_fifth(count: int, ok: bool) -> None:
+def test_half_precision_permits_a_fifth_unmatched(count: int, ok: bool) -> None:
     corners = np.arange(10, dtype=np.float32)[:, None] * 100
     boxes = np.concatenate([corners, corners, corners + 50, corners + 50], axis=1)
     many = {"boxes": boxes, "scores": np.full(10, 0.5, np.float32), "labels": np.zeros(10, np.int32)}

@@ -11,9 +11,9 @@ from pocketdet.runtime.precision import (
     Arithmetic,
     Precision,
     arithmetic_in_use,
+    fallback_note,
     narrowest,
     ncnn_switches,
-    why_other,
 )
 
 
@@ -36,22 +36,24 @@ def test_switches_are_those_of_ncnn(arithmetic: Arithmetic, on: set[str]) -> Non
 
 @pytest.mark.parametrize("asked", ARITHMETICS)
 @pytest.mark.parametrize(("arm", "half"), [(False, False), (True, False), (True, True)])
-def test_what_runs(asked: Arithmetic, arm: bool, half: bool) -> None:
+def test_arithmetic_in_use_falls_back_to_fp32(asked: Arithmetic, arm: bool, half: bool) -> None:
     used = arithmetic_in_use(asked, arm=arm, half=half)
     can = {"fp32": True, "fp16-storage": half, "fp16": half, "bf16-storage": arm}
     assert used == (asked if can[asked] else "fp32")
-    sentence = why_other(asked, used)
+    sentence = fallback_note(asked, used)
     assert (sentence == "") == can[asked]
-    assert can[asked] or sentence.startswith(f"{asked} was asked for and fp32 ran: {asked} needs ncnn on a")
+    assert can[asked] or sentence.startswith(
+        f"{asked} was requested and fp32 is in use: {asked} needs ncnn on a"
+    )
 
 
-def test_a_precision_in_words() -> None:
+def test_precision_text_is_unique() -> None:
     assert str(Precision("fp16", "fp32")) == "fp16 weights, fp32 arithmetic"
     assert str(Precision("int8", "fp16")) == "int8 weights computed in int8, other layers in fp16"
     words = {str(Precision(s, a)) for s, a in itertools.product(STORAGES, ARITHMETICS)}
     assert len(words) == len(STORAGES) * len(ARITHMETICS)
 
 
-def test_the_narrowest_is_told() -> None:
+def test_narrowest_returns_the_lowest_precision() -> None:
     assert narrowest(["fp16", "fp32"]) == "fp16"
     assert narrowest(["fp32"]) == "fp32"

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from videos import CONTAINERS, lengthen, write_animation, write_video
 
 from pocketdet.errors import ImageError
-from pocketdet.runtime.containers import missing_bytes
-from pocketdet.runtime.sources import Frame, Problem, iter_source
+from pocketdet.runtime.sources import Frame, Problem, iter_source, missing_bytes
 
 
 def write(path: Path, value: int = 0, suffix: str = "") -> Path:
@@ -27,7 +26,7 @@ def read(source: Path) -> tuple[list[Frame], list[Problem]]:
     return list(iter_source(source, problems.append)), problems
 
 
-def test_one_picture(tmp_path: Path) -> None:
+def test_one_image(tmp_path: Path) -> None:
     (frame,) = iter_source(write(tmp_path / "a.png", 9))
     assert (frame.name, frame.index, frame.total, frame.image.shape) == ("a", 0, 1, (48, 64, 3))
     assert (frame.image == 9).all()
@@ -35,7 +34,7 @@ def test_one_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".webp", ".bmp", ".tiff", ".avif", ".jp2", ".ppm"])
 @pytest.mark.parametrize("name", ["a", "a.txt", "a.mp4", "a.jpg", "a 1%03d.x"])
-def test_an_image_under_any_name(tmp_path: Path, suffix: str, name: str) -> None:
+def test_an_image_is_recognised_under_any_name(tmp_path: Path, suffix: str, name: str) -> None:
     (frame,) = iter_source(write(tmp_path / name, 9, suffix))
     assert (frame.image.shape, frame.moving) == ((48, 64, 3), False)
 
@@ -46,7 +45,7 @@ def test_a_folder_in_order_without_other_files(tmp_path: Path) -> None:
     write(tmp_path / "d", suffix=".png")
     write(tmp_path / ".hidden.png")
     (tmp_path / "._a.jpg").write_bytes(b"\0\5\x16\7 of a Mac")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "folder.png").mkdir()
     write_video(tmp_path / "clip.avi", 2)
     problems: list[Problem] = []
@@ -58,7 +57,7 @@ def test_a_folder_in_order_without_other_files(tmp_path: Path) -> None:
     assert [(f.index, f.total) for f in frames] == [(i, 5) for i in range(5)]
 
 
-def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_broken_image_in_a_folder_is_named(tmp_path: Path) -> None:
     write(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"broken")
     frames = iter_source(tmp_path)
@@ -67,7 +66,7 @@ def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
         next(frames)
 
 
-def test_what_cannot_be_read_in_a_folder_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_unreadable_images_of_a_folder_are_reported_and_skipped(tmp_path: Path) -> None:
     whole = write(tmp_path / "c.png").read_bytes()
     write(tmp_path / "e.jpg")
     broken = {
@@ -87,7 +86,7 @@ def test_what_cannot_be_read_in_a_folder_is_reported_and_the_rest_is_read(tmp_pa
         assert "\n" not in problem.message
 
 
-def test_a_folder_in_which_nothing_can_be_read(tmp_path: Path) -> None:
+def test_a_folder_without_readable_images(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"broken")
     frames, problems = read(tmp_path)
     assert (len(frames), len(problems)) == (0, 1)
@@ -184,7 +183,7 @@ def boxes(*sizes: int) -> bytes:
         (b"\x47" + bytes(187), 0),
     ],
 )
-def test_bytes_that_are_missing(tmp_path: Path, data: bytes, missing: int) -> None:
+def test_missing_bytes_of_truncated_videos(tmp_path: Path, data: bytes, missing: int) -> None:
     path = tmp_path / "video"
     path.write_bytes(data)
     assert missing_bytes(path) == missing
@@ -196,7 +195,7 @@ def test_bytes_that_are_missing(tmp_path: Path, data: bytes, missing: int) -> No
     ),
     rest=st.binary(max_size=60),
 )
-def test_bytes_that_are_missing_of_anything(
+def test_missing_bytes_of_arbitrary_data(
     tmp_path_factory: pytest.TempPathFactory, start: bytes, rest: bytes
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any video"
@@ -205,18 +204,18 @@ def test_bytes_that_are_missing_of_anything(
 
 
 @pytest.mark.parametrize("source", ["absent.jpg", "absent/", "nul\0", "x" * 5000])
-def test_sources_that_do_not_exist(source: str) -> None:
-    with pytest.raises(ImageError, match=r"no such picture, folder or video|not a usable path"):
+def test_missing_sources_are_image_errors(source: str) -> None:
+    with pytest.raises(ImageError, match=r"no such image, folder or video|not a usable path"):
         iter_source(source)
 
 
 @pytest.mark.parametrize("camera", ["97", 97, -1, "99999999999999999999", 256])
-def test_cameras_that_do_not_exist(camera: str | int) -> None:
+def test_missing_cameras_are_image_errors(camera: str | int) -> None:
     with pytest.raises(ImageError, match="camera"):
         iter_source(camera)
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(ImageError, match="expected pictures"):
+def test_an_empty_folder_is_an_image_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(ImageError, match="expected images"):
         iter_source(tmp_path)

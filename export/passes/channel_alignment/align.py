@@ -88,7 +88,7 @@ class AlignmentReport:
     def summary(self) -> str:
         """Return the report in one line."""
         if not self.changed:
-            return f"nothing to gain with {self.lanes} lanes, left as it was"
+            return f"nothing to gain with {self.lanes} SIMD lanes, the graph is unchanged"
         steps = sorted({(item.channels, item.lanes) for item in self.widened})
         shown = ", ".join(f"{channels} -> {lanes}" for channels, lanes in steps)
         more = self.macs[1] / self.macs[0] - 1 if self.macs[0] else 0.0
@@ -97,7 +97,7 @@ class AlignmentReport:
     def __str__(self) -> str:
         lines = [f"{len(self.widened)} tensors widened to whole lanes of {self.lanes}"]
         if not self.changed:
-            lines = [f"nothing to gain with {self.lanes} lanes: the graph is as it was"]
+            lines = [f"nothing to gain with {self.lanes} SIMD lanes: the graph is unchanged"]
         lines += [f"  {item}" for item in (*self.widened, *self.refused)]
         lines.append(f"multiply-accumulates {self.macs[0]} -> {self.macs[1]}")
         if self.weight_bytes is not None:

@@ -155,7 +155,7 @@ double seconds_of(Kernel kernel, int64_t rounds) {
 
 FmaPeak measure_fma_peak(int runs) {
     constexpr double kRunSeconds = 1e-3;  // far above the clock's step, far below a time slice of the scheduler
-    constexpr double kMargin = 1.01;  // if two sets are equally fast, report the wider one
+    constexpr double kMargin = 1.01;      // if two sets are equally fast, report the wider one
     FmaPeak best;
     for (const Variant& variant : variants()) {
         int64_t rounds = 1024;

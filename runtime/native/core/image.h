@@ -46,9 +46,7 @@ inline int pixel_step(PixelFormat format) {
     return 1;
 }
 
-inline bool red_is_first(PixelFormat format) {
-    return format == PixelFormat::rgb || format == PixelFormat::rgba;
-}
+inline bool red_is_first(PixelFormat format) { return format == PixelFormat::rgb || format == PixelFormat::rgba; }
 
 struct Rgb {
     int red, green, blue;

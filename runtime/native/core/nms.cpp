@@ -93,8 +93,8 @@ size_t pop_and_suppress(Candidate* pool, size_t count, size_t position, const Bo
     return left;
 }
 
-void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule& rule,
-              std::vector<Candidate>& pool, std::vector<Candidate>& survivors) {
+void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule& rule, std::vector<Candidate>& pool,
+              std::vector<Candidate>& survivors) {
     pool.clear();
     survivors.clear();
     for (size_t i = 0; i < count; ++i) {

@@ -67,7 +67,7 @@ size_t pop_and_suppress(Candidate* pool, size_t count, size_t position, const Bo
 // Soft-NMS (Bodla et al. 2017).
 //
 // pool: scratch. survivors: output, in the order of selection, with the decayed scores at that time.
-void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule& rule,
-              std::vector<Candidate>& pool, std::vector<Candidate>& survivors);
+void soft_nms(const Box* boxes, const float* scores, size_t count, const NmsRule& rule, std::vector<Candidate>& pool,
+              std::vector<Candidate>& survivors);
 
 }  // namespace pocketdet

@@ -206,8 +206,8 @@ void OneStageDecoder::suppress_soft(OneStageWorkspace& workspace, std::vector<De
         Detection detection = workspace.valid[static_cast<size_t>(workspace.pool[best->start + best->best].index)];
         detection.score = score_of(*best);
         detections.push_back(detection);
-        best->left = pop_and_suppress(&workspace.pool[best->start], best->left, best->best, workspace.boxes.data(),
-                                      nms_rule_);
+        best->left =
+            pop_and_suppress(&workspace.pool[best->start], best->left, best->best, workspace.boxes.data(), nms_rule_);
         find_best(*best);
     }
 }

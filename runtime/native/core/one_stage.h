@@ -19,7 +19,7 @@ struct OneStageWorkspace {
     std::vector<uint32_t> anchors;           // to be scored, level by level
     std::vector<double> powers;
     std::vector<ClassScore> scores;
-    std::vector<KeptBoxes> kept;             // [label], or one for all labels
+    std::vector<KeptBoxes> kept;  // [label], or one for all labels
 
     // Soft-NMS: candidates group by group.
     struct Group {

@@ -24,9 +24,7 @@ Pair unit_of(Unit unit, const Box& reference, int stride, Size input) {
     return {1.0f, 1.0f};
 }
 
-Pair centre_of(const Box& box) {
-    return {box.x1 + 0.5f * (box.x2 - box.x1), box.y1 + 0.5f * (box.y2 - box.y1)};
-}
+Pair centre_of(const Box& box) { return {box.x1 + 0.5f * (box.x2 - box.x1), box.y1 + 0.5f * (box.y2 - box.y1)}; }
 
 float limited_exp(float x, double max_log) {
     const float most = static_cast<float>(max_log);

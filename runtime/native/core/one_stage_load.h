@@ -1,8 +1,8 @@
 // Reads a OneStageSpec from a tree of named values: JSON or Python objects. The field names are those of the bundle
 // manifest. A missing optional field has its default; check_spec validates ranges.
 //
-// `Node` provides integer(low, high), number(low, high), boolean(), text(low, high), one_of(choices), list(low, high) and
-// is_null(), which throw if the value has another type. `Record` is made of a node with named fields and provides
+// `Node` provides integer(low, high), number(low, high), boolean(), text(low, high), one_of(choices), list(low, high)
+// and is_null(), which throw if the value has another type. `Record` is made of a node with named fields and provides
 // need(name), maybe(name) and finish(), which throws if a field was not read.
 #pragma once
 

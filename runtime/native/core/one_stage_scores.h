@@ -1,4 +1,5 @@
-// Class scores: docs/reference/one-stage.md steps 1 to 4. Bounds on raw values reject most anchors without computing a score.
+// Class scores: docs/reference/one-stage.md steps 1 to 4. Bounds on raw values reject most anchors without computing a
+// score.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md. Fields, defaults and ranges equal
-// those of the Python OneStageSpec.
+// Description of the outputs of a one-stage detector. Definition: docs/reference/one-stage.md. Fields, defaults and
+// ranges equal those of the Python OneStageSpec.
 #pragma once
 
 #include <array>

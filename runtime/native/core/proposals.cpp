@@ -25,8 +25,8 @@ static Box decode_anchor(const FeatureMap& deltas, const AnchorGrid& grid, int i
     return decode(anchor_box(grid, cell / grid.width, cell % grid.width, size), delta, kUnitStd);
 }
 
-void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid,
-             const ProposalOptions& options, ProposalWorkspace& workspace, std::vector<Proposal>& proposals) {
+void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid, const ProposalOptions& options,
+             ProposalWorkspace& workspace, std::vector<Proposal>& proposals) {
     rank_objectness(scores, grid.size_count, workspace.keys);
     keep_top(workspace.keys, options.pre_nms_top_n);
     workspace.kept.clear();

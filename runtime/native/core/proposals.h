@@ -33,7 +33,7 @@ struct ProposalWorkspace {
 // scores: (2 * A, h, w), A background logits, then A foreground logits. deltas: (4 * A, h, w), coordinate k of anchor a
 // in channel 4 * a + k. A, h and w are those of the grid.
 // proposals: output, at most post_nms_top_n, best first.
-void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid,
-             const ProposalOptions& options, ProposalWorkspace& workspace, std::vector<Proposal>& proposals);
+void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid, const ProposalOptions& options,
+             ProposalWorkspace& workspace, std::vector<Proposal>& proposals);
 
 }  // namespace pocketdet

@@ -85,8 +85,8 @@ void interleave(const FeatureMap& features, int first, int step, int used, std::
 }
 
 // One bin of one RoI, for all lanes.
-void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count, const AxisTap* x_taps,
-          int32_t x_count, float* sums) {
+void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count, const AxisTap* x_taps, int32_t x_count,
+          float* sums) {
     float total[kLanes] = {};
     for (int32_t y = 0; y < y_count; ++y) {
         const float* row = lanes + y_taps[y].position * width * kLanes;
@@ -103,7 +103,7 @@ void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count,
 }  // namespace
 
 void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
-                 PsRoiWorkspace& workspace, float* out) {
+                  PsRoiWorkspace& workspace, float* out) {
     const int p = options.pool_size;
     const int alpha = features.channels / (p * p);
     const size_t taps = 2 * static_cast<size_t>(options.sampling_ratio);
@@ -118,8 +118,8 @@ void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, con
                 const size_t y_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin / p);
                 const size_t x_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin % p);
                 float sums[kLanes];
-                pool(workspace.lanes.data(), features.width, &workspace.y_taps[y_bin * taps],
-                     workspace.y_counts[y_bin], &workspace.x_taps[x_bin * taps], workspace.x_counts[x_bin], sums);
+                pool(workspace.lanes.data(), features.width, &workspace.y_taps[y_bin * taps], workspace.y_counts[y_bin],
+                     &workspace.x_taps[x_bin * taps], workspace.x_counts[x_bin], sums);
                 float* row = out + r * static_cast<size_t>(features.channels) + first;
                 for (int lane = 0; lane < used; ++lane) row[lane * p * p] = sums[lane];
             }

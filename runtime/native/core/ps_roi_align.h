@@ -23,9 +23,9 @@ struct AxisTap {
 
 // Buffers of `ps_roi_align`, reused between calls. A bin uses the first `counts` of its 2 * sampling_ratio taps.
 struct PsRoiWorkspace {
-    std::vector<AxisTap> x_taps, y_taps;       // [RoI][bin][2n]
-    std::vector<int32_t> x_counts, y_counts;   // [RoI][bin]
-    std::vector<float> lanes;                  // [cell][lane]: channels of one bin as SIMD lanes
+    std::vector<AxisTap> x_taps, y_taps;      // [RoI][bin][2n]
+    std::vector<int32_t> x_counts, y_counts;  // [RoI][bin]
+    std::vector<float> lanes;                 // [cell][lane]: channels of one bin as SIMD lanes
 };
 
 // Pools `count` RoIs.
@@ -33,6 +33,6 @@ struct PsRoiWorkspace {
 // features: (alpha * p * p, h, w). rois: in network pixels; an RoI that is not finite results in zeros.
 // out: (count, alpha * p * p); bin (i, j) of output channel c is element (c * p + i) * p + j.
 void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
-                 PsRoiWorkspace& workspace, float* out);
+                  PsRoiWorkspace& workspace, float* out);
 
 }  // namespace pocketdet

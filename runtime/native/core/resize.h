@@ -1,4 +1,5 @@
-// Resize, colour conversion and normalisation in one pass. Definition: docs/reference/definitions.md "Resize", "Normalise".
+// Resize, colour conversion and normalisation in one pass. Definition: docs/reference/definitions.md "Resize",
+// "Normalise".
 #pragma once
 
 #include <array>

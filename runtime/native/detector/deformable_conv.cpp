@@ -100,8 +100,8 @@ int DeformableConvolution::load_param(const ncnn::ParamDict& params) {
     for (const Axis& a : {rows_, columns_}) {
         if (a.kernel < 1 || a.kernel > 64 || a.dilation < 1 || a.stride < 1) return -1;
     }
-    const bool fits = outputs_ > 0 && weight_count_ > 0 && weight_count_ % outputs_ == 0 &&
-                      weight_count_ / outputs_ % taps() == 0;
+    const bool fits =
+        outputs_ > 0 && weight_count_ > 0 && weight_count_ % outputs_ == 0 && weight_count_ / outputs_ % taps() == 0;
     return fits ? 0 : -1;
 }
 

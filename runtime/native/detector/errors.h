@@ -1,4 +1,5 @@
-// What can go wrong with a detector that is not its program's fault, as in graph_error.h, which has the error for graphs.
+// What can go wrong with a detector that is not its program's fault, as in graph_error.h, which has the error for
+// graphs.
 #pragma once
 
 #include "graph_error.h"

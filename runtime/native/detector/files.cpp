@@ -43,7 +43,7 @@ private:
 };
 
 bool is_link(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
 }
 
@@ -63,7 +63,7 @@ int open_regular(const std::string& path) {
         throw BundleError(path + ": the file is missing; the bundle is incomplete, copy or export it again");
     }
     if (number < 0) throw BundleError(path + ": cannot be read: " + std::strerror(errno));
-    struct stat info {};
+    struct stat info{};
     if (fstat(number, &info) != 0 || !S_ISREG(info.st_mode)) {
         close(number);
         throw BundleError(path + ": expected a regular file, found something else");
@@ -115,8 +115,8 @@ void check_file(const std::string& root, const std::string& name, const FileEntr
     }
     const std::string found = hash.finish();
     if (found != entry.sha256) {
-        throw BundleError(path + ": expected SHA-256 " + abbreviated(entry.sha256) + ", found " +
-                          abbreviated(found) + "; the file is damaged or edited, copy or export the bundle again");
+        throw BundleError(path + ": expected SHA-256 " + abbreviated(entry.sha256) + ", found " + abbreviated(found) +
+                          "; the file is damaged or edited, copy or export the bundle again");
     }
 }
 
@@ -124,7 +124,7 @@ void check_file(const std::string& root, const std::string& name, const FileEntr
 
 Folder::Folder(std::string path) : path_(std::move(path)) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-    struct stat info {};
+    struct stat info{};
     if (stat(path_.c_str(), &info) != 0) {
         throw BundleError(path_ + ": no such bundle: " + std::strerror(errno));
     }
@@ -176,8 +176,11 @@ bool is_safe_path(const std::string& path) {
 }
 
 std::vector<uint8_t> read_file(const std::string& path, uint64_t limit) {
-    const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.number() < 0) throw std::runtime_error(std::strerror(errno));
+    const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    struct stat info{};
+    if (file.number() < 0 || fstat(file.number(), &info) != 0) throw std::runtime_error(std::strerror(errno));
+    if (S_ISDIR(info.st_mode)) throw std::runtime_error(std::strerror(EISDIR));
+    if (!S_ISREG(info.st_mode)) throw std::runtime_error("not a regular file");
     std::vector<uint8_t> data;
     read_chunks(file, limit, append_to(data));
     if (data.size() > limit) throw std::runtime_error("it has more than " + std::to_string(limit) + " bytes");

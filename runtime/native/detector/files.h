@@ -36,7 +36,8 @@ private:
 // Whether `path` is a plain relative path that stays inside the bundle on every operating system.
 bool is_safe_path(const std::string& path);
 
-// All bytes of any file, at most `limit`; throws std::runtime_error with the reason alone.
+// All bytes of a regular file, at most `limit`. A FIFO or a device is refused, since it could block for ever. Throws
+// std::runtime_error with the reason alone.
 std::vector<uint8_t> read_file(const std::string& path, uint64_t limit);
 
 }  // namespace pocketdet

@@ -41,6 +41,21 @@ uint64_t little_endian(const uint8_t* bytes) {
     return value;
 }
 
+// Refuses a PNG that is larger than its header's size explains, before the rest is decompressed.
+void check_file_size(const std::vector<uint8_t>& png, const std::string& label) {
+    constexpr uint64_t kOverhead = 1024;  // bytes, and 1% of the pixels' bytes: what chunks and stored blocks add
+    const auto side = [&png](size_t at) {
+        uint64_t value = 0;
+        for (size_t i = at; i < at + 4; ++i) value = (value << 8) | png[i];
+        return value;
+    };
+    const uint64_t width = side(16), height = side(20), expected = height * (1 + 3 * width);
+    if (png.size() > expected + expected / 100 + kOverhead) {
+        throw ImageError(label + ": the golden image is damaged: " + std::to_string(png.size()) + " bytes for " +
+                         std::to_string(width) + " x " + std::to_string(height) + " pixels");
+    }
+}
+
 // The contents of a PNG's IDAT chunks; empty if there are others between header and end, or bytes after it.
 std::vector<uint8_t> image_data(const std::vector<uint8_t>& png) {
     constexpr size_t kChunkBytes = 12;
@@ -285,6 +300,7 @@ Golden load_golden(const Bundle& bundle) {
         !std::equal(std::begin(kRgb), std::end(kRgb), image.begin() + kRgbAt)) {
         throw ImageError(image_label + ": the golden image is no PNG of 8-bit RGB pixels; export the bundle again");
     }
+    check_file_size(image, image_label);
     Golden golden;
     golden.image = decode_image(image, image_label, kMaxGoldenPixels);
     if (has_surplus(image)) {

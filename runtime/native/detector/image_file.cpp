@@ -17,7 +17,7 @@ std::vector<uint8_t> read_bytes(const std::string& path) {
     try {
         return read_file(path, kMaxFileBytes);
     } catch (const std::runtime_error& error) {
-        throw ImageError(path + ": the picture cannot be read: " + error.what());
+        throw ImageError(path + ": the image cannot be read: " + error.what());
     }
 }
 

@@ -18,8 +18,7 @@ struct Image {
 };
 
 // Throws ImageError unless each side has 1 to kMaxImageSide pixels and all have at most `max_pixels`.
-void check_image_size(uint64_t width, uint64_t height, const std::string& label,
-                      int64_t max_pixels = kMaxImagePixels);
+void check_image_size(uint64_t width, uint64_t height, const std::string& label, int64_t max_pixels = kMaxImagePixels);
 
 // A PNG (8 or 16 bits, any colour type; alpha is dropped) or a PPM (P6, 8 bits) as RGB. Throws ImageError.
 Image read_image(const std::string& path);

@@ -60,8 +60,7 @@ void Field::fail(const std::string& expected) const {
 }
 
 int64_t Field::integer(int64_t low, int64_t high) const {
-    const std::string expected =
-        in_range("a whole number", static_cast<double>(low), static_cast<double>(high));
+    const std::string expected = in_range("a whole number", static_cast<double>(low), static_cast<double>(high));
     if (!value_->is_number_integer()) fail(expected);
     if (value_->is_number_unsigned() && value_->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) fail(expected);
     const int64_t number = value_->get<int64_t>();
@@ -142,8 +141,7 @@ void Record::finish() const {
     for (const auto& item : field_.value_->items()) {
         if (known_.count(item.key())) continue;
         const std::string path = field_.path_.empty() ? item.key() : field_.path_ + "." + item.key();
-        throw BundleError(*field_.label_ + ": field '" + path.substr(0, 200) +
-                          "' is unknown in this schema version");
+        throw BundleError(*field_.label_ + ": field '" + path.substr(0, 200) + "' is unknown in this schema version");
     }
 }
 

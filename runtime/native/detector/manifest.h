@@ -35,7 +35,7 @@ struct GraphSpec {
     std::string param, bin;
     TensorSpec input;
     std::vector<TensorSpec> outputs;
-    bool has_int8 = false;  // whether its weights may be int8
+    bool has_int8 = false;                     // whether its weights may be int8
     Arithmetic arithmetic = Arithmetic::fp32;  // what it was made to run in
 
     const TensorSpec& output(const std::string& role) const;

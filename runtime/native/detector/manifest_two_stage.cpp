@@ -22,10 +22,9 @@ Anchors load_anchors(const Field& field) {
 
 Proposals load_proposals(const Field& field) {
     Record record(field);
-    const Proposals proposals{load_int(record.need("pre_nms_top_n"), 1, 100'000),
-                              load_int(record.need("post_nms_top_n"), 1, 10'000),
-                              load_unit_interval(record.need("nms_iou")),
-                              static_cast<float>(record.need("min_size").number(0, 4096))};
+    const Proposals proposals{
+        load_int(record.need("pre_nms_top_n"), 1, 100'000), load_int(record.need("post_nms_top_n"), 1, 10'000),
+        load_unit_interval(record.need("nms_iou")), static_cast<float>(record.need("min_size").number(0, 4096))};
     record.finish();
     return proposals;
 }

@@ -61,18 +61,12 @@ std::vector<std::string> ncnn_cpu_features() {
         const char* name;
         int supported;
     } all[] = {
-        {"avx", ncnn::cpu_support_x86_avx()},
-        {"fma", ncnn::cpu_support_x86_fma()},
-        {"avx2", ncnn::cpu_support_x86_avx2()},
-        {"avx_vnni", ncnn::cpu_support_x86_avx_vnni()},
-        {"avx512", ncnn::cpu_support_x86_avx512()},
-        {"avx512_vnni", ncnn::cpu_support_x86_avx512_vnni()},
-        {"neon", ncnn::cpu_support_arm_neon()},
-        {"asimdhp", ncnn::cpu_support_arm_asimdhp()},
-        {"asimddp", ncnn::cpu_support_arm_asimddp()},
-        {"asimdfhm", ncnn::cpu_support_arm_asimdfhm()},
-        {"bf16", ncnn::cpu_support_arm_bf16()},
-        {"i8mm", ncnn::cpu_support_arm_i8mm()},
+        {"avx", ncnn::cpu_support_x86_avx()},         {"fma", ncnn::cpu_support_x86_fma()},
+        {"avx2", ncnn::cpu_support_x86_avx2()},       {"avx_vnni", ncnn::cpu_support_x86_avx_vnni()},
+        {"avx512", ncnn::cpu_support_x86_avx512()},   {"avx512_vnni", ncnn::cpu_support_x86_avx512_vnni()},
+        {"neon", ncnn::cpu_support_arm_neon()},       {"asimdhp", ncnn::cpu_support_arm_asimdhp()},
+        {"asimddp", ncnn::cpu_support_arm_asimddp()}, {"asimdfhm", ncnn::cpu_support_arm_asimdfhm()},
+        {"bf16", ncnn::cpu_support_arm_bf16()},       {"i8mm", ncnn::cpu_support_arm_i8mm()},
     };
     std::vector<std::string> names;
     for (const auto& feature : all) {
@@ -104,8 +98,8 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
     const BoundedReader reader(bundle.graph_files.at(spec.bin));
     if (net_->load_model(reader) != 0 || !reader.at_end()) {
         net_.release();  // left as it is: ncnn crashes when it takes down layers that it did not set up
-        throw EngineError(label_ + "/" + spec.bin + ": ncnn " NCNN_VERSION_STRING
-                          " refuses the weights, or they do not fit " + spec.param);
+        throw EngineError(label_ + "/" + spec.bin +
+                          ": ncnn " NCNN_VERSION_STRING " refuses the weights, or they do not fit " + spec.param);
     }
 }
 

@@ -29,9 +29,9 @@ std::string ncnn_build();
 
 class Network {
 public:
-    // Throws GraphError for a graph that check_network refuses, EngineError if ncnn refuses it. `asked`, or else what the
-    // graph was made for, is used if this processor has it. `rois` is the most RoIs that the manifest has a run take, 0
-    // for a graph whose shapes do not depend on them.
+    // Throws GraphError for a graph that check_network refuses, EngineError if ncnn refuses it. `asked`, or else what
+    // the graph was made for, is used if this processor has it. `rois` is the most RoIs that the manifest has a run
+    // take, 0 for a graph whose shapes do not depend on them.
     Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois);
     ~Network();
     Network(const Network&) = delete;

@@ -11,8 +11,7 @@ const char* name_of(Arithmetic arithmetic) { return kArithmetics.begin()[static_
 
 Arithmetic arithmetic_of(const std::string& name) {
     const auto* found = std::find(kArithmetics.begin(), kArithmetics.end(), name);
-    return found == kArithmetics.end() ? Arithmetic::fp32
-                                       : static_cast<Arithmetic>(found - kArithmetics.begin());
+    return found == kArithmetics.end() ? Arithmetic::fp32 : static_cast<Arithmetic>(found - kArithmetics.begin());
 }
 
 Arithmetic arithmetic_in_use(Arithmetic asked) {
@@ -29,7 +28,7 @@ std::string why_other(Arithmetic asked, Arithmetic used) {
     const char* needs =
         asked == Arithmetic::bf16_storage ? "a 64-bit ARM processor" : "an ARMv8.2 processor with asimdhp";
     const std::string name = name_of(asked);
-    return name + " was asked for and " + name_of(used) + " ran: " + name + " needs ncnn on " + needs;
+    return name + " was requested and " + name_of(used) + " is in use: " + name + " needs ncnn on " + needs;
 }
 
 void set_arithmetic(ncnn::Option& option, Arithmetic arithmetic) {

@@ -24,7 +24,7 @@ Arithmetic arithmetic_of(const std::string& name);
 // 64-bit ARM processor; elsewhere fp32.
 Arithmetic arithmetic_in_use(Arithmetic asked);
 
-// A sentence for a user who asked for one thing and got another, or nothing.
+// Explains in one sentence why the arithmetic in use is not the requested one; empty if it is.
 std::string why_other(Arithmetic asked, Arithmetic used);
 
 // Sets every precision option of ncnn that concerns a processor.

@@ -15,8 +15,7 @@ DetectOptions detect_options(const TwoStageParts& parts, Size input, const Detec
     if (options.nms) detect.rule.method = *options.nms;
     if (options.nms_iou) detect.rule.iou_threshold = static_cast<float>(*options.nms_iou);
     if (options.score_threshold) detect.rule.score_threshold = static_cast<float>(*options.score_threshold);
-    detect.max_detections =
-        static_cast<size_t>(options.max_detections.value_or(parts.postprocessing.max_detections));
+    detect.max_detections = static_cast<size_t>(options.max_detections.value_or(parts.postprocessing.max_detections));
     return detect;
 }
 
@@ -110,13 +109,8 @@ ncnn::Mat TwoStagePipeline::head(const ncnn::Mat& roi_features) const {
 
 std::vector<Detection> TwoStagePipeline::boxes(const float* head, const std::vector<Box>& rois, Size source) {
     const std::ptrdiff_t columns = parts_.head_columns;
-    const HeadOutput output{head,
-                            columns,
-                            rois.empty() ? head : head + columns - 4,
-                            columns,
-                            rois.data(),
-                            rois.size(),
-                            static_cast<size_t>(columns - 4)};
+    const HeadOutput output{head,        columns,     rois.empty() ? head : head + columns - 4, columns,
+                            rois.data(), rois.size(), static_cast<size_t>(columns - 4)};
     std::vector<Detection> found;
     pocketdet::detect(output, detect_options_, detect_workspace_, found);
     to_original(found, source);
@@ -142,8 +136,8 @@ std::vector<Check> TwoStagePipeline::compare(const Golden& golden, const Toleran
     const Tolerance of_head{tolerances.head, 0, tolerances.least_snr_db};
     checks.push_back(compare_array("head", golden["head"], values_of(rows), of_head));
     const Size source{golden.image.height, golden.image.width};
-    checks.push_back(compare_detections("boxes", detections_of(golden), boxes(golden["head"].floats(), rois, source),
-                                        tolerances));
+    checks.push_back(
+        compare_detections("boxes", detections_of(golden), boxes(golden["head"].floats(), rois, source), tolerances));
     return checks;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "check_weights.h"
-#include "graph_error.h"
 #include "feature_mask.h"
+#include "graph_error.h"
 #include "hints.h"
 #include "layer_types.h"
 #include "live_memory.h"
@@ -65,6 +65,7 @@ CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
     check_present(graph, wanted);
     check_unread(graph, outputs);
     check_weights(graph);
+    check_weight_memory(graph, limits);
     check_element_types(graph, wanted);
     checked.costs = count_costs(graph, checked.shapes);
     checked.peak_bytes = check_memory(graph, checked.shapes, outputs, limits);

@@ -1,11 +1,11 @@
 // Decides whether ncnn may be given a graph that came from an untrusted file.
 //
 // ncnn's loader and layers trust the file: a wrong count, size or element type is read out of bounds and ends the
-// process. Here a graph is refused unless every layer is of a type whose rule accepts it, so what is not understood does
-// not pass. No step is recursive.
+// process. Here a graph is refused unless every layer is of a type whose rule accepts it, so what is not understood
+// does not pass. No step is recursive.
 //
-// Proved against ncnn 1.0.20261020 on x86 with its default options. Two options of that release crash on graphs that are
-// sound: use_packing_layout=False on a dilation larger than the output, and use_bf16_storage=True on
+// Proved against ncnn 1.0.20261020 on x86 with its default options. Two options of that release crash on graphs that
+// are sound: use_packing_layout=False on a dilation larger than the output, and use_bf16_storage=True on
 // DeconvolutionDepthWise whose groups are not single channels.
 #pragma once
 
@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "cost.h"
-#include "infer_shapes.h"
 #include "graph_limits.h"
+#include "infer_shapes.h"
 
 namespace pocketdet::graph {
 

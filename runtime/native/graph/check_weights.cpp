@@ -1,8 +1,10 @@
 #include "check_weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 
+#include "numbers.h"
 #include "weight_slots.h"
 #include "words.h"
 
@@ -31,11 +33,16 @@ bool is_finite(const Weight& weight) {
     switch (weight.storage) {
         case Storage::raw:
         case Storage::fp32:
-        case Storage::fp32_scaled: return is_finite<uint32_t>(weight.data, count, 0x7f800000u);
-        case Storage::fp16: return is_finite<uint16_t>(weight.data, count, 0x7c00u);
-        case Storage::bf16: return is_finite<uint16_t>(weight.data, count, 0x7f80u);
-        case Storage::table256: return is_finite<uint32_t>(weight.table, 256, 0x7f800000u);
-        case Storage::int8: break;
+        case Storage::fp32_scaled:
+            return is_finite<uint32_t>(weight.data, count, 0x7f800000u);
+        case Storage::fp16:
+            return is_finite<uint16_t>(weight.data, count, 0x7c00u);
+        case Storage::bf16:
+            return is_finite<uint16_t>(weight.data, count, 0x7f80u);
+        case Storage::table256:
+            return is_finite<uint32_t>(weight.table, 256, 0x7f800000u);
+        case Storage::int8:
+            break;
     }
     return true;
 }
@@ -55,6 +62,43 @@ void check_weight(const Layer& layer, const Slot& slot, const Weight& weight) {
     if (scaled_gemm && weight.storage != Storage::int8) {
         layer.fail("announces int8 and its " + slot.role + " is stored as " + name_of(weight.storage));
     }
+}
+
+// As many as ncnn's tiles hold at least.
+int64_t in_tiles(int64_t channels) { return multiply(channels / 16 + (channels % 16 != 0 ? 1 : 0), 16); }
+
+// The second form of a convolution's weights: packed in tiles, or transformed to 8 x 8 for Winograd's algorithm, as
+// ncnn does for 3 x 3 windows of stride and dilation 1 and more than 8 channels. Grouped ones are many small
+// convolutions.
+int64_t packed_elements(const Layer& layer, const Shape& weight) {
+    const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
+    const int64_t groups = is_grouped ? layer.int_param(7, 1) : 1;
+    const int64_t out = weight[0] / groups, in = weight[1];
+    const int64_t packed = elements_of(Shape{groups, in_tiles(out), in, weight[2], weight[3]});
+    bool is_winograd = layer.type.compare(0, 11, "Convolution") == 0 && weight[2] == 3 && weight[3] == 3;
+    for (const int key : {2, 3}) {
+        const int64_t width = layer.int_param(key, 1);
+        is_winograd = is_winograd && width == 1 && layer.int_param(key + 10, width) == 1;
+    }
+    if (!is_winograd || std::max(in, out) <= 8) return packed;
+    return std::max(packed, elements_of(Shape{groups, in_tiles(out), in_tiles(in), 64}));
+}
+
+// Bytes that ncnn may hold for a layer: its numbers as float32, whatever their storage, and their second form.
+int64_t loaded_bytes(const Layer& layer) {
+    constexpr int64_t kPerGroup = 3072;  // a layer
+    const Slots slots = weight_slots(layer);
+    int64_t elements = 0, overhead = 0;
+    for (const Slot& slot : slots) elements = add(elements, elements_of(slot.shape));
+    int64_t packed = 0;
+    if (!slots.empty() && slots[0].shape.size() == 4 && slots[0].role == "weight") {
+        packed = add(elements, packed_elements(layer, slots[0].shape));
+        const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
+        if (is_grouped) overhead = multiply(layer.int_param(7, 1), kPerGroup);
+    } else {
+        packed = multiply(elements, 2);
+    }
+    return add(multiply(packed, 4), overhead);
 }
 
 template <typename Items>
@@ -77,6 +121,17 @@ void check_weights(const Graph& graph) {
     }
 }
 
+void check_weight_memory(const Graph& graph, const Limits& limits) {
+    int64_t total = 0;
+    for (const Layer& layer : graph.layers) {
+        total = add(total, loaded_bytes(layer));
+        if (total > limits.weight_bytes) {
+            layer.fail("up to here, the weights may need " + std::to_string(total) +
+                       " bytes once loaded, allowed are " + std::to_string(limits.weight_bytes));
+        }
+    }
+}
+
 void check_element_types(const Graph& graph, const std::vector<std::string>& outputs) {
     std::unordered_map<std::string, const Layer*> int8_blobs;
     for (const Layer& layer : graph.layers) {
@@ -87,8 +142,7 @@ void check_element_types(const Graph& graph, const std::vector<std::string>& out
         const bool is_split = layer.type == "Split";
         const bool takes_int8 = is_int8_layer(layer) && layer.int_param(8, 0) != 0;
         if (source != nullptr && !is_split && !takes_int8) {
-            layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) +
-                       " makes as int8");
+            layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) + " makes as int8");
         }
         const bool is_convolution = layer.type.compare(0, 11, "Convolution") == 0;
         const bool makes_int8 = is_convolution && layer.int_param(8, 0) > 100;

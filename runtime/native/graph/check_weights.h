@@ -7,12 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "graph_limits.h"
 #include "model.h"
 
 namespace pocketdet::graph {
 
 // Throws GraphError naming the first layer whose weights are missing, misshapen, not finite or of a wrong type.
 void check_weights(const Graph& graph);
+
+// Throws GraphError naming the layer at which the weights of all layers so far may need more than limits.weight_bytes:
+// a file holds a number in a byte or two, ncnn loads it as float32 and makes a second, larger form of it.
+void check_weight_memory(const Graph& graph, const Limits& limits);
 
 // Follows int8 blobs: a convolution with an output scale makes one, and only int8 layers may read it; none may be an
 // output. Throws GraphError.

@@ -44,6 +44,25 @@ void expect_channels(const Layer& layer, const Shape& shape, int64_t channels) {
     }
 }
 
+// ncnn multiplies a vector as InnerProduct does, but pads it first, and its int8 code takes it for an image.
+void check_vector(const Layer& layer, const Shape& shape, const Window& window, int64_t int8_term) {
+    const int64_t dilation_w = layer.int_param(2, 1);
+    const Pair dilation{layer.int_param(12, dilation_w), dilation_w}, one{1, 1};
+    if (!window.has_pads() && window.stride == one && dilation == one && int8_term == 0) return;
+    layer.fail("a vector " + tuple_text(shape) +
+               " needs pads of 0, strides and dilations of 1 and the int8 scale term 0, found " + window.pads_text() +
+               ", " + tuple_text(Shape(window.stride.begin(), window.stride.end())) + ", " +
+               tuple_text(Shape(dilation.begin(), dilation.end())) + " and " + std::to_string(int8_term));
+}
+
+// ncnn makes a layer for each group, also of depthwise ones whose channels it does not pack.
+void check_groups(const Layer& layer, int64_t group) {
+    constexpr int64_t kMostGroups = 4096;
+    if (group > kMostGroups) {
+        layer.fail("has " + std::to_string(group) + " groups, allowed are " + std::to_string(kMostGroups));
+    }
+}
+
 Shape swept(const Layer& layer, const Shape& shape, const Shape& weight, const Window& window) {
     const int64_t height = outputs_of(layer, shape[1], window, 0);
     return {weight[0], height, outputs_of(layer, shape[2], window, 1)};
@@ -59,9 +78,13 @@ Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
     }
     const int64_t group = layer.type == "ConvolutionDepthWise" ? layer.int_param(7, 1) : 1;
     const bool is_1x1 = weight[2] == 1 && weight[3] == 1;
-    if (shape.size() == 1 && layer.type == "Convolution" && is_1x1 && shape[0] == weight[1]) return {{weight[0]}};
-    expect_channels(layer, shape, weight[1] * group);
     const Window window = window_of(layer, weight);
+    if (shape.size() == 1 && layer.type == "Convolution" && is_1x1 && shape[0] == weight[1]) {
+        check_vector(layer, shape, window, term);
+        return {{weight[0]}};
+    }
+    check_groups(layer, group);
+    expect_channels(layer, shape, weight[1] * group);
     Shape output = swept(layer, shape, weight, window);
     if (!window.is_same()) {
         const auto& [top, bottom, left, right] = window.pads;
@@ -73,6 +96,7 @@ Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
 Shapes deconvolution_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape weight = static_weight(layer, 28), &shape = inputs[0];
     const int64_t group = layer.type == "DeconvolutionDepthWise" ? layer.int_param(7, 1) : 1;
+    check_groups(layer, group);
     expect_channels(layer, shape, weight[1] * group);
     const Window window = window_of(layer, weight);
     const Pair full{transposed_size(layer, window, shape[1], 0), transposed_size(layer, window, shape[2], 1)};

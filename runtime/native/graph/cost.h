@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "infer_shapes.h"
 #include "graph_limits.h"
+#include "infer_shapes.h"
 
 namespace pocketdet::graph {
 
@@ -23,6 +23,9 @@ std::vector<LayerCost> count_costs(const Graph& graph, const BlobShapes& shapes)
 // Elements that ncnn 1.0.20261020 allocates beside the inputs and outputs of a layer that is sound: padded inputs, the
 // columns of im2col, packed matrices. An upper estimate: it may choose a kernel that needs less.
 int64_t workspace_of(const Layer& layer, const Shapes& inputs, const Shapes& outputs);
+
+// Float32 numbers that ncnn allocates for a blob: channels of 3 and 4 dimensions begin at multiples of 16 bytes.
+int64_t allocated_elements(const Shape& shape);
 
 // Throws GraphError naming the layer at which all layers so far do more than limits.macs. Other work than
 // multiply-accumulates is counted in the same unit by the time it takes: 16 for an element that is read, written or put

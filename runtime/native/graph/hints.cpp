@@ -11,11 +11,16 @@ namespace {
 Shape hinted(const int64_t* hint, size_t step) {
     const int64_t w = hint[1], h = hint[2], first = hint[3], last = hint[step - 1];
     switch (hint[0]) {
-        case 1: return {w};
-        case 2: return {h, w};
-        case 3: return {last, h, w};
-        case 4: return {last, first, h, w};
-        default: return {};
+        case 1:
+            return {w};
+        case 2:
+            return {h, w};
+        case 3:
+            return {last, h, w};
+        case 4:
+            return {last, first, h, w};
+        default:
+            return {};
     }
 }
 

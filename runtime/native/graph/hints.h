@@ -1,5 +1,5 @@
-// Shape hints, parameter 30 of any layer: dims, w, h, c or dims, w, h, d, c for each output. They steer ncnn's choice of
-// kernels, so they must be true.
+// Shape hints, parameter 30 of any layer: dims, w, h, c or dims, w, h, d, c for each output. They steer ncnn's choice
+// of kernels, so they must be true.
 #pragma once
 
 #include "infer_shapes.h"

@@ -27,8 +27,8 @@ private:
 
 // `inputs` are the shapes of the blobs that a caller feeds; an Input layer with a written size needs none. With
 // `partial`, layers without a shape rule or with parameters that it does not know, and all that depends on them, are
-// left out; otherwise the former are refused and the latter ignored (check_graph refuses them). Throws GraphError naming
-// the first layer whose inputs are missing, do not fit it, or that is not understood.
+// left out; otherwise the former are refused and the latter ignored (check_graph refuses them). Throws GraphError
+// naming the first layer whose inputs are missing, do not fit it, or that is not understood.
 BlobShapes infer_shapes(const Graph& graph, const NamedShapes& inputs, bool partial = false);
 
 }  // namespace pocketdet::graph

@@ -67,8 +67,8 @@ Shapes flatten_shapes(const Layer&, const Shapes& inputs) { return {{elements_of
 
 Shapes permute_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const int64_t order = expect_range(layer, "the order", layer.int_param(0, 0), 0,
-                                       std::max<int64_t>(kOrders[shape.size()] - 1, 0));
+    const int64_t order =
+        expect_range(layer, "the order", layer.int_param(0, 0), 0, std::max<int64_t>(kOrders[shape.size()] - 1, 0));
     const std::string_view inner_first = shape.size() == 2   ? kPermute2d[order]
                                          : shape.size() == 3 ? kPermute3d[order]
                                          : shape.size() == 4 ? kPermute4d[order]

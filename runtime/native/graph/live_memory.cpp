@@ -53,7 +53,7 @@ private:
         int64_t users = 0;
     };
 
-    int64_t bytes_of(const std::string& blob) const { return multiply(elements_of(shapes_.at(blob)), 4); }
+    int64_t bytes_of(const std::string& blob) const { return multiply(allocated_elements(shapes_.at(blob)), 4); }
 
     void run_layer(size_t index) {
         const Layer& layer = graph_.layers[index];

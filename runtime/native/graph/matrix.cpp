@@ -151,8 +151,8 @@ Shapes attention_shapes(const Layer& layer, const Shapes& inputs) {
     }
     const AttentionSizes sizes = attention_sizes(layer, inputs);
     if (heads < 1 || sizes.embed % heads != 0) {
-        layer.fail("an embedding of " + std::to_string(sizes.embed) + " does not divide into " +
-                   std::to_string(heads) + " heads");
+        layer.fail("an embedding of " + std::to_string(sizes.embed) + " does not divide into " + std::to_string(heads) +
+                   " heads");
     }
     return {{sizes.queries, sizes.query_width}};
 }

@@ -50,7 +50,7 @@ struct Layer {
     // Throws GraphError for a value of another type, where ncnn silently takes its default.
     int64_t int_param(int id, int64_t otherwise) const;
     double float_param(int id, double otherwise) const;  // an integer is converted, as ncnn does
-    Integers int_array(int id) const;                     // empty where absent
+    Integers int_array(int id) const;                    // empty where absent
     Reals float_array(int id) const;
 };
 

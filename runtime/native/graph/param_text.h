@@ -1,7 +1,8 @@
 // The .param text format: 7767517, the counts, then one layer a line:
 // type name input_count output_count inputs... outputs... id=value..., separated by blanks.
 //
-// ncnn's scanner would also take tokens over several lines; writers never do that, and here a layer is exactly one line.
+// ncnn's scanner would also take tokens over several lines; writers never do that, and here a layer is exactly one
+// line.
 #pragma once
 
 #include <string>

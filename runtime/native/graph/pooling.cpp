@@ -1,4 +1,5 @@
 // Pooling, Interp and Reduction: layers that change the resolution or drop axes.
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -67,9 +68,12 @@ Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
         expect_range(layer, "kernel and stride", value, 1, kMaxWindow);
     }
     for (const int64_t pad : {top, bottom, left, right}) expect_range(layer, "a pad", pad, 0, kMaxWindow);
-    checked(layer, {c, h + top + bottom, w + left + right});
     const int64_t rows = windows(layer, h, kernel_h, stride_h, top + bottom, mode);
-    return {{c, rows, windows(layer, w, kernel_w, stride_w, left + right, mode)}};
+    const int64_t columns = windows(layer, w, kernel_w, stride_w, left + right, mode);
+    // the last windows may reach beyond the pads, and ncnn pads as far
+    checked(layer, {c, std::max(h + top + bottom, (rows - 1) * stride_h + kernel_h),
+                    std::max(w + left + right, (columns - 1) * stride_w + kernel_w)});
+    return {{c, rows, columns}};
 }
 
 // (w,) becomes (w, h', w'), (h, w) becomes (h, w'), (c, h, w) becomes (c, h', w').

@@ -69,8 +69,8 @@ Shapes slice_shapes(const Layer& layer, const Shapes& inputs) {
     const Integers sizes = slice_sizes(layer, shape[axis]);
     const bool is_positive = *std::min_element(sizes.begin(), sizes.end()) >= 1;
     if (!is_positive || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != shape[axis]) {
-        layer.fail("slices " + tuple_text(shape) + " along axis " + std::to_string(axis) + " into " +
-                   list_text(sizes) + ", which must be positive and sum to " + std::to_string(shape[axis]));
+        layer.fail("slices " + tuple_text(shape) + " along axis " + std::to_string(axis) + " into " + list_text(sizes) +
+                   ", which must be positive and sum to " + std::to_string(shape[axis]));
     }
     Shapes outputs(sizes.size(), shape);
     for (size_t i = 0; i < sizes.size(); ++i) outputs[i][axis] = sizes[i];
@@ -94,8 +94,7 @@ Shapes shuffle_channel_shapes(const Layer& layer, const Shapes& inputs) {
     expect_dims(layer, inputs[0], {3, 4});
     const int64_t group = layer.int_param(0, 1), channels = inputs[0][0];
     if (group < 1 || channels % group != 0) {
-        layer.fail("cannot shuffle " + std::to_string(channels) + " channels in " + std::to_string(group) +
-                   " groups");
+        layer.fail("cannot shuffle " + std::to_string(channels) + " channels in " + std::to_string(group) + " groups");
     }
     layer.int_param(1, 0);
     return inputs;
@@ -141,8 +140,7 @@ Shapes padding_shapes(const Layer& layer, const Shapes& inputs) {
     }
     const int64_t per_channel = layer.int_param(6, 0);
     if (per_channel != 0 && (shape.size() < 3 || per_channel != output[0])) {
-        layer.fail("has " + std::to_string(per_channel) + " pad values for an output of shape " +
-                   tuple_text(output));
+        layer.fail("has " + std::to_string(per_channel) + " pad values for an output of shape " + tuple_text(output));
     }
     return {output};
 }

@@ -13,12 +13,18 @@ constexpr int64_t kTagBytes = 4, kTableBytes = 256 * 4;
 
 Storage storage_of(uint32_t tag) {
     switch (tag) {
-        case 0x00000000: return Storage::fp32;
-        case 0x0002C056: return Storage::fp32_scaled;
-        case 0x01306B47: return Storage::fp16;
-        case 0x01348B83: return Storage::bf16;
-        case 0x000D4B38: return Storage::int8;
-        default: return Storage::table256;
+        case 0x00000000:
+            return Storage::fp32;
+        case 0x0002C056:
+            return Storage::fp32_scaled;
+        case 0x01306B47:
+            return Storage::fp16;
+        case 0x01348B83:
+            return Storage::bf16;
+        case 0x000D4B38:
+            return Storage::int8;
+        default:
+            return Storage::table256;
     }
 }
 

@@ -10,8 +10,8 @@ namespace pocketdet::graph {
 
 using Pair = std::array<int64_t, 2>;  // along (h, w)
 
-// Extent is dilation * (kernel - 1) + 1; pads are (top, bottom, left, right) as written: -233 and -234, all four, ask for
-// as much as keeps the size.
+// Extent is dilation * (kernel - 1) + 1; pads are (top, bottom, left, right) as written: -233 and -234, all four, ask
+// for as much as keeps the size.
 struct Window {
     Pair extent, stride;
     std::array<int64_t, 4> pads;

@@ -65,8 +65,7 @@ ReadArray load_array(nb::handle value, const char* name, nb::dlpack::dtype type,
                      std::initializer_list<int64_t> shape) {
     ReadArray array = load_strided(value, name, type, expected, shape);
     if (!is_contiguous(array, 0)) {
-        reject(name, std::string(expected) + " in C order (numpy.ascontiguousarray makes one)",
-               "other strides");
+        reject(name, std::string(expected) + " in C order (numpy.ascontiguousarray makes one)", "other strides");
     }
     return array;
 }

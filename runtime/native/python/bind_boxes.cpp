@@ -60,9 +60,10 @@ void bind_boxes(nb::module_& module) {
                "Anchors of the sizes (A, 2), width and height in pixels, at each cell of a (height, width) grid.\n\n"
                "Returns (height * width * A, 4) boxes; anchor (y * width + x) * A + a is centred on\n"
                "((x + 0.5) * stride, (y + 0.5) * stride).");
-    module.def("decode_boxes", &bound_decode_boxes, "reference"_a, "deltas"_a, "std"_a, "clip"_a = nb::none(),
-               "Boxes (N, 4) from reference boxes (N, 4) and deltas (N, 4), which are multiplied by `std` (4) first.\n\n"
-               "Clipped to the image (height, width) unless `clip` is None. A NaN input gives NaN coordinates.");
+    module.def(
+        "decode_boxes", &bound_decode_boxes, "reference"_a, "deltas"_a, "std"_a, "clip"_a = nb::none(),
+        "Boxes (N, 4) from reference boxes (N, 4) and deltas (N, 4), which are multiplied by `std` (4) first.\n\n"
+        "Clipped to the image (height, width) unless `clip` is None. A NaN input gives NaN coordinates.");
     module.def("iou_matrix", &bound_iou_matrix, "a"_a, "b"_a,
                "Intersection over union of boxes (N, 4) with boxes (M, 4): (N, M); 0 where the union is not positive.");
 }

@@ -4,8 +4,8 @@
 #include "arrays.h"
 #include "check_graph.h"
 #include "check_weights.h"
-#include "graph_error.h"
 #include "feature_mask.h"
+#include "graph_error.h"
 #include "graph_objects.h"
 #include "layer_types.h"
 #include "param_text.h"
@@ -53,6 +53,7 @@ nb::dict bound_limits() {
     result["elements_per_blob"] = limits.elements_per_blob;
     result["elements_in_all"] = limits.elements_in_all;
     result["memory_bytes"] = limits.memory_bytes;
+    result["weight_bytes"] = limits.weight_bytes;
     result["macs"] = limits.macs;
     return result;
 }
@@ -66,6 +67,7 @@ graph::Limits limits_of(nb::handle limits) {
     result.elements_per_blob = number("elements_per_blob");
     result.elements_in_all = number("elements_in_all");
     result.memory_bytes = number("memory_bytes");
+    result.weight_bytes = number("weight_bytes");
     result.macs = number("macs");
     return result;
 }
@@ -73,8 +75,8 @@ graph::Limits limits_of(nb::handle limits) {
 nb::tuple layer_to_python(const graph::Layer& layer, std::string_view text) {
     nb::dict params;
     for (const graph::Param& param : layer.params) params[nb::int_(param.id)] = object_of(param.value);
-    return row(str_of(layer.type), str_of(layer.name), names_to_python(layer.inputs),
-               names_to_python(layer.outputs), params, str_of(text), str_of(layer.origin));
+    return row(str_of(layer.type), str_of(layer.name), names_to_python(layer.inputs), names_to_python(layer.outputs),
+               params, str_of(text), str_of(layer.origin));
 }
 
 nb::tuple bound_read_param(nb::str text, nb::str source) {
@@ -120,8 +122,8 @@ nb::list bound_read_weights(nb::handle layers, nb::handle data, nb::str source) 
         for (const graph::Weight& weight : layer.weights) {
             const auto bytes = static_cast<size_t>(graph::elements_of(weight.shape)) * bytes_of(weight.storage);
             weights.append(row(str_of(weight.role), tuple_of(weight.shape), name_of(weight.storage), weight.tag,
-                               weight.table == nullptr ? std::ptrdiff_t{-1} : weight.table - start,
-                               weight.data - start, bytes, (bytes + 3) / 4 * 4));
+                               weight.table == nullptr ? std::ptrdiff_t{-1} : weight.table - start, weight.data - start,
+                               bytes, (bytes + 3) / 4 * 4));
         }
         result.append(weights);
     }
@@ -200,9 +202,10 @@ void bind_graph(nb::module_& module) {
                "The layer types that a graph may have: rows of (name, parameter ids, (least, most) inputs,\n"
                "(least, most) outputs).");
     module.def("graph_limits", &bound_limits, "The most that a graph may ask for, by name.");
-    module.def("read_param", &bound_read_param, "text"_a, "source"_a,
-               "Parse the text of a .param file: ((text, declared layers, declared blobs, layers, blobs) of the header,\n"
-               "rows of (type, name, inputs, outputs, params, text, origin), text after them).");
+    module.def(
+        "read_param", &bound_read_param, "text"_a, "source"_a,
+        "Parse the text of a .param file: ((text, declared layers, declared blobs, layers, blobs) of the header,\n"
+        "rows of (type, name, inputs, outputs, params, text, origin), text after them).");
     module.def("read_param_line", &bound_read_line, "text"_a, "origin"_a,
                "Parse one layer's line: a row as read_param has it, and the text of every parameter by its id.");
     module.def("weight_slots", &bound_weight_slots, "layer"_a,
@@ -212,19 +215,20 @@ void bind_graph(nb::module_& module) {
     module.def("read_weights", &bound_read_weights, "layers"_a, "data"_a, "source"_a,
                "Walk over the bytes of a .bin file: for every layer rows of (role, shape, storage, tag, place of the\n"
                "table or -1, place of the data, its bytes, its bytes with padding).");
-    module.def("infer_shapes", &bound_infer_shapes, "graph"_a, "inputs"_a, "partial"_a,
-               "Shapes of all blobs by name.");
+    module.def("infer_shapes", &bound_infer_shapes, "graph"_a, "inputs"_a, "partial"_a, "Shapes of all blobs by name.");
     module.def("count_costs", &bound_count_costs, "graph"_a, "shapes"_a,
                "For every layer (multiply-accumulates or None, parameters).");
-    module.def("check_graph", &bound_check_graph, "graph"_a, "inputs"_a, "layer_exists"_a, "outputs"_a, "inner"_a,
-               "limits"_a,
-               "Whether ncnn may be given a graph: (shapes, costs as count_costs has them, the most bytes in use at one\n"
-               "time).");
+    module.def(
+        "check_graph", &bound_check_graph, "graph"_a, "inputs"_a, "layer_exists"_a, "outputs"_a, "inner"_a, "limits"_a,
+        "Whether ncnn may be given a graph: (shapes, costs as count_costs has them, the most bytes in use at one\n"
+        "time).");
     module.def("check_weights", &bound_check_weights, "graph"_a, "Whether all weights fit their layers.");
-    module.def("check_feature_masks", [](nb::handle graph) { graph::check_feature_masks(graph_of(graph)); }, "graph"_a,
-               "Whether no layer could be given halves as floats.");
-    module.def("check_no_int8", [](nb::handle graph) { graph::check_no_int8(graph_of(graph)); }, "graph"_a,
-               "Whether no layer announces int8 weights.");
+    module.def(
+        "check_feature_masks", [](nb::handle graph) { graph::check_feature_masks(graph_of(graph)); }, "graph"_a,
+        "Whether no layer could be given halves as floats.");
+    module.def(
+        "check_no_int8", [](nb::handle graph) { graph::check_no_int8(graph_of(graph)); }, "graph"_a,
+        "Whether no layer announces int8 weights.");
     module.def("has_unprintable", &bound_has_unprintable, "text"_a,
                "Whether a text holds a character that cannot be shown: control, format, surrogate, private use and\n"
                "separator characters, and code points that are none.");

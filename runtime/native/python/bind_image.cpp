@@ -62,8 +62,8 @@ ImageArgument load_nv21(nb::handle value) {
     const Size size = check_image_size(height, width);
     const auto* pixels = static_cast<const uint8_t*>(array.data());
     const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(array.stride(0));
-    const ImageView view{PixelFormat::nv21, size.height, size.width, pixels, stride, pixels + size.height * stride,
-                         stride};
+    const ImageView view{
+        PixelFormat::nv21, size.height, size.width, pixels, stride, pixels + size.height * stride, stride};
     return {std::move(array), view};
 }
 
@@ -78,8 +78,13 @@ ImageArgument load_image(nb::handle value, const std::string& format_name) {
     if (array.stride(2) != 1 || (size.width > 1 && array.stride(1) != channels)) {
         reject("image", "contiguous pixels in each row (numpy.ascontiguousarray makes them)", "other strides");
     }
-    const ImageView view{format,  size.height, size.width, static_cast<const uint8_t*>(array.data()),
-                         static_cast<std::ptrdiff_t>(array.stride(0)), nullptr, 0};
+    const ImageView view{format,
+                         size.height,
+                         size.width,
+                         static_cast<const uint8_t*>(array.data()),
+                         static_cast<std::ptrdiff_t>(array.stride(0)),
+                         nullptr,
+                         0};
     return {std::move(array), view};
 }
 
@@ -96,8 +101,7 @@ nb::object bound_resize_image(nb::handle image, const std::string& format, Pair 
                               const std::string& channel_order, const std::array<int64_t, 3>& pad) {
     const ImageArgument argument = load_image(image, format);
     const ResizeOptions options = load_options(size, rule, channel_order, pad);
-    Result<uint8_t> resized(
-        {static_cast<size_t>(options.target.height), static_cast<size_t>(options.target.width), 3});
+    Result<uint8_t> resized({static_cast<size_t>(options.target.height), static_cast<size_t>(options.target.width), 3});
     {
         nb::gil_scoped_release released;
         ResizeWorkspace workspace;
@@ -154,13 +158,14 @@ nb::object bound_to_original(nb::handle boxes, Pair source, Pair size, const std
 void bind_image(nb::module_& module) {
     module.attr("MAX_IMAGE_SIDE") = kMaxImageSide;
     module.attr("MAX_IMAGE_PIXELS") = kMaxImagePixels;
-    module.def("resize_image", &bound_resize_image, "image"_a, "format"_a, "size"_a, "rule"_a = "stretch",
-               "channel_order"_a = "RGB", "pad"_a = std::array<int64_t, 3>{0, 0, 0},
-               "Resize a uint8 image to (height, width) with integer bilinear interpolation, the same bits anywhere.\n\n"
-               "`format` is RGB, BGR (height, width, 3), RGBA, BGRA (height, width, 4; alpha is ignored) or NV21\n"
-               "(height * 3 / 2, width). Rows may lie at any distance, pixels must be contiguous. `rule` is 'stretch' or\n"
-               "'letterbox', which fills the rest with `pad`. The result (height, width, 3) and `pad` are in\n"
-               "`channel_order`.");
+    module.def(
+        "resize_image", &bound_resize_image, "image"_a, "format"_a, "size"_a, "rule"_a = "stretch",
+        "channel_order"_a = "RGB", "pad"_a = std::array<int64_t, 3>{0, 0, 0},
+        "Resize a uint8 image to (height, width) with integer bilinear interpolation, the same bits anywhere.\n\n"
+        "`format` is RGB, BGR (height, width, 3), RGBA, BGRA (height, width, 4; alpha is ignored) or NV21\n"
+        "(height * 3 / 2, width). Rows may lie at any distance, pixels must be contiguous. `rule` is 'stretch' or\n"
+        "'letterbox', which fills the rest with `pad`. The result (height, width, 3) and `pad` are in\n"
+        "`channel_order`.");
     module.def("preprocess", &bound_preprocess, "image"_a, "format"_a, "size"_a, "rule"_a, "channel_order"_a, "pad"_a,
                "mean"_a, "std"_a,
                "`resize_image`, then (pixel - mean) / std per channel, in one pass: float32 (3, height, width).\n\n"

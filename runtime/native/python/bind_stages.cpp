@@ -57,7 +57,7 @@ nb::tuple bound_propose(nb::handle scores, nb::handle deltas, nb::handle sizes, 
 }
 
 nb::object bound_ps_roi_align(nb::handle features, nb::handle rois, double stride, int64_t pool_size,
-                             int64_t sampling_ratio) {
+                              int64_t sampling_ratio) {
     const MapArgument feature_map = load_map(features, "features");
     const ReadArray roi_array = load_boxes(rois, "rois");
     const PsRoiOptions options{check_positive("stride", stride),
@@ -98,9 +98,12 @@ nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, co
     options.image = check_size("image_size", image_size);
     options.rule = load_rule({"nms", "nms_iou"}, nms, nms_iou, sigma, score_threshold);
     options.max_detections = static_cast<size_t>(check_range("max_detections", max_detections, 1, kMaxBoxes));
-    const HeadOutput head{floats_of(logit_array), static_cast<std::ptrdiff_t>(logit_array.stride(0)),
-                          floats_of(delta_array), static_cast<std::ptrdiff_t>(delta_array.stride(0)),
-                          boxes_of(roi_array),    count,
+    const HeadOutput head{floats_of(logit_array),
+                          static_cast<std::ptrdiff_t>(logit_array.stride(0)),
+                          floats_of(delta_array),
+                          static_cast<std::ptrdiff_t>(delta_array.stride(0)),
+                          boxes_of(roi_array),
+                          count,
                           classes};
     std::vector<Detection> detections;
     {
@@ -114,20 +117,20 @@ nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, co
 }  // namespace
 
 void bind_stages(nb::module_& module) {
-    module.def("propose", &bound_propose, "scores"_a, "deltas"_a, "sizes"_a, "stride"_a, "image_size"_a,
-               "pre_nms_top_n"_a, "post_nms_top_n"_a, "nms_iou"_a, "min_size"_a,
-               "Regions of interest from an RPN's maps (ThunderNet, section 3.2).\n\n"
-               "`scores` (2A, h, w) holds A background, then A foreground logits; `deltas` (4A, h, w) channel 4a + k is\n"
-               "coordinate k; `sizes` (A, 2) the anchors' widths and heights in pixels. Planes may lie at any distance.\n"
-               "The best `pre_nms_top_n` anchors are decoded and clipped to `image_size` (height, width), boxes with a\n"
-               "side below `min_size` pixels dropped, and greedy NMS stops at `post_nms_top_n`.\n"
-               "Returns boxes (R, 4) best first, int32 anchor indices (R,), objectness logits (R,).");
-    module.def("ps_roi_align", &bound_ps_roi_align, "features"_a, "rois"_a, "stride"_a, "pool_size"_a,
-               "sampling_ratio"_a,
-               "Position-sensitive RoI align of all RoIs (R, 4) in network pixels on features (alpha * p * p, h, w).\n\n"
-               "Element (c * p + i) * p + j of a row is bin (i, j) of output channel c: (R, alpha * p * p).\n"
-               "A RoI with a coordinate that is not finite gives zeros.");
-    module.attr("psroi_align") = module.attr("ps_roi_align");  // until all branches are merged
+    module.def(
+        "propose", &bound_propose, "scores"_a, "deltas"_a, "sizes"_a, "stride"_a, "image_size"_a, "pre_nms_top_n"_a,
+        "post_nms_top_n"_a, "nms_iou"_a, "min_size"_a,
+        "Regions of interest from an RPN's maps (ThunderNet, section 3.2).\n\n"
+        "`scores` (2A, h, w) holds A background, then A foreground logits; `deltas` (4A, h, w) channel 4a + k is\n"
+        "coordinate k; `sizes` (A, 2) the anchors' widths and heights in pixels. Planes may lie at any distance.\n"
+        "The best `pre_nms_top_n` anchors are decoded and clipped to `image_size` (height, width), boxes with a\n"
+        "side below `min_size` pixels dropped, and greedy NMS stops at `post_nms_top_n`.\n"
+        "Returns boxes (R, 4) best first, int32 anchor indices (R,), objectness logits (R,).");
+    module.def(
+        "ps_roi_align", &bound_ps_roi_align, "features"_a, "rois"_a, "stride"_a, "pool_size"_a, "sampling_ratio"_a,
+        "Position-sensitive RoI align of all RoIs (R, 4) in network pixels on features (alpha * p * p, h, w).\n\n"
+        "Element (c * p + i) * p + j of a row is bin (i, j) of output channel c: (R, alpha * p * p).\n"
+        "A RoI with a coordinate that is not finite gives zeros.");
     module.def("detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a,
                "score_threshold"_a, "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100,
                "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"

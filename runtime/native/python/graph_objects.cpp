@@ -191,9 +191,8 @@ graph::Graph graph_of(nb::handle graph, Buffers* buffers) {
     for (const nb::handle layer : graph.attr("layers")) result.layers.push_back(layer_of(layer, buffers));
     const nb::object header = graph.attr("header");
     if (header.is_none()) return result;
-    result.header = graph::Header{
-        integer_of(header.attr("declared_layers")), integer_of(header.attr("declared_blobs")),
-        integer_of(header.attr("found_layers")), integer_of(header.attr("found_blobs"))};
+    result.header = graph::Header{integer_of(header.attr("declared_layers")), integer_of(header.attr("declared_blobs")),
+                                  integer_of(header.attr("found_layers")), integer_of(header.attr("found_blobs"))};
     return result;
 }
 

@@ -22,10 +22,11 @@ NB_MODULE(_core, module) {
         "A bad argument raises ValueError. All functions are pure, release the GIL and may run in several threads.";
     module.def("cpu_features", &pocketdet::cpu_features,
                "Names of this processor's SIMD extensions, such as 'avx2', 'fma', 'neon', 'dotprod'.");
-    module.def("fma_peak", &bound_fma_peak, nanobind::arg("runs") = 20,
-               "The fastest that one thread multiplies and adds float32 registers: GFLOP/s, where a multiply-add is two,\n"
-               "and the instructions that did it ('avx512f', 'avx2+fma', 'neon' or 'c++'). The best of `runs` runs of about\n"
-               "a millisecond for each instruction set.");
+    module.def(
+        "fma_peak", &bound_fma_peak, nanobind::arg("runs") = 20,
+        "The fastest that one thread multiplies and adds float32 registers: GFLOP/s, where a multiply-add is two,\n"
+        "and the instructions that did it ('avx512f', 'avx2+fma', 'neon' or 'c++'). The best of `runs` runs of about\n"
+        "a millisecond for each instruction set.");
     pocketdet::python::bind_boxes(module);
     pocketdet::python::bind_graph(module);
     pocketdet::python::bind_image(module);

@@ -15,7 +15,7 @@ struct Workspaces {
     ResizeWorkspace resize;
     NmsWorkspace nms;
     ProposalWorkspace proposals;
-    PsRoiWorkspace psroi;
+    PsRoiWorkspace ps_roi;
     DetectWorkspace detect;
 };
 
@@ -73,8 +73,8 @@ void fuzz_propose(Fuzz& fuzz, Workspaces& workspaces) {
     const auto scores = fuzz.numbers(static_cast<size_t>(2 * size_count * plane));
     const auto deltas = fuzz.numbers(static_cast<size_t>(4 * size_count * plane));
     const auto sizes = fuzz.numbers(static_cast<size_t>(2 * size_count));
-    const ProposalOptions options{{64, 64}, static_cast<size_t>(fuzz.integer(1, 60)),
-                                  static_cast<size_t>(fuzz.integer(1, 20)), 0.7f, 0.0f};
+    const ProposalOptions options{
+        {64, 64}, static_cast<size_t>(fuzz.integer(1, 60)), static_cast<size_t>(fuzz.integer(1, 20)), 0.7f, 0.0f};
     std::vector<Proposal> proposals;
     propose({scores.get(), plane, 2 * size_count, height, width}, {deltas.get(), plane, 4 * size_count, height, width},
             {height, width, 16.0f, sizes.get(), size_count}, options, workspaces.proposals, proposals);
@@ -94,7 +94,7 @@ void fuzz_ps_roi_align(Fuzz& fuzz, Workspaces& workspaces) {
     for (size_t i = 0; i < cells; ++i) features[i] = 1.0f;
     const auto out = fuzz.numbers(count * static_cast<size_t>(channels));
     ps_roi_align({features.get(), height * width, channels, height, width}, rois.get(), count, options,
-                workspaces.psroi, out.get());
+                 workspaces.ps_roi, out.get());
     for (size_t i = 0; i < count * static_cast<size_t>(channels); ++i) CHECK(out[i] >= 0.0f && out[i] <= 1.0001f);
 }
 

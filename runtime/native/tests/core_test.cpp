@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "check.h"
-#include "detections.h"
 #include "cpu.h"
+#include "detections.h"
 #include "mix_pixels.h"
 #include "proposals.h"
 #include "ps_roi_align.h"

@@ -51,9 +51,9 @@ void test_wrong_inputs_are_refused() {
 
 void test_other_layers_stay() {
     const std::string head = "7767517\n2 2\nInput a 0 1 in0\n";
-    for (const char* line : {"DeformableConv2D d 3 1 in0 in1 in2 out0 0=4 1=3\n",
-                             "DeformableConv2D d 2 1 in0 in1 out0 0=4 1=3 9=1\n",
-                             "ReLU DeformableConv2D 1 1 in0 out0\n"}) {
+    for (const char* line :
+         {"DeformableConv2D d 3 1 in0 in1 in2 out0 0=4 1=3\n", "DeformableConv2D d 2 1 in0 in1 out0 0=4 1=3 9=1\n",
+          "ReLU DeformableConv2D 1 1 in0 out0\n"}) {
         ncnn::Net net;
         CHECK(with_own_deformable_convolutions(net, head + line) == head + line);
     }
@@ -65,8 +65,8 @@ void test_other_layers_stay() {
 int main() {
     using namespace pocketdet;
     const Shape shapes[] = {
-        {1, 1, 1, 1, 1, 1, 1, 1},        {3, 4, 5, 2, 3, 3, 1, 1, false}, {16, 9, 13, 8, 3, 3, 1, 1},
-        {7, 12, 8, 36, 5, 5, 1, 1},      {32, 10, 10, 13, 3, 5, 2, 1},    {8, 20, 11, 12, 3, 3, 1, 2, false},
+        {1, 1, 1, 1, 1, 1, 1, 1},     {3, 4, 5, 2, 3, 3, 1, 1, false}, {16, 9, 13, 8, 3, 3, 1, 1},
+        {7, 12, 8, 36, 5, 5, 1, 1},   {32, 10, 10, 13, 3, 5, 2, 1},    {8, 20, 11, 12, 3, 3, 1, 2, false},
         {64, 17, 19, 64, 3, 3, 1, 1},
     };
     for (const Shape& shape : shapes) {

@@ -19,8 +19,15 @@ public:
     int integer(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
 
     float number() {
-        constexpr float kOdd[] = {0.0f, -0.0f, 1e-45f, 3e38f, -3e38f, 1e10f, std::numeric_limits<float>::infinity(),
-                                  -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+        constexpr float kOdd[] = {0.0f,
+                                  -0.0f,
+                                  1e-45f,
+                                  3e38f,
+                                  -3e38f,
+                                  1e10f,
+                                  std::numeric_limits<float>::infinity(),
+                                  -std::numeric_limits<float>::infinity(),
+                                  std::numeric_limits<float>::quiet_NaN()};
         if (integer(0, 19) == 0) return kOdd[integer(0, 8)];
         return std::normal_distribution<float>(0.0f, integer(0, 3) == 0 ? 100.0f : 2.0f)(random_);
     }

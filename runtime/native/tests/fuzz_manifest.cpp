@@ -3,7 +3,6 @@
 #include "manifest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    return pocketdet::read_or_refuse(data, size, [](const std::vector<uint8_t>& bytes) {
-        pocketdet::parse_manifest(bytes, "manifest.json");
-    });
+    return pocketdet::read_or_refuse(
+        data, size, [](const std::vector<uint8_t>& bytes) { pocketdet::parse_manifest(bytes, "manifest.json"); });
 }

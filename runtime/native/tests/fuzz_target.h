@@ -1,4 +1,5 @@
-// What all fuzz targets promise: untrusted bytes end in a value or in one sentence, an Error. See tests/hostile/README.md.
+// What all fuzz targets promise: untrusted bytes end in a value or in one sentence, an Error. See
+// tests/hostile/README.md.
 #pragma once
 
 #include <cstdint>

@@ -134,8 +134,8 @@ void test_text() {
 }
 
 void test_values() {
-    const Layer layer = read_layer("Input in 0 1 in0 0=-3 1=.5 2=+4 3=1. -23304=2,1,-233 5=7,8 6=9, 7=1.5,2 8=ab 9=\"a b\"",
-                                   "");
+    const Layer layer =
+        read_layer("Input in 0 1 in0 0=-3 1=.5 2=+4 3=1. -23304=2,1,-233 5=7,8 6=9, 7=1.5,2 8=ab 9=\"a b\"", "");
     CHECK(layer.int_param(0, 0) == -3 && layer.float_param(1, 0) == 0.5 && layer.int_param(2, 0) == 4);
     CHECK(layer.float_param(3, 0) == 1.0 && layer.int_array(4) == (Integers{1, -233}) && layer.int_param(20, 6) == 6);
     CHECK(layer.int_array(5) == (Integers{7, 8}) && layer.int_array(6) == Integers{9});
@@ -171,7 +171,8 @@ void test_wiring() {
         const std::string text = replaced(replaced(kBase, edit), {"7767517\n14 16\n", kAnyCounts.c_str(), ""});
         refuse([&] { check(text); }, edit.message);
     }
-    refuse([] { check(replaced(kBase, {"Softmax softmax", "LSTM softmax", ""})); }, "the weight layout of layer type LSTM");
+    refuse([] { check(replaced(kBase, {"Softmax softmax", "LSTM softmax", ""})); },
+           "the weight layout of layer type LSTM");
     refuse([] { check(replaced(kBase, {"Softmax softmax", "Flip softmax", ""})); },
            "the layer type Flip is not supported by the checks");
     refuse([] { check(kBase, {{"in1", {3, 16, 16}}}); }, "its inputs are ['in0'] and shapes are given for ['in1']");
@@ -285,8 +286,10 @@ void test_counts_of_blobs() {
 }
 
 void test_partial_shapes() {
-    const Graph graph = read_param_text(
-        "7767517\n4 4\nInput in 0 1 in 0=8\nLSTM l 1 1 in a 0=8\nReLU r 1 1 a b\nInput free 0 1 c\n", "").graph;
+    const Graph graph =
+        read_param_text("7767517\n4 4\nInput in 0 1 in 0=8\nLSTM l 1 1 in a 0=8\nReLU r 1 1 a b\nInput free 0 1 c\n",
+                        "")
+            .graph;
     const BlobShapes shapes = infer_shapes(graph, {}, true);
     CHECK(shapes.all().size() == 1 && shapes.at("in") == Shape{8} && shapes.find("b") == nullptr);
     CHECK(!count_costs(graph, shapes)[2].macs && *count_costs(graph, shapes)[0].macs == 0);
@@ -343,24 +346,28 @@ void test_int8() {
         "7767517\n3 3\nInput in0 0 1 in0\nConvolution a 1 1 in0 x 0=8 1=1 6=24 8=102\n"
         "Convolution b 1 1 x out0 0=4 1=1 6=32 8=2\n";
     check(text);
-    refuse([&] { check_no_int8(read_param_text(text, "").graph); }, "'a': is int8, and the manifest says that no weights");
+    refuse([&] { check_no_int8(read_param_text(text, "").graph); },
+           "'a': is int8, and the manifest says that no weights");
     refuse([&] { check(replaced(text, {"6=32 8=2", "6=32", ""})); }, "'b': reads 'x', which 'a' makes as int8");
     refuse([&] { check(replaced(text, {"6=32 8=2", "6=32 8=101", ""})); }, "the output 'out0' would be int8");
-    refuse([&] { check(replaced(text, {"8=102", "8=3", ""})); }, "the int8 scale term must be one of (0, 1, 2, 101, 102)");
+    refuse([&] { check(replaced(text, {"8=102", "8=3", ""})); },
+           "the int8 scale term must be one of (0, 1, 2, 101, 102)");
     check_no_int8(read_param_text(kBase, "").graph);
 }
 
 std::string chain(int count, const std::string& layer) {
-    std::string text = "7767517\n" + std::to_string(count + 1) + " " + std::to_string(count + 1) + "\nInput i 0 1 in0\n";
+    std::string text =
+        "7767517\n" + std::to_string(count + 1) + " " + std::to_string(count + 1) + "\nInput i 0 1 in0\n";
     for (int i = 0; i < count; ++i) {
         const std::string from = i == 0 ? "in0" : "b" + std::to_string(i), index = std::to_string(i);
-        text += layer + " l" + index + " 1 1 " + from + (i + 1 == count ? " out0\n" : " b" + std::to_string(i + 1) + "\n");
+        text +=
+            layer + " l" + index + " 1 1 " + from + (i + 1 == count ? " out0\n" : " b" + std::to_string(i + 1) + "\n");
     }
     return text;
 }
 
 void test_limits() {
-    const auto limited = [](int64_t Limits::*limit, int64_t value, const char* message) {
+    const auto limited = [](int64_t Limits::* limit, int64_t value, const char* message) {
         Limits limits;
         limits.*limit = value;
         refuse([&limits] { check(kBase, kInput, limits); }, message);
@@ -368,8 +375,9 @@ void test_limits() {
     limited(&Limits::layers, 13, "m.param: 14 layers and 16 blobs, allowed are 1..13 and 1..40000");
     limited(&Limits::blobs, 15, "14 layers and 16 blobs, allowed are 1..20000 and 1..15");
     limited(&Limits::depth, 5, "Concat 'cat': is 6 layers away from an input, allowed are 5");
-    limited(&Limits::elements_per_blob, 500, "Input 'in0': the blob 'in0' of shape (3, 16, 16) makes the graph larger than "
-                                             "allowed: 768 elements, allowed are 500");
+    limited(&Limits::elements_per_blob, 500,
+            "Input 'in0': the blob 'in0' of shape (3, 16, 16) makes the graph larger than "
+            "allowed: 768 elements, allowed are 500");
     limited(&Limits::elements_in_all, 1300, "elements in all, allowed are 1300");
     limited(&Limits::memory_bytes, 5000, "Convolution 'conv': at this layer blobs and workspace need");
     limited(&Limits::macs, 20'000, "multiply-accumulates are more than the 20000 allowed");
@@ -390,8 +398,9 @@ void test_memory_in_the_order_of_ncnn() {
     for (int i = 0; i < 8; ++i) {
         const std::string n = std::to_string(i);
         layers += "ReLU big" + n + " 1 1 s" + n + " r" + n + "\n";
-        layers += i == 0 ? "ReLU sum0 1 1 r0 a0\n" : "BinaryOp sum" + n + " 2 1 r" + n + " a" + std::to_string(i - 1) +
-                                                         (i == 7 ? " out0\n" : " a" + n + "\n");
+        layers += i == 0 ? "ReLU sum0 1 1 r0 a0\n"
+                         : "BinaryOp sum" + n + " 2 1 r" + n + " a" + std::to_string(i - 1) +
+                               (i == 7 ? " out0\n" : " a" + n + "\n");
     }
     text += "18 25\n" + layers;
     const NamedShapes input{{"in0", {1, 1024, 1024}}};
@@ -413,10 +422,94 @@ void test_adaptive_pooling() {
     refuse([&] { check(pool("8=1 18=16777216"), {{"in0", {1, 256, 1}}}); }, "pools 256 pixels to 16777216");
 }
 
+// One layer between an input and out0.
+std::string single(const std::string& line) { return "7767517\n2 2\nInput i 0 1 in0\n" + line + "\n"; }
+
+// What corrupted ncnn's memory.
+void test_vectors_and_groups() {
+    const auto vector = [](const std::string& params) {
+        return single("Convolution c 1 1 in0 out0 0=2 1=1 6=6 " + params);
+    };
+    const NamedShapes input{{"in0", {3}}};
+    check(vector(""), input);
+    for (const char* params : {"4=16384", "4=-233", "14=200000", "3=2", "13=2", "2=2", "12=2", "8=1"}) {
+        refuse([&] { check(vector(params), input); }, "Convolution 'c': a vector (3,) needs pads of 0, strides and");
+    }
+    refuse([&] { check(vector("8=2 3=5"), input); }, "found (0, 0, 0, 0), (5, 5), (1, 1) and 2");
+    refuse([&] { check(vector("15=-200000"), input); }, "must not be negative, found (0, 0, 0, -200000)");
+    for (const char* type : {"ConvolutionDepthWise", "DeconvolutionDepthWise"}) {
+        const auto grouped = [type](int count) {
+            const std::string n = std::to_string(count), weights = std::to_string(2 * count);
+            return single(std::string(type) + " d 1 1 in0 out0 0=" + weights + " 1=1 6=" + weights + " 7=" + n);
+        };
+        check(grouped(4096), {{"in0", {4096, 1, 1}}});
+        refuse([&] { check(grouped(4097), {{"in0", {4097, 1, 1}}}); }, "'d': has 4097 groups, allowed are 4096");
+    }
+}
+
+// Work in calls and in plain loops.
+void test_work_beyond_products() {
+    const std::string many = "multiply-accumulates are more than the 500000000000 allowed";
+    const std::string deconvolution =
+        single("DeconvolutionDepthWise d 1 1 in0 out0 0=3 1=1 11=65536 13=65536 6=196608 7=3");
+    refuse([&] { check(deconvolution, {{"in0", {3, 2, 32}}}); }, many.c_str());
+    check(single("DeconvolutionDepthWise d 1 1 in0 out0 0=3 1=4 3=2 6=48 7=3"), {{"in0", {3, 512, 512}}});
+    const std::string product = "7767517\n3 3\nInput i 0 1 in0\nInput j 0 1 in1\nMatMul m 2 1 in0 in1 out0\n";
+    const auto batched = [&](int64_t count) { check(product, {{"in0", {count, 1, 1}}, {"in1", {count, 1, 1}}}); };
+    batched(1 << 20);
+    refuse([&] { batched(11'000'000); }, many.c_str());
+    check(product, {{"in0", {3}}, {"in1", {3}}});
+    const auto attention = [](int count) {
+        const std::string n = std::to_string(count);
+        return single("MultiHeadAttention a 1 1 in0 out0 0=" + n + " 1=" + n + " 2=" + n + " 3=1 4=1");
+    };
+    Limits limits;
+    limits.macs = 1'000'000'000;
+    refuse([&] { check(attention(10'000), {{"in0", {1, 1}}}, limits); }, "multiply-accumulates are more than");
+}
+
+// ncnn aligns channels to 16 bytes and pads inputs.
+void test_allocated_memory() {
+    CHECK(allocated_elements({3, 1, 1}) == 12 && allocated_elements({3, 2, 1, 3}) == 24);
+    CHECK(allocated_elements({3}) == 3 && allocated_elements({3, 5}) == 15);
+    const auto peak = [](const std::string& line, const Shape& shape) {
+        return check(single(line), {{"in0", shape}}).peak_bytes;
+    };
+    CHECK(peak("ReLU r 1 1 in0 out0", {100, 1, 1}) == 2 * 16 * 100);
+    CHECK(peak("LRN l 1 1 in0 out0 0=1 1=3", {1, 2, 2}) == 4 * (2 * 4 + 4 + 16 + 9));
+    CHECK(peak("LRN l 1 1 in0 out0 0=0 1=3", {1, 2, 2}) == 4 * (2 * 4 + 2 * 4));
+    // 2 windows of 2 pixels, 16 apart
+    CHECK(peak("Pooling p 1 1 in0 out0 1=2 2=16", {1, 4, 4}) == 4 * (16 + 4 + 18 * 18));
+    refuse([&] { peak("Pooling p 1 1 in0 out0 1=1 2=16384", {2, 16384, 2}); }, "which is empty or too large");
+    refuse([&] { peak("LRN l 1 1 in0 out0 0=1 1=1023", {1024, 1, 1}); }, "bytes at one time, allowed are 1073741824");
+}
+
+// A byte of the file may become 4 + 256/9 in memory.
+void test_weight_memory() {
+    const auto limited = [](const std::string& text, const Shape& shape, int64_t bytes) {
+        Limits limits;
+        limits.weight_bytes = bytes;
+        check(text, {{"in0", shape}}, limits);
+    };
+    const auto needs = [&](const std::string& line, const Shape& shape, int64_t bytes) {
+        limited(single(line), shape, bytes);
+        const std::string message = "up to here, the weights may need " + std::to_string(bytes) +
+                                    " bytes once loaded, allowed are " + std::to_string(bytes - 1);
+        refuse([&] { limited(single(line), shape, bytes - 1); }, message.c_str());
+    };
+    needs("InnerProduct p 1 1 in0 out0 0=4 1=1 2=20", {5}, 2 * 4 * 24);
+    needs("Convolution c 1 1 in0 out0 0=32 1=3 6=9216", {32, 3, 3}, 4 * (9216 + 64 * 32 * 32));
+    needs("Convolution c 1 1 in0 out0 0=32 1=3 3=2 6=9216", {32, 3, 3}, 2 * 4 * 9216);
+    needs("Convolution c 1 1 in0 out0 0=1 1=1 6=32", {32, 3, 3}, 4 * (32 + 16 * 32));
+    needs("ConvolutionDepthWise c 1 1 in0 out0 0=32 1=3 6=4608 7=2", {32, 3, 3},
+          4 * (4608 + 2 * 64 * 16 * 16) + 2 * 3072);
+}
+
 // Cheap in multiply-accumulates, dear in time.
 void test_other_work() {
     const std::string pool = "7767517\n2 2\nInput i 0 1 in0\nPooling p 1 1 in0 out0 1=2047 3=1023\n";
-    refuse([&] { check(pool, {{"in0", {1, 2048, 2048}}}); }, "multiply-accumulates are more than the 500000000000 allowed");
+    refuse([&] { check(pool, {{"in0", {1, 2048, 2048}}}); },
+           "multiply-accumulates are more than the 500000000000 allowed");
     const std::string norm = "7767517\n2 2\nInput i 0 1 in0\nLRN p 1 1 in0 out0 0=1 1=1023\n";
     refuse([&] { check(norm, {{"in0", {1, 1024, 1024}}}); }, "multiply-accumulates are more than");
     std::string readers = "7767517\n1025 2049\nInput i 0 1 in0\nSplit s 1 1023 in0";
@@ -462,9 +555,23 @@ bool has_shape(const LayerType& type, const std::vector<Param>& params, const Sh
 void test_hostile_parameters() {
     const int64_t least = -2147483648LL, most = 2147483647;
     const Value values[] = {
-        int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{-233}, int64_t{101}, int64_t{65536}, most, least, 0.5, -1e38,
-        std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), std::string("x"),
-        Integers{}, Integers{least, most}, Integers{0, 1, 2}, Reals{1e30, -1e30},
+        int64_t{0},
+        int64_t{1},
+        int64_t{-1},
+        int64_t{-233},
+        int64_t{101},
+        int64_t{65536},
+        most,
+        least,
+        0.5,
+        -1e38,
+        std::numeric_limits<double>::quiet_NaN(),
+        std::numeric_limits<double>::infinity(),
+        std::string("x"),
+        Integers{},
+        Integers{least, most},
+        Integers{0, 1, 2},
+        Reals{1e30, -1e30},
     };
     const Value others[] = {int64_t{1}, most, least};
     const Shapes shapes{{7}, {5, 4}, {4, 6, 5}, {2, 3, 4, 5}, {1 << 28}, {1, 1 << 14, 1 << 14}, {1 << 28, 1, 1}};
@@ -500,7 +607,8 @@ void test_words() {
         CHECK(find_invalid_utf8(bad) == 1);
     }
     CHECK(!has_unprintable("a \xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80"));
-    for (const char* bad : {"\n", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xf4\x80\x80\x80"}) {
+    for (const char* bad :
+         {"\n", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xf4\x80\x80\x80"}) {
         CHECK(has_unprintable(bad));
     }
 }
@@ -522,7 +630,11 @@ int main() {
     test_limits();
     test_memory_in_the_order_of_ncnn();
     test_adaptive_pooling();
+    test_vectors_and_groups();
     test_other_work();
+    test_work_beyond_products();
+    test_allocated_memory();
+    test_weight_memory();
     test_hostile_parameters();
     test_words();
     std::puts("graph_test: all hold");

@@ -63,11 +63,21 @@ void test_every_field_is_read() {
     for (Json& level : decode["levels"]) {
         for (int i = 0; i < 2; ++i) level["boxes"].push_back(level["boxes"][0]);
     }
-    decode["scores"] = {{"activation", "none"}, {"background", "none"}, {"objectness_activation", "none"},
-                        {"class_power", 0.4}, {"objectness_power", 0}};
-    decode["selection"] = {{"score_threshold", 0.25}, {"best_class_only", true}, {"top_n", 7},
-                           {"top_n_per_level", nullptr}, {"clip", false}, {"min_size", 3},
-                           {"nms", "none"}, {"nms_iou", 0.4}, {"sigma", 0.3}, {"per_class", false},
+    decode["scores"] = {{"activation", "none"},
+                        {"background", "none"},
+                        {"objectness_activation", "none"},
+                        {"class_power", 0.4},
+                        {"objectness_power", 0}};
+    decode["selection"] = {{"score_threshold", 0.25},
+                           {"best_class_only", true},
+                           {"top_n", 7},
+                           {"top_n_per_level", nullptr},
+                           {"clip", false},
+                           {"min_size", 3},
+                           {"nms", "none"},
+                           {"nms_iou", 0.4},
+                           {"sigma", 0.3},
+                           {"per_class", false},
                            {"max_detections", 9}};
     const Manifest read = parse(m);
     const OneStageSpec& spec = std::get<OneStageParts>(read.parts).decode;

@@ -132,8 +132,12 @@ private:
     void lay(const Level& level, OutputField& field, const Table& table, size_t first_anchor, Fuzz& fuzz) {
         const auto each = static_cast<int>(level.anchors.size());
         const bool interleaved = fuzz.integer(0, 1) == 0;
-        field = OutputField{"o" + std::to_string(buffers_.size()), static_cast<FieldLayout>(fuzz.integer(0, 2)),
-                    fuzz.integer(0, 1), 0, 1, 0};
+        field = OutputField{"o" + std::to_string(buffers_.size()),
+                            static_cast<FieldLayout>(fuzz.integer(0, 2)),
+                            fuzz.integer(0, 1),
+                            0,
+                            1,
+                            0};
         if (field.layout == FieldLayout::map) {
             field.anchor_step = interleaved ? 1 : table.elements;
             field.element_step = interleaved ? each : 1;

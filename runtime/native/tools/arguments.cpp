@@ -110,9 +110,7 @@ DetectorOptions detector_options(const Arguments& arguments) {
     options.max_detections = arguments.integer("max-detections", 1, 10'000);
     if (arguments.has("nms")) {
         const std::string method = arguments.choice("nms", {"hard", "linear", "gaussian"});
-        options.nms = method == "hard"     ? NmsMethod::hard
-                      : method == "linear" ? NmsMethod::linear
-                                           : NmsMethod::gaussian;
+        options.nms = method == "hard" ? NmsMethod::hard : method == "linear" ? NmsMethod::linear : NmsMethod::gaussian;
     }
     return options;
 }

@@ -40,16 +40,13 @@ struct Plan {
 Plan plan_of(const Arguments& arguments) {
     const std::optional<int> frames = arguments.integer("frames", 1, 10'000'000);
     const std::optional<double> seconds = arguments.number("seconds", 0.001, 86'400);
-    return {arguments.integer("warmup", 0, 100'000).value_or(20),
-            frames.value_or(seconds ? kNoEnd : 1024),
+    return {arguments.integer("warmup", 0, 100'000).value_or(20), frames.value_or(seconds ? kNoEnd : 1024),
             seconds.value_or(frames ? std::numeric_limits<double>::infinity() : 60.0)};
 }
 
 class Clock {
 public:
-    double seconds() const {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    }
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -1,5 +1,5 @@
-// The commands of pocketdet-run, for it and for programs that want a document of their own process. Each takes the words
-// after its name, hands over one JSON document (none for --help, which is printed) and returns the exit code.
+// The commands of pocketdet-run, for it and for programs that want a document of their own process. Each takes the
+// words after its name, hands over one JSON document (none for --help, which is printed) and returns the exit code.
 #pragma once
 
 #include <functional>

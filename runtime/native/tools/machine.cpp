@@ -69,9 +69,7 @@ std::vector<int> cpu_numbers() {
     return numbers;
 }
 
-std::string cpu_file(int cpu, const char* name) {
-    return first_line(kCpus + "cpu" + std::to_string(cpu) + "/" + name);
-}
+std::string cpu_file(int cpu, const char* name) { return first_line(kCpus + "cpu" + std::to_string(cpu) + "/" + name); }
 
 void put(OrderedJson& record, const char* name, const std::string& value) {
     if (value.empty()) return;
@@ -116,8 +114,11 @@ OrderedJson describe_machine() {
     utsname system{};
     uname(&system);
     const std::string info = whole("/proc/cpuinfo");
-    OrderedJson machine = {{"system", system.sysname}, {"release", system.release}, {"architecture", system.machine},
-                           {"emulated", is_emulated(info)}, {"cpu_features", cpu_features()}};
+    OrderedJson machine = {{"system", system.sysname},
+                           {"release", system.release},
+                           {"architecture", system.machine},
+                           {"emulated", is_emulated(info)},
+                           {"cpu_features", cpu_features()}};
     for (const char* field : {"model name", "Hardware", "CPU implementer", "CPU part", "vendor_id"}) {
         const std::vector<std::string> values = cpuinfo(info, field);
         if (!values.empty()) machine[field] = values;

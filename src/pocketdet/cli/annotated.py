@@ -1,4 +1,4 @@
-"""Where annotated images go: one JPEG an image, one MP4 a video or camera, or a window."""
+"""Output of annotated images: a JPEG per image, an MP4 per video or camera, or a window."""
 
 import os
 import sys
@@ -19,11 +19,14 @@ _CODEC = "mp4v"
 
 
 class AnnotatedFiles:
-    """Writes into `folder`, which is made on the first write. A video gets its name once it is whole.
+    """Writes annotated files into a folder, which is created on the first write.
 
-    An image too long for a JPEG becomes a PNG; frames after a change of size are scaled to the first.
+    A video gets its final name when it is complete. An image too large for JPEG becomes a PNG. Video frames
+    of another size are scaled to the size of the first one.
 
-    Raises `UsageError` if the folder cannot be made, `ImageError` if a file cannot be written.
+    Raises:
+        UsageError: if the folder cannot be created.
+        ImageError: if a file cannot be written.
     """
 
     def __init__(self, folder: Path, stem: str) -> None:
@@ -36,8 +39,8 @@ class AnnotatedFiles:
     def _part(self) -> Path:
         return self._folder / f".{self._stem}.part.mp4"
 
-    def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
-        """Add one annotated picture, (H, W, 3) uint8 RGB, made from `frame`."""
+    def write(self, frame: Frame, image: NDArray[np.uint8]) -> None:
+        """Write one annotated image, (H, W, 3) uint8 RGB, of `frame`."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -45,22 +48,22 @@ class AnnotatedFiles:
                 f"{self._folder}: the folder cannot be made: {error.strerror or error}"
             ) from error
         if frame.moving:
-            self._write_frame(picture, frame.rate or _USUAL_RATE)
+            self._write_frame(image, frame.rate or _USUAL_RATE)
         else:
-            suffix = "jpg" if max(picture.shape) <= MAX_JPEG_SIDE else "png"
+            suffix = "jpg" if max(image.shape) <= MAX_JPEG_SIDE else "png"
             path = self._folder / f"{frame.name}_boxes.{suffix}"
-            write_image(path, picture)
+            write_image(path, image)
             self.written.append(path)
 
-    def _write_frame(self, picture: NDArray[np.uint8], rate: float) -> None:
-        size = picture.shape[1], picture.shape[0]
+    def _write_frame(self, image: NDArray[np.uint8], rate: float) -> None:
+        size = image.shape[1], image.shape[0]
         if self._video is None:
             self._video, self._size = cv2.VideoWriter(str(self._part), _codec(), rate, size), size
             if not self._video.isOpened():
                 raise ImageError(f"{self._folder}: a video of {size[0]} x {size[1]} cannot be written there")
         if size != self._size:
-            picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def __enter__(self) -> Self:
         return self
@@ -84,18 +87,18 @@ def _codec() -> int:
 
 
 class Window:
-    """A window on the screen; Esc or q ends. Raises `UsageError` where there is no screen."""
+    """A window on the screen; Esc or q closes it. Raises `UsageError` without a screen."""
 
     def __init__(self, title: str) -> None:
-        # Without a display OpenCV's window library ends the process, so ask first.
+        # OpenCV's window library ends the process if there is no display.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise UsageError("--show needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set")
         self._title = title
 
-    def show(self, picture: NDArray[np.uint8], wait: bool) -> bool:
-        """Show a picture, `wait` for a key or not; whether to go on."""
+    def show(self, image: NDArray[np.uint8], wait: bool) -> bool:
+        """Show an image; `wait` for a key if set. Returns false if the user closes the window."""
         try:
-            cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
             return cv2.waitKey(0 if wait else 1) & 0xFF not in (27, ord("q"))
         except cv2.error as error:
             raise UsageError("--show needs an OpenCV with windows: pip install opencv-python") from error

@@ -1,4 +1,4 @@
-"""Arguments that more than one command reads."""
+"""Parsing of arguments shared by several commands."""
 
 import importlib.util
 from pathlib import Path
@@ -10,22 +10,22 @@ ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
 
 
 def require_export_packages() -> None:
-    """Raise `UsageError` with what to install, if a package that exporting needs is missing."""
+    """Raise `UsageError` with the install command if a package for export is missing."""
     _require("exporting", EXPORT_PACKAGES, "pocketdet[export]")
 
 
 def require_accuracy_packages() -> None:
-    """Raise `UsageError` with what to install, if a package that measuring accuracy needs is missing."""
+    """Raise `UsageError` with the install command if a package for evaluation is missing."""
     _require("measuring accuracy", ACCURACY_PACKAGES, "pocketdet[accuracy]")
 
 
 def require_torch(option: str) -> None:
-    """Raise `UsageError` with what to install, if PyTorch is missing, which `option` builds a model with."""
+    """Raise `UsageError` with the install command if PyTorch, which `option` needs, is missing."""
     _require(option, ("torch",), "pocketdet[train]")
 
 
 def require_training() -> None:
-    """Raise `UsageError` with what to install, if training is not part of this installation."""
+    """Raise `UsageError` with the install command if training is not installed."""
     _require("training", ("torch",), "pocketdet[train]")
     if importlib.util.find_spec("pocketdet.training") is None:
         raise UsageError(
@@ -48,7 +48,7 @@ def require_files(*paths: Path | None) -> None:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """From "320" or "320x480" to (height, width). Raises `UsageError`."""
+    """Parse "320" or "320x480" to (height, width). Raises `UsageError`."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts):
         raise UsageError(
@@ -58,9 +58,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
-    """From "in0=3x320x320" to {"in0": (3, 320, 320)}; without a name it is for every input (key "").
+    """Parse "in0=3x320x320" to {"in0": (3, 320, 320)}. A shape without a name has the key "" for all inputs.
 
-    Raises `UsageError`.
+    Raises:
+        UsageError: for invalid text.
     """
     shapes = {}
     for text in texts:
@@ -73,9 +74,10 @@ def parse_shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Class names, one per line, without background; blank lines are ignored. Raises `UsageError`.
+    """Read class names without background from a UTF-8 file: one per line, blank lines are ignored.
 
-    UTF-8, with or without the byte order mark that some editors put first.
+    Raises:
+        UsageError: if the file cannot be read, is empty or has a duplicate name.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -87,12 +89,12 @@ def read_names(path: Path) -> tuple[str, ...]:
         raise UsageError(f"{path}: expected one class name per line, found none")
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
-        raise UsageError(f"{path}: class name {twice!r} stands there more than once")
+        raise UsageError(f"{path}: class name {twice!r} appears more than once")
     return names
 
 
 def image_files(folder: Path) -> tuple[Path, ...]:
-    """The images in a folder, as `image_paths` finds them. Raises `UsageError` if there are none."""
+    """Return the images of a folder. Raises `UsageError` if there are none."""
     from pocketdet.runtime.sources import image_paths
 
     try:

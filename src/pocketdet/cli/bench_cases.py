@@ -92,7 +92,7 @@ def _convert(bundle: Bundle, scratch: Path) -> tuple[dict[str, GraphSpec], dict[
         )
     specs: dict[str, GraphSpec] = {}
     graphs: dict[str, Graph] = {}
-    rois = bundle.manifest.most_rois
+    rois = bundle.manifest.max_rois
     for name, spec in bundle.manifest.graphs.by_name().items():
         (source,) = spec.inputs
         shape = [rois if n is None else n for n in source.shape]

@@ -1,4 +1,4 @@
-"""`pocketdet demo`: the main job from weights to boxes, on one picture, with everything proved and timed."""
+"""`pocketdet demo`: export, verification, detection and timing of a detector on one image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from pocketdet.runtime.detector import Detector
 
 SEED = 7
-FRAMES, SECONDS = 100, 30.0  # that are timed: whichever ends first, but five at least
+FRAMES, SECONDS = 100, 30.0  # limits of the timed run; at least five frames
 SHOWN_SCORE = 0.35
 
 
 def demo(
-    image: Annotated[Path, typer.Option(help="Any picture.")],
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("demo"),
+    image: Annotated[Path, typer.Option(help="An image file.")],
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("demo"),
     weights: Annotated[
-        Path | None, typer.Option(help="A .safetensors checkpoint, or the name of weights in models/zoo.")
+        Path | None, typer.Option(help="A .safetensors checkpoint, or the name of zoo weights.")
     ] = None,
     arch: Annotated[
-        str | None, typer.Option(help="Time this architecture instead, with random weights.")
+        str | None, typer.Option(help="Architecture with random weights, to time instead of --weights.")
     ] = None,
     input_size: Annotated[
         str, typer.Option(help="Network input of --arch, HEIGHTxWIDTH or one side.")
@@ -38,10 +38,10 @@ def demo(
     ] = 20,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
-        typer.Option(help="Machines whose SIMD lanes channels are laid out for, as in export."),
+        typer.Option(help="Target of channel alignment, as in export."),
     ] = "neon-fp16",
 ) -> None:
-    """Export a detector to a bundle, verify it against PyTorch, detect on a picture and time every stage.
+    """Export a detector to a bundle, verify it against PyTorch, detect on an image and time each stage.
 
     Example: pocketdet demo --image photo.jpg
     """
@@ -52,23 +52,23 @@ def demo(
     from pocketdet.runtime.options import DetectorOptions
 
     if arch and weights:
-        raise UsageError(f"--arch takes random weights: leave out --weights {weights}")
+        raise UsageError(f"--arch uses random weights: remove --weights {weights}")
     console = Console(highlight=False)
-    picture = read_image(image)
+    pixels = read_image(image)
     console.rule("1  weights")
     if arch:
         model, card = _random(arch, parse_size(input_size), classes, console), dict[str, str]()
     else:
         model, card = _trained(weights, console)
     console.rule("2  export: fold, ONNX, ncnn, bundle")
-    bundle = _export(model, card, picture, out, None if target == "none" else target, console)
+    bundle = _export(model, card, pixels, out, None if target == "none" else target, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
     _verify(bundle, console)
     with Detector(bundle, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
         console.rule("4  detect")
-        _detect(detector, picture, out / "detections.jpg", console)
+        _detect(detector, pixels, out / "detections.jpg", console)
         console.rule("5  time, one thread")
-        _time(detector, picture, console)
+        _time(detector, pixels, console)
     console.print(next_commands(bundle), markup=False, soft_wrap=True)
 
 
@@ -93,7 +93,7 @@ def _random(arch: str, size: tuple[int, int], classes: int, console: Console) ->
 
     names = tuple(f"class {i}" for i in range(1, classes + 1))
     console.print(
-        f"{arch} with random weights (seed {SEED}): its times are real, its boxes mean nothing",
+        f"{arch} with random weights (seed {SEED}): times are valid, detections are not",
         style="yellow",
     )
     return random_detector(arch, names, size, SEED)
@@ -102,14 +102,14 @@ def _random(arch: str, size: tuple[int, int], classes: int, console: Console) ->
 def _export(
     model: "AnyDetector",
     card: dict[str, str],
-    picture: "NDArray[Any]",
+    image: "NDArray[Any]",
     out: Path,
     target: str | None,
     console: Console,
 ) -> Path:
     from pocketdet.export import ExportOptions, export_detector
 
-    options = ExportOptions(overwrite=True, golden_image=picture, target=target)
+    options = ExportOptions(overwrite=True, golden_image=image, target=target)
     with console.status("exporting"):
         result = export_detector(
             model,
@@ -132,13 +132,13 @@ def _verify(bundle: Path, console: Console) -> None:
         raise CheckFailed(f"{bundle} does not verify")
 
 
-def _detect(detector: "Detector", picture: "NDArray[Any]", annotated: Path, console: Console) -> None:
+def _detect(detector: "Detector", image: "NDArray[Any]", annotated: Path, console: Console) -> None:
     from pocketdet.cli.detect_report import detection_table
     from pocketdet.runtime.draw import draw_detections
     from pocketdet.runtime.images import write_image
 
-    found = detector.detect(picture)
-    write_image(annotated, draw_detections(picture, found))
+    found = detector.detect(image)
+    write_image(annotated, draw_detections(image, found))
     console.print(detection_table(found))
     console.print(
         f"scores above {SHOWN_SCORE:g}; pocketdet detect --score sets another threshold", markup=False
@@ -146,15 +146,15 @@ def _detect(detector: "Detector", picture: "NDArray[Any]", annotated: Path, cons
     console.print(f"wrote {annotated}", markup=False)
 
 
-def _time(detector: "Detector", picture: "NDArray[Any]", console: Console) -> None:
+def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None:
     from pocketdet.benchmarks.stage_times import measure_stages, stage_table
 
-    one = detector.detect(picture).total_milliseconds / 1e3
+    one = detector.detect(image).total_milliseconds / 1e3
     frames = max(5, min(FRAMES, int(SECONDS / one)))
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("timing", total=None)
         times = measure_stages(
-            detector, picture, frames, warm_up=frames // 5, progress=lambda: progress.advance(task)
+            detector, image, frames, warm_up=frames // 5, progress=lambda: progress.advance(task)
         )
     arch = detector.bundle.manifest.architecture
     console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {frames} frames"))

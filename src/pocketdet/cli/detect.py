@@ -23,35 +23,38 @@ if TYPE_CHECKING:
 def detect(
     bundle: Annotated[Path, typer.Argument(help="A .pocketdet folder or zip file.")],
     source: Annotated[str, typer.Argument(help="An image, a folder, a video or a camera index (0).")],
-    out: Annotated[Path, typer.Option(help="Folder for annotated files; made if missing.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for annotated files; created if missing.")] = Path(
         "detections"
     ),
-    engine: Annotated[Literal["ncnn", "onnxruntime"], typer.Option(help="What runs the networks.")] = "ncnn",
+    engine: Annotated[Literal["ncnn", "onnxruntime"], typer.Option(help="Inference engine.")] = "ncnn",
     precision: Annotated[
         Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
-        typer.Option(help="Arithmetic asked of ncnn; by default what the bundle was made for."),
+        typer.Option(help="Requested arithmetic of ncnn; the bundle's by default."),
     ] = None,
     score: Annotated[
-        float | None, typer.Option(help="Lowest score shown, 0..1; the bundle's own by default.")
+        float | None, typer.Option(help="Score threshold, 0..1; the bundle's by default.")
     ] = None,
     nms: Annotated[
-        Literal["hard", "linear", "gaussian"] | None, typer.Option(help="NMS; the bundle's own by default.")
+        Literal["hard", "linear", "gaussian"] | None,
+        typer.Option(help="NMS method; the bundle's by default."),
     ] = None,
-    nms_iou: Annotated[float | None, typer.Option(help="IoU above which boxes compete, 0..1.")] = None,
+    nms_iou: Annotated[
+        float | None, typer.Option(help="IoU threshold of NMS, 0..1; the bundle's by default.")
+    ] = None,
     rois: Annotated[
-        int | None, typer.Option(help="Proposals kept by a two-stage detector; fewer is faster.")
+        int | None, typer.Option(help="Proposals of a two-stage detector; fewer are faster.")
     ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the networks.")] = 1,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write annotated files.")] = True,
-    show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc ends.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc closes it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every detection as JSON.")] = False,
 ) -> None:
-    """Find objects and write annotated copies: a JPEG per image, an MP4 per video or camera.
+    """Detect objects and write annotated copies: a JPEG per image, an MP4 per video or camera.
 
-    Prints what was found and the milliseconds of every stage. Ctrl-C ends a camera and keeps its video.
+    Prints the detections and the milliseconds of each stage. Ctrl-C stops a camera and keeps its video.
 
-    An image of a folder that cannot be read, and the missing end of a video, are listed; the rest is done,
-    and the exit code is 1.
+    Unreadable images of a folder and truncated videos are listed; the rest is processed and the exit code is
+    1.
 
     Example: pocketdet detect snet49.pocketdet photos/ --score 0.5 --out found
     """
@@ -63,7 +66,7 @@ def detect(
     from pocketdet.runtime.options import DetectorOptions
     from pocketdet.runtime.sources import iter_source
 
-    # What OpenCV and FFmpeg would log about a broken file is said in one sentence.
+    # Errors of files are reported in one sentence each, without the logs of OpenCV and FFmpeg.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2_logging.setLogLevel(cv2_logging.LOG_LEVEL_SILENT)
     options = DetectorOptions(
@@ -87,7 +90,7 @@ def detect(
         if as_json:
             ran = {
                 "score_threshold": threshold,
-                "precision_asked": detector.precision_asked,
+                "precision_asked": detector.requested_precision,
                 "precision": detector.precision,
             }
             record: dict[str, Any] = {**head, **ran, **summary.to_json()}
@@ -96,15 +99,14 @@ def detect(
             title = f"{engine} {detector.precision}, {threads} thread{'s' * (threads > 1)}"
             console = Console(highlight=False)
             print_summary(summary, title, files.written, console)
-            whose = "the bundle's threshold" if score is None else "--score"
-            console.print(f"scores above {threshold:g}: {whose}", markup=False)
+            origin = "the bundle's threshold" if score is None else "set by --score"
+            console.print(f"scores above {threshold:g} ({origin})", markup=False)
             if detector.precision_note:
                 console.print(detector.precision_note, markup=False, soft_wrap=True)
     print_problems(summary.problems, Console(stderr=True, highlight=False))
     if summary.failures:
-        one = summary.failures == 1
-        count = "1 file" if one else f"{summary.failures} files"
-        raise CheckFailed(f"{source}: {count} could not be read, or not to {'its' if one else 'their'} end")
+        count = "1 file" if summary.failures == 1 else f"{summary.failures} files"
+        raise CheckFailed(f"{source}: {count} could not be read completely")
 
 
 def _run(
@@ -124,16 +126,18 @@ def _run(
             for frame in frames:
                 live = frame.total is None
                 if not warm:
-                    detector.detect(frame.image)  # pays for caches and allocations, so that no time does
+                    detector.detect(
+                        frame.image
+                    )  # warm-up: excludes allocations and cold caches from the times
                     warm = True
                 found = detector.detect(frame.image)
                 summary.add(frame, found)
-                picture = draw_detections(frame.image, found) if files or window else frame.image
+                annotated = draw_detections(frame.image, found) if files or window else frame.image
                 if files:
-                    files.write(frame, picture)
-                if window and not window.show(picture, wait=not frame.moving):
+                    files.write(frame, annotated)
+                if window and not window.show(annotated, wait=not frame.moving):
                     break
                 progress.update(task, total=frame.total, completed=frame.index + 1)
         except KeyboardInterrupt:
-            if not live:  # a camera has no other end
+            if not live:  # Ctrl-C is the normal end of a camera
                 raise

@@ -1,4 +1,4 @@
-"""What `pocketdet detect` prints: detections, frames, classes, and where the milliseconds went."""
+"""The output of `pocketdet detect`: detections, frames, classes and times."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _ROWS = 20
 
 @dataclass
 class Summary:
-    """Gathers frame after frame, timed by `stages`. `keep_records` keeps every detection for JSON."""
+    """Collects the results of all frames. `keep_records` stores each detection for JSON output."""
 
     stages: tuple[str, ...]
     keep_records: bool = False
@@ -32,7 +32,7 @@ class Summary:
     last: Detections | None = None
 
     def add(self, frame: Frame, found: Detections) -> None:
-        """Count one frame."""
+        """Add one frame."""
         counts = Counter(found.names)
         text = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         self.frames.append((frame.name, len(found), text, found.total_milliseconds))
@@ -44,27 +44,27 @@ class Summary:
 
     @property
     def failures(self) -> int:
-        """Files that could not be read, or not to the end."""
+        """Number of files that could not be read completely."""
         return sum(problem.lost for problem in self.problems)
 
     def times(self) -> StageTimes | None:
-        """Milliseconds of every frame and stage; nothing without frames."""
+        """Milliseconds of each frame and stage; `None` without frames."""
         return StageTimes(self.stages, np.array(self.samples)) if self.samples else None
 
     def to_json(self) -> dict[str, Any]:
-        """Frames with their detections, class counts and times; files that failed, and warnings."""
-        said = {
+        """Frames with detections, class counts, times, failed files and warnings."""
+        problems = {
             key: [{"file": p.file, "message": p.message} for p in self.problems if p.lost == lost]
             for key, lost in (("failures", True), ("warnings", False))
         }
-        counts = {"frames": self.records, **said, "classes": dict(self.classes)}
+        counts = {"frames": self.records, **problems, "classes": dict(self.classes)}
         times = self.times()
-        spans = times.to_json() if times else {}
-        return {**counts, "milliseconds": spans, "fps": times.fps if times else None}
+        milliseconds = times.to_json() if times else {}
+        return {**counts, "milliseconds": milliseconds, "fps": times.fps if times else None}
 
 
 def detection_table(found: Detections) -> Table:
-    """One row per detection, best first: class, score, box in pixels."""
+    """Return a table of the detections, best first: class, score, box in pixels."""
     table = Table("class", title=f"{len(found)} detection{'s' * (len(found) != 1)}", title_justify="left")
     for column in ("score", "x1", "y1", "x2", "y2"):
         table.add_column(column, justify="right")
@@ -76,9 +76,9 @@ def detection_table(found: Detections) -> Table:
 
 
 def print_summary(summary: Summary, title: str, written: list[Path], console: Console) -> None:
-    """Detections of one image, or a row per frame and the counts of all; then times and files."""
+    """Print the detections of one image, or one row per frame and totals; then times and files."""
     if not summary.frames:
-        console.print("nothing could be read")
+        console.print("no image could be read")
     elif len(summary.frames) == 1 and summary.last is not None:
         console.print(detection_table(summary.last))
     else:
@@ -94,13 +94,13 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
 
 
 def print_problems(problems: list[Problem], console: Console) -> None:
-    """One row per file that could not be read, or not to the end; and warnings."""
+    """Print one row per file that could not be read completely, and warnings."""
     failed = [problem for problem in problems if problem.lost]
     if failed:
         table = Table("file", "problem", title=f"{len(failed)} could not be read", title_justify="left")
         for problem in failed:
-            said = problem.message.removeprefix(f"{problem.file}: ")
-            table.add_row(Text(Path(problem.file).name, overflow="fold"), Text(said, overflow="fold"))
+            message = problem.message.removeprefix(f"{problem.file}: ")
+            table.add_row(Text(Path(problem.file).name, overflow="fold"), Text(message, overflow="fold"))
         console.print(table)
     for problem in problems:
         if not problem.lost:
@@ -109,17 +109,15 @@ def print_problems(problems: list[Problem], console: Console) -> None:
 
 def _frame_table(summary: Summary) -> Table:
     total = sum(summary.classes.values())
-    table = Table(
-        "picture", title=f"{total} detections in {len(summary.frames)} pictures", title_justify="left"
-    )
+    table = Table("image", title=f"{total} detections in {len(summary.frames)} images", title_justify="left")
     table.add_column("found", overflow="fold")
     table.add_column("ms", justify="right")
     for name, _, text, milliseconds in summary.frames[:_ROWS]:
         table.add_row(escape(name), escape(text) or "-", f"{milliseconds:.1f}")
     if len(summary.frames) > _ROWS:
-        everything = ", ".join(f"{count} {name}" for name, count in summary.classes.most_common())
+        totals = ", ".join(f"{count} {name}" for name, count in summary.classes.most_common())
         table.add_row(f"... and {len(summary.frames) - _ROWS} more", "", "")
-        table.add_row("all", escape(everything) or "-", "")
+        table.add_row("all", escape(totals) or "-", "")
     return table
 
 

@@ -1,4 +1,4 @@
-"""`pocketdet doctor`: what this machine has, and which engines really run on it."""
+"""`pocketdet doctor`: versions, processor and working engines of this machine."""
 
 import importlib.metadata
 import json
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pocketdet import __version__
 
-# Distribution and the extra that installs it; "" is what pocketdet cannot run without.
+# Distribution and the extra that installs it; "" marks required packages.
 PACKAGES = (
     ("numpy", ""),
     ("ncnn", ""),
@@ -35,7 +35,7 @@ PACKAGES = (
     ("pnnx", "export"),
     ("matplotlib", "bench"),
 )
-_STAND_INS = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python")}
+_ALTERNATIVES = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python")}
 _TIMEOUT = 60
 
 Status = Literal["works", "missing", "broken"]
@@ -43,7 +43,7 @@ Status = Literal["works", "missing", "broken"]
 
 @dataclass(frozen=True)
 class Package:
-    """One library: its version, or `None` and the extra of pocketdet that installs it."""
+    """One package: its version (`None` if it is missing) and the extra that installs it."""
 
     name: str
     version: str | None
@@ -52,7 +52,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Engine:
-    """One native part, tried in its own process. `detail` says what is wrong, `features` what it uses."""
+    """One engine, tested in a separate process. `detail`: the error. `features`: instruction sets in use."""
 
     name: str
     status: Status
@@ -62,7 +62,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Machine:
-    """The computer that runs this."""
+    """The machine that runs this command."""
 
     system: str
     processor: str
@@ -75,10 +75,10 @@ class Machine:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Say what this machine has: versions, processor, and which engines run.
+    """Report versions, the processor and which engines work.
 
-    Every engine computes a tiny network in a process of its own, so that one that crashes is a line in the
-    report. Exit code 1 if a part that is needed is missing or an installed one does not work.
+    Each engine runs a small network in a separate process, so that a crash is only a line of the report. The
+    exit code is 1 if a required package is missing or an installed engine does not work.
 
     Example: pocketdet doctor --json
     """
@@ -99,17 +99,23 @@ def doctor(
 
 
 def try_engine(name: str) -> Engine:
-    """Run the probe of this name (see `probe.py`) in a child process and say how it ended."""
+    """Run the probe of an engine (see `probe.py`) in a child process and return its result."""
     if name != "core" and _version(name) is None:
         extra = next(extra for package, extra in PACKAGES if package == name)
         return Engine(name, "missing", f"not installed: {_install(extra)}")
-    command = [sys.executable, "-P", "-m", "pocketdet.cli.probe", name]  # -P: not what lies in this folder
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pocketdet.cli.probe",
+        name,
+    ]  # -P: do not import from the current folder
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        return Engine(name, "broken", f"did not finish a tiny run within {_TIMEOUT} s")
+        return Engine(name, "broken", f"did not finish a test run within {_TIMEOUT} s")
     if child.returncode < 0:
-        return Engine(name, "broken", f"crashed with {signal.Signals(-child.returncode).name} in a tiny run")
+        return Engine(name, "broken", f"crashed with {signal.Signals(-child.returncode).name} in a test run")
     if child.returncode:
         lines = child.stderr.strip().splitlines()
         return Engine(name, "broken", lines[-1] if lines else f"ended with exit code {child.returncode}")
@@ -129,7 +135,7 @@ def _machine() -> Machine:
 
 
 def _processor_name() -> str:
-    """The name in /proc/cpuinfo (x86) or the device tree (ARM boards), else what Python knows."""
+    """The processor's name from /proc/cpuinfo (x86) or the device tree (ARM boards), else from Python."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("model name", "Model", "Hardware")):
@@ -140,7 +146,7 @@ def _processor_name() -> str:
 
 
 def _package(name: str, extra: str) -> Package:
-    found = (_version(candidate) for candidate in (name, *_STAND_INS.get(name, ())))
+    found = (_version(candidate) for candidate in (name, *_ALTERNATIVES.get(name, ())))
     return Package(name, next(filter(None, found), None), extra)
 
 
@@ -166,7 +172,7 @@ def _print(machine: Machine, packages: list[Package], engines: list[Engine], ok:
         missing = f"[yellow]{escape(_install(package.extra))}[/]"
         table.add_row(package.name, package.version or "-", "" if package.version else missing)
     console.print(table)
-    table = Table("", "engine", "", title="engines, each tried on a tiny network", title_justify="left")
+    table = Table("", "engine", "", title="engines, each tested on a small network", title_justify="left")
     marks = {"works": "[green]✓[/]", "missing": "[yellow]-[/]", "broken": "[red]x[/]"}
     for engine in engines:
         table.add_row(marks[engine.status], engine.name, escape(engine.detail or " ".join(engine.features)))

@@ -1,4 +1,4 @@
-"""`pocketdet info`: what a bundle, a graph, a checkpoint or an architecture is and costs."""
+"""`pocketdet info`: the contents and the cost of a bundle, a graph, a checkpoint or an architecture."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pocketdet.cli.arguments import parse_shapes
-from pocketdet.cli.info_ablation import print_ablation
-from pocketdet.cli.info_macs import print_macs
+from pocketdet.cli.info_macs import print_ablation, print_macs
 from pocketdet.errors import UsageError
 
 Record = dict[str, Any]
@@ -24,21 +23,21 @@ def info(
     shape: Annotated[
         list[str] | None,
         typer.Option(
-            help="Input shape of a .param that does not say: 3x320x320 or in0=3x320x320; repeatable."
+            help="Input shape of a .param file without shapes: 3x320x320 or in0=3x320x320; repeatable."
         ),
     ] = None,
     arch: Annotated[str | None, typer.Option(help="An architecture, with --macs.")] = None,
     macs: Annotated[
-        bool, typer.Option("--macs", help="Table of MACs and parameters beside the paper's figures.")
+        bool, typer.Option("--macs", help="Table of MACs and parameters beside the figures of the papers.")
     ] = False,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="What each part of ThunderNet costs, beside its Table 7.")
+        bool, typer.Option("--ablation", help="The cost of each part of ThunderNet, beside its Table 7.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show inputs, outputs, layers by type, multiply-accumulates (MACs), parameters, precision and hashes.
 
-    A bundle is checked whole first, as before it runs.
+    A bundle is validated first, as before it runs.
 
     Example: pocketdet info snet49.pocketdet
 
@@ -67,7 +66,7 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
     from pocketdet.runtime.bundle import load_bundle
 
     if shapes and target.suffix != ".param":
-        raise UsageError(f"--shape is for .param files; {target} is none")
+        raise UsageError(f"--shape is for .param files; {target} is not one")
     if target.suffix == ".param":
         return param_card(target, shapes)
     if target.suffix == ".safetensors":

@@ -1,5 +1,6 @@
-"""Facts for `pocketdet info`, as plain values that print as a card or as JSON."""
+"""The facts that `pocketdet info` prints as tables or as JSON."""
 
+import dataclasses
 import json
 import struct
 from collections import Counter
@@ -8,12 +9,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pocketdet.cli.info_decode import decode_facts
 from pocketdet.errors import CheckpointError
 from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.bundle.schema import GraphSpec
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.runtime.bundle.schema import GraphSpec, Manifest
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes, read_graph
 from pocketdet.runtime.ncnn_graph.feature_mask import kept_in_fp32
+from pocketdet.spec.one_stage import BoxCoding, Level, OneStageSpec, Scores
 
 Record = dict[str, Any]
 
@@ -21,9 +24,9 @@ _MAX_HEADER = 64 << 20
 
 
 def bundle_card(bundle: Bundle) -> Record:
-    """What a bundle says about itself, and what its graphs cost."""
+    """The manifest of a bundle, and the cost of its graphs."""
     m = bundle.manifest
-    graphs = [_bundle_graph(bundle, name, spec, m.most_rois) for name, spec in m.graphs.by_name().items()]
+    graphs = [_bundle_graph(bundle, name, spec, m.max_rois) for name, spec in m.graphs.by_name().items()]
     return {
         "kind": "bundle",
         "path": str(bundle.source),
@@ -47,6 +50,62 @@ def bundle_card(bundle: Bundle) -> Record:
     }
 
 
+def decode_facts(manifest: Manifest) -> Record:
+    """The settings between the networks and the boxes, by name."""
+    if isinstance(manifest, OneStageManifest):
+        return _one_stage(manifest.decode)
+    assert isinstance(manifest, TwoStageManifest)
+    m = manifest
+    rois = f"{m.max_rois} RoIs of {m.proposals.pre_nms_top_n}, NMS at IoU {m.proposals.nms_iou:g}"
+    return {
+        "anchors": f"{len(m.anchors.sizes)} per cell, stride {m.anchors.stride}",
+        "proposals": rois,
+        "postprocessing": m.postprocessing.model_dump(),
+    }
+
+
+def _one_stage(spec: OneStageSpec) -> Record:
+    return {
+        "levels": [_level(level) for level in spec.levels],
+        "priors": spec.count,
+        "box_coding": [_coding(coding) for coding in spec.codings],
+        "scores": _scores(spec.scores),
+        "selection": {k: v for k, v in dataclasses.asdict(spec.selection).items() if v is not None},
+    }
+
+
+def _level(level: Level) -> str:
+    """The grid, the priors and the outputs of one level."""
+    height, width = level.grid
+    slots = [level.classes, *level.boxes, *([level.objectness] if level.objectness else [])]
+    outputs = ", ".join(dict.fromkeys(f"{slot.output} ({slot.layout})" for slot in slots))
+    return f"{height} x {width} cells of {len(level.priors)}, stride {level.stride}: {outputs}"
+
+
+def _coding(coding: BoxCoding) -> str:
+    """The encoding, and the fields that differ from their defaults."""
+    changed = [
+        f"{field.name} {getattr(coding, field.name)}"
+        for field in dataclasses.fields(coding)
+        if getattr(coding, field.name) != field.default
+    ]
+    return f"{coding.form} ({', '.join(changed)})" if changed else coding.form
+
+
+def _scores(rule: Scores) -> str:
+    """The formula of a score, as a product."""
+    background = "" if rule.background == "none" else f" with the background {rule.background}"
+    classes = f"{rule.activation} of the classes{background}".replace("none of the", "the")
+    factors = [_power(classes, rule.class_power)] if rule.class_power else []
+    objectness = f"{rule.objectness_activation} of objectness".replace("none of ", "")
+    factors += [_power(objectness, rule.objectness_power)] if rule.objectness_power else []
+    return " times ".join(factors) or "1"
+
+
+def _power(words: str, exponent: float) -> str:
+    return words if exponent == 1 else f"{words} ^ {exponent:g}"
+
+
 def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Record:
     graph = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
     inputs = spec.input_shapes(rois)
@@ -56,7 +115,7 @@ def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Reco
 
 
 def param_card(param: Path, inputs: Mapping[str, tuple[int, ...]]) -> Record:
-    """A .param file, with the weights of the .bin beside it if there is one."""
+    """A .param file, with the weights of the .bin file beside it if it exists."""
     weights = param.with_suffix(".bin")
     graph = read_graph(param, weights if weights.is_file() else None)
     shaped = {name: inputs.get(name, inputs.get("")) for name in graph.input_names()}
@@ -73,9 +132,9 @@ def param_card(param: Path, inputs: Mapping[str, tuple[int, ...]]) -> Record:
 def graph_card(
     graph: Graph, inputs: Mapping[str, tuple[int, ...]], outputs: Iterable[str], roles: Mapping[str, str]
 ) -> Record:
-    """Blobs with shapes, layers by type with their cost, storage of the weights.
+    """The blobs with shapes, the layers by type with their cost, and the storage of the weights.
 
-    MACs and shapes are `None` where an input's shape is neither given nor written, or a layer is not known.
+    MACs and shapes are `None` if an input's shape is neither given nor in the file, or a layer is unknown.
     """
     shapes = infer_shapes(graph, inputs, partial=True)
     costs = count_macs(graph, shapes)

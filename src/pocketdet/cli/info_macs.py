@@ -1,4 +1,4 @@
-"""`pocketdet info --macs`: the cost of the detectors, beside the figures of their papers."""
+"""`pocketdet info --macs` and `--ablation`: the cost of the detectors, beside the figures of their papers."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -101,3 +101,34 @@ def _one_stage_table(rows: "list[OneStageCounts]") -> Table:
             f"{row.paper.boxes:,}" if row.paper.boxes else "",
         )
     return table
+
+
+def print_ablation(console: Console, *, as_json: bool) -> None:
+    """Print the rows of ThunderNet's Table 7 as a table or as JSON. Raises `UsageError` without PyTorch."""
+    require_torch("--ablation")
+    from pocketdet.models.ablation import ablation_table
+
+    rows = ablation_table()
+    ours_whole, paper_whole = rows[-1][1].total, rows[-1][0].paper
+    if as_json:
+        records = [
+            {"row": v.row, "has": v.has, "total_macs": cost.total, "paper_mflops": v.paper}
+            for v, cost in rows
+        ]
+        typer.echo(json.dumps(records, indent=2))
+        return
+    title = "Table 7: million multiply-accumulates, SNet146, 80 classes; +/- is against the last row"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("row", "has"):
+        table.add_column(column, no_wrap=True)
+    for column in ("ours", "+/-", "paper", "+/-"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for variant, cost in rows:
+        ours = f"{cost.total / 1e6:.1f}", f"{(cost.total - ours_whole) / 1e6:+.1f}"
+        paper = str(variant.paper), f"{variant.paper - paper_whole:+d}"
+        table.add_row(variant.row, variant.has, *ours, *paper)
+    console.print(table)
+    console.print("BL baseline, SRPN small RPN, SRCN small R-CNN, CEM context enhancement, SAM attention")
+    console.print(
+        "SNet146 by the channels of Table 1 has 29 million more than the paper counts, in every row"
+    )

@@ -1,4 +1,4 @@
-"""The command line. Each command is one module that imports what is heavy only when it runs."""
+"""The command line. Each command is one module with lazy imports of heavy packages."""
 
 import contextlib
 import os
@@ -67,18 +67,19 @@ def pocketdet(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Trained PyTorch detectors on a phone: export to a bundle, prove it, run it.
+    """Run trained PyTorch detectors on phones: export to a bundle, verify parity, detect.
 
-    A usual day: pocketdet export weights.safetensors --out bundles, then pocketdet verify, then pocketdet
-    detect. Exit codes: 0 all is well, 1 a check failed, 2 bad input or usage.
+    Typical use: pocketdet export weights.safetensors --out bundles, then pocketdet verify, then pocketdet
+    detect.
+    Exit codes: 0 success, 1 a check failed, 2 invalid input or usage.
     """
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code.
+    """Run the command line and exit with its exit code.
 
-    A `PocketdetError` becomes one sentence on stderr, Ctrl-C and output that cannot be written another;
-    anything else is a bug and shows its traceback.
+    A `PocketdetError`, Ctrl-C and unwritable output are reported in one sentence on stderr. Other exceptions
+    are bugs and show their traceback.
     """
     try:
         with contextlib.redirect_stdout(cast(TextIO, _Output(sys.stdout))):
@@ -88,19 +89,19 @@ def main() -> None:
                 sys.stdout.flush()
     except PocketdetError as error:
         _drop_unwritable_output()
-        _say(str(error))
+        _print_error(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_error("interrupted")
         sys.exit(INTERRUPTED)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
-            _say("interrupted")
+            _print_error("interrupted")
         raise
 
 
 class _Output:
-    """Standard output that fails with `UsageError`; a pipe that nobody reads any more fails as ever."""
+    """Standard output that raises `UsageError` if it cannot be written, `BrokenPipeError` if it is closed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -121,13 +122,13 @@ class _Output:
         try:
             yield
         except BrokenPipeError:
-            raise  # click ends the process quietly
+            raise  # click exits silently
         except OSError as error:
             raise UsageError(f"standard output: cannot be written: {error.strerror or error}") from error
 
 
 def _drop_unwritable_output() -> None:
-    """So that Python does not try it once more when it ends, with a traceback and an exit code of its own."""
+    """Discard buffered output, so that Python does not fail again on exit with a traceback."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -135,5 +136,5 @@ def _drop_unwritable_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     Console(stderr=True).print(Text(f"error: {sentence}", style="bold red"), soft_wrap=True)

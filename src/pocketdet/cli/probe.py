@@ -70,7 +70,7 @@ def _relu_model() -> bytes:
 
 def _expect(found: object, expected: object) -> None:
     if found != expected:
-        raise RuntimeError(f"a tiny run gave {found}, expected {expected}")
+        raise RuntimeError(f"a test run returned {found}, expected {expected}")
 
 
 PROBES: dict[str, Callable[[], dict[str, object]]] = {

@@ -15,7 +15,7 @@ from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.runtime.parity import Check
-    from pocketdet.runtime.report import LayerCheck, VerifyReport
+    from pocketdet.runtime.verification import LayerCheck, VerifyReport
 
 
 def verify(
@@ -51,7 +51,7 @@ def _report(bundle: Path, images: list[Path], layers: bool, weights: Path | None
     if importlib.util.find_spec("torch") is None:
         if images or layers or weights:
             raise UsageError("--image, --layers and --weights need PyTorch: pip install 'pocketdet[export]'")
-        from pocketdet.runtime.replay import replay
+        from pocketdet.runtime.verification import replay
 
         return replay(bundle)
     from pocketdet.export.verify import verify as compare_with_torch

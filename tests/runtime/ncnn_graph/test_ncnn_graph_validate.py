@@ -125,6 +125,7 @@ def test_true_hints_pass(fill, layer_exists):
             "larger than allowed: 3072 elements in all, allowed are 3000",
         ),
         (INPUTS, {"limits": Limits(memory_bytes=5000)}, "'conv': at this layer blobs and workspace need"),
+        (INPUTS, {"limits": Limits(weight_bytes=5000)}, "the weights may need 21728 bytes once loaded"),
         (INPUTS, {"limits": Limits(macs=1000)}, "multiply-accumulates are more than the 1000 allowed"),
     ],
 )
@@ -188,6 +189,12 @@ OUT_OF_BOUNDS = {
     "a reflection wider than the image": "Padding p 1 1 in0 out0 2=100000 4=2\n",
     "an adaptive pooling beyond 32 bits": "Reshape r 1 1 in0 a 0=768 1=1 2=1\n"
     "Pooling p 1 1 a out0 7=1 8=8388608 18=1\n",
+    "a vector that a convolution pads": "Flatten f 1 1 in0 a\n"
+    "Convolution c 1 1 a out0 0=1 1=1 6=768 4=16384\n",
+    "a vector in an int8 convolution": "Flatten f 1 1 in0 a\nConvolution c 1 1 a out0 0=1 1=1 6=768 8=1\n",
+    "a layer for each of many groups": "Reshape r 1 1 in0 a 0=1 1=1 2=768\n"
+    "Interp u 1 1 a b 0=1 3=1 4=16\nReshape s 1 1 b c 0=1 1=1 2=12288\n"
+    "ConvolutionDepthWise d 1 1 c out0 0=12288 1=1 6=12288 7=12288\n",
     "a normalisation over too many channels": "BatchNorm b 1 1 in0 out0 0=2\n",
 }
 

@@ -43,11 +43,19 @@ Frame frame_of(JNIEnv* env, jobject first, jobject second, jobject third, jintAr
     jint n[9];  // in the order of Frame.layout() of Java
     env->GetIntArrayRegion(layout, 0, 9, n);
     java::check(env);
-    const auto bytes = [&](jobject buffer) {
-        return static_cast<const uint8_t*>(env->GetDirectBufferAddress(buffer));
-    };
-    return {static_cast<Frame::Kind>(n[0]), bytes(first), bytes(second), bytes(third), n[1], n[2], n[3],
-            n[4], n[5], n[6], n[7], n[8]};
+    const auto bytes = [&](jobject buffer) { return static_cast<const uint8_t*>(env->GetDirectBufferAddress(buffer)); };
+    return {static_cast<Frame::Kind>(n[0]),
+            bytes(first),
+            bytes(second),
+            bytes(third),
+            n[1],
+            n[2],
+            n[3],
+            n[4],
+            n[5],
+            n[6],
+            n[7],
+            n[8]};
 }
 
 jfloatArray rows_of(JNIEnv* env, const std::vector<Detection>& found) {
@@ -68,8 +76,8 @@ jobject new_check(JNIEnv* env, const Check& check) {
     jstring name = java::to_java(env, check.name);
     jstring note = java::to_java(env, check.note);
     const auto ok = static_cast<jboolean>(check.ok);
-    jobject object = java::checked(env, env->NewObject(classes.check, classes.new_check, name, ok, check.max_abs,
-                                                       check.tolerance, note));
+    jobject object = java::checked(
+        env, env->NewObject(classes.check, classes.new_check, name, ok, check.max_abs, check.tolerance, note));
     env->DeleteLocalRef(name);
     env->DeleteLocalRef(note);
     return object;
@@ -77,8 +85,8 @@ jobject new_check(JNIEnv* env, const Check& check) {
 
 }  // namespace
 
-jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jint present,
-                  jint threads, jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
+jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jint present, jint threads,
+                  jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
     return java::guarded(env, jlong{0}, [&] {
         DetectorOptions options;
         const auto given = [&](int bit) { return (present >> bit & 1) != 0; };
@@ -98,10 +106,10 @@ jobject info_of(JNIEnv* env, jclass, jlong handle) {
     return java::guarded(env, jobject{nullptr}, [&] {
         const Detector& detector = of(handle).detector;
         const Manifest& m = detector.manifest();
-        jobjectArray texts = java::to_java(
-            env, {m.name, m.architecture, m.detector(), m.weight_storage, name_of(detector.asked()),
-                  name_of(detector.precision()), why_other(detector.asked(), detector.precision()), of(handle).digest,
-                  ncnn_build()});
+        jobjectArray texts =
+            java::to_java(env, {m.name, m.architecture, m.detector(), m.weight_storage, name_of(detector.asked()),
+                                name_of(detector.precision()), why_other(detector.asked(), detector.precision()),
+                                of(handle).digest, ncnn_build()});
         jobjectArray names = java::to_java(env, m.class_names);
         const java::Classes& classes = java::classes();
         return java::checked(env, env->NewObject(classes.bundle_info, classes.new_bundle_info, texts, names,

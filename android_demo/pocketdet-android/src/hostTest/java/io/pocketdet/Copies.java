@@ -8,7 +8,8 @@ import java.util.stream.Stream;
 
 /** Copies of bundles for a test to change, below the folder of temporary files. */
 final class Copies {
-    private Copies() {}
+    private Copies() {
+    }
 
     static File of(File bundle) throws IOException {
         Path to = Files.createTempDirectory("pocketdet-").resolve(bundle.getName());

@@ -22,7 +22,7 @@ public class DetectorTest {
             assertEquals(160, info.inputWidth());
             assertEquals(96, info.inputHeight());
             assertEquals("fp32", info.storage());
-            assertEquals("fp32", info.arithmeticAsked());
+            assertEquals("fp32", info.arithmeticRequested());
             assertEquals("fp32", info.arithmeticUsed());
             assertEquals("", info.precisionNote());
             assertEquals(64, info.digest().length());
@@ -36,7 +36,7 @@ public class DetectorTest {
         DetectorOptions half = DetectorOptions.builder().precision("fp16").build();
         try (Detector detector = Detector.open(Fixtures.bundle("tiny"), half)) {
             BundleInfo info = detector.info();
-            assertEquals("fp16", info.arithmeticAsked());
+            assertEquals("fp16", info.arithmeticRequested());
             boolean same = info.arithmeticUsed().equals("fp16");
             assertEquals(same, info.precisionNote().isEmpty());
             assertTrue(info.precisionNote(), same || info.precisionNote().contains("asimdhp"));
@@ -46,7 +46,7 @@ public class DetectorTest {
     @Test
     public void stagesAndTimesAreThoseOfTheKind() {
         try (Detector detector = Detector.open(Fixtures.bundle("shipped"), DetectorOptions.defaults())) {
-            StageTimes times = detector.detect(Fixtures.pictures().get(0).rotate(90)).times();
+            StageTimes times = detector.detect(Fixtures.images().get(0).rotate(90)).times();
             String[] stages = {"convert", "preprocess", "features", "proposals", "roi_align", "head", "boxes"};
             assertArrayEquals(stages, times.stages());
             double[] each = times.milliseconds();
@@ -76,25 +76,25 @@ public class DetectorTest {
 
     @Test
     public void optionsReachTheCore() {
-        Frame picture = Fixtures.pictures().get(0);
-        Detections all = detect("shipped", DetectorOptions.builder(), picture);
-        Detections few = detect("shipped", DetectorOptions.builder().maxDetections(2), picture);
-        Detections sure = detect("shipped", DetectorOptions.builder().scoreThreshold(0.5f), picture);
+        Frame image = Fixtures.images().get(0);
+        Detections all = detect("shipped", DetectorOptions.builder(), image);
+        Detections few = detect("shipped", DetectorOptions.builder().maxDetections(2), image);
+        Detections sure = detect("shipped", DetectorOptions.builder().scoreThreshold(0.5f), image);
         assertEquals(2, few.size());
         assertEquals(all.score(0), few.score(0), 0);
         assertTrue(sure.size() > 0 && sure.size() < all.size());
         assertTrue(sure.score(sure.size() - 1) > 0.5f);
-        assertTrue(detect("shipped", DetectorOptions.builder().rois(1), picture).size() < all.size());
-        Detections alone = detect("tiny", DetectorOptions.builder().nmsIou(0f), picture);
-        assertTrue(alone.size() < detect("tiny", DetectorOptions.builder().nmsIou(1f), picture).size());
+        assertTrue(detect("shipped", DetectorOptions.builder().rois(1), image).size() < all.size());
+        Detections alone = detect("tiny", DetectorOptions.builder().nmsIou(0f), image);
+        assertTrue(alone.size() < detect("tiny", DetectorOptions.builder().nmsIou(1f), image).size());
     }
 
     @Test
-    public void aTurnedFrameIsDetectedAsTheTurnedPicture() {
-        Frame picture = Fixtures.pictures().get(0);
+    public void aTurnedFrameIsDetectedAsTheTurnedImage() {
+        Frame image = Fixtures.images().get(0);
         try (Detector detector = Detector.open(Fixtures.bundle("shipped"), DetectorOptions.defaults())) {
             for (int degrees = 0; degrees < 360; degrees += 90) {
-                Frame frame = picture.rotate(degrees).crop(3, 5, 200, 230);
+                Frame frame = image.rotate(degrees).crop(3, 5, 200, 230);
                 byte[] rgb = frame.rgb();
                 byte[] rgba = new byte[rgb.length / 3 * 4];
                 for (int i = 0; i < rgb.length; i++) {
@@ -120,7 +120,7 @@ public class DetectorTest {
 
     @Test
     public void anIndexOutOfRangeIsRefused() {
-        Detections few = detect("shipped", DetectorOptions.builder().maxDetections(2), Fixtures.pictures().get(0));
+        Detections few = detect("shipped", DetectorOptions.builder().maxDetections(2), Fixtures.images().get(0));
         assertThrows(IndexOutOfBoundsException.class, () -> few.score(2));
         assertThrows(IndexOutOfBoundsException.class, () -> few.x1(-1));
     }
@@ -138,9 +138,9 @@ public class DetectorTest {
         }
     }
 
-    private static Detections detect(String bundle, DetectorOptions.Builder options, Frame picture) {
+    private static Detections detect(String bundle, DetectorOptions.Builder options, Frame image) {
         try (Detector detector = Detector.open(Fixtures.bundle(bundle), options.build())) {
-            return detector.detect(picture);
+            return detector.detect(image);
         }
     }
 }

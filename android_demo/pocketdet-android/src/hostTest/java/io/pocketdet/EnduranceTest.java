@@ -40,26 +40,26 @@ public class EnduranceTest {
         long before = Memory.residentKib();
         openAndClose(600);
         long growth = Memory.residentKib() - before;
-        System.out.println("[memory] 600 detectors opened, tested and closed: resident memory grew by " + growth
-                + " KiB");
+        System.out.println(
+                "[memory] 600 detectors opened, tested and closed: resident memory grew by " + growth + " KiB");
         assertTrue("grew by " + growth + " KiB", growth < ALLOWED_KIB);
     }
 
     @Test
     public void twoDetectorsRunAtOnce() throws InterruptedException {
-        List<Frame> pictures = Fixtures.pictures();
+        List<Frame> images = Fixtures.images();
         String[] names = {"shipped", "other"};
         List<List<Detections>> alone = new ArrayList<>();
         for (String name : names) {
-            alone.add(detectAll(name, pictures));
+            alone.add(detectAll(name, images));
         }
         AtomicReference<Throwable> failure = new AtomicReference<>();
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < names.length; i++) {
             int one = i;
             threads.add(start(failure, () -> {
-                List<Detections> together = detectAll(names[one], pictures);
-                for (int k = 0; k < pictures.size(); k++) {
+                List<Detections> together = detectAll(names[one], images);
+                for (int k = 0; k < images.size(); k++) {
                     DetectorTest.assertSame(alone.get(one).get(k), together.get(k));
                 }
             }));
@@ -114,14 +114,11 @@ public class EnduranceTest {
     }
 
     private static int run(Detector detector, int frames) {
-        Frame[] pictures = {
-            Fixtures.noise(40, 30, 1),
-            Fixtures.noise(33, 57, 2).rotate(90),
-            Fixtures.noise(64, 64, 3).crop(5, 6, 40, 50)
-        };
+        Frame[] images = {Fixtures.noise(40, 30, 1), Fixtures.noise(33, 57, 2).rotate(90),
+                Fixtures.noise(64, 64, 3).crop(5, 6, 40, 50)};
         int found = 0;
         for (int i = 0; i < frames; i++) {
-            found += detector.detect(pictures[i % pictures.length]).size();
+            found += detector.detect(images[i % images.length]).size();
         }
         return found;
     }
@@ -140,11 +137,11 @@ public class EnduranceTest {
         }
     }
 
-    private static List<Detections> detectAll(String name, List<Frame> pictures) {
+    private static List<Detections> detectAll(String name, List<Frame> images) {
         List<Detections> all = new ArrayList<>();
         try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
-            for (Frame picture : pictures) {
-                all.add(detector.detect(picture));
+            for (Frame image : images) {
+                all.add(detector.detect(image));
             }
         }
         return all;

@@ -13,7 +13,8 @@ import java.util.List;
 final class Fixtures {
     private static final File FOLDER = new File(System.getProperty("pocketdet.fixtures"));
 
-    private Fixtures() {}
+    private Fixtures() {
+    }
 
     static File bundle(String name) {
         return new File(FOLDER, "bundles/" + name + ".pocketdet");
@@ -45,17 +46,17 @@ final class Fixtures {
     }
 
     /** The rendered scenes. */
-    static List<Frame> pictures() {
+    static List<Frame> images() {
         List<Frame> frames = new ArrayList<>();
-        for (String[] line : table("pictures.tsv")) {
+        for (String[] line : table("images.tsv")) {
             int width = Integer.parseInt(line[1]);
             int height = Integer.parseInt(line[2]);
-            frames.add(Frame.rgba(direct(bytes("pictures/" + line[0])), width, height, 4 * width));
+            frames.add(Frame.rgba(direct(bytes("images/" + line[0])), width, height, 4 * width));
         }
         return frames;
     }
 
-    /** A picture for bundles that take any. */
+    /** An image for bundles that take any. */
     static Frame noise(int width, int height, long seed) {
         byte[] bytes = new byte[4 * width * height];
         new java.util.Random(seed).nextBytes(bytes);

@@ -13,8 +13,8 @@ import org.junit.Test;
 public class FrameTest {
     private static final int[] SIDES = {1, 2, 3, 5, 8, 31, 32, 33, 66};
 
-    /** Red, green and blue of a pixel of the picture as it stands. */
-    private interface Picture {
+    /** Red, green and blue of a pixel of the image as it stands. */
+    private interface PixelSource {
         int rgb(int x, int y);
     }
 
@@ -114,9 +114,8 @@ public class FrameTest {
     public void sizesAroundTheLimits() {
         ByteBuffer small = ByteBuffer.allocateDirect(99);
         int[][] allowed = {{65_535, 1}, {1, 65_535}, {65_535, 4_096}, {16_384, 16_384}, {12_000, 9_000}};
-        int[][] tooLarge = {
-            {65_536, 1}, {1, 65_536}, {65_535, 4_097}, {16_385, 16_384}, {1 << 30, 1 << 30}, {Integer.MAX_VALUE, 1}
-        };
+        int[][] tooLarge = {{65_536, 1}, {1, 65_536}, {65_535, 4_097}, {16_385, 16_384}, {1 << 30, 1 << 30},
+                {Integer.MAX_VALUE, 1}};
         for (int[] size : allowed) {
             int width = size[0];
             int height = size[1];
@@ -148,35 +147,35 @@ public class FrameTest {
         assertTrue(message, message.contains(words));
     }
 
-    private static void checkCropsAndTurns(Random random, Frame whole, Picture reference) {
+    private static void checkCropsAndTurns(Random random, Frame whole, PixelSource reference) {
         for (int turns = 0; turns < 4; turns++) {
             check(whole.rotate(90 * turns), turned(reference, whole.width(), whole.height(), turns));
             Frame frame = whole;
-            Picture picture = reference;
+            PixelSource image = reference;
             for (int step = 0; step < 3; step++) { // crop and turn by turns, each on what the last left
                 int left = random.nextInt(frame.width());
                 int top = random.nextInt(frame.height());
                 int right = left + 1 + random.nextInt(frame.width() - left);
                 int bottom = top + 1 + random.nextInt(frame.height() - top);
-                Picture before = picture;
+                PixelSource before = image;
                 frame = frame.crop(left, top, right, bottom);
-                Picture part = (x, y) -> before.rgb(x + left, y + top);
-                picture = turned(part, frame.width(), frame.height(), turns);
+                PixelSource part = (x, y) -> before.rgb(x + left, y + top);
+                image = turned(part, frame.width(), frame.height(), turns);
                 frame = frame.rotate(90 * turns);
             }
-            check(frame, picture);
+            check(frame, image);
         }
     }
 
-    private static Picture turned(Picture picture, int width, int height, int turns) {
+    private static PixelSource turned(PixelSource image, int width, int height, int turns) {
         if (turns == 0) {
-            return picture;
+            return image;
         }
         // a quarter turn clockwise: the new row 0 is the old column 0 from the bottom up
-        return turned((x, y) -> picture.rgb(y, height - 1 - x), height, width, turns - 1);
+        return turned((x, y) -> image.rgb(y, height - 1 - x), height, width, turns - 1);
     }
 
-    private static void check(Frame frame, Picture expected) {
+    private static void check(Frame frame, PixelSource expected) {
         byte[] rgb = frame.rgb();
         assertEquals(3 * frame.width() * frame.height(), rgb.length);
         for (int y = 0; y < frame.height(); y++) {

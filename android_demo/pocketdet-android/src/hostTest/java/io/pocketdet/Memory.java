@@ -7,7 +7,8 @@ import java.nio.file.Files;
 
 /** What the system tells of this process. */
 final class Memory {
-    private Memory() {}
+    private Memory() {
+    }
 
     /** Resident memory in KiB when collections find no more; direct buffers are freed a while after them. */
     static long residentKib() throws InterruptedException {

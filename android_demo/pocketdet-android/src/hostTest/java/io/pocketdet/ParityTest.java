@@ -40,9 +40,9 @@ public class ParityTest {
     }
 
     private static void comparesWithPython(String name) {
-        List<Frame> pictures = Fixtures.pictures();
+        List<Frame> images = Fixtures.images();
         List<List<String[]>> expected = new ArrayList<>();
-        for (int i = 0; i < pictures.size(); i++) {
+        for (int i = 0; i < images.size(); i++) {
             expected.add(new ArrayList<>());
         }
         for (String[] line : Fixtures.table("expected/" + name + ".tsv")) {
@@ -51,18 +51,18 @@ public class ParityTest {
         int compared = 0;
         float most = 0;
         try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
-            for (int i = 0; i < pictures.size(); i++) {
-                Detections found = detector.detect(pictures.get(i));
-                assertEquals("picture " + i, expected.get(i).size(), found.size());
-                assertEquals(pictures.get(i).width(), found.width());
+            for (int i = 0; i < images.size(); i++) {
+                Detections found = detector.detect(images.get(i));
+                assertEquals("image " + i, expected.get(i).size(), found.size());
+                assertEquals(images.get(i).width(), found.width());
                 most = Math.max(most, largestDifference(expected.get(i), found));
                 compared += found.size();
             }
         }
-        assertEquals(20, pictures.size());
+        assertEquals(20, images.size());
         assertTrue("detections: " + compared, compared > 100);
-        System.out.println("[parity] " + name + ": " + compared + " detections on " + pictures.size()
-                + " pictures equal Python's, at most " + most + " pixels apart");
+        System.out.println("[parity] " + name + ": " + compared + " detections on " + images.size()
+                + " images equal Python's, at most " + most + " pixels apart");
     }
 
     /** Every expected one has a partner of its own, name and label included; returns pixels. */

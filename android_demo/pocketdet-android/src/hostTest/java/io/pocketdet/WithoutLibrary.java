@@ -4,7 +4,8 @@ import java.io.File;
 
 /** A program for a JVM that has no native library: says how a detector fails to open there, twice. */
 final class WithoutLibrary {
-    private WithoutLibrary() {}
+    private WithoutLibrary() {
+    }
 
     public static void main(String[] arguments) {
         for (int i = 0; i < 2; i++) {

@@ -4,66 +4,69 @@ import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The commands of pocketdet-run that a benchmark takes, in this process, as the JSON documents that it prints. */
+/** Commands of pocketdet-run for benchmarks, in this process. They return the same JSON documents. */
 public final class Bench {
-    private Bench() {}
+    private Bench() {
+    }
 
     /**
-     * Times a bundle on the calling thread: every frame's milliseconds per stage and the core it ran on; clocks,
-     * temperatures, load and battery around it. It judges nothing. Takes as long as the options say.
+     * Measures a bundle on the calling thread: milliseconds per stage and core of each frame; clocks, temperatures,
+     * load and battery before and after. Does not judge the results.
      *
-     * Throws what {@link Detector#open} throws, and {@link UsageException} for options out of their ranges.
+     * @return the JSON document of `pocketdet-run bench`
+     * @throws PocketDetException as {@link Detector#open}
      */
     public static String run(File bundle, DetectorOptions detector, BenchOptions bench) {
-        List<String> words = words("bench", bundle, detector);
+        List<String> arguments = arguments("bench", bundle, detector);
         for (File image : bench.images()) {
-            words.add(image.getAbsolutePath());
+            arguments.add(image.getAbsolutePath());
         }
-        add(words, "threads", detector.threads());
-        add(words, "score-threshold", detector.scoreThreshold());
-        add(words, "nms-iou", detector.nmsIou());
-        add(words, "max-detections", detector.maxDetections());
-        add(words, "rois", detector.rois());
-        add(words, "frames", bench.frames());
-        add(words, "seconds", bench.seconds());
-        add(words, "warmup", bench.warmup());
-        add(words, "cpu", bench.cpu());
-        return document(words);
+        add(arguments, "threads", detector.threads());
+        add(arguments, "score-threshold", detector.scoreThreshold());
+        add(arguments, "nms-iou", detector.nmsIou());
+        add(arguments, "max-detections", detector.maxDetections());
+        add(arguments, "rois", detector.rois());
+        add(arguments, "frames", bench.frames());
+        add(arguments, "seconds", bench.seconds());
+        add(arguments, "warmup", bench.warmup());
+        add(arguments, "cpu", bench.cpu());
+        return document(arguments);
     }
 
     /**
-     * Replays the golden image, as {@link Detector#selfTest}. Of the options it uses precision and digest.
+     * Verifies the golden image as {@link Detector#selfTest}. Uses precision and digest of the options.
      *
-     * Throws what {@link Detector#open} throws.
+     * @return the JSON document of `pocketdet-run verify`
+     * @throws PocketDetException as {@link Detector#open}
      */
     public static String verify(File bundle, DetectorOptions detector) {
-        return document(words("verify", bundle, detector));
+        return document(arguments("verify", bundle, detector));
     }
 
-    /** What this machine is, and its clocks, temperatures and load now. */
+    /** Returns a JSON document about this machine: processor, clocks, temperatures and load. */
     public static String machine() {
-        List<String> words = new ArrayList<>();
-        words.add("machine");
-        return document(words);
+        List<String> arguments = new ArrayList<>();
+        arguments.add("machine");
+        return document(arguments);
     }
 
-    private static List<String> words(String command, File bundle, DetectorOptions detector) {
-        List<String> words = new ArrayList<>();
-        words.add(command);
-        words.add(bundle.getAbsolutePath());
-        add(words, "precision", detector.precision());
-        add(words, "digest", Detector.checkedDigest(detector));
-        return words;
+    private static List<String> arguments(String command, File bundle, DetectorOptions detector) {
+        List<String> arguments = new ArrayList<>();
+        arguments.add(command);
+        arguments.add(bundle.getAbsolutePath());
+        add(arguments, "precision", detector.precision());
+        add(arguments, "digest", Detector.checkedDigest(detector));
+        return arguments;
     }
 
-    private static void add(List<String> words, String option, Object value) {
+    private static void add(List<String> arguments, String option, Object value) {
         if (value != null) {
-            words.add("--" + option + "=" + value);
+            arguments.add("--" + option + "=" + value);
         }
     }
 
-    private static String document(List<String> words) {
+    private static String document(List<String> arguments) {
         Native.load();
-        return Native.tool(words.toArray(new String[0]));
+        return Native.tool(arguments.toArray(new String[0]));
     }
 }

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
-/** How long and on what {@link Bench} measures; what is null is as pocketdet-run bench has it. Immutable. */
+/** Options of {@link Bench}. Null means the default of `pocketdet-run bench`. Immutable. */
 public final class BenchOptions {
     private final Builder chosen;
 
@@ -13,41 +13,42 @@ public final class BenchOptions {
         this.chosen = chosen;
     }
 
-    /** 20 frames to warm up, then 1,024 frames or 60 seconds of the golden picture. */
+    /** Returns the defaults: 20 warm-up frames, then 1,024 frames or 60 seconds of the golden image. */
     public static BenchOptions defaults() {
         return builder().build();
     }
 
+    /** Returns a builder with the defaults. */
     public static Builder builder() {
         return new Builder();
     }
 
-    /** Measured frames; alone it is the only end. */
+    /** Returns the number of measured frames. If set alone, there is no time limit. */
     public Integer frames() {
         return chosen.frames;
     }
 
-    /** Measured time; alone it is the only end. */
+    /** Returns the measured time in seconds. If set alone, there is no frame limit. */
     public Double seconds() {
         return chosen.seconds;
     }
 
-    /** Frames before. */
+    /** Returns the number of warm-up frames. */
     public Integer warmup() {
         return chosen.warmup;
     }
 
-    /** The processor to stay on. */
+    /** Returns the processor that the thread is pinned to. */
     public Integer cpu() {
         return chosen.cpu;
     }
 
-    /** PNG or PPM pictures, taken by turns; the golden one if there is none. */
+    /** Returns PNG or PPM images, used in turn; the golden image if empty. */
     public List<File> images() {
         return chosen.images;
     }
 
-    /** Values are checked by {@link Bench#run}, which throws {@link UsageException} for one out of its range. */
+    /** Builds options. {@link Bench#run} validates them and throws {@link UsageException} if one is out of range. */
     public static final class Builder {
         private Integer frames;
         private Double seconds;
@@ -55,7 +56,8 @@ public final class BenchOptions {
         private Integer cpu;
         private List<File> images = Collections.emptyList();
 
-        private Builder() {}
+        private Builder() {
+        }
 
         private Builder(Builder other) {
             frames = other.frames;

@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** A bundle that cannot be trusted: missing or damaged files, a wrong hash, a manifest out of schema. */
+/** An invalid bundle: missing or damaged files, a wrong hash, an invalid manifest. */
 public final class BundleException extends PocketDetException {
     private static final long serialVersionUID = 1L;
 

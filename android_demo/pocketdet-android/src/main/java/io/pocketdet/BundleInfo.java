@@ -4,7 +4,9 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
-/** What a bundle is, and how this processor runs it. Immutable; it outlives its detector. */
+/**
+ * Properties of a bundle and the arithmetic in use on this processor. Immutable; valid after its detector is closed.
+ */
 public final class BundleInfo {
     private final String[] texts;
     private final List<String> classNames;
@@ -19,59 +21,72 @@ public final class BundleInfo {
         this.inputHeight = inputHeight;
     }
 
+    /** Returns the name of the bundle. */
     public String name() {
         return texts[0];
     }
 
+    /** Returns the architecture of the model. */
     public String architecture() {
         return texts[1];
     }
 
-    /** "two-stage" or "one-stage". */
+    /** Returns "two-stage" or "one-stage". */
     public String kind() {
         return texts[2];
     }
 
-    /** How the narrowest weights are stored: "fp32", "fp16" or "int8". */
+    /** Returns the narrowest weight storage: "fp32", "fp16" or "int8". */
     public String storage() {
         return texts[3];
     }
 
-    /** What layers that are not int8 shall compute in: by the options, else by the bundle. */
+    /**
+     * Former name of {@link #arithmeticRequested}.
+     *
+     * @deprecated use {@link #arithmeticRequested}
+     */
+    @Deprecated
     public String arithmeticAsked() {
+        return arithmeticRequested();
+    }
+
+    /** Returns the requested arithmetic of layers that are not int8: that of the options, else of the bundle. */
+    public String arithmeticRequested() {
         return texts[4];
     }
 
-    /** What they compute in on this processor. */
+    /** Returns the arithmetic in use on this processor. */
     public String arithmeticUsed() {
         return texts[5];
     }
 
-    /** A sentence where the two differ, else empty. */
+    /** Explains in one sentence why the two differ; empty if they are equal. */
     public String precisionNote() {
         return texts[6];
     }
 
-    /** SHA-256 of the manifest, which lists those of all files: it names the bundle. */
+    /** Returns the SHA-256 of the manifest. It identifies the bundle, because the manifest lists all file hashes. */
     public String digest() {
         return texts[7];
     }
 
-    /** ncnn's version and the options it was built with. */
+    /** Returns ncnn's version and build options. */
     public String ncnnVersion() {
         return texts[8];
     }
 
-    /** Names by label, 0 first. */
+    /** Returns class names by label. */
     public List<String> classNames() {
         return classNames;
     }
 
-    /** Pixels of the network's input, to which every picture is resized. */
+    /** Returns the width of the network input in pixels; images are resized to it. */
     public int inputWidth() {
         return inputWidth;
     }
 
+    /** Returns the height of the network input in pixels. */
     public int inputHeight() {
         return inputHeight;
     }

@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** A detector that was asked for something after it was closed, or while it closes. */
+/** A call of a detector that is closed or closing. */
 public final class ClosedException extends PocketDetException {
     private static final long serialVersionUID = 1L;
 

@@ -2,7 +2,7 @@ package io.pocketdet;
 
 import java.util.List;
 
-/** What was found in one frame, best first. Immutable. */
+/** Detections of one frame, best first. Immutable. */
 public final class Detections {
     private static final int X1 = 0;
     private static final int Y1 = 1;
@@ -11,7 +11,7 @@ public final class Detections {
     private static final int SCORE = 4;
     private static final int LABEL = 5;
 
-    /** Floats per detection of what the native library returns. */
+    /** Floats per detection in the native result. */
     private static final int ROW = 6;
 
     private final float[] rows;
@@ -30,58 +30,62 @@ public final class Detections {
         this.pinned = pinned;
     }
 
+    /** Returns the number of detections. */
     public int size() {
         return rows.length / ROW;
     }
 
-    /** Left edge in pixels of the cropped and rotated picture. */
+    /** Returns the left edge in pixels of the cropped and rotated image. */
     public float x1(int i) {
         return value(i, X1);
     }
 
-    /** Top edge. */
+    /** Returns the top edge in pixels. */
     public float y1(int i) {
         return value(i, Y1);
     }
 
-    /** Right edge. */
+    /** Returns the right edge in pixels. */
     public float x2(int i) {
         return value(i, X2);
     }
 
-    /** Bottom edge. */
+    /** Returns the bottom edge in pixels. */
     public float y2(int i) {
         return value(i, Y2);
     }
 
-    /** 0..1. */
+    /** Returns the score in [0, 1]. */
     public float score(int i) {
         return value(i, SCORE);
     }
 
-    /** Of {@link BundleInfo#classNames}, from 0. */
+    /** Returns the index into {@link BundleInfo#classNames}. */
     public int label(int i) {
         return (int) value(i, LABEL);
     }
 
+    /** Returns the class name. */
     public String name(int i) {
         return names.get(label(i));
     }
 
-    /** Pixels of the cropped and rotated picture. */
+    /** Returns the width of the cropped and rotated image in pixels. */
     public int width() {
         return width;
     }
 
+    /** Returns the height of the cropped and rotated image in pixels. */
     public int height() {
         return height;
     }
 
+    /** Returns the wall time of each stage. */
     public StageTimes times() {
         return times;
     }
 
-    /** Whether big cores were asked for and the system kept the frame on them; it may refuse, as in the background. */
+    /** Returns whether the frame ran on the requested big cores. The system may refuse, e.g. in the background. */
     public boolean pinned() {
         return pinned;
     }

@@ -3,15 +3,15 @@ package io.pocketdet;
 import java.io.File;
 
 /**
- * A detector of a bundle: pictures in, boxes out. It may be used from any thread and takes one frame at a time; make a
- * second one to run two at once. It holds native memory until it is closed.
+ * Runs the detector of a bundle on frames. Thread-safe; processes one frame at a time. Open a second detector to run
+ * two frames in parallel. Holds native memory until it is closed.
  */
 public final class Detector implements AutoCloseable {
-    private final Object turn = new Object();
+    private final Object lock = new Object();
     private final BundleInfo info;
     private final String[] stages;
     private volatile boolean closed;
-    private long handle; // guarded by turn
+    private long handle; // guarded by lock
 
     private Detector(long handle) {
         this.handle = handle;
@@ -20,19 +20,23 @@ public final class Detector implements AutoCloseable {
     }
 
     /**
-     * Opens a bundle folder (NAME.pocketdet). Before ncnn reads its networks, the manifest, the hashes of all files and
-     * every layer's parameters, shapes and weights are checked, by the code that Python's load_bundle runs; SECURITY.md
-     * has the order and the limits. Takes some hundred milliseconds.
+     * Opens a bundle folder (NAME.pocketdet). Validates the manifest, the hashes of all files, and parameters, shapes
+     * and weights of all layers before ncnn loads the networks; SECURITY.md describes order and limits. Takes some
+     * hundred milliseconds.
      *
-     * Throws {@link BundleException} for a bundle that is damaged, incomplete, of a newer schema or not the one that
-     * {@link DetectorOptions#digest} names, {@link GraphException} for a network that ncnn could not run safely,
-     * {@link EngineException} if ncnn cannot run it, {@link UsageException} for an option out of its range.
+     * @param bundle the folder
+     * @param options overrides of the bundle's settings
+     * @return the detector; close it after use
+     * @throws BundleException if the bundle is damaged, incomplete, of a newer schema, or does not match
+     *     {@link DetectorOptions#digest}
+     * @throws GraphException if ncnn could not run a network safely
+     * @throws EngineException if ncnn cannot load a network, or the native library is missing
+     * @throws UsageException for an option out of range
      */
     public static Detector open(File bundle, DetectorOptions options) {
         Native.load();
         Number[] numbers = {
-            options.threads(), options.maxDetections(), options.rois(), options.scoreThreshold(), options.nmsIou()
-        };
+                options.threads(), options.maxDetections(), options.rois(), options.scoreThreshold(), options.nmsIou()};
         int present = 0;
         for (int i = 0; i < numbers.length; i++) {
             present |= numbers[i] == null ? 0 : 1 << i;
@@ -49,46 +53,52 @@ public final class Detector implements AutoCloseable {
         }
     }
 
-    /** Also after close. */
+    /** Returns properties of the bundle; available after close. */
     public BundleInfo info() {
         return info;
     }
 
     /**
-     * Waits its turn and runs one frame on the calling thread. The frame's buffers must not change until it returns.
+     * Detects objects in one frame on the calling thread, after the frames of other threads.
      *
-     * Throws {@link EngineException}, {@link ImageException} for an image that the library does not take,
-     * {@link ClosedException} after or while another thread closes.
+     * @param frame the image; its buffers must not change until this method returns
+     * @return detections, best first, in pixels of the cropped and rotated frame
+     * @throws ImageException if the image is not supported
+     * @throws EngineException if ncnn fails
+     * @throws ClosedException if the detector is closed
      */
     public Detections detect(Frame frame) {
-        synchronized (turn) {
+        synchronized (lock) {
             long open = openHandle();
             double[] milliseconds = new double[stages.length];
             boolean[] pinned = new boolean[1];
-            float[] rows = Native.detect(
-                    open, frame.first, frame.second, frame.third, frame.layout(), milliseconds, pinned);
+            float[] rows =
+                    Native.detect(open, frame.first, frame.second, frame.third, frame.layout(), milliseconds, pinned);
             StageTimes times = new StageTimes(stages, milliseconds);
             return new Detections(rows, info.classNames(), frame, times, pinned[0]);
         }
     }
 
     /**
-     * Replays the bundle's golden picture and compares every stage with what PyTorch made of it, each stage fed with
-     * PyTorch's own inputs; takes about two frames' time. The bundle must still be where it was opened.
+     * Compares every stage of the bundle's golden image with PyTorch's values. Each stage runs on PyTorch's inputs.
+     * Takes about the time of two frames.
      *
-     * Throws {@link BundleException} if it is not, or another one is; else as {@link #detect}.
+     * @return one check per stage
+     * @throws BundleException if the bundle's files were moved or replaced after opening
+     * @throws EngineException if ncnn fails
+     * @throws ClosedException if the detector is closed
      */
     public SelfTest selfTest() {
-        synchronized (turn) {
+        synchronized (lock) {
             return new SelfTest(Native.selfTest(openHandle()));
         }
     }
 
-    /** Waits for the frame in flight and frees everything; frames that wait get {@link ClosedException}. */
+    /** Waits for the running frame and frees native memory. Waiting calls throw {@link ClosedException}. */
     @Override
     public void close() {
         closed = true;
-        synchronized (turn) {
+        synchronized (lock) {
             if (handle != 0) {
                 Native.close(handle);
                 handle = 0;
@@ -96,7 +106,7 @@ public final class Detector implements AutoCloseable {
         }
     }
 
-    /** The digest of the options, or null. An empty one is refused, since the native library would check nothing. */
+    /** Returns the digest of the options, or null. Rejects an empty digest, which would disable the check. */
     static String checkedDigest(DetectorOptions options) {
         if (options.digest() != null && options.digest().isEmpty()) {
             throw new UsageException("digest=: expected 64 hexadecimal digits, or null for any bundle");

@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** What an app may choose; what is null is as the bundle says. Immutable. */
+/** Options of a {@link Detector}. Null means the value of the bundle. Immutable. */
 public final class DetectorOptions {
     private final Builder chosen;
 
@@ -8,60 +8,66 @@ public final class DetectorOptions {
         this.chosen = chosen;
     }
 
-    /** Everything as the bundle says, on any core. */
+    /** Returns options without overrides, on any core. */
     public static DetectorOptions defaults() {
         return builder().build();
     }
 
+    /** Returns a builder without overrides. */
     public static Builder builder() {
         return new Builder();
     }
 
-    /** "fp32", "fp16-storage", "fp16" or "bf16-storage"; a processor may lack it, see {@link BundleInfo}. */
+    /**
+     * Returns the requested arithmetic: "fp32", "fp16-storage", "fp16" or "bf16-storage". Falls back to fp32 on
+     * processors without it, see {@link BundleInfo#arithmeticUsed}.
+     */
     public String precision() {
         return chosen.precision;
     }
 
-    /** 1 is the only count that this library's ncnn runs. */
+    /** Returns the number of threads. This library supports 1 only. */
     public Integer threads() {
         return chosen.threads;
     }
 
-    /** 0..1, the least score of a detection. */
+    /** Returns the score threshold in [0, 1]. */
     public Float scoreThreshold() {
         return chosen.scoreThreshold;
     }
 
-    /** 0..1, the overlap above which boxes of a class suppress each other. */
+    /** Returns the IoU threshold of NMS in [0, 1]. */
     public Float nmsIou() {
         return chosen.nmsIou;
     }
 
-    /** 1..10000 of one picture. */
+    /** Returns the maximum number of detections per image, 1 to 10,000. */
     public Integer maxDetections() {
         return chosen.maxDetections;
     }
 
-    /** 1..10000 proposals that the head of a two-stage detector sees. */
+    /** Returns the number of proposals of a two-stage detector, 1 to 10,000. */
     public Integer rois() {
         return chosen.rois;
     }
 
     /**
-     * The SHA-256 that the bundle's manifest must have, 64 hexadecimal digits in lower case; any bundle if null. The
-     * manifest lists the hashes of all other files, so that the digest names the whole bundle; `pocketdet info` and
-     * {@link BundleInfo#digest} have it.
+     * Returns the required SHA-256 of the bundle's manifest, 64 lower-case hexadecimal digits; null accepts any bundle.
+     * The manifest lists the hashes of all other files, so the digest identifies the bundle. `pocketdet info` and
+     * {@link BundleInfo#digest} report it.
      */
     public String digest() {
         return chosen.digest;
     }
 
-    /** Whether frames run on the fastest cores; whether the system allowed it: {@link Detections#pinned}. */
+    /** Returns whether frames are to run on the fastest cores; {@link Detections#pinned} reports the result. */
     public boolean bigCores() {
         return chosen.bigCores;
     }
 
-    /** Values are checked by {@link Detector#open}, which throws {@link UsageException} for one out of its range. */
+    /**
+     * Builds options. {@link Detector#open} validates them and throws {@link UsageException} if one is out of range.
+     */
     public static final class Builder {
         private String precision;
         private Integer threads;
@@ -72,7 +78,8 @@ public final class DetectorOptions {
         private String digest;
         private boolean bigCores;
 
-        private Builder() {}
+        private Builder() {
+        }
 
         private Builder(Builder other) {
             precision = other.precision;

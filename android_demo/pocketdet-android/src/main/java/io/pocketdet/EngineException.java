@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** ncnn refused a network or failed while it ran, or the native library is not there. */
+/** ncnn cannot load a network or failed, or the native library is missing. */
 public final class EngineException extends PocketDetException {
     private static final long serialVersionUID = 1L;
 

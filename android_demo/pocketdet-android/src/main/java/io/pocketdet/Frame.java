@@ -3,19 +3,33 @@ package io.pocketdet;
 import java.nio.ByteBuffer;
 
 /**
- * A picture in somebody else's memory: direct byte buffers, strides, and the part and rotation that a detector shall
- * see. Nothing is copied, so the buffers must stay as they are (a camera's image open) while the frame is in use.
- * Pixels start at each buffer's position. Immutable.
+ * A view of an image in direct byte buffers, with strides, crop and rotation. Nothing is copied: the buffers must not
+ * change (a camera's image must stay open) while the frame is in use. Pixels start at each buffer's position.
+ * Immutable.
  *
- * YUV is full-range BT.601, as a camera's JPEG, in integers (docs/reference/definitions.md, "Resize"). A picture with
- * an odd side has its last chroma sample under one luma pixel.
+ * <p>YUV is full-range BT.601 in integer arithmetic (docs/reference/definitions.md, "Resize"). In an image with an odd
+ * side, the last chroma sample belongs to one luma pixel.
  */
 public final class Frame {
-    /** The most pixels of an image. Python and C++ have the same limits. */
-    public static final int MOST_PIXELS = 1 << 28;
+    /** Maximum number of pixels of an image, as in Python and C++. */
+    public static final int MAX_PIXELS = 1 << 28;
 
-    /** The most pixels of a side. */
-    public static final int MOST_PIXELS_A_SIDE = 65_535;
+    /** Maximum number of pixels per side. */
+    public static final int MAX_SIDE = 65_535;
+
+    /**
+     * Former name of {@link #MAX_PIXELS}.
+     *
+     * @deprecated use {@link #MAX_PIXELS}
+     */
+    @Deprecated public static final int MOST_PIXELS = MAX_PIXELS;
+
+    /**
+     * Former name of {@link #MAX_SIDE}.
+     *
+     * @deprecated use {@link #MAX_SIDE}
+     */
+    @Deprecated public static final int MOST_PIXELS_A_SIDE = MAX_SIDE;
 
     private static final int RGBA = 0;
     private static final int YUV = 1;
@@ -48,9 +62,11 @@ public final class Frame {
     }
 
     /**
-     * Four bytes a pixel, red first; alpha is ignored.
+     * Creates a frame of RGBA pixels; alpha is ignored.
      *
-     * All of these throw {@link ImageException} for a size, stride or buffer that cannot be.
+     * @param pixels direct buffer with 4 bytes per pixel, red first
+     * @param rowStride distance of rows in bytes
+     * @throws ImageException for an invalid size, stride or buffer
      */
     public static Frame rgba(ByteBuffer pixels, int width, int height, int rowStride) {
         checkSize(width, height);
@@ -58,7 +74,14 @@ public final class Frame {
         return new Frame(plane, plane, plane, new int[] {RGBA, rowStride, 0, 0}, 0, 0, width, height, 0);
     }
 
-    /** The three planes of Android's YUV_420_888 with their strides in bytes; a row of luma has pixel stride 1. */
+    /**
+     * Creates a frame of the three planes of Android's YUV_420_888. The pixel stride of luma is 1.
+     *
+     * @param yRowStride row stride of luma in bytes
+     * @param uvRowStride row stride of chroma in bytes
+     * @param uvPixelStride pixel stride of chroma in bytes
+     * @throws ImageException for an invalid size, stride or buffer
+     */
     public static Frame yuv420(ByteBuffer y, ByteBuffer u, ByteBuffer v, int width, int height, int yRowStride,
             int uvRowStride, int uvPixelStride) {
         checkSize(width, height);
@@ -68,14 +91,18 @@ public final class Frame {
         if (uvPixelStride < 1) {
             throw new ImageException("uvPixelStride=" + uvPixelStride + ": expected 1 or more");
         }
-        long row = (long) (across - 1) * uvPixelStride + 1; // a camera's last row ends with its last sample
+        long row = (long) (across - 1) * uvPixelStride + 1; // the last row ends with its last sample
         ByteBuffer blue = plane("u", u, down, row, uvRowStride);
         ByteBuffer red = plane("v", v, down, row, uvRowStride);
         int[] format = {YUV, yRowStride, uvRowStride, uvPixelStride};
         return new Frame(luma, blue, red, format, 0, 0, width, height, 0);
     }
 
-    /** Luma rows without gaps, then rows of V, U pairs, one per two rows of luma. */
+    /**
+     * Creates a frame of NV21 data: contiguous luma rows, then rows of (V, U) pairs, one per two luma rows.
+     *
+     * @throws ImageException for an invalid size or buffer
+     */
     public static Frame nv21(ByteBuffer data, int width, int height) {
         checkSize(width, height);
         int pairs = (width + 1) / 2;
@@ -89,31 +116,41 @@ public final class Frame {
         return yuv420(data, chroma.slice(), v, width, height, width, 2 * pairs, 2);
     }
 
-    /** Pixels of the picture as cropped and rotated. */
+    /** Returns the width of the cropped and rotated image in pixels. */
     public int width() {
         return turns % 2 == 0 ? across : down;
     }
 
+    /** Returns the height of the cropped and rotated image in pixels. */
     public int height() {
         return turns % 2 == 0 ? down : across;
     }
 
-    /** The part from (left, top) up to but without (right, bottom), in pixels of this picture as it stands. */
+    /**
+     * Returns the part from (left, top) to (right, bottom), exclusive, in pixels of this cropped and rotated frame.
+     *
+     * @throws ImageException if the part is empty or exceeds the image
+     */
     public Frame crop(int left, int top, int right, int bottom) {
         if (left < 0 || top < 0 || right > width() || bottom > height() || left >= right || top >= bottom) {
             throw new ImageException("crop (" + left + ", " + top + ", " + right + ", " + bottom
-                    + "): expected a part of a picture of " + width() + " x " + height());
+                    + "): expected a part of an image of " + width() + " x " + height());
         }
         int[] margins = {left, top, width() - right, height() - bottom}; // clockwise from the left
         int[] unturned = new int[4];
         for (int side = 0; side < 4; side++) {
             unturned[(side + 4 - turns) % 4] = margins[side];
         }
-        return new Frame(this, this.left + unturned[0], this.top + unturned[1],
-                across - unturned[0] - unturned[2], down - unturned[1] - unturned[3], turns);
+        return new Frame(this, this.left + unturned[0], this.top + unturned[1], across - unturned[0] - unturned[2],
+                down - unturned[1] - unturned[3], turns);
     }
 
-    /** The picture turned clockwise by 0, 90, 180 or 270 degrees. */
+    /**
+     * Returns this frame rotated clockwise.
+     *
+     * @param degreesClockwise 0, 90, 180 or 270
+     * @throws ImageException for another angle
+     */
     public Frame rotate(int degreesClockwise) {
         if (degreesClockwise % 90 != 0 || degreesClockwise < 0 || degreesClockwise > 270) {
             throw new ImageException("rotate " + degreesClockwise + ": expected 0, 90, 180 or 270 degrees");
@@ -121,29 +158,33 @@ public final class Frame {
         return new Frame(this, left, top, across, down, (turns + degreesClockwise / 90) % 4);
     }
 
-    /** The picture as a detector sees it: packed red, green, blue rows, top first. */
+    /** Returns the cropped and rotated image as packed RGB rows. */
     public byte[] rgb() {
         Native.load();
         return Native.rgb(first, second, third, layout());
     }
 
-    /** What the native library must know beside the buffers. */
+    /** Returns format, strides, crop and rotation for the native library. */
     int[] layout() {
         return new int[] {format[0], format[1], format[2], format[3], left, top, across, down, turns};
     }
 
-    /** Throws {@link ImageException} for a size outside of the limits. */
+    /**
+     * Checks an image size against the limits.
+     *
+     * @throws ImageException if the size is invalid or too large
+     */
     public static void checkSize(int width, int height) {
         if (width < 1 || height < 1) {
             throw new ImageException("expected an image with pixels, found " + width + " x " + height);
         }
-        if (width > MOST_PIXELS_A_SIDE || height > MOST_PIXELS_A_SIDE || (long) width * height > MOST_PIXELS) {
-            throw new ImageException("expected at most " + MOST_PIXELS_A_SIDE + " pixels a side and " + MOST_PIXELS
+        if (width > MAX_SIDE || height > MAX_SIDE || (long) width * height > MAX_PIXELS) {
+            throw new ImageException("expected at most " + MAX_SIDE + " pixels a side and " + MAX_PIXELS
                     + " in all, found " + width + " x " + height + "; make the image smaller");
         }
     }
 
-    /** A view of the buffer from its position, if it holds `down` rows of `row` bytes. */
+    /** Returns a view of the buffer from its position; checks that it has `down` rows of `row` bytes. */
     private static ByteBuffer plane(String name, ByteBuffer buffer, int down, long row, int rowStride) {
         if (rowStride < row && down > 1) {
             throw new ImageException(
@@ -155,7 +196,7 @@ public final class Frame {
 
     private static void checkBuffer(String name, ByteBuffer buffer, long bytes) {
         if (!buffer.isDirect()) {
-            throw new ImageException(name + ": expected a direct buffer, found one on the Java heap; copy the picture"
+            throw new ImageException(name + ": expected a direct buffer, found one on the Java heap; copy the image"
                     + " into ByteBuffer.allocateDirect(...) once");
         }
         if (buffer.remaining() < bytes) {

@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** A picture without pixels, too large, or whose buffers do not hold what its size says. */
+/** An image that is empty, too large, or has buffers too small for its size. */
 public final class ImageException extends PocketDetException {
     private static final long serialVersionUID = 1L;
 

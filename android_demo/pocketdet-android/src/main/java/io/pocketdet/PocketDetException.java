@@ -1,8 +1,8 @@
 package io.pocketdet;
 
 /**
- * What can go wrong with a detector that is not its program's fault. The message is one sentence: the file or value,
- * what was expected, what was found, what to do. Show it to the user.
+ * Base class of errors of this library. The message is one sentence for the user: the file or value, what was expected,
+ * what was found and what to do.
  */
 public class PocketDetException extends RuntimeException {
     private static final long serialVersionUID = 1L;

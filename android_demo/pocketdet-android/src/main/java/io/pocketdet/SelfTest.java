@@ -5,9 +5,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 
-/** What a replay of a bundle's golden picture found: every stage beside PyTorch's values. Immutable. */
+/** Result of {@link Detector#selfTest}: one check per stage against PyTorch's values. Immutable. */
 public final class SelfTest {
-    /** One stage. */
+    /** The check of one stage. */
     public static final class Check {
         private final String stage;
         private final boolean ok;
@@ -24,25 +24,27 @@ public final class SelfTest {
             this.note = note;
         }
 
+        /** Returns the name of the stage. */
         public String stage() {
             return stage;
         }
 
+        /** Returns whether the stage is within its tolerance. */
         public boolean ok() {
             return ok;
         }
 
-        /** The largest difference, in units of the stage; pixels for boxes. */
+        /** Returns the largest absolute difference, in units of the stage; pixels for boxes. */
         public double maxAbs() {
             return maxAbs;
         }
 
-        /** The most that it may be. */
+        /** Returns the limit of {@link #maxAbs}. */
         public double tolerance() {
             return tolerance;
         }
 
-        /** What the numbers do not say, such as "7/7 agree", or empty. */
+        /** Returns details such as "7/7 agree", or an empty text. */
         public String note() {
             return note;
         }
@@ -54,18 +56,19 @@ public final class SelfTest {
         this.checks = Collections.unmodifiableList(Arrays.asList(checks));
     }
 
-    /** In the order of the stages: the first that is not ok is at fault. */
+    /** Returns the checks in stage order. The first that fails is the wrong stage. */
     public List<Check> checks() {
         return checks;
     }
 
+    /** Returns whether all stages pass. */
     public boolean ok() {
-        return firstBad() == null;
+        return firstFailure() == null;
     }
 
-    /** One sentence. */
+    /** Returns the result in one sentence. */
     public String summary() {
-        Check bad = firstBad();
+        Check bad = firstFailure();
         if (bad == null) {
             return "all " + checks.size() + " stages agree with PyTorch";
         }
@@ -75,7 +78,7 @@ public final class SelfTest {
                 + ": what this device detects with this bundle cannot be trusted";
     }
 
-    private Check firstBad() {
+    private Check firstFailure() {
         for (Check check : checks) {
             if (!check.ok) {
                 return check;

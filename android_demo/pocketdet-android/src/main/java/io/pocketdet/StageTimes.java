@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
 
-/** Wall milliseconds of one frame, stage by stage. Immutable. */
+/** Wall time of each stage of one frame in milliseconds. Immutable. */
 public final class StageTimes {
     private static final Collection<String> BEFORE = new HashSet<>(Arrays.asList("convert", "preprocess"));
     private static final Collection<String> NETWORKS = new HashSet<>(Arrays.asList("features", "head", "model"));
@@ -18,34 +18,35 @@ public final class StageTimes {
     }
 
     /**
-     * In the order they ran. "convert" turns the frame into RGB, cropped and rotated; then, of a two-stage detector,
-     * "preprocess", "features", "proposals", "roi_align", "head", "boxes", of a one-stage detector "preprocess",
-     * "model", "boxes".
+     * Returns stage names in execution order: "convert" (conversion to RGB, crop and rotation), then "preprocess",
+     * "features", "proposals", "roi_align", "head", "boxes" of a two-stage detector, or "preprocess", "model", "boxes"
+     * of a one-stage detector.
      */
     public String[] stages() {
         return stages.clone();
     }
 
-    /** As long as {@link #stages}. */
+    /** Returns milliseconds in the order of {@link #stages}. */
     public double[] milliseconds() {
         return milliseconds.clone();
     }
 
-    /** Until the network has its input. */
+    /** Returns milliseconds of conversion and preprocessing. */
     public double pre() {
         return sum(BEFORE);
     }
 
-    /** In the networks. */
+    /** Returns milliseconds of the networks. */
     public double infer() {
         return sum(NETWORKS);
     }
 
-    /** Everything else: proposals, RoI align and boxes. */
+    /** Returns milliseconds of proposals, RoI align and boxes. */
     public double post() {
         return total() - pre() - infer();
     }
 
+    /** Returns milliseconds of all stages. */
     public double total() {
         double sum = 0;
         for (double one : milliseconds) {

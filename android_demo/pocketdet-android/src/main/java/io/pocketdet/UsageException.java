@@ -1,6 +1,6 @@
 package io.pocketdet;
 
-/** An option or argument that cannot be used. */
+/** An invalid option or argument. */
 public final class UsageException extends PocketDetException {
     private static final long serialVersionUID = 1L;
 

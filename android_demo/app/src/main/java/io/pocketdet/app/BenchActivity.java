@@ -53,10 +53,8 @@ public final class BenchActivity extends PaintedActivity {
             setShowWhenLocked(true);
             setTurnScreenOn(true);
         } else {
-            getWindow()
-                    .addFlags(
-                            WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON
-                                    | WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED);
+            getWindow().addFlags(
+                    WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON | WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED);
         }
     }
 
@@ -89,24 +87,18 @@ public final class BenchActivity extends PaintedActivity {
         BundleEntry entry = found.entry;
         measuring = true;
         showMessage(getString(R.string.bench_running, entry.name), true);
-        work(
-                () -> {
-                    try {
-                        String digest = BundleCatalog.digest(entry.folder);
-                        String document =
-                                HeadlessBench.run(
-                                        new Bundles(this).marks(),
-                                        entry.folder,
-                                        DetectorWorker.options(new Settings(this).choice(), digest),
-                                        options(quick));
-                        String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
-                        new ResultFile(folder(), name).done(document);
-                        return new String[] {document, name};
-                    } finally {
-                        onScreen(() -> measuring = false);
-                    }
-                },
-                saved -> show(BenchSummary.parse(saved[0]), saved[1], Texts.notice(this, entry, found.skipped)));
+        work(() -> {
+            try {
+                String digest = BundleCatalog.digest(entry.folder);
+                String document = HeadlessBench.run(new Bundles(this).marks(), entry.folder,
+                        DetectorWorker.options(new Settings(this).choice(), digest), options(quick));
+                String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
+                new ResultFile(folder(), name).done(document);
+                return new String[] {document, name};
+            } finally {
+                onScreen(() -> measuring = false);
+            }
+        }, saved -> show(BenchSummary.parse(saved[0]), saved[1], Texts.notice(this, entry, found.skipped)));
     }
 
     private static BenchOptions options(boolean quick) {
@@ -125,17 +117,14 @@ public final class BenchActivity extends PaintedActivity {
         }
         String core = summary.cpu < 0 ? getString(R.string.bench_cores) : getString(R.string.bench_core, summary.cpu);
         String rates = getString(R.string.bench_rates, number(summary.fps()), number(summary.p90));
-        BenchPainter.Labels labels =
-                new BenchPainter.Labels(
-                        getString(R.string.bench_details, precision, summary.frames, core, summary.engine),
-                        getString(R.string.milliseconds),
-                        rates,
-                        getString(R.string.bench_stages),
-                        getString(R.string.bench_frames),
-                        (notice == null ? "" : notice + " ") + getString(R.string.bench_footnote, file));
+        BenchPainter.Labels labels = new BenchPainter.Labels(
+                getString(R.string.bench_details, precision, summary.frames, core, summary.engine),
+                getString(R.string.milliseconds), rates, getString(R.string.bench_stages),
+                getString(R.string.bench_frames),
+                (notice == null ? "" : notice + " ") + getString(R.string.bench_footnote, file));
         Theme theme = Themes.of(this);
-        showPainted(
-                surface -> BenchPainter.paint(surface, summary, labels, theme),
+        showPainted(surface
+                -> BenchPainter.paint(surface, summary, labels, theme),
                 summary.bundle + ". " + number(summary.median) + " " + labels.milliseconds + ". " + rates);
     }
 

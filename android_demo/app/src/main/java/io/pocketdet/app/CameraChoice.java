@@ -35,9 +35,7 @@ final class CameraChoice {
         StreamConfigurationMap map = about.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP);
         frames = StreamSizes.forDetection(sizes(map == null ? null : map.getOutputSizes(ImageFormat.YUV_420_888)));
         int[] shown =
-                frames == null
-                        ? null
-                        : StreamSizes.forPreview(sizes(map.getOutputSizes(SurfaceTexture.class)), frames);
+                frames == null ? null : StreamSizes.forPreview(sizes(map.getOutputSizes(SurfaceTexture.class)), frames);
         preview = shown == null ? frames : shown;
         focuses = has(about.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES));
     }

@@ -10,8 +10,8 @@ import android.os.HandlerThread;
 import android.view.Display;
 import android.view.TextureView;
 import io.pocketdet.app.logic.Controller;
-import io.pocketdet.app.logic.Lease;
 import io.pocketdet.app.logic.PreviewTransform;
+import io.pocketdet.app.logic.RefCountedCloser;
 import io.pocketdet.app.logic.SensorRotation;
 import io.pocketdet.app.logic.ViewFit;
 
@@ -87,14 +87,10 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         degrees = SensorRotation.degrees(choice.sensor, display.getRotation(), choice.facesUser);
         boolean swapped = SensorRotation.swaps(degrees);
         int[] size = choice.preview;
-        ViewFit fit =
-                ViewFit.inside(
-                        size[swapped ? 1 : 0], size[swapped ? 0 : 1], view.getWidth(), view.getHeight(),
-                        choice.facesUser);
-        float[] m =
-                PreviewTransform.matrix(
-                        size[0], size[1], choice.sensor, display.getRotation(), view.getWidth(), view.getHeight(),
-                        fit);
+        ViewFit fit = ViewFit.inside(
+                size[swapped ? 1 : 0], size[swapped ? 0 : 1], view.getWidth(), view.getHeight(), choice.facesUser);
+        float[] m = PreviewTransform.matrix(
+                size[0], size[1], choice.sensor, display.getRotation(), view.getWidth(), view.getHeight(), fit);
         Matrix matrix = new Matrix();
         matrix.setValues(new float[] {m[0], m[1], m[2], m[3], m[4], m[5], 0, 0, 1});
         view.setTransform(matrix);
@@ -151,7 +147,8 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     }
 
     @Override
-    public void onSurfaceTextureUpdated(SurfaceTexture texture) {}
+    public void onSurfaceTextureUpdated(SurfaceTexture texture) {
+    }
 
     /** What one opening of the camera tells; the screen hears of it only while that opening is the present one. */
     private final class Events implements CameraSession.Listener {
@@ -165,25 +162,23 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
 
         @Override
         public void onFailed(int reason) {
-            tell(
-                    () -> {
-                        session = null;
-                        listener.onCameraFailed(reason);
-                    });
+            tell(() -> {
+                session = null;
+                listener.onCameraFailed(reason);
+            });
         }
 
         @Override
-        public void onImage(Image image, Lease lease) {
-            listener.onFrame(new CameraFrame(image, lease, degrees, mirrored));
+        public void onImage(Image image, RefCountedCloser closer) {
+            listener.onFrame(new CameraFrame(image, closer, degrees, mirrored));
         }
 
         private void tell(Runnable event) {
-            main.post(
-                    () -> {
-                        if (session == teller) {
-                            event.run();
-                        }
-                    });
+            main.post(() -> {
+                if (session == teller) {
+                    event.run();
+                }
+            });
         }
     }
 }

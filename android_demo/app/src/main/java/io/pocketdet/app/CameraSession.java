@@ -11,7 +11,7 @@ import android.media.Image;
 import android.media.ImageReader;
 import android.os.Handler;
 import android.view.Surface;
-import io.pocketdet.app.logic.Lease;
+import io.pocketdet.app.logic.RefCountedCloser;
 import java.util.Arrays;
 
 /**
@@ -26,8 +26,8 @@ final class CameraSession {
         /** A text resource that says why. */
         void onFailed(int reason);
 
-        /** A picture that the listener must close. */
-        void onImage(Image image, Lease lease);
+        /** An image that the listener must close. */
+        void onImage(Image image, RefCountedCloser closer);
     }
 
     /** One in the detector, one that waits, one that arrives, one in a detector that is being replaced. */
@@ -41,7 +41,7 @@ final class CameraSession {
     private CameraDevice device;
     private ImageReader reader;
     private Surface preview;
-    private Lease lease;
+    private RefCountedCloser closer;
     private boolean closed;
 
     CameraSession(
@@ -60,21 +60,19 @@ final class CameraSession {
 
     /** May be called on any thread. `after` runs on the camera's thread once the camera uses nothing any more. */
     void close(Runnable after) {
-        thread.post(
-                () -> {
-                    closeHere();
-                    after.run();
-                });
+        thread.post(() -> {
+            closeHere();
+            after.run();
+        });
     }
 
     private void openHere() {
         if (closed) {
             return;
         }
-        ImageReader made =
-                ImageReader.newInstance(choice.frames[0], choice.frames[1], ImageFormat.YUV_420_888, IMAGES);
+        ImageReader made = ImageReader.newInstance(choice.frames[0], choice.frames[1], ImageFormat.YUV_420_888, IMAGES);
         reader = made;
-        lease = new Lease(made::close);
+        closer = new RefCountedCloser(made::close);
         reader.setOnImageAvailableListener(this::onImageAvailable, thread);
         try {
             manager.openCamera(choice.id, new DeviceCallback(), thread);
@@ -90,8 +88,7 @@ final class CameraSession {
         texture.setDefaultBufferSize(choice.preview[0], choice.preview[1]);
         preview = new Surface(texture);
         try {
-            device.createCaptureSession(
-                    Arrays.asList(preview, reader.getSurface()), new CaptureCallback(), thread);
+            device.createCaptureSession(Arrays.asList(preview, reader.getSurface()), new CaptureCallback(), thread);
         } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
             fail(R.string.camera_broken);
         }
@@ -122,10 +119,10 @@ final class CameraSession {
         if (image == null) {
             return;
         }
-        if (closed || !lease.take()) {
+        if (closed || !closer.acquire()) {
             image.close();
         } else {
-            listener.onImage(image, lease);
+            listener.onImage(image, closer);
         }
     }
 
@@ -148,8 +145,8 @@ final class CameraSession {
         if (preview != null) {
             preview.release();
         }
-        if (lease != null) {
-            lease.end();
+        if (closer != null) {
+            closer.close();
         }
     }
 

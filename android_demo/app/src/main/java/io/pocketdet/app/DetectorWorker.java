@@ -52,9 +52,8 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
 
     @Override
     public Result run(CameraFrame frame) throws IOException {
-        Detections found =
-                ran ? detector.detect(frame.frame())
-                        : marks.during(detector.info().digest(), () -> detector.detect(frame.frame()));
+        Detections found = ran ? detector.detect(frame.frame())
+                               : marks.during(detector.info().digest(), () -> detector.detect(frame.frame()));
         ran = true;
         return new Result(found, frame.mirrored, leastScore);
     }

@@ -21,7 +21,8 @@ import java.util.function.Function;
 
 /** Questions to the user. */
 final class Dialogs {
-    private Dialogs() {}
+    private Dialogs() {
+    }
 
     static void failure(Activity activity, String sentence) {
         new AlertDialog.Builder(activity)
@@ -45,9 +46,7 @@ final class Dialogs {
         }
         new AlertDialog.Builder(activity)
                 .setTitle(R.string.picker_model)
-                .setSingleChoiceItems(
-                        new Entries(activity, entries),
-                        checked,
+                .setSingleChoiceItems(new Entries(activity, entries), checked,
                         (dialog, i) -> {
                             dialog.dismiss();
                             chosen.accept(entries.get(i));
@@ -63,14 +62,11 @@ final class Dialogs {
         LinearLayout column = new LinearLayout(activity);
         column.setOrientation(LinearLayout.VERTICAL);
         column.setPadding(pad, pad / 2, pad, 0);
-        RadioGroup precisions =
-                group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
-                        name -> name.isEmpty() ? asBundle : name);
-        RadioGroup threads =
-                group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
-        RadioGroup scores =
-                group(column, R.string.options_score, Choice.SCORES, present.leastScore,
-                        score -> score == 0 ? asBundle : String.format(Locale.getDefault(), "%.1f", score));
+        RadioGroup precisions = group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
+                name -> name.isEmpty() ? asBundle : name);
+        RadioGroup threads = group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
+        RadioGroup scores = group(column, R.string.options_score, Choice.SCORES, present.leastScore,
+                score -> score == 0 ? asBundle : String.format(Locale.getDefault(), "%.1f", score));
         CheckBox bigCores = new CheckBox(activity);
         bigCores.setText(R.string.options_big_cores);
         bigCores.setChecked(present.bigCores);
@@ -80,15 +76,11 @@ final class Dialogs {
         new AlertDialog.Builder(activity)
                 .setTitle(R.string.menu_options)
                 .setView(scroll)
-                .setPositiveButton(
-                        R.string.close,
-                        (dialog, which) ->
-                                chosen.accept(
-                                        new Choice(
-                                                Choice.PRECISIONS.get(precisions.getCheckedRadioButtonId()),
-                                                Choice.THREADS.get(threads.getCheckedRadioButtonId()),
-                                                bigCores.isChecked(),
-                                                Choice.SCORES.get(scores.getCheckedRadioButtonId()))))
+                .setPositiveButton(R.string.close,
+                        (dialog, which)
+                                -> chosen.accept(new Choice(Choice.PRECISIONS.get(precisions.getCheckedRadioButtonId()),
+                                        Choice.THREADS.get(threads.getCheckedRadioButtonId()), bigCores.isChecked(),
+                                        Choice.SCORES.get(scores.getCheckedRadioButtonId()))))
                 .show();
     }
 

@@ -34,20 +34,18 @@ final class Engine implements Controller.EnginePort {
     @Override
     public void load(int number, BundleEntry entry, Choice choice) {
         stop();
-        DetectorWorker.Report report =
-                (info, test) -> main.post(() -> listener.onTested(number, info, test));
-        InferenceLoop.Listener<Result> results =
-                new InferenceLoop.Listener<Result>() {
-                    @Override
-                    public void onResult(Result result) {
-                        main.post(() -> listener.onResult(number, result));
-                    }
+        DetectorWorker.Report report = (info, test) -> main.post(() -> listener.onTested(number, info, test));
+        InferenceLoop.Listener<Result> results = new InferenceLoop.Listener<Result>() {
+            @Override
+            public void onResult(Result result) {
+                main.post(() -> listener.onResult(number, result));
+            }
 
-                    @Override
-                    public void onFailure(Throwable error) {
-                        main.post(() -> listener.onFailed(number, error));
-                    }
-                };
+            @Override
+            public void onFailure(Throwable error) {
+                main.post(() -> listener.onFailed(number, error));
+            }
+        };
         loop = new InferenceLoop<>(() -> new DetectorWorker(entry, choice, marks, report), results, loop);
         loop.start();
     }

@@ -22,7 +22,8 @@ public final class HeadlessBench {
         File find(String name) throws IOException;
     }
 
-    private HeadlessBench() {}
+    private HeadlessBench() {
+    }
 
     /**
      * Does what the extras say and leaves the result in the folder; true if it is done, false if the sentence there
@@ -47,12 +48,11 @@ public final class HeadlessBench {
         }
         File bundle = bundle(catalog, request.bundle);
         String digest = BundleCatalog.digest(bundle);
-        DetectorOptions options =
-                DetectorOptions.builder()
-                        .precision(request.precision)
-                        .rois(request.rois)
-                        .digest(request.digest == null ? digest : request.digest)
-                        .build();
+        DetectorOptions options = DetectorOptions.builder()
+                                          .precision(request.precision)
+                                          .rois(request.rois)
+                                          .digest(request.digest == null ? digest : request.digest)
+                                          .build();
         if (request.command == BenchRequest.Command.VERIFY) {
             return marks.during(digest, () -> Bench.verify(bundle, options));
         }
@@ -60,14 +60,13 @@ public final class HeadlessBench {
         for (String path : request.images) {
             images.add(new File(path));
         }
-        BenchOptions bench =
-                BenchOptions.builder()
-                        .frames(request.frames)
-                        .seconds(request.seconds)
-                        .warmup(request.warmup)
-                        .cpu(request.cpu)
-                        .images(images)
-                        .build();
+        BenchOptions bench = BenchOptions.builder()
+                                     .frames(request.frames)
+                                     .seconds(request.seconds)
+                                     .warmup(request.warmup)
+                                     .cpu(request.cpu)
+                                     .images(images)
+                                     .build();
         return run(marks, bundle, options, bench);
     }
 

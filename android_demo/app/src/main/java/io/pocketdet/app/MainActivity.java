@@ -56,13 +56,8 @@ public final class MainActivity extends Activity
         settings = new Settings(this);
         permission = new CameraPermission(this, settings);
         bundles = new Bundles(this);
-        camera =
-                new CameraOwner(
-                        getSystemService(CameraManager.class),
-                        findViewById(R.id.preview),
-                        getWindowManager().getDefaultDisplay(),
-                        main,
-                        this);
+        camera = new CameraOwner(getSystemService(CameraManager.class), findViewById(R.id.preview),
+                getWindowManager().getDefaultDisplay(), main, this);
         camera.setFacingUser(settings.facesUser());
         engine = new Engine(main, bundles.marks(), this);
         controller = new Controller(camera, engine, this, settings.choice());
@@ -104,18 +99,17 @@ public final class MainActivity extends Activity
     }
 
     private void search(Found found) {
-        background.execute(
-                () -> {
-                    try {
-                        BundleCatalog catalog = bundles.scan();
-                        main.post(() -> whileHere(() -> found.use(catalog)));
-                    } catch (IOException error) {
-                        main.post(() -> whileHere(() -> Dialogs.failure(this, Texts.sentence(this, error))));
-                    }
-                });
+        background.execute(() -> {
+            try {
+                BundleCatalog catalog = bundles.scan();
+                main.post(() -> ifNotDestroyed(() -> found.use(catalog)));
+            } catch (IOException error) {
+                main.post(() -> ifNotDestroyed(() -> Dialogs.failure(this, Texts.sentence(this, error))));
+            }
+        });
     }
 
-    private void whileHere(Runnable event) {
+    private void ifNotDestroyed(Runnable event) {
         if (!isDestroyed()) {
             event.run();
         }
@@ -140,12 +134,11 @@ public final class MainActivity extends Activity
         String[] alarm = state.isAlarming() ? Texts.alarm(this, state, bundles.pushed()) : null;
         overlay.setAlarm(alarm == null ? null : alarm[0], alarm == null ? null : alarm[1]);
         overlay.setNotice(Texts.notice(this, state));
-        overlay.setStatus(
-                state.model == AppState.Model.LOADING
+        overlay.setStatus(state.model == AppState.Model.LOADING
                         ? Collections.singletonList(getString(R.string.status_loading, state.entry.name))
                         : state.model == AppState.Model.SEARCHING
-                                ? Collections.singletonList(getString(R.string.status_searching))
-                                : Collections.emptyList());
+                        ? Collections.singletonList(getString(R.string.status_searching))
+                        : Collections.emptyList());
         int label = Texts.action(state);
         action.setVisibility(label == 0 ? View.GONE : View.VISIBLE);
         if (label != 0) {
@@ -163,16 +156,8 @@ public final class MainActivity extends Activity
         stats.add(result.totalMs);
         int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
         overlay.setResult(result);
-        overlay.setStatus(
-                StatusText.lines(
-                        Texts.status(this),
-                        state.entry.name,
-                        state.precision,
-                        state.choice.threads,
-                        cores == 0 ? "" : getString(cores),
-                        result.partMs,
-                        stats,
-                        cameraRate.perSecond(System.nanoTime())));
+        overlay.setStatus(StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
+                cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(System.nanoTime())));
     }
 
     @Override
@@ -222,10 +207,12 @@ public final class MainActivity extends Activity
     }
 
     @Override
-    public void onDisplayAdded(int display) {}
+    public void onDisplayAdded(int display) {
+    }
 
     @Override
-    public void onDisplayRemoved(int display) {}
+    public void onDisplayRemoved(int display) {
+    }
 
     @Override
     public boolean onCreateOptionsMenu(Menu menu) {

@@ -14,12 +14,12 @@ import io.pocketdet.app.logic.ViewFit;
 import java.util.Collections;
 import java.util.List;
 
-/** Boxes, status line and alarm over a preview, or over a picture of its own. */
+/** Boxes, status line and alarm over a preview, or over an image of its own. */
 public final class OverlayView extends View {
     private final CanvasSurface surface = new CanvasSurface();
     private final Paint smooth = new Paint(Paint.FILTER_BITMAP_FLAG);
     private final Theme theme;
-    private Bitmap picture;
+    private Bitmap image;
     private Result result;
     private List<String> status = Collections.emptyList();
     private String notice;
@@ -31,9 +31,9 @@ public final class OverlayView extends View {
         theme = Themes.of(context);
     }
 
-    /** The upright picture below the boxes; null where a preview shows through. */
-    void setPicture(Bitmap upright) {
-        picture = upright;
+    /** The upright image below the boxes; null where a preview shows through. */
+    void setImage(Bitmap upright) {
+        image = upright;
         invalidate();
     }
 
@@ -72,9 +72,9 @@ public final class OverlayView extends View {
     @Override
     protected void onDraw(Canvas canvas) {
         surface.on(canvas, getWidth(), getHeight());
-        if (picture != null) {
-            ViewFit fit = ViewFit.inside(picture.getWidth(), picture.getHeight(), getWidth(), getHeight(), false);
-            canvas.drawBitmap(picture, null, new RectF(fit.left(), fit.top(), fit.right(), fit.bottom()), smooth);
+        if (image != null) {
+            ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), getWidth(), getHeight(), false);
+            canvas.drawBitmap(image, null, new RectF(fit.left(), fit.top(), fit.right(), fit.bottom()), smooth);
         }
         if (result != null && alarmTitle == null) {
             ViewFit fit = ViewFit.inside(result.width, result.height, getWidth(), getHeight(), result.mirrored);

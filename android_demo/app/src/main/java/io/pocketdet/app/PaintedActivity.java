@@ -40,25 +40,23 @@ abstract class PaintedActivity extends Activity {
 
     /** Does the work and uses its result on the screen's thread, if the screen is still there; shows what it throws. */
     final <T> void work(Work<T> work, Use<T> then) {
-        background.execute(
-                () -> {
-                    try {
-                        T result = work.run();
-                        onScreen(() -> then.use(result));
-                    } catch (IOException | PocketDetException | IllegalArgumentException | OutOfMemoryError error) {
-                        onScreen(() -> showMessage(Texts.sentence(this, error), false));
-                    }
-                });
+        background.execute(() -> {
+            try {
+                T result = work.run();
+                onScreen(() -> then.use(result));
+            } catch (IOException | PocketDetException | IllegalArgumentException | OutOfMemoryError error) {
+                onScreen(() -> showMessage(Texts.sentence(this, error), false));
+            }
+        });
     }
 
     /** From any thread. */
     final void onScreen(Runnable event) {
-        main.post(
-                () -> {
-                    if (!isDestroyed()) {
-                        event.run();
-                    }
-                });
+        main.post(() -> {
+            if (!isDestroyed()) {
+                event.run();
+            }
+        });
     }
 
     /** The bundle that was chosen last, or what runs in its place. Not for the screen's thread. */

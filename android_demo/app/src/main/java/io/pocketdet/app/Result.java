@@ -9,7 +9,7 @@ import java.util.List;
 
 /** What was found in one frame, and how long it took; nothing of it belongs to the detector. */
 final class Result {
-    /** Best first, in pixels of the upright picture. */
+    /** Best first, in pixels of the upright image. */
     final List<Box> boxes;
 
     final int width;
@@ -30,10 +30,8 @@ final class Result {
     Result(Detections found, boolean mirrored, float leastScore) {
         List<Box> all = new ArrayList<>();
         for (int i = 0; i < found.size() && found.score(i) >= leastScore; i++) {
-            all.add(
-                    new Box(
-                            found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),
-                            found.name(i)));
+            all.add(new Box(
+                    found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
         }
         boxes = Collections.unmodifiableList(all);
         width = found.width();

@@ -12,7 +12,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The golden picture of the chosen bundle, replayed on this device, stage by stage. */
+/** The golden image of the chosen bundle, replayed on this device, stage by stage. */
 public final class SelfTestActivity extends PaintedActivity {
     @Override
     protected void onCreate(Bundle saved) {
@@ -30,30 +30,25 @@ public final class SelfTestActivity extends PaintedActivity {
         BundleEntry entry = found.entry;
         String digest = BundleCatalog.digest(entry.folder);
         DetectorOptions options = DetectorWorker.options(new Settings(this).choice(), digest);
-        return new Bundles(this)
-                .marks()
-                .during(
-                        digest,
-                        () -> {
-                            try (Detector detector = Detector.open(entry.folder, options)) {
-                                SelfTest test = detector.selfTest();
-                                String title = entry.name + " · " + Texts.precision(this, detector.info());
-                                return new Outcome(title, test, Texts.notice(this, entry, found.skipped));
-                            }
-                        });
+        return new Bundles(this).marks().during(digest, () -> {
+            try (Detector detector = Detector.open(entry.folder, options)) {
+                SelfTest test = detector.selfTest();
+                String title = entry.name + " · " + Texts.precision(this, detector.info());
+                return new Outcome(title, test, Texts.notice(this, entry, found.skipped));
+            }
+        });
     }
 
     private void show(Outcome outcome) {
         List<SelfTestPainter.Row> rows = new ArrayList<>();
         for (SelfTest.Check check : outcome.test.checks()) {
-            rows.add(
-                    new SelfTestPainter.Row(
-                            check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note()));
+            rows.add(new SelfTestPainter.Row(
+                    check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note()));
         }
         String verdict = Texts.verdict(this, outcome.test) + (outcome.notice == null ? "" : " " + outcome.notice);
         Theme theme = Themes.of(this);
-        showPainted(
-                surface -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme),
+        showPainted(surface
+                -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme),
                 outcome.title + ". " + verdict);
     }
 

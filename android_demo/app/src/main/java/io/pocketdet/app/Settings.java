@@ -19,11 +19,8 @@ final class Settings {
     }
 
     Choice choice() {
-        return new Choice(
-                stored.getString("precision", ""),
-                stored.getInt("threads", 1),
-                stored.getBoolean("bigCores", false),
-                stored.getFloat("leastScore", Choice.SCORES.get(0)));
+        return new Choice(stored.getString("precision", ""), stored.getInt("threads", 1),
+                stored.getBoolean("bigCores", false), stored.getFloat("leastScore", Choice.SCORES.get(0)));
     }
 
     void remember(BundleEntry entry, Choice choice) {

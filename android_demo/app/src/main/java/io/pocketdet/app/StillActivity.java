@@ -26,7 +26,7 @@ import java.util.Locale;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** Boxes on one picture: chosen from the device, or sent here by another app. */
+/** Boxes on one image: chosen from the device, or sent here by another app. */
 public final class StillActivity extends Activity {
     private static final int OPEN_REQUEST = 1;
     private static final String SHOWN = "shown";
@@ -92,28 +92,27 @@ public final class StillActivity extends Activity {
         }
     }
 
-    private void show(Uri picture) {
-        shown = picture;
+    private void show(Uri image) {
+        shown = image;
         view.setResult(null);
         view.setAlarm(null, null);
-        background.execute(
-                () -> {
-                    try {
-                        Bitmap upright = read(picture);
-                        if (upright != null) {
-                            onScreen(() -> view.setPicture(upright));
-                            detect(upright);
-                        }
-                    } catch (IOException | PocketDetException | OutOfMemoryError error) {
-                        fail(Texts.sentence(this, error));
-                    }
-                });
+        background.execute(() -> {
+            try {
+                Bitmap upright = read(image);
+                if (upright != null) {
+                    onScreen(() -> view.setImage(upright));
+                    detect(upright);
+                }
+            } catch (IOException | PocketDetException | OutOfMemoryError error) {
+                fail(Texts.sentence(this, error));
+            }
+        });
     }
 
     /** The image upright, or null after showing why there is none: the app that sent it may throw anything. */
-    private Bitmap read(Uri picture) {
+    private Bitmap read(Uri image) {
         try {
-            return Pictures.read(getContentResolver(), picture);
+            return ImageLoader.read(getContentResolver(), image);
         } catch (IOException | RuntimeException error) {
             fail(getString(R.string.still_unreadable, Texts.sentence(this, error)));
             return null;
@@ -135,12 +134,11 @@ public final class StillActivity extends Activity {
         DetectorOptions options = DetectorWorker.options(choice, digest);
         Outcome outcome =
                 bundles.marks().during(digest, () -> detect(upright, found.entry, options, choice.leastScore));
-        onScreen(
-                () -> {
-                    view.setResult(outcome.result);
-                    view.setStatus(Arrays.asList(outcome.title, outcome.found));
-                    view.setContentDescription(outcome.title + ". " + outcome.found);
-                });
+        onScreen(() -> {
+            view.setResult(outcome.result);
+            view.setStatus(Arrays.asList(outcome.title, outcome.found));
+            view.setContentDescription(outcome.title + ". " + outcome.found);
+        });
     }
 
     private Outcome detect(Bitmap upright, BundleEntry entry, DetectorOptions options, float leastScore) {
@@ -151,28 +149,24 @@ public final class StillActivity extends Activity {
         try (Detector detector = Detector.open(entry.folder, options)) {
             Result result = new Result(detector.detect(frame), false, leastScore);
             String times = String.format(Locale.getDefault(), "%.1f", result.totalMs);
-            return new Outcome(
-                    result,
-                    entry.name + " · " + Texts.precision(this, detector.info()),
+            return new Outcome(result, entry.name + " · " + Texts.precision(this, detector.info()),
                     getString(R.string.status_still, result.boxes.size(), times));
         }
     }
 
     private void fail(String sentence) {
-        onScreen(
-                () -> {
-                    view.setStatus(Collections.emptyList());
-                    view.setAlarm(getString(R.string.failed_title), sentence);
-                });
+        onScreen(() -> {
+            view.setStatus(Collections.emptyList());
+            view.setAlarm(getString(R.string.failed_title), sentence);
+        });
     }
 
     private void onScreen(Runnable event) {
-        main.post(
-                () -> {
-                    if (!isDestroyed()) {
-                        event.run();
-                    }
-                });
+        main.post(() -> {
+            if (!isDestroyed()) {
+                event.run();
+            }
+        });
     }
 
     @Override

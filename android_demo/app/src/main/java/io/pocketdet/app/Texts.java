@@ -12,7 +12,8 @@ import java.util.Locale;
 
 /** What the app says, in the user's language. */
 final class Texts {
-    private Texts() {}
+    private Texts() {
+    }
 
     /** What an exception says, or at least which it is. */
     static String sentence(Context context, Throwable error) {
@@ -24,10 +25,8 @@ final class Texts {
     }
 
     static StatusText.Formats status(Context context) {
-        return new StatusText.Formats(
-                context.getString(R.string.status_model),
-                context.getString(R.string.status_times),
-                context.getString(R.string.status_rates));
+        return new StatusText.Formats(context.getString(R.string.status_model),
+                context.getString(R.string.status_times), context.getString(R.string.status_rates));
     }
 
     /** Title and message of what keeps boxes from being shown; null if nothing does. */
@@ -47,13 +46,10 @@ final class Texts {
         switch (state.model) {
             case NO_BUNDLES:
                 String folder = pushed == null ? "" : pushed.getPath();
-                return pair(
-                        context, R.string.alarm_bundles_title, context.getString(R.string.alarm_bundles, folder));
+                return pair(context, R.string.alarm_bundles_title, context.getString(R.string.alarm_bundles, folder));
             case SKIPPED:
-                return new String[] {
-                    context.getString(R.string.alarm_skipped_title, state.skipped.name),
-                    context.getString(R.string.alarm_skipped)
-                };
+                return new String[] {context.getString(R.string.alarm_skipped_title, state.skipped.name),
+                        context.getString(R.string.alarm_skipped)};
             case FAILED:
                 return new String[] {context.getString(R.string.alarm_model_title, name), state.modelDetail};
             case SELF_TEST_FAILED:
@@ -103,8 +99,7 @@ final class Texts {
         if (found.skipped == null) {
             return context.getString(R.string.alarm_bundles, String.valueOf(pushed));
         }
-        return context.getString(R.string.alarm_skipped_title, found.skipped.name)
-                + ". "
+        return context.getString(R.string.alarm_skipped_title, found.skipped.name) + ". "
                 + context.getString(R.string.alarm_skipped);
     }
 
@@ -112,21 +107,15 @@ final class Texts {
     static String precision(Context context, BundleInfo info) {
         String used = info.arithmeticUsed();
         String both = used.equals(info.storage()) ? used : info.storage() + " / " + used;
-        boolean asked = used.equals(info.arithmeticAsked());
-        return asked ? both : context.getString(R.string.bench_asked, both, info.arithmeticAsked());
+        boolean asRequested = used.equals(info.arithmeticRequested());
+        return asRequested ? both : context.getString(R.string.bench_asked, both, info.arithmeticRequested());
     }
 
     /** One entry of the list of models. */
     static String entry(Context context, BundleEntry entry) {
         if (entry.isUsable()) {
-            String line =
-                    context.getString(
-                            R.string.picker_entry,
-                            entry.name,
-                            entry.precision,
-                            entry.width,
-                            entry.height,
-                            entry.classes);
+            String line = context.getString(
+                    R.string.picker_entry, entry.name, entry.precision, entry.width, entry.height, entry.classes);
             return entry.returned ? line : line + "\n" + context.getString(R.string.picker_skipped);
         }
         return context.getString(R.string.picker_bad, entry.name, reason(context, entry));
@@ -153,11 +142,7 @@ final class Texts {
             if (!check.ok()) {
                 String note = check.note().isEmpty() ? "" : " (" + check.note() + ")";
                 return context.getString(
-                        R.string.selftest_bad,
-                        check.stage(),
-                        number(check.maxAbs()),
-                        number(check.tolerance()),
-                        note);
+                        R.string.selftest_bad, check.stage(), number(check.maxAbs()), number(check.tolerance()), note);
             }
         }
         return context.getString(R.string.selftest_good, test.checks().size());

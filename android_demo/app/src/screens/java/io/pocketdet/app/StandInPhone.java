@@ -12,7 +12,8 @@ import java.util.Map;
  * <p>Arguments: the folder for results, then --es, --ei and --ef with a name and a value each.
  */
 public final class StandInPhone {
-    private StandInPhone() {}
+    private StandInPhone() {
+    }
 
     public static void main(String[] arguments) throws Exception {
         Map<String, Object> extras = new HashMap<>();
@@ -20,9 +21,10 @@ public final class StandInPhone {
             String value = arguments[i + 2];
             boolean integer = arguments[i].equals("--ei");
             boolean decimal = arguments[i].equals("--ef");
-            extras.put(
-                    arguments[i + 1],
-                    integer ? (Object) Integer.valueOf(value) : decimal ? (Object) Float.valueOf(value) : value);
+            extras.put(arguments[i + 1],
+                    integer ? (Object) Integer.valueOf(value)
+                            : decimal ? (Object) Float.valueOf(value)
+                                      : value);
         }
         File folder = new File(arguments[0]);
         HeadlessBench.answer(name -> null, new LoadMarks(new File(folder.getParentFile(), "loads")), folder, extras);

@@ -43,15 +43,13 @@ public class HeadlessBenchTest {
 
     @Test
     public void aWrongExtra() throws IOException {
-        assertEquals(
-                "extra 'frames' is '0'; expected a number from 1 to 10000000 (--ei)\n",
+        assertEquals("extra 'frames' is '0'; expected a number from 1 to 10000000 (--ei)\n",
                 refusal(extras("out", "run.json", "bundle", "a", "frames", 0)));
     }
 
     @Test
     public void aBundleThatIsNotThere() throws IOException {
-        assertEquals(
-                "there is no usable bundle named 'absent' in the app\n",
+        assertEquals("there is no usable bundle named 'absent' in the app\n",
                 refusal(extras("out", "run.json", "bundle", "absent")));
     }
 

@@ -16,8 +16,8 @@ public final class BenchPainter {
         public final String footnote;
 
         /**
-         * `details` is a finished line such as precision, core and engine, `rates` one such as fps and p90; the others are
-         * the unit, two headings, and a note at the foot.
+         * `details` is a finished line such as precision, core and engine, `rates` one such as fps and p90; the others
+         * are the unit, two headings, and a note at the foot.
          */
         public Labels(
                 String details, String milliseconds, String rates, String stages, String frames, String footnote) {

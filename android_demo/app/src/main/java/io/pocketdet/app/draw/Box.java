@@ -1,6 +1,6 @@
 package io.pocketdet.app.draw;
 
-/** One detection: corners in pixels of the upright picture, score 0..1, label from 0. */
+/** One detection: corners in pixels of the upright image, score 0..1, label from 0. */
 public final class Box {
     public final float x1;
     public final float y1;

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** Detections over a picture: boxes in the colours of their classes, labels that stay in view and apart. */
+/** Detections over an image: boxes in the colours of their classes, labels that stay in view and apart. */
 public final class OverlayPainter {
     private static final int SHADE = 0x59000000; // beside each edge, so that a box shows on any background
     private static final float LINE = 2.5f;
@@ -47,7 +47,7 @@ public final class OverlayPainter {
         }
     }
 
-    /** The part of a box within the picture, in the view; null for one that cannot be seen or is not finite. */
+    /** The part of a box within the image, in the view; null for one that cannot be seen or is not finite. */
     private float[] visible(Box box) {
         float[] place = fit.box(box.x1, box.y1, box.x2, box.y2);
         float left = Math.max(fit.left(), 0);
@@ -79,7 +79,7 @@ public final class OverlayPainter {
         String label = box.name + " " + String.format(Locale.getDefault(), "%.2f", box.score);
         String text = Words.fit(surface, label, size, true, surface.width() - 2 * pad);
         float width = surface.textWidth(text, size, true) + 2 * pad;
-        float[] chip = freest(place, width, CHIP * unit);
+        float[] chip = leastOverlapping(place, width, CHIP * unit);
         taken.add(chip);
         int colour = Palette.classColour(box.label);
         return () -> {
@@ -88,8 +88,8 @@ public final class OverlayPainter {
         };
     }
 
-    /** The first place at the box that is free of other labels, else the one that covers least of them. */
-    private float[] freest(float[] box, float width, float height) {
+    /** Returns the label position at the box with the least overlap with other labels. */
+    private float[] leastOverlapping(float[] box, float width, float height) {
         float half = LINE * unit / 2;
         float[] rows = {box[1] - height + half, box[1] - half, box[3] - half, box[3] - height + half};
         float[] columns = {box[0] - half, box[2] - width + half};

@@ -1,12 +1,13 @@
 package io.pocketdet.app.draw;
 
-/** Colours of classes: the same as in the pictures that `pocketdet detect` draws (runtime/draw.py). */
+/** Colours of classes: the same as in the images that `pocketdet detect` draws (runtime/draw.py). */
 public final class Palette {
     private static final double[] LIGHTNESS = {0.74, 0.66, 0.82};
     private static final double CHROMA = 0.17;
     private static final int BRIGHT = 130;
 
-    private Palette() {}
+    private Palette() {
+    }
 
     /** Hues a golden angle apart at a lightness that suits photographs (OKLCh); label from 0. */
     public static int classColour(int label) {

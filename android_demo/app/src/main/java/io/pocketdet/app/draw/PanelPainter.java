@@ -12,7 +12,8 @@ public final class PanelPainter {
     private static final float STEP = 19;
     private static final float PAD = 12;
 
-    private PanelPainter() {}
+    private PanelPainter() {
+    }
 
     /** A bar across the bottom, the first line as its title. Returns its top edge. */
     public static float status(Surface surface, List<String> lines, float unit) {

@@ -3,7 +3,7 @@ package io.pocketdet.app.draw;
 import java.util.List;
 import java.util.Locale;
 
-/** The self-test: one row for each stage of the golden picture, and the verdict above them. */
+/** The self-test: one row for each stage of the golden image, and the verdict above them. */
 public final class SelfTestPainter {
     /** One stage beside PyTorch's values. */
     public static final class Row {
@@ -26,11 +26,11 @@ public final class SelfTestPainter {
     private static final float PAD = 14;
     private static final float ROW = 44;
 
-    private SelfTestPainter() {}
+    private SelfTestPainter() {
+    }
 
     /** Paints the screen and returns where it ends. `title` and `verdict` are finished sentences. */
-    public static float paint(
-            Surface surface, String title, String verdict, List<Row> rows, Theme theme) {
+    public static float paint(Surface surface, String title, String verdict, List<Row> rows, Theme theme) {
         float unit = theme.unit;
         float left = (MARGIN + PAD) * unit;
         float right = surface.width() - left;
@@ -53,8 +53,7 @@ public final class SelfTestPainter {
             surface.text(line, left, y, 14 * unit, false, Palette.textOn(colour));
         }
         y = bottom + MARGIN * unit;
-        surface.fill(
-                MARGIN * unit, y, surface.width() - MARGIN * unit, y + (PAD + ROW * rows.size()) * unit, 12 * unit,
+        surface.fill(MARGIN * unit, y, surface.width() - MARGIN * unit, y + (PAD + ROW * rows.size()) * unit, 12 * unit,
                 theme.card);
         y += PAD / 2 * unit;
         for (Row row : rows) {

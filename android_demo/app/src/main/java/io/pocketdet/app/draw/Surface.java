@@ -1,7 +1,7 @@
 package io.pocketdet.app.draw;
 
 /**
- * What painters draw on: an Android Canvas on a phone, a picture on a computer. Coordinates are pixels from the top
+ * What painters draw on: an Android Canvas on a phone, an image on a computer. Coordinates are pixels from the top
  * left corner, colours 0xAARRGGBB, sizes of text the height of its em in pixels.
  */
 public interface Surface {

@@ -5,7 +5,8 @@ import java.util.List;
 
 /** Text that must fit. */
 final class Words {
-    private Words() {}
+    private Words() {
+    }
 
     /** The text, cut and ended with an ellipsis if it is wider than the room. */
     static String fit(Surface surface, String text, float size, boolean bold, float room) {

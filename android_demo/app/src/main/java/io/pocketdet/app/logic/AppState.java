@@ -3,26 +3,10 @@ package io.pocketdet.app.logic;
 /** What the camera screen shows, but for boxes and times. Immutable. */
 public final class AppState {
     /** How the camera is. */
-    public enum Camera {
-        OFF,
-        NO_PERMISSION,
-        REFUSED_FOR_GOOD,
-        NONE,
-        FAILED,
-        STARTING,
-        ON
-    }
+    public enum Camera { OFF, NO_PERMISSION, REFUSED_FOR_GOOD, NONE, FAILED, STARTING, ON }
 
     /** How the detector is. */
-    public enum Model {
-        SEARCHING,
-        NO_BUNDLES,
-        SKIPPED,
-        LOADING,
-        FAILED,
-        SELF_TEST_FAILED,
-        READY
-    }
+    public enum Model { SEARCHING, NO_BUNDLES, SKIPPED, LOADING, FAILED, SELF_TEST_FAILED, READY }
 
     public final Camera camera;
 
@@ -45,15 +29,8 @@ public final class AppState {
     /** How the model is stored and computed on this processor, once it is known, else empty. */
     public final String precision;
 
-    private AppState(
-            Camera camera,
-            String cameraDetail,
-            Model model,
-            String modelDetail,
-            BundleEntry entry,
-            BundleEntry skipped,
-            Choice choice,
-            String precision) {
+    private AppState(Camera camera, String cameraDetail, Model model, String modelDetail, BundleEntry entry,
+            BundleEntry skipped, Choice choice, String precision) {
         this.camera = camera;
         this.cameraDetail = cameraDetail;
         this.model = model;
@@ -82,15 +59,9 @@ public final class AppState {
 
     /** Whether something keeps boxes from being shown that the user must know of. */
     public boolean isAlarming() {
-        boolean cameraFails =
-                camera == Camera.NO_PERMISSION
-                        || camera == Camera.REFUSED_FOR_GOOD
-                        || camera == Camera.NONE
-                        || camera == Camera.FAILED;
-        return cameraFails
-                || model == Model.NO_BUNDLES
-                || model == Model.SKIPPED
-                || model == Model.FAILED
+        boolean cameraFails = camera == Camera.NO_PERMISSION || camera == Camera.REFUSED_FOR_GOOD
+                || camera == Camera.NONE || camera == Camera.FAILED;
+        return cameraFails || model == Model.NO_BUNDLES || model == Model.SKIPPED || model == Model.FAILED
                 || model == Model.SELF_TEST_FAILED;
     }
 }

@@ -15,17 +15,11 @@ import java.util.TreeSet;
  * the rest is as in `pocketdet-run`. What is null is left to the library.
  */
 public final class BenchRequest {
-    public enum Command {
-        MACHINE,
-        VERIFY,
-        BENCH
-    }
+    public enum Command { MACHINE, VERIFY, BENCH }
 
     private static final List<String> PRECISIONS = Arrays.asList("fp32", "fp16-storage", "fp16", "bf16-storage");
-    private static final List<String> NAMES =
-            Arrays.asList(
-                    "out", "command", "bundle", "digest", "precision", "images", "frames", "seconds", "warmup", "cpu",
-                    "rois");
+    private static final List<String> NAMES = Arrays.asList(
+            "out", "command", "bundle", "digest", "precision", "images", "frames", "seconds", "warmup", "cpu", "rois");
 
     public final String out;
     public final Command command;

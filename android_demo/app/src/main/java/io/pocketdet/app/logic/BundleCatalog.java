@@ -129,15 +129,8 @@ public final class BundleCatalog {
         }
         String architecture = text(document, "architecture");
         int[] size = {width.intValue(), height.intValue(), classes.size()};
-        return new BundleEntry(
-                folder,
-                origin,
-                name,
-                digest,
-                !unreturned.contains(digest),
-                architecture == null ? "" : architecture,
-                precision(document, storage),
-                size);
+        return new BundleEntry(folder, origin, name, digest, !unreturned.contains(digest),
+                architecture == null ? "" : architecture, precision(document, storage), size);
     }
 
     private static byte[] manifest(File folder) throws IOException {

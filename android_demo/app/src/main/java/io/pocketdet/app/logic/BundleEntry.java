@@ -5,19 +5,10 @@ import java.io.File;
 /** One folder that holds a bundle, or should: what a picker shows before anything is loaded. */
 public final class BundleEntry {
     /** Where it came from: with the app, or pushed into the app's files. */
-    public enum Origin {
-        ASSETS,
-        FILES
-    }
+    public enum Origin { ASSETS, FILES }
 
     /** Why it cannot be chosen; what a whole bundle may still lack is found when it is opened. */
-    public enum Problem {
-        NONE,
-        NO_MANIFEST,
-        UNREADABLE,
-        NO_JSON,
-        INCOMPLETE
-    }
+    public enum Problem { NONE, NO_MANIFEST, UNREADABLE, NO_JSON, INCOMPLETE }
 
     public final File folder;
     public final Origin origin;
@@ -44,29 +35,13 @@ public final class BundleEntry {
     public final int height;
     public final int classes;
 
-    BundleEntry(
-            File folder,
-            Origin origin,
-            String name,
-            String digest,
-            boolean returned,
-            String architecture,
-            String precision,
-            int[] size) {
+    BundleEntry(File folder, Origin origin, String name, String digest, boolean returned, String architecture,
+            String precision, int[] size) {
         this(folder, origin, Problem.NONE, "", name, digest, returned, architecture, precision, size);
     }
 
-    private BundleEntry(
-            File folder,
-            Origin origin,
-            Problem problem,
-            String detail,
-            String name,
-            String digest,
-            boolean returned,
-            String architecture,
-            String precision,
-            int[] size) {
+    private BundleEntry(File folder, Origin origin, Problem problem, String detail, String name, String digest,
+            boolean returned, String architecture, String precision, int[] size) {
         this.folder = folder;
         this.origin = origin;
         this.problem = problem;

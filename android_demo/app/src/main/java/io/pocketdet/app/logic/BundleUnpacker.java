@@ -27,7 +27,8 @@ public final class BundleUnpacker {
         InputStream open(String path) throws IOException;
     }
 
-    private BundleUnpacker() {}
+    private BundleUnpacker() {
+    }
 
     /** Makes `target` hold the bundles under `root` and no others. */
     public static void unpack(Tree tree, String root, File target) throws IOException {
@@ -71,8 +72,7 @@ public final class BundleUnpacker {
             }
             return;
         }
-        try (InputStream in = tree.open(path);
-                OutputStream out = new FileOutputStream(target)) {
+        try (InputStream in = tree.open(path); OutputStream out = new FileOutputStream(target)) {
             pour(in, out);
         }
     }

@@ -124,7 +124,7 @@ public final class Controller {
         }
     }
 
-    /** The detector is open and its golden picture comes out as it should. */
+    /** The detector is open and its golden image comes out as it should. */
     public void onModelReady(int loaded, String precision) {
         if (loaded == number) {
             show(state.with(AppState.Model.READY, "", precision));

@@ -7,7 +7,8 @@ public final class ImageSize {
     /** Pixels a side of what is shown. Detection runs on it, too. */
     public static final int MOST_SHOWN = 4096;
 
-    private ImageSize() {}
+    private ImageSize() {
+    }
 
     /**
      * The power of two by which both sides are divided while decoding. Throws io.pocketdet.ImageException for an image

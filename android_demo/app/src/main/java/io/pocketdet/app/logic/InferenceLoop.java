@@ -16,8 +16,7 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
 
         R run(F frame) throws IOException;
 
-        @Override
-        void close();
+        @Override void close();
     }
 
     /** Opens a worker; takes long. */

@@ -36,7 +36,7 @@ public final class Json {
     public static <T> T find(Object document, Class<T> type, String... names) {
         Object value = document;
         for (String name : names) {
-            value = value instanceof Map ? ((Map<?, ?>) value).get(name) : null;
+            value = value instanceof Map ? ((Map < ?, ? >) value).get(name) : null;
         }
         return type.isInstance(value) ? type.cast(value) : null;
     }

@@ -63,7 +63,7 @@ public final class LoadMarks {
         try {
             Files.createDirectories(folder.toPath());
             try (FileChannel file =
-                    FileChannel.open(mark.toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+                            FileChannel.open(mark.toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 file.force(true);
             }
         } catch (IOException error) {

@@ -5,7 +5,8 @@ import java.util.List;
 
 /** Which core a measurement stays on. */
 public final class MachineCores {
-    private MachineCores() {}
+    private MachineCores() {
+    }
 
     /**
      * The last of the fastest in the document that describes the machine: by clock, then capacity, then number, as

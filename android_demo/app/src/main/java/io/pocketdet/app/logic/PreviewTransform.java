@@ -8,7 +8,8 @@ package io.pocketdet.app.logic;
  * display's rotation, scale to where {@link ViewFit} says.
  */
 public final class PreviewTransform {
-    private PreviewTransform() {}
+    private PreviewTransform() {
+    }
 
     /**
      * {a, b, c, d, e, f} of x' = a x + b y + c, y' = d x + e y + f, from the view without a matrix to the view with it.
@@ -16,16 +17,10 @@ public final class PreviewTransform {
      * @param bufferWidth width of the camera's buffer, as configured
      * @param sensor orientation of the sensor in degrees
      * @param displayQuarters Display.getRotation()
-     * @param fit where the upright picture lies in the view
+     * @param fit where the upright image lies in the view
      */
-    public static float[] matrix(
-            int bufferWidth,
-            int bufferHeight,
-            int sensor,
-            int displayQuarters,
-            float viewWidth,
-            float viewHeight,
-            ViewFit fit) {
+    public static float[] matrix(int bufferWidth, int bufferHeight, int sensor, int displayQuarters, float viewWidth,
+            float viewHeight, ViewFit fit) {
         boolean turned = SensorRotation.swaps(sensor);
         float across = (turned ? bufferHeight : bufferWidth) / viewWidth * fit.scale();
         float down = (turned ? bufferWidth : bufferHeight) / viewHeight * fit.scale();

@@ -26,28 +26,17 @@ public final class StatusText {
 
     private static final String UNKNOWN = "\u2013";
 
-    private StatusText() {}
+    private StatusText() {
+    }
 
     /** Lines from the top. `partMs` is before, in and after the networks, of the last frame. */
-    public static List<String> lines(
-            Formats formats,
-            String model,
-            String precision,
-            int threads,
-            String cores,
-            double[] partMs,
-            FrameStats stats,
-            double cameraFps) {
+    public static List<String> lines(Formats formats, String model, String precision, int threads, String cores,
+            double[] partMs, FrameStats stats, double cameraFps) {
         List<String> lines = new ArrayList<>();
         lines.add(String.format(formats.model, model, precision, String.valueOf(threads), cores).trim());
         lines.add(String.format(formats.times, number(partMs[0]), number(partMs[1]), number(partMs[2])));
-        lines.add(
-                String.format(
-                        formats.rates,
-                        number(stats.percentile(50)),
-                        String.valueOf(stats.count()),
-                        number(stats.fps()),
-                        number(cameraFps)));
+        lines.add(String.format(formats.rates, number(stats.percentile(50)), String.valueOf(stats.count()),
+                number(stats.fps()), number(cameraFps)));
         return lines;
     }
 

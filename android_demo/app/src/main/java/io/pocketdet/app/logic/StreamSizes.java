@@ -2,14 +2,17 @@ package io.pocketdet.app.logic;
 
 import java.util.List;
 
-/** Which of a camera's sizes are used: a small one to detect on, and a preview of the same shape, so that both see
- * the same. Sizes are {width, height} of the sensor, before rotation. */
+/**
+ * Which of a camera's sizes are used: a small one to detect on, and a preview of the same shape, so that both see
+ * the same. Sizes are {width, height} of the sensor, before rotation.
+ */
 public final class StreamSizes {
     private static final int WANTED_SHORT_SIDE = 480;
     private static final int MOST_PREVIEW_WIDTH = 1920;
     private static final double SAME_SHAPE = 0.01;
 
-    private StreamSizes() {}
+    private StreamSizes() {
+    }
 
     /** The smallest 4:3 size that is at least 480 high, else the size nearest to 640 x 480; null if there is none. */
     public static int[] forDetection(List<int[]> sizes) {

@@ -1,7 +1,7 @@
 package io.pocketdet.app.logic;
 
 /**
- * Where a picture lies in a view: scaled alike in both directions and centred, mirrored for the camera that looks at
+ * Where an image lies in a view: scaled alike in both directions and centred, mirrored for the camera that looks at
  * the user. Coordinates are pixels with the origin in the top left corner.
  */
 public final class ViewFit {
@@ -21,7 +21,7 @@ public final class ViewFit {
         top = (viewHeight - height * scale) / 2;
     }
 
-    /** The whole picture is seen, with bars beside it. Sizes are at least 1. */
+    /** The whole image is seen, with bars beside it. Sizes are at least 1. */
     public static ViewFit inside(int width, int height, float viewWidth, float viewHeight, boolean mirrored) {
         float scale = Math.min(viewWidth / width, viewHeight / height);
         return new ViewFit(scale, width, height, viewWidth, viewHeight, mirrored);
@@ -31,17 +31,17 @@ public final class ViewFit {
         return scale;
     }
 
-    /** Column of the view for a column of the picture. */
+    /** Column of the view for a column of the image. */
     public float x(float column) {
         return left + scale * (mirrored ? width - column : column);
     }
 
-    /** Row of the view for a row of the picture. */
+    /** Row of the view for a row of the image. */
     public float y(float row) {
         return top + scale * row;
     }
 
-    /** Edges of the whole picture in the view. */
+    /** Edges of the whole image in the view. */
     public float left() {
         return left;
     }
@@ -58,7 +58,7 @@ public final class ViewFit {
         return top + scale * height;
     }
 
-    /** A box of the picture in the view, (x1, y1, x2, y2) with x1 below x2 also when mirrored. */
+    /** A box of the image in the view, (x1, y1, x2, y2) with x1 below x2 also when mirrored. */
     public float[] box(float x1, float y1, float x2, float y2) {
         float a = x(x1);
         float b = x(x2);

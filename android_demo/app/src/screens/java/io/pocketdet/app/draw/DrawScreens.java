@@ -23,9 +23,9 @@ import javax.imageio.ImageIO;
 
 /**
  * What the app paints, painted on a computer with a real detector behind it: the same painters, strings and colours.
- * Android's own bars and buttons are not in the pictures, and times are those of the computer.
+ * Android's own bars and buttons are not in the images, and times are those of the computer.
  *
- * <p>Arguments: resources, picture, bundle, a bundle whose golden values are wrong, folder for the results.
+ * <p>Arguments: resources, image, bundle, a bundle whose golden values are wrong, folder for the results.
  */
 public final class DrawScreens {
     private static final float UNIT = 1.5f;
@@ -35,30 +35,26 @@ public final class DrawScreens {
 
     private final Strings strings;
     private final Theme theme;
-    private final BufferedImage picture;
+    private final BufferedImage image;
     private final File out;
 
-    private DrawScreens(File resources, File picture, File out) throws Exception {
+    private DrawScreens(File resources, File image, File out) throws Exception {
         strings = new Strings("string", new File(resources, "values/strings.xml"));
-        Strings colours =
-                new Strings(
-                        "color",
-                        new File(resources, "values/colors.xml"),
-                        new File(resources, "values-night/colors.xml"));
+        Strings colours = new Strings(
+                "color", new File(resources, "values/colors.xml"), new File(resources, "values-night/colors.xml"));
         String[] names = {"background", "card", "text", "muted", "track", "accent", "good", "bad"};
         int[] values = new int[names.length];
         for (int i = 0; i < names.length; i++) {
             values[i] = colours.colour(names[i]);
         }
         theme = new Theme(UNIT, values);
-        this.picture = ImageIO.read(picture);
+        this.image = ImageIO.read(image);
         this.out = out;
     }
 
     public static void main(String[] arguments) throws Exception {
         Locale.setDefault(Locale.ENGLISH);
-        DrawScreens screens =
-                new DrawScreens(new File(arguments[0]), new File(arguments[1]), new File(arguments[4]));
+        DrawScreens screens = new DrawScreens(new File(arguments[0]), new File(arguments[1]), new File(arguments[4]));
         File bundle = new File(arguments[2]);
         screens.camera(bundle);
         screens.benchmark(bundle);
@@ -66,15 +62,15 @@ public final class DrawScreens {
     }
 
     private Frame frame() {
-        ByteBuffer pixels = ByteBuffer.allocateDirect(4 * picture.getWidth() * picture.getHeight());
-        for (int y = 0; y < picture.getHeight(); y++) {
-            for (int x = 0; x < picture.getWidth(); x++) {
-                int rgb = picture.getRGB(x, y);
+        ByteBuffer pixels = ByteBuffer.allocateDirect(4 * image.getWidth() * image.getHeight());
+        for (int y = 0; y < image.getHeight(); y++) {
+            for (int x = 0; x < image.getWidth(); x++) {
+                int rgb = image.getRGB(x, y);
                 pixels.put((byte) (rgb >> 16)).put((byte) (rgb >> 8)).put((byte) rgb).put((byte) -1);
             }
         }
         pixels.rewind();
-        return Frame.rgba(pixels, picture.getWidth(), picture.getHeight(), 4 * picture.getWidth());
+        return Frame.rgba(pixels, image.getWidth(), image.getHeight(), 4 * image.getWidth());
     }
 
     private void camera(File bundle) throws Exception {
@@ -87,23 +83,17 @@ public final class DrawScreens {
             }
             List<Box> boxes = new ArrayList<>();
             for (int i = 0; i < found.size(); i++) {
-                boxes.add(
-                        new Box(
-                                found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),
-                                found.name(i)));
+                boxes.add(new Box(found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),
+                        found.name(i)));
             }
             double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
-            List<String> status =
-                    StatusText.lines(
-                            new StatusText.Formats(
-                                    strings.get("status_model"), strings.get("status_times"),
-                                    strings.get("status_rates")),
-                            detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
-            BufferedImage screen = blackWithPicture((int) (560 * UNIT), (int) (574 * UNIT));
-            PictureSurface surface = new PictureSurface(screen);
+            List<String> status = StatusText.lines(new StatusText.Formats(strings.get("status_model"),
+                                                           strings.get("status_times"), strings.get("status_rates")),
+                    detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
+            BufferedImage screen = blackWithImage((int) (560 * UNIT), (int) (574 * UNIT));
+            ImageSurface surface = new ImageSurface(screen);
             ViewFit fit =
-                    ViewFit.inside(
-                            picture.getWidth(), picture.getHeight(), screen.getWidth(), screen.getHeight(), false);
+                    ViewFit.inside(image.getWidth(), image.getHeight(), screen.getWidth(), screen.getHeight(), false);
             OverlayPainter.paint(surface, boxes, fit, UNIT);
             PanelPainter.status(surface, status, UNIT);
             write("android-camera.png", screen);
@@ -113,22 +103,17 @@ public final class DrawScreens {
     private void benchmark(File bundle) throws Exception {
         BenchOptions options = BenchOptions.builder().warmup(5).frames(FRAMES).cpu(0).build();
         BenchSummary summary = BenchSummary.parse(Bench.run(bundle, DetectorOptions.defaults(), options));
-        BenchPainter.Labels labels =
-                new BenchPainter.Labels(
-                        strings.get(
-                                "bench_details", summary.precision, summary.frames,
-                                strings.get("bench_core", summary.cpu), summary.engine),
-                        strings.get("milliseconds"),
-                        strings.get(
-                                "bench_rates", String.format("%.1f", summary.fps()),
-                                String.format("%.1f", summary.p90)),
-                        strings.get("bench_stages"),
-                        strings.get("bench_frames"),
-                        strings.get("bench_footnote", summary.bundle + "-1795273200000.json"));
+        BenchPainter.Labels labels = new BenchPainter.Labels(
+                strings.get("bench_details", summary.precision, summary.frames, strings.get("bench_core", summary.cpu),
+                        summary.engine),
+                strings.get("milliseconds"),
+                strings.get("bench_rates", String.format("%.1f", summary.fps()), String.format("%.1f", summary.p90)),
+                strings.get("bench_stages"), strings.get("bench_frames"),
+                strings.get("bench_footnote", summary.bundle + "-1795273200000.json"));
         BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
-        float end = BenchPainter.paint(new PictureSurface(screen), summary, labels, theme);
+        float end = BenchPainter.paint(new ImageSurface(screen), summary, labels, theme);
         screen = new BufferedImage(WIDTH, (int) end, BufferedImage.TYPE_INT_RGB);
-        BenchPainter.paint(new PictureSurface(screen), summary, labels, theme);
+        BenchPainter.paint(new ImageSurface(screen), summary, labels, theme);
         write("android-benchmark.png", screen);
     }
 
@@ -146,13 +131,13 @@ public final class DrawScreens {
             BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
             String title = detector.info().name() + " \u00b7 " + detector.info().storage();
             String verdict = strings.get("selftest_good", rows.size());
-            SelfTestPainter.paint(new PictureSurface(screen), title, verdict, rows, theme);
+            SelfTestPainter.paint(new ImageSurface(screen), title, verdict, rows, theme);
             graphics.drawImage(screen, 0, 0, null);
         }
         try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {
-            BufferedImage screen = blackWithPicture(WIDTH, HEIGHT);
+            BufferedImage screen = blackWithImage(WIDTH, HEIGHT);
             String title = strings.get("alarm_selftest_title", detector.info().name());
-            PanelPainter.alarm(new PictureSurface(screen), title, verdict(detector.selfTest()), theme);
+            PanelPainter.alarm(new ImageSurface(screen), title, verdict(detector.selfTest()), theme);
             graphics.drawImage(screen, WIDTH + 20, 0, null);
         }
         write("android-selftest.png", both);
@@ -161,8 +146,7 @@ public final class DrawScreens {
     private String verdict(SelfTest test) {
         for (SelfTest.Check check : test.checks()) {
             if (!check.ok()) {
-                return strings.get(
-                        "selftest_bad", check.stage(), String.format("%.2g", check.maxAbs()),
+                return strings.get("selftest_bad", check.stage(), String.format("%.2g", check.maxAbs()),
                         String.format("%.2g", check.tolerance()),
                         check.note().isEmpty() ? "" : " (" + check.note() + ")");
             }
@@ -170,14 +154,14 @@ public final class DrawScreens {
         throw new IllegalStateException("the damaged bundle passes its self-test");
     }
 
-    private BufferedImage blackWithPicture(int width, int height) {
+    private BufferedImage blackWithImage(int width, int height) {
         BufferedImage screen = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        ViewFit fit = ViewFit.inside(picture.getWidth(), picture.getHeight(), width, height, false);
+        ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), width, height, false);
         Graphics2D graphics = screen.createGraphics();
         graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
         int x = Math.round(fit.left());
         int y = Math.round(fit.top());
-        graphics.drawImage(picture, x, y, Math.round(fit.right()) - x, Math.round(fit.bottom()) - y, null);
+        graphics.drawImage(image, x, y, Math.round(fit.right()) - x, Math.round(fit.bottom()) - y, null);
         return screen;
     }
 

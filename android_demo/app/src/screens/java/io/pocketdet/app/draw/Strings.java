@@ -14,12 +14,11 @@ final class Strings {
     /** Later files win, as those for the night over those for the day. */
     Strings(String tag, File... files) throws Exception {
         for (File file : files) {
-            NodeList all =
-                    DocumentBuilderFactory.newInstance()
-                            .newDocumentBuilder()
-                            .parse(file)
-                            .getDocumentElement()
-                            .getElementsByTagName(tag);
+            NodeList all = DocumentBuilderFactory.newInstance()
+                                   .newDocumentBuilder()
+                                   .parse(file)
+                                   .getDocumentElement()
+                                   .getElementsByTagName(tag);
             for (int i = 0; i < all.getLength(); i++) {
                 values.put(((Element) all.item(i)).getAttribute("name"), all.item(i).getTextContent());
             }

@@ -67,8 +67,7 @@ public class OverlayPainterTest {
     public void whatCannotBeSeenIsNotDrawn() {
         ViewFit fit = ViewFit.inside(400, 400, 400, 600, false);
         List<Box> boxes =
-                Arrays.asList(
-                        new Box(Float.NaN, 0, 10, 10, 1, 0, "nan"), new Box(500, 0, 600, 10, 1, 0, "beside"),
+                Arrays.asList(new Box(Float.NaN, 0, 10, 10, 1, 0, "nan"), new Box(500, 0, 600, 10, 1, 0, "beside"),
                         new Box(0, 0, Float.NaN, 10, 1, 0, "nan"), new Box(0, -90, 10, -80, 1, 0, "above"));
         assertTrue(draw(boxes, fit).outlines.isEmpty());
         assertEquals("", draw(boxes, fit).said());
@@ -87,8 +86,7 @@ public class OverlayPainterTest {
                 float x = (random.nextFloat() * 3 - 1) * width;
                 float y = (random.nextFloat() * 3 - 1) * height;
                 String name = new String(new char[random.nextInt(90)]).replace('\0', 'w');
-                boxes.add(
-                        new Box(x, y, x + random.nextFloat() * width, y + random.nextFloat() * height, 1, i, name));
+                boxes.add(new Box(x, y, x + random.nextFloat() * width, y + random.nextFloat() * height, 1, i, name));
             }
             RecordingSurface surface = draw(boxes, fit);
             for (List<RecordingSurface.Mark> marks : Arrays.asList(surface.fills, surface.texts)) {

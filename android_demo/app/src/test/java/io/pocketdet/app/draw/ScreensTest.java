@@ -16,8 +16,8 @@ public class ScreensTest {
     private static final Theme THEME = new Theme(1, 1, 2, 3, 4, 5, 6, 0xFF00AA00, 0xFFB3261E);
     private static final String DOCUMENT =
             "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0\", \"precision_asked\": \"fp32\", "
-                    + "\"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
-                    + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
+            + "\"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
+            + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
     private final RecordingSurface surface = new RecordingSurface(400, 800);
 
     @Before
@@ -45,7 +45,8 @@ public class ScreensTest {
 
     @Test
     public void aNoticeStandsAtTheTopAndWraps() {
-        String sentence = "mine was not loaded: this app ended before its last load returned. snet49 runs in its place.";
+        String sentence =
+                "mine was not loaded: this app ended before its last load returned. snet49 runs in its place.";
         float bottom = PanelPainter.notice(surface, sentence, 1);
         assertEquals(sentence, surface.said().trim().replace('\n', ' '));
         assertTrue(surface.texts.size() > 1);
@@ -70,12 +71,10 @@ public class ScreensTest {
 
     @Test
     public void aBenchmark() {
-        BenchPainter.Labels labels =
-                new BenchPainter.Labels(
-                        "fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
+        BenchPainter.Labels labels = new BenchPainter.Labels(
+                "fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
         float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME);
-        assertEquals(
-                "snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"
+        assertEquals("snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"
                         + "Frames\nNot judged.\n",
                 surface.said());
         assertInside();
@@ -84,10 +83,8 @@ public class ScreensTest {
 
     @Test
     public void aSelfTestThatFails() {
-        List<SelfTestPainter.Row> rows =
-                Arrays.asList(
-                        new SelfTestPainter.Row("features", true, 1e-5, 1e-3, ""),
-                        new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree"));
+        List<SelfTestPainter.Row> rows = Arrays.asList(new SelfTestPainter.Row("features", true, 1e-5, 1e-3, ""),
+                new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree"));
         SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME);
         assertEquals(THEME.bad, surface.fills.get(1).colour);
         String said = surface.said();

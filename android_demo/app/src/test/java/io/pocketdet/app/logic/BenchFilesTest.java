@@ -15,9 +15,9 @@ import org.junit.rules.TemporaryFolder;
 public class BenchFilesTest {
     static final String DOCUMENT =
             "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0.20261020 (simd)\", "
-                    + "\"precision_asked\": \"fp16\", \"precision\": \"fp32\"}, "
-                    + "\"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
-                    + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
+            + "\"precision_asked\": \"fp16\", \"precision\": \"fp32\"}, "
+            + "\"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
+            + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
 
     @Rule public final TemporaryFolder folder = new TemporaryFolder();
 
@@ -77,11 +77,11 @@ public class BenchFilesTest {
     @Test
     public void anotherDocumentIsRefused() {
         String[][] cases = {
-            {"{}", "the document has no bundle.name"},
-            {DOCUMENT.replace("\"stages\"", "\"steps\""), "the document has no stages"},
-            {DOCUMENT.replace("[2, 20]", "[2]"), "frame 1 has no time for stage model"},
-            {DOCUMENT.replace("[2, 20]", "7"), "frame 1 has no time for stage preprocess"},
-            {"[", "no JSON at character 1: expected a value"},
+                {"{}", "the document has no bundle.name"},
+                {DOCUMENT.replace("\"stages\"", "\"steps\""), "the document has no stages"},
+                {DOCUMENT.replace("[2, 20]", "[2]"), "frame 1 has no time for stage model"},
+                {DOCUMENT.replace("[2, 20]", "7"), "frame 1 has no time for stage preprocess"},
+                {"[", "no JSON at character 1: expected a value"},
         };
         for (String[] one : cases) {
             try {

@@ -34,12 +34,9 @@ public class BenchRequestTest {
 
     @Test
     public void everythingThatCanBeAsked() {
-        BenchRequest request =
-                BenchRequest.from(
-                        extras(
-                                "command", "verify", "precision", "fp16", "images", "/a.png,/b.png", "frames", 10,
-                                "seconds", 2.5f, "warmup", 0, "cpu", 7, "rois", 50, "digest",
-                                new String(new char[64]).replace('\0', 'a')));
+        BenchRequest request = BenchRequest.from(extras("command", "verify", "precision", "fp16", "images",
+                "/a.png,/b.png", "frames", 10, "seconds", 2.5f, "warmup", 0, "cpu", 7, "rois", 50, "digest",
+                new String(new char[64]).replace('\0', 'a')));
         assertEquals(BenchRequest.Command.VERIFY, request.command);
         assertEquals("fp16", request.precision);
         assertEquals(Arrays.asList("/a.png", "/b.png"), request.images);

@@ -72,12 +72,8 @@ public class BundlesTest {
         add(files, "c-incomplete", "{\"name\": \"x\"}");
         add(files, "d-list", "[]");
         BundleCatalog catalog = scan(null, files);
-        BundleEntry.Problem[] expected = {
-            BundleEntry.Problem.NO_MANIFEST,
-            BundleEntry.Problem.NO_JSON,
-            BundleEntry.Problem.INCOMPLETE,
-            BundleEntry.Problem.INCOMPLETE
-        };
+        BundleEntry.Problem[] expected = {BundleEntry.Problem.NO_MANIFEST, BundleEntry.Problem.NO_JSON,
+                BundleEntry.Problem.INCOMPLETE, BundleEntry.Problem.INCOMPLETE};
         String[] details = {"manifest.json", "no JSON at character 9: expected a value", "input", "name"};
         assertEquals(expected.length, catalog.entries().size());
         for (int i = 0; i < expected.length; i++) {
@@ -112,8 +108,7 @@ public class BundlesTest {
         add(files, "a", TemporaryFiles.manifest("a", "fp16", null));
         assertNotEquals(first, BundleCatalog.digest(new File(files, "a")));
         add(files, "known", "abc");
-        assertEquals(
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        assertEquals("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
                 BundleCatalog.digest(new File(files, "known")));
         assertNull(BundleCatalog.digest(new File(files, "absent")));
     }
@@ -206,10 +201,10 @@ public class BundlesTest {
     public void unpackedOnceAndAgainWhenTheManifestChanges() throws IOException {
         Packed packed = new Packed();
         packed.files.put("bundles/a/manifest.json", "one");
-        packed.files.put("bundles/a/golden/image.png", "picture");
+        packed.files.put("bundles/a/golden/image.png", "image");
         packed.files.put("bundles/README.txt", "no bundle");
         BundleUnpacker.unpack(packed, "bundles", assets);
-        assertEquals("picture", TemporaryFiles.read(new File(assets, "a/golden/image.png")));
+        assertEquals("image", TemporaryFiles.read(new File(assets, "a/golden/image.png")));
         assertFalse(new File(assets, "README.txt").exists());
         packed.opened.clear();
         BundleUnpacker.unpack(packed, "bundles", assets);

@@ -7,7 +7,8 @@ import java.io.IOException;
 final class EndingLoad {
     static final int CODE = 17;
 
-    private EndingLoad() {}
+    private EndingLoad() {
+    }
 
     public static void main(String[] arguments) throws IOException {
         new LoadMarks(new File(arguments[0])).during(arguments[1], () -> {

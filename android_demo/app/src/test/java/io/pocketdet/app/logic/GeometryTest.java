@@ -9,7 +9,7 @@ import java.util.Collections;
 import java.util.List;
 import org.junit.Test;
 
-/** Rotation, fit and the preview's matrix, against what a picture of a scene must look like. */
+/** Rotation, fit and the preview's matrix, against what an image of a scene must look like. */
 public class GeometryTest {
     @Test
     public void aPhonesBackCamera() {
@@ -67,8 +67,7 @@ public class GeometryTest {
     private static void check(int width, int height, int sensor, int quarters, boolean front, float[] view) {
         int degrees = SensorRotation.degrees(sensor, quarters, front);
         boolean swapped = SensorRotation.swaps(degrees);
-        ViewFit fit =
-                ViewFit.inside(swapped ? height : width, swapped ? width : height, view[0], view[1], front);
+        ViewFit fit = ViewFit.inside(swapped ? height : width, swapped ? width : height, view[0], view[1], front);
         float[] m = PreviewTransform.matrix(width, height, sensor, quarters, view[0], view[1], fit);
         for (float[] point : new float[][] {{0, 0}, {640, 0}, {100, 50}, {639, 479}}) {
             float[] natural = turn(point[0], point[1], width, height, sensor);
@@ -98,9 +97,8 @@ public class GeometryTest {
 
     @Test
     public void sizesOfStreams() {
-        List<int[]> sizes = Arrays.asList(
-                new int[] {4000, 3000}, new int[] {1920, 1080}, new int[] {1600, 1200}, new int[] {640, 480},
-                new int[] {640, 360}, new int[] {320, 240});
+        List<int[]> sizes = Arrays.asList(new int[] {4000, 3000}, new int[] {1920, 1080}, new int[] {1600, 1200},
+                new int[] {640, 480}, new int[] {640, 360}, new int[] {320, 240});
         int[] small = StreamSizes.forDetection(sizes);
         assertArrayEquals(new int[] {640, 480}, small);
         assertArrayEquals(new int[] {1600, 1200}, StreamSizes.forPreview(sizes, small));

@@ -135,9 +135,7 @@ public class InferenceLoopTest {
 
     @Test(timeout = 10_000)
     public void whatIsThrownIsTold() throws InterruptedException {
-        InferenceLoop<Frame, String> loop = loop(() -> {
-            throw new IllegalArgumentException("no such bundle");
-        });
+        InferenceLoop<Frame, String> loop = loop(() -> { throw new IllegalArgumentException("no such bundle"); });
         loop.offer(new Frame(1));
         loop.start();
         loop.join();
@@ -161,9 +159,8 @@ public class InferenceLoopTest {
             return new Detector(false);
         }, listener, first);
         second.start();
-        InferenceLoop<Frame, String> skipped = new InferenceLoop<>(() -> {
-            throw new IllegalStateException("opened after stop");
-        }, listener, second);
+        InferenceLoop<Frame, String> skipped =
+                new InferenceLoop<>(() -> { throw new IllegalStateException("opened after stop"); }, listener, second);
         skipped.start();
         skipped.stop();
         first.stop();
@@ -175,19 +172,19 @@ public class InferenceLoopTest {
     @Test
     public void aLeaseEndsWithItsLastUser() {
         AtomicInteger closed = new AtomicInteger();
-        Lease lease = new Lease(closed::incrementAndGet);
-        assertTrue(lease.take());
-        assertTrue(lease.take());
-        lease.give();
-        lease.end();
-        assertFalse(lease.take());
+        RefCountedCloser closer = new RefCountedCloser(closed::incrementAndGet);
+        assertTrue(closer.acquire());
+        assertTrue(closer.acquire());
+        closer.release();
+        closer.close();
+        assertFalse(closer.acquire());
         assertEquals(0, closed.get());
-        lease.give();
-        lease.end();
+        closer.release();
+        closer.close();
         assertEquals(1, closed.get());
-        Lease unused = new Lease(closed::incrementAndGet);
-        unused.end();
-        unused.end();
+        RefCountedCloser unused = new RefCountedCloser(closed::incrementAndGet);
+        unused.close();
+        unused.close();
         assertEquals(2, closed.get());
     }
 }

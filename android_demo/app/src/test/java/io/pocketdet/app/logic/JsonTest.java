@@ -13,12 +13,9 @@ import org.junit.Test;
 public class JsonTest {
     @Test
     public void everyKindOfValue() {
-        Object document =
-                Json.parse(
-                        " {\"a\": [1, -2.5e3, true, false, null], "
-                                + "\"b\": {\"c\": \"x\\n\\u00e9\\\"\"}, \"e\": {}, \"f\":[]}\n");
-        assertEquals(
-                Arrays.asList(1.0, -2500.0, true, false, null), Json.find(document, List.class, "a"));
+        Object document = Json.parse(" {\"a\": [1, -2.5e3, true, false, null], "
+                + "\"b\": {\"c\": \"x\\n\\u00e9\\\"\"}, \"e\": {}, \"f\":[]}\n");
+        assertEquals(Arrays.asList(1.0, -2500.0, true, false, null), Json.find(document, List.class, "a"));
         assertEquals("x\n\u00e9\"", Json.find(document, String.class, "b", "c"));
         assertNull(Json.find(document, String.class, "b", "missing"));
         assertNull(Json.find(document, String.class, "a", "c"));
@@ -27,10 +24,8 @@ public class JsonTest {
 
     @Test
     public void whatIsNoJsonIsRefused() {
-        String[] bad = {
-            "", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "tru", "nul", "01", "1.", ".5", "+1", "1e", "-",
-            "\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"a\nb\"", "{} {}", "NaN", "[", "{\"a\":1,}"
-        };
+        String[] bad = {"", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "tru", "nul", "01", "1.", ".5", "+1",
+                "1e", "-", "\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"a\nb\"", "{} {}", "NaN", "[", "{\"a\":1,}"};
         for (String text : bad) {
             try {
                 Json.parse(text);

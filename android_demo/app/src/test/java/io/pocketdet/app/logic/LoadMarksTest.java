@@ -43,12 +43,9 @@ public class LoadMarksTest {
     @Test
     public void aRefusalReturns() {
         LoadMarks marks = new LoadMarks(folder());
-        assertThrows(IllegalStateException.class, () -> marks.during(A, () -> {
-            throw new IllegalStateException("the bundle is damaged");
-        }));
-        assertThrows(OutOfMemoryError.class, () -> marks.during(A, () -> {
-            throw new OutOfMemoryError();
-        }));
+        assertThrows(IllegalStateException.class,
+                () -> marks.during(A, () -> { throw new IllegalStateException("the bundle is damaged"); }));
+        assertThrows(OutOfMemoryError.class, () -> marks.during(A, () -> { throw new OutOfMemoryError(); }));
         assertEquals(Collections.emptySet(), left());
     }
 
@@ -65,16 +62,10 @@ public class LoadMarksTest {
 
     @Test
     public void aProcessThatEndsLeavesItsMark() throws Exception {
-        Process process =
-                new ProcessBuilder(
-                                System.getProperty("java.home") + "/bin/java",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                EndingLoad.class.getName(),
-                                folder().getPath(),
-                                A)
-                        .inheritIO()
-                        .start();
+        Process process = new ProcessBuilder(System.getProperty("java.home") + "/bin/java", "-cp",
+                System.getProperty("java.class.path"), EndingLoad.class.getName(), folder().getPath(), A)
+                                  .inheritIO()
+                                  .start();
         assertEquals(EndingLoad.CODE, process.waitFor());
         LoadMarks marks = new LoadMarks(folder());
         assertEquals(Collections.singleton(A), marks.unreturned());

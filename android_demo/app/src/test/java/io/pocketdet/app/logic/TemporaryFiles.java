@@ -7,7 +7,8 @@ import java.nio.file.Files;
 
 /** Small files for tests. */
 final class TemporaryFiles {
-    private TemporaryFiles() {}
+    private TemporaryFiles() {
+    }
 
     static File write(File folder, String name, String text) throws IOException {
         File file = new File(folder, name);
@@ -23,7 +24,7 @@ final class TemporaryFiles {
     static String manifest(String name, String storage, String arithmetic) {
         String graph = arithmetic == null ? "{}" : "{\"arithmetic\": \"" + arithmetic + "\"}";
         return "{\"name\": \"" + name + "\", \"architecture\": \"thundernet-snet49\", \"input\": {\"height\": 320, "
-                + "\"width\": 480}, \"class_names\": [\"bolt\", \"nut\"], \"layout\": {\"weight_storage\": \"" + storage
-                + "\"}, \"graphs\": {\"features\": " + graph + ", \"head\": " + graph + "}}";
+                + "\"width\": 480}, \"class_names\": [\"bolt\", \"nut\"], \"layout\": {\"weight_storage\": \""
+                + storage + "\"}, \"graphs\": {\"features\": " + graph + ", \"head\": " + graph + "}}";
     }
 }

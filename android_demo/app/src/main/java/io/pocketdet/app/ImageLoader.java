@@ -12,8 +12,9 @@ import java.io.IOException;
 import java.io.InputStream;
 
 /** Images of other apps, upright and no larger than can be shown. */
-final class Pictures {
-    private Pictures() {}
+final class ImageLoader {
+    private ImageLoader() {
+    }
 
     /**
      * Four bytes a pixel, turned as its EXIF says; takes long. Throws IOException, with what the sender calls its type,
@@ -74,8 +75,8 @@ final class Pictures {
 
     private static int orientation(ContentResolver resolver, Uri uri) {
         try (InputStream in = open(resolver, uri)) {
-            return new ExifInterface(in)
-                    .getAttributeInt(ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
+            return new ExifInterface(in).getAttributeInt(
+                    ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL);
         } catch (IOException | RuntimeException error) {
             return ExifInterface.ORIENTATION_NORMAL; // of a format without EXIF, or with a damaged one
         }

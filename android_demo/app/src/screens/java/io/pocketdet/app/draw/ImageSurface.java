@@ -8,14 +8,14 @@ import java.awt.RenderingHints;
 import java.awt.geom.RoundRectangle2D;
 import java.awt.image.BufferedImage;
 
-/** Draws into a picture on a computer with the calls of a phone, in Roboto where that is installed. */
-public final class PictureSurface implements Surface {
-    private final BufferedImage picture;
+/** Draws into an image on a computer with the calls of a phone, in Roboto where that is installed. */
+public final class ImageSurface implements Surface {
+    private final BufferedImage image;
     private final Graphics2D graphics;
 
-    public PictureSurface(BufferedImage picture) {
-        this.picture = picture;
-        graphics = picture.createGraphics();
+    public ImageSurface(BufferedImage image) {
+        this.image = image;
+        graphics = image.createGraphics();
         graphics.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
         graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
         graphics.setRenderingHint(RenderingHints.KEY_STROKE_CONTROL, RenderingHints.VALUE_STROKE_PURE);
@@ -24,12 +24,12 @@ public final class PictureSurface implements Surface {
 
     @Override
     public float width() {
-        return picture.getWidth();
+        return image.getWidth();
     }
 
     @Override
     public float height() {
-        return picture.getHeight();
+        return image.getHeight();
     }
 
     @Override

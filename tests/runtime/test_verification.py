@@ -12,9 +12,8 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.replay import make_detectors, replay
-from pocketdet.runtime.stages import StageValues, compare_stages, golden_stages
 from pocketdet.runtime.two_stage import TwoStagePipeline
+from pocketdet.runtime.verification import StageValues, compare_stages, golden_stages, make_detectors, replay
 
 GOLDEN = (
     *("image", "image_rows", "resized", "normalised", "rpn_scores", "rpn_deltas", "sam"),
@@ -50,7 +49,7 @@ def with_golden(
     return make
 
 
-def test_the_rows_are_the_stages_in_order(small_bundle: Path, golden: StageValues) -> None:
+def test_checks_are_the_stages_in_order(small_bundle: Path, golden: StageValues) -> None:
     assert tuple(golden) == GOLDEN
     for engine in ("ncnn", "onnxruntime"):
         with Detector(small_bundle, DetectorOptions(engine)) as detector:  # type: ignore[arg-type]
@@ -94,7 +93,7 @@ def test_a_stage_that_does_not_fit_is_named(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 @pytest.mark.parametrize("name", ["normalised", "rpn_scores", "rpn_deltas", "sam", "proposal_boxes", "head"])
-def test_wild_values_fail_and_do_not_crash(
+def test_extreme_values_fail_without_a_crash(
     name: str, value: float, golden: StageValues, with_golden: Callable[..., Path]
 ) -> None:
     report = replay(with_golden(**{name: np.full_like(golden[name], value)}))
@@ -112,7 +111,7 @@ def test_wild_values_fail_and_do_not_crash(
         ("head", "head"),
     ],
 )
-def test_the_stage_at_fault_is_the_first_to_fail(
+def test_the_first_failing_stage_is_the_wrong_one(
     small_bundle: Path, golden: StageValues, monkeypatch: pytest.MonkeyPatch, method: str, stage: str
 ) -> None:
     sound = getattr(TwoStagePipeline, method)
@@ -131,7 +130,7 @@ def test_the_stage_at_fault_is_the_first_to_fail(
     assert all(name.split(".")[0] == stage.split(".")[0] for name in local)  # no stage inherits the error
 
 
-def test_other_options_than_the_manifests_show(small_bundle: Path, golden: StageValues) -> None:
+def test_options_that_differ_from_the_manifest_fail(small_bundle: Path, golden: StageValues) -> None:
     with Detector(small_bundle, DetectorOptions(rois=3)) as detector:
         failed = [c.name for c in compare_stages(golden, detector) if not c.ok]
     assert failed[0] == "proposals.anchors"
@@ -142,7 +141,7 @@ def test_a_bundle_without_onnx_is_replayed_in_ncnn(tiny_bundle: Path) -> None:
         assert list(make_detectors(bundle)) == ["ncnn"]
 
 
-def test_without_onnxruntime_ncnn_is_left(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_only_ncnn_is_used(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     report = replay(small_bundle)
     assert report.ok
