@@ -133,7 +133,7 @@ def test_an_output_of_another_shape_than_the_manifest_says(
     edit(tiny_one_stage, ("graphs", "model", "outputs", 0, "shape"), [15, 4, 4])
     rehash(tiny_one_stage)
     sentence = runner.error("detect", tiny_one_stage, png_files[0])
-    assert "blob 'out0' of model.ncnn.param has another shape than the manifest says" in sentence
+    assert "model.ncnn.param: blob 'out0' has the shape (14, 4, 4), the manifest says (15, 4, 4)" in sentence
 
 
 def test_a_bench_keeps_every_frame(runner: Runner, tiny_one_stage_template: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_mask_without_its_guard_is_refused(runner: Runner, half_bundle: Path, 
     manifest["files"] |= {f.name: hash_file(f).model_dump() for f in files}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     sentence = runner.error("verify", bundle)
-    assert f"Convolution '{late.name}' its feature mask 3 forbids 16-bit storage" in sentence
+    assert f"Convolution '{late.name}': its feature mask 3 forbids halves" in sentence
 
 
 def test_average_precision_of_an_emulated_processor(
