@@ -49,7 +49,7 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
         for name, spec in self._graphs.items():
             if spec.onnx is None:
-                raise EngineError("the bundle carries no ONNX files: export it without --slim")
+                raise EngineError("the bundle has no ONNX files: export it without --slim")
             try:
                 compiled = core.compile_model(core.read_model(locate(spec.onnx)), "CPU", _engine_config())
             except Exception as error:  # OpenVINO raises a plain RuntimeError

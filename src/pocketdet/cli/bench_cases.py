@@ -47,7 +47,7 @@ def make_comparison(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> C
     """
     if not bundle.manifest.has_onnx:
         raise BundleError(
-            f"{bundle.source}: the bundle carries no ONNX files, which the engines are compared on: "
+            f"{bundle.source}: the bundle has no ONNX files, which the engines are compared on: "
             "export it without --slim"
         )
     specs, graphs = _convert(bundle, scratch)
