@@ -26,7 +26,7 @@ class Evaluated:
 
     Attributes:
         step, images: how far the run was: steps done, images seen.
-        images, total: images that were measured, and images of the whole set.
+        pictures, total: images that were measured, and images of the whole set.
         seconds: wall-clock time that it took, decoding included.
     """
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from pocketdet.models.mimicdet import MimicDet, TeacherAnswer, TrainingMaps, mimicdet_spec
 from pocketdet.models.ops import clip_boxes, encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.spec.one_stage import Four
 from pocketdet.training.config import MimicDetLossConfig
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_functions import Priors, accuracy, by_prior, make_priors
 from pocketdet.training.matching import GROUND, Targets, best_iou, covered, match_by_centre
 from pocketdet.training.thundernet_targets import draw, quick_nms
@@ -97,19 +97,8 @@ class MimicDetTerms:
         return loss + self.teacher_class + self.teacher_box
 
 
-class MimicDetLoss(nn.Module):
+class MimicDetLoss(DetectorLoss[MimicDet, MimicDetLossConfig]):
     """One forward pass: all losses of a batch."""
-
-    def __init__(
-        self,
-        model: MimicDet,
-        settings: MimicDetLossConfig,
-        context: DistributedContext = SINGLE_PROCESS,
-        autocast: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._settings, self._world, self._autocast = settings, context, autocast
 
     def forward(self, images: Tensor, targets: list[Targets]) -> MimicDetTerms:
         """Normalised images (N, 3, H, W) on the model's device, and their targets -> losses."""
@@ -160,7 +149,7 @@ class MimicDetLoss(nn.Module):
         is_object = (matched >= 0).to(objectness)
         judged = ((matched >= 0) | (matched == GROUND)).to(objectness)
         entropy = F.binary_cross_entropy_with_logits(objectness, is_object, reduction="none") * judged
-        divisor = self._world.loss_normalizer(is_object.sum())
+        divisor = self._context.loss_normalizer(is_object.sum())
         return entropy.sum() / divisor, (deltas[image, anchor] - wanted).abs().sum() / divisor
 
     def _student(
@@ -181,7 +170,7 @@ class MimicDetLoss(nn.Module):
             objects.append(classes > 0)
         entropy = torch.cat(losses)
         box = self._l1(torch.cat(found), torch.cat(wanted), len(entropy))
-        return self._mean(entropy), box, accuracy(torch.cat(right), torch.cat(objects), self._world)
+        return self._mean(entropy), box, accuracy(torch.cat(right), torch.cat(objects), self._context)
 
     def _teach(self, maps: TrainingMaps, samples: Sequence[Proposed], priors: Priors) -> TeacherAnswer:
         level = torch.repeat_interleave(torch.arange(len(priors.counts)), torch.tensor(priors.counts))
@@ -212,13 +201,13 @@ class MimicDetLoss(nn.Module):
         return self._mean(unlike[0] + unlike[1])
 
     def _mean(self, values: Tensor) -> Tensor:
-        return values.sum() / self._world.loss_normalizer(
+        return values.sum() / self._context.loss_normalizer(
             torch.tensor(float(len(values)), device=values.device)
         )
 
     def _l1(self, found: Tensor, wanted: Tensor, samples: int) -> Tensor:
         """L1 of the deltas (M, 4) of objects, divided by the samples that are classified (Fast R-CNN)."""
-        divisor = self._world.loss_normalizer(torch.tensor(float(samples), device=found.device))
+        divisor = self._context.loss_normalizer(torch.tensor(float(samples), device=found.device))
         return (found - wanted).abs().sum() / divisor
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pocketdet.models.ops import encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.models.passd import PASSD, passd_spec
 from pocketdet.training.config import PASSDLossConfig
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_functions import (
     Priors,
     accuracy,
@@ -48,23 +48,12 @@ class _Wanted:
     boxes: Tensor
 
 
-class PASSDLoss(nn.Module):
+class PASSDLoss(DetectorLoss[PASSD, PASSDLossConfig]):
     """One forward pass: both mechanisms' losses of a batch."""
-
-    def __init__(
-        self,
-        model: PASSD,
-        settings: PASSDLossConfig,
-        context: DistributedContext = SINGLE_PROCESS,
-        autocast: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._settings, self._world, self._autocast = settings, context, autocast
 
     def forward(self, images: Tensor, targets: list[Targets]) -> PASSDTerms:
         """Normalised images (N, 3, H, W) on the model's device, and their targets -> losses."""
-        settings, context, config = self._settings, self._world, self.model.config
+        settings, context, config = self._settings, self._context, self.model.config
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._autocast):
             maps = self.model(images)
         each, classes = len(config.scales), config.num_classes + 1
@@ -143,4 +132,4 @@ class PASSDLoss(nn.Module):
 
     def _smooth(self, deltas: Tensor, boxes: Tensor, reference: Tensor) -> Tensor:
         """Deltas (M, 4) by equation 1 against those of true `boxes` (M, 4)."""
-        return box_loss(deltas, encode_boxes(boxes, reference, UNIT), self._settings.box_beta, self._world)
+        return box_loss(deltas, encode_boxes(boxes, reference, UNIT), self._settings.box_beta, self._context)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pocketdet.models.ops import encode_boxes
 from pocketdet.models.retinanet import RetinaNet, retinanet_spec
 from pocketdet.training.config import RetinaNetLossConfig
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_functions import accuracy, all_levels, box_loss, focal_loss, make_priors
 from pocketdet.training.matching import GROUND, Targets, match_priors
 
@@ -28,19 +28,8 @@ class RetinaNetTerms:
         return self.classes + settings.box_weight * self.boxes
 
 
-class RetinaNetLoss(nn.Module):
+class RetinaNetLoss(DetectorLoss[RetinaNet, RetinaNetLossConfig]):
     """One forward pass: the losses of a batch, divided by its anchors on an object."""
-
-    def __init__(
-        self,
-        model: RetinaNet,
-        settings: RetinaNetLossConfig,
-        context: DistributedContext = SINGLE_PROCESS,
-        autocast: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._settings, self._world, self._autocast = settings, context, autocast
 
     def forward(self, images: Tensor, targets: list[Targets]) -> RetinaNetTerms:
         """Normalised images (N, 3, H, W) on the model's device, and their targets -> losses."""
@@ -65,12 +54,12 @@ class RetinaNetLoss(nn.Module):
 
         one_hot = torch.zeros_like(logits)
         one_hot[image, anchor, labels] = 1
-        divisor = self._world.loss_normalizer(torch.tensor(float(len(image)), device=logits.device))
+        divisor = self._context.loss_normalizer(torch.tensor(float(len(image)), device=logits.device))
         focal = focal_loss(logits, one_hot, settings.alpha, settings.gamma) * judged[..., None]
         wanted = encode_boxes(boxes, anchors[anchor], UNIT).to(deltas.device)
         right = logits.detach()[image, anchor].argmax(dim=1) == labels
         return RetinaNetTerms(
             focal.sum() / divisor,
-            box_loss(deltas[image, anchor], wanted, settings.box_beta, self._world),
-            accuracy(right, torch.ones_like(right), self._world),
+            box_loss(deltas[image, anchor], wanted, settings.box_beta, self._context),
+            accuracy(right, torch.ones_like(right), self._context),
         )

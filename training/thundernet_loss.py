@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.ops import make_anchors
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
 from pocketdet.training.matching import Targets
 from pocketdet.training.thundernet_targets import (
@@ -146,23 +147,12 @@ def hardest(
     return chosen[(chosen >= 0) & (chosen < len(hardness))]
 
 
-class ThunderNetLoss(nn.Module):
+class ThunderNetLoss(DetectorLoss[ThunderNet, ThunderNetLossConfig]):
     """`loss_terms` as a module, so that DistributedDataParallel also wraps the head."""
-
-    def __init__(
-        self,
-        model: ThunderNet,
-        settings: ThunderNetLossConfig,
-        context: DistributedContext = SINGLE_PROCESS,
-        autocast: bool = False,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self._settings, self._world, self._autocast = settings, context, autocast
 
     def forward(self, images: Tensor, targets: list[Targets]) -> ThunderNetTerms:
         """Normalised images (N, 3, H, W) on the model's device, and their targets -> losses."""
-        return loss_terms(self.model, images, targets, self._settings, self._world, self._autocast)
+        return loss_terms(self.model, images, targets, self._settings, self._context, self._autocast)
 
 
 def loss_terms(
