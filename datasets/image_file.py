@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.io import read_regular
-
-MAX_FILE_BYTES = (1 << 31) - 1  # OpenCV's limit for decoding from memory
+from pocketdet.io import MAX_IMAGE_BYTES, read_regular
 
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
@@ -21,7 +19,7 @@ def read_stored_image(path: Path) -> NDArray[np.uint8]:
     (which decoders fill with grey and call a success).
     """
     try:
-        data = read_regular(path, MAX_FILE_BYTES)
+        data = read_regular(path, MAX_IMAGE_BYTES)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     if data.startswith(_JPEG_START) and _JPEG_END not in data[-1024:]:

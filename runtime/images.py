@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
-from pocketdet.io import atomic_replace, read_regular
+from pocketdet.io import MAX_IMAGE_BYTES, atomic_replace, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
 
-MAX_FILE_BYTES = (1 << 31) - 1  # OpenCV's limit for decoding from memory
 MAX_JPEG_SIDE = 65500  # of libjpeg
 _BLOCK = 1 << 22  # pixels per conversion step
 
@@ -136,14 +135,14 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
-        data = read_regular(path, MAX_FILE_BYTES)
+        data = read_regular(path, MAX_IMAGE_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{path}: the image cannot be read: {reason}") from error
     if not data:
         raise ImageError(f"{path}: expected an image, found an empty file")
-    if len(data) > MAX_FILE_BYTES:
-        raise ImageError(f"{path}: expected an image of at most {MAX_FILE_BYTES} bytes, found more")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageError(f"{path}: expected an image of at most {MAX_IMAGE_BYTES} bytes, found more")
     return data
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError
+from pocketdet.io import MAX_IMAGE_BYTES
 from pocketdet.runtime.image_header import FORMATS, HEAD_BYTES, READ_SUFFIXES, format_of, is_animated
-from pocketdet.runtime.images import MAX_FILE_BYTES, as_rgb, read_image
+from pocketdet.runtime.images import as_rgb, read_image
 
 MAX_CAMERA = 255
 MAX_RATE = 1000.0
@@ -101,14 +102,23 @@ def image_paths(folder: Path) -> list[Path]:
     Raises:
         ImageError: if there are none.
     """
+    return _images_and_others(folder)[0]
+
+
+def _images_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images of a folder, and its other files. Raises as `image_paths`."""
     try:
         files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     except OSError as error:
         raise ImageError(f"{folder}: cannot be read as a folder of images: {error.strerror}") from error
-    found = [p for p in files if p.suffix.lower() in READ_SUFFIXES or _is_image(p)]
-    if not found:
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in files:
+        is_image = path.suffix.lower() in READ_SUFFIXES or _is_image(path)
+        (images if is_image else others).append(path)
+    if not images:
         raise ImageError(f"{folder}: expected images ({FORMATS}), found none")
-    return found
+    return images, others
 
 
 def _raise_or_warn(problem: Problem) -> None:
@@ -134,15 +144,13 @@ def _is_still(path: Path) -> bool:
             return False
         if kind not in ("GIF", "PNG"):
             return kind is not None or not head
-        return not is_animated(head + stream.read(MAX_FILE_BYTES if kind == "GIF" else 1 << 16))
+        return not is_animated(head + stream.read(MAX_IMAGE_BYTES if kind == "GIF" else 1 << 16))
 
 
 def _folder(folder: Path, report: Report) -> Iterator[Frame]:
-    paths = image_paths(folder)
-    others = [p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
-    others = sorted(set(others) - {p.name for p in paths})
+    paths, others = _images_and_others(folder)
     if others:
-        shown = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        shown = ", ".join(p.name for p in others[:3]) + ", ..." * (len(others) > 3)
         count = "1 file is not an image" if len(others) == 1 else f"{len(others)} files are not images"
         report(Problem(str(folder), f"{folder}: {count}, not read: {shown}", lost=False))
     stems = {p.stem for p in paths}

@@ -110,6 +110,10 @@ def exchange(one: Path, other: Path) -> bool:
     return _renameat2(one, other, _EXCHANGE)
 
 
+MAX_IMAGE_BYTES = (1 << 31) - 1
+"""OpenCV's limit for decoding an image from memory."""
+
+
 def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     """Read a file, and at most one byte more than `limit`.
 

@@ -244,7 +244,7 @@ def test_missing_files_folders_and_enormous_files(tmp_path: Path, monkeypatch: p
         read_image(tmp_path)
     with pytest.raises(ImageError, match="cannot be read"):
         read_image("nul\0byte.png")
-    monkeypatch.setattr("pocketdet.runtime.images.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("pocketdet.runtime.images.MAX_IMAGE_BYTES", 100)
     with pytest.raises(ImageError, match="at most 100 bytes"):
         read_image(saved(tmp_path, ".png", encoded(".png", smooth())))
 

@@ -11,7 +11,7 @@ namespace pocketdet {
 
 namespace {
 
-constexpr uint64_t kMaxFileBytes = (uint64_t{1} << 31) - 1;  // as runtime/images.py
+constexpr uint64_t kMaxFileBytes = (uint64_t{1} << 31) - 1;  // as src/pocketdet/io.py
 
 std::vector<uint8_t> read_bytes(const std::string& path) {
     try {
