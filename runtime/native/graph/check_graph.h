@@ -26,9 +26,9 @@ struct CheckedGraph {
     int64_t peak_bytes;
 };
 
-// Checks a graph read with its weights. `inputs` are the shapes that will be fed; `layer_exists` tells whether the ncnn
-// at hand has a layer type; `outputs` are blobs that will be asked for, and that no layer may read; `inner` are others
-// that must be there. Throws GraphError, one sentence naming file, line and layer, at the first thing that is wrong.
+// Checks a graph read with its weights. `inputs` are the shapes that will be fed; `layer_exists` tells whether the
+// linked ncnn has a layer type; `outputs` are blobs that are extracted, and that no layer may read; `inner` are other
+// blobs that must exist. Throws GraphError, one sentence naming file, line and layer, at the first thing that is wrong.
 CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
                          const std::function<bool(const std::string&)>& layer_exists,
                          const std::vector<std::string>& outputs, const Limits& limits,

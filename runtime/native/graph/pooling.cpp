@@ -21,12 +21,12 @@ int64_t windows(const Layer& layer, int64_t size, int64_t kernel, int64_t stride
         }
         return (size - 1) / stride + 1;
     }
-    const int64_t room = size + pad - kernel;
-    if (room < 0) {
+    const int64_t reach = size + pad - kernel;
+    if (reach < 0) {
         layer.fail("a window of " + std::to_string(kernel) + " does not fit " + std::to_string(size + pad) +
                    " padded pixels");
     }
-    return (mode == 0 ? (room + stride - 1) / stride : room / stride) + 1;
+    return (mode == 0 ? (reach + stride - 1) / stride : reach / stride) + 1;
 }
 
 // ncnn computes (size * (i + 1) + outputs - 1) / outputs in 32 bits.
