@@ -55,7 +55,7 @@ def test_missing_engines_are_named(
     ending = command("bench-engines", plain_bundle, "--rounds", 1, "--target", "neon-fp32")
     assert ending.code == 0, ending.err
     assert "left out: openvino, not installed: pip install 'pocketdet[bench]'" in ending.out
-    assert "left out: aligned ncnn, it is plain ncnn: nothing to gain with 4 lanes" in ending.out
+    assert "left out: aligned ncnn, it is plain ncnn: nothing to gain with 4 SIMD lanes" in ending.out
 
 
 def test_an_engine_that_disagrees_fails_the_command(

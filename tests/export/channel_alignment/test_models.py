@@ -163,7 +163,7 @@ def test_the_same_object_is_returned_if_nothing_is_gained() -> None:
         aligned = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
         assert aligned.graph is graph
         assert not aligned.report.changed
-        assert f"nothing to gain with {lanes} lanes" in str(aligned.report)
+        assert f"nothing to gain with {lanes} SIMD lanes" in str(aligned.report)
 
 
 def test_report_counts() -> None:
