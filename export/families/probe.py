@@ -1,0 +1,94 @@
+"""Run a file once to see whether a description of its inner tensors decodes to the boxes that it computes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import helper
+
+from pocketdet.errors import EngineError
+from pocketdet.export.onnx_graph.summary import OnnxSummary
+from pocketdet.export.to_onnx import root_cause
+from pocketdet.models.ops.one_stage_decode import one_stage_decode
+from pocketdet.spec.one_stage import OneStageSpec, Selection
+
+Array = NDArray[np.float32]
+# float32 sums in another order: pixels, and a share of the box's size; scores
+PIXELS, RELATIVE, SCORE = 0.02, 1e-3, 1e-4
+
+
+def run_on_noise(model: OnnxSummary, names: Iterable[str]) -> dict[str, Array]:
+    """Compute tensors for an image of random values between 0 and 1.
+
+    Args:
+        model: the file.
+        names: outputs or inner tensors of `model.model`.
+
+    Returns:
+        The tensors by name, without the batch axis.
+
+    Raises:
+        EngineError: if onnxruntime cannot run the file.
+        UsageError: if the size of the file's input is not known.
+    """
+    wanted = list(dict.fromkeys(names))
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model.model)
+    del whole.graph.output[:]
+    whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in wanted)
+    assert model.input_size is not None  # `model.model` refuses it
+    image = np.random.default_rng(0).random(model.image.shape(model.input_size), np.float32)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            whole.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        values = session.run(wanted, {model.image.name: image})
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise EngineError(f"onnxruntime cannot run {model.path}: {root_cause(error)}") from error
+    return {name: value[0] for name, value in zip(wanted, values, strict=True)}
+
+
+def decodes_to(spec: OneStageSpec, outputs: Mapping[str, Array], boxes: Array, scores: Array) -> bool:
+    """Whether a specification decodes to known boxes and scores.
+
+    The strongest class of up to 10,000 anchors is compared, of all levels alike; nothing is suppressed.
+
+    Args:
+        spec: of the tensors in `outputs`.
+        outputs: by name, without the batch axis.
+        boxes: (anchors, 4) corners in pixels of the network's input, in the order of the specification.
+        scores: (anchors, classes).
+    """
+    every = Selection(
+        score_threshold=0.0,
+        best_class_only=True,
+        top_n_per_level=10_000 // len(spec.levels),
+        clip=False,
+        nms="none",
+        max_detections=10_000,
+    )
+    found = one_stage_decode(
+        replace(spec, selection=every), {name: torch.from_numpy(value) for name, value in outputs.items()}
+    )
+    label, anchor = (vars(found)[field.name].numpy() for field in fields(found)[2:])
+    expected = boxes[anchor]
+    sides = (expected[:, 2:] - expected[:, :2]).max(axis=1, initial=0, keepdims=True)
+    same_boxes = np.abs(found.boxes.numpy() - expected) <= PIXELS + RELATIVE * np.abs(sides)
+    same_scores = np.abs(found.scores.numpy() - scores[anchor, label]) <= SCORE
+    # an anchor that is absent has an empty box, or is beyond the limits
+    absent = np.setdiff1d(np.arange(len(boxes)), anchor)
+    empty = ((boxes[absent, 2:] - boxes[absent, :2]) <= PIXELS).any(axis=1)
+    limited = len(boxes) > every.max_detections // len(spec.levels)
+    return bool(len(anchor) > 0 and same_boxes.all() and same_scores.all() and (limited or empty.all()))
+
+
+def corners(boxes: Array) -> Array:
+    """(n, 4) centre, width, height -> corners."""
+    half = boxes[:, 2:] / 2
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)

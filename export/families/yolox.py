@@ -1,0 +1,87 @@
+"""YOLOX: boxes, objectness and classes of one anchor per cell, joined to (1, n, 5 + C).
+
+Most exports leave the boxes raw: the offset of the centre from the cell's corner in strides, the logarithm of
+the size in strides. Some decode them in the graph.
+"""
+
+from dataclasses import dataclass
+
+from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
+from pocketdet.export.families.class_names import choose_class_names
+from pocketdet.export.families.joined_boxes import (
+    CELLS,
+    BoxFields,
+    choose_boxes,
+    comes_from,
+    described_levels,
+    in_file,
+    score_fields,
+)
+from pocketdet.export.families.lines import (
+    dropped_lines,
+    preprocessing_line,
+    rows_line,
+    scores_line,
+    selection_line,
+)
+from pocketdet.export.families.objectness import head_with_objectness
+from pocketdet.export.families.yolo_settings import BGR_TOP_LEFT, YOLOX_SELECTION
+from pocketdet.export.onnx_graph.summary import OnnxSummary
+from pocketdet.export.reference.description import Description
+from pocketdet.spec.one_stage import Scores
+
+
+@dataclass(frozen=True)
+class Yolox:
+    """See `Family`."""
+
+    name: str = "yolox"
+    title: str = "YOLOX nano to x"
+
+    def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
+        """See `Family.match`."""
+        found = head_with_objectness(model)
+        if isinstance(found, Mismatch):
+            return found
+        head, selecting = found
+        if not comes_from(model, head.sources(4, 1), "Sigmoid"):
+            return Mismatch((f"{head.name!r}: channel 4 is no sigmoid, as an objectness is",), 3)
+        count = head.channels - 5
+        names, names_line = choose_class_names(count, options.class_names, model.metadata)
+        objectness, scores = score_fields(model, head, 4, 1), score_fields(model, head, 5, count)
+
+        def describe(boxes: BoxFields) -> Description:
+            return Description(
+                model.input_size or (0, 0),
+                names,
+                described_levels(head.levels, scores, boxes, objectness),
+                (boxes.coding,),
+                Scores("none", objectness_activation="none", objectness_power=1.0),
+                YOLOX_SELECTION,
+                BGR_TOP_LEFT,
+            )
+
+        raw = head.fields(0, 4)
+        if raw is not None and raw[0].layout == "map" and in_file(model, raw):
+            description = describe(BoxFields(raw, CELLS, 0.0))
+            box_line = (
+                f"boxes: raw values of {', '.join(repr(field.output) for field in raw)}; not decoded in "
+                "the file: the preset's decode is used (offset from the cell's corner, logarithm of the size)"
+            )
+        else:
+            chosen = choose_boxes(
+                model, head, [(CELLS, 0.0)], describe, lambda rows: rows[:, 4:5] * rows[:, 5:]
+            )
+            if chosen is None:
+                return Mismatch(("boxes: neither raw nor decoded as YOLOX does",), 4)
+            description, box_line = chosen
+        reasons = (
+            rows_line(model, head, f"4 box values, objectness, {count} class scores"),
+            *dropped_lines(model, head, selecting, head.channels),
+            scores_line([*scores, *objectness]),
+            box_line,
+            names_line,
+            selection_line(YOLOX_SELECTION, self.name),
+            preprocessing_line(BGR_TOP_LEFT, self.name),
+        )
+        return Match(description, reasons)
