@@ -193,14 +193,32 @@ def check_output_path(target: Path, *, overwrite: bool) -> None:
     Raises:
         ExportError: if `target` exists and `overwrite` is false, or if it is not a bundle.
     """
-    if not os.path.lexists(target):
-        return
-    if not overwrite:
-        raise ExportError(f"{target} exists already: choose another --out or --name, or pass --overwrite")
+    while os.path.lexists(target):
+        if not overwrite:
+            raise ExportError(f"{target} exists already: choose another --out or --name, or pass --overwrite")
+        before = _identity(target)
+        problem = _not_a_bundle(target)
+        if not problem:
+            return
+        if _identity(target) == before:  # no other process has replaced it meanwhile
+            raise ExportError(f"{target} is {problem}: it will not be overwritten")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _not_a_bundle(target: Path) -> str:
+    """The kind of file that `target` is if it is no bundle; empty if it may be one."""
     if target.is_dir() and not (target / MANIFEST_NAME).is_file():
-        raise ExportError(f"{target} is a directory but not a bundle: it will not be overwritten")
+        return "a directory but not a bundle"
     if target.is_file() and not zipfile.is_zipfile(target):
-        raise ExportError(f"{target} is a file but not a bundle: it will not be overwritten")
+        return "a file but not a bundle"
+    return ""
 
 
 def _zipped(folder: Path, archive: Path) -> Path:

@@ -193,14 +193,14 @@ def compare_detections(name: str, reference: StageValues, found: DetectionArrays
     Returns:
         The check. `max_abs` is the largest box difference in pixels among matched detections.
     """
-    ours, theirs = _match_detections(reference, found, tol)
+    ours, theirs = match_detections(reference, found, tol)
     check = compare(name, reference["boxes"][ours], found.boxes[theirs], absolute=tol.box_pixels)
     total, agreed = max(len(reference["scores"]), len(found.scores)), len(ours)
     ok = check.ok and total - agreed <= tol.lost * total
     return replace(check, ok=ok, note=f"{agreed}/{total} agree")
 
 
-def _match_detections(
+def match_detections(
     reference: StageValues, found: DetectionArrays, tol: Tolerances
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Match each reference detection with the nearest unused one within tolerance; return both indices."""
