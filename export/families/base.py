@@ -18,10 +18,12 @@ class FamilyOptions:
     Attributes:
         class_names: without background; None for those of the file, or of the family's dataset.
         input_size: (height, width) in pixels; None for that of the file.
+        forced: whether the caller names the family: what a file cannot show is then as in the family.
     """
 
     class_names: tuple[str, ...] | None = None
     input_size: tuple[int, int] | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True)

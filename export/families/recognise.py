@@ -49,18 +49,20 @@ def recognise(
     if not families:
         known = ", ".join(family.name for family in FAMILIES)
         raise UsageError(f"there is no preset {preset!r}: expected one of {known}")
-    model, size_line = _at_size(model, options)
+    options = replace(options, forced=preset is not None)
+    model, origin = _at_size(model, options)
     mismatches: list[tuple[Family, Mismatch]] = []
     for family in families:
         found = family.match(model, options)
         if isinstance(found, Match):
-            return Recognised(family, replace(found, reasons=(*size_line, *found.reasons)))
+            size_line = f"input {_sides(found.description.input_size)}, {origin}"
+            return Recognised(family, replace(found, reasons=(size_line, *found.reasons)))
         mismatches.append((family, found))
     raise UsageError(_unknown(model, mismatches))
 
 
-def _at_size(model: OnnxSummary, options: FamilyOptions) -> tuple[OnnxSummary, tuple[str, ...]]:
-    """The file at the size of the options, of its input, of its metadata, or at 640."""
+def _at_size(model: OnnxSummary, options: FamilyOptions) -> tuple[OnnxSummary, str]:
+    """The file at the size of the options, its input, its metadata, or 640; and where that is from."""
     fixed = model.image.fixed_size
     if options.input_size is not None:
         if fixed not in (None, options.input_size):
@@ -68,15 +70,13 @@ def _at_size(model: OnnxSummary, options: FamilyOptions) -> tuple[OnnxSummary, t
                 f"{model.path}: its input is {_sides(fixed)} and --input-size says "
                 f"{_sides(options.input_size)}: leave it out, or export the file anew"
             )
-        return model.at(options.input_size), (f"input {_sides(options.input_size)}, as given",)
+        return model.at(options.input_size), "as given"
     if model.input_size is not None:
-        return model, (f"input {_sides(model.input_size)}, the size of the file's input",)
+        return model, "the size of the file's input"
     stored = _stored_size(model.metadata.get("imgsz", ""))
     if stored is not None:
-        return model.at(stored), (f"input {_sides(stored)}, as in the file's metadata",)
-    return model.at(DEFAULT_SIZE), (
-        f"input {_sides(DEFAULT_SIZE)}: the file's input is of any size; --input-size chooses another",
-    )
+        return model.at(stored), "as in the file's metadata"
+    return model.at(DEFAULT_SIZE), "chosen: the file's input is of any size; --input-size chooses another"
 
 
 def _stored_size(text: str) -> tuple[int, int] | None:
