@@ -17,7 +17,7 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 ChannelOrder = Literal["RGB", "BGR"]
-ResizeRule = Literal["stretch", "letterbox"]
+ResizeRule = Literal["stretch", "letterbox", "letterbox_top_left"]
 Suppression = Literal["hard", "linear", "gaussian"]
 
 # Bounds keep every number finite, and every divisor above zero, as the float32 it becomes.

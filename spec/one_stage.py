@@ -5,6 +5,7 @@ description, for built-in and for third-party detectors. Field names are those o
 range raises `UsageError`.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
@@ -19,43 +20,48 @@ Layout = Literal["map", "rows", "columns"]
 Activation = Literal["none", "sigmoid", "softmax"]
 Background = Literal["none", "first", "last"]
 CentreActivation = Literal["none", "tanh", "sigmoid"]
-SizeActivation = Literal["none", "exp", "sigmoid", "sigmoid_squared"]
+SizeActivation = Literal["none", "exp", "sigmoid", "sigmoid_squared", "square"]
 DistanceActivation = Literal["none", "exp", "relu"]
-Unit = Literal["prior", "stride", "input", "pixel"]
-Origin = Literal["prior", "image"]
+Unit = Literal["anchor", "stride", "input", "pixel"]
+Origin = Literal["anchor", "image"]
 Suppression = Literal["none", "hard", "linear", "gaussian"]
 
 MAX_LOG_SCALE = 4.135166556742356  # log(1000 / 16)
 _MANY, _LARGE = 100_000_000, 1e6
+_ROUNDED = 1e-4  # of a cell; a whole stride of up to 4096 pixels leaves at least 1/4096
 
 
 @dataclass(frozen=True)
 class OutputField(ValidatedConfig):
-    """The position of one kind of values in an output: element `k` of anchor `a` of each cell of one level.
+    """The position of one kind of values in an output: element `k` of anchor `a` of cell `c` of one level.
 
     Attributes:
         output: name of the output. Layouts are without the batch dimension.
-        layout: "map" (channels, h, w), "rows" (anchors, channels) or "columns" (channels, anchors).
-        first, prior_step, element_step: the channel is `first + a * prior_step + k * element_step`.
-        first_row: position of the level's first anchor in "rows" and "columns". Anchor `a` of cell `c` is at
-            `first_row + c * A + a`; `prior_step` is 0.
+        layout: "map" (channels, h, w), "rows" (rows, channels) or "columns" (channels, rows).
+        first, anchor_channels, element_step: the channel is `first + a * anchor_channels + k * element_step`.
+        first_row, cell_step, anchor_step: in "rows" and "columns", the row is
+            `first_row + c * cell_step + a * anchor_step`. Cells count row by row. `cell_step` is by default
+            `A * anchor_step`, at least 1, with `A` anchors per cell.
     """
 
     output: str
     layout: Layout = "map"
     first: int = 0
-    prior_step: int = 0
+    anchor_channels: int = 0
     element_step: int = 1
     first_row: int = 0
+    cell_step: int | None = None
+    anchor_step: int = 1
 
     def __post_init__(self) -> None:
         self._one_of("layout", get_args(Layout))
-        self._within(0, _MANY, "first", "prior_step", "first_row")
+        self._within(0, _MANY, "first", "anchor_channels", "first_row", "anchor_step")
         self._within(1, _MANY, "element_step")
-        unused = self.first_row if self.layout == "map" else self.prior_step
-        if unused:
+        if self.cell_step is not None:
+            self._within(1, _MANY, "cell_step")
+        if self.layout == "map" and (self.first_row, self.cell_step, self.anchor_step) != (0, None, 1):
             raise UsageError(
-                f"OutputField of {self.output!r}: a {self.layout!r} layout has no such step ({unused})"
+                f"OutputField of {self.output!r}: a map has no first_row, cell_step and anchor_step"
             )
 
 
@@ -65,36 +71,78 @@ class Level(ValidatedConfig):
 
     Attributes:
         grid: (height, width) in cells.
-        stride: pixels per cell.
-        priors: anchor sizes (width, height) in pixels, the same at every cell. An anchor-free detector has
-            one anchor of the size of a cell.
+        stride: pixels per cell, or (x, y) where they differ. Fractions are allowed.
+        anchors: sizes (width, height) in pixels, the same at every cell. An anchor-free detector has one
+            anchor of the size of a cell.
         classes: class values.
         boxes: box values, one field for each of `OneStageSpec.codings`.
         objectness: objectness values, required if they are used.
-        offset: the centre of cell (y, x) is `((x + offset) * stride, (y + offset) * stride)`.
+        offset: the centre of cell (y, x) is `((x + offset) * stride_x, (y + offset) * stride_y)`.
+        sizes: for each coding, the field of the second half of its box values, where that lies elsewhere than
+            the first half; `boxes` then has the first half only. Empty if all are in `boxes`.
     """
 
     grid: tuple[int, int]
-    stride: int
-    priors: tuple[tuple[float, float], ...]
+    stride: float | tuple[float, float]
+    anchors: tuple[tuple[float, float], ...]
     classes: OutputField
     boxes: tuple[OutputField, ...]
     objectness: OutputField | None = None
     offset: float = 0.5
+    sizes: tuple[OutputField | None, ...] = ()
 
     def __post_init__(self) -> None:
         self._within(1, 4096 * 4096, "grid")
         self._within(1, 4096, "stride")
-        self._counts(64, "priors")
+        self._counts(64, "anchors")
         self._within(0, 1, "offset")
-        for size in self.priors:
+        for size in self.anchors:
             if not all(0 < side <= _LARGE for side in size):
-                raise UsageError(f"prior size {size}: expected two sides above 0 and up to {_LARGE:g} pixels")
+                raise UsageError(
+                    f"anchor size {size}: expected two sides above 0 and up to {_LARGE:g} pixels"
+                )
+
+    @property
+    def strides(self) -> tuple[float, float]:
+        """Pixels per cell along x and y."""
+        return self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
+
+    @property
+    def cells(self) -> int:
+        """The number of cells of this level."""
+        return self.grid[0] * self.grid[1]
 
     @property
     def count(self) -> int:
         """The number of anchors of this level."""
-        return self.grid[0] * self.grid[1] * len(self.priors)
+        return self.cells * len(self.anchors)
+
+    def cell_step(self, field: OutputField) -> int:
+        """Return the distance of two cells in rows."""
+        return field.cell_step or max(1, len(self.anchors) * field.anchor_step)
+
+    def rows(self, field: OutputField) -> int:
+        """Return the number of rows from the first to the last anchor in "rows" and "columns"."""
+        last_anchor = len(self.anchors) - 1
+        return (self.cells - 1) * self.cell_step(field) + last_anchor * field.anchor_step + 1
+
+    def size_field(self, coding: int) -> OutputField | None:
+        """Return the field of the second half of a coding's elements, `None` if they are with the others."""
+        return self.sizes[coding] if self.sizes else None
+
+    def required_shape(self, field: OutputField, elements: int) -> tuple[int, ...]:
+        """Return the least shape of an output with a field, without the batch dimension.
+
+        Args:
+            field: the field to read.
+            elements: values per anchor.
+        """
+        last_anchor = len(self.anchors) - 1
+        channels = field.first + last_anchor * field.anchor_channels + (elements - 1) * field.element_step + 1
+        if field.layout == "map":
+            return (channels, *self.grid)
+        rows = field.first_row + self.rows(field)
+        return (rows, channels) if field.layout == "rows" else (channels, rows)
 
     def shape_error(self, field: OutputField, elements: int, shape: Sequence[int | None]) -> str:
         """Describe why an output does not contain a field.
@@ -107,10 +155,7 @@ class Level(ValidatedConfig):
         Returns:
             One sentence, empty if the field fits.
         """
-        last = field.first + (len(self.priors) - 1) * field.prior_step + (elements - 1) * field.element_step
-        rows = field.first_row + self.count
-        wanted = {"map": (last + 1, *self.grid), "rows": (rows, last + 1), "columns": (last + 1, rows)}
-        least = wanted[field.layout]
+        least = self.required_shape(field, elements)
         exact = self.grid if field.layout == "map" else ()
         fits = len(shape) == len(least) and all(
             length is not None and length >= low for length, low in zip(shape, least, strict=True)
@@ -134,21 +179,21 @@ class _Coding(ValidatedConfig):
 class CxcywhCoding(_Coding):
     """Centre, width and height: elements `order[0]` to `order[3]`, multiplied by `multiplier`."""
 
-    form: Literal["centre"] = "centre"
+    encoding: Literal["cxcywh"] = "cxcywh"
     order: tuple[int, int, int, int] = (0, 1, 2, 3)
     multiplier: Four = (1.0, 1.0, 1.0, 1.0)
-    origin: Origin = "prior"
+    origin: Origin = "anchor"
     centre_activation: CentreActivation = "none"
     centre_gain: float = 1.0
     centre_shift: float = 0.0
-    centre_unit: Unit = "prior"
+    centre_unit: Unit = "anchor"
     size_activation: SizeActivation = "exp"
-    size_unit: Unit = "prior"
+    size_unit: Unit = "anchor"
     max_log: float = MAX_LOG_SCALE
 
     def __post_init__(self) -> None:
         self._check_order()
-        self._one_of("form", ("centre",))
+        self._one_of("encoding", ("cxcywh",))
         self._one_of("origin", get_args(Origin))
         self._one_of("centre_activation", get_args(CentreActivation))
         self._one_of("size_activation", get_args(SizeActivation))
@@ -166,7 +211,7 @@ class DistanceCoding(_Coding):
     side `k` starts at element `k * bins`.
     """
 
-    form: Literal["distance"] = "distance"
+    encoding: Literal["distance"] = "distance"
     order: tuple[int, int, int, int] = (0, 1, 2, 3)
     multiplier: Four = (1.0, 1.0, 1.0, 1.0)
     activation: DistanceActivation = "none"
@@ -176,7 +221,7 @@ class DistanceCoding(_Coding):
 
     def __post_init__(self) -> None:
         self._check_order()
-        self._one_of("form", ("distance",))
+        self._one_of("encoding", ("distance",))
         self._one_of("activation", get_args(DistanceActivation))
         self._one_of("unit", get_args(Unit))
         self._within(1, 256, "bins")
@@ -189,18 +234,30 @@ class DistanceCoding(_Coding):
 class XyxyCoding(_Coding):
     """Corner coordinates x1, y1, x2, y2, multiplied by `multiplier`; unit "pixel", or "input" (0 to 1)."""
 
-    form: Literal["corner"] = "corner"
+    encoding: Literal["xyxy"] = "xyxy"
     order: tuple[int, int, int, int] = (0, 1, 2, 3)
     multiplier: Four = (1.0, 1.0, 1.0, 1.0)
     unit: Literal["input", "pixel"] = "pixel"
 
     def __post_init__(self) -> None:
         self._check_order()
-        self._one_of("form", ("corner",))
+        self._one_of("encoding", ("xyxy",))
         self._one_of("unit", ("input", "pixel"))
 
 
-BoxCoding = Annotated[CxcywhCoding | DistanceCoding | XyxyCoding, Field(discriminator="form")]
+BoxCoding = Annotated[CxcywhCoding | DistanceCoding | XyxyCoding, Field(discriminator="encoding")]
+
+
+def default_grid(input_size: tuple[int, int], stride: float | tuple[float, float]) -> tuple[int, int]:
+    """Return the cells of a map: sides divided by the stride, rounded up, as padded convolutions do.
+
+    Args:
+        input_size: (height, width) in pixels.
+        stride: pixels per cell, or (x, y). May be a rounded fraction: 300 / 15.7895 is 19.
+    """
+    x, y = stride if isinstance(stride, tuple) else (stride, stride)
+    height, width = input_size
+    return math.ceil(height / y - _ROUNDED), math.ceil(width / x - _ROUNDED)
 
 
 def box_elements(coding: BoxCoding) -> int:
@@ -283,6 +340,10 @@ class OneStageSpec(ValidatedConfig):
         for level in self.levels:
             if len(level.boxes) != len(self.codings):
                 raise UsageError(f"a level has {len(level.boxes)} box fields for {len(self.codings)} codings")
+            if level.sizes and len(level.sizes) != len(self.codings):
+                raise UsageError(
+                    f"a level has {len(level.sizes)} size fields for {len(self.codings)} codings"
+                )
             if self.uses_objectness and level.objectness is None:
                 raise UsageError("objectness is used, but a level has no field for it")
         if self.count * self.num_classes >= 2**31:
@@ -305,7 +366,7 @@ class OneStageSpec(ValidatedConfig):
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs of all fields, in order of first use."""
-        named = [s for level in self.levels for s in (level.classes, level.objectness, *level.boxes)]
+        named = [s for x in self.levels for s in (x.classes, x.objectness, *x.boxes, *x.sizes)]
         return tuple(dict.fromkeys(field.output for field in named if field is not None))
 
     @property
@@ -324,5 +385,10 @@ class OneStageSpec(ValidatedConfig):
             yield level, level.classes, self.class_elements
             if self.uses_objectness and level.objectness is not None:
                 yield level, level.objectness, self.objectness_elements
-            for field, coding in zip(level.boxes, self.codings, strict=True):
-                yield level, field, box_elements(coding)
+            for number, (field, coding) in enumerate(zip(level.boxes, self.codings, strict=True)):
+                size = level.size_field(number)
+                if size is None:
+                    yield level, field, box_elements(coding)
+                else:
+                    yield level, field, box_elements(coding) // 2
+                    yield level, size, box_elements(coding) // 2

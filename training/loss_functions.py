@@ -17,7 +17,7 @@ from pocketdet.training.distributed import DistributedContext
 
 @dataclass(frozen=True)
 class Priors:
-    """Of all levels, P in all: boxes (P, 4) in pixels of an input (height, width), strides (P,).
+    """Of all levels, P in all: boxes (P, 4) in pixels of an input (height, width), strides (P, 2).
 
     `counts` are the priors of each level.
     """
@@ -32,8 +32,8 @@ def make_priors(spec: OneStageSpec) -> Priors:
     """All priors of a description, level by level."""
     levels = spec.levels
     return Priors(
-        torch.cat([default_boxes(x.grid, x.stride, x.priors, x.offset) for x in levels]),
-        torch.cat([torch.full((x.count,), float(x.stride)) for x in levels]),
+        torch.cat([default_boxes(x.grid, x.stride, x.anchors, x.offset) for x in levels]),
+        torch.cat([torch.tensor(x.strides, dtype=torch.float32).expand(x.count, 2) for x in levels]),
         tuple(x.count for x in levels),
         spec.input_size,
     )

@@ -92,7 +92,7 @@ class PASSDLoss(DetectorLoss[PASSD, PASSDLossConfig]):
         boxes = decode_step(
             deltas.detach().cpu().flatten(0, 1),
             priors.boxes.repeat(n, 1),
-            priors.strides.repeat(n),
+            priors.strides.repeat(n, 1),
             coding,
             priors.size,
         ).reshape(n, -1, 4)
@@ -119,7 +119,7 @@ class PASSDLoss(DetectorLoss[PASSD, PASSDLossConfig]):
         on_cpu = prior.cpu()
         reference = priors.boxes[on_cpu].to(deltas.device)
         sides = reference[:, 2:] - reference[:, :2]
-        limit = priors.strides[on_cpu].to(deltas.device)[:, None] / (2 * sides)
+        limit = priors.strides[on_cpu].to(deltas.device) / (2 * sides)
         own = deltas[image, prior]
         clipped = torch.cat([torch.tanh(own[:, :2]) * limit, own[:, 2:]], dim=1)
         return self._smooth(clipped, wanted.boxes[image, prior], reference)

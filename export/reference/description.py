@@ -24,7 +24,9 @@ from pocketdet.spec.one_stage import (
     OutputField,
     Scores,
     Selection,
+    default_grid,
 )
+from pocketdet.spec.one_stage_words import current_words
 from pocketdet.spec.validated import ValidatedConfig
 
 MAX_BYTES = 4 << 20
@@ -37,9 +39,11 @@ class DescribedSlot(ValidatedConfig):
     first: int = 0
     output: str | None = None
     layout: Layout | None = None
-    prior_step: int = 0
+    anchor_channels: int = 0
     element_step: int = 1
     first_row: int | None = None
+    cell_step: int | None = None
+    anchor_step: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,21 @@ class DescribedLevel(ValidatedConfig):
     Attributes:
         boxes: one slot, or one for each coding.
         grid: by default the input's size divided by the stride, rounded up.
-        priors: by default the cell itself.
+        anchors: by default the cell itself.
+        sizes: where the second half of the box values lies in a tensor of its own: one slot, or one for each
+            coding.
     """
 
-    stride: int
+    stride: float | tuple[float, float]
     classes: DescribedSlot | int
     boxes: DescribedSlot | int | tuple[DescribedSlot | int, ...]
     objectness: DescribedSlot | int | None = None
     output: str | None = None
     layout: Layout = "map"
     grid: tuple[int, int] | None = None
-    priors: tuple[tuple[float, float], ...] | None = None
+    anchors: tuple[tuple[float, float], ...] | None = None
     offset: float = 0.5
+    sizes: DescribedSlot | int | tuple[DescribedSlot | int | None, ...] | None = None
 
     def __post_init__(self) -> None:
         self._within(1, 4096, "stride")
@@ -95,10 +102,11 @@ class Description(ValidatedConfig):
 
     def _level(self, number: int, level: DescribedLevel, rows: dict[str, int]) -> Level:
         """Complete one level; `rows` counts the rows of each tensor that earlier levels use."""
-        height, width = self.input_size
-        grid = level.grid or (-(-height // level.stride), -(-width // level.stride))
-        priors = level.priors or ((float(level.stride), float(level.stride)),)
-        taken: set[str] = set()
+        cell = level.stride if isinstance(level.stride, tuple) else (level.stride, level.stride)
+        grid = level.grid or default_grid(self.input_size, level.stride)
+        boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
+        sizes = level.sizes if isinstance(level.sizes, tuple) else (level.sizes,)
+        sizes = () if level.sizes is None else sizes
 
         def slot(name: str, given: DescribedSlot | int) -> OutputField:
             said = DescribedSlot(given) if isinstance(given, int) else given
@@ -110,21 +118,33 @@ class Description(ValidatedConfig):
             first_row = said.first_row
             if first_row is None:
                 first_row = rows.get(output, 0) if layout != "map" else 0
-            taken.add(output)
-            return OutputField(output, layout, said.first, said.prior_step, said.element_step, first_row)
+            return OutputField(
+                output,
+                layout,
+                said.first,
+                said.anchor_channels,
+                said.element_step,
+                first_row,
+                said.cell_step,
+                said.anchor_step,
+            )
 
-        boxes = level.boxes if isinstance(level.boxes, tuple) else (level.boxes,)
         made = Level(
             grid,
             level.stride,
-            priors,
+            level.anchors or ((float(cell[0]), float(cell[1])),),
             classes=slot("classes", level.classes),
             boxes=tuple(slot("boxes", one) for one in boxes),
             objectness=None if level.objectness is None else slot("objectness", level.objectness),
             offset=level.offset,
+            sizes=tuple(None if one is None else slot("sizes", one) for one in sizes),
         )
-        for output in taken:
-            rows[output] = rows.get(output, 0) + made.count
+        taken: dict[str, int] = {}
+        for one in (made.classes, *made.boxes, *made.sizes, made.objectness):
+            if one is not None and one.layout != "map":
+                taken[one.output] = max(made.rows(one), taken.get(one.output, 0))
+        for output, count in taken.items():
+            rows[output] = rows.get(output, 0) + count
         return made
 
 
@@ -151,7 +171,7 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
                 raise UsageError(
                     "expected class_names in the file, or a file with one name per line as --names"
                 )
-        return pydantic.TypeAdapter(Description).validate_json(json.dumps(document))
+        return pydantic.TypeAdapter(Description).validate_json(json.dumps(current_words(document)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pydantic.ValidationError as error:
@@ -165,5 +185,5 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
 
 def _place(location: tuple[int | str, ...]) -> str:
     """The name of a field, without pydantic's names of union members."""
-    kinds = ("int", "str", "DescribedSlot", "centre", "distance", "corner")
+    kinds = ("int", "float", "str", "DescribedSlot", "cxcywh", "distance", "xyxy")
     return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"

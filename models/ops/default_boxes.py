@@ -1,26 +1,39 @@
-"""Priors of a level: anchors, default boxes or points. Definition: docs/reference/one-stage.md, "Anchors"."""
+"""Anchors of a level, also called default boxes. Definition: docs/reference/one-stage.md, "Anchors"."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from pocketdet.spec.one_stage import default_grid
+
 
 def default_boxes(
-    grid: tuple[int, int], stride: int, sizes: Sequence[tuple[float, float]], offset: float = 0.5
+    grid: tuple[int, int],
+    stride: float | tuple[float, float],
+    sizes: Sequence[tuple[float, float]],
+    offset: float = 0.5,
 ) -> Tensor:
-    """Boxes (h * w * A, 4) in pixels for a grid (h, w) of cells and A sizes (width, height)."""
+    """Return the anchors of a level.
+
+    Args:
+        grid: (height, width) in cells.
+        stride: pixels per cell, or (x, y).
+        sizes: (width, height) of the A anchors of a cell in pixels.
+        offset: of a cell's centre, in cells.
+
+    Returns:
+        Boxes (height * width * A, 4) in pixels, anchors innermost.
+    """
     height, width = grid
-    ys = (torch.arange(height, dtype=torch.float32) + offset) * stride
-    xs = (torch.arange(width, dtype=torch.float32) + offset) * stride
+    x_stride, y_stride = torch.tensor(stride, dtype=torch.float32).expand(2)
+    ys = (torch.arange(height, dtype=torch.float32) + offset) * y_stride
+    xs = (torch.arange(width, dtype=torch.float32) + offset) * x_stride
     centres = torch.stack([xs.expand(height, width), ys[:, None].expand(height, width)], dim=2)[:, :, None]
     half = 0.5 * torch.tensor(sizes, dtype=torch.float32)
     return torch.cat([centres - half, centres + half], dim=3).reshape(-1, 4)
 
 
 def level_grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
-    """Grids (h, w) of maps of an input (height, width): sides divided by each stride, rounded up.
-
-    So do convolutions and pools that halve with padding, one after the other.
-    """
-    return [(-(-size[0] // s), -(-size[1] // s)) for s in strides]
+    """Return the grids (h, w) of the maps of an input (height, width), see `default_grid`."""
+    return [default_grid(size, stride) for stride in strides]

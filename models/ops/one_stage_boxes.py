@@ -32,9 +32,17 @@ def softmax_float64(x: Tensor) -> Tensor:
 def decode_step(
     elements: Tensor, reference: Tensor, strides: Tensor, coding: BoxCoding, size: tuple[int, int]
 ) -> Tensor:
-    """Raw elements (N, 4) or (N, 4 * bins), reference boxes (N, 4), strides (N,) -> boxes (N, 4).
+    """Decode boxes, float32, not clipped.
 
-    `size` is the network's input (height, width). All float32, nothing clipped.
+    Args:
+        elements: raw values (N, 4) or (N, 4 * bins).
+        reference: boxes (N, 4) in pixels, the anchors or the boxes of the coding before.
+        strides: pixels per cell along x and y (N, 2).
+        coding: how the elements encode a box.
+        size: the network's input (height, width).
+
+    Returns:
+        Boxes (N, 4) in pixels.
     """
     if isinstance(coding, DistanceCoding):
         sides = elements if coding.bins == 1 else _expected(elements, coding.bins)
@@ -58,7 +66,7 @@ def _from_centre(
         moved = sigmoid_float64(moved)
     moved = moved * coding.centre_gain + coding.centre_shift
     centre = moved * _unit(coding.centre_unit, reference, strides, size)
-    if coding.origin == "prior":
+    if coding.origin == "anchor":
         centre = _centre(reference) + centre
     scale = t[:, 2:]
     if coding.size_activation == "exp":
@@ -68,6 +76,8 @@ def _from_centre(
     elif coding.size_activation == "sigmoid_squared":
         doubled = 2 * sigmoid_float64(scale)
         scale = doubled * doubled
+    elif coding.size_activation == "square":
+        scale = scale * scale
     half = 0.5 * (_unit(coding.size_unit, reference, strides, size) * scale)
     return torch.cat([centre - half, centre + half], dim=1)
 
@@ -98,10 +108,10 @@ def _centre(boxes: Tensor) -> Tensor:
 
 def _unit(unit: Unit, reference: Tensor, strides: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, 2): what one is worth along x and y, in pixels."""
-    if unit == "prior":
+    if unit == "anchor":
         return reference[:, 2:] - reference[:, :2]
     if unit == "stride":
-        return strides[:, None].expand(-1, 2)
+        return strides
     if unit == "input":
         return reference.new_tensor([size[1], size[0]]).expand(len(reference), 2)
     return reference.new_ones(len(reference), 2)

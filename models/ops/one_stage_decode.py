@@ -9,27 +9,27 @@ from torch import Tensor
 from pocketdet.models.ops.boxes import clip_boxes
 from pocketdet.models.ops.nms import argsort_descending, nms, soft_nms
 from pocketdet.models.ops.one_stage_boxes import decode_step, sigmoid_float64, softmax_float64
-from pocketdet.models.ops.one_stage_read import read_priors
+from pocketdet.models.ops.one_stage_read import read_anchors
 from pocketdet.spec.one_stage import Activation, OneStageSpec, Scores, Selection
 
 
 @dataclass(frozen=True)
 class OneStageDetections:
-    """Best first: boxes (N, 4) in network pixels, scores (N,), labels (N,) from 0, priors by index (N,)."""
+    """Best first: boxes (N, 4) in network pixels, scores (N,), labels (N,) from 0, anchors by index (N,)."""
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
-    priors: Tensor
+    anchors: Tensor
 
 
 @torch.no_grad()
 def one_stage_decode(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> OneStageDetections:
     """Float32 outputs of one image (no batch dimension) by name -> detections.
 
-    Raises `UsageError` for an output that is missing or does not have its slot's shape.
+    Raises `UsageError` for an output that is missing or does not have its field's shape.
     """
-    raw, rule = read_priors(spec, outputs), spec.selection
+    raw, rule = read_anchors(spec, outputs), spec.selection
     alive = raw.finite().nonzero()[:, 0]
     objectness = None
     if raw.objectness is not None:
@@ -37,14 +37,14 @@ def one_stage_decode(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> OneSt
         alive = _by_objectness(alive, objectness, rule)
     scores = _scores(raw.classes[alive], None if objectness is None else objectness[alive], spec.scores)
     row, label = _candidates(scores, raw.levels[alive], rule)
-    prior, score = alive[row], scores[row, label]
-    boxes = raw.boxes[prior]
+    anchor, score = alive[row], scores[row, label]
+    boxes = raw.boxes[anchor]
     for coding, codes in zip(spec.codings, raw.codes, strict=True):
-        boxes = decode_step(codes[prior], boxes, raw.strides[prior], coding, spec.input_size)
+        boxes = decode_step(codes[anchor], boxes, raw.strides[anchor], coding, spec.input_size)
     boxes = clip_boxes(boxes, spec.input_size) if rule.clip else boxes
     sides = boxes[:, 2:] - boxes[:, :2]
     sound = torch.isfinite(boxes).all(dim=1) & ((sides > 0) & (sides >= rule.min_size)).all(dim=1)
-    return _suppressed(boxes[sound], score[sound], label[sound], prior[sound], rule)
+    return _suppressed(boxes[sound], score[sound], label[sound], anchor[sound], rule)
 
 
 def _activate(x: Tensor, activation: Activation) -> Tensor:
@@ -54,7 +54,7 @@ def _activate(x: Tensor, activation: Activation) -> Tensor:
 
 
 def _by_objectness(alive: Tensor, objectness: Tensor, rule: Selection) -> Tensor:
-    """The priors that pass the objectness limits, by index."""
+    """The anchors that pass the objectness limits, by index."""
     if rule.objectness_threshold is not None:
         alive = alive[objectness[alive] > rule.objectness_threshold]
     if rule.top_n_objectness is not None:
@@ -79,7 +79,7 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 
 
 def _candidates(scores: Tensor, levels: Tensor, rule: Selection) -> tuple[Tensor, Tensor]:
-    """Rows of `scores` (N, C) and labels of the candidates, by prior, then label."""
+    """Rows of `scores` (N, C) and labels of the candidates, by anchor, then label."""
     if rule.best_class_only:
         known = scores.masked_fill(scores.isnan(), -torch.inf)  # sorting would put NaN first
         label = torch.sort(known, dim=1, descending=True, stable=True).indices[:, 0]
@@ -102,7 +102,7 @@ def _candidates(scores: Tensor, levels: Tensor, rule: Selection) -> tuple[Tensor
 
 
 def _suppressed(
-    boxes: Tensor, scores: Tensor, labels: Tensor, priors: Tensor, rule: Selection
+    boxes: Tensor, scores: Tensor, labels: Tensor, anchors: Tensor, rule: Selection
 ) -> OneStageDetections:
     groups = [(labels == label).nonzero()[:, 0] for label in sorted(set(labels.tolist()))]
     if not rule.per_class:
@@ -114,11 +114,11 @@ def _suppressed(
         kept_scores.append(values)
     index, values = torch.cat(kept), torch.cat(kept_scores)
     order = sorted(
-        range(len(index)), key=lambda i: (-float(values[i]), int(labels[index[i]]), int(priors[index[i]]))
+        range(len(index)), key=lambda i: (-float(values[i]), int(labels[index[i]]), int(anchors[index[i]]))
     )
     best = torch.tensor(order[: rule.max_detections], dtype=torch.int64)
     index = index[best]
-    return OneStageDetections(boxes[index], values[best], labels[index], priors[index])
+    return OneStageDetections(boxes[index], values[best], labels[index], anchors[index])
 
 
 def _suppress(boxes: Tensor, scores: Tensor, rule: Selection) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,19 @@ from torch import Tensor
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops.default_boxes import default_boxes
-from pocketdet.spec.one_stage import Level, OneStageSpec, OutputField, box_elements
+from pocketdet.spec.one_stage import BoxCoding, Level, OneStageSpec, OutputField, box_elements
 
 
 @dataclass(frozen=True)
-class RawPriors:
-    """By prior (P of them): its own box (P, 4), stride and number of its level (P,), and the raw elements."""
+class RawAnchors:
+    """Values by anchor, P in all.
+
+    Attributes:
+        boxes: the anchors (P, 4) in pixels.
+        strides: pixels per cell along x and y (P, 2).
+        levels: number of the level (P,).
+        classes, objectness, codes: raw elements (P, count); `codes` for each coding.
+    """
 
     boxes: Tensor
     strides: Tensor
@@ -23,20 +30,20 @@ class RawPriors:
     codes: tuple[Tensor, ...]
 
     def finite(self) -> Tensor:
-        """(P,): whether every element of a prior is."""
+        """(P,): whether every element of an anchor is."""
         parts = [self.classes, *self.codes]
         if self.objectness is not None:
             parts.append(self.objectness)
         return torch.isfinite(torch.cat(parts, dim=1)).all(dim=1)
 
 
-def read_priors(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> RawPriors:
-    """Outputs of one image (no batch dimension) by name -> all priors, level by level.
+def read_anchors(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> RawAnchors:
+    """Outputs of one image (no batch dimension) by name -> all anchors, level by level.
 
-    Raises `UsageError` for an output that is missing or does not have its slot's shape.
+    Raises `UsageError` for an output that is missing or does not have its field's shape.
     """
     levels = [_read_level(spec, number, level, outputs) for number, level in enumerate(spec.levels)]
-    return RawPriors(
+    return RawAnchors(
         boxes=torch.cat([x.boxes for x in levels]),
         strides=torch.cat([x.strides for x in levels]),
         levels=torch.cat([x.levels for x in levels]),
@@ -48,35 +55,43 @@ def read_priors(spec: OneStageSpec, outputs: Mapping[str, Tensor]) -> RawPriors:
     )
 
 
-def _read_level(spec: OneStageSpec, number: int, level: Level, outputs: Mapping[str, Tensor]) -> RawPriors:
+def _read_level(spec: OneStageSpec, number: int, level: Level, outputs: Mapping[str, Tensor]) -> RawAnchors:
     objectness = None
     if spec.uses_objectness and level.objectness is not None:
         objectness = _elements(outputs, level.objectness, level, spec.objectness_elements)
-    pairs = zip(level.boxes, spec.codings, strict=True)
-    codes = [_elements(outputs, slot, level, box_elements(coding)) for slot, coding in pairs]
-    return RawPriors(
-        boxes=default_boxes(level.grid, level.stride, level.priors, level.offset),
-        strides=torch.full((level.count,), float(level.stride)),
+    return RawAnchors(
+        boxes=default_boxes(level.grid, level.stride, level.anchors, level.offset),
+        strides=torch.tensor(level.strides, dtype=torch.float32).expand(level.count, 2),
         levels=torch.full((level.count,), number),
         classes=_elements(outputs, level.classes, level, spec.class_elements),
         objectness=objectness,
-        codes=tuple(codes),
+        codes=tuple(_codes(outputs, level, index, coding) for index, coding in enumerate(spec.codings)),
     )
 
 
-def _elements(outputs: Mapping[str, Tensor], slot: OutputField, level: Level, count: int) -> Tensor:
-    """Elements 0 to count - 1 of the level's priors: (level.count, count), float32."""
-    tensor = outputs.get(slot.output)
+def _codes(outputs: Mapping[str, Tensor], level: Level, index: int, coding: BoxCoding) -> Tensor:
+    """The elements of one coding, (level.count, 4) or (level.count, 4 * bins)."""
+    count, sizes = box_elements(coding), level.size_field(index)
+    if sizes is None:
+        return _elements(outputs, level.boxes[index], level, count)
+    halves = [_elements(outputs, field, level, count // 2) for field in (level.boxes[index], sizes)]
+    return torch.cat(halves, dim=1)
+
+
+def _elements(outputs: Mapping[str, Tensor], field: OutputField, level: Level, count: int) -> Tensor:
+    """Elements 0 to count - 1 of the level's anchors: (level.count, count), float32."""
+    tensor = outputs.get(field.output)
     if tensor is None:
-        raise UsageError(f"no output {slot.output!r}: the network gave {', '.join(outputs) or 'none'}")
-    problem = level.shape_error(slot, count, tensor.shape)
+        raise UsageError(f"no output {field.output!r}: the network gave {', '.join(outputs) or 'none'}")
+    problem = level.shape_error(field, count, tensor.shape)
     if problem:
         raise UsageError(problem)
-    each, rows = len(level.priors), slot.first_row + level.count
-    element = torch.arange(count) * slot.element_step + slot.first
-    if slot.layout == "map":
-        channel = torch.arange(each)[:, None] * slot.prior_step + element
-        values = tensor[channel.reshape(-1)].reshape(each, count, -1)
-        return values.permute(2, 0, 1).reshape(-1, count).float()
-    table = tensor if slot.layout == "rows" else tensor.transpose(0, 1)
-    return table[slot.first_row : rows][:, element].float()
+    cell = torch.arange(level.cells)[:, None, None]
+    anchor = torch.arange(len(level.anchors))[:, None]
+    channel = field.first + anchor * field.anchor_channels + torch.arange(count) * field.element_step
+    if field.layout == "map":
+        values = tensor.flatten(1)[channel, cell]
+    else:
+        row = field.first_row + cell * level.cell_step(field) + anchor * field.anchor_step
+        values = tensor[row, channel] if field.layout == "rows" else tensor[channel, row]
+    return values.reshape(-1, count).float()

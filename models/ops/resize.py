@@ -29,6 +29,8 @@ def resize_geometry(source: tuple[int, int], size: tuple[int, int], rule: Resize
         nw, nh = width, max(1, (2 * h * width + w) // (2 * w))
     else:
         nw, nh = max(1, (2 * w * height + h) // (2 * h)), height
+    if rule == "letterbox_top_left":
+        return Placement(0, 0, nw, nh)
     return Placement((width - nw) // 2, (height - nh) // 2, nw, nh)
 
 

@@ -26,12 +26,12 @@ def passd_spec(config: PASSDConfig) -> OneStageSpec:
                 grid,
                 stride,
                 tuple((side, side) for side in default_sides(config, stride)),
-                classes=OutputField(attend, prior_step=step),
+                classes=OutputField(attend, anchor_channels=step),
                 boxes=(
-                    OutputField(f"propose_{number}", prior_step=4),
-                    OutputField(attend, first=config.num_classes + 1, prior_step=step),
+                    OutputField(f"propose_{number}", anchor_channels=4),
+                    OutputField(attend, first=config.num_classes + 1, anchor_channels=step),
                 ),
-                objectness=OutputField(f"objectness_{number}", prior_step=2),
+                objectness=OutputField(f"objectness_{number}", anchor_channels=2),
             )
         )
     propose = CxcywhCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")

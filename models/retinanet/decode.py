@@ -13,11 +13,13 @@ def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
     grids = level_grids(config.input_size, STRIDES)
     for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
         side = config.base_size * stride
-        priors = tuple(
+        anchors = tuple(
             (side * s / math.sqrt(r), side * s * math.sqrt(r)) for s in config.scales for r in config.ratios
         )
-        classes = OutputField(f"classes_{number}", prior_step=config.num_classes)
-        levels.append(Level(grid, stride, priors, classes, (OutputField(f"boxes_{number}", prior_step=4),)))
+        classes = OutputField(f"classes_{number}", anchor_channels=config.num_classes)
+        levels.append(
+            Level(grid, stride, anchors, classes, (OutputField(f"boxes_{number}", anchor_channels=4),))
+        )
     return OneStageSpec(
         input_size=config.input_size,
         num_classes=config.num_classes,

@@ -13,6 +13,7 @@ from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.strict_json import parse_strict
+from pocketdet.spec.one_stage_words import current_words
 
 MAX_MANIFEST_BYTES = 8 << 20
 _KINDS: Mapping[str, type[Manifest]] = MappingProxyType(
@@ -105,7 +106,10 @@ def _upgrade(document: dict[str, Any], version: int, label: str) -> dict[str, An
         if isinstance(place, dict) and field in place:
             name = ".".join((*path, field))
             raise BundleError(f"{label}: field {name!r} is unknown in schema version {version}")
-    return {**document, "schema_version": SCHEMA_VERSION}
+    upgraded = {**document, "schema_version": SCHEMA_VERSION}
+    if "decode" in document:
+        upgraded["decode"] = current_words(document["decode"])
+    return upgraded
 
 
 def _sentence(error: ValidationError, version: int, label: str) -> str:
@@ -117,7 +121,7 @@ def _sentence(error: ValidationError, version: int, label: str) -> str:
 def _describe(problem: ErrorDetails, version: int) -> str:
     field = _field_path(problem["loc"])
     if problem["type"] == "union_tag_not_found":
-        field += ".form"  # box codings are the only tagged union of a manifest
+        field += ".encoding"  # box codings are the only tagged union of a manifest
     if problem["type"] in ("missing", "union_tag_not_found"):
         return f"field {field!r} is missing"
     if problem["type"] == "extra_forbidden":
@@ -131,6 +135,8 @@ def _describe(problem: ErrorDetails, version: int) -> str:
 def _field_path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
+        if part == "float" or "[" in str(part):  # a member of a union, as pydantic names it
+            continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
     return path[:200]
 

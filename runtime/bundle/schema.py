@@ -1,9 +1,10 @@
-"""The manifest of a bundle, schema version 3.
+"""The manifest of a bundle, schema version 4.
 
 A bundle is untrusted input: all fields have strict types and bounds and are checked against each other, so
 the stages of a valid manifest fit together. This module has the fields of all detectors; `two_stage` and
 `one_stage` add their own. docs/reference/definitions.md and one-stage.md define the numbers. Version 1 had no
-arithmetic of graphs and is read as fp32. Versions 1 and 2 had two-stage detectors only.
+arithmetic of graphs and is read as fp32. Versions 1 and 2 had two-stage detectors only. Version 3 had other
+words for anchors and box encodings (`pocketdet.spec.one_stage_words`).
 """
 
 import re
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pocketdet.runtime import _core
 from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 MANIFEST_NAME = "manifest.json"
 
 
@@ -121,7 +122,7 @@ class Preprocessing(Record):
     channel_order: Literal["RGB", "BGR"]
     mean: tuple[Finite, Finite, Finite]
     std: tuple[Positive, Positive, Positive]
-    resize: Literal["stretch", "letterbox"]
+    resize: Literal["stretch", "letterbox", "letterbox_top_left"]
     pad: tuple[Byte, Byte, Byte]
 
 
@@ -142,16 +143,22 @@ class Layout(Record):
 
 
 class Golden(Record):
-    """File names of the golden data: a small lossless image and PyTorch's values of each stage."""
+    """The golden data: file names of a small lossless image and of PyTorch's values of each stage.
+
+    Attributes:
+        image, stages: the files.
+        score_threshold: threshold of the golden detections, if it is not the detector's own.
+    """
 
     image: Text
     stages: Text
+    score_threshold: UnitInterval | None = None
 
 
 class Manifest(Record, ABC):
     """Description of a detector; everything in a bundle except weights and golden data."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     name: Text
     task: Literal["object-detection"]
     detector: Literal["two-stage", "one-stage"]

@@ -57,7 +57,7 @@ def test_a_one_stage_bundle(tiny_one_stage_template: Path) -> None:
         "2 x 2 cells of 1, stride 16: rows (rows)",
     ]
     assert card["priors"] == 2 * 16 + 4
-    assert card["box_coding"] == ["centre"]
+    assert card["box_coding"] == ["cxcywh"]
     assert card["scores"] == "sigmoid of the classes times sigmoid of objectness"
     assert card["selection"]["score_threshold"] == 0.2
     assert "top_n_per_level" not in card["selection"]
@@ -86,7 +86,7 @@ def test_scores_in_words(rule: Scores, words: str, tiny_one_stage_template: Path
     object.__setattr__(decode, "codings", codings)  # more than the levels have slots for
     facts = decode_facts(manifest.model_copy(update={"decode": decode}))
     assert facts["scores"] == words
-    assert facts["box_coding"] == ["centre", "centre (multiplier (0.1, 0.1, 0.2, 0.2))", "distance (bins 8)"]
+    assert facts["box_coding"] == ["cxcywh", "cxcywh (multiplier (0.1, 0.1, 0.2, 0.2))", "distance (bins 8)"]
 
 
 def test_a_param_without_shapes_says_what_is_missing(tmp_path: Path) -> None:

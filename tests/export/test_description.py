@@ -1,5 +1,6 @@
 """Descriptions of anybody's detectors: what may be left out, and what is refused."""
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_rows_of_levels_that_share_a_tensor_follow_each_other(tmp_path: Path) ->
         OutputField("rows", "rows", first=5, first_row=64),
     ]
     assert [level.objectness.first_row for level in spec.levels if level.objectness] == [0, 64]
-    assert spec.levels[0].priors == ((8.0, 8.0),)
+    assert spec.levels[0].anchors == ((8.0, 8.0),)
     assert spec.outputs == ("rows",)
 
 
@@ -49,6 +50,66 @@ def test_what_is_left_out_follows_from_the_rest() -> None:
     assert spec.levels[0].grid == (4, 3)
     assert spec.levels[0].boxes == (OutputField("a"), OutputField("b", first=2))
     assert spec.outputs == ("c", "a", "b")
+
+
+def test_strides_differ_by_axis_and_may_be_fractions() -> None:
+    for stride, grid in (
+        ((300 / 19, 30.0), (10, 19)),
+        ((15.7895, 300 / 10), (10, 19)),
+        ((32.0, 64.0), (5, 10)),
+        (300 / 7, (7, 7)),
+        (4095, (1, 1)),
+    ):
+        level = DescribedLevel(stride, classes=DescribedSlot(output="c"), boxes=DescribedSlot(output="b"))
+        (found,) = Description((300, 300), ("x",), (level,)).spec().levels
+        assert found.grid == grid
+        assert found.anchors == (found.strides,)
+
+
+def test_widths_and_heights_may_lie_in_another_tensor() -> None:
+    level = DescribedLevel(8, classes=0, boxes=4, sizes=DescribedSlot(1, output="wh"), output="a")
+    spec = Description((16, 16), ("x",), (level,)).spec()
+    assert spec.levels[0].sizes == (OutputField("wh", first=1),)
+    assert spec.outputs == ("a", "wh")
+    assert [(field.output, count) for _, field, count in spec.fields_read()] == [
+        ("a", 1),
+        ("a", 2),
+        ("wh", 2),
+    ]
+    codings = (CxcywhCoding(), DistanceCoding(bins=4))
+    two = dataclasses.replace(level, boxes=(4, 6), sizes=(None, DescribedSlot(0, output="wh")))
+    spec = Description((16, 16), ("x",), (two,), codings).spec()
+    assert [count for _, _, count in spec.fields_read()] == [1, 4, 8, 8]
+    with pytest.raises(UsageError, match="1 size fields for 2 codings"):
+        Description((16, 16), ("x",), (dataclasses.replace(two, sizes=4),), codings).spec()
+
+
+def test_rows_of_the_next_level_begin_after_those_of_any_order() -> None:
+    def level(**steps: int) -> DescribedLevel:
+        field = DescribedSlot(0, "t", "rows", **steps)
+        return DescribedLevel(8, field, field, grid=(2, 3), anchors=((8.0, 8.0), (16.0, 16.0)))
+
+    orders = (level(), level(cell_step=1, anchor_step=6), level(anchor_step=0, anchor_channels=4), level())
+    spec = Description((16, 24), ("x",), orders).spec()
+    assert [each.classes.first_row for each in spec.levels] == [0, 12, 24, 30]
+
+
+def test_earlier_words_mean_the_same(tmp_path: Path) -> None:
+    new = DESCRIPTION + '[[codings]]\nencoding = "xyxy"\n'
+    old = DESCRIPTION + '[[codings]]\nform = "corner"\n'
+    for words in (("encoding", "form"), ('"cxcywh"', '"centre"')):
+        old = old.replace(*words)
+    assert read_description(written(tmp_path, old)) == read_description(written(tmp_path, new))
+    level = {"stride": 8, "output": "m", "classes": {"first": 4, "prior_step": 5}, "priors": [[1, 2], [3, 4]]}
+    level["boxes"] = [{"prior_step": 6}]
+    coding = {"form": "centre", "origin": "prior", "centre_unit": "prior", "size_unit": "prior"}
+    document = {"input_size": [8, 8], "class_names": ["x"], "levels": [level], "codings": [coding]}
+    (found,) = read_description(written(tmp_path, json.dumps(document), "d.json")).spec().levels
+    assert (found.classes.anchor_channels, found.boxes[0].anchor_channels) == (5, 6)
+    assert found.anchors == ((1, 2), (3, 4))
+    level["anchors"] = level["priors"]
+    with pytest.raises(UsageError, match=r"levels\.0\.priors: Unexpected keyword argument"):
+        read_description(written(tmp_path, json.dumps(document), "d.json"))
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
@@ -78,12 +139,12 @@ def test_the_example_in_the_documentation_is_sound() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("stride = 8", "stride = 0", r"d\.toml: DescribedLevel\.stride has the value 0: expected 1 to 4096"),
-        ("stride = 8", 'stride = "8"', r"levels\.0\.stride: Input should be a valid integer"),
+        ("stride = 8", "stride = 0", r"d\.toml: DescribedLevel\.stride has the value 0\.0: expected 1 to"),
+        ("stride = 8", 'stride = "8"', r"levels\.0\.stride: Input should be a valid number"),
         ("offset = 0", "ofset = 0", r"levels\.0\.ofset: Unexpected keyword argument"),
         ('output = "rows"', "", r"levels\.0\.classes: expected the name of an output"),
         ("boxes = 0", "boxes = [0, 1]", "2 box fields for 1 codings"),
-        ('form = "centre"', 'form = "circle"', "circle"),
+        ('encoding = "cxcywh"', 'encoding = "circle"', "circle"),
         ('layout = "rows"', 'layout = "rowz"', r"levels\.0\.layout"),
         ("score_threshold = 0.3", "score_threshold = 3", "score_threshold"),
         ('class_names = ["bolt", "nut", "washer"]', "class_names = []", "class_names has 0 entries"),

@@ -35,7 +35,7 @@ objectness = 4
 classes = 5
 
 [[codings]]
-form = "centre"
+encoding = "cxcywh"
 centre_unit = "stride"
 size_unit = "stride"
 

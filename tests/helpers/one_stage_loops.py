@@ -39,26 +39,39 @@ def power(value, exponent):
 
 def read(outputs, slot, level, y, x, a, count):
     tensor = outputs[slot.output]
-    row = slot.first_row + (y * level.grid[1] + x) * len(level.priors) + a
+    each = len(level.anchors)
+    cell_step = max(1, each * slot.anchor_step) if slot.cell_step is None else slot.cell_step
+    row = slot.first_row + (y * level.grid[1] + x) * cell_step + a * slot.anchor_step
     found = []
     for k in range(count):
-        channel = slot.first + a * slot.prior_step + k * slot.element_step
+        channel = slot.first + a * slot.anchor_channels + k * slot.element_step
         at = {"map": (channel, y, x), "rows": (row, channel), "columns": (channel, row)}[slot.layout]
         found.append(f32(tensor[at]))
     return found
 
 
+def read_code(outputs, level, number, coding, y, x, a):
+    count = 4 * getattr(coding, "bins", 1)
+    halves = [level.boxes[number]]
+    if level.sizes and level.sizes[number] is not None:
+        halves.append(level.sizes[number])
+    found = []
+    for field in halves:
+        found += read(outputs, field, level, y, x, a, count // len(halves))
+    return found
+
+
 def units(name, reference, stride, size):
     return {
-        "prior": (reference[2] - reference[0], reference[3] - reference[1]),
-        "stride": (f32(stride), f32(stride)),
+        "anchor": (reference[2] - reference[0], reference[3] - reference[1]),
+        "stride": (f32(stride[0]), f32(stride[1])),
         "input": (f32(size[1]), f32(size[0])),
         "pixel": (f32(1), f32(1)),
     }[name]
 
 
 def decode(elements, reference, stride, coding, size):
-    if coding.form == "distance" and coding.bins > 1:
+    if coding.encoding == "distance" and coding.bins > 1:
         sides = []
         for k in range(4):
             logits = [float(v) for v in elements[k * coding.bins : (k + 1) * coding.bins]]
@@ -71,10 +84,10 @@ def decode(elements, reference, stride, coding, size):
         sides = elements
     t = [sides[coding.order[i]] * f32(coding.multiplier[i]) for i in range(4)]
     centre = [reference[i] + f32(0.5) * (reference[i + 2] - reference[i]) for i in (0, 1)]
-    if coding.form == "corner":
+    if coding.encoding == "xyxy":
         unit = units(coding.unit, reference, stride, size)
         return [t[i] * unit[i % 2] for i in range(4)]
-    if coding.form == "distance":
+    if coding.encoding == "distance":
         unit = units(coding.unit, reference, stride, size)
         if coding.activation == "relu":
             t = [max(v, f32(0)) for v in t]
@@ -88,12 +101,13 @@ def decode(elements, reference, stride, coding, size):
         moved = (moved * f32(coding.centre_gain) + f32(coding.centre_shift)) * units(
             coding.centre_unit, reference, stride, size
         )[i]
-        place = centre[i] + moved if coding.origin == "prior" else moved
+        place = centre[i] + moved if coding.origin == "anchor" else moved
         scale = {
             "none": lambda v: v,
             "exp": lambda v: limited_exp(v, coding.max_log),
             "sigmoid": sigmoid,
             "sigmoid_squared": lambda v: (f32(2) * sigmoid(v)) * (f32(2) * sigmoid(v)),
+            "square": lambda v: v * v,
         }[coding.size_activation](t[i + 2])
         half = f32(0.5) * (units(coding.size_unit, reference, stride, size)[i] * scale)
         low.append(place - half)
@@ -136,11 +150,11 @@ def priors(spec, outputs):
     found, index = [], 0
     extra = spec.scores.background != "none"
     for number, level in enumerate(spec.levels):
-        for y, x, a in np.ndindex(*level.grid, len(level.priors)):
+        for y, x, a in np.ndindex(*level.grid, len(level.anchors)):
             classes = read(outputs, level.classes, level, y, x, a, spec.num_classes + extra)
             codes = [
-                read(outputs, slot, level, y, x, a, 4 * getattr(coding, "bins", 1))
-                for slot, coding in zip(level.boxes, spec.codings, strict=True)
+                read_code(outputs, level, number, coding, y, x, a)
+                for number, coding in enumerate(spec.codings)
             ]
             seen = classes + [v for step in codes for v in step]
             objectness = None
@@ -193,13 +207,13 @@ def decode_by_loops(spec, outputs):
     rule, (height, width), sound = spec.selection, spec.input_size, []
     for score, label, (index, _, _, (level, y, x, a), codes, _) in candidates(spec, outputs):
         cx, cy = (
-            (f32(x) + f32(level.offset)) * f32(level.stride),
-            (f32(y) + f32(level.offset)) * f32(level.stride),
+            (f32(x) + f32(level.offset)) * f32(level.strides[0]),
+            (f32(y) + f32(level.offset)) * f32(level.strides[1]),
         )
-        half = [f32(0.5) * f32(side) for side in level.priors[a]]
+        half = [f32(0.5) * f32(side) for side in level.anchors[a]]
         box = [cx - half[0], cy - half[1], cx + half[0], cy + half[1]]
         for elements, coding in zip(codes, spec.codings, strict=True):
-            box = decode(elements, box, level.stride, coding, spec.input_size)
+            box = decode(elements, box, level.strides, coding, spec.input_size)
         if rule.clip:
             box = [min(max(v, f32(0)), f32((width, height)[i % 2])) for i, v in enumerate(box)]
         sides = [box[2] - box[0], box[3] - box[1]]

@@ -43,13 +43,17 @@ Permute              rows      1 1 r1 out1 0=1
 WEIGHTS = ((216, 8), (144, 18), (576, 8), (112, 14), (504, 7))
 
 
-def _level(grid: int, priors: tuple[tuple[float, float], ...], output: str, rows: bool) -> Level:
-    """Four coordinates, objectness and two classes of each prior, one after the other."""
+def _level(grid: int, anchors: tuple[tuple[float, float], ...], output: str, rows: bool) -> Level:
+    """Four coordinates, objectness and two classes of each anchor, one after the other."""
 
     def slot(first: int) -> OutputField:
-        return OutputField(output, "rows", first) if rows else OutputField(output, first=first, prior_step=7)
+        return (
+            OutputField(output, "rows", first)
+            if rows
+            else OutputField(output, first=first, anchor_channels=7)
+        )
 
-    return Level((grid, grid), 32 // grid, priors, slot(5), (slot(0),), slot(4))
+    return Level((grid, grid), 32 // grid, anchors, slot(5), (slot(0),), slot(4))
 
 
 SPEC = OneStageSpec(

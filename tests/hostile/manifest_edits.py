@@ -23,10 +23,10 @@ NUMBERS: tuple[float, ...] = (
     0.0, 1e-6, 0.25, 0.5, 0.999, 1.0, 1.5, 8.0, 80.0, 1e6, -1e6, 1e-40, 5e-324, 16777217.0, 2**31 - 1, 2**63,
 )  # fmt: skip
 WORDS = (
-    "none", "hard", "linear", "gaussian", "sigmoid", "softmax", "tanh", "exp", "relu", "prior", "stride",
-    "input", "pixel", "centre", "distance", "corner", "map", "rows", "columns", "first", "last", "maps",
-    "sam", "image", "stretch", "BGR", "in0", "out0", "out1", "c1", "x" * 200, "x" * 201, "é" * 200,
-    "\ud800", "a\nb", "a\0b", "",
+    "none", "hard", "linear", "gaussian", "sigmoid", "softmax", "tanh", "exp", "relu", "anchor", "prior",
+    "stride", "input", "pixel", "cxcywh", "distance", "xyxy", "centre", "corner", "square", "map", "rows",
+    "columns", "first", "last", "maps", "sam", "image", "stretch", "letterbox_top_left", "BGR", "in0", "out0",
+    "out1", "c1", "x" * 200, "x" * 201, "é" * 200, "\ud800", "a\nb", "a\0b", "",
 )  # fmt: skip
 
 
@@ -44,10 +44,34 @@ def change_setting(folder: Path, rng: np.random.Generator) -> None:
     elif isinstance(old, str):
         parent[last] = WORDS[rng.integers(len(WORDS))]
     elif isinstance(old, bool) or old is None:
-        parent[last] = [True, False, None, 1][rng.integers(4)]
+        parent[last] = [True, False, None, 1, 3, 100_000_000][rng.integers(6)]
     else:
         number = NUMBERS[rng.integers(len(NUMBERS))]
         parent[last] = type(old)(number) if rng.random() < 0.8 else number
+    _write(folder, document)
+
+
+def change_output_fields(folder: Path, rng: np.random.Generator) -> None:
+    """Steps, halves and strides of the fields of a one-stage detector, mostly in range."""
+    document = _read(folder)
+    if "decode" not in document:
+        change_setting(folder, rng)
+        return
+    levels = document["decode"]["levels"]
+    level = levels[rng.integers(len(levels))]
+    field = level[str(rng.choice(["classes", "objectness"]))] if rng.random() < 0.5 else level["boxes"][0]
+    kind = rng.integers(4)
+    if kind == 0:
+        steps = [("cell_step", "anchor_step"), ("first_row", "cell_step"), ("anchor_channels",)]
+        for name in steps[rng.integers(3)]:
+            field[name] = [0, 1, 2, 4, 16, 100_000_000, None, -1][rng.integers(8)]
+    elif kind == 1:
+        field["layout"] = str(rng.choice(["map", "rows", "columns"]))
+    elif kind == 2:
+        half = {**field, "first": int(rng.choice([0, 2, 5, 6, 100_000_000]))}
+        level["sizes"] = [[half], [None], [half, half], half, None][rng.integers(5)]
+    else:
+        level["stride"] = [8, [8, 16.5], [8, 0.5], [8], 1e-3, 4096, "8"][rng.integers(7)]
     _write(folder, document)
 
 
@@ -141,7 +165,7 @@ def change_text(folder: Path, rng: np.random.Generator) -> None:
 def change_version(folder: Path, rng: np.random.Generator) -> None:
     """Another schema version, with and without the fields of that version."""
     document = _read(folder)
-    document["schema_version"] = [0, 1, 2, 3, 4, -1, 1.0, "3", True, None, 2**64][rng.integers(11)]
+    document["schema_version"] = [0, 1, 2, 3, 4, 5, -1, 1.0, "3", True, None, 2**64][rng.integers(12)]
     if rng.random() < 0.5:
         document["layout"].pop("fp32_modules", None)
         for graph in document["graphs"].values():
@@ -201,7 +225,7 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int
 
 EDITS: dict[str, tuple[Corruption, ...]] = {
     "manifest values": (edit_manifest,),
-    "settings": (change_setting,),
+    "settings": (change_setting, change_output_fields),
     "blobs and sizes": (change_blobs, change_input_size),
 }
 # These are made last, and the hashes are not made right after them: a list of files is what they change.

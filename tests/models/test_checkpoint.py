@@ -248,7 +248,7 @@ def test_a_damaged_weight_is_named(
         ({"colour": "red"}, "colour: Unexpected keyword argument"),
         ({"proposals": {"nms_iou": "high"}}, "proposals.nms_iou: Input should be a valid number"),
         ({"anchors": {"stride": 16.5}}, "anchors.stride: Input should be a valid integer"),
-        ({"preprocessing": {"resize": "crop"}}, "preprocessing.resize: Input should be 'stretch' or"),
+        ({"preprocessing": {"resize": "crop"}}, "preprocessing.resize: Input should be 'stretch',"),
         ({"postprocessing": {"sigma": -1}}, "Postprocessing.sigma has the value -1"),
         ({"head": None}, "head: Input should be"),
         ({"arch": 49}, "arch: Input should be a valid string"),

@@ -97,6 +97,8 @@ def test_letterbox_by_hand(
 ) -> None:
     place = resize_geometry(source, size, "letterbox")
     assert (place.x0, place.y0, place.width, place.height) == expected
+    corner = resize_geometry(source, size, "letterbox_top_left")
+    assert (corner.x0, corner.y0, corner.width, corner.height) == (0, 0, *expected[2:])
 
 
 @untimed
@@ -123,6 +125,18 @@ def test_letterbox_lies_inside_fills_one_axis_and_keeps_the_aspect(
 def test_stretch_fills_the_input(source: tuple[int, int], size: tuple[int, int]) -> None:
     place = resize_geometry(source, size, "stretch")
     assert (place.x0, place.y0, place.width, place.height) == (0, 0, size[1], size[0])
+
+
+def test_the_other_letterbox_pads_on_the_right_and_at_the_bottom() -> None:
+    wide, tall = noise(10, 20), noise(20, 10)
+    below = resize_image(wide, (20, 20), "letterbox_top_left", "RGB", (1, 2, 3))
+    assert torch.equal(below[:10], wide)
+    assert (below[10:] == torch.tensor([1, 2, 3])).all()
+    beside = resize_image(tall, (20, 20), "letterbox_top_left", "BGR", (1, 2, 3))
+    assert torch.equal(beside[:, :10], tall.flip(2))
+    assert (beside[:, 10:] == torch.tensor([1, 2, 3])).all()
+    boxes = to_original(torch.tensor([[2.0, 3.0, 30.0, 40.0]]), (480, 640), (320, 320), "letterbox_top_left")
+    assert boxes.tolist() == [[4.0, 6.0, 60.0, 80.0]]
 
 
 def test_letterbox_pads_in_the_networks_channel_order() -> None:

@@ -130,7 +130,7 @@ def test_maps_without_a_finite_score_give_nothing(small_model: ThunderNet, stage
 
 
 @pytest.mark.parametrize("nms", ["hard", "linear", "gaussian"])
-@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox_top_left"])
 @pytest.mark.parametrize("source", [(1, 1), (17, 400), (300, 60)])
 def test_every_rule_and_shape_of_image(nms: str, resize: str, source: tuple[int, int]) -> None:
     config = DetectorConfig(

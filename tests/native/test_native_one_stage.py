@@ -80,7 +80,7 @@ def test_the_decode_is_the_manifests(
     runner: Runner, tiny_one_stage: Path, rehash: Rehash, png_files: list[Path]
 ) -> None:
     """Another coding, another score and no suppression: nothing about them is in the program."""
-    corner = {"form": "corner", "multiplier": [0.1, 0.1, 0.5, 0.5], "unit": "input"}
+    corner = {"encoding": "xyxy", "multiplier": [0.1, 0.1, 0.5, 0.5], "unit": "input"}
     edit(tiny_one_stage, ("decode", "codings"), [corner])
     edit(tiny_one_stage, ("decode", "scores"), {"activation": "softmax", "objectness_power": 0.5})
     edit(tiny_one_stage, ("decode", "selection"), {"nms": "none", "best_class_only": True})
@@ -89,6 +89,25 @@ def test_the_decode_is_the_manifests(
     python = by_python(tiny_one_stage, png_files)
     assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
     assert sum(len(f.scores) for f in found) > 60
+
+
+def test_sizes_in_a_field_of_their_own_and_strides_by_axis(
+    runner: Runner, tiny_one_stage: Path, rehash: Rehash, png_files: list[Path]
+) -> None:
+    rows = {"output": "rows", "layout": "rows", "cell_step": 1, "anchor_step": 0}
+    edit(tiny_one_stage, ("decode", "levels", 1, "sizes"), [{**rows, "first": 2}])
+    edit(tiny_one_stage, ("decode", "levels", 1, "boxes"), [rows])
+    edit(tiny_one_stage, ("decode", "levels", 1, "stride"), [15.75, 16.5])
+    edit(tiny_one_stage, ("decode", "levels", 1, "anchors"), [[24, 24], [24, 12]])
+    for kind in ("classes", "objectness"):
+        edit(tiny_one_stage, ("decode", "levels", 1, kind, "anchor_step"), 0)
+    edit(tiny_one_stage, ("decode", "codings", 0, "size_activation"), "square")
+    edit(tiny_one_stage, ("preprocessing", "resize"), "letterbox_top_left")
+    rehash(tiny_one_stage)
+    found = found_in(runner.json("detect", tiny_one_stage, *png_files))
+    python = by_python(tiny_one_stage, png_files)
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+    assert sum(len(f.scores) for f in found) > 20
 
 
 def test_proposals_are_refused(runner: Runner, tiny_one_stage_template: Path, png_files: list[Path]) -> None:

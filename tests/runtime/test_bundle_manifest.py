@@ -34,7 +34,7 @@ def refusal(document: object) -> str:
 def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
     text = (tiny_bundle_template / "manifest.json").read_text()
     assert manifest_to_json(parse_manifest(text.encode(), "m")) == text
-    assert text.startswith('{\n  "schema_version": 3,\n  "name": "tiny",')
+    assert text.startswith('{\n  "schema_version": 4,\n  "name": "tiny",')
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_round_trip_is_stable(tiny_bundle_template: Path) -> None:
         (("files", "../x"), {"size": 1, "sha256": "0" * 64}, "file name '../x' is not a plain path"),
         (("files", "x"), {"size": -1, "sha256": "0" * 64}, "field 'files.x.size'"),
         (("files", "x"), {"size": 1, "sha256": "AB"}, "field 'files.x.sha256'"),
-        (("colour",), "red", "field 'colour' is unknown in schema version 3"),
+        (("colour",), "red", "field 'colour' is unknown in schema version 4"),
         (("schema_version",), "1", "field 'schema_version'"),
         (("schema_version",), 0, "field 'schema_version'"),
     ],
@@ -156,7 +156,7 @@ def test_a_newer_schema_names_the_upgrade_command(document: dict[str, Any]) -> N
     document["schema_version"] = 7
     document["anchors"] = "whatever version 7 makes of it"
     message = refusal(document)
-    assert "schema_version 7 needs a newer pocketdet, this one reads versions 1 to 3; upgrade" in message
+    assert "schema_version 7 needs a newer pocketdet, this one reads versions 1 to 4; upgrade" in message
 
 
 @pytest.mark.parametrize(

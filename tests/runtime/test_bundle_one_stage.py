@@ -66,7 +66,7 @@ def test_a_manifest_contains_the_description(tiny_one_stage_template: Path) -> N
 
 def test_missing_values_have_defaults(document: Document) -> None:
     decode = document["decode"]
-    decode["codings"] = [{"form": "centre"}]
+    decode["codings"] = [{"encoding": "cxcywh"}]
     del decode["selection"], decode["scores"]
     for level in decode["levels"]:
         del level["offset"]
@@ -79,7 +79,7 @@ def test_missing_values_have_defaults(document: Document) -> None:
     ("path", "value", "sentence"),
     [
         (("decode",), ..., "field 'decode' is missing"),
-        (("anchors",), {"stride": 16}, "field 'anchors' is unknown in schema version 3"),
+        (("anchors",), {"stride": 16}, "field 'anchors' is unknown in schema version 4"),
         (("postprocessing",), {}, "field 'postprocessing' is unknown"),
         (("decode", "colour"), 1, "field 'decode.colour'"),
         (("decode", "input_size"), [32, 31], "decode.input_size: expected (32, 32), found (32, 31)"),
@@ -88,19 +88,26 @@ def test_missing_values_have_defaults(document: Document) -> None:
         (("decode", "num_classes"), 0, "field 'decode': OneStageSpec.num_classes has the value 0"),
         (("decode", "levels"), [], "field 'decode': OneStageSpec.levels has 0 entries"),
         (("decode", "levels", 0, "stride"), True, "field 'decode.levels[0].stride'"),
-        (("decode", "levels", 0, "stride"), 8.5, "field 'decode.levels[0].stride'"),
-        (("decode", "levels", 0, "stride"), 10**3000, "field 'decode': Level.stride has the value 1000"),
+        (("decode", "levels", 0, "stride"), [8, 8, 8], "field 'decode.levels[0].stride'"),
+        (("decode", "levels", 0, "stride"), 10**3000, "field 'decode': Level.stride has the value inf"),
         (("decode", "levels", 0, "grid"), [4, 5], "output 'maps' is (14, 4, 4): its field needs (14, 4, 5)"),
-        (("decode", "levels", 0, "priors", 0), [0.0, 5.0], "field 'decode': prior size (0.0, 5.0)"),
+        (("decode", "levels", 0, "anchors", 0), [0.0, 5.0], "field 'decode': anchor size (0.0, 5.0)"),
         (("decode", "levels", 0, "boxes"), [], "field 'decode': a level has 0 box fields for 1 codings"),
         (("decode", "levels", 0, "objectness"), None, "field 'decode': objectness is used, but a level has"),
         (("decode", "levels", 0, "classes", "first"), 6, "its field needs (15, 4, 4) (map)"),
         (
             ("decode", "levels", 0, "classes", "layout"),
             "rows",
-            "field 'decode': OutputField of 'maps': a 'rows'",
+            "output 'maps' is (14, 4, 4): its field needs (32, 14) (rows)",
         ),
         (("decode", "levels", 1, "classes", "first_row"), 1, "is (4, 7): its field needs (5, 7) (rows)"),
+        (("decode", "levels", 1, "classes", "cell_step"), 10**8, "its field needs (300000001, 7) (rows)"),
+        (("decode", "levels", 1, "classes", "cell_step"), 0, "OutputField.cell_step has the value 0"),
+        (("decode", "levels", 0, "classes", "cell_step"), 2, "OutputField of 'maps': a map has no first_row"),
+        (("decode", "levels", 0, "stride"), [8, 0.5], "Level.stride has the value 0.5: expected 1 to 4096"),
+        (("decode", "levels", 0, "sizes"), [None, None], "a level has 2 size fields for 1 codings"),
+        (("decode", "levels", 1, "sizes"), [{"output": "rows", "layout": "rows", "first": 6}], "(4, 8)"),
+        (("golden", "score_threshold"), 1.5, "field 'golden.score_threshold'"),
         (("decode", "levels", 1, "classes", "layout"), "columns", "its field needs (7, 4) (columns)"),
         (
             ("decode", "levels", 1, "classes", "output"),
@@ -108,8 +115,8 @@ def test_missing_values_have_defaults(document: Document) -> None:
             "graph 'model' has no output 'else', which decode names",
         ),
         (("decode", "levels", 1, "classes", "output"), "é" * 10**5, "graph 'model' has no output 'éé"),
-        (("decode", "codings", 0), {}, "field 'decode.codings[0].form' is missing"),
-        (("decode", "codings", 0), {"form": "polar"}, "field 'decode.codings[0]'"),
+        (("decode", "codings", 0), {}, "field 'decode.codings[0].encoding' is missing"),
+        (("decode", "codings", 0), {"encoding": "polar"}, "field 'decode.codings[0]'"),
         (("decode", "codings", 0, "order"), [0, 1, 2, 2], "expected a permutation of 0 to 3"),
         (("decode", "selection", "nms"), "fast", "field 'decode.selection.nms'"),
         (("decode", "selection", "nms_iou"), 1.5, "field 'decode': Selection.nms_iou has the value 1.5"),
@@ -131,7 +138,7 @@ def test_missing_values_have_defaults(document: Document) -> None:
             [14, 1 << 25, 4],
             "field 'graphs.model.outputs[0].shape",
         ),
-        (("detector",), "three-stage", "expected 'two-stage' or 'one-stage' in schema version 3"),
+        (("detector",), "three-stage", "expected 'two-stage' or 'one-stage' in schema version 4"),
         (("detector",), ["one-stage"], "field 'detector': expected 'two-stage' or 'one-stage'"),
         (("detector",), ..., "field 'detector' is missing"),
         (("detector",), "two-stage", "is missing"),
@@ -187,7 +194,7 @@ def test_an_output_shape_that_differs_from_the_graph_is_rejected(
 def test_version_2_is_read(two_stage: Document) -> None:
     manifest = parse_manifest(json.dumps(two_stage).encode(), "m")
     assert parse_manifest(json.dumps({**two_stage, "schema_version": 2}).encode(), "m") == manifest
-    assert manifest.schema_version == 3
+    assert manifest.schema_version == 4
 
 
 def test_version_2_rejects_fields_of_version_3(two_stage: Document, document: Document) -> None:
@@ -221,34 +228,67 @@ def test_any_value_of_the_description_is_rejected_or_unchanged(
         assert parse_manifest(manifest_to_json(manifest).encode(), "m") == manifest
 
 
+def earlier_words(document: Document) -> Document:
+    """The document as version 3 wrote it."""
+    old: Document = json.loads(json.dumps(document))
+    old["schema_version"] = 3
+    for level in old["decode"]["levels"]:
+        level["priors"] = level.pop("anchors")
+        for field in (level["classes"], level["objectness"], *level["boxes"]):
+            field["prior_step"] = field.pop("anchor_channels")
+            del field["cell_step"], field["anchor_step"]
+        del level["sizes"]
+    for coding in old["decode"]["codings"]:
+        coding["form"] = {"cxcywh": "centre", "xyxy": "corner"}[coding.pop("encoding")]
+        for name in ("origin", "centre_unit", "size_unit"):
+            if coding.get(name) == "anchor":
+                coding[name] = "prior"
+    return old
+
+
+def test_the_words_of_version_3_are_read(document: Document) -> None:
+    manifest = parse_manifest(json.dumps(document).encode(), "m")
+    assert parse_manifest(json.dumps(earlier_words(document)).encode(), "m") == manifest
+
+
+def test_version_4_rejects_the_words_of_version_3(document: Document) -> None:
+    old = earlier_words(document)
+    assert "field 'decode.levels[0].anchors' is missing" in refusal({**old, "schema_version": 4})
+    old["decode"]["levels"][0]["anchors"] = old["decode"]["levels"][0]["priors"]
+    assert "field 'decode.levels[0].priors'" in refusal(old)
+
+
 @given(
     st.sampled_from(["map", "rows", "columns"]),
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
     st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3)),
-    st.integers(0, 3),
+    st.tuples(st.integers(0, 3), st.none() | st.integers(1, 5), st.integers(0, 3)),
     st.integers(1, 5),
 )
 def test_shape_error_accepts_exactly_the_shapes_that_contain_a_field(
-    layout: Any, grid: tuple[int, int], steps: tuple[int, int, int], first_row: int, elements: int
+    layout: Any,
+    grid: tuple[int, int],
+    channel_steps: tuple[int, int, int],
+    row_steps: tuple[int, int | None, int],
+    elements: int,
 ) -> None:
-    first, prior_step, element_step = steps
     is_map = layout == "map"
-    slot = OutputField(
-        "x", layout, first, prior_step if is_map else 0, element_step, 0 if is_map else first_row
+    field = OutputField("x", layout, *channel_steps, *((0, None, 1) if is_map else row_steps))
+    level = Level(grid, 8, ((8.0, 8.0), (4.0, 4.0)), field, (field,))
+    cells, anchors = range(grid[0] * grid[1]), (0, 1)
+    channels = 1 + max(
+        field.first + a * field.anchor_channels + k * field.element_step
+        for a in anchors
+        for k in range(elements)
     )
-    level = Level(grid, 8, ((8.0, 8.0), (4.0, 4.0)), slot, (slot,))
-    channels = {
-        slot.first + a * slot.prior_step + k * slot.element_step for a in (0, 1) for k in range(elements)
-    }
-    rows = slot.first_row + grid[0] * grid[1] * 2
-    shapes = {"map": (max(channels) + 1, *grid), "rows": (rows, max(channels) + 1)}
-    shapes["columns"] = (max(channels) + 1, rows)
-    least = shapes[layout]
-    assert level.shape_error(slot, elements, least) == ""
+    cell_step = max(1, 2 * field.anchor_step) if field.cell_step is None else field.cell_step
+    rows = 1 + max(field.first_row + c * cell_step + a * field.anchor_step for c in cells for a in anchors)
+    least = {"map": (channels, *grid), "rows": (rows, channels), "columns": (channels, rows)}[layout]
+    assert level.shape_error(field, elements, least) == ""
     for axis in range(len(least)):
         smaller = tuple(n - (i == axis) for i, n in enumerate(least))
         larger = tuple(n + (i == axis) for i, n in enumerate(least))
-        assert "its field needs" in level.shape_error(slot, elements, smaller)
-        assert (level.shape_error(slot, elements, larger) == "") == (not is_map or axis == 0)
-    assert "its field needs" in level.shape_error(slot, elements, (*least, 1))
-    assert "its field needs" in level.shape_error(slot, elements, (None, *least[1:]))
+        assert "its field needs" in level.shape_error(field, elements, smaller)
+        assert (level.shape_error(field, elements, larger) == "") == (not is_map or axis == 0)
+    assert "its field needs" in level.shape_error(field, elements, (*least, 1))
+    assert "its field needs" in level.shape_error(field, elements, (None, *least[1:]))

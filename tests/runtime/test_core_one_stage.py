@@ -31,8 +31,8 @@ def assert_equal(problem: Problem) -> int:
     """Same detections in the same order; returns how many."""
     tensors = {name: torch.from_numpy(values) for name, values in problem.outputs.items()}
     wanted = one_stage_decode(problem.spec, tensors)
-    boxes, scores, labels, priors = _core.OneStageDecoder(problem.spec).decode(dict(problem.outputs))
-    assert priors.tolist() == wanted.priors.tolist()
+    boxes, scores, labels, anchors = _core.OneStageDecoder(problem.spec).decode(dict(problem.outputs))
+    assert anchors.tolist() == wanted.anchors.tolist()
     assert labels.tolist() == wanted.labels.tolist()
     np.testing.assert_allclose(scores, wanted.scores.numpy(), rtol=3e-7)
     np.testing.assert_allclose(boxes, wanted.boxes.numpy(), rtol=1e-6, atol=1e-5)
@@ -42,15 +42,15 @@ def assert_equal(problem: Problem) -> int:
 def maps(
     classes: int, grids: list[int], each: int, background: bool = False, boxes: int = 4
 ) -> tuple[tuple[Level, ...], dict[str, tuple[int, ...]]]:
-    """Levels of maps with `each` priors a cell, and the shapes of their outputs."""
+    """Levels of maps with `each` anchors a cell, and the shapes of their outputs."""
     per_class = classes + background
     levels, shapes = [], {}
     for i, side in enumerate(grids):
         shapes |= {f"classes{i}": (each * per_class, side, side), f"boxes{i}": (each * boxes, side, side)}
         sizes = tuple((24.0 * (1 + a), 20.0 * (1 + a)) for a in range(each))
         slots = (
-            OutputField(f"classes{i}", prior_step=per_class),
-            (OutputField(f"boxes{i}", prior_step=boxes),),
+            OutputField(f"classes{i}", anchor_channels=per_class),
+            (OutputField(f"boxes{i}", anchor_channels=boxes),),
         )
         levels.append(Level((side, side), 8 << i, sizes, *slots))
     return tuple(levels), shapes
@@ -76,9 +76,9 @@ def yolov5() -> tuple[OneStageSpec, dict[str, tuple[int, ...]]]:
         name = f"classes{i}"
         shapes[name] = (3 * 9, side, side)
         slots = (
-            OutputField(name, first=5, prior_step=9),
-            (OutputField(name, prior_step=9),),
-            OutputField(name, first=4, prior_step=9),
+            OutputField(name, first=5, anchor_channels=9),
+            (OutputField(name, anchor_channels=9),),
+            OutputField(name, first=4, anchor_channels=9),
         )
         levels.append(Level((side, side), 8 << i, ((10.0, 13.0), (30.0, 61.0), (59.0, 119.0)), *slots))
     coding = CxcywhCoding(
@@ -172,7 +172,7 @@ def test_planes_and_rows_may_have_strides() -> None:
 
 
 def test_a_nan_score_is_not_a_candidate() -> None:
-    """The root of a negative value is none; the other class of its prior stays."""
+    """The root of a negative value is none; the other class of its anchor stays."""
     slots = OutputField("c"), (OutputField("b"),)
     level = Level((1, 2), 8, ((8.0, 8.0),), *slots)
     rule = Selection(0.1, best_class_only=True)
@@ -257,7 +257,7 @@ HOSTILE: list[Callable[[Any], None]] = [
     lambda s: setattr(s, "levels", ()),
     lambda s: setattr(s, "levels", s.levels * 17),
     lambda s: setattr(s, "codings", s.codings * 2),
-    lambda s: setattr(s, "codings", (SimpleNamespace(form="polar"),)),
+    lambda s: setattr(s, "codings", (SimpleNamespace(encoding="polar"),)),
     lambda s: setattr(s.codings[0], "order", (0, 1, 2, 9)),
     lambda s: setattr(s.codings[0], "order", (-1, 1, 2, 3)),
     lambda s: setattr(s.codings[0], "multiplier", (1.0, 1.0, 1.0, float("nan"))),
@@ -265,12 +265,23 @@ HOSTILE: list[Callable[[Any], None]] = [
     lambda s: setattr(s.levels[0], "grid", (2**30, 2**30)),
     lambda s: setattr(s.levels[0], "grid", (4096 * 4096, 4096 * 4096)),
     lambda s: setattr(s.levels[0], "stride", 0),
-    lambda s: setattr(s.levels[0], "priors", ()),
-    lambda s: setattr(s.levels[0], "priors", ((float("inf"), 1.0),)),
+    lambda s: setattr(s.levels[0], "anchors", ()),
+    lambda s: setattr(s.levels[0], "anchors", ((float("inf"), 1.0),)),
     lambda s: setattr(s.levels[0], "boxes", ()),
     lambda s: setattr(s.levels[0].classes, "first", -4),
     lambda s: setattr(s.levels[0].classes, "element_step", 0),
     lambda s: setattr(s.levels[0].classes, "first_row", 1),
+    lambda s: setattr(s.levels[0].classes, "cell_step", 1),
+    lambda s: setattr(s.levels[0].classes, "cell_step", 0),
+    lambda s: setattr(s.levels[0].classes, "cell_step", "1"),
+    lambda s: setattr(s.levels[0].classes, "anchor_step", -1),
+    lambda s: setattr(s.levels[0].classes, "anchor_channels", 2**31),
+    lambda s: setattr(s.levels[0], "stride", (8.0,)),
+    lambda s: setattr(s.levels[0], "stride", (8.0, 0.5)),
+    lambda s: setattr(s.levels[0], "stride", float("nan")),
+    lambda s: setattr(s.levels[0], "sizes", (None, None)),
+    lambda s: setattr(s.levels[0], "sizes", (1,)),
+    lambda s: setattr(s.levels[0], "sizes", None),
     lambda s: setattr(s.levels[0].classes, "layout", "cube"),
     lambda s: setattr(s.scores, "class_power", -1.0),
     lambda s: setattr(s.scores, "objectness_power", float("nan")),

@@ -33,7 +33,7 @@ def random_boxes(rng: np.random.Generator, count: int, extent: float = 300.0) ->
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), SIDES, SIDES, SIDES, SIDES, st.sampled_from(["stretch", "letterbox"]))
+@given(st.data(), SIDES, SIDES, SIDES, SIDES, st.sampled_from(["stretch", "letterbox", "letterbox_top_left"]))
 def test_all_packed_formats_and_row_strides_give_the_same_pixels(
     data: st.DataObject, h: int, w: int, out_h: int, out_w: int, rule: str
 ) -> None:
@@ -71,10 +71,11 @@ def test_letterbox_fits_and_touches_one_axis(h: int, w: int, out_h: int, out_w: 
     assert width == out_w or height == out_h
     assert x0 == (out_w - width) // 2
     assert y0 == (out_h - height) // 2
+    assert _core.resize_geometry((h, w), (out_h, out_w), "letterbox_top_left") == (0, 0, width, height)
     assert _core.resize_geometry((h, w), (out_h, out_w), "stretch") == (0, 0, out_w, out_h)
 
 
-@pytest.mark.parametrize("rule", ["stretch", "letterbox"])
+@pytest.mark.parametrize("rule", ["stretch", "letterbox", "letterbox_top_left"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (33, 20)])
 def test_one_pixel_images_become_one_colour(size: tuple[int, int], rule: str) -> None:
     pixel = np.array([[[10, 20, 30]]], np.uint8)

@@ -16,7 +16,7 @@ PAD = (124, 116, 104)
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 SIZES = [(1, 1), (1, 7), (32, 32), (20, 31), (64, 48)]
-RULES = ["stretch", "letterbox"]
+RULES = ["stretch", "letterbox", "letterbox_top_left"]
 
 
 def random_image(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:

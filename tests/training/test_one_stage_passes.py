@@ -76,7 +76,7 @@ def test_images_without_objects_train_nothing_but_ground(model: OneStageDetector
 
 
 def test_maps_are_put_in_the_order_of_the_priors() -> None:
-    """As `read_priors` reads them for the decode."""
+    """As `read_anchors` reads them for the decode."""
     channels, h, w = torch.arange(6), 2, 3
     x = channels[:, None, None] * 100 + torch.arange(h)[:, None] * 10 + torch.arange(w)
     rows = by_prior(x[None].float(), 2)[0].tolist()
@@ -113,7 +113,7 @@ def test_passd_has_no_loss_where_it_is_right() -> None:
         priors.boxes[:, 2:] - priors.boxes[:, :2],
     )
     goal, goal_sides = 0.5 * (target[:, :2] + target[:, 2:]), target[:, 2:] - target[:, :2]
-    moved = ((goal - centre) / (0.5 * priors.strides[:, None])).clamp(-0.999, 0.999)
+    moved = ((goal - centre) / (0.5 * priors.strides)).clamp(-0.999, 0.999)
     deltas = torch.cat([torch.atanh(moved), torch.log(goal_sides / sides)], dim=1)
     adjusted = decode_step(deltas, priors.boxes, priors.strides, spec.codings[0], (64, 64))
     matched = match_priors(adjusted, target, NONE, 0.5, 0.5) >= 0

@@ -54,7 +54,7 @@ void OneStageDecoder::decode(const std::vector<OutputView>& outputs, OneStageWor
 void OneStageDecoder::view_levels(const std::vector<OutputView>& outputs, std::vector<LevelView>& levels) const {
     const auto reader = [&](const OutputField& field, const Level& level) {
         const auto name = std::find(outputs_.begin(), outputs_.end(), field.output);
-        return reader_of(field, level.anchors.size(), outputs[static_cast<size_t>(name - outputs_.begin())]);
+        return reader_of(field, level, outputs[static_cast<size_t>(name - outputs_.begin())]);
     };
     levels.resize(spec_.levels.size());
     uint32_t first = 0;
@@ -66,7 +66,13 @@ void OneStageDecoder::view_levels(const std::vector<OutputView>& outputs, std::v
         view.classes = reader(level.classes, level);
         if (spec_.uses_objectness()) view.objectness = reader(*level.objectness, level);
         view.boxes.clear();
-        for (const OutputField& field : level.boxes) view.boxes.push_back(reader(field, level));
+        view.sizes.clear();
+        for (size_t k = 0; k < level.boxes.size(); ++k) {
+            view.boxes.push_back(reader(level.boxes[k], level));
+            const OutputField* sizes = level.size_field(k);
+            view.sizes.emplace_back();
+            if (sizes != nullptr) view.sizes.back() = reader(*sizes, level);
+        }
         first = view.end();
     }
 }
@@ -118,16 +124,31 @@ void OneStageDecoder::score_anchor(const LevelView& view, uint32_t anchor, OneSt
     }
 }
 
-bool OneStageDecoder::decode_box(const std::vector<LevelView>& levels, uint64_t key, Detection& detection) const {
+Box OneStageDecoder::decode_coding(const LevelView& view, size_t coding, uint32_t anchor, const Box& reference,
+                                   std::vector<float>& elements) const {
+    const BoxCoding& rule = spec_.codings[coding];
+    const FieldReader& first = view.boxes[coding];
+    const float* values = view.values(first, anchor);
+    if (!view.sizes[coding]) {
+        return decode_step(rule, values, first.element, reference, view.level->strides, spec_.input());
+    }
+    const FieldReader& second = *view.sizes[coding];
+    const float* size_values = view.values(second, anchor);
+    const int half = elements_of(rule) / 2;
+    elements.clear();
+    for (int k = 0; k < half; ++k) elements.push_back(values[k * first.element]);
+    for (int k = 0; k < half; ++k) elements.push_back(size_values[k * second.element]);
+    return decode_step(rule, elements.data(), 1, reference, view.level->strides, spec_.input());
+}
+
+bool OneStageDecoder::decode_box(OneStageWorkspace& workspace, uint64_t key, Detection& detection) const {
     const uint32_t classes = static_cast<uint32_t>(spec_.num_classes);
     const uint32_t anchor = rank_index(key) / classes;
-    const LevelView& view = level_containing(levels, anchor);
+    const LevelView& view = level_containing(workspace.levels, anchor);
     const uint32_t place = anchor - view.first_anchor;
     Box box = anchor_box(*view.level, place / view.anchors_per_cell(), place % view.anchors_per_cell());
     for (size_t i = 0; i < spec_.codings.size(); ++i) {
-        const FieldReader& reader = view.boxes[i];
-        box = decode_step(spec_.codings[i], view.values(reader, anchor), reader.element, box, view.level->stride,
-                          spec_.input());
+        box = decode_coding(view, i, anchor, box, workspace.elements);
     }
     if (spec_.selection.clip) box = clip(box, spec_.input());
     detection = {box, rank_score(key), static_cast<int32_t>(rank_index(key) % classes), static_cast<int32_t>(anchor)};
@@ -150,7 +171,7 @@ void OneStageDecoder::suppress_hard(OneStageWorkspace& workspace, std::vector<De
     for (const uint64_t key : workspace.keys) {
         if (have_enough(detections, rank_score(key))) return;
         Detection detection;
-        if (!decode_box(workspace.levels, key, detection)) continue;
+        if (!decode_box(workspace, key, detection)) continue;
         if (suppress) {
             KeptBoxes& kept = workspace.kept[rule.per_class ? static_cast<size_t>(detection.label) : 0];
             const float area = area_of(detection.box);
@@ -168,7 +189,7 @@ void OneStageDecoder::fill_pools(OneStageWorkspace& workspace) const {
     valid.clear();
     for (const uint64_t key : workspace.keys) {
         Detection detection;
-        if (decode_box(workspace.levels, key, detection) && std::isfinite(detection.score)) valid.push_back(detection);
+        if (decode_box(workspace, key, detection) && std::isfinite(detection.score)) valid.push_back(detection);
     }
     const bool per_class = spec_.selection.per_class;
     std::sort(valid.begin(), valid.end(), [&](const Detection& a, const Detection& b) {

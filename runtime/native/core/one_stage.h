@@ -19,6 +19,7 @@ struct OneStageWorkspace {
     std::vector<uint32_t> anchors;           // to be scored, level by level
     std::vector<double> powers;
     std::vector<ClassScore> scores;
+    std::vector<float> elements;  // of one box, from two fields
     std::vector<KeptBoxes> kept;  // [label], or one for all labels
 
     // Soft-NMS: candidates group by group.
@@ -54,7 +55,9 @@ private:
     void select_by_objectness(OneStageWorkspace& workspace) const;
     void score_anchor(const LevelView& view, uint32_t anchor, OneStageWorkspace& workspace) const;
     // Step 6. Returns false if the box is dropped.
-    bool decode_box(const std::vector<LevelView>& levels, uint64_t key, Detection& detection) const;
+    bool decode_box(OneStageWorkspace& workspace, uint64_t key, Detection& detection) const;
+    Box decode_coding(const LevelView& view, size_t coding, uint32_t anchor, const Box& reference,
+                      std::vector<float>& elements) const;
     // Step 7. Stops when max_detections are final.
     void suppress_hard(OneStageWorkspace& workspace, std::vector<Detection>& detections) const;
     void suppress_soft(OneStageWorkspace& workspace, std::vector<Detection>& detections) const;

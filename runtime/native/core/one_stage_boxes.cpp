@@ -10,12 +10,12 @@ struct Pair {
     float x, y;
 };
 
-Pair unit_of(Unit unit, const Box& reference, int stride, Size input) {
+Pair unit_of(Unit unit, const Box& reference, const std::array<double, 2>& strides, Size input) {
     switch (unit) {
         case Unit::anchor:
             return {reference.x2 - reference.x1, reference.y2 - reference.y1};
         case Unit::stride:
-            return {static_cast<float>(stride), static_cast<float>(stride)};
+            return {static_cast<float>(strides[0]), static_cast<float>(strides[1])};
         case Unit::input:
             return {static_cast<float>(input.width), static_cast<float>(input.height)};
         case Unit::pixel:
@@ -63,10 +63,10 @@ struct Decode {
     const float* raw;
     std::ptrdiff_t step;
     const Box& reference;
-    int stride;
+    const std::array<double, 2>& strides;
     Size input;
 
-    Pair unit(Unit which) const { return unit_of(which, reference, stride, input); }
+    Pair unit(Unit which) const { return unit_of(which, reference, strides, input); }
 
     Box operator()(const CxcywhCoding& coding) const {
         const Elements t(coding.elements, raw, step);
@@ -118,11 +118,14 @@ struct Decode {
             case SizeActivation::sigmoid:
                 return sigmoid_float64(t);
             case SizeActivation::sigmoid_squared:
+                return squared(2.0f * sigmoid_float64(t));
+            case SizeActivation::square:
                 break;
         }
-        const float doubled = 2.0f * sigmoid_float64(t);
-        return doubled * doubled;
+        return squared(t);
     }
+
+    static float squared(float t) { return t * t; }
 
     static float distance(const DistanceCoding& coding, float t) {
         if (coding.activation == DistanceActivation::relu) return t < 0.0f ? 0.0f : t;
@@ -137,18 +140,17 @@ float sigmoid_float64(float x) { return static_cast<float>(1.0 / (1.0 + std::exp
 float tanh_float64(float x) { return static_cast<float>(2.0 / (1.0 + std::exp(-2.0 * static_cast<double>(x))) - 1.0); }
 
 Box anchor_box(const Level& level, int64_t cell, size_t anchor) {
-    const float stride = static_cast<float>(level.stride);
     const float offset = static_cast<float>(level.offset);
-    const float x = (static_cast<float>(cell % level.grid[1]) + offset) * stride;
-    const float y = (static_cast<float>(cell / level.grid[1]) + offset) * stride;
+    const float x = (static_cast<float>(cell % level.grid[1]) + offset) * static_cast<float>(level.strides[0]);
+    const float y = (static_cast<float>(cell / level.grid[1]) + offset) * static_cast<float>(level.strides[1]);
     const float half_width = 0.5f * static_cast<float>(level.anchors[anchor][0]);
     const float half_height = 0.5f * static_cast<float>(level.anchors[anchor][1]);
     return {x - half_width, y - half_height, x + half_width, y + half_height};
 }
 
-Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference, int stride,
-                Size input) {
-    return std::visit(Decode{elements, step, reference, stride, input}, coding);
+Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference,
+                const std::array<double, 2>& strides, Size input) {
+    return std::visit(Decode{elements, step, reference, strides, input}, coding);
 }
 
 }  // namespace pocketdet

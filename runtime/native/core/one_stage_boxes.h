@@ -15,8 +15,8 @@ Box anchor_box(const Level& level, int64_t cell, size_t anchor);
 // Decodes one box.
 //
 // elements: raw network outputs, `step` floats apart. reference: the anchor, or the box of the coding before.
-// stride: of the level in pixels. input: size of the network input.
-Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference, int stride,
-                Size input);
+// strides: pixels per cell along x, y. input: size of the network input.
+Box decode_step(const BoxCoding& coding, const float* elements, std::ptrdiff_t step, const Box& reference,
+                const std::array<double, 2>& strides, Size input);
 
 }  // namespace pocketdet

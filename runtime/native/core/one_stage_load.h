@@ -2,8 +2,8 @@
 // manifest. A missing optional field has its default; check_spec validates ranges.
 //
 // `Node` provides integer(low, high), number(low, high), boolean(), text(low, high), one_of(choices), list(low, high)
-// and is_null(), which throw if the value has another type. `Record` is made of a node with named fields and provides
-// need(name), maybe(name) and finish(), which throws if a field was not read.
+// which throw if the value has another type, is_null() and is_list(). `Record` is made of a node with named fields and
+// provides need(name), maybe(name) and finish(), which throws if a field was not read.
 #pragma once
 
 #include <initializer_list>
@@ -38,9 +38,11 @@ private:
         result.output = record.need("output").text(1, 200);
         choose(record, "layout", {"map", "rows", "columns"}, result.layout);
         read(record, "first", result.first);
-        read(record, "prior_step", result.anchor_step);
+        read(record, "anchor_channels", result.anchor_channels);
         read(record, "element_step", result.element_step);
         read(record, "first_row", result.first_row);
+        read(record, "cell_step", result.cell_step);
+        read(record, "anchor_step", result.anchor_step);
         record.finish();
         return result;
     }
@@ -49,15 +51,28 @@ private:
         Record record(node);
         Level level;
         read(record.need("grid"), level.grid);
-        read(record.need("stride"), level.stride);
-        for (const Node& size : record.need("priors").list(1, 64)) read(size, level.anchors.emplace_back());
+        read_strides(record.need("stride"), level.strides);
+        for (const Node& size : record.need("anchors").list(1, 64)) read(size, level.anchors.emplace_back());
         level.classes = output_field(record.need("classes"));
         for (const Node& boxes : record.need("boxes").list(0, 4)) level.boxes.push_back(output_field(boxes));
         const auto objectness = record.maybe("objectness");
         if (objectness && !objectness->is_null()) level.objectness = output_field(*objectness);
         read(record, "offset", level.offset);
+        if (const auto sizes = record.maybe("sizes")) {
+            for (const Node& field : sizes->list(0, 4)) {
+                level.sizes.emplace_back();
+                if (!field.is_null()) level.sizes.back() = output_field(field);
+            }
+        }
         record.finish();
         return level;
+    }
+
+    // A number, or (x, y).
+    static void read_strides(const Node& node, std::array<double, 2>& strides) {
+        if (node.is_list()) return read(node, strides);
+        read(node, strides[0]);
+        strides[1] = strides[0];
     }
 
     static ElementOrder order_of(Record& record) {
@@ -69,24 +84,25 @@ private:
 
     static BoxCoding coding_of(const Node& node) {
         Record record(node);
-        const std::string form = record.need("form").one_of({"centre", "distance", "corner"});
+        const std::string encoding = record.need("encoding").one_of({"cxcywh", "distance", "xyxy"});
         const ElementOrder elements = order_of(record);
-        BoxCoding coding = form == "centre"     ? BoxCoding(centre_of(record))
-                           : form == "distance" ? BoxCoding(distance_of(record))
-                                                : BoxCoding(corner_of(record));
+        BoxCoding coding = encoding == "cxcywh"     ? BoxCoding(cxcywh_of(record))
+                           : encoding == "distance" ? BoxCoding(distance_of(record))
+                                                    : BoxCoding(xyxy_of(record));
         std::visit([&](auto& any) { any.elements = elements; }, coding);
         record.finish();
         return coding;
     }
 
-    static CxcywhCoding centre_of(Record& record) {
+    static CxcywhCoding cxcywh_of(Record& record) {
         CxcywhCoding coding;
-        choose(record, "origin", {"prior", "image"}, coding.origin);
+        choose(record, "origin", {"anchor", "image"}, coding.origin);
         choose(record, "centre_activation", {"none", "tanh", "sigmoid"}, coding.centre_activation);
         read(record, "centre_gain", coding.centre_gain);
         read(record, "centre_shift", coding.centre_shift);
         choose(record, "centre_unit", kUnits, coding.centre_unit);
-        choose(record, "size_activation", {"none", "exp", "sigmoid", "sigmoid_squared"}, coding.size_activation);
+        choose(record, "size_activation", {"none", "exp", "sigmoid", "sigmoid_squared", "square"},
+               coding.size_activation);
         choose(record, "size_unit", kUnits, coding.size_unit);
         read(record, "max_log", coding.max_log);
         return coding;
@@ -101,7 +117,7 @@ private:
         return coding;
     }
 
-    static XyxyCoding corner_of(Record& record) {
+    static XyxyCoding xyxy_of(Record& record) {
         XyxyCoding coding;
         choose(record, "unit", kUnits, coding.unit);
         return coding;
@@ -139,7 +155,7 @@ private:
         return selection;
     }
 
-    static constexpr Names kUnits = {"prior", "stride", "input", "pixel"};
+    static constexpr Names kUnits = {"anchor", "stride", "input", "pixel"};
     static constexpr Names kActivations = {"none", "sigmoid", "softmax"};
 
     static void read(const Node& node, int& value) {

@@ -12,14 +12,21 @@ void for_each_field(const OneStageSpec& spec, const std::function<void(const Out
     for (const Level& level : spec.levels) {
         visit(level.classes, level, spec.class_elements());
         if (spec.uses_objectness()) visit(*level.objectness, level, spec.objectness_elements());
-        for (size_t i = 0; i < level.boxes.size(); ++i) visit(level.boxes[i], level, elements_of(spec.codings[i]));
+        for (size_t i = 0; i < level.boxes.size(); ++i) {
+            const OutputField* sizes = level.size_field(i);
+            const int elements = elements_of(spec.codings[i]);
+            visit(level.boxes[i], level, sizes == nullptr ? elements : elements / 2);
+            if (sizes != nullptr) visit(*sizes, level, elements / 2);
+        }
     }
 }
 
 std::vector<int64_t> required_shape(const OutputField& field, const Level& level, int elements) {
-    const int64_t channels = field.first + static_cast<int64_t>(level.anchors.size() - 1) * field.anchor_step +
-                             int64_t{elements - 1} * field.element_step + 1;
-    const int64_t rows = field.first_row + level.count();
+    const auto last_anchor = static_cast<int64_t>(level.anchors.size()) - 1;
+    const int64_t channels =
+        field.first + last_anchor * field.anchor_channels + int64_t{elements - 1} * field.element_step + 1;
+    const int64_t rows =
+        field.first_row + (level.cells() - 1) * level.cell_step(field) + last_anchor * field.anchor_step + 1;
     if (field.layout == FieldLayout::map) return {channels, level.grid[0], level.grid[1]};
     if (field.layout == FieldLayout::rows) return {rows, channels};
     return {channels, rows};
@@ -40,18 +47,20 @@ const char* name_of(FieldLayout layout) {
 
 }  // namespace
 
-FieldReader reader_of(const OutputField& field, size_t anchors, const OutputView& output) {
-    const auto each = static_cast<std::ptrdiff_t>(anchors);
+FieldReader reader_of(const OutputField& field, const Level& level, const OutputView& output) {
     const std::ptrdiff_t stride = output.stride;
+    const auto cell_step = static_cast<std::ptrdiff_t>(level.cell_step(field));
     switch (field.layout) {
         case FieldLayout::map:
-            return {output.data + field.first * stride, 1, field.anchor_step * stride, field.element_step * stride};
+            return {output.data + field.first * stride, 1, field.anchor_channels * stride, field.element_step * stride};
         case FieldLayout::rows:
-            return {output.data + field.first_row * stride + field.first, each * stride, stride, field.element_step};
+            return {output.data + field.first_row * stride + field.first, cell_step * stride,
+                    field.anchor_step * stride + field.anchor_channels, field.element_step};
         case FieldLayout::columns:
             break;
     }
-    return {output.data + field.first * stride + field.first_row, each, 1, field.element_step * stride};
+    return {output.data + field.first * stride + field.first_row, cell_step,
+            field.anchor_channels * stride + field.anchor_step, field.element_step * stride};
 }
 
 std::vector<std::string> output_names(const OneStageSpec& spec) {

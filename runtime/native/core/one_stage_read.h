@@ -28,8 +28,7 @@ struct FieldReader {
     }
 };
 
-// anchors: per cell.
-FieldReader reader_of(const OutputField& field, size_t anchors, const OutputView& output);
+FieldReader reader_of(const OutputField& field, const Level& level, const OutputView& output);
 
 // Names of all outputs that the decoder reads, without duplicates.
 std::vector<std::string> output_names(const OneStageSpec& spec);

@@ -138,7 +138,9 @@ bool ScoreRule::is_finite(const LevelView& view, uint32_t anchor) const {
     if (!finite(view.classes, class_elements_)) return false;
     if (uses_objectness_ && !finite(view.objectness, objectness_elements_)) return false;
     for (size_t i = 0; i < box_elements_.size(); ++i) {
-        if (!finite(view.boxes[i], box_elements_[i])) return false;
+        const int split = view.sizes[i] ? 2 : 1;
+        if (!finite(view.boxes[i], box_elements_[i] / split)) return false;
+        if (view.sizes[i] && !finite(*view.sizes[i], box_elements_[i] / split)) return false;
     }
     return true;
 }

@@ -14,7 +14,8 @@ struct LevelView {
     const Level* level;
     uint32_t first_anchor;
     FieldReader classes, objectness;
-    std::vector<FieldReader> boxes;  // one per coding
+    std::vector<FieldReader> boxes;                 // one per coding
+    std::vector<std::optional<FieldReader>> sizes;  // one per coding: the second half of its elements
 
     uint32_t anchors_per_cell() const { return static_cast<uint32_t>(level->anchors.size()); }
     uint32_t end() const { return first_anchor + static_cast<uint32_t>(level->count()); }

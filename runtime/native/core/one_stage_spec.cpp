@@ -27,20 +27,21 @@ void counts(const char* name, size_t count, size_t high) {
 
 void check_field(const OutputField& field) {
     within("OutputField.first", field.first, 0, kMany);
-    within("OutputField.prior_step", field.anchor_step, 0, kMany);
+    within("OutputField.anchor_channels", field.anchor_channels, 0, kMany);
     within("OutputField.first_row", field.first_row, 0, kMany);
+    within("OutputField.anchor_step", field.anchor_step, 0, kMany);
     within("OutputField.element_step", field.element_step, 1, kMany);
-    const bool is_map = field.layout == FieldLayout::map;
-    if ((is_map ? field.first_row : field.anchor_step) != 0) {
-        const char* problem = is_map ? "a map has no first_row" : "a table has no prior_step";
-        fail("OutputField of '" + field.output + "': " + problem);
+    within("OutputField.cell_step", field.cell_step.value_or(1), 1, kMany);
+    const bool has_rows = field.first_row != 0 || field.cell_step || field.anchor_step != 1;
+    if (field.layout == FieldLayout::map && has_rows) {
+        fail("OutputField of '" + field.output + "': a map has no first_row, cell_step and anchor_step");
     }
 }
 
 void check_level(const Level& level, const OneStageSpec& spec) {
     for (const int side : level.grid) within("Level.grid", side, 1, 4096.0 * 4096.0);
-    within("Level.stride", level.stride, 1, 4096);
-    counts("Level.priors", level.anchors.size(), 64);
+    for (const double stride : level.strides) within("Level.stride", stride, 1, 4096);
+    counts("Level.anchors", level.anchors.size(), 64);
     within("Level.offset", level.offset, 0, 1);
     for (const std::array<double, 2>& size : level.anchors) {
         for (const double side : size) {
@@ -51,8 +52,15 @@ void check_level(const Level& level, const OneStageSpec& spec) {
     check_field(level.classes);
     for (const OutputField& field : level.boxes) check_field(field);
     if (level.objectness) check_field(*level.objectness);
+    for (const std::optional<OutputField>& field : level.sizes) {
+        if (field) check_field(*field);
+    }
     if (level.boxes.size() != spec.codings.size()) {
         fail("a level has " + std::to_string(level.boxes.size()) + " box fields for " +
+             std::to_string(spec.codings.size()) + " codings");
+    }
+    if (!level.sizes.empty() && level.sizes.size() != spec.codings.size()) {
+        fail("a level has " + std::to_string(level.sizes.size()) + " size fields for " +
              std::to_string(spec.codings.size()) + " codings");
     }
     if (spec.uses_objectness() && !level.objectness) fail("objectness is used, but a level has no field for it");

@@ -2,6 +2,7 @@
 // ranges equal those of the Python OneStageSpec.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -18,7 +19,7 @@ enum class FieldLayout { map, rows, columns };
 enum class Activation { none, sigmoid, softmax };
 enum class Background { none, first, last };
 enum class CentreActivation { none, tanh, sigmoid };
-enum class SizeActivation { none, exp, sigmoid, sigmoid_squared };
+enum class SizeActivation { none, exp, sigmoid, sigmoid_squared, square };
 enum class DistanceActivation { none, exp, relu };
 enum class Unit { anchor, stride, input, pixel };
 enum class Origin { anchor, image };
@@ -26,26 +27,38 @@ enum class Suppression { hard, linear, gaussian, none };
 
 constexpr double kMaxLogScale = 4.135166556742356;  // log(1000 / 16)
 
-// The position of one kind of values in an output. Element `k` of anchor `a` is in channel
-// first + a * anchor_step + k * element_step.
+// The position of one kind of values in an output. Element `k` of anchor `a` of cell `c` is in channel
+// first + a * anchor_channels + k * element_step and, in rows and columns, in row
+// first_row + c * cell_step + a * anchor_step.
 struct OutputField {
     std::string output;
-    FieldLayout layout = FieldLayout::map;  // (channels, h, w), (anchors, channels) or (channels, anchors)
-    int first = 0, anchor_step = 0, element_step = 1, first_row = 0;
+    FieldLayout layout = FieldLayout::map;  // (channels, h, w), (rows, channels) or (channels, rows)
+    int first = 0, anchor_channels = 0, element_step = 1, first_row = 0;
+    std::optional<int> cell_step = std::nullopt;  // by default A * anchor_step, at least 1, with A anchors per cell
+    int anchor_step = 1;
 };
 
 // A grid of cells of one feature map.
 struct Level {
-    std::array<int, 2> grid{};  // height, width in cells
-    int stride = 0;
+    std::array<int, 2> grid{};                   // height, width in cells
+    std::array<double, 2> strides{};             // pixels per cell along x, y
     std::vector<std::array<double, 2>> anchors;  // width, height in pixels
     OutputField classes;
     std::vector<OutputField> boxes;  // one per coding
     std::optional<OutputField> objectness;
-    double offset = 0.5;  // of the cell centre: ((x + offset) * stride, (y + offset) * stride)
+    double offset = 0.5;  // of the cell centre: ((x + offset) * stride_x, (y + offset) * stride_y)
+    // One per coding: the second half of its elements, where `boxes` has the first half only. Empty: none.
+    std::vector<std::optional<OutputField>> sizes;
 
     int64_t cells() const { return int64_t{grid[0]} * grid[1]; }
     int64_t count() const { return cells() * static_cast<int64_t>(anchors.size()); }
+    int64_t cell_step(const OutputField& field) const {
+        const int64_t of_anchors = static_cast<int64_t>(anchors.size()) * field.anchor_step;
+        return field.cell_step.value_or(0) > 0 ? *field.cell_step : std::max(int64_t{1}, of_anchors);
+    }
+    const OutputField* size_field(size_t coding) const {
+        return !sizes.empty() && sizes[coding] ? &*sizes[coding] : nullptr;
+    }
 };
 
 // A coding reads elements order[0] to order[3], multiplied by `multiplier`.

@@ -196,8 +196,9 @@ Placement compute_placement(ResizeRule rule, Size source, Size target) {
     } else {
         width = std::max<int64_t>(1, (2 * w * full_height + h) / (2 * h));
     }
-    return {static_cast<int>((full_width - width) / 2), static_cast<int>((full_height - height) / 2),
-            static_cast<int>(width), static_cast<int>(height)};
+    const int64_t left = rule == ResizeRule::letterbox_top_left ? 0 : (full_width - width) / 2;
+    const int64_t top = rule == ResizeRule::letterbox_top_left ? 0 : (full_height - height) / 2;
+    return {static_cast<int>(left), static_cast<int>(top), static_cast<int>(width), static_cast<int>(height)};
 }
 
 NormaliseTable make_normalise_table(const float* mean, const float* std) {

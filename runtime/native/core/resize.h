@@ -12,14 +12,15 @@
 
 namespace pocketdet {
 
-enum class ResizeRule { stretch, letterbox };
+enum class ResizeRule { stretch, letterbox, letterbox_top_left };
 
 // The rectangle of the resized image in the network input, in pixels.
 struct Placement {
     int x0, y0, width, height;
 };
 
-// stretch: the whole target. letterbox: the largest centred rectangle with the aspect ratio of the source.
+// stretch: the whole target. letterbox: the largest rectangle with the aspect ratio of the source, centred.
+// letterbox_top_left: the same in the upper left corner.
 Placement compute_placement(ResizeRule rule, Size source, Size target);
 
 struct ResizeOptions {

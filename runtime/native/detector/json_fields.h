@@ -29,6 +29,7 @@ public:
     double number(double low, double high) const;
     bool boolean() const;
     bool is_null() const { return value_->is_null(); }
+    bool is_list() const { return value_->is_array(); }
     // A string of low to high characters.
     std::string text(size_t low, size_t high) const;
     // A string of 1 to 200 characters that can all be shown (is_unprintable in utf8.h).

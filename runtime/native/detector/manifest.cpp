@@ -31,8 +31,10 @@ Preprocessing load_preprocessing(const Field& field) {
     const auto finite = [](const Field& f) { return static_cast<float>(f.number(-kMost, kMost)); };
     p.mean = load_tuple<3>(record.need("mean"), finite);
     p.std = load_tuple<3>(record.need("std"), load_positive);
-    const bool stretch = record.need("resize").one_of({"stretch", "letterbox"}) == "stretch";
-    p.resize = stretch ? ResizeRule::stretch : ResizeRule::letterbox;
+    const std::string resize = record.need("resize").one_of({"stretch", "letterbox", "letterbox_top_left"});
+    p.resize = resize == "stretch"     ? ResizeRule::stretch
+               : resize == "letterbox" ? ResizeRule::letterbox
+                                       : ResizeRule::letterbox_top_left;
     p.pad = load_tuple<3>(record.need("pad"), [](const Field& f) { return static_cast<uint8_t>(f.integer(0, 255)); });
     record.finish();
     return p;
@@ -127,6 +129,7 @@ void load_common(Record& record, Manifest& m, ManifestReader& reader) {
     Record golden(record.need("golden"));
     m.golden_image = load_text(golden.need("image"));
     m.golden_stages = load_text(golden.need("stages"));
+    if (golden.has("score_threshold")) m.golden_score_threshold = golden.need("score_threshold").number(0, 1);
     golden.finish();
     reader.paths = {m.golden_image, m.golden_stages};
     if (record.has("reference_weights")) reader.paths.push_back(load_text(record.need("reference_weights")));

@@ -1,4 +1,4 @@
-// manifest.json, versions 1 to 3: what a program must know to run a detector it has never seen. Fields, bounds and
+// manifest.json, versions 1 to 4: what a program must know to run a detector it has never seen. Fields, bounds and
 // cross checks are those of runtime/bundle/{schema,two_stage,one_stage}.py; the meaning of the numbers is in
 // docs/reference/definitions.md and docs/reference/one-stage.md.
 #pragma once
@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,7 +21,7 @@
 
 namespace pocketdet {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 constexpr const char* kManifestName = "manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxBundleBytes = uint64_t{1} << 30;
@@ -96,6 +97,7 @@ struct Manifest {
     int lanes;
     std::string target;  // the machines that the layout was decided for, or empty
     std::string golden_image, golden_stages;
+    std::optional<double> golden_score_threshold;  // of the golden detections, if not the detector's own
     std::map<std::string, FileEntry> files;
 
     const char* detector() const;  // "two-stage" or "one-stage"

@@ -23,7 +23,8 @@ PixelFormat parse_format(const std::string& text) {
 ResizeRule parse_rule(const std::string& text) {
     if (text == "stretch") return ResizeRule::stretch;
     if (text == "letterbox") return ResizeRule::letterbox;
-    reject("rule", "'stretch' or 'letterbox'", "'" + text + "'");
+    if (text == "letterbox_top_left") return ResizeRule::letterbox_top_left;
+    reject("rule", "'stretch', 'letterbox' or 'letterbox_top_left'", "'" + text + "'");
 }
 
 ChannelOrder parse_order(const std::string& text) {
@@ -164,8 +165,8 @@ void bind_image(nb::module_& module) {
         "Resize a uint8 image to (height, width) with integer bilinear interpolation, the same bits anywhere.\n\n"
         "`format` is RGB, BGR (height, width, 3), RGBA, BGRA (height, width, 4; alpha is ignored) or NV21\n"
         "(height * 3 / 2, width). Rows may lie at any distance, pixels must be contiguous. `rule` is 'stretch' or\n"
-        "'letterbox', which fills the rest with `pad`. The result (height, width, 3) and `pad` are in\n"
-        "`channel_order`.");
+        "'letterbox' (centred) or 'letterbox_top_left', which fill the rest with `pad`. The result (height, width, 3)\n"
+        "and `pad` are in `channel_order`.");
     module.def("preprocess", &bound_preprocess, "image"_a, "format"_a, "size"_a, "rule"_a, "channel_order"_a, "pad"_a,
                "mean"_a, "std"_a,
                "`resize_image`, then (pixel - mean) / std per channel, in one pass: float32 (3, height, width).\n\n"

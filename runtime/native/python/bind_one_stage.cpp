@@ -24,6 +24,7 @@ public:
     bool boolean() const { return cast<bool>("True or False"); }
     std::string text(size_t, size_t) const { return cast<std::string>("a text"); }
     bool is_null() const { return value_.is_none(); }
+    bool is_list() const { return nb::isinstance<nb::tuple>(value_); }
     std::string one_of(std::initializer_list<const char*> choices) const {
         const std::string found = text(0, 0);
         std::string expected;

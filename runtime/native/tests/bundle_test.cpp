@@ -108,7 +108,7 @@ void test_manifest_errors() {
         Json value;  // discarded: remove the field
         const char* message;
     } cases[] = {
-        {"/schema_version", 4, "needs a newer pocketdet-run"},
+        {"/schema_version", 5, "needs a newer pocketdet-run"},
         {"/schema_version", "1", "field 'schema_version': expected a whole number"},
         {"/schema_version", 1.0, "field 'schema_version'"},
         {"/schema_version", true, "field 'schema_version'"},

@@ -180,12 +180,16 @@ void test_detect() {
     detect({logits, 3, deltas, 4, rois, 0, 3}, options, workspace, out);
     CHECK(out.empty());
     CHECK(same(to_original({10, 50, 90, 200}, {100, 200}, {100, 100}, ResizeRule::letterbox), {20, 50, 180, 100}));
+    const Box of_corner = to_original({10, 20, 90, 200}, {100, 200}, {100, 100}, ResizeRule::letterbox_top_left);
+    CHECK(same(of_corner, {20, 40, 180, 100}));
     CHECK(same(to_original({10, 50, 90, 200}, {50, 200}, {100, 100}, ResizeRule::stretch), {20, 25, 180, 50}));
 }
 
 void test_placement() {
     const Placement wide = compute_placement(ResizeRule::letterbox, {480, 640}, {320, 320});
     CHECK(wide.x0 == 0 && wide.y0 == 40 && wide.width == 320 && wide.height == 240);
+    const Placement corner = compute_placement(ResizeRule::letterbox_top_left, {480, 640}, {320, 320});
+    CHECK(corner.x0 == 0 && corner.y0 == 0 && corner.width == 320 && corner.height == 240);
     const Placement tall = compute_placement(ResizeRule::letterbox, {kMaxImageSide, 1}, {8, 8});
     CHECK(tall.x0 == 3 && tall.y0 == 0 && tall.width == 1 && tall.height == 8);
 }

@@ -9,7 +9,7 @@ namespace {
 
 Json sound_manifest() {
     Json m = Json::parse(R"({
-        "schema_version": 3, "name": "tiny", "task": "object-detection", "detector": "one-stage",
+        "schema_version": 4, "name": "tiny", "task": "object-detection", "detector": "one-stage",
         "architecture": "by-hand", "input": {"height": 32, "width": 64}, "class_names": ["bolt", "nut"],
         "preprocessing": {"channel_order": "RGB", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57],
                           "resize": "letterbox", "pad": [124, 116, 104]},
@@ -20,14 +20,14 @@ Json sound_manifest() {
         "decode": {
             "input_size": [32, 64], "num_classes": 2,
             "levels": [
-                {"grid": [4, 8], "stride": 8, "priors": [[12, 10.5], [20, 28]],
-                 "classes": {"output": "map", "first": 5, "prior_step": 7},
-                 "boxes": [{"output": "map", "prior_step": 7}],
-                 "objectness": {"output": "map", "first": 4, "prior_step": 7}},
-                {"grid": [2, 4], "stride": 16, "priors": [[24, 24]], "offset": 0,
+                {"grid": [4, 8], "stride": 8, "anchors": [[12, 10.5], [20, 28]],
+                 "classes": {"output": "map", "first": 5, "anchor_channels": 7},
+                 "boxes": [{"output": "map", "anchor_channels": 7}],
+                 "objectness": {"output": "map", "first": 4, "anchor_channels": 7}},
+                {"grid": [2, 4], "stride": 16, "anchors": [[24, 24]], "offset": 0,
                  "classes": {"output": "table", "layout": "rows", "first": 5, "first_row": 2},
                  "boxes": [{"output": "table", "layout": "rows", "first_row": 2}], "objectness": null}],
-            "codings": [{"form": "centre", "order": [1, 0, 3, 2], "centre_unit": "stride"}]},
+            "codings": [{"encoding": "cxcywh", "order": [1, 0, 3, 2], "centre_unit": "stride"}]},
         "layout": {"weight_storage": "int8", "lanes": 1},
         "golden": {"image": "golden/image.png", "stages": "golden/stages.safetensors"},
         "tools": {"pocketdet": "test"}
@@ -58,8 +58,8 @@ void test_manifest_is_read() {
 void test_every_field_is_read() {
     Json m = sound_manifest();
     Json& decode = m["decode"];
-    decode["codings"].push_back({{"form", "distance"}, {"activation", "relu"}, {"unit", "input"}, {"max_log", 2}});
-    decode["codings"].push_back({{"form", "corner"}, {"unit", "input"}, {"multiplier", {1, 2, 3, 4.5}}});
+    decode["codings"].push_back({{"encoding", "distance"}, {"activation", "relu"}, {"unit", "input"}, {"max_log", 2}});
+    decode["codings"].push_back({{"encoding", "xyxy"}, {"unit", "input"}, {"multiplier", {1, 2, 3, 4.5}}});
     for (Json& level : decode["levels"]) {
         for (int i = 0; i < 2; ++i) level["boxes"].push_back(level["boxes"][0]);
     }
@@ -90,6 +90,56 @@ void test_every_field_is_read() {
     CHECK(s.nms == Suppression::none && s.sigma == 0.3 && !s.per_class && s.max_detections == 9 && s.min_size == 3);
 }
 
+void test_fields_of_version_4() {
+    Json m = sound_manifest();
+    m["golden"]["score_threshold"] = 0.125;
+    m["preprocessing"]["resize"] = "letterbox_top_left";
+    Json& level = m["decode"]["levels"][1];
+    level["stride"] = {15.75, 16};
+    level["boxes"][0]["anchor_step"] = 0;
+    level["boxes"][0]["cell_step"] = 1;
+    level["sizes"] = {level["boxes"][0]};
+    m["decode"]["levels"][0]["sizes"] = {nullptr};
+    m["decode"]["codings"][0]["size_activation"] = "square";
+    const Manifest read = parse(m);
+    CHECK(read.golden_score_threshold == 0.125 && read.preprocessing.resize == ResizeRule::letterbox_top_left);
+    const OneStageSpec& spec = std::get<OneStageParts>(read.parts).decode;
+    CHECK(spec.levels[1].strides[0] == 15.75 && spec.levels[0].strides[1] == 8.0);
+    CHECK(spec.levels[1].boxes[0].anchor_step == 0 && spec.levels[1].size_field(0)->cell_step == 1);
+    CHECK(spec.levels[0].size_field(0) == nullptr && !parse(sound_manifest()).golden_score_threshold);
+    CHECK(std::get<CxcywhCoding>(spec.codings[0]).size_activation == SizeActivation::square);
+    level["sizes"][0]["first"] = 7;
+    CHECK(contains(message_of<BundleError>([&] { parse(m); }), "output 'table' is (10, 8): its field needs (10, 9)"));
+}
+
+void test_earlier_words() {
+    Json m = sound_manifest();
+    m["schema_version"] = 3;
+    Json& decode = m["decode"];
+    for (Json& level : decode["levels"]) {
+        level["priors"] = level["anchors"];
+        level.erase("anchors");
+    }
+    for (const char* name : {"classes", "objectness"}) {
+        decode["levels"][0][name]["prior_step"] = 7;
+        decode["levels"][0][name].erase("anchor_channels");
+    }
+    decode["levels"][0]["boxes"][0] = {{"output", "map"}, {"prior_step", 7}};
+    decode["codings"][0] = {{"form", "centre"}, {"origin", "prior"}, {"size_unit", "prior"}, {"centre_unit", "prior"}};
+    const Manifest read = parse(m);
+    const OneStageSpec& spec = std::get<OneStageParts>(read.parts).decode;
+    CHECK(spec.levels[0].boxes[0].anchor_channels == 7 && spec.levels[1].anchors[0][1] == 24);
+    const auto& coding = std::get<CxcywhCoding>(spec.codings[0]);
+    CHECK(coding.origin == Origin::anchor && coding.centre_unit == Unit::anchor);
+    decode["codings"][0] = {{"form", "corner"}};
+    CHECK(std::holds_alternative<XyxyCoding>(std::get<OneStageParts>(parse(m).parts).decode.codings[0]));
+    decode["levels"][0]["anchors"] = decode["levels"][0]["priors"];
+    CHECK(contains(message_of<BundleError>([&] { parse(m); }), "field 'decode.levels[0].priors' is unknown"));
+    decode["levels"][0].erase("anchors");
+    m["schema_version"] = 4;
+    CHECK(contains(message_of<BundleError>([&] { parse(m); }), "field 'decode.levels[0].anchors' is missing"));
+}
+
 void test_manifest_errors() {
     const struct {
         const char* pointer;
@@ -114,17 +164,24 @@ void test_manifest_errors() {
         {"/decode/levels", Json::array(), "field 'decode.levels'"},
         {"/decode/levels/0/grid", {4}, "field 'decode.levels[0].grid'"},
         {"/decode/levels/0/stride", 0, "field 'decode': Level.stride has the value 0: expected 1 to 4096"},
-        {"/decode/levels/0/priors/0/0", 0, "an anchor has a side of 0"},
+        {"/decode/levels/0/anchors/0/0", 0, "an anchor has a side of 0"},
         {"/decode/levels/0/offset", 2, "Level.offset has the value 2"},
         {"/decode/levels/0/boxes", Json::array(), "a level has 0 box fields for 1 codings"},
         {"/decode/levels/0/classes/layout", "cube", "expected 'map' or 'rows' or 'columns'"},
         {"/decode/levels/0/classes/layout", nullptr, "field 'decode.levels[0].classes.layout'"},
         {"/decode/levels/0/classes/first", -1, "OutputField.first has the value -1"},
-        {"/decode/levels/0/classes/first_row", 1, "OutputField of 'map': a map has no first_row"},
-        {"/decode/levels/1/classes/prior_step", 1, "OutputField of 'table': a table has no prior_step"},
+        {"/decode/levels/0/classes/first_row", 1, "OutputField of 'map': a map has no first_row, cell_step"},
+        {"/decode/levels/0/classes/cell_step", 1, "OutputField of 'map': a map has no first_row, cell_step"},
+        {"/decode/levels/1/classes/cell_step", 0, "OutputField.cell_step has the value 0"},
+        {"/decode/levels/1/classes/cell_step", 100'000'000, "its field needs (700000003, 7) (rows)"},
+        {"/decode/levels/1/classes/anchor_step", -1, "OutputField.anchor_step has the value -1"},
+        {"/decode/levels/1/classes/prior_step", 1, "field 'decode.levels[1].classes.prior_step' is unknown"},
+        {"/decode/levels/0/stride", {8, 0.5}, "Level.stride has the value 0.5: expected 1 to 4096"},
+        {"/decode/levels/0/stride", {8, 8, 8}, "field 'decode.levels[0].stride'"},
+        {"/decode/levels/0/sizes", {nullptr, nullptr}, "a level has 2 size fields for 1 codings"},
         {"/decode/levels/0/surprise", 1, "field 'decode.levels[0].surprise' is unknown"},
-        {"/decode/codings/0/form", Json(Json::value_t::discarded), "field 'decode.codings[0].form' is missing"},
-        {"/decode/codings/0/form", "polar", "expected 'centre' or 'distance' or 'corner'"},
+        {"/decode/codings/0/encoding", Json(Json::value_t::discarded), "field 'decode.codings[0].encoding' is missing"},
+        {"/decode/codings/0/encoding", "polar", "expected 'cxcywh' or 'distance' or 'xyxy'"},
         {"/decode/codings/0/bins", 4, "field 'decode.codings[0].bins' is unknown"},
         {"/decode/codings/0/order", {0, 1, 2, 2}, "CxcywhCoding.order: expected a permutation of 0 to 3"},
         {"/decode/codings/0/max_log", 81, "CxcywhCoding.max_log has the value 81"},
@@ -156,6 +213,8 @@ void test_manifest_errors() {
 int main() {
     pocketdet::test_manifest_is_read();
     pocketdet::test_every_field_is_read();
+    pocketdet::test_fields_of_version_4();
+    pocketdet::test_earlier_words();
     pocketdet::test_manifest_errors();
     std::puts("one_stage_bundle_test: all hold");
     return 0;

@@ -35,7 +35,7 @@ BoxCoding random_coding(Fuzz& fuzz) {
                             2.0,
                             -0.5,
                             unit,
-                            static_cast<SizeActivation>(fuzz.integer(0, 3)),
+                            static_cast<SizeActivation>(fuzz.integer(0, 4)),
                             static_cast<Unit>(fuzz.integer(0, 3)),
                             4.0};
     }
@@ -84,7 +84,7 @@ Problem random_problem(Fuzz& fuzz) {
     for (int i = fuzz.integer(1, 3); i > 0; --i) {
         Level level;
         level.grid = {fuzz.integer(1, 30), fuzz.integer(1, 30)};
-        level.stride = fuzz.integer(1, 16);
+        level.strides = {0.25 * fuzz.integer(4, 64), 0.25 * fuzz.integer(4, 64)};
         for (int a = fuzz.integer(1, 3); a > 0; --a) level.anchors.push_back({8.0 * a, 6.0 * a});
         level.offset = 0.5 * fuzz.integer(0, 1);
         level.boxes.resize(spec.codings.size());
@@ -110,7 +110,17 @@ public:
         for (Level& level : spec.levels) {
             for (size_t kind = 0; kind < problem.tables.size(); ++kind) {
                 OutputField& field = kind == 0 ? level.classes : kind == 1 ? *level.objectness : level.boxes[kind - 2];
-                lay(level, field, problem.tables[kind], first_anchor, fuzz);
+                const Table& table = problem.tables[kind];
+                const bool split = kind > 1 && fuzz.integer(0, 2) == 0;
+                if (kind > 1) level.sizes.emplace_back();
+                if (split)
+                    lay(level, level.sizes.back().emplace(), table, {table.elements / 2, table.elements}, first_anchor,
+                        fuzz);
+                const int end = split ? table.elements / 2 : table.elements;
+                lay(level, field, table, {0, end}, first_anchor, fuzz);
+            }
+            if (fuzz.integer(0, 1) == 0 && !std::any_of(level.sizes.begin(), level.sizes.end(), has_value)) {
+                level.sizes.clear();
             }
             first_anchor += static_cast<size_t>(level.count());
         }
@@ -129,26 +139,49 @@ public:
     OneStageSpec spec;
 
 private:
-    void lay(const Level& level, OutputField& field, const Table& table, size_t first_anchor, Fuzz& fuzz) {
+    static bool has_value(const std::optional<OutputField>& field) { return field.has_value(); }
+
+    struct Range {
+        int begin, end;
+        int count() const { return end - begin; }
+    };
+
+    // Rows with anchors innermost, outermost, with rows in between, or with the anchors of a cell in one row.
+    static void arrange_rows(OutputField& field, const Level& level, int count, Fuzz& fuzz) {
         const auto each = static_cast<int>(level.anchors.size());
-        const bool interleaved = fuzz.integer(0, 1) == 0;
-        field = OutputField{"o" + std::to_string(buffers_.size()),
-                            static_cast<FieldLayout>(fuzz.integer(0, 2)),
-                            fuzz.integer(0, 1),
-                            0,
-                            1,
-                            0};
-        if (field.layout == FieldLayout::map) {
-            field.anchor_step = interleaved ? 1 : table.elements;
+        field.first_row = fuzz.integer(0, 2);
+        field.element_step = fuzz.integer(1, 2);
+        const int arrangement = fuzz.integer(0, 3);
+        if (arrangement == 1) {
+            field.cell_step = 1;
+            field.anchor_step = static_cast<int>(level.cells());
+        } else if (arrangement == 2) {
+            field.cell_step = 2 * each + 1;
+            field.anchor_step = 2;
+        } else if (arrangement == 3) {
+            field.anchor_step = 0;
+            field.anchor_channels = count * field.element_step;
+        }
+    }
+
+    void lay(const Level& level, OutputField& field, const Table& table, Range range, size_t first_anchor, Fuzz& fuzz) {
+        const auto each = static_cast<int>(level.anchors.size());
+        field = OutputField{};
+        field.output = "o" + std::to_string(buffers_.size());
+        field.layout = static_cast<FieldLayout>(fuzz.integer(0, 2));
+        field.first = fuzz.integer(0, 1);
+        const bool is_map = field.layout == FieldLayout::map;
+        if (is_map) {
+            const bool interleaved = fuzz.integer(0, 1) == 0;
+            field.anchor_channels = interleaved ? 1 : range.count();
             field.element_step = interleaved ? each : 1;
         } else {
-            field.first_row = fuzz.integer(0, 2);
-            field.element_step = fuzz.integer(1, 2);
+            arrange_rows(field, level, range.count(), fuzz);
         }
-        const int channels =
-            field.first + (each - 1) * field.anchor_step + (table.elements - 1) * field.element_step + 1;
-        const int64_t rows = field.first_row + level.count();
-        const bool is_map = field.layout == FieldLayout::map;
+        const int64_t channels =
+            field.first + (each - 1) * field.anchor_channels + (range.count() - 1) * field.element_step + 1;
+        const int64_t rows =
+            field.first_row + (level.cells() - 1) * level.cell_step(field) + (each - 1) * field.anchor_step + 1;
         const bool is_rows = field.layout == FieldLayout::rows;
         std::vector<int64_t>& shape = shapes_[field.output];
         shape = {channels, rows};
@@ -160,10 +193,10 @@ private:
         buffers_.push_back(fuzz.numbers(static_cast<size_t>((outer - 1) * stride + inner)));
         const OutputView view{buffers_.back().get(), stride};
         views_[field.output] = view;
-        const FieldReader reader = reader_of(field, level.anchors.size(), view);
+        const FieldReader reader = reader_of(field, level, view);
         for (int64_t i = 0; i < level.count(); ++i) {
-            for (int k = 0; k < table.elements; ++k) {
-                const float* place = reader.at(i / each, i % each) + k * reader.element;
+            for (int k = range.begin; k < range.end; ++k) {
+                const float* place = reader.at(i / each, i % each) + (k - range.begin) * reader.element;
                 const size_t from = (first_anchor + static_cast<size_t>(i)) * static_cast<size_t>(table.elements);
                 buffers_.back()[static_cast<size_t>(place - view.data)] = table.values[from + static_cast<size_t>(k)];
             }

@@ -26,7 +26,7 @@ OneStageSpec four_cells() {
     spec.num_classes = 2;
     Level level;
     level.grid = {1, 4};
-    level.stride = 16;
+    level.strides = {16, 16};
     level.anchors = {{16.0, 16.0}};
     level.classes = output_field("classes");
     level.boxes = {output_field("boxes")};
@@ -114,33 +114,48 @@ void test_scores() {
 void test_codings() {
     const Box reference{10, 20, 30, 60};
     const float raw[4] = {0.5f, -0.25f, 0.0f, 0.0f};
-    CHECK(same(decode_step(CxcywhCoding{}, raw, 1, reference, 8, {64, 64}), {20, 10, 40, 50}));
+    CHECK(same(decode_step(CxcywhCoding{}, raw, 1, reference, {8, 8}, {64, 64}), {20, 10, 40, 50}));
     CxcywhCoding strides;
     strides.origin = Origin::image;
     strides.centre_unit = strides.size_unit = Unit::stride;
-    CHECK(same(decode_step(strides, raw, 1, reference, 8, {64, 64}), {0, -6, 8, 2}));
-    CHECK(same(decode_step(XyxyCoding{{}, Unit::input}, raw, 1, reference, 8, {40, 64}), {32, -10, 0, 0}));
+    CHECK(same(decode_step(strides, raw, 1, reference, {8, 8}, {64, 64}), {0, -6, 8, 2}));
+    CHECK(same(decode_step(XyxyCoding{{}, Unit::input}, raw, 1, reference, {8, 8}, {40, 64}), {32, -10, 0, 0}));
     DistanceCoding relu;
     relu.activation = DistanceActivation::relu;
-    CHECK(same(decode_step(relu, raw, 1, reference, 8, {64, 64}), {16, 40, 20, 40}));
+    CHECK(same(decode_step(relu, raw, 1, reference, {8, 8}, {64, 64}), {16, 40, 20, 40}));
+    CHECK(same(decode_step(strides, raw, 1, reference, {8, 12.5}, {64, 64}), {0, -9.375, 8, 3.125}));
+    CxcywhCoding square;
+    square.size_activation = SizeActivation::square;
+    square.elements.multiplier = {1, 1, 2, 2};
+    const float halves[4] = {0, 0, 0.5f, 0.25f};
+    CHECK(same(decode_step(square, halves, 1, reference, {8, 8}, {64, 64}), {10, 35, 30, 45}));
     DistanceCoding bins;
     bins.bins = 2;
     const float even[8] = {};
-    CHECK(same(decode_step(bins, even, 1, reference, 8, {64, 64}), {16, 36, 24, 44}));
+    CHECK(same(decode_step(bins, even, 1, reference, {8, 8}, {64, 64}), {16, 36, 24, 44}));
 }
 
 void test_readers() {
     float table[12];
     for (int i = 0; i < 12; ++i) table[i] = static_cast<float>(i);
     const OutputView view{table, 6};
+    Level one, two;
+    one.grid = two.grid = {1, 4};
+    one.anchors = {{8.0, 8.0}};
+    two.anchors = {{8.0, 8.0}, {8.0, 8.0}};
     const OutputField rows{"t", FieldLayout::rows, 1, 0, 2, 1};
-    const FieldReader by_rows = reader_of(rows, 1, view);
+    const FieldReader by_rows = reader_of(rows, one, view);
     CHECK(*by_rows.at(0, 0) == 7 && by_rows.at(0, 0)[by_rows.element] == 9);
     const OutputField columns{"t", FieldLayout::columns, 0, 0, 1, 2};
-    const FieldReader by_columns = reader_of(columns, 2, view);
+    const FieldReader by_columns = reader_of(columns, two, view);
     CHECK(*by_columns.at(1, 1) == 5 && by_columns.at(0, 1)[by_columns.element] == 9);
     const OutputField map{"t", FieldLayout::map, 0, 1, 1, 0};
-    CHECK(*reader_of(map, 2, view).at(3, 1) == 9);
+    CHECK(*reader_of(map, two, view).at(3, 1) == 9);
+    // anchors outermost, and the anchors of a cell in the channels of its row
+    const OutputField outermost{"t", FieldLayout::columns, 0, 0, 1, 0, 1, 3};
+    CHECK(*reader_of(outermost, two, view).at(2, 1) == 5);
+    const OutputField in_channels{"t", FieldLayout::rows, 0, 2, 1, 0, std::nullopt, 0};
+    CHECK(*reader_of(in_channels, two, view).at(1, 1) == 8);
 }
 
 void test_refusals() {

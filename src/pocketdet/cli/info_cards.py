@@ -75,11 +75,12 @@ def _one_stage(spec: OneStageSpec) -> Record:
 
 
 def _level(level: Level) -> str:
-    """The grid, the priors and the outputs of one level."""
+    """The grid, the anchors and the outputs of one level."""
     height, width = level.grid
-    slots = [level.classes, *level.boxes, *([level.objectness] if level.objectness else [])]
-    outputs = ", ".join(dict.fromkeys(f"{slot.output} ({slot.layout})" for slot in slots))
-    return f"{height} x {width} cells of {len(level.priors)}, stride {level.stride}: {outputs}"
+    fields = (level.classes, *level.boxes, *level.sizes, level.objectness)
+    outputs = ", ".join(dict.fromkeys(f"{field.output} ({field.layout})" for field in fields if field))
+    stride = " x ".join(f"{along:g}" for along in dict.fromkeys(level.strides))
+    return f"{height} x {width} cells of {len(level.anchors)}, stride {stride}: {outputs}"
 
 
 def _coding(coding: BoxCoding) -> str:
@@ -89,7 +90,7 @@ def _coding(coding: BoxCoding) -> str:
         for field in dataclasses.fields(coding)
         if getattr(coding, field.name) != field.default
     ]
-    return f"{coding.form} ({', '.join(changed)})" if changed else coding.form
+    return f"{coding.encoding} ({', '.join(changed)})" if changed else coding.encoding
 
 
 def _scores(rule: Scores) -> str:

@@ -22,9 +22,9 @@ def test_every_map_has_its_slot(arch):
         ):
             assert out[slot.output].shape[2:] == level.grid
             channels = read.setdefault(slot.output, set())
-            for a in range(len(level.priors)):
+            for a in range(len(level.anchors)):
                 channels |= {
-                    slot.first + a * slot.prior_step + k * slot.element_step for k in range(elements)
+                    slot.first + a * slot.anchor_channels + k * slot.element_step for k in range(elements)
                 }
     assert {name: set(range(x.shape[1])) for name, x in out.items()} == read
 
@@ -39,8 +39,8 @@ def test_descriptions_survive_json(arch):
     assert adapter.validate_json(text) == spec
     with pytest.raises(ValidationError, match="nonsense"):
         adapter.validate_json(text.replace(b'"num_classes"', b'"nonsense":1,"num_classes"', 1))
-    with pytest.raises(ValidationError, match="form"):
-        adapter.validate_json(text.replace(b'"form":"centre"', b'"form":"spline"', 1))
+    with pytest.raises(ValidationError, match="encoding"):
+        adapter.validate_json(text.replace(b'"encoding":"cxcywh"', b'"encoding":"spline"', 1))
 
 
 def test_unknown():

@@ -61,14 +61,14 @@ def test_weights_configuration_and_card_come_back(model: OneStageDetector, saved
 def test_the_configuration_reaches_the_description(saved: Path) -> None:
     spec = load_detector(saved).spec()  # type: ignore[operator]
     assert spec.selection == CONFIG.selection
-    assert spec.levels[0].priors[0] == (16.0, 16.0)
+    assert spec.levels[0].anchors[0] == (16.0, 16.0)
     assert (spec.input_size, spec.num_classes) == ((96, 128), 3)
 
 
 def test_the_papers_fields_where_nothing_is_set() -> None:
     with torch.device("meta"):
         spec = build_detector(OneStageConfig("passd-mobilenet", NAMES)).spec()
-    assert spec.levels[0].priors[0] == (32.0, 32.0)
+    assert spec.levels[0].anchors[0] == (32.0, 32.0)
     assert (spec.selection.nms_iou, spec.selection.top_n) == (0.45, 200)
 
 

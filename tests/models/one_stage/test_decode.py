@@ -10,6 +10,7 @@ from one_stage_problems import problems
 from pocketdet.errors import UsageError
 from pocketdet.models.ops import decode_boxes, make_anchors
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
+from pocketdet.models.ops.one_stage_read import read_anchors
 from pocketdet.spec.one_stage import (
     CxcywhCoding,
     DistanceCoding,
@@ -29,7 +30,7 @@ def test_equals_the_definition(problem):
     with np.errstate(all="ignore"):
         expected = decode_by_loops(spec, outputs)
     found = one_stage_decode(spec, {name: torch.from_numpy(v) for name, v in outputs.items()})
-    assert found.priors.tolist() == [c[2] for c in expected]
+    assert found.anchors.tolist() == [c[2] for c in expected]
     assert found.labels.tolist() == [c[1] for c in expected]
     scores = np.array([c[0] for c in expected], np.float32)
     boxes = np.array([c[3] for c in expected], np.float32).reshape(-1, 4)
@@ -45,10 +46,10 @@ def one_level(coding, *, elements=4, layout="map", classes=2, offset=0.5, grid=(
     return OneStageSpec((80, 96), classes, (level,), (coding,), Scores(**scores), ALL)
 
 
-def by_prior(found):
-    """Boxes in the order of the priors, of label 0."""
+def by_anchor(found):
+    """Boxes in the order of the anchors, of label 0."""
     mine = found.labels == 0
-    return found.boxes[mine][found.priors[mine].argsort()]
+    return found.boxes[mine][found.anchors[mine].argsort()]
 
 
 def test_defaults_are_the_box_coding_of_two_stage_detectors():
@@ -57,7 +58,7 @@ def test_defaults_are_the_box_coding_of_two_stage_detectors():
     found = one_stage_decode(one_level(coding), {"c": torch.zeros(2, 5, 6), "b": deltas})
     anchors = make_anchors((5, 6), 16, [(16.0, 16.0)])
     expected = decode_boxes(deltas.permute(1, 2, 0).reshape(-1, 4), anchors, (0.1, 0.1, 0.2, 0.2))
-    assert torch.equal(by_prior(found), expected)
+    assert torch.equal(by_anchor(found), expected)
 
 
 def cells():
@@ -69,11 +70,11 @@ def test_yolox():
     raw, (x, y) = torch.randn(4, 5, 6), cells()
     coding = CxcywhCoding(centre_unit="stride", size_unit="stride")
     found = one_stage_decode(one_level(coding, offset=0.0), {"c": torch.zeros(2, 5, 6), "b": raw})
-    # YOLOX measures from the cell's corner: its prior of side 16 is centred there
+    # YOLOX measures from the cell's corner: its anchor of side 16 is centred there
     tx, ty, tw, th = raw.flatten(1)
     cx, cy, w, h = (tx + x) * 16, (ty + y) * 16, tw.exp() * 16, th.exp() * 16
     expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
-    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(by_anchor(found), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_yolov5():
@@ -90,7 +91,7 @@ def test_yolov5():
     cx, cy = (s[0] * 2 - 0.5 + x) * 16, (s[1] * 2 - 0.5 + y) * 16
     w, h = (s[2] * 2) ** 2 * 16, (s[3] * 2) ** 2 * 16
     expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
-    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(by_anchor(found), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("bins", "offset"), [(16, 0.5), (8, 0.0)])
@@ -101,7 +102,7 @@ def test_yolov8_and_nanodet(bins, offset):
     d = raw.reshape(4, bins, 30).softmax(dim=1).mul(torch.arange(bins)[:, None]).sum(dim=1) * 16
     cx, cy = (x + offset) * 16, (y + offset) * 16
     expected = torch.stack([cx - d[0], cy - d[1], cx + d[2], cy + d[3]], dim=1)
-    torch.testing.assert_close(by_prior(found), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(by_anchor(found), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_decoded_columns():
@@ -115,7 +116,54 @@ def test_decoded_columns():
     spec = OneStageSpec((80, 96), 3, (level,), (coding,), Scores("none"), ALL)
     cx, cy, w, h = table[:4]
     expected = torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=1)
-    torch.testing.assert_close(by_prior(one_stage_decode(spec, {"t": table})), expected)
+    torch.testing.assert_close(by_anchor(one_stage_decode(spec, {"t": table})), expected)
+
+
+# The drawing in docs/reference/description.md: three cells, anchors a and b, two values of each.
+VALUES = torch.arange(12.0).reshape(3, 2, 2)
+LAYOUTS = {
+    "map": (OutputField("t", anchor_channels=2), VALUES.permute(1, 2, 0).reshape(4, 1, 3)),
+    "map, interleaved": (
+        OutputField("t", anchor_channels=1, element_step=2),
+        VALUES.permute(2, 1, 0).reshape(4, 1, 3),
+    ),
+    "rows": (OutputField("t", "rows"), VALUES.reshape(6, 2)),
+    "rows, anchors outermost": (
+        OutputField("t", "rows", cell_step=1, anchor_step=3),
+        VALUES.transpose(0, 1).reshape(6, 2),
+    ),
+    "rows, anchors in the channels": (
+        OutputField("t", "rows", anchor_step=0, anchor_channels=2),
+        VALUES.reshape(3, 4),
+    ),
+    "columns": (OutputField("t", "columns"), VALUES.reshape(6, 2).T),
+    "columns, anchors outermost": (
+        OutputField("t", "columns", cell_step=1, anchor_step=3),
+        VALUES.transpose(0, 1).reshape(6, 2).T,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_of_the_drawing_have_the_same_values(name):
+    field, tensor = LAYOUTS[name]
+    level = Level((1, 3), 8, ((8.0, 8.0), (8.0, 8.0)), field, (field,), sizes=(field,))
+    spec = OneStageSpec((8, 24), 2, (level,), (CxcywhCoding(),))
+    raw = read_anchors(spec, {"t": tensor})
+    assert torch.equal(raw.classes, VALUES.reshape(6, 2))
+    assert torch.equal(raw.codes[0], torch.cat([raw.classes, raw.classes], dim=1))
+
+
+def test_ssd_with_a_stride_of_a_fraction():
+    """19 cells over 300 pixels: centres at (i + 0.5) / 19 of the image."""
+    field = OutputField("t", "rows")
+    level = Level((1, 19), (300 / 19, 300.0), ((30.0, 60.0),), field, (field,))
+    boxes = read_anchors(
+        OneStageSpec((300, 300), 1, (level,), (CxcywhCoding(),)), {"t": torch.zeros(19, 4)}
+    ).boxes
+    x = (torch.arange(19) + 0.5) / 19 * 300
+    torch.testing.assert_close(boxes[:, 0], x - 15, rtol=0, atol=1e-4)
+    assert boxes[:, 1].eq(120).all()
 
 
 @pytest.mark.parametrize(
@@ -137,17 +185,22 @@ def test_outputs_that_do_not_fit(outputs, message):
     "bad",
     [
         lambda: OutputField("x", "map", first_row=1),
-        lambda: OutputField("x", "rows", prior_step=1),
+        lambda: OutputField("x", "map", cell_step=1),
+        lambda: OutputField("x", "map", anchor_step=0),
+        lambda: OutputField("x", "rows", cell_step=0),
+        lambda: OutputField("x", "rows", anchor_step=10**9),
         lambda: OutputField("x", "cube"),
         lambda: CxcywhCoding(order=(0, 1, 2, 2)),
         lambda: CxcywhCoding(max_log=1000),
         lambda: CxcywhCoding(multiplier=(1, 1, 1, float("nan"))),
         lambda: DistanceCoding(bins=0),
         lambda: DistanceCoding(bins=4, activation="exp"),
-        lambda: XyxyCoding(unit="prior"),
+        lambda: XyxyCoding(unit="anchor"),
         lambda: Level((0, 4), 8, ((8, 8),), OutputField("c"), (OutputField("b"),)),
         lambda: Level((4, 4), 8, ((8, 0),), OutputField("c"), (OutputField("b"),)),
         lambda: Level((4, 4), 8, (), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), (8, 0.5), ((8, 8),), OutputField("c"), (OutputField("b"),)),
+        lambda: Level((4, 4), float("nan"), ((8, 8),), OutputField("c"), (OutputField("b"),)),
         lambda: Scores(activation="relu"),
         lambda: Selection(nms="fast"),
         lambda: Selection(top_n=0),

@@ -69,7 +69,7 @@ def test_its_outputs_by_its_description():
     spec = OneStageSpec(SPEC.input_size, CLASSES, SPEC.levels, SPEC.codings, SPEC.scores, rule)
     found = one_stage_decode(spec, {"out": torch.from_numpy(out)})
     assert 27 <= len(found.boxes) <= 30
-    index = found.priors.numpy()
+    index = found.anchors.numpy()
     np.testing.assert_allclose(found.scores.numpy(), scores[index], rtol=1e-5)
     np.testing.assert_array_equal(found.labels.numpy(), labels[index])
     np.testing.assert_allclose(found.boxes.numpy(), boxes[index].clip(0, SIDE), rtol=1e-4, atol=1e-3)

@@ -75,7 +75,7 @@ def test_the_largest_backbone_builds():
 
 def test_anchors():
     spec = MimicDet(SMALL).spec()
-    assert [level.priors for level in spec.levels] == [((s, s),) for s in (32, 64, 128, 256, 512)]
+    assert [level.anchors for level in spec.levels] == [((s, s),) for s in (32, 64, 128, 256, 512)]
     assert spec.count == 8 * 12 + 4 * 6 + 2 * 3 + 1 * 2 + 1
 
 

@@ -21,10 +21,10 @@ def test_anchors_are_those_of_the_paper():
         model = RetinaNet(RetinaNetConfig())
     spec = model.spec()
     assert spec.count == 9 * (100**2 + 50**2 + 25**2 + 13**2 + 7**2)
-    areas = [w * h for level in spec.levels for w, h in level.priors]
+    areas = [w * h for level in spec.levels for w, h in level.anchors]
     assert min(areas) == pytest.approx(32**2)
     assert max(areas) == pytest.approx((512 * 2 ** (2 / 3)) ** 2)
-    assert {round(h / w, 6) for w, h in spec.levels[0].priors} == {0.5, 1.0, 2.0}
+    assert {round(h / w, 6) for w, h in spec.levels[0].anchors} == {0.5, 1.0, 2.0}
 
 
 @pytest.mark.parametrize(
