@@ -27,8 +27,12 @@ def _runs(block: CodeBlock) -> bool:
     return block.language in ("bash", "python") or block.directive.startswith("file:")
 
 
-PAGES = [path for path in markdown_files() if any(map(_runs, code_blocks(path)))]
-SLOW_PAGES = [path for path in PAGES if any(block.directive == "slow" for block in code_blocks(path))]
+def _runs_quickly(block: CodeBlock) -> bool:
+    return _runs(block) and block.directive != "slow"
+
+
+PAGES = [path for path in markdown_files() if any(map(_runs_quickly, code_blocks(path)))]
+SLOW_PAGES = [path for path in markdown_files() if any(b.directive == "slow" for b in code_blocks(path))]
 
 
 def _id(path: Path) -> str:
@@ -52,7 +56,7 @@ def test_code_blocks_run_on_a_small_bundle(page: Path, folder: Path, trained_bun
     """The blocks that are not slow, on a bundle of 96x96 input in place of those that slow blocks make."""
     for name in ("bundles/thundernet-snet49.pocketdet", "demo/thundernet-snet49.pocketdet"):
         shutil.copytree(trained_bundle, folder / name)
-    _run_blocks([block for block in code_blocks(page) if _runs(block) and block.directive != "slow"], folder)
+    _run_blocks([block for block in code_blocks(page) if _runs_quickly(block)], folder)
 
 
 @pytest.mark.slow

@@ -20,7 +20,9 @@ MAX_RELATIVE_ERROR = 1e-3
 
 
 @pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "arch", [pytest.param(a, marks=[] if "snet49" in a else pytest.mark.slow) for a in ARCHITECTURES]
+)
 def test_ten_pictures_through_every_stage(
     arch: str,
     engine: str,
