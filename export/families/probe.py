@@ -1,7 +1,7 @@
 """Run a file once to see whether a description of its inner tensors decodes to the boxes that it computes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -76,7 +76,7 @@ def decodes_to(spec: OneStageSpec, outputs: Mapping[str, Array], boxes: Array, s
     found = one_stage_decode(
         replace(spec, selection=every), {name: torch.from_numpy(value) for name, value in outputs.items()}
     )
-    label, anchor = (vars(found)[field.name].numpy() for field in fields(found)[2:])
+    anchor, label = found.anchors.numpy(), found.labels.numpy()
     expected = boxes[anchor]
     sides = (expected[:, 2:] - expected[:, :2]).max(axis=1, initial=0, keepdims=True)
     same_boxes = np.abs(found.boxes.numpy() - expected) <= PIXELS + RELATIVE * np.abs(sides)

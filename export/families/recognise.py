@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import Family, FamilyOptions, Match, Mismatch
 from pocketdet.export.families.ultralytics import Ultralytics
+from pocketdet.export.families.yolo_anchors import YOLOV5_ANCHORS, YOLOV7_ANCHORS, YoloWithAnchors
 from pocketdet.export.families.yolov6 import Yolov6
 from pocketdet.export.families.yolox import Yolox
 from pocketdet.export.onnx_graph.summary import OnnxSummary
@@ -12,6 +13,8 @@ from pocketdet.export.onnx_graph.summary import OnnxSummary
 # the first that matches is taken: a family whose form includes another's comes before it
 FAMILIES: tuple[Family, ...] = (
     Ultralytics(),
+    YoloWithAnchors("yolov5", "YOLOv5 with anchors", YOLOV5_ANCHORS),
+    YoloWithAnchors("yolov7", "YOLOv7", YOLOV7_ANCHORS),
     Yolox(),
     Yolov6(),
 )

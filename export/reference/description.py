@@ -6,6 +6,7 @@ levels that share a tensor, the anchor of an anchor-free detector, the tensor of
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,29 +159,62 @@ def read_description(path: Path, class_names: tuple[str, ...] | None = None) -> 
     Raises:
         UsageError: if the file cannot be read or a field is invalid; the message names the field.
     """
+    return parse_description(read_document(path), path, class_names)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read the tables of a description without validating them.
+
+    Args:
+        path: a .json file, or a TOML file of any other name.
+
+    Raises:
+        UsageError: if the file cannot be read, or is neither TOML nor JSON.
+    """
     try:
         data = read_regular(path, MAX_BYTES)
         if len(data) > MAX_BYTES:
             raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, the limit for a description")
         text = data.decode("utf-8-sig")
         document: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-        if isinstance(document, dict):
-            if class_names is not None:
-                document["class_names"] = class_names
-            elif "class_names" not in document:
-                raise UsageError(
-                    "expected class_names in the file, or a file with one name per line as --names"
-                )
-        return pydantic.TypeAdapter(Description).validate_json(json.dumps(current_words(document)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is not UTF-8
+        raise UsageError(f"{path}: expected TOML (or JSON, by its name): {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: expected tables of settings, found {type(document).__name__}")
+    return document
+
+
+def parse_description(
+    document: Mapping[str, Any], path: Path, class_names: tuple[str, ...] | None = None
+) -> Description:
+    """Validate the tables of a description.
+
+    Args:
+        document: as `read_document` returns them.
+        path: that errors name.
+        class_names: replace those of the document, which may then omit them.
+
+    Raises:
+        UsageError: if a field is invalid; the message names the field.
+    """
+    content = dict(document)
+    if class_names is not None:
+        content["class_names"] = class_names
+    elif "class_names" not in content:
+        raise UsageError(
+            f"{path}: expected class_names in the file, or a file with one name per line as --names"
+        )
+    try:
+        return pydantic.TypeAdapter(Description).validate_json(json.dumps(current_words(content)))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{path}: {_place(first['loc'])}: {first['msg']}") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    except (ValueError, RecursionError) as error:  # of tomllib, json and text that is not UTF-8
-        raise UsageError(f"{path}: expected TOML (or JSON, by its name): {error}") from error
+    except (ValueError, TypeError, RecursionError) as error:  # dates of TOML, too deep nesting
+        raise UsageError(f"{path}: expected numbers, texts, lists and tables: {error}") from error
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -224,9 +224,14 @@ def test_names_of_a_description_without_any(command: Command, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("foreign.onnx",), "an ONNX file needs --outputs"),
-        (("foreign.onnx", "--outputs", "foreign.toml", "--arch", "x"), "--arch and --input-size are for"),
-        (("w.safetensors", "--outputs", "foreign.toml"), "--outputs describes an .onnx file"),
+        (("foreign.onnx",), "foreign.onnx: its head is of no known family. Outputs: 'pooled'"),
+        (("foreign.onnx", "--outputs", "foreign.toml", "--arch", "x"), "--arch is for checkpoints"),
+        (("foreign.onnx", "--outputs", "foreign.toml", "--input-size", "64"), "leave out --preset and"),
+        (("foreign.onnx", "--outputs", "foreign.toml", "--preset", "yolox"), "leave out --preset and"),
+        (("foreign.onnx", "--preset", "yolo"), "there is no preset 'yolo': expected one of ultralytics"),
+        (("foreign.onnx", "--preset", "yolox"), "Nearest families: yolox ('rows': expected channel 4 to be"),
+        (("w.safetensors", "--outputs", "foreign.toml"), "--outputs and --preset are for an .onnx file"),
+        (("w.safetensors", "--preset", "yolox"), "--outputs and --preset are for an .onnx file"),
         (("foreign.onnx", "--outputs", "absent.toml"), "absent.toml: cannot be read"),
     ],
 )

@@ -11,6 +11,7 @@ from command_line import PATIENCE
 
 COMMANDS = (
     "export",
+    "describe",
     "align",
     "verify",
     "detect",

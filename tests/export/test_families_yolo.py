@@ -84,9 +84,31 @@ def test_yolov6(tmp_path: Path) -> None:
     assert not spec.uses_objectness
 
 
+def test_anchors_of_yolov5_follow_from_the_decoded_boxes(tmp_path: Path) -> None:
+    found = recognised(head_onnx.yolov5(tmp_path / "m.onnx"))
+    spec = found.match.description.spec()
+    assert found.family.name == "yolov5"
+    assert [level.anchors for level in spec.levels] == [tuple(a) for a in head_onnx.ANCHORS]
+    assert [level.classes.layout for level in spec.levels] == ["map"] * 3
+
+
+@pytest.mark.parametrize("axes", [4, 5])
+@pytest.mark.parametrize(("preset", "first"), [("yolov5", (10, 13)), ("yolov7", (12, 16))])
+def test_anchors_of_raw_heads_are_those_of_the_preset(
+    tmp_path: Path, axes: int, preset: str, first: tuple[int, int]
+) -> None:
+    found = recognised(head_onnx.yolov5(tmp_path / "m.onnx", raw=axes), preset)
+    spec = found.match.description.spec()
+    assert spec.levels[0].anchors[0] == first
+    maps = [level.boxes[0].output for level in spec.levels]
+    assert all(name.startswith("conv_" if axes == 5 else "out") for name in maps)
+    assert any("the file does not contain them" in line for line in found.match.reasons)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda path: head_onnx.yolov5(path, gain=1.5), "not decoded as YOLOv5 does"),
         (lambda path: head_onnx.yolov6(path, constant=0.5), "channel 4 is not the constant 1"),
         (
             lambda path: head_onnx.ultralytics(path, metadata=NAMES | {"names": "['bolt']"}),
@@ -108,7 +130,7 @@ def test_a_preset_is_the_only_family_that_is_tried(tmp_path: Path) -> None:
     path = head_onnx.yolox(tmp_path / "m.onnx")
     with pytest.raises(UsageError, match=r"Nearest families: yolov6 \("):
         recognised(path, "yolov6")
-    with pytest.raises(UsageError, match="there is no preset 'yolo99': expected one of ultralytics, yolox"):
+    with pytest.raises(UsageError, match="there is no preset 'yolo99': expected one of ultralytics, yolov5"):
         recognised(path, "yolo99")
 
 

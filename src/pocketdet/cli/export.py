@@ -18,11 +18,11 @@ from pocketdet.cli.arguments import (
     require_export_packages,
     require_files,
 )
+from pocketdet.cli.describe import describe_model
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.export.options import MetricLimit
-    from pocketdet.export.reference.base import Reference
 
 
 def export(
@@ -38,7 +38,17 @@ def export(
     names: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
     outputs: Annotated[
         Path | None,
-        typer.Option(help="For an .onnx file: description of its outputs (docs/reference/description.md)."),
+        typer.Option(
+            help="For an .onnx file: a description of its outputs (docs/reference/description.md), "
+            "or only the settings that differ from the recognised ones."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="For an .onnx file: the family of its head; by default it is recognised. "
+            "pocketdet describe --families lists them."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the bundle; created if missing.")] = Path(),
     name: Annotated[
@@ -47,7 +57,10 @@ def export(
     ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option(help="Network input, HEIGHTxWIDTH or one side; ThunderNet: multiples of 32."),
+        typer.Option(
+            help="Network input, HEIGHTxWIDTH or one side; ThunderNet: multiples of 32; an .onnx file: if it "
+            "leaves the size free."
+        ),
     ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
@@ -106,8 +119,12 @@ def export(
     like those that the detector will see), weights per channel; depthwise layers stay in fp32. The loss is
     printed.
 
-    With --outputs, an .onnx file of any one-stage detector is exported the same way; every step is then
-    compared with onnxruntime.
+    An .onnx file of a one-stage detector is exported the same way; every step is then compared with
+    onnxruntime. The head is recognised (YOLO, SSD, NanoDet and other families), and what was taken from where
+    is printed. `pocketdet describe model.onnx` prints the description, to edit and to give as --outputs; a
+    file with, for example, only a table [preprocessing] replaces only those settings.
+
+    Example: pocketdet export yolov8n.onnx
 
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
@@ -116,21 +133,23 @@ def export(
     from pocketdet.export.exporter import export_reference
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantization import QuantizeSettings
-    from pocketdet.export.reference.factory import reference_of
+    from pocketdet.export.reference.factory import reference_from_onnx, reference_of
     from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
     metric_limit = _metric_limit(max_ap_drop, data, images)
-    is_onnx = _is_onnx(weights, outputs, arch or input_size)
-    weights = weights if is_onnx else weights_file(weights)
-    require_files(weights, names)
-    class_names = read_names(names) if names else None
+    is_onnx = _is_onnx(weights, arch, outputs or preset)
     if is_onnx:
-        assert outputs is not None
-        reference, card = _reference_from_onnx(weights, outputs, class_names), dict[str, str]()
+        described = describe_model(weights, outputs, preset, names, input_size)
+        for line in described.lines:
+            console.print(line, markup=False, soft_wrap=True)
+        reference, card = reference_from_onnx(weights, described.description), dict[str, str]()
     else:
+        weights = weights_file(weights)
+        require_files(weights, names)
+        class_names = read_names(names) if names else None
         pixels = parse_size(input_size) if input_size else None
         model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
         reference, card = reference_of(model), read_card(weights)
@@ -163,25 +182,14 @@ def export(
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
 
 
-def _is_onnx(weights: Path, outputs: Path | None, said: str | None) -> bool:
+def _is_onnx(weights: Path, arch: str | None, described: Path | str | None) -> bool:
     """Whether `weights` is an ONNX file. Raises `UsageError` if the options do not match."""
     is_onnx = weights.suffix.lower() == ".onnx"
-    if is_onnx and outputs is None:
-        raise UsageError(f"{weights}: an ONNX file needs --outputs, a description of its outputs")
-    if is_onnx and said:
-        raise UsageError(
-            f"{weights}: --arch and --input-size are for checkpoints; --outputs contains the size"
-        )
-    if outputs is not None and not is_onnx:
-        raise UsageError(f"--outputs describes an .onnx file, and {weights} is not one")
+    if is_onnx and arch:
+        raise UsageError(f"{weights}: --arch is for checkpoints; --preset names the family of an ONNX file")
+    if described is not None and not is_onnx:
+        raise UsageError(f"--outputs and --preset are for an .onnx file, and {weights} is not one")
     return is_onnx
-
-
-def _reference_from_onnx(model: Path, outputs: Path, class_names: tuple[str, ...] | None) -> "Reference":
-    from pocketdet.export.reference.description import read_description
-    from pocketdet.export.reference.factory import reference_from_onnx
-
-    return reference_from_onnx(model, read_description(outputs, class_names))
 
 
 def _metric_limit(points: float | None, data: Path | None, images: Path | None) -> "MetricLimit | None":

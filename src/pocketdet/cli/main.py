@@ -14,6 +14,7 @@ from pocketdet.cli.align import align
 from pocketdet.cli.bench import bench
 from pocketdet.cli.bench_engines import bench_engines
 from pocketdet.cli.demo import demo
+from pocketdet.cli.describe import describe
 from pocketdet.cli.detect import detect
 from pocketdet.cli.doctor import doctor
 from pocketdet.cli.export import export
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (
     export,
+    describe,
     align,
     verify,
     detect,

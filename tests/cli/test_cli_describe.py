@@ -1,0 +1,96 @@
+"""`pocketdet describe` prints what `pocketdet export` recognises; its output exports to the same bundle."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import head_onnx
+import pytest
+from command_line import Ending, command
+
+from pocketdet.export.reference.description import read_description
+
+__all__ = ["command"]
+
+Command = Callable[..., Ending]
+NAMES = {"names": "['bolt', 'nut', 'washer']", "stride": "32", "task": "detect"}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return head_onnx.ultralytics(tmp_path / "model.onnx", bins=16, metadata=NAMES)
+
+
+def described(command: Command, folder: Path, *arguments: object) -> tuple[str, Path]:
+    ending = command("describe", *arguments)
+    assert (ending.code, ending.err) == (0, "")
+    path = folder / "described.toml"
+    path.write_text(ending.out, encoding="utf-8")
+    return ending.out, path
+
+
+def test_a_description_says_at_its_top_where_it_is_from(
+    command: Command, tmp_path: Path, model: Path
+) -> None:
+    text, path = described(command, tmp_path, model)
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    assert comments[:2] == [
+        "# model.onnx",
+        "# recognised: Ultralytics YOLOv5u, v8, v9, v10, 11, 12, 26; boxes of segment and pose models "
+        "(ultralytics)",
+    ]
+    assert "# 3 classes, named in the file's metadata" in comments
+    assert any(line.startswith("# preprocessing of the preset ultralytics, no file") for line in comments)
+    assert read_description(path).class_names == ("bolt", "nut", "washer")
+
+
+def test_settings_that_differ_replace_only_those(command: Command, tmp_path: Path, model: Path) -> None:
+    changes = tmp_path / "changes.toml"
+    changes.write_text(
+        'class_names = ["a", "b", "c"]\n[preprocessing]\nchannel_order = "BGR"\n[selection]\nnms_iou = 0.5\n'
+    )
+    text, _ = described(command, tmp_path, model, "--outputs", changes)
+    plain = tomllib.loads(described(command, tmp_path / "..", model)[0])
+    found = tomllib.loads(text)
+    assert found["class_names"] == ["a", "b", "c"]
+    assert found["preprocessing"] == plain["preprocessing"] | {"channel_order": "BGR"}
+    assert found["selection"] == plain["selection"] | {"nms_iou": 0.5}
+    assert found["levels"] == plain["levels"]
+    assert f"# changed as {changes} says: preprocessing, selection" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[preprocessing]\nmeen = [0, 0, 0]\n", "preprocessing.meen: Unexpected keyword argument"),
+        ("input_size = [64]\n", "input_size: expected [height, width]"),
+        ("class_names = 7\n", "class_names: expected a list of names"),
+        ('class_names = ["a"]\n', "1 class names are given: the head of the file has 3 classes"),
+        ("[[codings]\n", "expected TOML"),
+    ],
+)
+def test_changes_that_are_wrong_are_refused(
+    command: Command, tmp_path: Path, model: Path, content: str, words: str
+) -> None:
+    changes = tmp_path / "changes.toml"
+    changes.write_text(content)
+    ending = command("describe", model, "--outputs", changes)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
+
+
+def test_families_are_listed(command: Command) -> None:
+    ending = command("describe", "--families")
+    assert (ending.code, ending.err) == (0, "")
+    assert "ultralytics" in ending.out
+    assert "YOLOX nano to x" in ending.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [((), "nothing to describe: name an .onnx file"), (("absent.onnx",), "absent.onnx: no such file")],
+)
+def test_a_missing_file(command: Command, arguments: tuple[str, ...], words: str) -> None:
+    ending = command("describe", *arguments)
+    assert (ending.code, ending.out) == (2, "")
+    assert words in ending.err
