@@ -132,6 +132,8 @@ def export_reference(
     _reject_weights_not_finite(whole)
     checks: list[Check] = []
     require = _require(name, checks, log)
+    for note in whole.notes:
+        log(f"-[i] {note}")
     with staging_directory(target) as scratch:
         original = whole.for_inference()
         if original is not whole:

@@ -1,9 +1,14 @@
-"""Third-party ONNX files: read, summarised and converted to one normal form.
+"""Third-party ONNX files: summarised, and read into one normal form.
 
 - `load`: the file, as untrusted input.
 - `graph`: producers, consumers and constants of a graph by name.
-- `image_input`: the input that holds the image, and its size.
-- `outputs`: outputs of any rank as maps or rows.
-- `simplified`: the graph of fixed size without what is constant.
 - `summary`: what a file contains, for recognition and for `pocketdet info`.
+- `read`: the whole way into the normal form; it uses the following.
+- `quantized`: refuses files that are quantised already.
+- `cut`: a graph cut at any tensor.
+- `element_types`: half precision widened to float32.
+- `image_input`: the input that holds the image, its size, and channels last.
+- `simplified`: the graph of fixed size without what is constant.
+- `conversions`: operators that pnnx does not convert, by equal ones.
+- `outputs`, `batch_axis`: outputs of any rank as maps or rows.
 """

@@ -86,6 +86,15 @@ def read_names(node: onnx.NodeProto) -> list[str]:
     return names
 
 
+def rename_reads(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Let the nodes of a graph, and of the graphs inside them, read `new` instead of `old`."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                rename_reads(inner, old, new)
+
+
 def graph_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """The inputs that a caller must give: old files list their constants as inputs, too."""
     constants = {tensor.name for tensor in graph.initializer}

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from pocketdet.errors import UsageError
-from pocketdet.export.onnx_graph.graph import axes_of, graph_inputs
+from pocketdet.export.onnx_graph.graph import axes_of, graph_inputs, rename_reads
 
 CHANNELS = 3
 Size = tuple[int, int]  # height, width in pixels
@@ -84,3 +84,24 @@ def fix_size(model: onnx.ModelProto, source: ImageInput, size: Size, path: Path)
     for output in model.graph.output:
         for axis in output.type.tensor_type.shape.dim:
             axis.Clear()
+
+
+def rename_input(model: onnx.ModelProto, source: ImageInput, size: Size, name: str) -> None:
+    """Give the input of a graph of fixed size a name and the form (1, 3, h, w).
+
+    Raises:
+        UsageError: if another value of the graph has that name.
+    """
+    graph = model.graph
+    taken = {output for node in graph.node for output in node.output} | {t.name for t in graph.initializer}
+    if name in taken:
+        raise UsageError(f"the ONNX file has a value called {name!r} inside, which its input is to be called")
+    value = next(value for value in graph.input if value.name == source.name)
+    value.CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, CHANNELS, *size)))
+    if source.channels_last:
+        last = f"{name}/channels last"
+        turn = helper.make_node("Transpose", [name], [last], perm=(0, 2, 3, 1))
+        rename_reads(graph, source.name, last)
+        graph.node.insert(0, turn)
+    else:
+        rename_reads(graph, source.name, name)

@@ -10,6 +10,7 @@ Descriptions know maps (channels, h, w), rows (n, channels) and columns (channel
 The axes of the grid are the neighbours that the input's size divided by one stride gives.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from pocketdet.errors import UsageError
+from pocketdet.export.onnx_graph.batch_axis import BatchAxis
+from pocketdet.export.onnx_graph.graph import rename_reads
 from pocketdet.export.onnx_graph.image_input import Size
 
 Shape = tuple[int, ...]
@@ -70,13 +73,13 @@ def output_form(name: str, shape: Shape, size: Size) -> OutputForm:
 
 
 def normalise_outputs(
-    model: onnx.ModelProto, shapes: dict[str, Shape], size: Size
+    model: onnx.ModelProto, shapes: Mapping[str, Shape], size: Size
 ) -> dict[str, tuple[Shape, Shape]]:
     """Bring the outputs of a graph to their normal form; they keep their names.
 
     Args:
-        model: the graph; it is changed.
-        shapes: the shape of every output.
+        model: the graph; it is changed. Nodes that are no longer needed stay, without consumers.
+        shapes: the shape of every tensor that is known.
         size: (height, width) of the input in pixels.
 
     Returns:
@@ -85,16 +88,26 @@ def normalise_outputs(
     Raises:
         UsageError: as `output_form`.
     """
-    changed: dict[str, tuple[Shape, Shape]] = {}
-    for output in model.graph.output:
-        name, shape = output.name, shapes[output.name]
-        form = output_form(name, shape, size)
-        if form.shape == shape:
-            continue
-        changed[name] = (shape, form.shape)
-        _append(model.graph, name, form, shape)
-        output.CopyFrom(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, form.shape))
-    return changed
+    graph = model.graph
+    forms = {output.name: output_form(output.name, shapes[output.name], size) for output in graph.output}
+    changed = {name: form for name, form in forms.items() if form.shape != shapes[name]}
+    before = {name: f"{name}/as in the file" for name in changed}
+    for name, inner in before.items():
+        _rename(graph, name, inner)
+    known = {**shapes, **{inner: shapes[name] for name, inner in before.items()}}
+    batch = BatchAxis(graph, known)
+    nodes: list[onnx.NodeProto] = []
+    for name, form in changed.items():
+        inner = before[name]
+        batched = inner if known[inner][0] == 1 else batch.restore(inner)
+        nodes += _form_nodes(graph, name, batched, form)
+    batch.finish()
+    graph.node.extend(nodes)
+    for output in graph.output:
+        if output.name in changed:
+            shape = changed[output.name].shape
+            output.CopyFrom(helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, shape))
+    return {name: (shapes[name], form.shape) for name, form in changed.items()}
 
 
 def _is_grid(sides: Shape, size: Size) -> bool:
@@ -105,24 +118,19 @@ def _is_grid(sides: Shape, size: Size) -> bool:
     )
 
 
-def _append(graph: onnx.GraphProto, name: str, form: OutputForm, shape: Shape) -> None:
-    """Put the nodes that make `form` of a tensor behind it; the result has the tensor's name."""
-    before = f"{name}/as in the file"
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    rename_reads(graph, old, new)
     for node in graph.node:
-        node.output[:] = [before if one == name else one for one in node.output]
-        node.input[:] = [before if one == name else one for one in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+
+
+def _form_nodes(graph: onnx.GraphProto, name: str, source: str, form: OutputForm) -> list[onnx.NodeProto]:
+    """The nodes that bring a tensor with a batch axis to `form`, under `name`."""
+    nodes = []
     if form.permutation is not None:
-        if len(shape) != len(form.permutation):
-            before = _reshape(graph, before, f"{name}/batched", (1, *shape))
-        graph.node.append(
-            helper.make_node("Transpose", [before], [f"{name}/transposed"], perm=form.permutation)
-        )
-        before = f"{name}/transposed"
-    _reshape(graph, before, name, form.shape)
-
-
-def _reshape(graph: onnx.GraphProto, source: str, target: str, shape: Shape) -> str:
-    constant = numpy_helper.from_array(np.array(shape, np.int64), f"{target}/shape")
-    graph.initializer.append(constant)
-    graph.node.append(helper.make_node("Reshape", [source, constant.name], [target]))
-    return target
+        turned = f"{name}/channels first"
+        nodes.append(helper.make_node("Transpose", [source], [turned], perm=form.permutation))
+        source = turned
+    shape = numpy_helper.from_array(np.array(form.shape, np.int64), f"{name}/shape")
+    graph.initializer.append(shape)
+    return [*nodes, helper.make_node("Reshape", [source, shape.name], [name])]

@@ -3,9 +3,15 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import helper
 
-from pocketdet.export.to_onnx import simplify
+from pocketdet.errors import EngineError
+from pocketdet.export.onnx_graph.graph import axes_of, graph_inputs
+from pocketdet.export.onnx_graph.session import session
+from pocketdet.export.to_onnx import root_cause, simplify
 
 
 def simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
@@ -28,7 +34,10 @@ def simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def _declare_outputs(model: onnx.ModelProto) -> None:
-    """Give outputs without a shape the one that is inferred: the checker requires a rank."""
+    """Give every output the type and shape that it has: the checker requires a rank.
+
+    Where the shape is computed in the graph, as old exporters do, onnxruntime computes it.
+    """
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception:  # untyped C++ errors; onnxsim says in its own words what is wrong
@@ -37,3 +46,18 @@ def _declare_outputs(model: onnx.ModelProto) -> None:
     for output in model.graph.output:
         if output.name in known:
             output.CopyFrom(known[output.name])
+    if any(axes_of(output) is None for output in model.graph.output):
+        for output, value in zip(model.graph.output, _computed(model), strict=True):
+            kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+            output.CopyFrom(helper.make_tensor_value_info(output.name, kind, value.shape))
+
+
+def _computed(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
+    """The outputs for an input of zeros."""
+    (source,) = graph_inputs(model.graph)
+    zeros = np.zeros([axis for axis in axes_of(source) or () if isinstance(axis, int)], np.float32)
+    names = [output.name for output in model.graph.output]
+    try:
+        return [np.asarray(value) for value in session(model).run(names, {source.name: zeros})]
+    except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
+        raise EngineError(f"onnxruntime cannot run the ONNX file: {root_cause(error)}") from error

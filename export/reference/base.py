@@ -49,6 +49,9 @@ class Reference(ABC):
     runs_in: ClassVar[str]
     """The library that computes it, as reports name it."""
 
+    notes: tuple[str, ...] = ()
+    """What was changed when it was read, a line each, for the export's log."""
+
     @property
     @abstractmethod
     def identity(self) -> Identity:

@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pocketdet.errors import UsageError
+from pocketdet.export.onnx_graph.read import read_onnx
 from pocketdet.export.reference.base import Identity, Reference
 from pocketdet.export.reference.description import Description
 from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
-from pocketdet.export.reference.onnx_reference import OnnxReference, load_onnx, read_onnx
+from pocketdet.export.reference.onnx_reference import OnnxNetwork, OnnxReference, load_onnx
 from pocketdet.export.reference.two_stage import TwoStageReference
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import load_detector
@@ -36,12 +37,12 @@ def reference_from_onnx(path: Path, description: Description) -> Reference:
         EngineError: if onnxruntime cannot run it.
     """
     decode = description.spec()
-    network = read_onnx(path, decode.outputs, description.input_size)
+    graph = read_onnx(path, decode.outputs, description.input_size)
     pre = description.preprocessing
     # a manifest's texts are UTF-8 of at most 200 characters; a file's name may be anything
     architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
     identity = Identity(architecture, description.class_names, description.input_size, pre)
-    reference = OnnxReference(network, identity, decode)
+    reference = OnnxReference(OnnxNetwork(graph.model), identity, decode, graph.notes)
     for level, slot, elements in decode.fields_read():
         problem = level.shape_error(slot, elements, reference.output_shapes[slot.output])
         if problem:

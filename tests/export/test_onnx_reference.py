@@ -12,7 +12,7 @@ from foreign_onnx import DESCRIPTION, make_foreign
 from needs import SHARED_DATA
 from tiny_bundle import list_files
 
-from pocketdet.errors import EngineError, UsageError
+from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import evaluate
 from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, verify
@@ -114,18 +114,34 @@ def test_files_that_are_no_such_model_are_refused(tmp_path: Path) -> None:
     model = onnx.load(path)
     extra = onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, [1])
     model.graph.input.append(extra)
+    onnx.save(model, tmp_path / "unused.onnx")
+    assert reference_from_onnx(tmp_path / "unused.onnx", said).identity.class_names == said.class_names
+    (rows,) = (node for node in model.graph.node if "rows" in node.output)
+    rows.output[0] = "alone"
+    model.graph.node.append(onnx.helper.make_node("Add", ["alone", "other"], ["rows"]))
     onnx.save(model, tmp_path / "two.onnx")
     (tmp_path / "noise.onnx").write_bytes(b"no model" * 40)
+    for name, words in (("two", "has 2 inputs"), ("noise", "cannot be read"), ("absent", "cannot be read")):
+        with pytest.raises(UsageError, match=words):
+            reference_from_onnx(tmp_path / f"{name}.onnx", said)
+
+
+def test_rows_without_a_batch_axis_are_read_and_said(tmp_path: Path) -> None:
+    path, description = make_foreign(tmp_path)
     flat = onnx.load(path)
     flat.graph.node.append(onnx.helper.make_node("Squeeze", ["rows"], ["flat"]))
     flat.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, [80, 8]))
     onnx.save(flat, tmp_path / "flat.onnx")
+    expected = reference_from_onnx(path, read_description(description))
     description.write_text(DESCRIPTION.replace('"rows"\nlayout', '"flat"\nlayout'), encoding="utf-8")
-    with pytest.raises(EngineError, match=r"output 'flat' is \(80, 8\): expected a batch axis of 1"):
-        reference_from_onnx(tmp_path / "flat.onnx", read_description(description))
-    for name, words in (("two", "has 2 inputs"), ("noise", "cannot be read"), ("absent", "cannot be read")):
-        with pytest.raises(UsageError, match=words):
-            reference_from_onnx(tmp_path / f"{name}.onnx", said)
+    reference = reference_from_onnx(tmp_path / "flat.onnx", read_description(description))
+    for picture in PICTURES:
+        flat_rows = reference.values(picture)["outputs.flat"]
+        assert np.array_equal(flat_rows, expected.values(picture)["outputs.rows"])
+    lines: list[str] = []
+    export_reference(reference, tmp_path, log=lines.append)
+    assert "-[i] output 'flat' (80, 8) brought to (1, 80, 8)" in lines
+    assert "-[i] outputs that the description does not name were dropped: pooled, rows" in lines
 
 
 def test_a_bundle_with_a_damaged_onnx_file_is_refused_in_one_sentence(exported: Path, tmp_path: Path) -> None:
