@@ -134,6 +134,8 @@ def export_reference(
     require = _require(name, checks, log)
     for note in whole.notes:
         log(f"-[i] {note}")
+    for warning in whole.warnings:
+        log(f"-[!] {warning}")
     with staging_directory(target) as scratch:
         original = whole.for_inference()
         if original is not whole:

@@ -52,6 +52,9 @@ class Reference(ABC):
     notes: tuple[str, ...] = ()
     """What was changed when it was read, a line each, for the export's log."""
 
+    warnings: tuple[str, ...] = ()
+    """What its description leaves out or makes unlikely, a sentence each, for the export's log."""
+
     @property
     @abstractmethod
     def identity(self) -> Identity:

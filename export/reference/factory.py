@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pocketdet.errors import UsageError
 from pocketdet.export.onnx_graph.read import read_onnx
 from pocketdet.export.reference.base import Identity, Reference
 from pocketdet.export.reference.description import Description
+from pocketdet.export.reference.description_checks import OutputEvidence, check_description
 from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
 from pocketdet.export.reference.onnx_reference import OnnxNetwork, OnnxReference, load_onnx
 from pocketdet.export.reference.two_stage import TwoStageReference
@@ -43,10 +43,8 @@ def reference_from_onnx(path: Path, description: Description) -> Reference:
     architecture = path.stem.encode("utf-8", "replace").decode("utf-8")[:200]
     identity = Identity(architecture, description.class_names, description.input_size, pre)
     reference = OnnxReference(OnnxNetwork(graph.model), identity, decode, graph.notes)
-    for level, slot, elements in decode.fields_read():
-        problem = level.shape_error(slot, elements, reference.output_shapes[slot.output])
-        if problem:
-            raise UsageError(f"{path}: {problem}")
+    samples = [reference.raw(source) for source in reference.network_inputs()]
+    reference.warnings = check_description(path, decode, pre, OutputEvidence(samples, graph.model))
     return reference
 
 

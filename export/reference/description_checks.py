@@ -1,0 +1,270 @@
+"""Whether a description fits an ONNX file: what contradicts the file is refused, what is left over is named.
+
+Refused: settings that the file shows to be wrong, such as rows that no level reads, two fields on one
+element, levels in another order than the rows, or an activation that the graph has already. Named in one line
+each: channels that no field reads, because keypoints and masks are left out deliberately, and settings that
+are unlikely but possible. docs/reference/description.md lists both.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from pocketdet.errors import UsageError
+from pocketdet.export.reference.field_places import FieldPlace, depends_on_grid, field_places, ranges
+from pocketdet.export.reference.origin_checks import check_origins
+from pocketdet.export.reference.output_origins import OriginTracer
+from pocketdet.export.reference.sample_checks import check_samples
+from pocketdet.models.config import Preprocessing
+from pocketdet.runtime.engines.base import Array
+from pocketdet.spec.one_stage import Layout, OneStageSpec
+
+_USUAL_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (8, 16), (8, 16, 32, 64, 128), (16,), (8,), (32,))
+
+
+@dataclass(frozen=True)
+class OutputEvidence:
+    """What a file shows about its outputs.
+
+    Attributes:
+        samples: the outputs of some images by name, without a batch axis.
+        model: the ONNX graph that computes them.
+    """
+
+    samples: Sequence[Mapping[str, Array]]
+    model: onnx.ModelProto
+
+
+def check_description(
+    path: object, decode: OneStageSpec, preprocessing: Preprocessing, evidence: OutputEvidence
+) -> tuple[str, ...]:
+    """Check a description against a file.
+
+    Args:
+        path: the name of the file in messages.
+        decode: how the outputs are read.
+        preprocessing: the input's normalisation.
+        evidence: the outputs and the graph.
+
+    Returns:
+        A sentence for each thing that the description leaves out, or that is unlikely.
+
+    Raises:
+        UsageError: if the file contradicts the description. The sentence says what the file has and how to
+            describe it.
+    """
+    try:
+        _check_units(preprocessing)
+        places = list(field_places(decode))
+        shapes = {name: values.shape for name, values in evidence.samples[0].items()}
+        for place in places:
+            _check_shape(place, shapes[place.field.output], decode)
+        lines = [*_unlikely_strides(decode), *_check_coverage(places, shapes, decode)]
+        tracer = OriginTracer(evidence.model)
+        origins = {name: tracer.trace(name) for name in decode.outputs}
+        lines += check_origins(decode, places, {k: v for k, v in origins.items() if v}, tracer.maps)
+        lines += check_samples(decode, places, evidence.samples)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return tuple(lines)
+
+
+def _check_units(preprocessing: Preprocessing) -> None:
+    """Refuse mean and std in units of 0..1; those of a description are in units of 0..255."""
+    mean, std = preprocessing.mean, preprocessing.std
+    small_mean = any(mean) and all(0 <= value <= 1 for value in mean)
+    if not small_mean and all(value >= 1 for value in std):
+        return
+    name, values = ("mean", mean) if small_mean else ("std", std)
+    scaled = ", ".join(f"{value * 255:.4g}" for value in values)
+    raise UsageError(
+        f"preprocessing.{name} is {_listed(values)}, which looks like units of 0..1: it is subtracted from "
+        f"values of 0..255, or divides them, so give {name} = [{scaled}]"
+        + ("" if small_mean else "; a multiplier such as 0.0039 is given as its inverse")
+    )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"[{', '.join(f'{value:g}' for value in values)}]"
+
+
+def _check_shape(place: FieldPlace, shape: tuple[int, ...], decode: OneStageSpec) -> None:
+    elements = place.channels.shape[1]
+    problem = place.level.shape_error(place.field, elements, shape)
+    if problem:
+        raise UsageError(f"{problem}; {place.name} {_advice(place, shape, decode)}")
+
+
+def _advice(place: FieldPlace, shape: tuple[int, ...], decode: OneStageSpec) -> str:
+    """What the field should be, as far as the shape shows it."""
+    field, level, (height, width) = place.field, place.level, decode.input_size
+    if len(shape) != (3 if field.layout == "map" else 2):
+        fitting = {3: '"map" (channels, h, w)', 2: '"rows" (n, channels) or "columns" (channels, n)'}
+        return f"has layout {field.layout!r}: a tensor of this shape is {fitting.get(len(shape), 'neither')}"
+    if field.layout == "map" and shape[1:] != level.grid:
+        return (
+            f"is described with a grid of {_grid(level.grid)}, and the tensor has {_grid(shape[1:])}: "
+            f"its stride is {height / shape[1]:g}"
+            + (f" along y and {width / shape[2]:g} along x" if height * shape[2] != width * shape[1] else "")
+        )
+    channels = shape[1] if field.layout == "rows" else shape[0]
+    last = int(place.channels.max())
+    other: Layout = "columns" if field.layout == "rows" else "rows"
+    if field.layout != "map" and not level.shape_error(
+        replace(field, layout=other), place.channels.shape[1], shape
+    ):
+        return f'has layout "{field.layout}", and the tensor fits "{other}"'
+    if last < channels:
+        return f"and the levels before it need more rows than there are: {_strides(decode, shape)}"
+    if place.kind == "classes":
+        room = _room(place, channels) - (decode.class_elements - decode.num_classes)
+        return (
+            f"reads {place.channels.shape[1]} channels per anchor for {_class_count(decode)}, and there is "
+            f"room for {max(room, 0)} names: give one name per class, without background, and check the "
+            "first channel"
+        )
+    return f"ends at channel {last}, and the tensor's last is {channels - 1}: check first and the steps"
+
+
+def _room(place: FieldPlace, channels: int) -> int:
+    """How many elements per anchor a field could have."""
+    field = place.field
+    before = int(place.channels[-1, 0])
+    return (channels - 1 - before) // field.element_step + 1
+
+
+def _grid(grid: Sequence[int]) -> str:
+    return f"{grid[0]}x{grid[1]}"
+
+
+def _strides(decode: OneStageSpec, shape: tuple[int, ...]) -> str:
+    """The strides of which the grids have as many cells as a tensor has rows, if a usual set fits."""
+    height, width = decode.input_size
+    anchors = {len(level.anchors) for level in decode.levels}
+    for each in sorted({1, *anchors}):
+        for strides in _USUAL_STRIDES:
+            rows = sum(-(-height // s) * -(-width // s) for s in strides) * each
+            if rows in shape:
+                anchor = f" with {each} anchors per cell" if each > 1 else ""
+                return f"{rows} rows fit strides {', '.join(map(str, strides))}{anchor}"
+    return "check strides, grids and anchors"
+
+
+def _unlikely_strides(decode: OneStageSpec) -> Iterator[str]:
+    """Levels whose cells do not span the input."""
+    for number, level in enumerate(decode.levels):
+        if level.grid[0] == 1 and not depends_on_grid(decode):
+            continue
+        strides = reversed(level.strides)
+        for axis, cells, stride, side in zip("yx", level.grid, strides, decode.input_size, strict=True):
+            spanned = cells * stride
+            if abs(spanned - side) > 1e-3 * side:
+                yield (
+                    f"levels.{number}: {cells} cells of {stride:g} pixels along {axis} are {spanned:g} "
+                    f"pixels of an input of {side}: right if the network pads its maps; default boxes that "
+                    f"divide the input evenly have the stride {side / cells:g}"
+                )
+
+
+def _check_coverage(
+    places: Sequence[FieldPlace], shapes: Mapping[str, tuple[int, ...]], decode: OneStageSpec
+) -> Iterator[str]:
+    """Every row is read, every element at most once; a line for each range of channels that is left over."""
+    if not decode.uses_objectness and any(place.kind == "objectness" for place in places):
+        yield (
+            "an objectness is described and not used: set scores.objectness_power = 1 if it is a factor of "
+            "the score, or leave it out"
+        )
+    for output in decode.outputs:
+        readers = [place for place in places if place.field.output == output]
+        if len({place.field.layout for place in readers}) > 1:
+            raise UsageError(f"output {output!r} is described with more than one layout")
+        owner = _owners(output, readers, shapes[output])
+        if readers[0].field.layout != "map":
+            _check_rows(output, readers, len(owner), decode)
+        unread = np.flatnonzero((owner < 0).all(0))
+        if not unread.size:
+            continue
+        channels = owner.shape[1]
+        if all(place.kind == "classes" for place in readers):
+            anchors = len(readers[0].channels)
+            raise UsageError(
+                f"output {output!r} has {channels} channels, and the classes read {channels - unread.size}: "
+                f"{channels / anchors:g} per anchor against {_class_count(decode)}; give a name for each "
+                "class, or scores.background if one of them is the background"
+            )
+        yield (
+            f"output {output!r}: {unread.size} of {channels} channels are read by no field "
+            f"({ranges(unread)}){_class_room(unread, readers, decode)}"
+        )
+
+
+def _class_count(decode: OneStageSpec) -> str:
+    background = "" if decode.scores.background == "none" else " and the background"
+    return f"{decode.num_classes} class names{background}"
+
+
+def _class_room(unread: NDArray[Any], readers: Sequence[FieldPlace], decode: OneStageSpec) -> str:
+    """A hint if the channels that are left over follow the classes."""
+    last = max((int(p.channels.max()) for p in readers if p.kind == "classes"), default=-1)
+    if last + 1 not in unread:
+        return ""
+    return f"; they follow the class values, of which {_class_count(decode)} are described"
+
+
+def _owners(output: str, readers: Sequence[FieldPlace], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The number of the field that reads each element, (rows, channels); -1 where there is none."""
+    layout = readers[0].field.layout
+    rows, channels = {"map": (1, shape[0]), "rows": shape, "columns": shape[::-1]}[layout]
+    owner = np.full((rows, channels), -1)
+    for number, place in enumerate(readers):
+        at = (place.rows[:, :, None], place.channels[None])
+        taken = owner[at]
+        if (taken >= 0).any():
+            other = readers[int(taken.max())]
+            channel = int(np.broadcast_to(at[1], taken.shape)[taken >= 0].min())
+            raise UsageError(
+                f"{other.name} and {place.name} both read channel {channel} of output {output!r}: "
+                f"{other.name} reads {other.where}, and {place.name} {place.where}; check the first "
+                "channels, the number of class names, and first_row"
+            )
+        owner[at] = number
+        count = np.broadcast(*at).size
+        if place.kind in ("boxes", "sizes") and count > (owner == number).sum():
+            raise UsageError(
+                f"{place.name}: the {len(place.channels)} anchors of a cell read the same values of output "
+                f"{output!r}: give the distance in channels from one anchor to the next, as anchor_channels"
+            )
+    return owner
+
+
+def _check_rows(output: str, readers: Sequence[FieldPlace], rows: int, decode: OneStageSpec) -> None:
+    """Every kind of values that an output has is read in every row."""
+    for kind in dict.fromkeys((place.kind, place.coding) for place in readers):
+        own = [place for place in readers if (place.kind, place.coding) == kind]
+        read = np.unique(np.concatenate([np.ravel(place.rows) for place in own]))
+        unread = np.setdiff1d(np.arange(rows), read)
+        if unread.size:
+            levels = ", ".join(f"{p.name} {ranges(np.unique(p.rows))}" for p in own)
+            raise UsageError(
+                f"output {output!r} has {rows} rows, and {unread.size} of them are read by no level "
+                f"({ranges(unread)}; {levels}): {_missing_level(unread.size, rows, decode)}"
+            )
+
+
+def _missing_level(unread: int, rows: int, decode: OneStageSpec) -> str:
+    """How the rows that are left over can be described."""
+    height, width = decode.input_size
+    anchors = len(decode.levels[-1].anchors)
+    for stride in (8, 16, 32, 64, 128, 4, 256):
+        grid = (-(-height // stride), -(-width // stride))
+        known = any(stride in level.strides for level in decode.levels)
+        if not known and grid[0] * grid[1] * anchors == unread:
+            return f"they fit a level of stride {stride} ({_grid(grid)} cells): describe it"
+    if rows % decode.count == 0:
+        return f"the levels have {decode.count} anchors, and {rows // decode.count} times as many would fit"
+    return f"describe a level for them ({_strides(decode, (rows,))})"
