@@ -106,7 +106,7 @@ def _count_classes(model: OnnxSummary, head: JoinedHead) -> int | Mismatch:
     if 4 not in ends:
         return Mismatch((f"{head.name!r}: channels 4 and up are not joined to the boxes as scores",), 2)
     classes = ends[4] - 4
-    if classes == 1 and head.channels > 5:
+    if classes == 1 and head.channels > 5 and "task" not in model.metadata:
         return Mismatch((f"{head.name!r}: channel 4 is apart from the classes, as an objectness is",), 2)
     if not comes_from(model, head.sources(4, classes), "Sigmoid"):
         return Mismatch((f"{head.name!r}: the class scores do not come from a sigmoid",), 2)

@@ -46,6 +46,13 @@ def test_masks_beside_the_boxes_are_dropped_with_a_line(tmp_path: Path) -> None:
     assert "not used: output 'protos'" in reasons
 
 
+def test_keypoints_of_one_class_are_no_classes_behind_an_objectness(tmp_path: Path) -> None:
+    one = NAMES | {"names": "{0: 'person'}", "task": "pose"}
+    found = recognised(head_onnx.ultralytics(tmp_path / "m.onnx", classes=1, extra=51, metadata=one))
+    assert found.match.description.class_names == ("person",)
+    assert "not used: channels 5 to 55, such as masks or keypoints" in found.match.reasons
+
+
 def test_a_task_without_boxes_is_refused(tmp_path: Path) -> None:
     path = head_onnx.ultralytics(tmp_path / "m.onnx", metadata=NAMES | {"task": "classify"})
     with pytest.raises(UsageError, match="its metadata says task 'classify'; expected a detector"):
