@@ -5,7 +5,7 @@ from pocketdet.spec.one_stage import Selection
 
 _GREY = (114, 114, 114)
 RGB_LETTERBOX = Preprocessing("RGB", (0, 0, 0), (255, 255, 255), "letterbox", _GREY)
-BGR_TOP_LEFT = Preprocessing("BGR", (0, 0, 0), (1, 1, 1), "letterbox_top_left", _GREY)
+BGR_255_LETTERBOX = Preprocessing("BGR", (0, 0, 0), (1, 1, 1), "letterbox", _GREY)
 
 SUPPRESSED = Selection(score_threshold=0.25, best_class_only=True, nms_iou=0.7, max_detections=300)
 YOLOV5_SELECTION = Selection(score_threshold=0.25, best_class_only=True, nms_iou=0.45, max_detections=300)

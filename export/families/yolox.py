@@ -25,7 +25,7 @@ from pocketdet.export.families.lines import (
     selection_line,
 )
 from pocketdet.export.families.objectness import head_with_objectness
-from pocketdet.export.families.yolo_settings import BGR_TOP_LEFT, YOLOX_SELECTION
+from pocketdet.export.families.yolo_settings import BGR_255_LETTERBOX, YOLOX_SELECTION
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import Scores
@@ -58,7 +58,7 @@ class Yolox:
                 (boxes.coding,),
                 Scores("none", objectness_activation="none", objectness_power=1.0),
                 YOLOX_SELECTION,
-                BGR_TOP_LEFT,
+                BGR_255_LETTERBOX,
             )
 
         raw = head.fields(0, 4)
@@ -82,6 +82,7 @@ class Yolox:
             box_line,
             names_line,
             selection_line(YOLOX_SELECTION, self.name),
-            preprocessing_line(BGR_TOP_LEFT, self.name),
+            preprocessing_line(BGR_255_LETTERBOX, self.name),
+            'padding: centred; YOLOX\'s own demo pads right and bottom only, resize = "letterbox_top_left"',
         )
         return Match(description, reasons)

@@ -9,6 +9,7 @@ import pytest
 from command_line import Ending, command
 
 from pocketdet.export.reference.description import read_description
+from pocketdet.runtime.bundle import load_bundle
 
 __all__ = ["command"]
 
@@ -42,6 +43,25 @@ def test_a_description_says_at_its_top_where_it_is_from(
     assert "# 3 classes, named in the file's metadata" in comments
     assert any(line.startswith("# preprocessing of the preset ultralytics, no file") for line in comments)
     assert read_description(path).class_names == ("bolt", "nut", "washer")
+
+
+def test_export_alone_and_with_its_description_give_equal_bundles(
+    command: Command, tmp_path: Path, model: Path
+) -> None:
+    _, path = described(command, tmp_path, model)
+    alone = command("export", model, "--out", tmp_path / "alone")
+    assert (alone.code, alone.err) == (0, "")
+    assert "recognised: Ultralytics" in alone.out
+    with_file = command("export", model, "--outputs", path, "--out", tmp_path / "described")
+    assert (with_file.code, with_file.err) == (0, "")
+    with (
+        load_bundle(tmp_path / "alone" / "model.pocketdet") as first,
+        load_bundle(tmp_path / "described" / "model.pocketdet") as second,
+    ):
+        assert first.manifest.decode == second.manifest.decode
+        assert first.manifest.preprocessing == second.manifest.preprocessing
+        assert first.manifest.class_names == second.manifest.class_names
+        assert first.manifest.graphs == second.manifest.graphs
 
 
 def test_settings_that_differ_replace_only_those(command: Command, tmp_path: Path, model: Path) -> None:
