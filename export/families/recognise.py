@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import Family, FamilyOptions, Match, Mismatch
+from pocketdet.export.families.mobile import MOBILE_FAMILIES
 from pocketdet.export.families.ultralytics import Ultralytics
 from pocketdet.export.families.yolo_anchors import YOLOV5_ANCHORS, YOLOV7_ANCHORS, YoloWithAnchors
 from pocketdet.export.families.yolov6 import Yolov6
@@ -17,6 +18,7 @@ FAMILIES: tuple[Family, ...] = (
     YoloWithAnchors("yolov7", "YOLOv7", YOLOV7_ANCHORS),
     Yolox(),
     Yolov6(),
+    *MOBILE_FAMILIES,
 )
 DEFAULT_SIZE = (640, 640)
 SHOWN = 3

@@ -1,0 +1,137 @@
+"""SSD detectors with several classes: decoded in the graph, or with anchors of a published rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
+from pocketdet.export.families.grids import Size
+from pocketdet.export.families.head_parts import Kind
+from pocketdet.export.families.presets import Preset, PresetFamily, complete, differs, sides
+from pocketdet.export.families.ssd_anchors import (
+    SsdGrid,
+    caffe_mobilenet_ssd,
+    mobilenet_ssd,
+    torchvision_ssd300,
+    torchvision_ssdlite,
+)
+from pocketdet.export.families.ssd_head import (
+    DECODED_SCORES,
+    RAW_SCORES,
+    decoded_head,
+    raw_head,
+    ssd_tensors,
+)
+from pocketdet.export.families.ultraface import ultraface_anchors
+from pocketdet.export.onnx_graph.summary import OnnxSummary
+from pocketdet.models.config import Preprocessing
+from pocketdet.spec.one_stage import Selection
+
+Rule = Callable[[Size], list[SsdGrid] | None]
+
+_PYTORCH_SSD = Preset(
+    "pytorch-ssd and its demo",
+    Preprocessing("RGB", (127, 127, 127), (128, 128, 128), "stretch", (0, 0, 0)),
+    Selection(score_threshold=0.4, nms_iou=0.45, top_n_per_level=None),
+    (300, 300),
+)
+_CAFFE = Preset(
+    "MobileNet-SSD of Caffe and its demo",
+    Preprocessing("BGR", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "stretch", (0, 0, 0)),
+    Selection(score_threshold=0.25, nms_iou=0.45),
+    (300, 300),
+)
+_SSDLITE = Preset(
+    "ssdlite320_mobilenet_v3_large of torchvision, with a score threshold for use instead of 0.001",
+    Preprocessing("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "stretch", (0, 0, 0)),
+    Selection(score_threshold=0.3, nms_iou=0.55, max_detections=300),
+    (320, 320),
+)
+_SSD300 = Preset(
+    "ssd300_vgg16 of torchvision, with a score threshold for use instead of 0.01",
+    Preprocessing("RGB", (123.00375, 116.99775, 104.0043), (1, 1, 1), "stretch", (0, 0, 0)),
+    Selection(score_threshold=0.3, nms_iou=0.45, max_detections=200),
+    (300, 300),
+)
+
+
+class SsdDecoded(PresetFamily):
+    """An SSD whose graph decodes boxes to corners."""
+
+    name = "ssd-decoded"
+    title = "SSD decoded in the graph (pytorch-ssd)"
+    preset = _PYTORCH_SSD
+
+    @override
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+        found = ssd_tensors(model, self.title, ("softmax",))
+        if isinstance(found, Mismatch):
+            return found
+        if not found.decoded:
+            return differs(f"{self.title}: the boxes {found.boxes} are raw values", 2)
+        faces = sum(grid.count for grid in ultraface_anchors(size))
+        if not options.forced and (found.scores.count, found.scores.channels) == (faces, 2):
+            return differs(f"{self.title}: {faces} anchors of one class are UltraFace's", 2)
+        head = decoded_head(model, found, self.title)
+        return head if isinstance(head, Mismatch) else complete(model, options, size, head, _PYTORCH_SSD)
+
+
+@dataclass(frozen=True)
+class SsdRaw(PresetFamily):
+    """An SSD whose boxes are relative to anchors that the file does not have.
+
+    Attributes:
+        name, title: of the family.
+        preset: the settings that are not in the file.
+        rule: input size -> anchors.
+        kind: how its class scores end.
+        like: the family of equal form at 300 x 300, between which only the caller can choose.
+    """
+
+    name: str
+    title: str
+    preset: Preset
+    rule: Rule
+    kind: Kind
+    like: str = ""
+
+    @override
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+        kinds: tuple[Kind, ...] = ("raw", "softmax") if options.forced else (self.kind,)
+        found = ssd_tensors(model, self.title, kinds)
+        if isinstance(found, Mismatch):
+            return found
+        if found.decoded:
+            return differs(f"{self.title} has raw box values: those of {found.boxes} are computed", 2)
+        grids = self.rule(size)
+        if grids is None:
+            return differs(
+                f"the anchors of {self.title} are known for {self.preset.input_size}: the input is {size}", 2
+            )
+        count = sum(grid.count for grid in grids)
+        if found.scores.count != count:
+            return differs(f"{self.title} has {count} anchors for {sides(size)}: found {found.scores}", 2)
+        if not options.forced and self.like and size == (300, 300):
+            return differs(
+                f"{self.title} has the same form as {self.like} at {sides(size)}: give --preset", 4
+            )
+        rule = f"anchors: not in the file; {count} by the rule of {self.preset.source.split(',')[0]}"
+        scores = DECODED_SCORES if found.softmax else RAW_SCORES
+        return complete(model, options, size, raw_head(found, grids, scores, rule), self.preset)
+
+
+SSD_FAMILIES = (
+    SsdDecoded(),
+    SsdRaw("ssd-mobilenet", "MobileNet-SSD of pytorch-ssd", _PYTORCH_SSD, mobilenet_ssd, "softmax"),
+    SsdRaw("ssd-mobilenet-caffe", "MobileNet-SSD of Caffe", _CAFFE, caffe_mobilenet_ssd, "softmax"),
+    SsdRaw(
+        "ssdlite-torchvision",
+        "SSDlite of torchvision",
+        _SSDLITE,
+        torchvision_ssdlite,
+        "raw",
+        "MobileNet-SSD of pytorch-ssd",
+    ),
+    SsdRaw("ssd300-torchvision", "SSD300 of torchvision", _SSD300, torchvision_ssd300, "raw"),
+)
