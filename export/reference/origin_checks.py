@@ -15,6 +15,7 @@ from pocketdet.export.reference.output_origins import (
     SOFTMAX,
     TANH,
     FeatureMap,
+    Ints,
     Origins,
 )
 from pocketdet.spec.one_stage import Activation, BoxCoding, OneStageSpec
@@ -53,7 +54,8 @@ def check_origins(
             yield from _check_boxes(place, found, decode)
         elif place.kind == "classes":
             _check_activation(place, found, decode.scores.activation, "scores.activation")
-            yield from _check_class_map(place, found, maps, [p for p in places if p is not place])
+            sources = [p.of(origins[p.field.output].source) for p in places if p.field.output in origins]
+            yield from _check_class_map(place, found, maps, sources)
         elif decode.uses_objectness:
             name = "scores.objectness_activation"
             _check_activation(place, found, decode.scores.objectness_activation, name)
@@ -143,18 +145,20 @@ def _check_activation(place: FieldPlace, found: Origins, described: Activation, 
 
 
 def _check_class_map(
-    place: FieldPlace, found: Origins, maps: Sequence[FeatureMap], others: Sequence[FieldPlace]
+    place: FieldPlace, found: Origins, maps: Sequence[FeatureMap], sources: Sequence[Ints]
 ) -> Iterator[str]:
     """All channels of a convolution that gives nothing but class values are read."""
     source, channel = place.of(found.source), place.of(found.channel)
     index = int(source[0, 0, 0])
     if (source < 0).any() or (channel < 0).any():
         return
+    mixed = (source != source[..., :1]).any(-1)
+    if mixed.any():
+        names = ", ".join(repr(maps[number].name) for number in np.unique(source[mixed])[:4])
+        yield f"{place.name}: the values of one anchor come from several layers ({names})"
     if (source != index).any():
-        names = [repr(maps[number].name) for number in np.unique(source)]
-        yield f"{place.name}: the values of one anchor come from {len(names)} layers ({', '.join(names[:4])})"
         return
-    if any((p.of(found.source) == index).any() for p in others if p.field.output == place.field.output):
+    if sum((other == index).any() for other in sources) > 1:
         return
     read = len(np.unique(channel))
     if read < maps[index].channels:

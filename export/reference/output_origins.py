@@ -115,7 +115,12 @@ class OriginTracer:
                 return self._move(node, name)
             if kind in _MIXES:
                 return self._mix(node, name)
-        except (ValueError, IndexError, KeyError):  # shapes or constants that are not what they should be
+        except (
+            ValueError,
+            IndexError,
+            KeyError,
+            TypeError,
+        ):  # shapes or constants that are not what they should be
             return None
         return None
 
@@ -234,11 +239,17 @@ def _with_constant(found: Origins, constant: Constant, kind: str) -> Origins:
 
 
 def _differs_by_cell(found: Origins, constant: Constant) -> bool:
-    """Whether a constant changes along an axis on which the cell changes and the channel does not."""
-    for axis in range(constant.ndim):
+    """Whether a constant has several values for one channel of a map."""
+    known = (found.source >= 0) & (found.channel >= 0)
+    if known.any():
+        values = constant[known]
+        channels = found.source[known].astype(np.int64) << 32 | found.channel[known]
+        order = np.lexsort((values, channels))
+        same = np.diff(channels[order]) == 0
+        return bool((same & (np.diff(values[order]) != 0)).any())
+    for axis in range(constant.ndim):  # combined channels: along an axis on which the cell changes
         one, two = (slice(None),) * axis + (slice(1, None),), (slice(None),) * axis + (slice(None, -1),)
-        moves = (found.cell[one] != found.cell[two]) & (found.channel[one] == found.channel[two])
-        if (moves & (constant[one] != constant[two])).any():
+        if ((found.cell[one] != found.cell[two]) & (constant[one] != constant[two])).any():
             return True
     return False
 
@@ -272,7 +283,8 @@ def _movement(node: onnx.NodeProto, constants: Sequence[Constant], shape: Sequen
     if kind == "Gather":
         return lambda values: np.take(values, constants[0], attributes.get("axis", 0))
     if kind == "Slice":
-        return lambda values: np.asarray(values[_slices(values.ndim, *constants)])
+        older = [np.array(attributes[n]) for n in ("starts", "ends", "axes") if n in attributes]
+        return lambda values: np.asarray(values[_slices(values.ndim, *(constants or older))])
     if kind == "Split":
         axis = attributes.get("axis", 0)
         sizes = attributes.get("split") if not constants else constants[0]

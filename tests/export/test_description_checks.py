@@ -172,7 +172,7 @@ CHANGES: tuple[tuple[Change, Callable[[Head], bool]], ...] = (
     (_background, _has_background),
     (_anchors, _any),
     (_anchor_channels, lambda head: head.layout == "map" and head.anchors > 1),
-    (_anchor_order, lambda head: head.layout != "map" and head.anchors > 1),
+    (_anchor_order, lambda head: _has_rows(head) and head.anchors > 1 and head.boxes == "raw"),
     (_first_row, _has_rows),
     (_layout, _any),
     (_box_unit, lambda head: head.boxes != "raw"),
@@ -194,6 +194,14 @@ def test_a_correct_description_is_accepted_without_a_word(head: Head, seed: int,
     leftover = bool(head.extra and head.joined)
     assert [line for line in found if "read by no field" not in line] == []
     assert bool(found) == leftover
+
+
+def test_decoded_rows_of_several_grids_may_be_one_level(tmp_path: Path) -> None:
+    head = Head((8, 16), "rows", True, 2, False, "none", True, "pixel", 3, 0, False)
+    path, document = write_head(head, tmp_path)
+    rows = 2 * (8 * 12 + 4 * 6)
+    level = {"stride": 1, "grid": [1, rows], "layout": "rows", "output": "all", "boxes": 0, "classes": 4}
+    assert not warnings(tmp_path, path, document | {"levels": [level]})
 
 
 @pytest.mark.parametrize(

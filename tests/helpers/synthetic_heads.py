@@ -29,6 +29,7 @@ class Head:
         classes: without background.
         extra: channels of a keypoint branch that no field reads.
         outermost: whether the rows of the first anchor of all cells come before those of the next.
+        shared: whether one convolution gives all values of a level, which the graph takes apart.
     """
 
     strides: tuple[int, ...]
@@ -42,6 +43,7 @@ class Head:
     classes: int
     extra: int
     outermost: bool
+    shared: bool = False
 
     @property
     def parts(self) -> dict[str, int]:
@@ -64,7 +66,7 @@ def heads(draw: st.DrawFn) -> Head:
     layout = draw(st.sampled_from(["map", "rows", "columns"]))
     decoded = layout != "map" and draw(st.booleans())
     objectness = draw(st.booleans())
-    anchors = 1 if decoded else draw(st.integers(1, 3))
+    anchors = draw(st.integers(1, 3))
     return Head(
         strides,
         layout,
@@ -77,6 +79,7 @@ def heads(draw: st.DrawFn) -> Head:
         classes=draw(st.integers(2, 4)),
         extra=draw(st.sampled_from([0, 0, 6])),
         outermost=layout != "map" and anchors > 1 and draw(st.booleans()),
+        shared=draw(st.booleans()),
     )
 
 
@@ -112,7 +115,8 @@ def write_head(head: Head, folder: Path, seed: int = 0) -> tuple[Path, Document]
     tensors: dict[str, list[str]] = {}
     for stride in head.strides:
         pooled = graph.add("AveragePool", "image", kernel_shape=[stride] * 2, strides=[stride] * 2)
-        parts = {kind: _part(graph, head, kind, count, pooled, stride) for kind, count in head.parts.items()}
+        raw = _raw_parts(graph, head, pooled, stride)
+        parts = {kind: _part(graph, head, kind, value, stride) for kind, value in raw.items()}
         if head.joined:
             tensors.setdefault("all", []).append(graph.add("Concat", *parts.values(), axis=2))
         else:
@@ -129,16 +133,32 @@ def write_head(head: Head, folder: Path, seed: int = 0) -> tuple[Path, Document]
     return path, _document(head)
 
 
-def _part(graph: _Graph, head: Head, kind: str, count: int, pooled: str, stride: int) -> str:
-    """One kind of values of a level: (1, anchors, count, cells)."""
-    bias = [0.0] * count
-    if kind == "classes":
-        bias = [-1.0] * count
-        if head.background != "none":
-            bias[0 if head.background == "first" else -1] = 9.0
-    value = graph.conv(pooled, head.anchors * count, bias)
+def _raw_parts(graph: _Graph, head: Head, pooled: str, stride: int) -> dict[str, str]:
+    """The values of a level by kind, (1, anchors, count, cells)."""
     height, width = head.grid(stride)
-    value = graph.reshape(value, 1, head.anchors, count, height * width)
+    biases = {kind: [0.0] * count for kind, count in head.parts.items()}
+    biases["classes"] = [-1.0] * head.parts["classes"]
+    if head.background != "none":
+        biases["classes"][0 if head.background == "first" else -1] = 9.0
+    if not head.shared:
+        return {
+            kind: graph.reshape(
+                graph.conv(pooled, head.anchors * len(bias), bias), 1, head.anchors, len(bias), height * width
+            )
+            for kind, bias in biases.items()
+        }
+    every = [value for bias in biases.values() for value in bias]
+    value = graph.conv(pooled, head.anchors * len(every), every)
+    value = graph.reshape(value, 1, head.anchors, len(every), height * width)
+    names = [f"{value}_{kind}" for kind in biases]
+    sizes = graph.constant([len(bias) for bias in biases.values()], np.int64)
+    graph.nodes.append(helper.make_node("Split", [value, sizes], names, axis=2))
+    return dict(zip(biases, names, strict=True))
+
+
+def _part(graph: _Graph, head: Head, kind: str, value: str, stride: int) -> str:
+    """One kind of values of a level, with what the graph does to them."""
+    height, width = head.grid(stride)
     if head.active and kind == "classes":
         softmax = head.background != "none"
         value = graph.add("Softmax", value, axis=2) if softmax else graph.add("Sigmoid", value)
