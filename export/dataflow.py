@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from pocketdet.models.trace import trace
+from pocketdet.models.trace import graph_module
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,13 @@ def capture(model: nn.Module, example: Tensor) -> list[Value]:
     """Run a model and return each intermediate value in the order of execution.
 
     Args:
-        model: The model, which torch.fx must be able to trace.
+        model: The model, which torch.fx or torch.export must be able to trace.
         example: Its input, (N, C, H, W) for an image.
 
     Returns:
         The values. If a source computes several, "#2", "#3", ... is appended from the second on.
     """
-    graph = trace(model)
-    recorder = _Recorder(fx.GraphModule(model, graph))
+    recorder = _Recorder(graph_module(model, example))
     with torch.no_grad():
         recorder.run(example)
     return recorder.values
@@ -72,4 +71,5 @@ def _source(node: fx.Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     scope = next(reversed(stack.values()))[0] if stack else ""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
-    return f"{scope}:{name}" if scope else str(name)
+    name = str(name).split(".")[0]  # torch.export writes overloads, "cat.default"
+    return f"{scope}:{name}" if scope else name

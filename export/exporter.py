@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor, nn
 
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import (
@@ -41,7 +42,8 @@ from pocketdet.export.plan_precision import Planned, plan_precision
 from pocketdet.export.precision import GraphPlan
 from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.reference.base import Image, Reference
-from pocketdet.export.reference.factory import reference_of
+from pocketdet.export.reference.description import Description, read_description
+from pocketdet.export.reference.factory import reference_from_module, reference_of
 from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import (
     GOLDEN,
@@ -81,10 +83,12 @@ class ExportResult:
 
 
 def export_detector(
-    model: AnyDetector,
-    out: Path,
+    model: AnyDetector | nn.Module,
+    out: Path = Path(),
     options: ExportOptions | None = None,
     *,
+    description: Description | Path | None = None,
+    example: Tensor | None = None,
     card: Mapping[str, str] | None = None,
     log: Log = lambda line: None,
     progress: Progress = lambda stage, done, total: None,
@@ -92,9 +96,13 @@ def export_detector(
     """Export a model to the bundle `out / <name>.pocketdet`. If a step fails, no file is left.
 
     Args:
-        model: a detector on any device and in any mode; it is not changed.
-        out: the folder of the bundle; created if missing.
+        model: a detector of pocketdet, or any `torch.nn.Module` that `torch.export` accepts, on any device
+            and in any mode; it is not changed.
+        out: the folder of the bundle, by default the current one; created if missing.
         options: by default `ExportOptions()`.
+        description: the meaning of the outputs, or the TOML or JSON file that contains it; required for
+            modules that are no detectors of pocketdet.
+        example: an input (1, 3, h, w) of such a module; by default zeros of the description's size.
         card: facts about the training, stored in the manifest.
         log: receives a line per folded batch norm, check and pass.
         progress: receives a step of the int8 calibration, and how many items of how many are done.
@@ -105,11 +113,26 @@ def export_detector(
     Raises:
         ExportError: if a step fails or the bundle cannot be written.
         CheckFailed: if a step changes the model's outputs.
-        UsageError: if the name is no file name, a choice matches no layer, or int8 cannot be calibrated.
+        UsageError: if the name is no file name, a choice matches no layer, int8 cannot be calibrated, or a
+            description is missing or does not fit.
         ImageError: if the golden image or a calibration image cannot be read.
     """
-    # the caller's model keeps its device and mode
-    reference = reference_of(copy.deepcopy(model).cpu().eval())
+    reference: Reference
+    if isinstance(model, AnyDetector):
+        if description is not None or example is not None:
+            raise UsageError(
+                f"{type(model).__name__} describes its own outputs: leave out description and example"
+            )
+        # the caller's model keeps its device and mode
+        reference = reference_of(copy.deepcopy(model).cpu().eval())
+    elif description is None:
+        raise UsageError(
+            f"{type(model).__name__} is no detector of pocketdet: give description=, which says what its "
+            "outputs mean (docs/reference/description.md)"
+        )
+    else:
+        known = read_description(description) if isinstance(description, Path) else description
+        reference = reference_from_module(model, known, example)
     return export_reference(reference, out, options, card=card, log=log, progress=progress)
 
 

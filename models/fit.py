@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError
 from pocketdet.models.build import ARCHITECTURES, AnyDetector, config_of
@@ -18,10 +18,14 @@ _COUNTS = {torch.int32, torch.int64}
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def check_values(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Raises `CheckpointError` for a tensor that is not plain numbers, all finite as float32."""
+def check_values(path: Path, weights: Mapping[str, Tensor], *, integers: bool = False) -> None:
+    """Raises `CheckpointError` for a tensor that is not plain numbers, all finite as float32.
+
+    `integers` allows buffers of integers and booleans besides the counters of batch norm.
+    """
     for name, tensor in weights.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or not _is_number(name, tensor):
+        real = _is_number(name, tensor) or (integers and not tensor.is_complex() and not tensor.is_quantized)
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or not real:
             kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device.type}".replace("torch.", "")
             raise CheckpointError(f"{path}: weight {name!r} is {kind}: expected dense floats")
         stored, claimed = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.element_size()
@@ -41,14 +45,12 @@ def _is_number(name: str, tensor: Tensor) -> bool:
 
 def check_fit(path: Path, model: AnyDetector, weights: Mapping[str, Tensor]) -> None:
     """Raises `CheckpointError` if names or shapes differ from what `model` has, naming the first few."""
-    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in weights.items()}
-    if expected == found:
+    differences = weight_differences(model, weights)
+    if not differences:
         return
+    expected, found = _shapes(model.state_dict()), _shapes(weights)
     hint = _two_stage_hint(path, model.config, expected, found) if isinstance(model, ThunderNet) else ""
-    raise CheckpointError(
-        f"{path}: weights do not fit {config_of(model).arch}: {_differences(expected, found)}{hint}"
-    )
+    raise CheckpointError(f"{path}: weights do not fit {config_of(model).arch}: {differences}{hint}")
 
 
 def _two_stage_hint(path: Path, config: DetectorConfig, expected: Shapes, found: Shapes) -> str:
@@ -75,7 +77,9 @@ def _fits(arch: str, config: DetectorConfig, found: Shapes) -> bool:
     return _without_classifier(shapes) == _without_classifier(found)
 
 
-def _differences(expected: Shapes, found: Shapes) -> str:
+def weight_differences(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """How names and shapes differ from those of a model, the first few of each kind; empty if they fit."""
+    expected, found = _shapes(model.state_dict()), _shapes(weights)
     wrong = [
         f"{k!r} (expected {expected[k]}, found {found[k]})"
         for k in expected
@@ -87,6 +91,10 @@ def _differences(expected: Shapes, found: Shapes) -> str:
         _listed("of another shape", wrong),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def _listed(kind: str, names: list[str]) -> str:

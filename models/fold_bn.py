@@ -22,7 +22,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from pocketdet.models.trace import trace
+from pocketdet.models.trace import graph_module
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -57,24 +57,31 @@ class FoldReport:
     refusals: tuple[Refusal, ...]
 
 
-def fold_batch_norm(model: Model) -> tuple[Model, FoldReport]:
+def fold_batch_norm(model: Model, example: Tensor | None = None) -> tuple[Model, FoldReport]:
     """A copy of `model` in eval mode with every foldable batch norm replaced by `nn.Identity`.
 
-    The model must be traceable by `torch.fx` (no data-dependent control flow).
-    Raises `ExportError` if it is not.
+    Args:
+        model: any module; it is not changed.
+        example: an input; required if the control flow depends on shapes or values.
+
+    Raises:
+        ExportError: if the model cannot be traced.
     """
     model = copy.deepcopy(model).eval()
-    graph = trace(model)
+    graph = graph_module(model, example).graph
     modules = dict(model.named_modules())
     calls = Counter(id(modules[str(n.target)]) for n in graph.nodes if n.op == "call_module")
+    owners = Counter(id(p) for m in modules.values() for p in m.parameters(recurse=False))
     folds: list[Fold] = []
     refusals: list[Refusal] = []
     for node in graph.nodes:
+        if node.op == "call_function" and "batch_norm" in getattr(node.target, "__name__", ""):
+            refusals.append(Refusal(node.name, "it is a function, not a module"))
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
         if not isinstance(norm, _BatchNorm):
             continue
         name, source = str(node.target), node.args[0]
-        reason = _reason_to_keep(norm, source, modules, calls)
+        reason = _reason_to_keep(norm, source, modules, calls, owners)
         if reason is not None:
             refusals.append(Refusal(name, reason))
             continue
@@ -86,7 +93,11 @@ def fold_batch_norm(model: Model) -> tuple[Model, FoldReport]:
 
 
 def _reason_to_keep(
-    norm: _BatchNorm, source: object, modules: dict[str, nn.Module], calls: Counter[int]
+    norm: _BatchNorm,
+    source: object,
+    modules: dict[str, nn.Module],
+    calls: Counter[int],
+    owners: Counter[int],
 ) -> str | None:
     if norm.running_mean is None or norm.running_var is None:
         return "it has no running statistics"
@@ -99,6 +110,11 @@ def _reason_to_keep(
         return f"its input is {source.target} ({type(layer).__name__}), not a convolution or linear layer"
     if calls[id(layer)] > 1:
         return f"{source.target} is shared: it is called {calls[id(layer)]} times"
+    weight = layer._parameters.get("weight")
+    if weight is None:
+        return f"the weight of {source.target} is computed, not stored"
+    if owners[id(weight)] > 1:
+        return f"the weight of {source.target} belongs to {owners[id(weight)]} modules"
     if len(source.users) > 1:
         readers = ", ".join(sorted(str(u.target) for u in source.users))
         return f"the output of {source.target} is read {len(source.users)} times ({readers})"

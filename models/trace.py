@@ -1,9 +1,17 @@
-"""Trace a detector to a `torch.fx` graph, for folding and for the comparison of layers."""
+"""Trace a model to a `torch.fx` graph, for folding and for the comparison of layers.
+
+`graph_module` traces symbolically. A model whose control flow depends on shapes or values cannot be traced
+that way; with an example of its input, `torch.export` records the operators that it runs on it. An operator
+that is all that a module of `torch.nn` does becomes a call of that module again, so both graphs name the same
+modules.
+"""
 
 import operator
+from collections import defaultdict
 from collections.abc import Iterator
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
 from pocketdet.errors import ExportError
 from pocketdet.models.ops.deform_conv import DeformConv2d
@@ -34,11 +42,63 @@ class _Tracer(fx.Tracer):
         return super().proxy(node)
 
 
-def trace(model: nn.Module) -> fx.Graph:
-    """The `torch.fx` graph of `model`. Raises `ExportError` if its control flow depends on data."""
+def graph_module(model: nn.Module, example: Tensor | None = None) -> fx.GraphModule:
+    """The graph of a model, which shares its modules.
+
+    Args:
+        model: any module in eval mode.
+        example: an input; with it, a model that cannot be traced symbolically is recorded.
+
+    Raises:
+        ExportError: if the model cannot be traced, or `torch.export` refuses it.
+    """
     try:
-        return _Tracer().trace(model)
-    except (fx.proxy.TraceError, TypeError) as error:
+        return fx.GraphModule(model, _Tracer().trace(model))
+    except Exception as error:  # whatever the model's own code raises for a proxy
+        if example is not None:
+            return _recorded(model, example)
         raise ExportError(
             f"{type(model).__name__} cannot be traced: {error}. Remove control flow that depends on tensors."
         ) from error
+
+
+def _recorded(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The graph that `torch.export` records for an example."""
+    try:
+        flat = torch.export.export(model, (example,), strict=False).module(check_guards=False)
+    except Exception as error:  # torch.export raises many types, all about the model
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ExportError(f"torch.export cannot record {type(model).__name__}: {first.strip()}") from error
+    assert isinstance(flat, fx.GraphModule)
+    calls: defaultdict[str, list[fx.Node]] = defaultdict(list)
+    for node in flat.graph.nodes:
+        if stack := node.meta.get("nn_module_stack"):
+            # repeated calls of one module differ in the key only
+            calls[next(reversed(stack))].append(node)
+    for nodes in calls.values():
+        _restore_call(flat, model, nodes)
+    flat.graph.lint()
+    flat.recompile()
+    return flat
+
+
+def _restore_call(flat: fx.GraphModule, model: nn.Module, nodes: list[fx.Node]) -> None:
+    """Replace the only operator of a module of `torch.nn` by a call of the module."""
+    node = nodes[0]
+    path = _module_path(node)
+    module = model.get_submodule(path)
+    own = type(module).__module__.startswith("torch.nn.") and not list(module.children())
+    if not path or len(nodes) > 1 or not own or not isinstance(node.args[0], fx.Node):
+        return
+    flat.add_submodule(path, module)
+    with flat.graph.inserting_before(node):
+        call = flat.graph.call_module(path, (node.args[0],))
+    call.meta = dict(node.meta)
+    node.replace_all_uses_with(call)
+    flat.graph.erase_node(node)
+
+
+def _module_path(node: fx.Node) -> str:
+    path = next(reversed(node.meta["nn_module_stack"].values()))[0]
+    assert isinstance(path, str)
+    return path

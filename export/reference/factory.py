@@ -3,10 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
+from pocketdet.errors import UsageError
 from pocketdet.export.onnx_graph.read import read_onnx
 from pocketdet.export.reference.base import Identity, Reference
 from pocketdet.export.reference.description import Description
 from pocketdet.export.reference.description_checks import OutputEvidence, check_description
+from pocketdet.export.reference.module_outputs import find_outputs, prepare_module
+from pocketdet.export.reference.module_reference import ModuleReference
 from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
 from pocketdet.export.reference.onnx_reference import OnnxNetwork, OnnxReference, load_onnx
 from pocketdet.export.reference.two_stage import TwoStageReference
@@ -45,6 +51,44 @@ def reference_from_onnx(path: Path, description: Description) -> Reference:
     reference = OnnxReference(OnnxNetwork(graph.model), identity, decode, graph.notes)
     samples = [reference.raw(source) for source in reference.network_inputs()]
     reference.warnings = check_description(path, decode, pre, OutputEvidence(samples, graph.model))
+    return reference
+
+
+def reference_from_module(
+    module: nn.Module, description: Description, example: Tensor | None = None
+) -> ModuleReference:
+    """The reference of any PyTorch module; its architecture is the name of its class.
+
+    Args:
+        module: on any device and in any mode; it is not changed.
+        description: the meaning of its outputs, which are "output0", "output1", ... in order, or the keys of
+            a dict.
+        example: an input (1, 3, h, w), by default of the description's size. Its values are not used.
+
+    Raises:
+        UsageError: if what the module returns does not match the description, or the example has another
+            size.
+        ExportError: if the module cannot be copied, run, traced or converted.
+    """
+    name, (height, width) = type(module).__name__, description.input_size
+    if example is not None and tuple(example.shape) != (1, 3, height, width):
+        raise UsageError(
+            f"the example is {tuple(example.shape)} and the description says {(1, 3, height, width)}: "
+            "describe the size that the module is exported for"
+        )
+    module = prepare_module(module)
+    decode = description.spec()
+    identity = Identity(name, description.class_names, description.input_size, description.preprocessing)
+    outputs = find_outputs(module, torch.zeros(1, 3, height, width))
+    reference = ModuleReference(module, outputs, identity, decode)
+    sources = reference.network_inputs()
+    evidence = OutputEvidence(
+        [reference.raw(source) for source in sources], reference.folded()[0].network.onnx_model(sources[0])
+    )
+    unread = [output.name for output in outputs if output.name not in decode.outputs]
+    if unread:
+        reference.notes = (f"outputs that the description does not name were dropped: {', '.join(unread)}",)
+    reference.warnings = check_description(name, decode, identity.preprocessing, evidence)
     return reference
 
 

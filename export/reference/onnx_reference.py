@@ -135,7 +135,8 @@ class OnnxReference(OneStageReference):
         halves = {
             name: to_half(torch.from_numpy(np.array(values)), name).numpy()
             for name, values in self.weights().items()
-            if name not in exclude
+            # a file made from a PyTorch module names its weights after the layers
+            if name not in exclude and name.removesuffix(".weight") not in exclude
         }
         network = self.network.with_constants(halves)
         return type(self)(network, self._identity, self.decode, self.notes)
