@@ -46,8 +46,11 @@ def test_two_stage_bundles_of_every_schema(manifest: str | None, tmp_path: Path)
         assert_same_detections(detector.detect(read_image(bundle / "golden" / "image.png")), "two-stage.json")
 
 
-def test_a_one_stage_bundle(tmp_path: Path) -> None:
+def test_a_one_stage_bundle_of_schema_3(tmp_path: Path) -> None:
     bundle = unpacked("one-stage.zip", tmp_path)
+    written = json.loads((bundle / "manifest.json").read_text())
+    assert written["schema_version"] == 3
+    assert written["decode"]["codings"][0]["form"] == "centre"
     assert replay(bundle).ok
     with Detector(bundle) as detector:
         assert_same_detections(detector.detect(read_image(bundle / "golden" / "image.png")), "one-stage.json")
