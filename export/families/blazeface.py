@@ -19,6 +19,7 @@ PRESET = Preset(
     Preprocessing("RGB", (127.5,) * 3, (127.5,) * 3, "letterbox", (0, 0, 0)),
     Selection(score_threshold=0.5, nms_iou=0.3),
     (128, 128),
+    ("face",),
 )
 BOX_CHANNELS = 16  # centre, size, and x and y of 6 keypoints
 # (stride, anchors per cell) of each grid: strides of SsdAnchorsCalculator; equal strides share a grid

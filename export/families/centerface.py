@@ -17,6 +17,7 @@ PRESET = Preset(
     Preprocessing("RGB", (0, 0, 0), (1, 1, 1), "stretch", (0, 0, 0)),
     Selection(score_threshold=0.5, nms_iou=0.3, max_detections=1000),
     (640, 640),
+    ("face",),
 )
 STRIDE = 4
 KEYPOINT_CHANNELS = 10

@@ -24,12 +24,14 @@ class Preset:
         preprocessing: of the image.
         selection: thresholds and limits.
         input_size: (height, width) for files with a free size.
+        class_names: of a family that finds always the same.
     """
 
     source: str
     preprocessing: Preprocessing
     selection: Selection
     input_size: Size
+    class_names: tuple[str, ...] | None = None
 
     def reasons(self) -> tuple[str, str]:
         """The lines that say what was taken from the preset."""
@@ -123,6 +125,8 @@ def complete(model: OnnxSummary, options: FamilyOptions, size: Size, head: Head,
         UsageError: if another number of class names is given than the head has classes.
     """
     names, named = choose_class_names(head.classes, options.class_names, model.metadata)
+    if options.class_names is None and preset.class_names is not None:
+        names, named = preset.class_names, f"one class, {preset.class_names[0]!r}; --names replaces its name"
     description = Description(
         size,
         names,

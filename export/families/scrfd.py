@@ -17,6 +17,7 @@ PRESET = Preset(
     Preprocessing("RGB", (127.5,) * 3, (128, 128, 128), "letterbox_top_left", (0, 0, 0)),
     Selection(score_threshold=0.5, nms_iou=0.4, max_detections=1000),
     (640, 640),
+    ("face",),
 )
 _FORMS = (((8, 16, 32), 2), ((8, 16, 32, 64, 128), 1))
 

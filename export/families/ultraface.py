@@ -16,6 +16,7 @@ PRESET = Preset(
     Preprocessing("RGB", (127, 127, 127), (128, 128, 128), "stretch", (0, 0, 0)),
     Selection(score_threshold=0.7, nms_iou=0.3, max_detections=1000),
     (240, 320),
+    ("face",),
 )
 # vision/ssd/config/fd_config.py: anchor sides in pixels for each stride
 _MIN_BOXES = {8: (10, 16, 24), 16: (32, 48), 32: (64, 96), 64: (128, 192, 256)}

@@ -17,6 +17,7 @@ PRESET = Preset(
     Preprocessing("BGR", (0, 0, 0), (1, 1, 1), "stretch", (0, 0, 0)),
     Selection(score_threshold=0.6, nms_iou=0.3, top_n=5000, max_detections=750),
     (320, 320),
+    ("face",),
 )
 STRIDES = (8, 16, 32)
 CODING = CxcywhCoding(centre_unit="stride", size_unit="stride")

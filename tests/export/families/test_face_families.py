@@ -224,6 +224,7 @@ def test_yunet(tmp_path: Path, seed: int, free: bool) -> None:
     path = net.write(tmp_path, shuffled=True, free=free)
     found = found_in(path, "yunet")
     assert found.match.description.input_size == size
+    assert found.match.description.class_names == ("face",)
     assert any("keypoints" in line and line.endswith("are dropped") for line in found.match.reasons)
     values = computed(path, names, (1, 3, *size))
     boxes, scores = [], []
