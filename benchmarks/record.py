@@ -254,12 +254,13 @@ class GoldenCheck(StrictModel):
     tolerance: Annotated[float, Field(ge=0)]
     ok: bool
     note: str
+    proved: bool = True
 
 
 class Golden(StrictModel):
     """The golden test on the device, before anything is timed."""
 
-    checks: Annotated[tuple[GoldenCheck, ...], Field(min_length=1, max_length=100)]
+    checks: Annotated[tuple[GoldenCheck, ...], Field(min_length=1, max_length=1000)]
 
     @property
     def ok(self) -> bool:

@@ -1,7 +1,7 @@
 """Steps 3 to 6 of the export: one folded graph to ONNX and ncnn, each compared with PyTorch on two inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pocketdet.errors import CheckFailed, ExportError, GraphError
@@ -21,11 +21,14 @@ from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
-from pocketdet.runtime.parity import Check, compare
+from pocketdet.runtime.output_fields import WHOLE, Region, compare_output
+from pocketdet.runtime.parity import Check
 from pocketdet.runtime.verification import TOLERANCES
 
 RequireChecks = Callable[[list[Check]], None]
 """Records checks, and raises `CheckFailed` if one of them failed."""
+
+Regions = Mapping[str, tuple[Region, ...]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class GraphExport:
         aligned: the result of channel alignment, if it was applied.
         risks: layers that stay in fp32 beyond the plan because they could overflow.
         quantized: the result of quantization, if it was applied.
+        regions: of each output by role, the elements that are judged together; all by default.
     """
 
     name: GraphName
@@ -49,6 +53,7 @@ class GraphExport:
     aligned: Alignment | None = None
     risks: tuple[Risk, ...] = ()
     quantized: Quantized | None = None
+    regions: Regions = field(default_factory=dict)
 
     @property
     def has_rows(self) -> bool:
@@ -57,7 +62,7 @@ class GraphExport:
 
     @property
     def tolerance(self) -> float:
-        """The largest fp32 difference of an output, relative to its largest value."""
+        """The largest fp32 difference of an output, relative to the range of each of its regions."""
         return TOLERANCES["fp32"].of_graph(self.name)
 
     @property
@@ -81,8 +86,11 @@ class GraphExport:
 
 def split_graphs(reference: Reference, graphs: Graphs) -> list[GraphExport]:
     """The graphs of a folded detector, in the order of execution."""
-    specs, examples = graphs.by_name(), reference.examples()
-    return [GraphExport(n, network, specs[n], examples[n]) for n, network in reference.networks().items()]
+    specs, examples, regions = graphs.by_name(), reference.examples(), reference.output_regions()
+    return [
+        GraphExport(n, network, specs[n], examples[n], regions=regions)
+        for n, network in reference.networks().items()
+    ]
 
 
 def fp32_engine(part: GraphExport, folder: Path) -> NcnnEngine:
@@ -226,7 +234,7 @@ def _convert_to_int8(
     calibration: Calibration,
 ) -> GraphExport:
     """Step 6b: quantize; checked on the first and the last calibration image, which the ranges fit."""
-    spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch)
+    spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch, part.regions)
     items = calibration.inputs[part.name]
     part = replace(part, spec=spec, quantized=quantized)
     checked = replace(part, examples=(items[0], items[-1]))
@@ -250,6 +258,7 @@ def check_network(
     spec: GraphSpec,
     examples: Sequence[Array],
     relative: float,
+    regions: Regions,
 ) -> list[Check]:
     """Compare two networks on the same inputs.
 
@@ -259,13 +268,14 @@ def check_network(
         subject: the network to check.
         spec: the outputs to compare.
         examples: inputs without a batch axis.
-        relative: the tolerance, relative to the largest value of an output.
+        relative: the tolerance, relative to the range of a region.
+        regions: of each output by role, the elements that are judged together; all by default.
 
     Returns:
-        A check per output, of the input with the largest difference.
+        A check per region of an output, of the input with the largest difference.
     """
     pairs = [(reference.run(example), subject.run(example)) for example in examples]
-    return _worst(name, spec, pairs, relative)
+    return _worst(name, spec, pairs, relative, regions)
 
 
 def _check_engine(
@@ -278,7 +288,8 @@ def _check_engine(
     """Compare the original of a graph with an engine that runs its export; by default in fp32 tolerance."""
     role = part.spec.inputs[0].role
     pairs = [(part.network.run(example), engine.run(part.name, {role: example})) for example in part.examples]
-    return _worst(name, part.spec, pairs, part.tolerance if relative is None else relative, least_snr_db)
+    relative = part.tolerance if relative is None else relative
+    return _worst(name, part.spec, pairs, relative, part.regions, least_snr_db)
 
 
 def _worst(
@@ -286,14 +297,23 @@ def _worst(
     spec: GraphSpec,
     pairs: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]],
     relative: float,
+    regions: Regions,
     least_snr_db: float | None = None,
 ) -> list[Check]:
-    checks = []
-    for output in spec.outputs:
-        label = f"{name} {output.role}"
+    """A check per region, of the pair with the largest difference; only the first shape that differs."""
+    checks: list[Check] = []
+    for output in (o.role for o in spec.outputs):
+        parts = regions.get(output, (WHOLE,))
         found = [
-            compare(label, r[output.role], s[output.role], relative=relative, least_snr_db=least_snr_db)
+            compare_output(
+                f"{name} {output}", parts, r[output], s[output], relative=relative, least_snr_db=least_snr_db
+            )
             for r, s in pairs
         ]
-        checks.append(max(found, key=lambda c: (not c.ok, c.max_abs / max(c.tolerance, 1e-30))))
+        misfit = next((one for one in found if len(one) != len(parts)), None)
+        checks += misfit or [max(same, key=_severity) for same in zip(*found, strict=True)]
     return checks
+
+
+def _severity(check: Check) -> tuple[bool, float]:
+    return not check.ok, check.max_abs / max(check.tolerance, 1e-30)

@@ -12,16 +12,21 @@
    (half precision: mask the layers that stay in fp32    check: ranges of the finished graph, PyTorch)
    (int8: quantize on calibration images                 check: PyTorch, two calibration images)
 7. write the golden image and stages, the manifest and the hashes
-8. load the bundle like an untrusted one, replay the golden test, move the bundle to its place
+8. load the bundle like an untrusted one, replay the golden test, compare the detections on other images
+   (one-stage), move the bundle to its place
+
+Outputs are compared field by field of their description. The golden image is one on which the detector
+detects (`golden`).
 """
 
 import copy
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -35,15 +40,18 @@ from pocketdet.export.convert import (
     write_ncnn,
     write_onnx,
 )
+from pocketdet.export.detection_proof import compare_on_images
 from pocketdet.export.examples import synthetic_image
-from pocketdet.export.options import ExportOptions, calibration_images, golden_image
+from pocketdet.export.golden import GoldenChoice, choose_golden
+from pocketdet.export.options import ExportOptions, calibration_images, golden_images, other_images
 from pocketdet.export.passes.channel_alignment import alignment_target
-from pocketdet.export.plan_precision import Planned, plan_precision
+from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
 from pocketdet.export.precision import GraphPlan
 from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.reference.base import Image, Reference
 from pocketdet.export.reference.description import Description, read_description
 from pocketdet.export.reference.factory import reference_from_module, reference_of
+from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import (
     GOLDEN,
@@ -58,9 +66,10 @@ from pocketdet.models.build import AnyDetector
 from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
-from pocketdet.runtime.verification import TOLERANCES, compare_engines, golden_stages, make_detectors
+from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detectors
 
 Log = Callable[[str], None]
 
@@ -151,7 +160,7 @@ def export_reference(
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_output_path(target, overwrite=options.overwrite)
     images = calibration_images(options)
-    golden = golden_image(whole.identity.input_size, options, images)
+    size, is_int8 = whole.identity.input_size, wants_int8(options.precision, options.layers)
     _reject_weights_not_finite(whole)
     checks: list[Check] = []
     require = _require(name, checks, log)
@@ -168,23 +177,53 @@ def export_reference(
             log(str(line))
         if folded is not original:
             require(_compare("fold", original, folded))
+        golden = _choose_golden(folded, options, images, log)
         graphs = folded.graphs()
-        planned = plan_precision(folded, graphs, options.precision, options.layers, golden, images, log)
+        planned = plan_precision(folded, graphs, options.precision, options.layers, golden.image, images, log)
         layout = _layout(planned)
         reference = original
         if layout.weight_storage == "fp16":
             reference = folded = folded.rounded(layout.fp32_modules)
         with _calibrating(original, folded, planned, options, progress) as calibration:
             graphs, layout = _convert_all(
-                folded, graphs, layout, scratch, planned, options, require, calibration, log
+                golden.applied_to(folded),
+                graphs,
+                layout,
+                scratch,
+                planned,
+                options,
+                require,
+                calibration,
+                log,
             )
         _write_golden(original, reference, golden, scratch, log)
-        manifest = _write_manifest(original, graphs, layout, name, scratch, dict(card or {}))
+        manifest = _write_manifest(
+            original, graphs, layout, name, scratch, dict(card or {}), golden.score_threshold
+        )
         require(_replay(scratch))
+        if isinstance(reference, OneStageReference):
+            others = other_images(size, images, is_int8=is_int8)
+            require(_compare_detections(scratch, reference, others))
         if options.slim:
             manifest = _slim_down(manifest, scratch)
         commit(scratch, target, overwrite=options.overwrite)
     return ExportResult(target, manifest, folds, tuple(checks))
+
+
+def _choose_golden(
+    folded: Reference, options: ExportOptions, images: tuple[Path, ...], log: Log
+) -> GoldenChoice:
+    """The golden image and its score threshold."""
+    is_int8 = wants_int8(options.precision, options.layers)
+    is_one_stage = isinstance(folded, OneStageReference)
+    arithmetic: Literal["int8", "fp32", "fp16"] = "int8"
+    if not is_int8:
+        arithmetic = "fp32" if options.precision == "fp32" else "fp16"
+    candidates = golden_images(folded.identity.input_size, options, images if is_one_stage or is_int8 else ())
+    golden = choose_golden(folded, candidates, TOLERANCES[arithmetic], every_level=not is_int8)
+    if is_one_stage:
+        log(golden.line())
+    return golden
 
 
 def _require(name: str, checks: list[Check], log: Log) -> RequireChecks:
@@ -296,33 +335,48 @@ def _reject_weights_not_finite(reference: Reference) -> None:
 def _compare(step: str, before: Reference, after: Reference) -> list[Check]:
     """Compare the networks before and after a step."""
     examples, changed, specs = before.examples(), after.networks(), before.graphs().by_name()
-    allowed = TOLERANCES["fp32"]
+    allowed, regions = TOLERANCES["fp32"], before.output_regions()
     return [
         check
         for name, network in before.networks().items()
         for check in check_network(
-            step, network, changed[name], specs[name], examples[name], allowed.of_graph(name)
+            step, network, changed[name], specs[name], examples[name], allowed.of_graph(name), regions
         )
     ]
 
 
-def _write_golden(original: Reference, reference: Reference, golden: Image, scratch: Path, log: Log) -> None:
-    values = reference.values(golden)
+def _write_golden(
+    original: Reference, reference: Reference, golden: GoldenChoice, scratch: Path, log: Log
+) -> None:
+    at_golden = golden.applied_to(reference)
+    values = at_golden.values(golden.image)
     write_golden(scratch, GOLDEN, values)
     if reference is not original:
-        for line in reference.rounding_cost(original.values(golden), values):
+        for line in at_golden.rounding_cost(original.values(golden.image), values):
             log(line)
 
 
 def _write_manifest(
-    original: Reference, graphs: Graphs, layout: Layout, name: str, scratch: Path, card: dict[str, str]
+    original: Reference,
+    graphs: Graphs,
+    layout: Layout,
+    name: str,
+    scratch: Path,
+    card: dict[str, str],
+    golden_threshold: float | None = None,
 ) -> Manifest:
     """Step 7: write the weights and the manifest; all other files exist."""
     weights = original.save(scratch, card)
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
         fields = common_fields(
-            original.identity, files, name=name, layout=layout, reference_weights=weights, card=card
+            original.identity,
+            files,
+            name=name,
+            layout=layout,
+            golden_threshold=golden_threshold,
+            reference_weights=weights,
+            card=card,
         )
         return original.manifest(graphs, fields)
 
@@ -332,8 +386,14 @@ def _write_manifest(
 def _replay(scratch: Path) -> list[Check]:
     """Step 8: the whole detector on the golden image, in both engines."""
     with load_bundle(scratch) as bundle:
-        by_engine = compare_engines(golden_stages(bundle), make_detectors(bundle))
+        by_engine = golden_checks(bundle, make_detectors(bundle))
         return [replace(c, name=f"{engine} {c.name}") for engine, checks in by_engine.items() for c in checks]
+
+
+def _compare_detections(scratch: Path, reference: OneStageReference, images: Iterable[Image]) -> list[Check]:
+    """Step 8: the detections of the finished bundle on other images than the golden one."""
+    with load_bundle(scratch) as bundle, Detector(bundle) as detector:
+        return [compare_on_images(detector, reference, images)]
 
 
 def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:

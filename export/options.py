@@ -1,6 +1,7 @@
 """The options of an export, and the images that follow from them."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.to_int8 import MOST_IMAGES, Metric
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.images import as_rgb, read_image
+
+OTHER_SEEDS = 3  # the first seed of synthetic images that no other step uses
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class ExportOptions:
         slim: whether the files that a phone does not need are omitted (ONNX and PyTorch weights).
         archive: whether one zip file is written instead of a folder.
         overwrite: whether an existing bundle is replaced.
-        golden_image: an RGB (H, W, 3) uint8 image for the golden test; by default a synthetic one, for int8
-            the first calibration image, scaled down to 640 pixels.
+        golden_image: an RGB (H, W, 3) uint8 image for the golden test; by default a synthetic one or a
+            calibration image on which the detector detects, for int8 a calibration image, scaled down to 640
+            pixels.
     """
 
     name: str | None = None
@@ -99,12 +103,41 @@ def calibration_images(options: ExportOptions) -> tuple[Path, ...]:
     return tuple(options.calibration[i] for i in evenly_spaced_indices(len(options.calibration), MOST_IMAGES))
 
 
-def golden_image(
+def golden_images(
     size: tuple[int, int], options: ExportOptions, calibration: tuple[Path, ...]
-) -> NDArray[np.uint8]:
-    """The golden image, RGB (H, W, 3), for a network input of `size` (height, width). Raises `ImageError`."""
+) -> Iterator[NDArray[np.uint8]]:
+    """The images that may become the golden image, the preferred one first. May raise `ImageError`.
+
+    Args:
+        size: (height, width) of the network's input.
+        options: its `golden_image`, if any, is the only one.
+        calibration: image files. For int8 they are the only ones, because its ranges fit them.
+
+    Yields:
+        RGB (H, W, 3) uint8.
+    """
     if options.golden_image is not None:
-        return downscale(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
-    if wants_int8(options.precision, options.layers) and calibration:
-        return downscale(read_image(calibration[0]))
-    return as_rgb(synthetic_image(size))
+        yield downscale(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
+        return
+    yield from map(downscale, map(read_image, calibration))
+    if not wants_int8(options.precision, options.layers):
+        yield as_rgb(synthetic_image(size))
+        yield from other_images(size, ())
+
+
+def other_images(
+    size: tuple[int, int], calibration: tuple[Path, ...], *, is_int8: bool = False
+) -> Iterator[NDArray[np.uint8]]:
+    """Images to compare detections on beside the golden one: of calibration, then synthetic ones.
+
+    Args:
+        size: (height, width) of the network's input.
+        calibration: image files; the last one first, because the first ones may be golden.
+        is_int8: whether there are none beside those of calibration.
+
+    Yields:
+        RGB (H, W, 3) uint8.
+    """
+    yield from map(downscale, map(read_image, reversed(calibration)))
+    if not is_int8:
+        yield from (as_rgb(synthetic_image(size, seed)) for seed in itertools.count(OTHER_SEEDS))

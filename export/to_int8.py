@@ -16,8 +16,13 @@ from pocketdet.export.quantization import Quantized, QuantizeSettings, quantize
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
+from pocketdet.runtime.output_fields import Region
+from pocketdet.runtime.parity import TOLERANCES
 
 MOST_IMAGES = 512  # more find no new ranges and take 1.2 MB each at 320x320
+# Without another limit, no field may have more noise than the finished graph is checked for. The 1.5 dB are
+# for images that have more than the held-out ones together.
+MOST_FIELD_ERROR = 10 ** (-((TOLERANCES["int8"].least_snr_db or 0) + 1.5) / 20)
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,7 +60,13 @@ def table_file(graph: GraphName) -> str:
 
 
 def to_int8(
-    name: GraphName, spec: GraphSpec, graph: Graph, plan: GraphPlan, calibration: Calibration, folder: Path
+    name: GraphName,
+    spec: GraphSpec,
+    graph: Graph,
+    plan: GraphPlan,
+    calibration: Calibration,
+    folder: Path,
+    regions: Mapping[str, tuple[Region, ...]],
 ) -> tuple[GraphSpec, Quantized]:
     """Quantize a graph, and write its ncnn files and its table.
 
@@ -69,6 +80,8 @@ def to_int8(
         plan: its precision.
         calibration: the inputs and settings.
         folder: of the bundle.
+        regions: of each output by role, the elements that errors are measured on together; all by default. If
+            there are any and `calibration` sets no limit, the error of each is at most 17%.
 
     Returns:
         The specification with the new layer map, and the result of the quantization.
@@ -85,12 +98,15 @@ def to_int8(
     names = {layer.name for layer in graph.layers}
     exclude = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
     settings = replace(calibration.settings, exclude=tuple(exclude))
+    if regions and settings.max_output_error is None:
+        settings = replace(settings, max_output_error=MOST_FIELD_ERROR)
     metric = calibration.metric
     made = quantize(
         graph,
         inputs,
         [{blob: item} for item in items],
         settings,
+        regions={o.blob: regions[o.role] for o in spec.outputs if o.role in regions},
         metric=None if metric is None else lambda candidate: metric(name, candidate),
         progress=lambda stage, done, total: calibration.progress(f"{name}: {stage}", done, total),
     )

@@ -16,12 +16,14 @@ from pocketdet.export.precision import find_risks, measure_peaks
 from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.factory import reference_of_bundle
 from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.bundle.one_stage import OUTPUTS
 from pocketdet.runtime.bundle.schema import GraphSpec, Layout
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.ncnn_graph import read_graph
+from pocketdet.runtime.output_fields import compare_output
 from pocketdet.runtime.parity import Check, compare
 from pocketdet.runtime.verification import (
     GOLDEN,
@@ -31,6 +33,7 @@ from pocketdet.runtime.verification import (
     StageValues,
     VerifyReport,
     compare_engines,
+    golden_checks,
     golden_stages,
     make_detectors,
     tolerances_for,
@@ -66,9 +69,12 @@ def verify(
             )
         model = _as_stored(original, bundle.manifest.layout) if original is not None else None
         detectors = make_detectors(bundle)
-        golden = golden_stages(bundle)
-        stored = {model.runs_in: _compare_stored(golden, model)} if model is not None else {}
-        reports = [ImageReport(GOLDEN, stored | compare_engines(golden, detectors))]
+        golden, threshold = golden_stages(bundle), bundle.manifest.golden.score_threshold
+        at_golden = (
+            model if model is None or threshold is None else model.with_postprocessing(score=threshold)
+        )
+        stored = {at_golden.runs_in: _compare_stored(golden, at_golden)} if at_golden is not None else {}
+        reports = [ImageReport(GOLDEN, stored | golden_checks(bundle, detectors))]
         every = [golden]
         for image in images:
             assert model is not None
@@ -124,16 +130,23 @@ def _compare_stored(golden: StageValues, model: Reference) -> list[Check]:
     live, tol = model.values(np.ascontiguousarray(golden["image"])), TOLERANCES["fp32"]
     relative = max(tol.of_graph(graph) for graph in model.networks())
     limits = {"boxes": tol.box_pixels, "proposal_boxes": tol.proposal_pixels}
-    return [
-        compare(
-            name,
-            golden[name],
-            live[name],
-            relative=0.0 if name in limits or golden[name].dtype.kind != "f" else relative,
-            absolute=limits.get(name, 0.0),
-        )
-        for name in golden
-    ]
+    regions = {OUTPUTS + role: parts for role, parts in model.output_regions().items()}
+    checks: list[Check] = []
+    for name, stored in golden.items():
+        if name in regions:
+            checks += compare_output(name, regions[name], stored, live[name], relative=relative)
+        else:
+            exact = name in limits or stored.dtype.kind != "f"
+            checks.append(
+                compare(
+                    name,
+                    stored,
+                    live[name],
+                    relative=0.0 if exact else relative,
+                    absolute=limits.get(name, 0.0),
+                )
+            )
+    return checks
 
 
 def _layer_rows(

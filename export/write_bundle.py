@@ -88,6 +88,7 @@ def common_fields(
     *,
     name: str,
     layout: Layout,
+    golden_threshold: float | None,
     reference_weights: str | None,
     card: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -98,6 +99,7 @@ def common_fields(
         files: all other files of the bundle.
         name: of the bundle.
         layout: storage of the weights, and channel alignment.
+        golden_threshold: score threshold of the golden test, if it has one of its own.
         reference_weights: the file of the PyTorch weights, if the bundle has one.
         card: facts about the training.
     """
@@ -113,7 +115,7 @@ def common_fields(
             channel_order=pre.channel_order, mean=pre.mean, std=pre.std, resize=pre.resize, pad=pre.pad
         ),
         "layout": layout,
-        "golden": GOLDEN,
+        "golden": GOLDEN.model_copy(update={"score_threshold": golden_threshold}),
         "reference_weights": reference_weights,
         "tools": tool_versions(),
         "card": dict(card),

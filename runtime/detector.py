@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -158,6 +158,13 @@ class Detector:
         found = self.pipeline.run(pixels, watch)
         names = tuple(self._names[i] for i in found.labels)
         return Detections(found.boxes, found.scores, found.labels, names, watch.milliseconds)
+
+    def pipeline_at(self, score_threshold: float | None) -> Pipeline:
+        """Return a pipeline that shares the networks and has another score threshold; its own for `None`."""
+        if score_threshold is None:
+            return self.pipeline
+        options = replace(self.options, score_threshold=score_threshold)
+        return make_pipeline(self.bundle.manifest, self.engine, options)
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(

@@ -1,5 +1,6 @@
 """Stages of a one-stage detector: preprocess -> model -> boxes. Definition: docs/reference/one-stage.md."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -12,7 +13,8 @@ from pocketdet.runtime import _core
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare, compare_detections
+from pocketdet.runtime.output_fields import Region, compare_output, output_regions
+from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
 
 STAGES: Final = ("preprocess", "model", "boxes")
@@ -34,7 +36,14 @@ class OneStagePipeline(Pipeline):
             raise UsageError(
                 f"rois={options.rois}: {manifest.name} is a one-stage detector, which has no proposals"
             )
-        self._decoder = _core.OneStageDecoder(replace(manifest.decode, selection=selection))
+        self.decode = replace(manifest.decode, selection=selection)
+        self._decoder = _core.OneStageDecoder(self.decode)
+        self._shapes = {o.role: tuple(n or 0 for n in o.shape) for o in manifest.graphs.model.outputs}
+
+    @functools.cached_property
+    def regions(self) -> Mapping[str, tuple[Region, ...]]:
+        """The elements of each output, by name, that are judged together."""
+        return output_regions(self.decode, self._shapes)
 
     def model(self, tensor: Array) -> dict[str, Array]:
         """Run the network on a normalised input (3, h, w); return raw outputs by name, without a batch."""
@@ -63,16 +72,16 @@ class OneStagePipeline(Pipeline):
         wanted = {role: reference[OUTPUTS + role] for role in outputs}
         height, width = reference["image"].shape[:2]
         found = self.boxes(wanted, (height, width))
-        return [
-            *(
-                compare(
-                    f"model.{role}",
-                    wanted[role],
-                    outputs[role],
-                    relative=tol.outputs,
-                    least_snr_db=tol.least_snr_db,
-                )
-                for role in outputs
-            ),
-            compare_detections("boxes", reference, found, tol),
+        checks = [
+            check
+            for role in outputs
+            for check in compare_output(
+                f"model.{role}",
+                self.regions[role],
+                wanted[role],
+                outputs[role],
+                relative=tol.outputs,
+                least_snr_db=tol.least_snr_db,
+            )
         ]
+        return [*checks, compare_detections("boxes", reference, found, tol)]

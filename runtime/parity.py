@@ -1,14 +1,17 @@
 """Comparison of a detector's values with those of a reference: arrays, sets of detections, tolerances."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.runtime.precision import Arithmetic, Precision
+
+NOTHING_DETECTED: Final = "nothing detected: not proved"
 
 # all intermediate arrays of one image by stage name
 StageValues = Mapping[str, NDArray[Any]]
@@ -30,6 +33,7 @@ class Check:
         tolerance: absolute limit of `max_abs`.
         ok: whether the comparison passed.
         note: details of a failure.
+        proved: whether there was anything to compare. An empty comparison passes and proves nothing.
     """
 
     name: str
@@ -40,17 +44,49 @@ class Check:
     tolerance: float
     ok: bool
     note: str = ""
+    proved: bool = True
+
+    @property
+    def mark(self) -> str:
+        """A tick, "x" if the comparison failed, "?" if there was nothing to compare."""
+        return ("✓" if self.proved else "?") if self.ok else "x"
 
     def __str__(self) -> str:
-        mark = "✓" if self.ok else "x"
         figures = f"max abs {self.max_abs:.1e} (tolerance {self.tolerance:.0e})"
-        return f"-[{mark}] {self.name} {self.shape} {figures}" + (f": {self.note}" if self.note else "")
+        return f"-[{self.mark}] {self.name} {self.shape} {figures}" + (f": {self.note}" if self.note else "")
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-compatible values; an infinite difference becomes `None`."""
         record = asdict(self)
         record["max_abs"] = self.max_abs if np.isfinite(self.max_abs) else None
         return record
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """What the values of an array mean for its tolerance.
+
+    Attributes:
+        least: least range that a relative tolerance refers to, in units of the values.
+        matters: of probabilities, the least that matters; `None` for other values. Elements that are below it
+            in both arrays do not count in the signal-to-noise ratio.
+    """
+
+    least: float = 0.0
+    matters: float | None = None
+
+    def of(self, largest: float) -> float:
+        """Return the range of values up to `largest`.
+
+        Of probabilities up to p it is `p * max(1, -ln p)`: an error of the logit changes ln p by as much at
+        most, and the range of the logit is -ln p.
+        """
+        found = max(largest, self.least)
+        return found if self.matters is None or found <= 0 else found * max(1.0, -math.log(found))
+
+
+EXACT_RANGE: Final = ValueRange()
+"""The range of an array is its largest value."""
 
 
 def compare(
@@ -61,10 +97,12 @@ def compare(
     relative: float = 0.0,
     absolute: float = 0.0,
     least_snr_db: float | None = None,
+    values: ValueRange = EXACT_RANGE,
 ) -> Check:
     """Compare an array with a reference.
 
-    The tolerance is `absolute + relative * max|reference|`.
+    The tolerance is `absolute + relative * values.of(max|reference|)`; by default the range is the largest
+    value. Arrays without a finite value agree, but nothing is proved.
 
     Args:
         name: name of the check.
@@ -73,6 +111,7 @@ def compare(
         relative: relative part of the tolerance.
         absolute: absolute part of the tolerance. If both are 0, the arrays must be equal.
         least_snr_db: minimum signal-to-noise ratio in dB, for subjects with coarsely rounded values.
+        values: what the values mean for the tolerance.
 
     Returns:
         The check; a different shape fails it.
@@ -89,16 +128,20 @@ def compare(
     ref, sub = ref[finite], sub[finite]
     diff = sub - ref
     max_abs = float(np.abs(diff).max(initial=0.0))
-    tolerance = absolute + relative * float(np.abs(ref).max(initial=0.0))
-    noise, signal = float(diff @ diff), float(ref @ ref)
+    tolerance = absolute + relative * values.of(float(np.abs(ref).max(initial=0.0)))
+    if values.matters is None:
+        noise, signal = float(diff @ diff), float(ref @ ref)
+    else:
+        counts = np.maximum(ref, sub) >= values.matters
+        noise, signal = (float(x @ x) for x in (diff[counts], ref[counts]))
     # the floor and the difference of logarithms keep it finite if the reference is all zeros
     snr = None if noise == 0 else 10 * float(np.log10(max(signal, 1e-300)) - np.log10(noise))
     norms = float(np.linalg.norm(ref) * np.linalg.norm(sub))
-    cosine = float(ref @ sub) / norms if norms > 0 else float(noise == 0)
+    cosine = float(ref @ sub) / norms if norms > 0 else float(max_abs == 0)
     noisy = least_snr_db is not None and snr is not None and snr < least_snr_db
     note = f"SNR {snr:.1f} dB, expected {least_snr_db:g} or more" if noisy else ""
     ok = max_abs <= tolerance and not noisy
-    return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, ok, note)
+    return Check(name, tuple(subject.shape), max_abs, snr, cosine, tolerance, ok, note, proved=ref.size > 0)
 
 
 @dataclass(frozen=True)
@@ -197,7 +240,8 @@ def compare_detections(name: str, reference: StageValues, found: DetectionArrays
     check = compare(name, reference["boxes"][ours], found.boxes[theirs], absolute=tol.box_pixels)
     total, agreed = max(len(reference["scores"]), len(found.scores)), len(ours)
     ok = check.ok and total - agreed <= tol.lost * total
-    return replace(check, ok=ok, note=f"{agreed}/{total} agree")
+    note = f"{agreed}/{total} agree" if total else NOTHING_DETECTED
+    return replace(check, ok=ok, note=note, proved=total > 0)
 
 
 def match_detections(

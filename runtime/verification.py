@@ -27,6 +27,7 @@ from pocketdet.runtime.parity import (
     compare_detections,
     tolerances_of,
 )
+from pocketdet.runtime.pipeline import Stopwatch
 
 __all__ = [
     "GOLDEN",
@@ -40,6 +41,7 @@ __all__ = [
     "compare_detections",
     "compare_engines",
     "compare_stages",
+    "golden_checks",
     "golden_stages",
     "image_rows",
     "make_detectors",
@@ -128,6 +130,17 @@ class VerifyReport:
         return next(found, None)
 
     @property
+    def not_proved(self) -> list[str]:
+        """The stages that had nothing to compare, each with its subject and image. They do not fail."""
+        return [
+            f"{check.name} ({subject}, {part.image})"
+            for part in self.images
+            for subject, checks in part.checks.items()
+            for check in checks
+            if check.ok and not check.proved
+        ]
+
+    @property
     def first_layer(self) -> LayerCheck | None:
         """The first ncnn layer out of tolerance."""
         return next((row for row in self.layers if not row.ok), None)
@@ -140,6 +153,7 @@ class VerifyReport:
             "ok": self.ok,
             "first_stage": stage,
             "first_layer": layer.layer if layer else None,
+            "not_proved": self.not_proved,
             "images": [
                 {"image": i.image, "subjects": {s: [c.to_json() for c in cs] for s, cs in i.checks.items()}}
                 for i in self.images
@@ -165,8 +179,20 @@ def replay(path: str | os.PathLike[str]) -> VerifyReport:
         BundleError, GraphError, EngineError: if the bundle cannot be loaded or run.
     """
     with load_bundle(path) as bundle:
-        checks = compare_engines(golden_stages(bundle), make_detectors(bundle))
+        checks = golden_checks(bundle, make_detectors(bundle))
         return VerifyReport(str(path), (ImageReport(GOLDEN, checks),))
+
+
+def golden_checks(bundle: Bundle, detectors: Mapping[str, Detector]) -> dict[str, list[Check]]:
+    """Compare detectors of a bundle with its golden stages, at the score threshold that made them.
+
+    Raises:
+        BundleError: if a golden stage is missing, unreadable or inconsistent.
+        ImageError: if the golden image cannot be read.
+        EngineError: if an engine fails.
+    """
+    threshold = bundle.manifest.golden.score_threshold
+    return compare_engines(golden_stages(bundle), detectors, score_threshold=threshold)
 
 
 def make_detectors(bundle: Bundle) -> dict[str, Detector]:
@@ -176,9 +202,14 @@ def make_detectors(bundle: Bundle) -> dict[str, Detector]:
     return {e: Detector(bundle, DetectorOptions(engine=e)) for e in engines}
 
 
-def compare_engines(reference: StageValues, detectors: Mapping[str, Detector]) -> dict[str, list[Check]]:
-    """Return the stage checks of one image by engine."""
-    return {name: compare_stages(reference, detector) for name, detector in detectors.items()}
+def compare_engines(
+    reference: StageValues, detectors: Mapping[str, Detector], *, score_threshold: float | None = None
+) -> dict[str, list[Check]]:
+    """Return the stage checks of one image by engine; see `compare_stages`."""
+    return {
+        name: compare_stages(reference, detector, score_threshold=score_threshold)
+        for name, detector in detectors.items()
+    }
 
 
 def golden_stages(bundle: Bundle) -> StageValues:
@@ -208,13 +239,17 @@ def golden_stages(bundle: Bundle) -> StageValues:
     return {name: values[name] for name in wanted}
 
 
-def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
+def compare_stages(
+    reference: StageValues, detector: Detector, *, score_threshold: float | None = None
+) -> list[Check]:
     """Compare all stages of one image with a reference.
 
     Args:
         reference: all stages by name, as `golden_stages` or the exporter's PyTorch reference returns them,
             computed with the thresholds of the manifest.
         detector: the detector to check.
+        score_threshold: the score threshold that the reference was computed with, if it is not the
+            detector's.
 
     Returns:
         One check per stage in execution order, then one of the whole detector.
@@ -222,7 +257,7 @@ def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
     Raises:
         EngineError: if the engine fails.
     """
-    p, tol = detector.pipeline, tolerances_for(detector)
+    p, tol = detector.pipeline_at(score_threshold), tolerances_for(detector)
     image = np.ascontiguousarray(reference["image"])
     checks = [
         compare("decode", reference["image_rows"], image_rows(image)),
@@ -230,7 +265,7 @@ def compare_stages(reference: StageValues, detector: Detector) -> list[Check]:
         compare("normalise", reference["normalised"], p.preprocess(image)),
         *p.compare(reference, tol),
     ]
-    return [*checks, compare_detections("image to boxes", reference, detector.detect(image), tol)]
+    return [*checks, compare_detections("image to boxes", reference, p.run(image, Stopwatch()), tol)]
 
 
 def image_rows(image: NDArray[np.uint8]) -> NDArray[np.int64]:

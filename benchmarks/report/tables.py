@@ -118,10 +118,12 @@ def parity(record: Record) -> str:
         Checks that passed of all checks, and the largest difference of a box in pixels.
     """
     checks = record.golden.checks
-    mark = "✓" if record.golden.ok else "✗"
+    not_proved = sum(check.ok and not check.proved for check in checks)
+    mark = ("?" if not_proved else "✓") if record.golden.ok else "✗"
     boxes = next((c.max_abs for c in checks if c.name == "image to boxes" and c.max_abs is not None), None)
     pixels = "" if boxes is None else f", {boxes:.2g} px"
-    return f"{mark} {sum(c.ok for c in checks)}/{len(checks)}{pixels}"
+    unproved = f", {not_proved} not proved" if not_proved else ""
+    return f"{mark} {sum(c.ok and c.proved for c in checks)}/{len(checks)}{unproved}{pixels}"
 
 
 def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:

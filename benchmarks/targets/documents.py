@@ -124,7 +124,12 @@ def golden_from(document: Document) -> Golden:
         The checks of the golden test.
     """
     names = ("name", "max_abs", "tolerance", "ok", "note")
-    return Golden(checks=tuple(GoldenCheck(**{n: check[n] for n in names}) for check in document["checks"]))
+    return Golden(
+        checks=tuple(
+            GoldenCheck(**{n: check[n] for n in names}, proved=check.get("proved", True))
+            for check in document["checks"]
+        )
+    )
 
 
 def images_from(document: Document) -> tuple[Image, ...]:

@@ -13,9 +13,13 @@ from pocketdet.export.compare_graphs import load_net
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.settings import Array, Item
 from pocketdet.runtime.ncnn_graph import Graph
+from pocketdet.runtime.output_fields import WHOLE, Region
 
 OutputErrors = Mapping[str, float]
-"""The relative error of each output, by name."""
+"""The relative error of each region of an output, by its name."""
+
+OutputRegions = Mapping[str, tuple[Region, ...]]
+"""The elements of each output, by blob, that errors are measured on together; all where it has none."""
 
 
 class GraphRunner:
@@ -61,9 +65,12 @@ class ErrorSum:
     reference: float = 0.0
     error: float = 0.0
 
-    def add(self, reference: Array, other: Array) -> None:
-        """Add a pair of arrays of equal shape."""
+    def add(self, reference: Array, other: Array, matters: float | None = None) -> None:
+        """Add a pair of arrays of equal shape, without elements that are below `matters` in both."""
         exact = reference.astype(np.float64)
+        if matters is not None:
+            counts = np.maximum(exact, other) >= matters
+            exact, other = exact[counts], other[counts]
         self.reference += float(np.sum(exact**2))
         self.error += float(np.sum((other - exact) ** 2))
 
@@ -86,10 +93,22 @@ class Measure:
     """Compares graphs with the fp32 graph on the held-out items.
 
     The fp32 values of the outputs and of `blobs` stay in memory for every held-out item.
+
+    Args:
+        graph: the fp32 graph.
+        items: the items.
+        regions: the regions of its outputs. Elements that no field reads are not measured.
+        blobs: inner blobs to measure, too.
     """
 
-    def __init__(self, graph: Graph, items: Items, blobs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, graph: Graph, items: Items, regions: OutputRegions, blobs: tuple[str, ...] = ()
+    ) -> None:
         self.outputs = tuple(graph.output_names())
+        self._regions = {
+            output: [part for part in regions.get(output, (WHOLE,)) if part.is_read]
+            for output in self.outputs
+        }
         self._items, self._indices = items, items.measure
         runner = GraphRunner(graph)
         wanted = (*self.outputs, *blobs)
@@ -97,8 +116,10 @@ class Measure:
         for index, values in zip(self._indices, self._exact, strict=True):
             check_finite(values, index)
 
-    def compare(self, graph: Graph, blobs: tuple[str, ...] = ()) -> dict[str, ErrorSum]:
-        """The error of each output and of `blobs` over all held-out items.
+    def compare(
+        self, graph: Graph, blobs: tuple[str, ...] = ()
+    ) -> tuple[dict[str, ErrorSum], dict[str, ErrorSum]]:
+        """The error of each region of an output, and of `blobs`, over all held-out items.
 
         Raises:
             EngineError: if ncnn fails.
@@ -106,19 +127,29 @@ class Measure:
         """
         runner = GraphRunner(graph)
         wanted = (*self.outputs, *blobs)
-        sums = {blob: ErrorSum() for blob in wanted}
+        parts = {part.label(o): ErrorSum() for o, regions in self._regions.items() for part in regions}
+        sums = {blob: ErrorSum() for blob in blobs}
         for index, exact in zip(self._indices, self._exact, strict=True):
             for blob, array in runner.run(self._items.all[index], wanted).items():
                 if not np.isfinite(array).all():
                     raise GraphError(f"in int8 the blob {blob!r} holds NaN or infinity for item {index}")
-                sums[blob].add(exact[blob], array)
-        return sums
+                for part in self._regions.get(blob, ()):
+                    values = part.of(exact[blob]), part.of(array)
+                    parts[part.label(blob)].add(*values, part.values.matters)
+                if blob in sums:
+                    sums[blob].add(exact[blob], array)
+        return parts, sums
 
     def errors(self, graph: Graph) -> OutputErrors:
-        """The relative error of each output of `graph`."""
-        return {name: total.relative for name, total in self.compare(graph).items()}
+        """The relative error of each region of the outputs of `graph`."""
+        return {name: total.relative for name, total in self.compare(graph)[0].items()}
 
 
 def worst(errors: OutputErrors) -> float:
-    """The largest error of all outputs."""
+    """The largest error of all regions of outputs."""
     return max(errors.values(), default=0.0)
+
+
+def worst_name(errors: OutputErrors) -> str:
+    """The name of the region with the largest error; empty without regions."""
+    return max(errors, key=errors.__getitem__, default="")

@@ -19,6 +19,7 @@ import ncnn
 from pocketdet.errors import UsageError
 from pocketdet.export.quantization.activation_ranges import Progress
 from pocketdet.export.quantization.items import take_items
+from pocketdet.export.quantization.measure import OutputRegions
 from pocketdet.export.quantization.report import QuantizeReport
 from pocketdet.export.quantization.search import GraphMetric, Search
 from pocketdet.export.quantization.settings import Item, QuantizeSettings
@@ -41,6 +42,7 @@ def quantize(
     calibration: Iterable[Item],
     settings: QuantizeSettings | None = None,
     *,
+    regions: OutputRegions | None = None,
     metric: GraphMetric | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Quantized:
@@ -55,6 +57,7 @@ def quantize(
         calibration: float32 inputs of the graph by blob name, such as preprocessed images; a `Sequence` may
             create its items on demand.
         settings: by default `QuantizeSettings()`.
+        regions: the elements of each output blob that errors are measured on together; by default all.
         metric: the cost of a candidate graph, higher is worse; required if and only if `settings.max_metric`
             is set.
         progress: receives the name of a step, and how many items of how many are done.
@@ -74,7 +77,7 @@ def quantize(
     valid = _validate(graph, inputs)
     for shapes in items.shapes:
         _validate(graph, shapes)
-    search = Search(graph, valid, items, settings, metric, progress)
+    search = Search(graph, valid, items, settings, metric, progress, regions or {})
     table = search.run()
     made = apply_table(graph, table)
     _validate(made, inputs)

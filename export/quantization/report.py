@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pocketdet.export.half_weights import WEIGHT_ROLES
-from pocketdet.export.quantization.measure import OutputErrors, worst
+from pocketdet.export.quantization.measure import OutputErrors, worst, worst_name
 from pocketdet.runtime.ncnn_graph import Graph, LayerCost
 
 
@@ -20,7 +20,7 @@ class LayerReport:
         why: the reason if it stays in fp32.
         input_scale: of its activation; None for a Gemm.
         sqnr_db: signal to noise of its own output if it alone is int8; None if not measured.
-        output_error: the largest relative error of the outputs then; None if not measured.
+        output_error: the largest relative error of a region of the outputs then; None if not measured.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to quantize all layers, with the relative error of each output on the held-out items."""
+    """One way to quantize all layers, with the error of each region of an output on the held-out items."""
 
     name: str
     errors: OutputErrors
@@ -53,7 +53,7 @@ class Step:
 
     Attributes:
         kept: the layers that this step adds to those in fp32.
-        output_error: the largest relative error of the outputs.
+        output_error: the largest relative error of a region of the outputs.
         judged: the value of the metric, if it was computed.
         holds: whether all limits hold.
     """
@@ -83,7 +83,7 @@ class QuantizeReport:
         layers: every layer with weights.
         variants: the errors of each way to quantize that was tried.
         steps: of the search for a graph within the limits.
-        errors: of each output of the graph.
+        errors: of each region of the outputs of the graph.
         judged: the value of the metric for the graph, if it was computed.
         sizes: of the weights.
         warnings: about the calibration.
@@ -110,7 +110,8 @@ class QuantizeReport:
         done = sum(layer.int8 for layer in self.layers)
         return (
             f"int8: {done} of {len(self.layers)} layers, {self.share:.0%} of the MACs, {self.method} ranges"
-            f"{', equalised' if self.equalised else ''}; largest output error {worst(self.errors):.2%}; "
+            f"{', equalised' if self.equalised else ''}; largest output error {worst(self.errors):.2%} "
+            f"({worst_name(self.errors)}); "
             f"{self.sizes.fp32} bytes in fp32, {self.sizes.fp16} in fp16, {self.sizes.int8} now"
         )
 

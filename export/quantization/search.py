@@ -10,7 +10,7 @@ from pocketdet.export.quantization.activation_ranges import ObservedRange, Progr
 from pocketdet.export.quantization.equalise import Edge, factors, find_edges
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.layers import INT8_TYPES, exclusion_reason, input_scale, weight_scales
-from pocketdet.export.quantization.measure import Measure, worst
+from pocketdet.export.quantization.measure import Measure, OutputRegions, worst
 from pocketdet.export.quantization.report import LayerReport, QuantizeReport, Step, Variant, macs_of, sizes
 from pocketdet.export.quantization.settings import METHODS, Method, QuantizeSettings
 from pocketdet.export.quantization.table import (
@@ -36,7 +36,7 @@ class Sensitivity:
 
     Attributes:
         sqnr_db: the signal to quantization noise ratio of its own output.
-        output_error: the largest relative error of the graph's outputs.
+        output_error: the largest relative error of a region of the graph's outputs.
         macs: its multiply-accumulates.
     """
 
@@ -142,6 +142,7 @@ class Search:
         settings: QuantizeSettings,
         metric: GraphMetric | None,
         progress: Progress,
+        regions: OutputRegions,
     ) -> None:
         self.graph, self.valid, self.items, self.settings = graph, valid, items, settings
         self.metric, self.progress = metric, progress
@@ -152,7 +153,8 @@ class Search:
                 f"{graph.source or 'the graph'}: no layer can be quantised, of those that ncnn has in int8 "
                 f"{len(self.excluded)} stay in fp32"
             )
-        self.measure = Measure(graph, items)
+        self.regions = regions
+        self.measure = Measure(graph, items, regions)
         self.base = graph  # equalised, if that reduces the error
         self.edges: tuple[EdgeChoice, ...] = ()
         self.variants: list[Variant] = []
@@ -240,12 +242,12 @@ class Search:
         """Step 4: quantize each layer alone."""
         int8 = [choice for choice in chosen if not choice.kept]
         blobs = {choice.name: self.base.layer(choice.name).outputs[0] for choice in int8}
-        measure = Measure(self.base, self.items, tuple(blobs.values()))
+        measure = Measure(self.base, self.items, self.regions, tuple(blobs.values()))
         macs = macs_of(self.valid.costs)
         found = {}
         for done, choice in enumerate(int8, 1):
-            sums = measure.compare(rewrite(self.base, [choice]), (blobs[choice.name],))
-            error = max(sums[output].relative for output in measure.outputs)
+            parts, sums = measure.compare(rewrite(self.base, [choice]), (blobs[choice.name],))
+            error = max((part.relative for part in parts.values()), default=0.0)
             found[choice.name] = Sensitivity(
                 sums[blobs[choice.name]].decibels, error, macs.get(choice.name, 0)
             )

@@ -26,8 +26,8 @@ class QuantizeSettings:
         depthwise: whether depthwise convolutions are quantized, too. That costs accuracy, and on x86 ncnn's
             int8 kernels for them are slower than its fp32 ones.
         equalise: whether tensors are equalised; None measures both and takes the better one.
-        max_output_error: the largest error of an output, |int8 - fp32| / |fp32| in the Euclidean norm over
-            all held-out items; None sets no limit.
+        max_output_error: the largest error of a region of an output, |int8 - fp32| / |fp32| in the Euclidean
+            norm over all held-out items; None sets no limit.
         max_metric: the largest value of the metric; None without a metric.
         exclude: names of layers that stay in fp32.
         held_out: the largest number of items to measure errors on instead of calibrating.

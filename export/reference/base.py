@@ -18,9 +18,11 @@ from pocketdet.export.reference.network import Network
 from pocketdet.models.config import Postprocessing, Preprocessing
 from pocketdet.models.fold_bn import FoldReport
 from pocketdet.models.ops import normalise, resize_image
+from pocketdet.runtime.bundle.one_stage import OUTPUTS
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, TensorSpec
 from pocketdet.runtime.engines.base import Array, GraphName
-from pocketdet.runtime.parity import StageValues, compare
+from pocketdet.runtime.output_fields import WHOLE, Region, compare_output
+from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.verification import image_rows
 
 Image = NDArray[np.uint8]  # RGB (height, width, 3)
@@ -138,6 +140,13 @@ class Reference(ABC):
             score: a score threshold in [0, 1] that replaces it.
         """
 
+    def output_regions(self) -> Mapping[str, tuple[Region, ...]]:
+        """The elements of each output, by role, that are judged together; all of an output that is left out.
+
+        A one-stage detector has the fields of its description, and judges scores from its threshold on.
+        """
+        return {}
+
     def values(self, image: Image) -> StageValues:
         """Every stage of one RGB image (H, W, 3), by the name that the golden test stores it under."""
         return {"image": image, "image_rows": image_rows(image), **self.stages(image)}
@@ -159,14 +168,19 @@ class Reference(ABC):
         return self.preprocess(first)[1], self.preprocess(second)[1]
 
     def rounding_cost(self, before: StageValues, after: StageValues) -> list[str]:
-        """A line per output of the first network: how much half-precision weights change it on one image."""
+        """A line per output of the first network: how much half-precision weights change it on one image.
+
+        The figures are those of the region that changes most.
+        """
         lines = []
         for name in self.map_stages():
-            change = compare(name, before[name], after[name])
-            share = change.max_abs / (float(np.abs(before[name]).max()) or 1.0)
-            snr = "exact" if change.snr_db is None else f"SNR {change.snr_db:.0f} dB"
+            regions = self.output_regions().get(name.removeprefix(OUTPUTS), (WHOLE,))
+            changes = compare_output(name, regions, before[name], after[name], relative=1.0)
+            worst = max(changes, key=lambda change: change.max_abs / (change.tolerance or 1.0))
+            share = worst.max_abs / (worst.tolerance or 1.0)
+            snr = "exact" if worst.snr_db is None else f"SNR {worst.snr_db:.0f} dB"
             lines.append(
-                f"-[i] fp16 weights change {name} by at most {share:.1%} of its largest value ({snr})"
+                f"-[i] fp16 weights change {worst.name} by at most {share:.1%} of its largest value ({snr})"
             )
         return lines
 

@@ -21,6 +21,7 @@ from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageGraphs, OneStageManifest
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.runtime.output_fields import Region, output_regions
 from pocketdet.spec.one_stage import OneStageSpec, Selection
 
 
@@ -57,6 +58,10 @@ class OneStageReference(Reference):
         return {name: value.shape for name, value in maps.items()}
 
     @override
+    def output_regions(self) -> Mapping[str, tuple[Region, ...]]:
+        return output_regions(self.decode, self.output_shapes)
+
+    @override
     def examples(self) -> Mapping[str, tuple[Array, Array]]:
         return {"model": self.network_inputs()}
 
@@ -69,14 +74,28 @@ class OneStageReference(Reference):
         resized, normalised = self.preprocess(image)
         maps = self.raw(normalised)
         outputs = {name: np.ascontiguousarray(maps[name]) for name in self.decode.outputs}
-        found = one_stage_decode(self.decode, {n: torch.from_numpy(v) for n, v in outputs.items()})
-        height, width = image.shape[:2]
-        size, resize = self.identity.input_size, self.identity.preprocessing.resize
         return {
             "resized": resized,
             "normalised": normalised,
             **{OUTPUTS + name: value for name, value in outputs.items()},
-            "boxes": to_original(found.boxes, (height, width), size, resize).numpy(),
+            **self.detections(outputs, (image.shape[0], image.shape[1])),
+        }
+
+    def detections(self, outputs: Mapping[str, Array], source: tuple[int, int]) -> dict[str, NDArray[Any]]:
+        """Decode outputs of the network with the torch decoder.
+
+        Args:
+            outputs: by name, without a batch axis.
+            source: (height, width) of the image in pixels.
+
+        Returns:
+            "boxes" (N, 4) in pixels of the image, "scores" (N,) and "labels" (N,) int32, best first.
+        """
+        maps = {name: torch.from_numpy(np.ascontiguousarray(outputs[name])) for name in self.decode.outputs}
+        found = one_stage_decode(self.decode, maps)
+        size, resize = self.identity.input_size, self.identity.preprocessing.resize
+        return {
+            "boxes": to_original(found.boxes, source, size, resize).numpy(),
             "scores": found.scores.numpy(),
             "labels": found.labels.numpy().astype(np.int32),
         }

@@ -87,7 +87,9 @@ def test_a_one_stage_detector_has_its_own_stages(tiny_one_stage_template: Path) 
     record = measure(tiny_one_stage_template, plan)
     assert record.golden.ok
     assert [check.name for check in record.golden.checks][3:] == [
-        "model.maps", "model.rows", "boxes", "image to boxes",
+        *(f"model.{output}: {field}, level {level}"
+          for output, level in (("maps", 1), ("rows", 2)) for field in ("classes", "objectness", "boxes")),
+        "boxes", "image to boxes",
     ]  # fmt: skip
     assert record.run is not None
     assert record.run.stages == ("preprocess", "model", "boxes")

@@ -78,7 +78,7 @@ def test_json_holds_every_stage_layer_and_picture(
         assert len(checks) == 12
         for check in checks:
             assert set(check) == {
-                *("name", "shape", "max_abs", "snr_db", "cosine", "tolerance", "ok", "note"),
+                *("name", "shape", "max_abs", "snr_db", "cosine", "tolerance", "ok", "note", "proved"),
             }
     assert {row["graph"] for row in report["layers"]} == {"features", "head"}
     assert all(row["check"]["ok"] for row in report["layers"] if row["check"])
@@ -109,14 +109,15 @@ def test_without_torch_golden_is_replayed(
 def test_a_one_stage_bundle(command: Command, tiny_one_stage_template: Path) -> None:
     ending = command("verify", tiny_one_stage_template)
     assert ending.code == 0
-    for row in ("model.maps", "model.rows", "image to boxes", "18/18 agree", "all 7 stage checks hold"):
+    rows = ("model.maps: classes, level 1", "model.rows: boxes, level 2", "image to boxes", "18/18 agree")
+    for row in (*rows, "all 11 stage checks hold"):
         assert row in ending.out
 
 
 def test_without_torch_a_one_stage_bundle_is_replayed(
     command: Command, tiny_one_stage: Path, rehash: Callable[[Path], None], no_torch: None
 ) -> None:
-    assert "all 7 stage checks hold" in command("verify", tiny_one_stage).out
+    assert "all 11 stage checks hold" in command("verify", tiny_one_stage).out
     weights = tiny_one_stage / "model.ncnn.bin"
     data = bytearray(weights.read_bytes())
     data[8:12] = np.float32(40).tobytes()  # one weight of the stem
@@ -124,7 +125,7 @@ def test_without_torch_a_one_stage_bundle_is_replayed(
     rehash(tiny_one_stage)
     ending = command("verify", tiny_one_stage)
     assert ending.code == 1
-    assert "first stage out of tolerance: model.maps (ncnn, golden)" in ending.out
+    assert "first stage out of tolerance: model.maps: classes, level 1 (ncnn, golden)" in ending.out
 
 
 @pytest.mark.parametrize("more", [("--layers",), ("--image", "a.png"), ("--weights", "w.pt")])

@@ -12,12 +12,13 @@ from native_runner import Runner, assert_same_checks
 from same_detections import Found, difference, found_in
 
 from pocketdet.errors import BundleError
-from pocketdet.runtime.bundle import load_bundle, parse_manifest
+from pocketdet.runtime.bundle import load_bundle, parse_manifest, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.one_stage import STAGES
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.verification import compare_stages, golden_stages
+from pocketdet.runtime.parity import Check
+from pocketdet.runtime.verification import compare_stages, golden_checks, golden_stages
 
 Rehash = Callable[[Path], None]
 
@@ -130,8 +131,8 @@ def test_a_wrong_answer_is_exit_code_1(runner: Runner, tiny_one_stage: Path, reh
     rehash(tiny_one_stage)
     done = runner.run("verify", tiny_one_stage)
     assert done.returncode == 1
-    assert b"stage 'model.rows' is out of tolerance" in done.stderr
-    assert b"'model.maps' is out" not in done.stderr
+    assert b"stage 'model.rows: classes, level 2' is out of tolerance" in done.stderr
+    assert done.stderr.count(b"stage 'model.") == 1
 
 
 def test_a_golden_without_an_output(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:
@@ -202,3 +203,108 @@ def test_arm_finds_what_this_machine_finds(
     differs = difference(here, there, pixels=0.01, score=1e-4)
     assert differs.lost == 0, differs
     assert differs.total > 60
+
+
+def checks_of(runner: Runner, bundle: Path) -> tuple[dict[str, Any], list[Check]]:
+    """What pocketdet-run and Python find about a bundle."""
+    document = json.loads(runner.run("verify", bundle).stdout)
+    with load_bundle(bundle) as loaded, Detector(loaded) as detector:
+        (checks,) = golden_checks(loaded, {"ncnn": detector}).values()
+    return document, checks
+
+
+@pytest.mark.parametrize(
+    ("output", "place", "error", "stage"),
+    [
+        ("maps", (2, 1, 3), 5.0, "model.maps: boxes, level 1"),
+        ("maps", (11, 0, 0), 1.0, "model.maps: objectness, level 1"),
+        ("maps", (6, 3, 3), 1.0, "model.maps: classes, level 1"),
+        ("rows", (3, 1), 0.2, "model.rows: boxes, level 2"),
+        ("rows", (0, 4), 0.01, "model.rows: objectness, level 2"),
+        ("rows", (2, 6), 0.01, "model.rows: classes, level 2"),
+    ],
+)
+def test_an_error_in_one_field_of_one_level_is_named(
+    runner: Runner,
+    tiny_one_stage: Path,
+    rehash: Rehash,
+    output: str,
+    place: tuple[int, ...],
+    error: float,
+    stage: str,
+) -> None:
+    with load_bundle(tiny_one_stage) as bundle:
+        stages = {name: value.copy() for name, value in golden_stages(bundle).items()}
+        stages[f"outputs.{output}"][place] += np.float32(error)
+        write_golden(tiny_one_stage, bundle.manifest.golden, stages)
+    rehash(tiny_one_stage)
+    document, checks = checks_of(runner, tiny_one_stage)
+    for failed in (
+        [check["name"] for check in document["checks"] if not check["ok"]],
+        [check.name for check in checks if not check.ok],
+    ):
+        assert [name for name in failed if name.startswith("model.")] == [stage]
+
+
+def with_golden_threshold(bundle: Path, rehash: Rehash, threshold: float) -> int:
+    """Give the golden test a threshold of its own; return its detections."""
+    with load_bundle(bundle) as loaded:
+        stages = dict(golden_stages(loaded))
+        with Detector(loaded, DetectorOptions(score_threshold=threshold)) as detector:
+            found = detector.detect(stages["image"])
+        stages |= {"boxes": found.boxes, "scores": found.scores, "labels": found.labels}
+        write_golden(bundle, loaded.manifest.golden, stages)
+    edit(bundle, ("golden", "score_threshold"), threshold)
+    rehash(bundle)
+    return len(found)
+
+
+def test_golden_has_a_threshold_of_its_own(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:
+    count = with_golden_threshold(tiny_one_stage, rehash, 0.35)
+    document, checks = checks_of(runner, tiny_one_stage)
+    assert_same_checks(document, checks)
+    assert checks[-1].note == f"{count}/{count} agree"
+    assert 0 < count < 18  # the detections at the detector's own threshold
+    assert document["not_proved"] == []
+
+
+def test_an_empty_comparison_is_not_proved(runner: Runner, tiny_one_stage: Path, rehash: Rehash) -> None:
+    assert with_golden_threshold(tiny_one_stage, rehash, 1.0) == 0
+    done = runner.run("verify", tiny_one_stage)
+    document, checks = checks_of(runner, tiny_one_stage)
+    assert done.returncode == 0
+    assert_same_checks(document, checks)
+    assert document["not_proved"] == ["boxes", "image to boxes"]
+    assert [check["name"] for check in document["checks"] if not check["proved"]] == document["not_proved"]
+    assert b"stage 'boxes' has nothing to compare: not proved" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {"activation": "none", "objectness_activation": "none", "objectness_power": 0.6, "class_power": 0.4},
+        {"activation": "none", "background": "first"},
+        {"activation": "softmax", "background": "last"},
+    ],
+)
+def test_ranges_of_fields_are_those_of_python(
+    runner: Runner, tiny_one_stage: Path, rehash: Rehash, scores: dict[str, Any]
+) -> None:
+    """The tolerance of each field, for probabilities and logits, backgrounds and other units."""
+    coding = {"encoding": "xyxy", "multiplier": [0.1, 0.1, 0.5, 0.5], "unit": "input"}
+    edit(tiny_one_stage, ("decode", "codings"), [coding])
+    edit(tiny_one_stage, ("decode", "scores"), scores)
+    if "background" in scores:
+        edit(tiny_one_stage, ("decode", "num_classes"), 1)
+        edit(tiny_one_stage, ("class_names",), ["bolt"])
+    rehash(tiny_one_stage)
+    document, checks = checks_of(runner, tiny_one_stage)
+    fields = [check for check in checks if check.name.startswith("model.")]
+    named = {check["name"]: check for check in document["checks"]}
+    assert len(fields) >= 4
+    for check in fields:
+        ours = named[check.name]
+        assert check.ok
+        assert ours["ok"]
+        assert tuple(ours["shape"]) == check.shape
+        assert ours["tolerance"] == pytest.approx(check.tolerance, rel=1e-12)

@@ -23,7 +23,13 @@ from pocketdet.runtime.verification import compare_stages, golden_stages, make_d
 from pocketdet.spec.one_stage import Suppression
 
 STAGES = ("preprocess", "model", "boxes")
-ROWS = ("decode", "resize", "normalise", "model.maps", "model.rows", "boxes", "image to boxes")
+FIELDS = ("classes", "objectness", "boxes")
+ROWS = (
+    *("decode", "resize", "normalise"),
+    *(f"model.maps: {field}, level 1" for field in FIELDS),
+    *(f"model.rows: {field}, level 2" for field in FIELDS),
+    *("boxes", "image to boxes"),
+)
 GOLDEN = (
     *("image", "image_rows", "resized", "normalised", "outputs.maps", "outputs.rows"),
     *("boxes", "scores", "labels"),
@@ -187,7 +193,12 @@ def test_extreme_values_fail_without_a_crash(
 
 @pytest.mark.parametrize(
     ("method", "stage"),
-    [("resize", "resize"), ("preprocess", "normalise"), ("model", "model.maps"), ("to_original", "boxes")],
+    [
+        ("resize", "resize"),
+        ("preprocess", "normalise"),
+        ("model", "model.maps: classes, level 1"),
+        ("to_original", "boxes"),
+    ],
 )
 def test_the_first_failing_stage_is_the_wrong_one(
     tiny_one_stage_template: Path,

@@ -48,6 +48,8 @@ Check compare_detections(const std::string& name, const std::vector<Detection>& 
     const size_t total = std::max(reference.size(), found.size());
     check.ok = check.ok && static_cast<double>(total - ours.size()) <= tolerances.lost * static_cast<double>(total);
     check.note = std::to_string(ours.size()) + "/" + std::to_string(total) + " agree";
+    check.proved = total > 0;
+    if (!check.proved) check.note = "nothing detected: not proved";
     return check;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "errors.h"
+#include "output_fields.h"
 
 namespace pocketdet {
 
@@ -59,14 +60,21 @@ void OneStagePipeline::boxes(const std::vector<ncnn::Mat>& outputs, Size source,
     to_original(found, source);
 }
 
+void OneStagePipeline::set_score_threshold(double threshold) {
+    OneStageSpec spec = decoder_.spec();
+    spec.selection.score_threshold = threshold;
+    decoder_ = OneStageDecoder(std::move(spec));
+}
+
 std::vector<Check> OneStagePipeline::compare(const Golden& golden, const Tolerances& tolerances) {
     const std::vector<ncnn::Mat> outputs = model_.run(mat_of(golden["normalised"]), 0);
-    const Tolerance of_model{tolerances.outputs, 0, tolerances.least_snr_db};
+    const Tolerance of_model{tolerances.outputs, 0, tolerances.least_snr_db, {}};
     std::vector<Check> checks;
     std::vector<ncnn::Mat> wanted;
     for (size_t i = 0; i < roles_.size(); ++i) {
         const Array& reference = golden[kGoldenOutputs + roles_[i]];
-        checks.push_back(compare_array("model." + roles_[i], reference, values_of(outputs[i]), of_model));
+        const std::vector<Region> regions = output_regions(decoder_.spec(), roles_[i], reference);
+        compare_output("model." + roles_[i], regions, reference, values_of(outputs[i]), of_model, checks);
         wanted.push_back(mat_of(reference));
     }
     std::vector<Detection> found;

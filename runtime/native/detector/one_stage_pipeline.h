@@ -14,6 +14,8 @@ public:
 
     std::vector<std::string> stages() const override;
     void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) override;
+    double score_threshold() const override { return decoder_.spec().selection.score_threshold; }
+    void set_score_threshold(double threshold) override;
     std::vector<Check> compare(const Golden& golden, const Tolerances& tolerances) override;
 
 private:

@@ -49,6 +49,10 @@ public:
     // All of them in a row, each one's time appended; boxes are in pixels of a picture of `source`. Throws EngineError.
     virtual void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) = 0;
 
+    // The score threshold of `run` and `compare`.
+    virtual double score_threshold() const = 0;
+    virtual void set_score_threshold(double threshold) = 0;
+
     // Each on its own, fed with the reference's inputs. Throws EngineError.
     virtual std::vector<Check> compare(const Golden& golden, const Tolerances& tolerances) = 0;
 

@@ -10,7 +10,7 @@
 
 namespace pocketdet {
 
-// One check per stage, in their order. Throws EngineError.
+// One check per stage, in their order; at the score threshold of the golden detections. Throws EngineError.
 std::vector<Check> compare_stages(const Golden& golden, Detector& detector);
 
 }  // namespace pocketdet

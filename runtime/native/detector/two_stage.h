@@ -15,6 +15,10 @@ public:
 
     std::vector<std::string> stages() const override;
     void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) override;
+    double score_threshold() const override { return detect_options_.rule.score_threshold; }
+    void set_score_threshold(double threshold) override {
+        detect_options_.rule.score_threshold = static_cast<float>(threshold);
+    }
     std::vector<Check> compare(const Golden& golden, const Tolerances& tolerances) override;
 
 private:

@@ -2,13 +2,16 @@
 // target, with or without an emulator; needs no bundle.
 #include <lodepng.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "arguments.h"
 #include "errors.h"
 #include "expect.h"
 #include "golden.h"
 #include "image_file.h"
+#include "output_fields.h"
 #include "stages.h"
 
 namespace pocketdet {
@@ -141,7 +144,73 @@ void test_comparisons() {
     CHECK(compare_detections("d", {one, other}, {other, near}, tolerances).ok);
     CHECK(!compare_detections("d", {one}, {one, one}, tolerances).ok);
     CHECK(!compare_detections("d", {one}, {other}, tolerances).ok);
-    CHECK(compare_detections("d", {}, {}, tolerances).ok);
+    const Check nothing = compare_detections("d", {}, {}, tolerances);
+    CHECK(nothing.ok && !nothing.proved && nothing.note == "nothing detected: not proved");
+    CHECK(compare("x", {1}, {1}, {1}, {}).proved && !compare("x", {0}, {}, {}, {}).proved);
+    CHECK(!compare("x", {1}, {nan}, {nan}, {}).proved && compare("x", {1}, {nan}, {1}, {}).proved);
+    const Tolerance floored{0.1, 0, 14.0, {2.0, 0.5}};
+    const Check quiet = compare("x", {3}, {0.1, 0.2, 0.8}, {0.2, 0.1, 0.7}, floored);
+    CHECK(quiet.ok);
+    CHECK_NEAR(quiet.tolerance, 0.2, 1e-12);
+    CHECK_NEAR((ValueRange{0.01, 0.01}.of(0)), 0.01 * std::log(100.0), 1e-12);
+    CHECK_NEAR((ValueRange{0.01, 0.01}.of(0.9)), 0.9, 1e-12);
+    CHECK_NEAR((ValueRange{0.01, std::nullopt}.of(0)), 0.01, 1e-12);
+    CHECK_NEAR(*quiet.snr_db, 20 * std::log10(0.8 / 0.1), 1e-6);  // of the last one alone
+    CHECK(!compare("x", {3}, {0.1, 0.2, 0.8}, {0.2, 0.5, 0.7}, floored).ok);
+}
+
+Array array_of(const std::vector<size_t>& shape, const std::vector<float>& values) {
+    Array array{ArrayType::float32, shape, Bytes(values.size() * sizeof(float))};
+    std::memcpy(array.bytes.data(), values.data(), array.bytes.size());
+    return array;
+}
+
+// The names of the checks that fail if one value of an output is off by `error`.
+std::string failing(const OneStageSpec& spec, const std::vector<float>& values, const std::vector<size_t>& shape,
+                    size_t at, double error) {
+    const Array reference = array_of(shape, values);
+    std::vector<double> subject = reference.values();
+    subject[at] += error;
+    std::vector<Check> checks;
+    compare_output("out", output_regions(spec, "out", reference), reference, subject, {1e-3, 0}, checks);
+    std::string names;
+    for (const Check& check : checks) names += check.ok ? "" : check.name + ";";
+    return names;
+}
+
+// Boxes up to 300 pixels and scores near 0 in the channels of one tensor; two grids in its rows.
+void test_output_fields() {
+    constexpr size_t kRows = 20, kChannels = 8;  // of which 5 are read: x1, y1, x2, y2, and two scores from 5 on
+    OneStageSpec spec;
+    spec.input_size = {32, 32};
+    spec.num_classes = 2;
+    spec.codings = {XyxyCoding{}};
+    spec.scores.activation = Activation::none;
+    spec.selection.score_threshold = 0.25;
+    for (const int side : {4, 2}) {
+        Level level;
+        level.grid = {side, side};
+        level.strides = {32.0 / side, 32.0 / side};
+        level.anchors = {{8, 8}};
+        level.classes.output = "out";
+        level.classes.layout = FieldLayout::columns;
+        level.classes.first_row = side == 4 ? 0 : 16;
+        level.boxes = {level.classes};
+        level.classes.first = 5;
+        spec.levels.push_back(level);
+    }
+    std::vector<float> values(kChannels * kRows, 0.01f);
+    std::fill(values.begin(), values.begin() + 4 * kRows, 300.0f);
+    const auto fails = [&](size_t channel, size_t row, double error) {
+        return failing(spec, values, {kChannels, kRows}, channel * kRows + row, error);
+    };
+    CHECK(fails(6, 3, 0.0003).empty() && fails(6, 3, 0.3) == "out: classes, level 1;");
+    CHECK(fails(5, 16, 0.0004) == "out: classes, level 2;");
+    CHECK(fails(1, 15, 0.2).empty() && fails(1, 15, 0.4) == "out: boxes, level 1;");
+    CHECK(fails(3, 19, 0.4) == "out: boxes, level 2;");
+    CHECK(fails(4, 0, 0.2).empty() && fails(7, 19, 0.4) == "out: elements that no field reads;");
+    values[6 * kRows + 3] = 0.9f;  // the range of a level is its own
+    CHECK(fails(6, 2, 0.0005).empty() && fails(6, 17, 0.0005) == "out: classes, level 2;");
 }
 
 void test_arguments() {
@@ -177,6 +246,7 @@ int main() {
     pocketdet::test_safetensors_places();
     pocketdet::test_pictures();
     pocketdet::test_comparisons();
+    pocketdet::test_output_fields();
     pocketdet::test_arguments();
     std::puts("detector_test: all hold");
     return 0;

@@ -82,7 +82,8 @@ def export(
     max_output_error: Annotated[
         float | None,
         typer.Option(
-            help="int8: the largest error of an output, such as 0.05; layers stay fp32 until it holds."
+            help="int8: the largest error of a field of an output, such as 0.05; layers stay fp32 until it "
+            "holds."
         ),
     ] = None,
     max_ap_drop: Annotated[
@@ -100,7 +101,8 @@ def export(
     golden: Annotated[
         Path | None,
         typer.Option(
-            help="Image for the golden test; by default a synthetic one, for int8 the first of --calib."
+            help="Image for the golden test; by default one of --calib or a synthetic one on which the "
+            "detector detects."
         ),
     ] = None,
     slim: Annotated[bool, typer.Option("--slim", help="Omit ONNX and PyTorch files, for a phone.")] = False,
@@ -177,7 +179,10 @@ def export(
 
         result = export_reference(reference, out, options, card=card, log=log, progress=progress)
     size = sum(f.size for f in result.manifest.files.values())
-    facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {len(result.checks)} checks passed"
+    passed = sum(check.proved for check in result.checks)
+    facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {passed} checks passed"
+    if passed < len(result.checks):
+        facts += f", {len(result.checks) - passed} not proved (nothing to compare)"
     console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
 

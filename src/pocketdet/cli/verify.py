@@ -30,8 +30,9 @@ def verify(
     """Compare PyTorch, ONNX and ncnn stage by stage.
 
     The golden image in the bundle is always compared and does not require torch. Each stage receives the
-    inputs of PyTorch, so the first failing row is the stage at fault. Exit code 1 if a stage is out of
-    tolerance.
+    inputs of PyTorch, so the first failing row is the stage at fault. The fields of a one-stage detector's
+    outputs (boxes, objectness, classes; per level) are judged by their own ranges. Exit code 1 if a stage is
+    out of tolerance. A stage with nothing to compare has the mark "?" and is listed as not proved.
 
     ncnn runs in the precision of the bundle if this processor supports it. For a bundle in half precision,
     every layer's range is measured on any processor; a layer that overflows fails.
@@ -82,10 +83,23 @@ def print_report(report: "VerifyReport", console: Console) -> None:
             style="bold red",
             markup=False,
         )
+    _print_not_proved(report, console)
     if report.ok:
-        count = sum(len(c) for i in report.images for c in i.checks.values())
+        count = sum(len(c) for i in report.images for c in i.checks.values()) - len(report.not_proved)
         rows = f" and {len(report.layers)} layer outputs" if report.layers else ""
         console.print(f"all {count} stage checks{rows} hold", style="green")
+
+
+def _print_not_proved(report: "VerifyReport", console: Console) -> None:
+    names = report.not_proved
+    if names:
+        console.print(
+            f"not proved, nothing to compare: {', '.join(names)}; export with --golden and an image on which "
+            "the detector detects",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _print_table(console: Console, title: str, table: Table) -> None:
@@ -98,7 +112,7 @@ def _stage_table(checks: "Iterable[Check]") -> Table:
     table = _table("stage", "max abs", "limit", "SNR dB", "cosine")
     table.add_column("note", no_wrap=True)
     for check in checks:
-        table.add_row(_mark(check.ok), check.name, *_figures(check), Text(check.note))
+        table.add_row(_mark(check), check.name, *_figures(check), Text(check.note))
     return table
 
 
@@ -108,7 +122,9 @@ def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
     for row in rows:
         figures = _figures(row.check)[:3] if row.check else [""] * 3
         # layer names and sources come from an untrusted bundle
-        table.add_row(_mark(row.ok) if row.check else "", Text(row.layer), *figures, Text(row.source or ""))
+        table.add_row(
+            _mark(row.check) if row.check else "", Text(row.layer), *figures, Text(row.source or "")
+        )
     return table
 
 
@@ -121,8 +137,9 @@ def _table(subject: str, *figures: str) -> Table:
     return table
 
 
-def _mark(ok: bool) -> str:
-    return "[green]✓[/]" if ok else "[red]x[/]"
+def _mark(check: "Check") -> str:
+    colour = {"✓": "green", "?": "yellow", "x": "red"}[check.mark]
+    return f"[{colour}]{check.mark}[/]"
 
 
 def _figures(check: "Check") -> list[str]:

@@ -76,8 +76,9 @@ jobject new_check(JNIEnv* env, const Check& check) {
     jstring name = java::to_java(env, check.name);
     jstring note = java::to_java(env, check.note);
     const auto ok = static_cast<jboolean>(check.ok);
+    const auto proved = static_cast<jboolean>(check.proved);
     jobject object = java::checked(
-        env, env->NewObject(classes.check, classes.new_check, name, ok, check.max_abs, check.tolerance, note));
+        env, env->NewObject(classes.check, classes.new_check, name, ok, check.max_abs, check.tolerance, note, proved));
     env->DeleteLocalRef(name);
     env->DeleteLocalRef(note);
     return object;

@@ -88,7 +88,7 @@ void load_classes(JNIEnv* env) {
     c.new_bundle_info =
         checked(env, env->GetMethodID(c.bundle_info, "<init>", "([Ljava/lang/String;[Ljava/lang/String;II)V"));
     c.check = find_class(env, "io/pocketdet/SelfTest$Check");
-    c.new_check = checked(env, env->GetMethodID(c.check, "<init>", "(Ljava/lang/String;ZDDLjava/lang/String;)V"));
+    c.new_check = checked(env, env->GetMethodID(c.check, "<init>", "(Ljava/lang/String;ZDDLjava/lang/String;Z)V"));
 }
 
 const Classes& classes() { return g_classes; }

@@ -43,7 +43,7 @@ public final class SelfTestActivity extends PaintedActivity {
         List<SelfTestPainter.Row> rows = new ArrayList<>();
         for (SelfTest.Check check : outcome.test.checks()) {
             rows.add(new SelfTestPainter.Row(
-                    check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note()));
+                    check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note(), check.proved()));
         }
         String verdict = Texts.verdict(this, outcome.test) + (outcome.notice == null ? "" : " " + outcome.notice);
         Theme theme = Themes.of(this);

@@ -145,7 +145,10 @@ final class Texts {
                         R.string.selftest_bad, check.stage(), number(check.maxAbs()), number(check.tolerance()), note);
             }
         }
-        return context.getString(R.string.selftest_good, test.checks().size());
+        int open = test.notProved().size();
+        String good = context.getString(R.string.selftest_good, test.checks().size() - open);
+        return open == 0 ? good
+                         : good + " " + context.getString(R.string.selftest_open, String.join(", ", test.notProved()));
     }
 
     private static String number(double value) {

@@ -12,10 +12,13 @@ public final class SelfTestPainter {
         public final double maxAbs;
         public final double tolerance;
         public final String note;
+        public final boolean proved;
 
-        public Row(String stage, boolean ok, double maxAbs, double tolerance, String note) {
+        /** `proved`: whether there was anything to compare; if not, the row has neither colour of a verdict. */
+        public Row(String stage, boolean ok, double maxAbs, double tolerance, String note, boolean proved) {
             this.stage = stage;
             this.ok = ok;
+            this.proved = proved;
             this.maxAbs = maxAbs;
             this.tolerance = tolerance;
             this.note = note;
@@ -67,7 +70,8 @@ public final class SelfTestPainter {
         float unit = theme.unit;
         float dot = 6 * unit;
         float middle = y + ROW * unit / 2;
-        surface.fill(left, middle - dot, left + 2 * dot, middle + dot, dot, row.ok ? theme.good : theme.bad);
+        int verdict = row.proved ? theme.good : theme.track;
+        surface.fill(left, middle - dot, left + 2 * dot, middle + dot, dot, row.ok ? verdict : theme.bad);
         float x = left + 22 * unit;
         String limit = number(row.maxAbs) + " / " + number(row.tolerance);
         float end = right - surface.textWidth(limit, 13 * unit, !row.ok);

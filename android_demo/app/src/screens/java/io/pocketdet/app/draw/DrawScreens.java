@@ -126,7 +126,7 @@ public final class DrawScreens {
             SelfTest test = detector.selfTest();
             List<SelfTestPainter.Row> rows = new ArrayList<>();
             for (SelfTest.Check c : test.checks()) {
-                rows.add(new SelfTestPainter.Row(c.stage(), c.ok(), c.maxAbs(), c.tolerance(), c.note()));
+                rows.add(new SelfTestPainter.Row(c.stage(), c.ok(), c.maxAbs(), c.tolerance(), c.note(), c.proved()));
             }
             BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
             String title = detector.info().name() + " \u00b7 " + detector.info().storage();

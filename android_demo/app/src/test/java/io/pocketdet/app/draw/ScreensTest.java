@@ -83,8 +83,8 @@ public class ScreensTest {
 
     @Test
     public void aSelfTestThatFails() {
-        List<SelfTestPainter.Row> rows = Arrays.asList(new SelfTestPainter.Row("features", true, 1e-5, 1e-3, ""),
-                new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree"));
+        List<SelfTestPainter.Row> rows = Arrays.asList(new SelfTestPainter.Row("features", true, 1e-5, 1e-3, "", true),
+                new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree", true));
         SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME);
         assertEquals(THEME.bad, surface.fills.get(1).colour);
         String said = surface.said();
