@@ -30,13 +30,14 @@ def import_module(target: str) -> nn.Module:
 
     Args:
         target: the factory is a function or class that returns a module, or a module itself. The current
-            folder is searched first, as with `python -m`.
+            folder is searched first, now and for what the code imports later, as with `python -m`.
 
     Raises:
         UsageError: if it cannot be imported or called, or gives no `torch.nn.Module`.
     """
     package, _, attribute = target.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     try:
         found: Any = importlib.import_module(package)
         for name in attribute.split("."):
@@ -45,14 +46,12 @@ def import_module(target: str) -> nn.Module:
         raise UsageError(f"{target}: {_missing(package, error)}") from error
     except AttributeError as error:
         raise UsageError(f"{target}: {package} has no {attribute}: {root_cause(error)}") from error
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise UsageError(f"{target}: importing {package} failed: {_kind(error)}") from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
     if not isinstance(found, nn.Module):
         try:
             found = found()
-        except Exception as error:  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             raise UsageError(f"{target}: calling {attribute}() failed: {_kind(error)}") from error
     if not isinstance(found, nn.Module):
         raise UsageError(f"{target} gives {type(found).__name__}: expected a torch.nn.Module")
@@ -87,5 +86,5 @@ def _missing(package: str, error: ModuleNotFoundError) -> str:
     return f"it imports {error.name!r}, which is not installed in this environment"
 
 
-def _kind(error: Exception) -> str:
+def _kind(error: BaseException) -> str:
     return f"{type(error).__name__}: {root_cause(error)}"

@@ -18,8 +18,10 @@ from user_detectors import (
     Found,
     PlainSsd,
     PlainYolo,
+    block_images,
     decode_ssd,
     decode_yolo,
+    raw_outputs,
 )
 
 import pocketdet
@@ -72,27 +74,11 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Exported(case, module.eval(), result, lines)
 
 
-def images() -> list[np.ndarray]:
-    """Of the size of the input, so that nothing is resized."""
-    rng = np.random.default_rng(5)
-    coarse = rng.integers(0, 256, (3, 12, 12, 3), np.uint8)
-    return [np.ascontiguousarray(image.repeat(8, 0).repeat(8, 1)) for image in coarse]
-
-
-@torch.no_grad()
-def raw(module: nn.Module, case: Case, image: np.ndarray) -> Arrays:
-    mean, std = case.scale
-    tensor = torch.from_numpy((image.astype(np.float32) - mean) / std).permute(2, 0, 1)[None]
-    found = module(tensor)
-    named = found if isinstance(found, dict) else {f"output{i}": value for i, value in enumerate(found)}
-    return {name: value[0].numpy() for name, value in named.items()}
-
-
 def test_detections_are_those_of_an_independent_decoder(exported: Exported) -> None:
     with Detector(exported.result.path) as detector:
-        for image in images():
+        for image in block_images():
             found = detector.detect(image)
-            expected = exported.case.decode(raw(exported.module, exported.case, image))
+            expected = exported.case.decode(raw_outputs(exported.module, image, *exported.case.scale))
             assert len(expected) > 3
             assert found.labels.tolist() == [label for label, _, _ in expected]
             np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], atol=1e-4)

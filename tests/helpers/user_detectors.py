@@ -196,6 +196,22 @@ clip = false
 """
 
 
+def block_images() -> list[NDArray[np.uint8]]:
+    """RGB images of the size of the input, so that nothing is resized."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (3, 12, 12, 3), np.uint8)
+    return [np.ascontiguousarray(image.repeat(8, 0).repeat(8, 1)) for image in coarse]
+
+
+@torch.no_grad()
+def raw_outputs(module: nn.Module, image: NDArray[np.uint8], mean: float, std: float) -> Arrays:
+    """What a module in eval mode returns for an image, by name and without a batch axis."""
+    tensor = torch.from_numpy((image.astype(np.float32) - mean) / std).permute(2, 0, 1)[None]
+    found = module(tensor)
+    named = found if isinstance(found, dict) else {f"output{i}": value for i, value in enumerate(found)}
+    return {name: value[0].numpy() for name, value in named.items()}
+
+
 def decode_ssd(outputs: Arrays) -> Found:
     """Detections of `PlainSsd`, anchor by anchor as the SSD paper writes them."""
     found: Found = []

@@ -19,6 +19,7 @@ from pocketdet.cli.arguments import (
     require_files,
 )
 from pocketdet.cli.describe import describe_model
+from pocketdet.cli.user_code import reference_from_code
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +30,17 @@ def export(
     weights: Annotated[
         Path,
         typer.Argument(
-            help="A .safetensors checkpoint, a .pt/.pth state dict, a name in models/zoo, or an .onnx file."
+            metavar="MODEL",
+            help="A .safetensors checkpoint, a .pt/.pth state dict, a name in models/zoo, an .onnx file, or "
+            "package.module:factory, code that makes a torch.nn.Module.",
         ),
     ],
+    module_weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights", help="For package.module:factory: a .pt, .pth or .safetensors state dict of it."
+        ),
+    ] = None,
     arch: Annotated[
         str | None, typer.Option(help="Architecture; not needed for a .safetensors that names its own.")
     ] = None,
@@ -40,7 +49,8 @@ def export(
         Path | None,
         typer.Option(
             help="For an .onnx file: a description of its outputs (docs/reference/description.md), "
-            "or only the settings that differ from the recognised ones."
+            "or only the settings that differ from the recognised ones. For package.module:factory: the "
+            "description of what the module returns."
         ),
     ] = None,
     preset: Annotated[
@@ -126,7 +136,12 @@ def export(
     is printed. `pocketdet describe model.onnx` prints the description, to edit and to give as --outputs; a
     file with, for example, only a table [preprocessing] replaces only those settings.
 
+    With package.module:factory, the factory is imported from the current folder or the environment and called
+    (your code runs); any module that torch.export accepts is exported like the detectors of pocketdet.
+
     Example: pocketdet export yolov8n.onnx
+
+    Example: pocketdet export detectors.ssd:make --weights ssd.pt --outputs ssd.toml
 
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
@@ -136,14 +151,20 @@ def export(
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantization import QuantizeSettings
     from pocketdet.export.reference.factory import reference_from_onnx, reference_of
+    from pocketdet.export.user_module import is_module_target
     from pocketdet.models.checkpoint import load_detector, read_card
     from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
     metric_limit = _metric_limit(max_ap_drop, data, images)
-    is_onnx = _is_onnx(weights, arch, outputs or preset)
-    if is_onnx:
+    if is_module_target(str(weights)):
+        unused = arch or preset or input_size
+        reference = reference_from_code(str(weights), module_weights, outputs, names, unused)
+        card = dict[str, str]()
+    elif module_weights is not None:
+        raise UsageError(f"{weights}: --weights is for package.module:factory")
+    elif _is_onnx(weights, arch, outputs or preset):
         described = describe_model(weights, outputs, preset, names, input_size)
         for line in described.lines:
             console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,47 @@
+"""A detector in the user's own Python code, for `pocketdet export package.module:factory`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketdet.cli.arguments import read_names, require_files
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.export.reference.base import Reference
+
+
+def reference_from_code(
+    target: str, weights: Path | None, outputs: Path | None, names: Path | None, unused: object
+) -> "Reference":
+    """The reference of a module that a factory makes.
+
+    Args:
+        target: "package.module:factory".
+        weights: a state dict; by default the weights that the factory gives.
+        outputs: the description of what the module returns.
+        names: a text file with one class name per line.
+        unused: the options for other kinds of models, if one was given.
+
+    Raises:
+        UsageError: if the description is missing or does not fit, the code cannot be imported, or an option
+            is for other kinds of models.
+        CheckpointError: if the weights do not fit.
+        ExportError: if the module cannot be exported.
+    """
+    from pocketdet.export.reference.description import read_description
+    from pocketdet.export.reference.factory import reference_from_module
+    from pocketdet.export.user_module import import_module, load_module_weights
+
+    if unused:
+        raise UsageError(f"{target}: --arch, --preset and --input-size are not for a module of your own")
+    if outputs is None:
+        raise UsageError(
+            f"{target}: a PyTorch module needs --outputs FILE, which says what its outputs mean "
+            "(docs/reference/description.md); heads of known families are recognised in an .onnx file"
+        )
+    require_files(outputs, weights, names)
+    description = read_description(outputs, read_names(names) if names else None)
+    module = import_module(target)
+    if weights is not None:
+        load_module_weights(module, weights)
+    return reference_from_module(module, description)
