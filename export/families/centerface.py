@@ -2,6 +2,7 @@
 
 from typing_extensions import override
 
+from pocketdet.errors import UsageError
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.dfl_head import slot_of
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, stride_of, text_of
@@ -21,6 +22,7 @@ PRESET = Preset(
 )
 STRIDE = 4
 KEYPOINT_CHANNELS = 10
+LEAST_SIDE = 64  # the published file declares 32 x 32, and its demo never uses that
 # values are offset y, offset x, log of the height, log of the width
 CODING = CxcywhCoding(
     order=(1, 0, 3, 2), centre_unit="stride", size_activation="exp", size_unit="stride", max_log=10.0
@@ -52,6 +54,11 @@ class CenterFace(PresetFamily):
             )
         if any(stride_of(tensor, size, (STRIDE,)) is None for tensor in tensors):
             return differs(f"{form}: for {sides(size)} the outputs are {text_of(tensors)}", 3)
+        if min(size) < LEAST_SIDE:
+            raise UsageError(
+                f"{model.path}: an input of {sides(size)} as declared, too small to find a face: "
+                "give the size to use with --input-size, such as 480x640"
+            )
         sizes, offsets, told = _told_apart(pairs)
         level = DescribedLevel(STRIDE, classes=slot_of(heat[0]), boxes=slot_of(offsets), sizes=slot_of(sizes))
         reasons = [

@@ -39,11 +39,12 @@ class Preset:
         resize = image.resize.replace("_", " ")
         pad = "" if image.resize == "stretch" else f", pad {image.pad}"
         best = "the best class of each anchor, " if chosen.best_class_only else ""
+        clipped = "boxes clipped first" if chosen.clip else "boxes not clipped before"
         return (
             f"preprocessing {image.channel_order}, mean {image.mean}, std {image.std}, {resize}{pad}: not in "
             f"the file; from {self.source}",
-            f"selection: {best}score above {chosen.score_threshold:g}, NMS at an IoU of {chosen.nms_iou:g}: "
-            f"not in the file; from {self.source}",
+            f"selection: {best}score above {chosen.score_threshold:g}, NMS at an IoU of {chosen.nms_iou:g}, "
+            f"{clipped}: not in the file; from {self.source}",
         )
 
 

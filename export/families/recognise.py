@@ -9,6 +9,7 @@ from pocketdet.export.families.ultralytics import Ultralytics
 from pocketdet.export.families.yolo_anchors import YOLOV5_ANCHORS, YOLOV7_ANCHORS, YoloWithAnchors
 from pocketdet.export.families.yolov6 import Yolov6
 from pocketdet.export.families.yolox import Yolox
+from pocketdet.export.onnx_graph.any_size import runs_at_any_size
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 
 # the first that matches is taken: a family whose form includes another's comes before it
@@ -70,7 +71,7 @@ def _at_size(model: OnnxSummary, options: FamilyOptions) -> tuple[OnnxSummary, s
     """The file at the size of the options, its input, its metadata, or 640; and where that is from."""
     fixed = model.image.fixed_size
     if options.input_size is not None:
-        if fixed not in (None, options.input_size):
+        if fixed not in (None, options.input_size) and not runs_at_any_size(model.file):
             raise UsageError(
                 f"{model.path}: its input is {_sides(fixed)} and --input-size says "
                 f"{_sides(options.input_size)}: leave it out, or export the file anew"

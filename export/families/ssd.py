@@ -33,13 +33,13 @@ Rule = Callable[[Size], list[SsdGrid] | None]
 _PYTORCH_SSD = Preset(
     "pytorch-ssd and its demo",
     Preprocessing("RGB", (127, 127, 127), (128, 128, 128), "stretch", (0, 0, 0)),
-    Selection(score_threshold=0.4, nms_iou=0.45, top_n_per_level=None),
+    Selection(score_threshold=0.4, nms_iou=0.45, clip=False),
     (300, 300),
 )
 _CAFFE = Preset(
     "MobileNet-SSD of Caffe and its demo",
     Preprocessing("BGR", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "stretch", (0, 0, 0)),
-    Selection(score_threshold=0.25, nms_iou=0.45),
+    Selection(score_threshold=0.25, nms_iou=0.45, clip=False),
     (300, 300),
 )
 _SSDLITE = Preset(

@@ -14,7 +14,7 @@ from pocketdet.spec.one_stage import Selection
 PRESET = Preset(
     "the demo of UltraFace",
     Preprocessing("RGB", (127, 127, 127), (128, 128, 128), "stretch", (0, 0, 0)),
-    Selection(score_threshold=0.7, nms_iou=0.3, max_detections=1000),
+    Selection(score_threshold=0.7, nms_iou=0.3, clip=False, max_detections=1000),
     (240, 320),
     ("face",),
 )

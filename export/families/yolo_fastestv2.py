@@ -16,7 +16,7 @@ from pocketdet.spec.one_stage import CxcywhCoding, Scores, Selection
 PRESET = Preset(
     "the demo of Yolo-FastestV2",
     Preprocessing("BGR", (0, 0, 0), (255, 255, 255), "stretch", (0, 0, 0)),
-    Selection(score_threshold=0.3, nms_iou=0.4, best_class_only=True, max_detections=300),
+    Selection(score_threshold=0.3, nms_iou=0.4, best_class_only=True, clip=False, max_detections=300),
     (352, 352),
 )
 STRIDES = (16, 32)

@@ -15,7 +15,7 @@ from pocketdet.spec.one_stage import CxcywhCoding, Scores, Selection
 PRESET = Preset(
     "the demo of YuNet in OpenCV Zoo",
     Preprocessing("BGR", (0, 0, 0), (1, 1, 1), "stretch", (0, 0, 0)),
-    Selection(score_threshold=0.6, nms_iou=0.3, top_n=5000, max_detections=750),
+    Selection(score_threshold=0.6, nms_iou=0.3, top_n=5000, clip=False, max_detections=750),
     (320, 320),
     ("face",),
 )

@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from pocketdet.errors import UsageError
+from pocketdet.export.onnx_graph.any_size import runs_at_any_size
 from pocketdet.export.onnx_graph.graph import axes_of, graph_inputs, rename_reads
 
 CHANNELS = 3
@@ -65,15 +66,18 @@ def find_image_input(model: onnx.ModelProto, path: Path) -> ImageInput:
 def fix_size(model: onnx.ModelProto, source: ImageInput, size: Size, path: Path) -> None:
     """Set the shape of the input and remove the shapes that were inferred from another one.
 
+    A fully convolutional graph may declare any size and batch.
+
     Raises:
         UsageError: if the file was made for another size.
     """
     value = next(value for value in model.graph.input if value.name == source.name)
     axes = axes_of(value) or ()
     wanted = source.shape(size)
-    if any(
+    differs = any(
         isinstance(axis, int) and axis not in (0, length) for axis, length in zip(axes, wanted, strict=True)
-    ):
+    )
+    if differs and not runs_at_any_size(model):
         raise UsageError(
             f"{path}: its input is {axes} and the description says {wanted}: describe the size "
             "that the file was made for, or export it anew"

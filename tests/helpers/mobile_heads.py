@@ -83,6 +83,8 @@ def computed(path: Path, names: Sequence[str], shape: Sequence[int], seed: int =
     model = onnx.load(path)
     inner = set(names) - {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sorted(inner))
+    for axis, length in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        axis.dim_value = length
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

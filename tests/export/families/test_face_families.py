@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from mobile_heads import (
     Array,
@@ -282,8 +283,17 @@ def test_blazeface(tmp_path: Path, joined: bool, side: int, channels_last: bool)
     check(found, path, shape, corners, 1 / (1 + np.exp(-score)))
 
 
+def declare_input(path: Path, shape: Sequence[int]) -> None:
+    """Give the input of a file another shape."""
+    model = onnx.load(path)
+    for axis, length in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        axis.dim_value = length
+    onnx.save(model, path)
+
+
 @SEEDS
-def test_centerface(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("declared", [None, (10, 3, 32, 32)])
+def test_centerface(tmp_path: Path, seed: int, declared: tuple[int, ...] | None) -> None:
     size = size_of(seed)
     net = HeadNet(size, seed)
     names = [
@@ -293,7 +303,11 @@ def test_centerface(tmp_path: Path, seed: int) -> None:
         net.output(net.values(4, 10)),
     ]
     path = net.write(tmp_path)
-    found = found_in(path, "centerface")
+    if declared:  # as the published file, which its demo runs at any size
+        declare_input(path, declared)
+        with pytest.raises(UsageError, match="an input of 32x32 as declared, too small to find a face"):
+            recognise(summarise(path))
+    found = found_in(path, "centerface", size=size)
     assert f"the keypoints {names[3]} are dropped" in found.match.reasons
     values = computed(path, names, (1, 3, *size))
     sizes, offsets = (as_rows(values[name], 2) for name in names[1:3])
