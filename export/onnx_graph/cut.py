@@ -72,15 +72,14 @@ def cut_points(index: GraphIndex, names: Sequence[str]) -> tuple[str, ...]:
     late = {id(node) for node in index.behind(chosen)}
     late |= {id(node) for node in nodes if node.op_type in SELECTING}
     read = {name for node in nodes if id(node) in late for name in node.input if name}
-    image = {o for n in index.behind([v.name for v in graph_inputs(index.graph)]) for o in n.output}
-    shapes = {o for node in index.graph.node if node.op_type in ("Shape", "Size") for o in node.output}
-    numbers = shapes | {name for node in index.behind(shapes) for name in node.output}
+    inputs = [value.name for value in graph_inputs(index.graph)]
+    image = {output for node in index.behind(inputs, without=("Shape", "Size")) for output in node.output}
     border = [
         node.input[0] if node.op_type in _BEST else output
         for node in nodes
         if id(node) not in late
         for output in node.output
-        if output in read and output in image and output not in numbers
+        if output in read and output in image
     ]
     later = {output for name in border for node in index.behind([name]) for output in node.output}
     first = tuple(dict.fromkeys(name for name in border if name not in later))

@@ -1,7 +1,7 @@
 """An index of an ONNX graph: producers, consumers, constants and what lies before or behind a tensor."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import onnx
@@ -57,8 +57,13 @@ class GraphIndex:
                 pending.extend(read_names(node))
         return [node for node in self.graph.node if id(node) in found]
 
-    def behind(self, names: Iterable[str]) -> list[onnx.NodeProto]:
-        """The nodes that depend on one of `names`, in the order of the file."""
+    def behind(self, names: Iterable[str], without: Collection[str] = ()) -> list[onnx.NodeProto]:
+        """The nodes that depend on one of `names`, in the order of the file.
+
+        Args:
+            names: tensors.
+            without: operators that are left out, with what depends on `names` only through them.
+        """
         pending, seen = list(names), set[str]()
         found: set[int] = set()
         while pending:
@@ -67,7 +72,7 @@ class GraphIndex:
                 continue
             seen.add(name)
             for node in self._consumers.get(name, ()):
-                if id(node) not in found:
+                if id(node) not in found and node.op_type not in without:
                     found.add(id(node))
                     pending.extend(output for output in node.output if output)
         return [node for node in self.graph.node if id(node) in found]

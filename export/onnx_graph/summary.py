@@ -15,6 +15,8 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
+from pocketdet.export.onnx_graph.cut import cut_points
+from pocketdet.export.onnx_graph.element_types import accept_uint8_image, widen
 from pocketdet.export.onnx_graph.graph import (
     Axes,
     GraphIndex,
@@ -72,7 +74,7 @@ class OnnxSummary:
         inputs, outputs: as declared; constants are no inputs.
         metadata: `metadata_props` of the file.
         operators: how many nodes of each type there are; other domains than ONNX's as "domain.Type".
-        file: the graph as it was read.
+        file: the graph; half precision is widened to float32.
         size: (height, width) that shapes are computed for; None for that of the file.
     """
 
@@ -181,6 +183,11 @@ class OnnxSummary:
         }
         return tuple(c for c in on_grid.values() if not later[c.name] and c.name in in_file)
 
+    @functools.cached_property
+    def cut_points(self) -> tuple[str, ...]:
+        """Where to cut before NonMaxSuppression or TopK; empty if the file selects no detections."""
+        return cut_points(GraphIndex(self.file.graph), [output.name for output in self.outputs])
+
     def _stride(self, shape: Axes | None) -> tuple[float, float] | None:
         """The stride (y, x) of a map (1, c, h, w); None for another tensor."""
         size = self.input_size
@@ -205,12 +212,15 @@ def summarise(path: Path, size: Size | None = None) -> OnnxSummary:
     """
     model = load_file(path, external_data=True)
     graph = model.graph
+    inputs, outputs = (tuple(_info(v) for v in vs) for vs in (graph_inputs(graph), graph.output))
+    accept_uint8_image(model)
+    widen(model)
     return OnnxSummary(
         path,
         next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0),
         f"{model.producer_name} {model.producer_version}".strip(),
-        tuple(_info(value) for value in graph_inputs(graph)),
-        tuple(_info(value) for value in graph.output),
+        inputs,
+        outputs,
         {entry.key: entry.value for entry in model.metadata_props},
         Counter(_operator(node) for node in graph.node),
         model,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from needs import SHARED_DATA
+from onnx_builder import OnnxBuilder, save
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -182,7 +183,7 @@ def test_bad_input(tmp_path: Path, tiny_bundle_template: Path) -> None:
         info("--arch", "thundernet-snet48", "--macs")
     with pytest.raises(UsageError, match="nothing to describe"):
         info()
-    with pytest.raises(UsageError, match=r"--shape is for \.param files"):
+    with pytest.raises(UsageError, match=r"--shape is for \.param and \.onnx files"):
         info(tiny_bundle_template, "--shape", "3x4x5")
     with pytest.raises(UsageError, match="leave out"):
         info(tiny_bundle_template, "--macs")
@@ -193,3 +194,53 @@ def test_bad_input(tmp_path: Path, tiny_bundle_template: Path) -> None:
         info(tmp_path / "absent")
     with pytest.raises(GraphError, match=r"absent\.param"):
         info(tmp_path / "absent.param")
+
+
+def _onnx(folder: Path, **sizes: object) -> Path:
+    b = OnnxBuilder()
+    x = b.add("Relu", b.conv("picture", 3, 8, 3, 8))
+    b.conv(x, 8, 6, to="scores")
+    b.add("Transpose", b.add("Reshape", "scores", b.ints(1, 6, -1)), perm=[0, 2, 1], to="rows")
+    height, width = sizes.get("height", 32), sizes.get("width", 48)
+    shapes = {"picture": (1, 3, height, width)}
+    return save(b.model(shapes, {"rows": (1, "n", 6)}, metadata={"task": "detect"}), folder)  # type: ignore[dict-item]
+
+
+def test_an_onnx_file(tmp_path: Path) -> None:
+    path = _onnx(tmp_path)
+    card = info_json(path)
+    assert (card["opset"], card["metadata"], card["family"]) == (13, {"task": "detect"}, None)
+    assert card["operators"] == {"Conv": 2, "Relu": 1, "Reshape": 1, "Transpose": 1}
+    assert card["inputs"] == [
+        {"name": "picture", "dtype": "float32", "shape": [1, 3, 32, 48], "at_size": None}
+    ]
+    assert card["outputs"] == [
+        {"name": "rows", "dtype": "float32", "shape": [1, "n", 6], "at_size": [1, 24, 6]}
+    ]
+    assert card["candidates"] == [
+        {"name": "scores", "shape": [1, 6, 4, 6], "stride": [8, 8], "operator": "Conv"}
+    ]
+    text = info(path).stdout
+    for expected in ("1 x n x 6", "1 x 24 x 6", "1 x 6 x 4 x 6", "not recognised", "no known family"):
+        assert expected in text
+
+
+def test_an_onnx_file_of_free_size(tmp_path: Path) -> None:
+    path = _onnx(tmp_path, height="h", width="w")
+    assert info_json(path, "--shape", "3x64x32")["outputs"][0]["at_size"] == [1, 32, 6]
+    assert info_json(path)["outputs"][0]["at_size"] is None
+    with pytest.raises(UsageError, match="expected one image, such as 3x320x320"):
+        info(path, "--shape", "1x64x32")
+    (tmp_path / "noise.onnx").write_bytes(b"no model" * 40)
+    with pytest.raises(UsageError, match="cannot be read as an ONNX file"):
+        info(tmp_path / "noise.onnx")
+
+
+def test_an_onnx_file_with_two_inputs_has_no_shapes(tmp_path: Path) -> None:
+    b = OnnxBuilder()
+    b.add("Add", "left", "right", to="sum")
+    path = save(b.model({"left": (1, 3), "right": (1, 3)}, {"sum": (1, 3)}), tmp_path)
+    card = info_json(path)
+    assert "has 2 inputs (left, right)" in card["problem"]
+    assert [tensor["name"] for tensor in card["inputs"]] == ["left", "right"]
+    assert "has 2 inputs" in info(path).stdout

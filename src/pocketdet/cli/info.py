@@ -1,4 +1,4 @@
-"""`pocketdet info`: the contents and the cost of a bundle, a graph, a checkpoint or an architecture."""
+"""`pocketdet info`: the contents and the cost of a bundle, a graph, a file or an architecture."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes
+from pocketdet.cli.arguments import parse_shapes, require_export_packages
 from pocketdet.cli.info_macs import print_ablation, print_macs
+from pocketdet.cli.info_onnx import onnx_card, print_onnx
 from pocketdet.errors import UsageError
 
 Record = dict[str, Any]
@@ -18,12 +19,13 @@ Record = dict[str, Any]
 
 def info(
     target: Annotated[
-        Path | None, typer.Argument(help="A bundle, an ncnn .param file or .safetensors weights.")
+        Path | None,
+        typer.Argument(help="A bundle, an .onnx file, an ncnn .param file or .safetensors weights."),
     ] = None,
     shape: Annotated[
         list[str] | None,
         typer.Option(
-            help="Input shape of a .param file without shapes: 3x320x320 or in0=3x320x320; repeatable."
+            help="Input shape of a .param or .onnx file without one: 3x320x320 or in0=3x320x320; repeatable."
         ),
     ] = None,
     arch: Annotated[str | None, typer.Option(help="An architecture, with --macs.")] = None,
@@ -37,7 +39,8 @@ def info(
 ) -> None:
     """Show inputs, outputs, layers by type, multiply-accumulates (MACs), parameters, precision and hashes.
 
-    A bundle is validated first, as before it runs.
+    A bundle is validated first, as before it runs. For an .onnx file, it shows the outputs, the inner tensors
+    that a description can name, the metadata and the recognised family.
 
     Example: pocketdet info snet49.pocketdet
 
@@ -53,10 +56,14 @@ def info(
         print_macs(arch, console, as_json=as_json)
         return
     if target is None:
-        raise UsageError("nothing to describe: name a bundle, a .param or .safetensors file, or pass --macs")
+        raise UsageError(
+            "nothing to describe: name a bundle, a .param, .onnx or .safetensors file, or pass --macs"
+        )
     card = _card(target, parse_shapes(shape or []))
     if as_json:
         typer.echo(json.dumps(card, indent=2))
+    elif target.suffix.lower() == ".onnx":
+        print_onnx(card, console)
     else:
         _print_card(card, console)
 
@@ -65,8 +72,11 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
     from pocketdet.cli.info_cards import bundle_card, param_card, weights_card
     from pocketdet.runtime.bundle import load_bundle
 
+    if target.suffix.lower() == ".onnx":
+        require_export_packages()
+        return onnx_card(target, shapes)
     if shapes and target.suffix != ".param":
-        raise UsageError(f"--shape is for .param files; {target} is not one")
+        raise UsageError(f"--shape is for .param and .onnx files; {target} is not one")
     if target.suffix == ".param":
         return param_card(target, shapes)
     if target.suffix == ".safetensors":
