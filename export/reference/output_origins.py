@@ -24,7 +24,7 @@ _MOVES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Concat", "
 _MIXES = {"Conv", "MatMul", "ReduceSum", "ReduceMean"}  # over the bins of a distribution
 _LAYERS = {"Conv", "ConvTranspose", "BatchNormalization", "MaxPool", "AveragePool", "Resize", "PRelu"}
 
-Ints = NDArray[np.int32]
+Ints = NDArray[Any]  # of the smallest type that fits: outputs may have millions of elements
 Constant = NDArray[Any]
 Move = Callable[[Ints], Ints]
 
@@ -91,6 +91,7 @@ class OriginTracer:
     def trace(self, output: str) -> Origins | None:
         """Where an output comes from, without its batch axis of 1; None if nothing of it is known."""
         found = self._origins(output)
+        self._known.clear()  # arrays of the size of the outputs
         if found is None or found.source.ndim < 2 or len(found.source) != 1 or not (found.source >= 0).any():
             return None
         return found.moved(lambda values: values[0])
@@ -132,15 +133,16 @@ class OriginTracer:
         if node is None or node.op_type not in _LAYERS or len(shape) != 4 or shape[0] != 1:
             return _unknown(shape)
         _, channels, height, width = shape
-        index = len(self.maps)
-        self.maps.append(FeatureMap(name, channels, (height, width)))
+        one = FeatureMap(name, channels, (height, width))
+        if one not in self.maps:
+            self.maps.append(one)
         channel = np.arange(channels, dtype=np.int32).reshape(1, -1, 1, 1)
         cell = np.arange(height * width, dtype=np.int32).reshape(1, 1, height, width)
         return Origins(
-            np.full(shape, index, np.int32),
+            np.full(shape, self.maps.index(one), np.int16),
             np.broadcast_to(channel, shape),
             np.broadcast_to(cell, shape),
-            np.zeros(shape, np.int32),
+            np.zeros(shape, np.uint8),
         )
 
     def _unary(self, node: onnx.NodeProto) -> Origins | None:
@@ -209,8 +211,8 @@ class OriginTracer:
 
 
 def _unknown(shape: Sequence[int]) -> Origins:
-    unknown = np.full(shape, -1, np.int32)
-    return Origins(unknown, unknown, unknown, np.zeros(shape, np.int32))
+    unknown = np.broadcast_to(np.int32(-1), shape)
+    return Origins(unknown.astype(np.int16), unknown, unknown, np.zeros(shape, np.uint8))
 
 
 def _is_map(found: Origins) -> bool:
