@@ -30,7 +30,8 @@ ENOUGH = 5  # detections
 MOST_IMAGES = 8
 DEPTHS = (1, 3, 10, 30, 100)  # candidates of the level that has the lowest scores
 NEXT = 20  # candidates below these that the threshold may lie between
-NOISE = 1 / 10  # of the tolerance of outputs: more than the difference that is usual
+NOISE = 1 / 30  # of the tolerance of outputs: more than the difference that is usual
+LEAST_NOISE = 2.0**-23  # of a probability: engines compute a sigmoid to about 1e-7
 SEEDS = range(6)
 
 
@@ -65,9 +66,11 @@ class GoldenChoice:
 
     @property
     def rank(self) -> tuple[bool, int, int]:
-        """How much it proves; the larger the better."""
+        """How much it proves, the larger the better; nothing if rounding decides about its detections."""
+        if not self.is_stable:
+            return False, 0, 0
         levels = sum(count > 0 for count in self.found)
-        return self.is_stable and self.detections > 0, levels, min(self.detections, ENOUGH)
+        return self.detections > 0, levels, min(self.detections, ENOUGH)
 
     def applied_to(self, reference: AnyReference) -> AnyReference:
         """Return a reference that decodes at the threshold of the choice."""
@@ -195,8 +198,12 @@ class Trial:
             for name, parts in regions.items():
                 for part in parts:
                     values = part.of(outputs[name])
-                    largest = float(np.abs(values[np.isfinite(values)]).max(initial=part.values.least))
-                    noise = rng.uniform(-1, 1, values.shape) * self._tol.outputs * NOISE * largest
+                    own = replace(part.values, least=0.0)
+                    spread = own.of(float(np.abs(values[np.isfinite(values)]).max(initial=0.0)))
+                    most = self._tol.outputs * NOISE * spread
+                    if own.matters is not None:
+                        most = max(most, LEAST_NOISE)
+                    noise = rng.uniform(-most, most, values.shape)
                     part.put(outputs[name], values + noise.astype(np.float32))
             boxes, scores, labels, _ = _decode(spec, outputs)
             if not compare_detections("stable", found, Boxes(boxes, scores, labels), self._tol).ok:

@@ -26,6 +26,8 @@ from pocketdet.spec.one_stage import (
 
 UNREAD: Final = "elements that no field reads"
 LEAST_PROBABILITY: Final = 2.0**-20  # about the resolution of float32 below 1
+# Engines compute a sigmoid to about 1e-7, however small it is.
+LEAST_PROBABILITY_RANGE: Final = 2.0**-10
 
 Shape = tuple[int, ...]
 
@@ -184,7 +186,7 @@ def _score_values(activation: Activation, threshold: float, power: float) -> Val
     if activation != "none":
         return ValueRange(least=1.0)
     matters = max(threshold ** (1 / power) if power > 0 else threshold, LEAST_PROBABILITY)
-    return ValueRange(least=matters, matters=matters)
+    return ValueRange(least=max(matters, LEAST_PROBABILITY_RANGE), matters=matters)
 
 
 def _box_range(coding: BoxCoding, level: Level, input_size: tuple[int, int]) -> float:

@@ -117,7 +117,8 @@ def test_noise_of_scores_that_make_no_detection_is_not_limited() -> None:
         (0.25, 1.0, 1e-5, 0.25),  # the least score that matters
         (0.3, 0.4, 1e-5, 0.3**2.5),  # before its power
         (0.001, 1.0, 0.02, 0.02),
-        (0.0, 1.0, 0.0, 2.0**-20),  # the resolution of float32
+        (0.0, 1.0, 1e-5, 2.0**-10),  # sigmoids are exact to 1e-7
+        (0.0, 1.0, 0.0, 2.0**-10),
     ],
 )
 def test_the_range_of_probabilities_begins_with_the_least_that_matters(

@@ -10,7 +10,8 @@ namespace pocketdet {
 namespace {
 
 constexpr const char* kUnread = "elements that no field reads";
-constexpr double kLeastProbability = 1.0 / (1 << 20);  // about the resolution of float32 below 1
+constexpr double kLeastProbability = 1.0 / (1 << 20);       // about the resolution of float32 below 1
+constexpr double kLeastProbabilityRange = 1.0 / (1 << 10);  // engines compute a sigmoid to 1e-7, however small it is
 
 // A field of one level, or the part of it that lies in one output.
 struct Part {
@@ -25,8 +26,7 @@ struct Part {
 ValueRange score_values(Activation activation, double threshold, double power) {
     if (activation != Activation::none) return {1.0, std::nullopt};
     const double matters = power > 0 ? std::pow(threshold, 1 / power) : threshold;
-    const double least = std::max(matters, kLeastProbability);
-    return {least, least};
+    return {std::max(matters, kLeastProbabilityRange), std::max(matters, kLeastProbability)};
 }
 
 double pixels_of(Unit unit, const Level& level, const OneStageSpec& spec) {
