@@ -1,4 +1,4 @@
-"""The worst misses as a contact sheet."""
+"""The worst misses as one image."""
 
 import math
 import textwrap

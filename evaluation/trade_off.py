@@ -28,7 +28,7 @@ class Cost:
 
 
 def write_trade_off(path: str | Path, costs: Sequence[Cost], extent: str = "") -> None:
-    """Draw AP against size and against time, 1200 pixels wide; `extent` tells of which images.
+    """Draw AP against size and against time, 1200 pixels wide; `extent` says which images.
 
     Raises `UsageError` for a name that is no image's, or if it cannot be written.
     """

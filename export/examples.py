@@ -1,4 +1,4 @@
-"""Seeded images that conversions are checked on, and downscaling."""
+"""Random images that conversions are checked on, and downscaling."""
 
 import cv2
 import numpy as np

@@ -398,8 +398,8 @@ def _compare_detections(scratch: Path, reference: OneStageReference, images: Ite
 
 def _slim_down(manifest: Manifest, scratch: Path) -> Manifest:
     """Remove the reference files, and write the manifest again."""
-    keep = {p: f for p, f in manifest.files.items() if not p.startswith("reference/")}
-    for path in set(manifest.files) - set(keep):
+    remaining = {p: f for p, f in manifest.files.items() if not p.startswith("reference/")}
+    for path in set(manifest.files) - set(remaining):
         (scratch / path).unlink()
     (scratch / "reference").rmdir()
     without = {"onnx": None, "lane_layouts": None}

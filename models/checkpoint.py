@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors that say what they are, or a plain state dict that must be told.
+"""Weights on disk: safetensors with their configuration, or a plain state dict without it.
 
 A checkpoint of ours carries the whole `DetectorConfig` or `OneStageConfig` as JSON in its metadata, so it
 needs no further argument. Weights of other floating types are rounded to float32 when they are loaded.

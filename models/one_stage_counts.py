@@ -45,7 +45,7 @@ PAPER_COUNTS = (
 @dataclass(frozen=True)
 class OneStageCounts:
     """`PaperCounts` and ours at inference: MACs of the convolutions, parameters with batch norm's own, boxes
-    that are judged.
+    that are scored.
     """
 
     paper: PaperCounts

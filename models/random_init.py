@@ -1,4 +1,4 @@
-"""Seeded random weights with the statistics of trained ones, for tests and untrained demos.
+"""Random weights with the statistics of trained ones, for tests and untrained demos.
 
 Activations neither vanish nor grow, and proposals and detections are neither empty nor ties.
 """

@@ -1,4 +1,4 @@
-"""What many tests need: small detectors with seeded weights, and their bundles, exported once a run."""
+"""What many tests need: small detectors with random weights, and their bundles, exported once a run."""
 
 import signal
 from collections import Counter
@@ -68,7 +68,7 @@ def _remembered_exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(scope="session")
 def detector_of() -> Callable[[str], ThunderNet]:
-    """Architecture -> the seeded detector at its full size, 80 classes."""
+    """Architecture -> the random detector at its full size, 80 classes."""
     made: dict[str, ThunderNet] = {}
 
     def make(arch: str) -> ThunderNet:
@@ -114,7 +114,7 @@ def plain_bundle(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def trained_model() -> ThunderNet:
-    """The trained detector on 96x96 pixels: what rounding does to seeded weights says nothing."""
+    """The trained detector on 96x96 pixels: what rounding does to random weights says nothing."""
     return load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
 
 
@@ -141,6 +141,6 @@ def images() -> list[NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="session")
-def pictures(images: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+def sample_images(images: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     """The same images, under their former name."""
     return images

@@ -157,8 +157,8 @@ def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, 
 
 @pytest.mark.slow
 def test_it_finds_the_same_boxes(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
-    picture = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(picture, (240, 180), interpolation=cv2.INTER_CUBIC))
+    pixels = np.random.default_rng(3).integers(0, 256, (9, 12, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), cv2.resize(pixels, (240, 180), interpolation=cv2.INTER_CUBIC))
     with Detector(small_bundle) as detector:
         expected = detector.detect(read_image(tmp_path / "photo.png"))
     assert len(expected) > 0

@@ -35,7 +35,7 @@ class Data:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the detector tells apart, background not counted."""
+        """Number of classes, background not counted."""
         return self.training[0].class_names
 
 

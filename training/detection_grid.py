@@ -1,4 +1,4 @@
-"""The image of an evaluation: a contact sheet of the same few images each time, true and found boxes."""
+"""The image of an evaluation: a grid of the same few images each time, true and found boxes."""
 
 import math
 from pathlib import Path

@@ -153,10 +153,10 @@ def sync_errors(context: DistributedContext) -> Iterator[None]:
     except Exception as error:
         _gather_errors(context, error)
         raise
-    for rank, told in enumerate(_gather_errors(context, None)):
-        if told is not None:
-            kind = UsageError if told[0] == UsageError.exit_code else CheckFailed
-            raise kind(f"process {rank}: {told[1]}")
+    for rank, failure in enumerate(_gather_errors(context, None)):
+        if failure is not None:
+            kind = UsageError if failure[0] == UsageError.exit_code else CheckFailed
+            raise kind(f"process {rank}: {failure[1]}")
 
 
 def parallel(module: nn.Module, context: DistributedContext) -> nn.Module:
@@ -174,9 +174,9 @@ def _gather_errors(context: DistributedContext, error: Exception | None) -> list
     if context.size == 1:
         return []
     code = error.exit_code if isinstance(error, PocketdetError) else CheckFailed.exit_code
-    told: list[tuple[int, str] | None] = [None] * context.size
-    dist.all_gather_object(told, None if error is None else (code, str(error) or type(error).__name__))
-    return told
+    failures: list[tuple[int, str] | None] = [None] * context.size
+    dist.all_gather_object(failures, None if error is None else (code, str(error) or type(error).__name__))
+    return failures
 
 
 def _place(environment: Mapping[str, str]) -> tuple[int, int, int]:

@@ -25,14 +25,15 @@ class Evaluated:
     """COCO average precision, 0 to 1, to six places (not a number where no object is of that size).
 
     Attributes:
-        step, images: how far the run was: steps done, images seen.
-        pictures, total: images that were measured, and images of the whole set.
+        step: number of steps done.
+        images: number of images seen in training so far.
+        evaluated, total: images that were measured, and images of the whole set.
         seconds: wall-clock time that it took, decoding included.
     """
 
     step: int
     images: int
-    pictures: int
+    evaluated: int
     ap: float
     ap50: float
     ap75: float
@@ -49,7 +50,7 @@ class Evaluated:
     @property
     def extent(self) -> str:
         """Which part of the set the numbers are of, in words."""
-        return coverage_text(self.pictures, self.total)
+        return coverage_text(self.evaluated, self.total)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Evaluator:
         """Which part of the set every evaluation of the run is over, in words."""
         return coverage_text(len(self.dataset.images), len(self._all.images))
 
-    def pictures(self, *, everything: bool) -> int:
+    def image_count(self, *, everything: bool) -> int:
         """How many images `measure` looks at."""
         return len((self._all if everything else self.dataset).images)
 
@@ -123,7 +124,7 @@ class Evaluator:
     ) -> Evaluated:
         scores = coco_accuracy(part, [found[image.image_id] for image in part.images])
         numbers = {name: round(getattr(scores, name), 6) for name in SCORES}
-        counts = {"pictures": len(part.images), "total": len(self._all.images)}
+        counts = {"evaluated": len(part.images), "total": len(self._all.images)}
         return Evaluated(step=step, images=images, seconds=seconds, **counts, **numbers)
 
 

@@ -51,8 +51,8 @@ def load_samples(dataset: Dataset, progress: Callable[[], None] = lambda: None) 
     """Decode every image (about 270 kB for 300x300 pixels); boxes of ignored objects are kept apart."""
     loaded = []
     for image in dataset.images:
-        judged = ~image.ignored
+        used = ~image.ignored
         pixels = read_stored_image(image.path)
-        loaded.append(Sample(pixels, image.boxes[judged], image.labels[judged], image.boxes[image.ignored]))
+        loaded.append(Sample(pixels, image.boxes[used], image.labels[used], image.boxes[image.ignored]))
         progress()
     return loaded

@@ -89,9 +89,9 @@ def mined_cross_entropy(
     loss = F.cross_entropy(logits, classes.clamp(min=0), reduction="none", label_smoothing=label_smoothing)
     positive = classes > 0
     objects = int(positive.sum())
-    kept = positive | hard_negatives(loss, classes == 0, round(negatives * objects))
+    counted = positive | hard_negatives(loss, classes == 0, round(negatives * objects))
     divisor = context.loss_normalizer(torch.tensor(float(objects), device=logits.device))
-    return (loss * kept.to(loss.dtype)).sum() / divisor
+    return (loss * counted.to(loss.dtype)).sum() / divisor
 
 
 def box_loss(found: Tensor, wanted: Tensor, beta: float, context: DistributedContext) -> Tensor:
@@ -100,7 +100,7 @@ def box_loss(found: Tensor, wanted: Tensor, beta: float, context: DistributedCon
     return F.smooth_l1_loss(found, wanted, beta=beta, reduction="sum") / divisor
 
 
-def accuracy(right: Tensor, judged: Tensor, context: DistributedContext) -> Tensor:
-    """How many of the `judged` (M,) are `right` (M,), over all processes."""
-    counts = torch.stack([(right & judged).sum(), judged.sum()]).to(torch.float32)
+def accuracy(right: Tensor, counted: Tensor, context: DistributedContext) -> Tensor:
+    """How many of the `counted` (M,) are `right` (M,), over all processes."""
+    counts = torch.stack([(right & counted).sum(), counted.sum()]).to(torch.float32)
     return counts[0] / context.loss_normalizer(counts)[1]

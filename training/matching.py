@@ -10,7 +10,7 @@ from pocketdet.models.ops import box_area, box_iou
 
 @dataclass(frozen=True)
 class Targets:
-    """True boxes (G, 4) in input pixels and labels (G,) of one image, and boxes (K, 4) not to judge.
+    """True boxes (G, 4) in input pixels and labels (G,) of one image, and ignored boxes (K, 4).
 
     `seed` is that of the draws among its targets; all tensors are on the CPU.
     """
@@ -40,7 +40,7 @@ def match_anchors(anchors: Tensor, boxes: Tensor, positive: float, negative: flo
 
 
 def match_priors(priors: Tensor, boxes: Tensor, ignored: Tensor, positive: float, negative: float) -> Tensor:
-    """Priors (P, 4), true boxes (G, 4), boxes not to judge (K, 4) -> the object of each prior (P,).
+    """Priors (P, 4), true boxes (G, 4), ignored boxes (K, 4) -> the object of each prior (P,).
 
     An object's prior has an IoU of `positive` with it, or the best one of all; ground (`GROUND`) has less
     than `negative` with every object. The others, and ground that lies on an ignored box for more than half,
@@ -99,6 +99,6 @@ def best_iou(boxes: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _without_ignored(matched: Tensor, ground: Tensor, priors: Tensor, ignored: Tensor) -> Tensor:
-    judged = ground & ~covered(priors, ignored)
-    unknown = torch.where(judged, torch.full_like(matched, GROUND), torch.full_like(matched, NEITHER))
+    background = ground & ~covered(priors, ignored)
+    unknown = torch.where(background, torch.full_like(matched, GROUND), torch.full_like(matched, NEITHER))
     return torch.where(matched >= 0, matched, unknown)

@@ -29,6 +29,7 @@ from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import one_step
 from pocketdet.training.overfit import accuracy_on, overfit_config
+from pocketdet.training.renamed_option import add_renamed
 from pocketdet.training.start import initialise, make_optimizer
 from pocketdet.training.state import RunState
 
@@ -38,7 +39,7 @@ EVERY = 50  # steps between lines
 
 @dataclass(frozen=True)
 class Trained:
-    """ThunderNetLossConfig of the last fifty steps, on average, and COCO AP and AP50 in [0, 1]."""
+    """Losses of the last fifty steps, on average, and COCO AP and AP50 in [0, 1]."""
 
     losses: dict[str, float]
     ap: float
@@ -78,17 +79,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="COCO json to train on")
     parser.add_argument("--test", type=Path, required=True, help="COCO json to evaluate on")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images of both")
-    parser.add_argument("--pictures", type=int, default=8000, help="images that each run sees")
+    parser.add_argument("--image-count", type=int, default=8000, help="images that each run sees")
+    add_renamed(parser, "--pictures", "--image-count")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
-    parser.add_argument("--judged", type=int, default=200, help="images of --test, evenly spaced")
+    parser.add_argument("--test-images", type=int, default=200, help="images of --test, evenly spaced")
+    add_renamed(parser, "--judged", "--test-images")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     keep_freed_memory()
     try:
         dataset = read_coco(options.data, options.images)
-        test = evenly_spaced(read_coco(options.test, options.images, dataset.class_names), options.judged)
-        steps = options.pictures // options.batch
+        test = evenly_spaced(
+            read_coco(options.test, options.images, dataset.class_names), options.test_images
+        )
+        steps = options.image_count // options.batch
         config = overfit_config("mimicdet-r50", options.side, steps, options.batch, 2e-3)
         config = replace(config, augment=Augment(kind="strong", mosaic=0.0, paste=0.0))
         pipeline = make_augment_pipeline(config, [dataset])

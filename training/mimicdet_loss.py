@@ -24,7 +24,7 @@ OBJECTS = 4  # one proposal in so many of the T-head's is an object
 class Proposed:
     """Proposals of one image: anchors (R,) by index, adjusted boxes (R, 4), classes (R,), deltas (R, 4).
 
-    The class is 0 for ground and -1 for what must not be judged; deltas, divided by the std, lead to the
+    The class is 0 for ground and -1 for ignored ones; deltas, divided by the std, lead to the
     object.
     """
 
@@ -147,8 +147,8 @@ class MimicDetLoss(DetectorLoss[MimicDet, MimicDetLossConfig]):
         boxes = torch.cat([t.boxes[owner[image == i]] for i, t in enumerate(targets)])
         wanted = encode_boxes(boxes, priors.boxes[anchor], UNIT).to(deltas.device)
         is_object = (matched >= 0).to(objectness)
-        judged = ((matched >= 0) | (matched == GROUND)).to(objectness)
-        entropy = F.binary_cross_entropy_with_logits(objectness, is_object, reduction="none") * judged
+        counted = ((matched >= 0) | (matched == GROUND)).to(objectness)
+        entropy = F.binary_cross_entropy_with_logits(objectness, is_object, reduction="none") * counted
         divisor = self._context.loss_normalizer(is_object.sum())
         return entropy.sum() / divisor, (deltas[image, anchor] - wanted).abs().sum() / divisor
 

@@ -1,7 +1,7 @@
-"""`python -m pocketdet.training.overfit ARCH`: are a few images learnt by heart?
+"""`python -m pocketdet.training.overfit ARCH`: overfit a small set of images.
 
 The check of a detector's training: its own network, targets, losses and decode, on the same images again
-and again, judged by COCO average precision on them.
+and again, measured by COCO average precision on them.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.evaluation import detect
 from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import StepReport, one_step
+from pocketdet.training.renamed_option import add_renamed
 from pocketdet.training.sample import Sample
 from pocketdet.training.start import initialise, make_optimizer
 from pocketdet.training.state import RunState
@@ -90,13 +91,13 @@ def learn(
 def accuracy_on(model: AnyDetector, samples: Sequence[Sample], class_names: tuple[str, ...]) -> CocoAccuracy:
     """COCO accuracy of the reference decode on the images."""
     found = [detect(model, sample.image) for sample in samples]
-    judged = [
+    annotated = [
         ImageAnnotations(
             Path(str(i)), p.image.shape[1::-1], p.boxes, p.labels, np.zeros(len(p.labels), np.bool_), i
         )
         for i, p in enumerate(samples)
     ]
-    return coco_accuracy(Dataset(class_names, tuple(judged)), found)
+    return coco_accuracy(Dataset(class_names, tuple(annotated)), found)
 
 
 def _images(annotations: Path, images: Path, count: int, side: int) -> tuple[list[Sample], tuple[str, ...]]:
@@ -111,7 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("arch", help="an architecture by name")
     parser.add_argument("--data", type=Path, required=True, help="COCO json")
     parser.add_argument("--images", type=Path, required=True, help="folder of its images")
-    parser.add_argument("--pictures", type=int, default=16)
+    parser.add_argument("--image-count", type=int, default=16, help="images to overfit")
+    add_renamed(parser, "--pictures", "--image-count")
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rate", type=float, default=5e-4, help="peak learning rate")
@@ -128,8 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
 
     try:
-        setup = overfit_config(options.arch, options.side, options.steps, options.pictures, options.rate)
-        samples, names = _images(options.data, options.images, options.pictures, options.side)
+        setup = overfit_config(options.arch, options.side, options.steps, options.image_count, options.rate)
+        samples, names = _images(options.data, options.images, options.image_count, options.side)
         model = build_detector(setup.detector(names))
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")

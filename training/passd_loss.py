@@ -64,24 +64,24 @@ class PASSDLoss(DetectorLoss[PASSD, PASSDLossConfig]):
 
         proposed = self._matched(priors.boxes.expand(len(images), -1, -1), targets, images.device)
         adjusted = self._adjusted(deltas, priors)
-        judged = self._matched(adjusted, targets, images.device)
+        refined = self._matched(adjusted, targets, images.device)
         propose_class = mined_cross_entropy(
             objectness.flatten(0, 1), proposed.classes.clamp(max=1).flatten(), settings.negatives, context
         )
         attend_class = mined_cross_entropy(
             attended[..., :classes].flatten(0, 1),
-            judged.classes.flatten(),
+            refined.classes.flatten(),
             settings.negatives,
             context,
             settings.label_smoothing,
         )
-        right = attended[..., :classes].detach().argmax(dim=2) == judged.classes
+        right = attended[..., :classes].detach().argmax(dim=2) == refined.classes
         return PASSDTerms(
             propose_class,
             self._propose_box(deltas, priors, proposed),
             attend_class,
-            self._attend_box(attended[..., classes:], adjusted, judged),
-            accuracy(right, judged.classes > 0, context),
+            self._attend_box(attended[..., classes:], adjusted, refined),
+            accuracy(right, refined.classes > 0, context),
         )
 
     @torch.no_grad()

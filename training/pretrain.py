@@ -1,4 +1,4 @@
-"""`python -m pocketdet.training.pretrain CONFIG OUT`: a backbone that tells the objects apart.
+"""`python -m pocketdet.training.pretrain CONFIG OUT`: a backbone trained to classify objects.
 
 A one-stage detector from scratch learns nothing for a long time: to fresh features its few objects and the
 hardest grounds look alike. The papers start from ImageNet; here the backbone first names crops of the run's

@@ -50,12 +50,12 @@ class RetinaNetLoss(DetectorLoss[RetinaNet, RetinaNetLossConfig]):
         owner = matched[image, anchor]
         labels = torch.cat([t.labels[owner[image == i]] for i, t in enumerate(targets)]).to(logits.device)
         boxes = torch.cat([t.boxes[owner[image == i]] for i, t in enumerate(targets)])
-        judged = ((matched >= 0) | (matched == GROUND)).to(logits.device)
+        counted = ((matched >= 0) | (matched == GROUND)).to(logits.device)
 
         one_hot = torch.zeros_like(logits)
         one_hot[image, anchor, labels] = 1
         divisor = self._context.loss_normalizer(torch.tensor(float(len(image)), device=logits.device))
-        focal = focal_loss(logits, one_hot, settings.alpha, settings.gamma) * judged[..., None]
+        focal = focal_loss(logits, one_hot, settings.alpha, settings.gamma) * counted[..., None]
         wanted = encode_boxes(boxes, anchors[anchor], UNIT).to(deltas.device)
         right = logits.detach()[image, anchor].argmax(dim=1) == labels
         return RetinaNetTerms(

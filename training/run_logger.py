@@ -44,7 +44,7 @@ class CsvLogger:
     Args:
         path: the file.
         columns: its header.
-        done: lines of later steps, from a run that was killed, are dropped; `kept` are the others.
+        done: lines of later steps, from a run that was killed, are dropped; `previous` are the others.
 
     Raises:
         UsageError: if the file cannot be written.
@@ -54,8 +54,8 @@ class CsvLogger:
         self.columns = tuple(columns)
         self._path = path
         try:
-            self.kept = _rows_until(path, self.columns, done)
-            atomic_write(path, _lines([self.columns, *self.kept]))
+            self.previous = _rows_until(path, self.columns, done)
+            atomic_write(path, _lines([self.columns, *self.previous]))
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -146,7 +146,7 @@ class TensorBoardLogger:
                 self._writer.close()
 
     def step(self, report: StepReport) -> None:
-        """ThunderNetLossConfig and learning rate, every `EVERY` steps."""
+        """Add the losses and the learning rate, every `EVERY` steps."""
         if self._writer is None or report.step % EVERY:
             return
         for name, value in {**report.losses, "learning_rate": report.learning_rate}.items():
@@ -156,7 +156,7 @@ class TensorBoardLogger:
         """Add average precision, in a group of curves named by the number of images."""
         for name in SCORES:
             self._scalar(
-                f"evaluation_{evaluated.pictures}_pictures/{name}", getattr(evaluated, name), evaluated.step
+                f"evaluation_{evaluated.evaluated}_pictures/{name}", getattr(evaluated, name), evaluated.step
             )
 
     def image(self, grid: NDArray[np.uint8], step: int) -> None:
@@ -181,7 +181,13 @@ class TensorBoardLogger:
 
 BEST_FILE = "best.safetensors"
 _AP, _OVER, _STEP = "AP", "AP measured on", "step"  # in its card
+# "pictures" is the number of images evaluated; runs before 0.2 are resumed, so the name stays
 EVALUATION_COLUMNS = ("step", "images", "pictures", *SCORES, "seconds")
+
+
+def _evaluation_cells(evaluated: Evaluated) -> list[float]:
+    scores = [getattr(evaluated, name) for name in SCORES]
+    return [evaluated.step, evaluated.images, evaluated.evaluated, *scores, evaluated.seconds]
 
 
 class RunLogger:
@@ -211,7 +217,7 @@ class RunLogger:
             if self._evaluator is not None:
                 path = out / "evaluations.csv"
                 self._evaluations = files.enter_context(CsvLogger(path, EVALUATION_COLUMNS, done))
-                self._evaluated = {int(row[0]) for row in self._evaluations.kept}
+                self._evaluated = {int(row[0]) for row in self._evaluations.previous}
                 if done:
                     self.best = _best_so_far(out / BEST_FILE, self._evaluator.extent)
             self.tensorboard = files.enter_context(TensorBoardLogger(out / "tensorboard", done))
@@ -235,7 +241,7 @@ class RunLogger:
         if self._evaluator is None or rule is None or step in self._evaluated:
             return 0
         if self._over or (step and step % rule.every == 0):
-            return self._evaluator.pictures(everything=self._over)
+            return self._evaluator.image_count(everything=self._over)
         return 0
 
     def evaluate(
@@ -273,14 +279,12 @@ class RunLogger:
             card = {_AP: str(shared.ap), _OVER: shared.extent, _STEP: str(shared.step)}
             with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
                 save_weights(out / BEST_FILE, self._config, self._state, card)
-        sheet = out / f"detections-{shared.step}.jpg"
-        write_detection_grid(sheet, measured)
+        grid = out / f"detections-{shared.step}.jpg"
+        write_detection_grid(grid, measured)
         for evaluated in measured.evaluations:
             self.tensorboard.evaluation(evaluated)
-        self.tensorboard.image(read_stored_image(sheet), shared.step)
-        self._evaluations.add(
-            *([getattr(evaluated, name) for name in EVALUATION_COLUMNS] for evaluated in measured.evaluations)
-        )
+        self.tensorboard.image(read_stored_image(grid), shared.step)
+        self._evaluations.add(*(_evaluation_cells(evaluated) for evaluated in measured.evaluations))
         self._evaluated.add(shared.step)
         self.last_ap = shared.ap
 

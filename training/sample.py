@@ -17,7 +17,7 @@ MIN_SIDE = 2.0  # pixels of a box that is still an object
 
 @dataclass(frozen=True)
 class Sample:
-    """RGB (H, W, 3), boxes (N, 4), labels (N,), and boxes (K, 4) of objects that must not be judged."""
+    """RGB (H, W, 3), boxes (N, 4), labels (N,), and boxes (K, 4) of ignored objects."""
 
     image: Image
     boxes: Boxes
@@ -26,7 +26,7 @@ class Sample:
 
     @cached_property
     def occupied(self) -> Boxes:
-        """All boxes, judged or not."""
+        """All boxes, those of ignored objects included."""
         return np.concatenate([self.boxes, self.ignored])
 
 
@@ -59,27 +59,27 @@ def warp(
     source: Sample,
     matrix: Matrix,
     size: tuple[int, int],
-    keep: float | None,
+    least_visible: float | None,
     fill: tuple[int, int, int] = GREY,
 ) -> Sample:
     """`source` under an affine map of edge coordinates, on a canvas of (width, height).
 
-    An object stays where more than `keep` of its area is on the canvas, or its centre where `keep` is
-    None; the rest of another is `ignored`.
+    An object stays where more than `least_visible` of its area is on the canvas, or its centre where
+    `least_visible` is None; the rest of another is `ignored`.
     """
     image = warp_pixels(source.image, matrix, size, fill)
     mapped = map_boxes(source.boxes, matrix)
     visible = clip(mapped, size)
-    if keep is None:
+    if least_visible is None:
         centres = 0.5 * (mapped[:, :2] + mapped[:, 2:])
-        kept = ((centres > 0) & (centres < size)).all(axis=1)
+        inside = ((centres > 0) & (centres < size)).all(axis=1)
     else:
-        kept = area(visible) > keep * area(mapped)
-    kept &= ((visible[:, 2:] - visible[:, :2]) >= MIN_SIDE).all(axis=1)
-    rests = visible[~kept & (area(visible) > 0)]
+        inside = area(visible) > least_visible * area(mapped)
+    inside &= ((visible[:, 2:] - visible[:, :2]) >= MIN_SIDE).all(axis=1)
+    rests = visible[~inside & (area(visible) > 0)]
     ignored = clip(map_boxes(source.ignored, matrix), size)
     ignored = np.concatenate([ignored[area(ignored) > 0], rests])
-    return Sample(image, visible[kept], source.labels[kept], ignored)
+    return Sample(image, visible[inside], source.labels[inside], ignored)
 
 
 def warp_pixels(

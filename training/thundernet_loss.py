@@ -122,14 +122,14 @@ def head_losses(
     box = F.smooth_l1_loss(deltas, wanted, beta=settings.box_beta, reduction="none").sum(dim=1)
     box = box * is_object.to(logits.dtype)
     right = (logits.detach().argmax(dim=1) == classes) & is_object
-    all_objects = is_object.sum()
+    object_count = is_object.sum()
     if settings.ohem:
         hardness = torch.where(used, (ce + box).detach(), torch.full_like(ce, -1.0))
-        kept = hardest(hardness, settings, context)
-        ce, box, used, is_object = ce[kept], box[kept], used[kept], is_object[kept]
-    counts = torch.stack([used.sum(), is_object.sum(), all_objects]).to(torch.float32)
-    rois, objects, judged = context.loss_normalizer(counts)
-    return ce.sum() / rois, box.sum() / objects, right.sum() / judged
+        hard = hardest(hardness, settings, context)
+        ce, box, used, is_object = ce[hard], box[hard], used[hard], is_object[hard]
+    counts = torch.stack([used.sum(), is_object.sum(), object_count]).to(torch.float32)
+    rois, objects, all_objects = context.loss_normalizer(counts)
+    return ce.sum() / rois, box.sum() / objects, right.sum() / all_objects
 
 
 def hardest(
@@ -142,8 +142,8 @@ def hardest(
     same order, so they agree on ties.
     """
     everywhere = context.gathered(hardness)
-    keep = max(1, min(settings.ohem * len(everywhere) // settings.rois, len(everywhere)))
-    chosen: Tensor = everywhere.topk(keep).indices - context.rank * len(hardness)
+    count = max(1, min(settings.ohem * len(everywhere) // settings.rois, len(everywhere)))
+    chosen: Tensor = everywhere.topk(count).indices - context.rank * len(hardness)
     return chosen[(chosen >= 0) & (chosen < len(hardness))]
 
 

@@ -74,15 +74,15 @@ def quick_nms(boxes: Tensor, threshold: float, limit: int) -> Tensor:
     x1, y1, x2, y2 = np.ascontiguousarray(boxes.numpy().T)
     areas = (x2 - x1) * (y2 - y1)
     order = np.arange(len(boxes))
-    keep: list[np.int64] = []
-    while len(order) and len(keep) < limit:
+    chosen: list[np.int64] = []
+    while len(order) and len(chosen) < limit:
         first, rest = order[0], order[1:]
-        keep.append(first)
+        chosen.append(first)
         sides_x = np.minimum(x2[first], x2[rest]) - np.maximum(x1[first], x1[rest])
         sides_y = np.minimum(y2[first], y2[rest]) - np.maximum(y1[first], y1[rest])
         inter = np.maximum(sides_x, 0) * np.maximum(sides_y, 0)
         order = rest[inter <= threshold * (areas[first] + areas[rest] - inter)]
-    return torch.tensor(np.array(keep, np.int64))
+    return torch.tensor(np.array(chosen, np.int64))
 
 
 def roi_targets(

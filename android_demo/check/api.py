@@ -63,15 +63,15 @@ def _compile(text: str, folder: Path, work: Path) -> Path:
     return classes
 
 
-def _text(kept: Path) -> str:
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=kept.parent, prefix="android-source-") as folder:
+def _text(cached: Path) -> str:
+    if not cached.exists():
+        with tempfile.TemporaryDirectory(dir=cached.parent, prefix="android-source-") as folder:
             fetched = _fetch(Path(folder))
             found = hashlib.sha256(fetched.read_bytes()).hexdigest()
             if found != SHA256:
                 raise MissingError(f"api/current.txt of {PACKAGE}: expected SHA-256 {SHA256}, found {found}")
-            fetched.rename(kept)
-    return kept.read_text(encoding="utf-8")
+            fetched.rename(cached)
+    return cached.read_text(encoding="utf-8")
 
 
 def _fetch(folder: Path) -> Path:

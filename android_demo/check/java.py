@@ -46,9 +46,9 @@ def junit(
         raise FailedError(f"-Xcheck:jni complains: {complaint[0]}; all of it is in {log}")
     count = _OK.search(output)
     if count is None:
-        raise FailedError(f"JUnit told no number of tests; all of it is in {log}")
-    told = [line.lstrip(".") for line in output.splitlines() if re.match(r"\.*\[\w+\]", line)]
-    return int(count[1]), told
+        raise FailedError(f"JUnit reported no number of tests; all of it is in {log}")
+    notes = [line.lstrip(".") for line in output.splitlines() if re.match(r"\.*\[\w+\]", line)]
+    return int(count[1]), notes
 
 
 def _compile(folders: Sequence[Path], classpath: Sequence[Path], out: Path, options: list[str]) -> int:

@@ -73,20 +73,20 @@ def parse(text: str) -> Iterator[Type]:
 
 def without_annotations(words: str) -> str:
     """A line with no annotation but @Deprecated."""
-    kept, at = "", 0
+    text, at = "", 0
     for found in _ANNOTATION.finditer(words):
         quoted = words.count('"', 0, found.start()) % 2 == 1
         if found.start() < at or quoted:
             continue
-        kept += words[at : found.start()]
+        text += words[at : found.start()]
         at = found.end()
         if words[at : at + 1] == "(":
             at = _closing(words, at) + 1
         if found["name"] == "Deprecated":
-            kept += found[0]
+            text += found[0]
         elif words[at : at + 1] == " ":
             at += 1
-    return kept + words[at:]
+    return text + words[at:]
 
 
 def split(words: str, separator: str) -> list[str]:
@@ -121,7 +121,7 @@ def is_abstract(one: Type, method: Callable) -> bool:
 def _missing(one: Type, types: dict[str, Type]) -> list[str]:
     """Methods that a class must have and that the text leaves out, since they only implement inherited ones.
 
-    Methods are told apart by name and number of parameters.
+    Methods are distinguished by name and number of parameters.
     """
     if one.kind != "class" or " abstract " in f" {one.modifiers}":
         return []

@@ -35,8 +35,8 @@ def split_classes(**parts: tuple[str, ...]) -> Classes:
         The groups that ship without these classes, and the new groups.
     """
     taken = {detail for details in parts.values() for detail in details}
-    kept = {name: tuple(d for d in details if d not in taken) for name, details in FLOAT.items()}
-    return {name: details for name, details in {**kept, **parts}.items() if details}
+    remaining = {name: tuple(d for d in details if d not in taken) for name, details in FLOAT.items()}
+    return {name: details for name, details in {**remaining, **parts}.items() if details}
 
 
 VARIANTS: Mapping[str, Classes] = {

@@ -17,7 +17,7 @@ from pocketdet.benchmarks.report.tables import (
     X86,
     all_stages,
     device_labels,
-    kept_rois,
+    median_rois,
     paper_device,
     stage_medians,
 )
@@ -167,7 +167,7 @@ def _rois(path: Path, lines: list[Line]) -> None:
             p50, p90 = np.array([np.percentile(totals(p.run), [50, 90]) for p in points]).T
             up = np.array([np.zeros_like(p50), p90 - p50])
             axes.errorbar(
-                [kept_rois(p) for p in points],
+                [median_rois(p) for p in points],
                 p50,
                 up,
                 color=COLOURS[i % 8],

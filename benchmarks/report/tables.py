@@ -281,16 +281,16 @@ def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         found = {p.rois: _swept(p) for p in entry.record.roi_sweep}
         rows.append((entry.record.bundle.name, device, *(found.get(n, "-") for n in counts)))
     head = ("model", "device", *map(str, counts))
-    notes = ("In brackets the RoIs that there were, where the picture gave fewer.",)
+    notes = ("In brackets: the number of RoIs, if the image has fewer.",)
     return Table("Median milliseconds by the number of RoIs", head, tuple(rows), 2, notes)
 
 
 def _swept(point: SweepPoint) -> str:
-    median, kept = summarise(totals(point.run)).median, kept_rois(point)
-    return f"{median:.2f}" if kept == point.rois else f"{median:.2f} ({kept})"
+    median, rois = summarise(totals(point.run)).median, median_rois(point)
+    return f"{median:.2f}" if rois == point.rois else f"{median:.2f} ({rois})"
 
 
-def kept_rois(point: SweepPoint) -> int:
+def median_rois(point: SweepPoint) -> int:
     """Return the median of the actual numbers of RoIs of a sweep point's frames."""
     return int(np.median(point.run.proposals))
 

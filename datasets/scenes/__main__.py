@@ -21,7 +21,7 @@ JPEG_QUALITY = 92
 DEMO_SEED = 16
 DEMO_SIZE = (640, 480)  # what phones give a detector
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -32,7 +32,7 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _with_boxes(scene: Scene) -> Picture:
+def _with_boxes(scene: Scene) -> Image:
     image = scene.image.copy()
     for box, label in zip(scene.boxes, scene.labels, strict=True):
         x1, y1, x2, y2 = (round(float(v)) for v in box)
@@ -72,7 +72,7 @@ def _scene(seed: int, is_random: bool, size: tuple[int, int] | None) -> Scene:
     return render_scene(spec, rng)
 
 
-def _encoded(out: Path, image: Picture) -> bytes:
+def _encoded(out: Path, image: Image) -> bytes:
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out}: the image must end in .png or .jpg")
     settings = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

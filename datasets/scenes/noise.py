@@ -1,4 +1,4 @@
-"""Seeded noise: a small periodic tile read at any point, and whole smooth fields for the ground."""
+"""Noise from a seed: a small periodic tile read at any point, and whole smooth fields for the ground."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

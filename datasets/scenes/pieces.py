@@ -43,8 +43,8 @@ def adjustable_clamp(rng: np.random.Generator) -> Solid:
         tail = segment2(x, y, (0.0, radius * squeeze - 0.3), (-0.8 * radius, radius * squeeze + 3.5))[0] - 0.6
         return union(loop, tail)
 
-    room = radius + 6
-    flat = bake(ring, (-room, -room), (room, room), 0.3)
+    half_width = radius + 6
+    flat = bake(ring, (-half_width, -half_width), (half_width, half_width), 0.3)
 
     def band(x: Array, y: Array, z: Array) -> Array:
         turn = np.arctan2(y / squeeze, x) * radius
@@ -64,7 +64,7 @@ def adjustable_clamp(rng: np.random.Generator) -> Solid:
     finish = metal(noise, STEEL, 0.24, 0.03, 0.05, 0.4)
     parts = (Part(band, finish), Part(housing, metal(noise, ZINC, 0.28, 0.02, 0.03, 0.4)))
     top = radius * squeeze + 9
-    return Solid(parts, (-room, -radius * squeeze - 2, 0.0), (room, top, 2 * half + 1.5))
+    return Solid(parts, (-half_width, -radius * squeeze - 2, 0.0), (half_width, top, 2 * half + 1.5))
 
 
 def clamp_part(rng: np.random.Generator) -> Solid:
@@ -187,8 +187,8 @@ def plastic_part(rng: np.random.Generator) -> Solid:
     def outline(x: Array, y: Array) -> Array:
         return shorten(box2(x - slant * y, y, half_x, half_y, 2.0), 0.85)
 
-    room = half_x + slant * half_y + 5
-    flat = bake(outline, (-room, -half_y - 5), (room, half_y + 5), 0.4)
+    half_width = half_x + slant * half_y + 5
+    flat = bake(outline, (-half_width, -half_y - 5), (half_width, half_y + 5), 0.4)
 
     def body(x: Array, y: Array, z: Array) -> Array:
         inside = flat(x, y)
@@ -199,5 +199,5 @@ def plastic_part(rng: np.random.Generator) -> Solid:
         ragged = 3.5 * noise(y / 4.5, y * 0 + 3) + 1.2 * noise(y / 1.4, y * 0 + 9)
         return shorten(intersection(plate, (x - half_x * 0.9 + ragged) * 0.5), 0.9)
 
-    low, high = (-room + 4, -half_y, 0.0), (room - 4, half_y, 5.5 + bend * room**2)
+    low, high = (-half_width + 4, -half_y, 0.0), (half_width - 4, half_y, 5.5 + bend * half_width**2)
     return Solid((Part(body, plastic(noise, color, 0.4, 0.02)),), low, high)

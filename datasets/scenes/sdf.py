@@ -161,7 +161,7 @@ def bake(
     step: float = 0.5,
     soften: float = 0.0,
 ) -> Baked:
-    """Sample `shape` over [lo, hi]; the box must hold the zero level with some room around it.
+    """Sample `shape` over [lo, hi]; the box must hold the zero level with a margin.
 
     `soften` rounds all corners over about that many millimetres by blurring the distances.
     """

@@ -23,9 +23,9 @@ def _wander(rng: np.random.Generator, count: int, step: float, turn: float) -> P
     return [(float(x), float(y)) for x, y in path]
 
 
-def _bake_path(path: Path, room: float, step: float) -> tuple[Baked, Baked, tuple[float, float]]:
-    """Distance to the path and arc length along it as baked maps, and the half extents with `room`."""
-    reach = np.abs(np.array(path)).max(axis=0) + room
+def _bake_path(path: Path, margin: float, step: float) -> tuple[Baked, Baked, tuple[float, float]]:
+    """Distance to the path and arc length along it as baked maps, and the half extents with `margin`."""
+    reach = np.abs(np.array(path)).max(axis=0) + margin
     low, high = (float(-reach[0]), float(-reach[1])), (float(reach[0]), float(reach[1]))
     distance = bake(lambda x, y: polyline2(x, y, path)[0], low, high, step)
     along = bake(lambda x, y: polyline2(x, y, path)[1], low, high, step)

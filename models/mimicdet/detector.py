@@ -30,7 +30,7 @@ class MimicDet(OneStageDetector):
     """Normalised image (N, 3, H, W) -> raw maps by name, for level l = 3 to 7.
 
     "objectness_l" (N, 1, h, w) and "refine_l" (N, 4, h, w) adjust the one anchor of a cell; "classes_l"
-    (N, C, h, w), background first, and "boxes_l" (N, 4, h, w) judge the adjusted one.
+    (N, C, h, w), background first, and "boxes_l" (N, 4, h, w) refine the adjusted one.
     """
 
     def __init__(self, config: MimicDetConfig) -> None:

@@ -1,4 +1,4 @@
-"""PASSD: default boxes are adjusted, and the convolution that judges each of them looks where it went."""
+"""PASSD: default boxes are adjusted, and the convolution that classifies each samples the adjusted box."""
 
 import torch
 from torch import Tensor, nn

@@ -153,7 +153,7 @@ def main() -> int:
 
 
 def cache_folder() -> Path:
-    """Where builds are kept between clones."""
+    """Where builds are cached between clones."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketdet"
 
 
@@ -205,10 +205,10 @@ def archive(cache: Path, source: Path | None) -> Path:
     if source is not None:
         _check_hash(source)
         return source
-    kept = cache / f"ncnn-{VERSION}.tar.gz"
-    if kept.exists():
-        _check_hash(kept)
-        return kept
+    cached = cache / f"ncnn-{VERSION}.tar.gz"
+    if cached.exists():
+        _check_hash(cached)
+        return cached
     with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
         _say(f"fetching ncnn {VERSION} from the package index")
         # unearth, since pip refuses the sdist for its date-stamped version
@@ -225,8 +225,8 @@ def archive(cache: Path, source: Path | None) -> Path:
                 f"or give the file with --source ncnn-{VERSION}.tar.gz"
             )
         _check_hash(found)
-        found.replace(kept)
-    return kept
+        found.replace(cached)
+    return cached
 
 
 def unpack(path: Path, work: Path) -> Path:
@@ -256,8 +256,8 @@ def _compile(tree: Path, work: Path, target: Target, options: dict[str, str], jo
 
 
 def _logged(command: list[str], log: Path) -> None:
-    """Run a command into the log, telling now and then how far ninja is."""
-    told = time.monotonic()
+    """Run a command into the log, reporting ninja's progress every 15 seconds."""
+    reported = time.monotonic()
     with log.open("a") as stream:
         environment = os.environ | {"NINJA_STATUS": "[%f/%t] "}
         process = subprocess.Popen(
@@ -267,8 +267,8 @@ def _logged(command: list[str], log: Path) -> None:
         try:
             for line in process.stdout:
                 stream.write(line)
-                if line.startswith("[") and time.monotonic() - told > 15:
-                    told = time.monotonic()
+                if line.startswith("[") and time.monotonic() - reported > 15:
+                    reported = time.monotonic()
                     _say(f"  {line[1:].partition(']')[0]} files compiled")
         except BaseException:
             process.terminate()

@@ -70,7 +70,7 @@ def validate(
     """Check a graph read with its weights; `inputs` are the shapes that will be fed, e.g. {"in0": (3, 320,
     320)}.
 
-    `layer_exists` tells whether the installed ncnn has a layer type; `outputs` are blobs that will be asked
+    `layer_exists` returns whether the installed ncnn has a layer type; `outputs` are blobs that will be asked
     for, and that no layer may read; `inner` are others that must be there. Raises GraphError, one sentence
     naming file, line and layer, at the first thing that is wrong.
     """

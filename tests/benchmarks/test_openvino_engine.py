@@ -85,8 +85,8 @@ def test_an_engine_that_refuses_a_graph_is_excluded_with_its_message(
         raise RuntimeError("No conversion rule found\n for operations: DeformConv-19")
 
     monkeypatch.setattr(engines, "_core", lambda: SimpleNamespace(read_model=refuse, compile_model=refuse))
-    entrants, (left_out,) = onnx_cases(bundle)
-    assert [entrant.name for entrant in entrants] == ["onnxruntime"]
+    cases, (left_out,) = onnx_cases(bundle)
+    assert [case.name for case in cases] == ["onnxruntime"]
     assert left_out.name == "openvino"
     assert left_out.reason == (
         "openvino refuses reference/features.onnx: No conversion rule found for operations: DeformConv-19"

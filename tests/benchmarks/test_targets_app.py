@@ -147,10 +147,10 @@ def test_numbers_have_the_types_that_the_app_expects(
 ) -> None:
     phone = make_phone()
     with load_bundle(small_bundle) as loaded:
-        picture = tmp_path / "scene.png"
-        shutil.copyfile(loaded.path(loaded.manifest.golden.image), picture)
+        photo = tmp_path / "scene.png"
+        shutil.copyfile(loaded.path(loaded.manifest.golden.image), photo)
         digest = loaded.digest
-    plan = BenchPlan(quick=True, frames=2, seconds=5.0, warm_up=0, images=(picture,), precision="fp32")
+    plan = BenchPlan(quick=True, frames=2, seconds=5.0, warm_up=0, images=(photo,), precision="fp32")
     results = measure(phone, small_bundle, tmp_path, plan)
     assert results.problems == ()
     words = starts(phone)[-1]
@@ -173,7 +173,9 @@ def host_answerer(tmp_path: Path) -> list[str]:
         pytest.skip("no library for this machine: android_demo/check/run")
     classes = tmp_path / "classes"
     main, ours = ROOT / "android_demo" / "pocketdet-android" / "src" / "main" / "java", APP / "main" / "java"
-    plain = [path for room in ("logic", "draw") for path in (ours / "io/pocketdet/app" / room).glob("*.java")]
+    plain = [
+        path for folder in ("logic", "draw") for path in (ours / "io/pocketdet/app" / folder).glob("*.java")
+    ]
     sources = [*main.rglob("*.java"), *plain, ours / "io/pocketdet/app/HeadlessBench.java"]
     sources += (APP / "screens").rglob("*.java")
     command = ["javac", "--release", "8", "-Xlint:-options", "-d", str(classes), *map(str, sources)]

@@ -66,8 +66,8 @@ def test_a_zip_file_and_an_image(command: Command, small_bundle: Path, tmp_path:
     ending = command("bench", archive, "--quick", "--image", scene, "--out", tmp_path / "records")
     assert ending.code in (0, 1), ending.err
     (path,) = (tmp_path / "records").iterdir()
-    (picture,) = read_record(path).protocol.pictures
-    assert picture.name == "scene.png"
+    (used,) = read_record(path).protocol.pictures
+    assert used.name == "scene.png"
 
 
 @pytest.mark.slow

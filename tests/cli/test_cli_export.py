@@ -34,7 +34,7 @@ def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -
     save_checkpoint(folder / "w.safetensors", small_model, {"data": "three bolts"})
     torch.save(small_model.state_dict(), folder / "w.pt")
     (folder / "labels.txt").write_text("\ufeffSchraube\n\nnut\nwasher\n", encoding="utf-8")
-    cv2.imwrite(str(folder / "picture.png"), np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8))
+    cv2.imwrite(str(folder / "photo.png"), np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8))
     return folder
 
 
@@ -57,7 +57,7 @@ def test_a_checkpoint_needs_no_words(command: Command, weights: Path, tmp_path: 
 def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_path: Path) -> None:
     ending = command(
         *("export", weights / "w.pt", *ARCH, "--names", weights / "labels.txt", "--input-size", "64X96"),
-        *("--golden", weights / "picture.png", "--name", "mine"),
+        *("--golden", weights / "photo.png", "--name", "mine"),
         *("--slim", "--zip", "--out", tmp_path),
     )
     assert (ending.code, ending.err) == (0, "")
@@ -69,7 +69,7 @@ def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_pa
         assert (manifest.input.height, manifest.input.width) == (64, 96)
         assert manifest.layout.weight_storage == "fp32"
         assert manifest.reference_weights is None
-        assert np.array_equal(bundle.golden()["image"], read_image(weights / "picture.png"))
+        assert np.array_equal(bundle.golden()["image"], read_image(weights / "photo.png"))
 
 
 def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: 
     assert "-[✓] range features: 1 layers in fp32, no other can overflow (4 images)" in ending.out
     assert "fp16 weights, fp16 arithmetic, " in ending.out
     bundle = tmp_path / "thundernet-snet49.pocketdet"
-    told = command("info", bundle).out
-    assert "fp16 weights, fp16 arithmetic" in told
-    assert "kept in fp32 under half precision: convrelu_0" in told
-    found = command("detect", bundle, weights / "picture.png", "--no-save", "--json").out
+    shown = command("info", bundle).out
+    assert "fp16 weights, fp16 arithmetic" in shown
+    assert "kept in fp32 under half precision: convrelu_0" in shown
+    found = command("detect", bundle, weights / "photo.png", "--no-save", "--json").out
     ran = json.loads(found)
     assert ran["precision_asked"] == "fp16"
-    said = command("detect", bundle, weights / "picture.png", "--no-save").out
+    said = command("detect", bundle, weights / "photo.png", "--no-save").out
     assert ("fp16 was requested and fp32 is in use" in said) == (ran["precision"] == "fp32")
 
 

@@ -109,7 +109,7 @@ def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     assert "by class, worst first (3 of 4 images)" in ending.out
     report = AccuracyReport.model_validate_json((tmp_path / "accuracy.json").read_bytes())
     assert (report.data.pictures, report.data.pictures_listed) == (3, 4)
-    assert (tmp_path / "misses-3-of-4-pictures.jpg").is_file()
+    assert (tmp_path / "misses-3-of-4-images.jpg").is_file()
     assert not (tmp_path / "misses.jpg").exists()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     command(*part)

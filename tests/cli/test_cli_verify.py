@@ -59,9 +59,7 @@ def test_a_sound_bundle(command: Command, small_bundle: Path) -> None:
     assert "image to boxes" in ending.out
 
 
-def test_json_holds_every_stage_layer_and_picture(
-    command: Command, small_bundle: Path, tmp_path: Path
-) -> None:
+def test_json_holds_every_stage_layer_and_image(command: Command, small_bundle: Path, tmp_path: Path) -> None:
     photos = [tmp_path / "one.png", tmp_path / "two.jpg"]
     for seed, photo in enumerate(photos):
         image = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)

@@ -220,7 +220,7 @@ def test_without_pycocotools_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         coco_accuracy(data, [found()])
 
 
-def test_the_room_brings_neither_networks_nor_its_own_tools_until_they_are_needed() -> None:
+def test_evaluation_imports_neither_networks_nor_its_own_tools_until_they_are_needed() -> None:
     heavy = ("torch", "ncnn", "pycocotools", "matplotlib", "pocketdet.models", "pocketdet.runtime")
     code = f"import sys, pocketdet.evaluation; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

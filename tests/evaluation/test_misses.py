@@ -41,7 +41,7 @@ def misses(truths: list[Truth], *detections: Detection) -> tuple[Miss, ...]:
     return worst_misses(data(truths), [found(*detections)], 100)
 
 
-def told(result: tuple[Miss, ...]) -> list[tuple[str, float]]:
+def described(result: tuple[Miss, ...]) -> list[tuple[str, float]]:
     return [(miss.words(NAMES), round(miss.severity, 6)) for miss in result]
 
 
@@ -76,7 +76,7 @@ BOLT_HERE: Truth = (HERE, BOLT, False)
 def test_each_mistake_by_kind_severity_and_words(
     detections: list[Detection], expected: list[tuple[str, float]]
 ) -> None:
-    assert told(misses([BOLT_HERE], *detections)) == expected
+    assert described(misses([BOLT_HERE], *detections)) == expected
 
 
 def test_a_miss_says_what_is_concerned() -> None:
@@ -96,8 +96,8 @@ def test_ignored_objects_are_not_missed_and_forgive_detections_of_their_class() 
     crowd: Truth = ((200, 200, 400, 400), BOLT, True)
     assert misses([crowd]) == ()
     assert misses([crowd], (AWAY, BOLT, 0.9)) == ()
-    assert told(misses([crowd], (AWAY, NUT, 0.5))) == [("Nut where none is 0.50", 0.5)]
-    assert told(misses([crowd], (HERE, BOLT, 0.5))) == [("Bolt where none is 0.50", 0.5)]
+    assert described(misses([crowd], (AWAY, NUT, 0.5))) == [("Nut where none is 0.50", 0.5)]
+    assert described(misses([crowd], (HERE, BOLT, 0.5))) == [("Bolt where none is 0.50", 0.5)]
 
 
 def test_each_object_is_hit_once_by_the_best_fit() -> None:

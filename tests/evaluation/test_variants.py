@@ -147,8 +147,8 @@ def test_a_bundle_without_references_has_one_form(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened(checkpoint: Path, small_bundle: Path, tmp_path: Path) -> None:
-    def refused(path: Path, error: type[Exception], words: str, **told: object) -> None:
-        with pytest.raises(error, match=words), open_input(path, **told):  # type: ignore[arg-type]
+    def refused(path: Path, error: type[Exception], words: str, **options: object) -> None:
+        with pytest.raises(error, match=words), open_input(path, **options):  # type: ignore[arg-type]
             pass
 
     refused(tmp_path / "absent.pt", UsageError, r"absent\.pt: no such file; expected a checkpoint")

@@ -43,7 +43,7 @@ def _made(graph: Graph, channels: int, sides: tuple[int, int] = (37, 51)) -> Gra
 @pytest.mark.parametrize("sides", [(9, 9), (37, 51), (64, 96)])
 @pytest.mark.parametrize("outputs", [24, 40, 56])
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_a_picture_convolution_computes_the_same(channels: int, outputs: int, sides: tuple[int, int]) -> None:
+def test_an_image_convolution_computes_the_same(channels: int, outputs: int, sides: tuple[int, int]) -> None:
     graph = _net(channels, p0=outputs)
     made = _made(graph, channels, sides)
     assert made.layer("stem").params[MASK] == NO_MATRIX_PRODUCT

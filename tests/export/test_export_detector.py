@@ -36,7 +36,7 @@ def test_the_log_tells_every_fold_and_check(small_model: ThunderNet, tmp_path: P
 
 
 def test_forms_of_one_bundle_detect_the_same(
-    small_model: ThunderNet, small_bundle: Path, tmp_path: Path, pictures: list[NDArray[np.uint8]]
+    small_model: ThunderNet, small_bundle: Path, tmp_path: Path, sample_images: list[NDArray[np.uint8]]
 ) -> None:
     forms = [
         ExportOptions(name="zipped", archive=True),
@@ -44,11 +44,11 @@ def test_forms_of_one_bundle_detect_the_same(
         ExportOptions(name="both", archive=True, slim=True),
     ]
     with Detector(small_bundle) as detector:
-        expected = detector.detect(pictures[0])
+        expected = detector.detect(sample_images[0])
     for options in forms:
         path = export_detector(small_model, tmp_path, options).path
         with Detector(path) as detector:
-            found = detector.detect(pictures[0])
+            found = detector.detect(sample_images[0])
         assert np.array_equal(found.boxes, expected.boxes)
         assert np.array_equal(found.scores, expected.scores)
     assert leftovers(tmp_path) == ["both.pocketdet.zip", "slim.pocketdet", "zipped.pocketdet.zip"]

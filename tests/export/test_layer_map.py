@@ -89,7 +89,7 @@ def test_the_closest_value_wins_then_the_earliest() -> None:
     known = [
         Value("far", array(1, 2, 3.3)),
         Value("near", array(1, 2, 3.001)),
-        Value("twin", array(1, 2, 3.001)),
+        Value("counterpart", array(1, 2, 3.001)),
         Value("short", array(1, 2)),
     ]
     blobs = {"a": array(1, 2, 3), "b": array(9, 9, 9), "c": array(1, 2), "d": array(1, 2, 3.3)}

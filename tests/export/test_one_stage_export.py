@@ -33,7 +33,7 @@ from pocketdet.runtime.pipeline import Boxes
 
 SIZE = (64, 96)
 NAMES = ("bolt", "nut", "washer")
-PICTURES = [synthetic_image(SIZE, seed) for seed in (5, 6)]
+IMAGES = [synthetic_image(SIZE, seed) for seed in (5, 6)]
 TINY = ResNetConfig((1, 1, 1, 1), 4)
 FAMILIES: dict[str, Callable[[], OneStageDetector]] = {
     "retinanet-r50": lambda: RetinaNet(RetinaNetConfig(3, SIZE, TINY, width=8, depth=1)),
@@ -70,10 +70,10 @@ def test_a_family_keeps_its_answers(arch: str, tmp_path: Path) -> None:
     assert isinstance(manifest, OneStageManifest)
     assert manifest.decode == reference.decode
     with Detector(result.path) as detector:
-        for picture in PICTURES:
-            found = detector.detect(picture)
+        for image in IMAGES:
+            found = detector.detect(image)
             boxes = Boxes(found.boxes, found.scores, found.labels)
-            check = compare_detections(arch, reference.values(picture), boxes, TOLERANCES["fp32"])
+            check = compare_detections(arch, reference.values(image), boxes, TOLERANCES["fp32"])
             assert check.ok, check
             assert len(boxes.scores) > 5
 
@@ -96,7 +96,7 @@ def test_what_only_training_needs_is_gone(arch: str, layers: int, source: str, t
 
 @pytest.fixture(scope="module")
 def passd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the real PASSD on MobileNet, for small pictures."""
+    """A checkpoint of the real PASSD on MobileNet, for small images."""
     model = build_detector(OneStageConfig("passd-mobilenet", NAMES, input_size=(64, 64)))
     calibrated_random_init(model, (64, 64), seed=2)
     path = tmp_path_factory.mktemp("passd") / "passd.safetensors"
@@ -131,11 +131,11 @@ def test_the_damaged_layer_is_named(exported: ExportResult, tmp_path: Path) -> N
 
 def test_every_form_of_a_checkpoint_finds_the_same(passd: Path, exported: ExportResult) -> None:
     with open_input(passd) as target, target.variants(("pytorch", "onnx", "ncnn-fp32")) as variants:
-        found = [variant.detect(PICTURES[0]) for variant in variants]
+        found = [variant.detect(IMAGES[0]) for variant in variants]
         rules = {variant.rule for variant in variants}
     with open_input(exported.path) as target, target.variants(("pytorch", "ncnn-fp32"), score=0.3) as few:
         assert {variant.rule.score_threshold for variant in few} == {0.3}
-        assert {len(variant.detect(PICTURES[0]).scores) for variant in few} == {
+        assert {len(variant.detect(IMAGES[0]).scores) for variant in few} == {
             int((found[0].scores > 0.3).sum())
         }
     assert len(rules) == 1

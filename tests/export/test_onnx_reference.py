@@ -25,7 +25,7 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import TOLERANCES, compare_detections
 from pocketdet.runtime.pipeline import Boxes
 
-PICTURES = [synthetic_image((64, 64), seed) for seed in (3, 4)]
+IMAGES = [synthetic_image((64, 64), seed) for seed in (3, 4)]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 FASTESTDET = SHARED / "peers" / "FastestDet.onnx"
 OURS = Path(__file__).parents[2] / "docs" / "own_model" / "fastestdet.toml"
@@ -49,10 +49,10 @@ def test_detections_are_those_of_onnxruntime(tmp_path: Path, batch: int | str, o
     assert result.manifest.reference_weights is None
     assert not [check for check in result.checks if check.name.startswith("fold")]
     with Detector(result.path) as detector:
-        for picture in PICTURES:
-            found = detector.detect(picture)
+        for image in IMAGES:
+            found = detector.detect(image)
             boxes = Boxes(found.boxes, found.scores, found.labels)
-            check = compare_detections("foreign", reference.values(picture), boxes, TOLERANCES["fp32"])
+            check = compare_detections("foreign", reference.values(image), boxes, TOLERANCES["fp32"])
             assert check.ok, check
             assert len(boxes.scores) > 3
 
@@ -71,7 +71,7 @@ def test_it_has_the_forms_that_it_has(exported: Path) -> None:
     with open_input(exported) as target:
         assert target.backends == ("onnx", "ncnn-fp32")
         with target.variants(target.backends) as variants:
-            counts = {len(variant.detect(PICTURES[0]).scores) for variant in variants}
+            counts = {len(variant.detect(IMAGES[0]).scores) for variant in variants}
     assert len(counts) == 1
 
 
@@ -135,9 +135,9 @@ def test_rows_without_a_batch_axis_are_read_and_said(tmp_path: Path) -> None:
     expected = reference_from_onnx(path, read_description(description))
     description.write_text(DESCRIPTION.replace('"rows"\nlayout', '"flat"\nlayout'), encoding="utf-8")
     reference = reference_from_onnx(tmp_path / "flat.onnx", read_description(description))
-    for picture in PICTURES:
-        flat_rows = reference.values(picture)["outputs.flat"]
-        assert np.array_equal(flat_rows, expected.values(picture)["outputs.rows"])
+    for image in IMAGES:
+        flat_rows = reference.values(image)["outputs.flat"]
+        assert np.array_equal(flat_rows, expected.values(image)["outputs.rows"])
     lines: list[str] = []
     export_reference(reference, tmp_path, log=lines.append)
     assert "-[i] output 'flat' (80, 8) brought to (1, 80, 8)" in lines

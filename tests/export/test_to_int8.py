@@ -1,4 +1,4 @@
-"""A detector exported in int8: within its limits, told apart, and the same from the same pictures."""
+"""A detector exported in int8: within its limits, distinguished by name, and the same for the same images."""
 
 import json
 import shutil
@@ -102,7 +102,7 @@ def test_a_wrong_scale_is_found_in_spite_of_the_noise(bundle: Path, tmp_path: Pa
     assert first.layer == "convrelu_20"
 
 
-def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...]) -> None:
+def test_golden_is_a_calibration_image(bundle: Path, scenes: tuple[Path, ...]) -> None:
     with load_bundle(bundle) as loaded:
         np.testing.assert_array_equal(loaded.golden()["image"], read_image(scenes[0]))
     large = np.zeros((900, 1280, 3), np.uint8)
@@ -113,7 +113,7 @@ def test_golden_is_a_calibration_picture(bundle: Path, scenes: tuple[Path, ...])
     assert downscale(small) is small
 
 
-def test_the_same_pictures_give_the_same_bundle(
+def test_the_same_images_give_the_same_bundle(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
     again = export_detector(trained_model, tmp_path, replace(INT8, calibration=scenes)).path

@@ -40,7 +40,7 @@ def rows_model() -> nn.Module:
     return nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 7))
 
 
-def seeded(module: nn.Module) -> nn.Module:
+def with_random_weights(module: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=SEED) * 0.3)
@@ -79,7 +79,7 @@ def convert(
 
 
 def test_two_outputs_on_two_inputs_in_both_engines(tmp_path: Path) -> None:
-    module = seeded(TwoMaps())
+    module = with_random_weights(TwoMaps())
     convert(tmp_path, module, torch.randn(1, 3, 12, 16), ["sums", "gates"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.bin", "g.onnx", "g.param"]
     graphs = {"features": spec((3, 12, 16), sums=(4, 6, 8), gates=(6, 6, 8))}
@@ -98,7 +98,7 @@ def test_two_outputs_on_two_inputs_in_both_engines(tmp_path: Path) -> None:
 
 
 def test_any_number_of_rows_in_both_engines(tmp_path: Path) -> None:
-    module = seeded(rows_model())
+    module = with_random_weights(rows_model())
     convert(tmp_path, module, torch.randn(200, 20), ["answers"])
     graphs = {"head": spec((None, 20), answers=(None, 7))}
     for kind in (NcnnEngine, OnnxEngine):
@@ -144,7 +144,9 @@ def test_files_with_half_precision_are_half_the_size(tmp_path: Path) -> None:
     for storage in ("fp32", "fp16"):
         folder = tmp_path / storage
         folder.mkdir()
-        convert(folder, seeded(nn.Conv2d(64, 64, 3)), torch.randn(1, 64, 8, 8), ["maps"], storage)
+        convert(
+            folder, with_random_weights(nn.Conv2d(64, 64, 3)), torch.randn(1, 64, 8, 8), ["maps"], storage
+        )
         sizes[storage] = (folder / "g.bin").stat().st_size
         graph = read_graph(folder / "g.param", folder / "g.bin")
         assert [layer.type for layer in graph.layers] == ["Input", "Convolution"]
@@ -196,7 +198,7 @@ def test_pnnx_failures_are_sentences(tmp_path: Path, content: bytes) -> None:
 def test_pnnx_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pnnx, "EXEC_PATH", str(tmp_path / "absent"))
     with pytest.raises(ExportError, match="pnnx cannot be started"):
-        convert(tmp_path, seeded(rows_model()), torch.randn(200, 20), ["answers"])
+        convert(tmp_path, with_random_weights(rows_model()), torch.randn(200, 20), ["answers"])
 
 
 def test_a_broken_onnx_graph_is_not_written(tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_a_broken_onnx_graph_is_not_written(tmp_path: Path) -> None:
 
 
 def test_simplifying_keeps_the_answers(tmp_path: Path) -> None:
-    module, example = seeded(rows_model()), torch.randn(4, 20)
+    module, example = with_random_weights(rows_model()), torch.randn(4, 20)
     to_onnx(module, example, tmp_path / "g.onnx", input_name="source", output_names=["answers"])
     session = onnxruntime.InferenceSession(tmp_path / "g.onnx", providers=["CPUExecutionProvider"])
     (found,) = session.run(["answers"], {"source": example.numpy()})

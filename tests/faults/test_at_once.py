@@ -1,4 +1,4 @@
-"""Several processes publish bundles under one name at once: it is whole, and those that lose say so."""
+"""Several processes write bundles under one name at once: it is whole, and those that lose say so."""
 
 import multiprocessing
 import shutil
@@ -21,7 +21,7 @@ REFUSED = 3
 
 
 def write(number: int, source: Path, target: Path, overwrite: bool, barrier: Barrier) -> None:
-    """Publish a bundle called w<number> once all writers are ready; ends the process."""
+    """Write a bundle called w<number> once all writers are ready; ends the process."""
     manifest = parse_manifest((source / "manifest.json").read_bytes(), "test")
 
     def complete(files: dict[str, FileEntry]) -> Manifest:

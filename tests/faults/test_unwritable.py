@@ -182,9 +182,7 @@ def test_into_a_read_only_folder(
     assert_refused(ending, read_only_disk, ("Read-only file system", "read-only"))
 
 
-def test_a_video_that_the_disk_has_room_for_a_part_of(
-    command: Command, inputs: Inputs, small_disk: Path
-) -> None:
+def test_a_video_that_fits_the_disk_in_part(command: Command, inputs: Inputs, small_disk: Path) -> None:
     """OpenCV does not say that it could not write."""
     ending = command(*detect_video(inputs, small_disk))
     assert_refused(ending, small_disk, ("No space left on device",))

@@ -1,10 +1,11 @@
 """pocketdet in Python on emulated ARM processors: golden, and what it detects beside two other programs.
 
-    python tests/helpers/arm_python_parity.py BUNDLE [--pictures 6]     after make native-aarch64
+    python tests/helpers/arm_python_parity.py BUNDLE [--image-count 6]     after make native-aarch64
 
 Detections of aarch64 Python (the ncnn wheel and `_core`) are compared with those of this machine's Python and
 of the aarch64 pocketdet-run on the same emulated processor. Exit code 1 if golden fails, or fp32 detections
-are not one set within 0.1 px; the differences of fp16 are told, not judged. Emulated time is no measurement.
+are not one set within 0.1 px; the differences of fp16 are reported and do not fail. Emulated time is no
+measurement.
 """
 
 import argparse
@@ -41,15 +42,15 @@ class Python:
             command, capture_output=True, text=True, env=environment, cwd=self.programs, timeout=600
         )
 
-    def detect(self, bundle: Path, pictures: Path, precision: str) -> list[Found]:
-        """What `pocketdet detect` finds in a folder of pictures, above the bundle's own threshold."""
+    def detect(self, bundle: Path, images: Path, precision: str) -> list[Found]:
+        """What `pocketdet detect` finds in a folder of images, above the bundle's own threshold."""
         least = json.loads((bundle / "manifest.json").read_text())["postprocessing"]["score_threshold"]
         words = ["--no-save", "--json", "--score", str(least), "--precision", precision]
-        done = self.run("pocketdet", "detect", bundle, pictures, *words)
+        done = self.run("pocketdet", "detect", bundle, images, *words)
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)
         assert document["precision"] == (precision if self.cpu else "fp32")  # x86 computes in fp32
-        assert [f["name"] for f in document["frames"]] == sorted(p.stem for p in pictures.iterdir())
+        assert [f["name"] for f in document["frames"]] == sorted(p.stem for p in images.iterdir())
         return found_in({"images": document["frames"]})
 
     def golden(self, bundle: Path, precision: str) -> tuple[bool, str]:
@@ -91,14 +92,14 @@ HEADER += (
 )
 
 
-def compare(programs: Path, native: Path, bundle: Path, pictures: Path) -> Iterator[Row]:
-    """A row per processor and precision, for a folder of pictures."""
-    here = Python(Path(sys.executable).parent).detect(bundle, pictures, "fp32")
-    files = sorted(pictures.iterdir())
+def compare(programs: Path, native: Path, bundle: Path, images: Path) -> Iterator[Row]:
+    """A row per processor and precision, for a folder of images."""
+    here = Python(Path(sys.executable).parent).detect(bundle, images, "fp32")
+    files = sorted(images.iterdir())
     for cpu in HALF:
         for precision, (pixels, score) in LIMITS.items():
             python = Python(programs, cpu)
-            found = python.detect(bundle, pictures, precision)
+            found = python.detect(bundle, images, precision)
             runner = Runner((QEMU, str(native)), {"QEMU_CPU": cpu})
             told = found_in(runner.json("detect", bundle, *files, "--precision", precision))
             from_x86 = difference(here, found, pixels, score)
@@ -108,7 +109,7 @@ def compare(programs: Path, native: Path, bundle: Path, pictures: Path) -> Itera
             yield Row(cpu, precision, ok, from_x86, from_native)
 
 
-def write_pictures(folder: Path, count: int) -> None:
+def write_images(folder: Path, count: int) -> None:
     """Render `count` scenes as PNG files, which every program here reads."""
     folder.mkdir()
     for path in write_scenes(folder, count):
@@ -120,21 +121,21 @@ def main() -> int:
     """Print the table; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--pictures", type=int, default=6)
+    parser.add_argument("--image-count", type=int, default=6)
     parser.add_argument("--arm", type=Path, default=Path("build/native-aarch64/pocketdet-run"))
     arguments = parser.parse_args()
     if not arguments.arm.exists():
         sys.exit(f"arm_python_parity: {arguments.arm} is not built: make native-aarch64")
     ok = True
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder) / "pictures"
-        write_pictures(pictures, arguments.pictures)
+        images = Path(folder) / "images"
+        write_images(images, arguments.image_count)
         try:
             programs = arm_environment(Path(folder) / "python")
         except MissingError as error:
             sys.exit(f"arm_python_parity: {error}")
         sys.stdout.write(HEADER + "\n")
-        for row in compare(programs, arguments.arm, arguments.bundle.resolve(), pictures):
+        for row in compare(programs, arguments.arm, arguments.bundle.resolve(), images):
             sys.stdout.write(f"{row}\n")
             sys.stdout.flush()
             ok = ok and row.ok

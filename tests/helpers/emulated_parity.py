@@ -3,8 +3,8 @@
     python tests/helpers/emulated_parity.py BUNDLE       or make arm-parity, which builds all it needs
 
 Prints a table, a line after each run of a minute or two. Exit code 1 if golden fails anywhere, or fp32
-detections are not one set within 0.1 px; the differences of fp16 are told, not judged. Emulated time is no
-measurement, so none is printed.
+detections are not one set within 0.1 px; the differences of fp16 are reported and do not fail. Emulated time
+is no measurement, so none is printed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> int:
     """Print the table; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--pictures", type=int, default=20)
+    parser.add_argument("--image-count", type=int, default=20)
     parser.add_argument("--host", default="build/native-host/pocketdet-run")
     parser.add_argument("--arm", default="build/native-aarch64/pocketdet-run")
     arguments = parser.parse_args()
@@ -42,7 +42,7 @@ def main() -> int:
     sys.stdout.write(f"{'max px':>10}{'max score':>11}\n")
     ok = True
     with tempfile.TemporaryDirectory() as folder:
-        files = list(write_scenes(Path(folder), arguments.pictures))
+        files = list(write_scenes(Path(folder), arguments.image_count))
         for line, holds in compare(arguments.bundle, files, Runner((arguments.host,)), arguments.arm):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

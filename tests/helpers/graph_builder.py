@@ -1,4 +1,4 @@
-"""Small ncnn graphs for tests of graph passes: a builder, random graphs, and seeded weights."""
+"""Small ncnn graphs for tests of graph passes: a builder, random graphs, and random weights."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from pocketdet.runtime.ncnn_graph import Graph, Layer, encode, infer_shapes, wei
 
 
 def fill(graph, seed=0, storage="fp32"):
-    """Give every layer of a graph seeded weights that keep values near one, in place."""
+    """Give every layer of a graph random weights that keep values near one, in place."""
     rng = np.random.default_rng(seed)
     for layer in graph.layers:
         layer.weights = {}
@@ -95,7 +95,7 @@ class Builder:
         return self.shuffle(self.concat(left, right))
 
     def graph(self, seed=0, storage="fp32"):
-        """The graph with a Split wherever a blob is read more than once, and seeded weights."""
+        """The graph with a Split wherever a blob is read more than once, and random weights."""
         readers = {}
         for layer in self.layers:
             for i, blob in enumerate(layer.inputs):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Found:
-    """Detections of one picture: boxes (N, 4) float32, scores (N,) float32, labels (N,)."""
+    """Detections of one image: boxes (N, 4) float32, scores (N,) float32, labels (N,)."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -27,7 +27,7 @@ class Difference:
 
 
 def found_in(document: dict[str, Any]) -> list[Found]:
-    """What `pocketdet-run detect` wrote, per picture."""
+    """What `pocketdet-run detect` wrote, per image."""
     return [
         Found(
             np.array([d["box"] for d in image["detections"]], np.float32).reshape(-1, 4),

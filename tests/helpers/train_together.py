@@ -27,7 +27,7 @@ from pocketdet.training.state import Ema, save_state
 DEAD = 7  # its exit code
 NAMES = ("bolt", "nut")
 STEPS, BATCH, SIDE = 10, 8, 96
-SHORT = 3 * BATCH  # pictures of a run of three steps
+SHORT = 3 * BATCH  # images of a run of three steps
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Seen:
 
 
 def pipeline() -> AugmentPipeline:
-    """Six noisy pictures with a light or a dark box; one of them has two."""
+    """Six noisy images with a light or a dark box; one of them has two."""
     rng = np.random.default_rng(5)
-    pictures = []
+    samples = []
     for index in range(6):
         image = rng.integers(0, 120, (SIDE, SIDE, 3), np.uint8)
         boxes = np.array([[20, 24, 60, 50], [4, 60, 40, 90]], np.float32)[: 1 + (index == 3)]
         for x1, y1, x2, y2 in boxes.astype(int):
             image[y1:y2, x1:x2] = 250 if index % 2 else 180
         labels = np.array([index % 2, 0])[: len(boxes)]
-        pictures.append(Sample(image, boxes, labels, np.zeros((0, 4), np.float32)))
+        samples.append(Sample(image, boxes, labels, np.zeros((0, 4), np.float32)))
     rule = Augment(kind="ssd")
-    return AugmentPipeline([build_cache(pictures, 2, 0.0)], [1.0], rule)
+    return AugmentPipeline([build_cache(samples, 2, 0.0)], [1.0], rule)
 
 
 def config(out: Path, **schedule: object) -> TrainConfig:
@@ -108,22 +108,22 @@ def batch_norm(context: DistributedContext) -> dict[str, Tensor]:
 
 
 def failures(context: DistributedContext, out: Path) -> list[str]:
-    """The errors that each process is told of when the last of them fails."""
-    told = []
+    """The errors that each process is messages of when the last of them fails."""
+    messages = []
     for guilty in (context.size - 1, 0):
         try:
             with sync_errors(context):
                 if context.rank == guilty:
                     raise CheckpointError("the disk is gone")
         except PocketdetError as error:
-            told.append(f"{type(error).__name__}: {error}")
+            messages.append(f"{type(error).__name__}: {error}")
     with sync_errors(context):
         pass
     try:
         run(config(out, batch=9), context)
     except PocketdetError as error:
-        told.append(f"{type(error).__name__}: {error}")
-    return told
+        messages.append(f"{type(error).__name__}: {error}")
+    return messages
 
 
 def stale(context: DistributedContext, out: Path) -> str:

@@ -1,4 +1,4 @@
-"""Sample pictures and weights for tests of `pocketdet val`; import the fixtures that a file uses."""
+"""Sample images and weights for tests of `pocketdet val`; import the fixtures that a file uses."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def weights(small_model: ThunderNet, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def project(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures in COCO json, labelled with what the detector itself finds best, and something else."""
+    """Four images in COCO json, labelled with what the detector itself finds best, and something else."""
     folder = tmp_path_factory.mktemp("project")
     rng = np.random.default_rng(5)
     images, entries = [], []
@@ -54,7 +54,7 @@ def labelled(project: Path) -> tuple[object, ...]:
 
 @pytest.fixture(scope="module")
 def voc(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pictures of the project as a Pascal VOC folder, a bolt in each."""
+    """The images of the project as a Pascal VOC folder, a bolt in each."""
     root = tmp_path_factory.mktemp("voc")
     for part in ("Annotations", "ImageSets/Main", "JPEGImages"):
         (root / part).mkdir(parents=True)

@@ -6,8 +6,8 @@
     python tests/hostile --only 417                 one copy again: its changes and both verdicts
 
 A copy has one to three changes of one kind, and hashes that agree. Exit code 1 if any copy crashes a side,
-raises a report of a sanitizer, passes 10 s or 1 GB, or is judged differently by the two sides. Zip files go
-to Python alone, since pocketdet-run reads folders.
+raises a report of a sanitizer, passes 10 s or 1 GB, or gets different verdicts from the two sides. Zip files
+go to Python alone, since pocketdet-run reads folders.
 """
 
 import argparse
@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "helpers")]
 
 from copies import KINDS, ZIP  # noqa: E402
-from judging import Outcome, judge_all  # noqa: E402
+from loading import CopyResult, load_all  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import track  # noqa: E402
 from rich.table import Table  # noqa: E402
-from verdicts import RUNS, Limits, NativeJudge  # noqa: E402
+from verdicts import RUNS, Limits, NativeLoader  # noqa: E402
 
 QEMU = "qemu-aarch64-static"
 _COLUMNS = ("accepted", "failed", "refused", "crash", "sanitizer", "timeout", "memory", "bug")
@@ -47,7 +47,7 @@ def main() -> int:
     native_limits = Limits(arguments.seconds or (200.0 if emulated else 10.0))
     environment = {"QEMU_CPU": arguments.emulate} if emulated else {}
     command = (QEMU, str(runner)) if emulated else (str(runner),)
-    native = NativeJudge(command, native_limits, environment, (str(plain),) if plain else ())
+    native = NativeLoader(command, native_limits, environment, (str(plain),) if plain else ())
     seeds = range(arguments.seed, arguments.seed + arguments.copies)
     if arguments.only is not None:
         seeds = range(arguments.only, arguments.only + 1)
@@ -55,25 +55,25 @@ def main() -> int:
     console.width = max(console.width, 120)
     with tempfile.TemporaryDirectory(prefix="hostile-") as work, ExitStack() as stack:
         log = stack.enter_context(arguments.log.open("w")) if arguments.log else None
-        outcomes = []
-        for outcome in track(
-            judge_all(seeds, native, Path(work), arguments.jobs), "copies", len(seeds), console=console
+        results = []
+        for result in track(
+            load_all(seeds, native, Path(work), arguments.jobs), "copies", len(seeds), console=console
         ):
-            outcomes.append(outcome)
+            results.append(result)
             if log is not None:
-                log.write(json.dumps(outcome.record()) + "\n")
+                log.write(json.dumps(result.record()) + "\n")
                 log.flush()
-    for outcome in outcomes:
-        if outcome.problem or arguments.only is not None:
-            console.print(str(outcome), markup=False, highlight=False)
-    console.print(_table(outcomes))
-    return int(any(outcome.problem for outcome in outcomes))
+    for result in results:
+        if result.problem or arguments.only is not None:
+            console.print(str(result), markup=False, highlight=False)
+    console.print(_table(results))
+    return int(any(result.problem for result in results))
 
 
-def _table(outcomes: list[Outcome]) -> Table:
-    table = Table("kind", "side", *_COLUMNS, "differ", title=f"{len(outcomes)} hostile copies")
+def _table(results: list[CopyResult]) -> Table:
+    table = Table("kind", "side", *_COLUMNS, "differ", title=f"{len(results)} hostile copies")
     for kind in [*dict.fromkeys(KINDS), "all"]:
-        rows = [o for o in outcomes if kind in (o.copy.kind, "all")]
+        rows = [o for o in results if kind in (o.copy.kind, "all")]
         for side in ("native", "python"):
             found = [v for o in rows if (v := getattr(o, side)) is not None]
             counts = Counter(v.kind for v in found)
@@ -84,7 +84,7 @@ def _table(outcomes: list[Outcome]) -> Table:
                 name = "pocketdet-run" if side == "native" else "Python"
                 cells = [str(counts[column] or "") for column in _COLUMNS]
                 table.add_row(kind if side == "native" else "", name, *cells, str(differ or ""))
-    ran = [v for o in outcomes for v in (o.native, o.python) if v is not None and v.kind in RUNS]
+    ran = [v for o in results for v in (o.native, o.python) if v is not None and v.kind in RUNS]
     most = max((v.megabytes for v in ran), default=0.0), max((v.seconds for v in ran), default=0.0)
     table.caption = f"most of those that ran: {most[0]:.0f} MB, {most[1]:.1f} processor seconds"
     return table

@@ -9,15 +9,15 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))
 
-from verdicts import Limits, NativeJudge  # noqa: E402
+from verdicts import Limits, NativeLoader  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def native() -> NativeJudge:
+def native() -> NativeLoader:
     """pocketdet-run as `make native` builds it."""
     path = Path(
         os.environ.get("POCKETDET_RUN") or HERE.parents[1] / "build" / "native-host" / "pocketdet-run"
     )
     if not path.exists():
         pytest.skip(f"{path} is not built: make native")
-    return NativeJudge((str(path),), Limits())
+    return NativeLoader((str(path),), Limits())

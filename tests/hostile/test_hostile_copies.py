@@ -11,8 +11,8 @@ from bases import make_bases
 from copies import KINDS, ZIP, make_copy, rehash
 from golden_edits import chunks_of, png_of
 from graph_edits import CRASHED_ONCE, set_parameter
-from judging import judge_all
-from verdicts import Limits, NativeJudge, PythonJudge
+from loading import load_all
+from verdicts import Limits, NativeLoader, PythonLoader
 
 COPIES = 10 * len(KINDS)
 
@@ -23,29 +23,29 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return make_bases(tmp_path_factory.mktemp("bases"))
 
 
-def test_both_sides_give_one_verdict(native: NativeJudge, tmp_path: Path) -> None:
-    outcomes = list(judge_all(range(COPIES), native, tmp_path, 2))
-    assert [str(outcome) for outcome in outcomes if outcome.problem] == []
-    verdicts = Counter(outcome.python.kind for outcome in outcomes)
+def test_both_sides_give_one_verdict(native: NativeLoader, tmp_path: Path) -> None:
+    results = list(load_all(range(COPIES), native, tmp_path, 2))
+    assert [str(result) for result in results if result.problem] == []
+    verdicts = Counter(result.python.kind for result in results)
     assert verdicts["refused"] > COPIES / 2
     assert verdicts["accepted"] > 0
 
 
 def test_python_refuses_or_runs(tmp_path: Path) -> None:
     """What the other test shows of Python where nothing native is built; other copies."""
-    outcomes = list(judge_all(range(COPIES, 2 * COPIES), None, tmp_path, 2))
-    assert [str(outcome) for outcome in outcomes if outcome.problem] == []
+    results = list(load_all(range(COPIES, 2 * COPIES), None, tmp_path, 2))
+    assert [str(result) for result in results if result.problem] == []
 
 
 @pytest.mark.parametrize(("layer", "key", "value"), CRASHED_ONCE)
 def test_what_crashed_once_is_refused(
-    native: NativeJudge, bases: dict[str, Path], tmp_path: Path, layer: str, key: int, value: str
+    native: NativeLoader, bases: dict[str, Path], tmp_path: Path, layer: str, key: int, value: str
 ) -> None:
     base, graph = ("two-stage", "features") if layer in ("Slice", "Concat") else ("one-stage", "model")
     bundle = Path(shutil.copytree(bases[base], tmp_path / "copy"))
     set_parameter(bundle / f"{graph}.ncnn.param", layer, key, value)
     rehash(bundle)
-    with PythonJudge(Limits()) as python:
+    with PythonLoader(Limits()) as python:
         ours, theirs = native(bundle), python(bundle)
     assert (ours.kind, theirs.kind, theirs.type) == ("refused", "refused", "GraphError")
     assert "ncnn.param" in ours.sentence
@@ -95,7 +95,7 @@ def add_field(safetensors: bytes) -> bytes:
     ],
 )
 def test_what_one_side_accepted_once(
-    native: NativeJudge,
+    native: NativeLoader,
     bases: dict[str, Path],
     tmp_path: Path,
     name: str,
@@ -108,12 +108,12 @@ def test_what_one_side_accepted_once(
     assert (bundle / name).read_bytes() != before
     if name != "manifest.json":
         rehash(bundle)
-    with PythonJudge(Limits()) as python:
+    with PythonLoader(Limits()) as python:
         ours, theirs = native(bundle), python(bundle)
     assert (ours.kind, theirs.kind, theirs.type) == ("refused", "refused", error)
 
 
-def test_sound_bundles_are_accepted(native: NativeJudge, bases: dict[str, Path]) -> None:
+def test_sound_bundles_are_accepted(native: NativeLoader, bases: dict[str, Path]) -> None:
     assert {name: native(path).kind for name, path in bases.items()} == dict.fromkeys(bases, "accepted")
 
 
@@ -150,15 +150,15 @@ def test_verdicts(tmp_path: Path, script: str, kind: str) -> None:
     program = tmp_path / "program"
     program.write_text(f"#!/bin/bash\n{script}\n")
     program.chmod(0o755)
-    assert NativeJudge((str(program),), Limits(seconds=1))(tmp_path).kind == kind
+    assert NativeLoader((str(program),), Limits(seconds=1))(tmp_path).kind == kind
 
 
 def test_memory_beyond_the_limit(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/bash\necho '{\"ok\": true}'\n")
     program.chmod(0o755)
-    judge = NativeJudge((str(program),), Limits(megabytes=0.1))
-    assert judge(tmp_path).kind == "memory"
+    load = NativeLoader((str(program),), Limits(megabytes=0.1))
+    assert load(tmp_path).kind == "memory"
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -50,7 +50,7 @@ class Verdict:
         return self.kind not in (*RUNS, "refused")
 
 
-class NativeJudge:
+class NativeLoader:
     """pocketdet-run, on this processor or an emulated one.
 
     Memory counts as it is, with what sanitizers add; a run that passes the limit is repeated with `plain`,
@@ -108,7 +108,7 @@ class NativeJudge:
         return RUNS[code] if ok is (code == 0) else "bug", error.strip()
 
 
-class PythonJudge:
+class PythonLoader:
     """A worker process, started again when it ends."""
 
     def __init__(self, limits: Limits) -> None:

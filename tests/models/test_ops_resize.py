@@ -145,11 +145,11 @@ def test_letterbox_pads_in_the_networks_channel_order() -> None:
     bgr = resize_image(red, (32, 32), "letterbox", "BGR", (1, 2, 3))
     assert rgb[16, 16].tolist() == [200, 0, 0]
     assert bgr[16, 16].tolist() == [0, 0, 200]
-    for picture in (rgb, bgr):
-        assert picture.shape == (32, 32, 3)
-        assert (picture[:8] == torch.tensor([1, 2, 3])).all()
-        assert (picture[24:] == torch.tensor([1, 2, 3])).all()
-        assert (picture[8:24].sum(dim=2) == 200).all()
+    for resized in (rgb, bgr):
+        assert resized.shape == (32, 32, 3)
+        assert (resized[:8] == torch.tensor([1, 2, 3])).all()
+        assert (resized[24:] == torch.tensor([1, 2, 3])).all()
+        assert (resized[8:24].sum(dim=2) == 200).all()
 
 
 def test_stretch_ignores_the_pad_and_does_not_touch_the_image() -> None:

@@ -14,7 +14,7 @@ from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 
 
-def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+def random_image(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """Soft blobs: coarse noise, enlarged."""
     coarse = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(seed)) * 255
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
@@ -23,7 +23,7 @@ def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def stages(small_model: ThunderNet) -> Stages:
-    return reference_stages(small_model, picture(120, 200))
+    return reference_stages(small_model, random_image(120, 200))
 
 
 def test_shapes_and_types(small_model: ThunderNet, stages: Stages) -> None:
@@ -140,7 +140,7 @@ def test_every_rule_and_shape_of_image(nms: str, resize: str, source: tuple[int,
         preprocessing=Preprocessing(resize=resize),
         postprocessing=Postprocessing(nms=nms, max_detections=30),
     )
-    stages = reference_stages(random_thundernet(config, 5), picture(*source))
+    stages = reference_stages(random_thundernet(config, 5), random_image(*source))
     assert len(stages.boxes) <= 30
     assert (stages.boxes >= 0).all()
     assert (stages.boxes <= torch.tensor([*source[::-1]] * 2)).all()
@@ -149,6 +149,6 @@ def test_every_rule_and_shape_of_image(nms: str, resize: str, source: tuple[int,
 
 def test_channel_order_reaches_the_network() -> None:
     config = DetectorConfig("thundernet-snet49", ("bolt",), (32, 32), Preprocessing("BGR"))
-    image = picture(32, 32)
+    image = random_image(32, 32)
     stages = reference_stages(random_thundernet(config, 5), image)
     assert np.array_equal(stages.resized.numpy(), image[:, :, ::-1])

@@ -1,4 +1,4 @@
-"""Seeded detectors: the same for a seed, another for another, and alive on images."""
+"""Random detectors: a function of the seed, and not constant over images."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Weight files of strangers: none may run code, take the memory, or load as something it is not."""
+"""Untrusted weight files: none may run code, take the memory, or load as something it is not."""
 
 import json
 import os

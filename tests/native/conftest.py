@@ -52,7 +52,7 @@ def arm_runner() -> Callable[[str], Runner]:
 
 @pytest.fixture(scope="session")
 def write_ppm() -> Callable[[Path, NDArray[np.uint8]], Path]:
-    """Write an RGB picture as a binary PPM."""
+    """Write an RGB image as a binary PPM."""
 
     def write(path: Path, image: NDArray[np.uint8]) -> Path:
         height, width, _ = image.shape
@@ -63,20 +63,20 @@ def write_ppm() -> Callable[[Path, NDArray[np.uint8]], Path]:
 
 
 @pytest.fixture(scope="session")
-def picture_files(
-    pictures: list[NDArray[np.uint8]],
+def image_files(
+    sample_images: list[NDArray[np.uint8]],
     write_ppm: Callable[[Path, NDArray[np.uint8]], Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Path]:
-    """Twenty pictures of many shapes: the ten that all tests know, each upright and turned by 90 degrees."""
-    folder = tmp_path_factory.mktemp("pictures")
-    both = [*pictures, *(np.ascontiguousarray(np.rot90(image)) for image in pictures)]
+    """Twenty images of many shapes: the ten `sample_images`, each upright and turned by 90 degrees."""
+    folder = tmp_path_factory.mktemp("images")
+    both = [*sample_images, *(np.ascontiguousarray(np.rot90(image)) for image in sample_images)]
     return [write_ppm(folder / f"{i:02d}.ppm", image) for i, image in enumerate(both)]
 
 
 @pytest.fixture(scope="session")
 def png_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Ten pictures of noise, coarse to fine."""
+    """Ten sample_images of noise, coarse to fine."""
     folder = tmp_path_factory.mktemp("noise")
     files = []
     for seed in range(10):

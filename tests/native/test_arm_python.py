@@ -5,7 +5,7 @@ Slow, and it fetches packages, so it runs only when asked for:
     make native-aarch64 && POCKETDET_ARM_PYTHON=1 python -m pytest tests/native/test_arm_python.py
 
 helpers/arm_python.py tells how the environment is made; helpers/arm_python_parity.py prints the differences,
-on more pictures.
+on more images.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from arm_python import MissingError, arm_environment
-from arm_python_parity import HALF, Python, compare, write_pictures
+from arm_python_parity import HALF, Python, compare, write_images
 from needs import NATIVE_ARM
 
 from pocketdet.export import ExportOptions, export_detector
@@ -62,8 +62,8 @@ def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_is_installed_for_arm(programs: Path) -> None:
     code = "import json, platform, pocketdet, pocketdet.runtime, sys; from pocketdet.runtime import _core\n"
-    code += "import cv2, ncnn, numpy; told = [platform.machine(), pocketdet.__file__, _core.__file__]\n"
-    code += "print(json.dumps([*told, 'torch' in sys.modules]))"
+    code += "import cv2, ncnn, numpy; facts = [platform.machine(), pocketdet.__file__, _core.__file__]\n"
+    code += "print(json.dumps([*facts, 'torch' in sys.modules]))"
     done = Python(programs, "cortex-a76").run("python", "-c", code)
     assert done.returncode == 0, done.stderr
     machine, package, core, torch = json.loads(done.stdout)
@@ -82,8 +82,8 @@ def test_the_command_line_works(programs: Path, small_bundle: Path, tmp_path: Pa
     verify = arm.run("pocketdet", "verify", small_bundle)
     assert verify.returncode == 0, verify.stdout + verify.stderr
     assert "all 12 stage checks hold" in verify.stdout
-    write_pictures(tmp_path / "pictures", 1)
-    detect = arm.run("pocketdet", "detect", small_bundle, tmp_path / "pictures", "--out", tmp_path / "drawn")
+    write_images(tmp_path / "images", 1)
+    detect = arm.run("pocketdet", "detect", small_bundle, tmp_path / "images", "--out", tmp_path / "drawn")
     assert detect.returncode == 0, detect.stderr
     assert [p.name for p in (tmp_path / "drawn").iterdir()] == ["000_boxes.jpg"]
     refused = arm.run("pocketdet", "verify", tmp_path / "absent.pocketdet")
@@ -106,8 +106,8 @@ def test_a_processor_without_half_precision_computes_in_fp32(programs: Path, tra
 def test_detections_are_those_of_x86_and_of_the_native_runner(
     programs: Path, native: Path, full_bundle: Path, tmp_path: Path
 ) -> None:
-    write_pictures(tmp_path / "pictures", 3)
-    rows = list(compare(programs, native, full_bundle, tmp_path / "pictures"))
+    write_images(tmp_path / "images", 3)
+    rows = list(compare(programs, native, full_bundle, tmp_path / "images"))
     assert [(row.cpu, row.precision) for row in rows] == [(c, p) for c in HALF for p in ("fp32", "fp16")]
     for row in rows:
         assert row.ok, row

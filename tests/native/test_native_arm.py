@@ -2,7 +2,7 @@
 
 cortex-a57 has plain NEON, cortex-a76 half precision and dot products, max also bfloat16 and int8 matrices, so
 that ncnn dispatches a different set of kernels on each. Emulated time is no measurement. A quick part of
-helpers/emulated_parity.py, which compares a full detector on twenty pictures.
+helpers/emulated_parity.py, which compares a full detector on twenty images.
 """
 
 from collections.abc import Callable

@@ -31,13 +31,13 @@ def test_help_of_all_and_version(runner: Runner) -> None:
     ("words", "sentence"),
     [
         (["sing"], "'sing' is not a command"),
-        (["detect"], "expected a bundle and one or more pictures"),
-        (["detect", "{bundle}"], "expected a bundle and one or more pictures"),
+        (["detect"], "expected a bundle and one or more images"),
+        (["detect", "{bundle}"], "expected a bundle and one or more images"),
         (["detect", "{bundle}", "{nowhere}"], "the image cannot be read: No such file"),
         (["detect", "{bundle}", "{text}"], "expected a PNG or a binary PPM"),
         (["detect", "{bundle}", "{text}", "--raw", "4"], "expected WIDTHxHEIGHT"),
         (["detect", "{bundle}", "{text}", "--raw", "4x4"], "expected 48 bytes"),
-        (["detect", "{bundle}", "{text}", "--format", "bgr"], "--format is for --raw pictures"),
+        (["detect", "{bundle}", "{text}", "--format", "bgr"], "--format is for --raw images"),
         (["detect", "{bundle}", "{text}", "--threads", "4"], "built for single-thread inference"),
         (["detect", "{bundle}", "{text}", "--nms", "soft"], "expected one of hard, linear, gaussian"),
         (["verify", "{nowhere}"], "no such bundle"),
@@ -53,7 +53,7 @@ def test_bad_usage_is_one_sentence(
     runner: Runner, small_bundle: Path, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     text = tmp_path / "text.txt"
-    text.write_text("no picture")
+    text.write_text("no image")
     places = {"bundle": small_bundle, "nowhere": tmp_path / "nowhere", "text": text}
     assert sentence in runner.error(*[word.format(**places) for word in words])
 
@@ -104,8 +104,8 @@ def test_a_bench_ends_in_time(runner: Runner, small_bundle: Path) -> None:
     assert all(at < 0.3 for at in started[:-1])  # after the time is over at most the frame that it ended in
 
 
-def test_pictures_take_turns(runner: Runner, small_bundle: Path, picture_files: list[Path]) -> None:
-    files = picture_files[4:8]
+def test_images_take_turns(runner: Runner, small_bundle: Path, image_files: list[Path]) -> None:
+    files = image_files[4:8]
     alone = [len(i["detections"]) for i in runner.json("detect", small_bundle, *files)["images"]]
     record = runner.json("bench", small_bundle, *files, "--frames", "8", "--warmup", "0")
     assert record["samples"]["detections"] == alone * 2

@@ -42,7 +42,7 @@ def outcomes(
     runner: Runner,
     template: Path,
     folder: Path,
-    picture: Path,
+    photo: Path,
     corruptions: list[Corruption],
     rehash: Callable[[Path], None] | None = None,
 ) -> Counter[int]:
@@ -53,7 +53,7 @@ def outcomes(
         corruptions[i % len(corruptions)](bundle, np.random.default_rng(i))
         if rehash is not None:
             rehash(bundle)
-        done = runner.run("detect", bundle, picture)
+        done = runner.run("detect", bundle, photo)
         assert done.returncode in (0, 2), (i, done)
         if done.returncode == 0:
             assert len(json.loads(done.stdout)["images"]) == 1
@@ -79,9 +79,9 @@ def test_200_damaged_copies(
     write_ppm: Callable[[Path, NDArray[np.uint8]], Path],
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
-    picture = write_ppm(tmp_path / "picture.ppm", image)
-    sound = runner.run("detect", template, picture)
-    codes = outcomes(runner, template, tmp_path, picture, BY_ACCIDENT)
+    photo = write_ppm(tmp_path / "photo.ppm", image)
+    sound = runner.run("detect", template, photo)
+    codes = outcomes(runner, template, tmp_path, photo, BY_ACCIDENT)
     assert sound.returncode == 0
     assert codes[2] > 150, codes
 
@@ -94,7 +94,7 @@ def test_200_damaged_copies_whose_hashes_agree(
     rehash: Callable[[Path], None],
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
-    picture = write_ppm(tmp_path / "picture.ppm", image)
-    codes = outcomes(runner, template, tmp_path, picture, BY_INTENT, rehash)
+    photo = write_ppm(tmp_path / "photo.ppm", image)
+    codes = outcomes(runner, template, tmp_path, photo, BY_INTENT, rehash)
     assert codes[2] > 100, codes
     assert codes[0] > 20, codes  # damage that leaves a sound bundle must load

@@ -41,12 +41,12 @@ def test_detections_are_those_of_python(
     arch: str,
     small_bundle: Path,
     bundle_of: Callable[[str], Path],
-    picture_files: list[Path],
+    image_files: list[Path],
 ) -> None:
     bundle = small_bundle if arch == "small" else bundle_of(arch)
     golden = bundle / "golden" / "image.png"
-    document = runner.json("detect", bundle, golden, *picture_files)
-    python = by_python(bundle, [read_image(golden), *map(read_ppm, picture_files)])
+    document = runner.json("detect", bundle, golden, *image_files)
+    python = by_python(bundle, [read_image(golden), *map(read_ppm, image_files)])
     differs = difference(python, found_in(document), pixels=1e-3, score=1e-5)
     assert differs.lost == 0, differs
     assert differs.total > 200
@@ -70,18 +70,18 @@ def test_detections_are_those_of_python(
     ],
 )
 def test_options_mean_the_same(
-    runner: Runner, small_bundle: Path, picture_files: list[Path], words: list[str], options: dict[str, Any]
+    runner: Runner, small_bundle: Path, image_files: list[Path], words: list[str], options: dict[str, Any]
 ) -> None:
-    files = picture_files[:6]
+    files = image_files[:6]
     found = found_in(runner.json("detect", small_bundle, *files, *words))
     python = by_python(small_bundle, list(map(read_ppm, files)), **options)
     assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
     assert sum(len(f.scores) for f in found) > 0
 
 
-def test_letterboxed_bundle(runner: Runner, tiny_bundle: Path, picture_files: list[Path]) -> None:
-    found = found_in(runner.json("detect", tiny_bundle, *picture_files))
-    python = by_python(tiny_bundle, list(map(read_ppm, picture_files)))
+def test_letterboxed_bundle(runner: Runner, tiny_bundle: Path, image_files: list[Path]) -> None:
+    found = found_in(runner.json("detect", tiny_bundle, *image_files))
+    python = by_python(tiny_bundle, list(map(read_ppm, image_files)))
     assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
 
 
@@ -98,15 +98,15 @@ def raw_bytes(image: NDArray[np.uint8], layout: str) -> bytes:
 
 @pytest.mark.parametrize("layout", ["rgb", "bgr", "rgba", "bgra"])
 def test_raw_pixels(
-    runner: Runner, small_bundle: Path, picture_files: list[Path], tmp_path: Path, layout: str
+    runner: Runner, small_bundle: Path, image_files: list[Path], tmp_path: Path, layout: str
 ) -> None:
-    image = read_ppm(picture_files[0])
+    image = read_ppm(image_files[0])
     height, width, _ = image.shape
     raw = tmp_path / "raw"
     raw.write_bytes(raw_bytes(image, layout))
     words = ["--raw", f"{width}x{height}", "--format", layout]
     found = found_in(runner.json("detect", small_bundle, raw, *words))
-    expected = found_in(runner.json("detect", small_bundle, picture_files[0]))
+    expected = found_in(runner.json("detect", small_bundle, image_files[0]))
     assert len(expected[0].scores) > 0
     np.testing.assert_array_equal(found[0].boxes, expected[0].boxes)
 
@@ -124,17 +124,17 @@ def test_camera_frames(runner: Runner, small_bundle: Path, tmp_path: Path) -> No
 
 
 def test_images_that_cannot_be_read_are_listed(
-    runner: Runner, small_bundle: Path, picture_files: list[Path], tmp_path: Path
+    runner: Runner, small_bundle: Path, image_files: list[Path], tmp_path: Path
 ) -> None:
     broken, absent = tmp_path / "broken.ppm", tmp_path / "absent.png"
-    broken.write_bytes(picture_files[0].read_bytes()[:-1])
-    done = runner.run("detect", small_bundle, picture_files[0], broken, absent, picture_files[1])
+    broken.write_bytes(image_files[0].read_bytes()[:-1])
+    done = runner.run("detect", small_bundle, image_files[0], broken, absent, image_files[1])
     document = json.loads(done.stdout)
     assert done.returncode == 1
-    assert [image["image"] for image in document["images"]] == [str(p) for p in picture_files[:2]]
+    assert [image["image"] for image in document["images"]] == [str(p) for p in image_files[:2]]
     assert [failure["image"] for failure in document["failures"]] == [str(broken), str(absent)]
     assert done.stderr.decode().splitlines() == [failure["message"] for failure in document["failures"]]
-    assert runner.json("detect", small_bundle, *picture_files[:2])["failures"] == []
+    assert runner.json("detect", small_bundle, *image_files[:2])["failures"] == []
 
 
 @pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536), (16_385, 16_384)])

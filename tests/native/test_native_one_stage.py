@@ -172,7 +172,7 @@ def test_manifests_are_judged_as_python_judges_them(
     bundle: Path = request.getfixturevalue(kind)
     path = bundle / "manifest.json"
     sound = path.read_text()
-    judged = {True: 0, False: 0}
+    counts = {True: 0, False: 0}
     for seed in range(300):
         path.write_text(sound)
         edit_manifest(bundle, np.random.default_rng(seed))
@@ -184,8 +184,8 @@ def test_manifests_are_judged_as_python_judges_them(
         done = runner.run("detect", bundle, tmp_path / "none.png")
         refused = b"manifest.json: " in done.stderr
         assert refused != fits, (seed, done.stderr, path.read_text())
-        judged[fits] += 1
-    assert min(judged.values()) > 10, judged
+        counts[fits] += 1
+    assert min(counts.values()) > 10, counts
 
 
 @pytest.mark.parametrize("cpu", ["cortex-a57", "cortex-a76", "max"])

@@ -127,12 +127,12 @@ def test_average_precision_of_an_emulated_processor(
 ) -> None:
     """The rows that `pocketdet val --arm` adds find what the runner finds."""
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
-    picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
+    photo = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
     with open_input(half_bundle) as target:
         backends = ["ncnn-fp16"]
         with target.variants(backends, processors=["cortex-a57", "cortex-a76"]) as variants:
             here, plain, half = variants
-            found = [variant.detect(picture) for variant in variants]
+            found = [variant.detect(photo) for variant in variants]
     assert [s.name for s in variants] == ["ncnn fp16", "ncnn fp16 on cortex-a57", "ncnn fp16 on cortex-a76"]
     assert [s.arithmetic for s in variants] == ["fp32", "fp32", "fp16"]
     assert here.bytes == plain.bytes == half.bytes
@@ -145,12 +145,12 @@ def test_a_checkpoint_on_an_emulated_processor(
     arm_runner: Callable[[str], Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", arm_runner("max").command[1])
-    picture = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
+    photo = render_scene(random_scene(np.random.default_rng(3), (96, 128)), np.random.default_rng(3)).image
     with (
         open_input(zoo_weights(FOD), input_size=(96, 96)) as target,
         target.variants(["ncnn-fp32"], processors=["cortex-a76"]) as variants,
     ):
-        here, emulated = (variant.detect(picture) for variant in variants)
+        here, emulated = (variant.detect(photo) for variant in variants)
     assert len(here.scores) > 0
     np.testing.assert_allclose(here.boxes, emulated.boxes, atol=0.1)
 

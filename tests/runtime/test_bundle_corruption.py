@@ -131,7 +131,7 @@ BY_INTENT: list[tuple[int, Corruption]] = [
 ]
 
 
-def judge(answers: list[dict[str, Any]], mostly: str) -> None:
+def check_answers(answers: list[dict[str, Any]], mostly: str) -> None:
     kinds = Counter("error" if "error" in a else "ran" if "ran" in a else "bad" for a in answers)
     bad = [a for a in answers if not a.keys() & {"error", "ran"}]
     assert not bad, f"{len(bad)} of {len(answers)}: {bad[:3]}"
@@ -155,7 +155,7 @@ def test_200_damaged_copies_are_rejected_or_run(worker: Worker, template: Path, 
         path = damaged(template, tmp_path / str(i), BY_ACCIDENT[i % len(BY_ACCIDENT)], rng, None)
         answers.append(worker.ask(path))
         (tmp_path / "outside").unlink(missing_ok=True)
-    judge(answers, "error")
+    check_answers(answers, "error")
 
 
 def test_200_damaged_zip_files_are_rejected_or_run(worker: Worker, template: Path, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_200_damaged_zip_files_are_rejected_or_run(worker: Worker, template: Pat
     for i in range(200):
         change = (flip_bytes, truncate, splice, append)[i % 4]
         answers.append(worker.ask(damaged_zip(template, tmp_path / str(i), change, np.random.default_rng(i))))
-    judge(answers, "error")
+    check_answers(answers, "error")
 
 
 def test_600_damaged_copies_with_valid_hashes_are_rejected_or_run(
@@ -176,5 +176,5 @@ def test_600_damaged_copies_with_valid_hashes_are_rejected_or_run(
         rng = np.random.default_rng(10_000 + i)
         path = damaged(template, tmp_path / str(i), corruption, rng, rehash)
         answers.append(worker.ask(path))
-    judge(answers, "error")
+    check_answers(answers, "error")
     assert sum("ran" in a for a in answers) > 30  # damage that leaves a sound bundle must load

@@ -1,4 +1,4 @@
-"""manifest.json from strangers: one sentence that names file, field, expected and found."""
+"""Untrusted manifest.json: one sentence that names file, field, expected and found."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""Manifests of one-stage detectors from strangers, and what came before schema version 3."""
+"""Untrusted manifests of one-stage detectors, and what came before schema version 3."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What holds for every input of the core, the degenerate ones included, without a reference at hand."""
+"""What holds for every input of the core, the degenerate ones included, without a reference."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -41,9 +41,9 @@ def test_all_packed_formats_and_row_strides_give_the_same_pixels(
     expected = _core.resize_image(rgb, "RGB", (out_h, out_w), rule, "RGB", (1, 2, 3))
     for name in ("RGB", "BGR", "RGBA", "BGRA"):
         image = as_format(rgb, name)
-        roomy = np.zeros((2 * h, w + 3, image.shape[2]), np.uint8)
-        roomy[::2, 1 : w + 1] = image
-        for view in (image, roomy[::2, 1 : w + 1], np.ascontiguousarray(image[::-1])[::-1]):
+        padded = np.zeros((2 * h, w + 3, image.shape[2]), np.uint8)
+        padded[::2, 1 : w + 1] = image
+        for view in (image, padded[::2, 1 : w + 1], np.ascontiguousarray(image[::-1])[::-1]):
             found = _core.resize_image(view, name, (out_h, out_w), rule, "RGB", (1, 2, 3))
             np.testing.assert_array_equal(found, expected)
         swapped = _core.resize_image(image, name, (out_h, out_w), rule, "BGR", (3, 2, 1))

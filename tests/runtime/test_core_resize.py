@@ -47,9 +47,9 @@ def test_nv21(source: tuple[int, int], size: tuple[int, int], rule: str, order: 
     expected = resize_image(rgb, size, rule, order, PAD)
     found = _core.resize_image(frame, "NV21", size, rule, order, PAD)
     np.testing.assert_array_equal(found, expected.numpy(), strict=True)
-    roomy = np.zeros((frame.shape[0], frame.shape[1] + 5), np.uint8)
-    roomy[:, : frame.shape[1]] = frame
-    strided = _core.resize_image(roomy[:, : frame.shape[1]], "NV21", size, rule, order, PAD)
+    padded = np.zeros((frame.shape[0], frame.shape[1] + 5), np.uint8)
+    padded[:, : frame.shape[1]] = frame
+    strided = _core.resize_image(padded[:, : frame.shape[1]], "NV21", size, rule, order, PAD)
     np.testing.assert_array_equal(strided, found)
 
 

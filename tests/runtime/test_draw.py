@@ -108,10 +108,10 @@ def test_fonts_draw_what_they_measure(font: Font) -> None:
     assert abs(columns[-1] - (10 + font.width("wrench 0.87"))) <= 4
 
 
-@pytest.mark.parametrize("room", [0, 5, 40, 80, 1000])
-def test_text_is_cut_to_fit(room: int) -> None:
+@pytest.mark.parametrize("width", [0, 5, 40, 80, 1000])
+def test_text_is_cut_to_fit(width: int) -> None:
     font = StrokeFont(16)
-    text = fit(font, "adjustable wrench 0.87", room)
-    assert font.width(text) <= room or text == ""
-    assert room != 1000 or text == "adjustable wrench 0.87"
-    assert room != 80 or text.endswith("..")
+    text = fit(font, "adjustable wrench 0.87", width)
+    assert font.width(text) <= width or text == ""
+    assert width != 1000 or text == "adjustable wrench 0.87"
+    assert width != 80 or text.endswith("..")

@@ -57,7 +57,7 @@ def seen(view: Sample) -> np.ndarray:
 
 
 def assert_on_pixels(view: Sample, tolerance: float = 1.0) -> None:
-    """The one box, judged or ignored, is where the bright pixels are."""
+    """The one box, annotated or ignored, is where the bright pixels are."""
     assert len(view.occupied) <= 1
     if len(view.occupied) and (view.occupied[0, 2:] - view.occupied[0, :2]).min() > 3:
         np.testing.assert_allclose(view.occupied[0], seen(view), atol=tolerance)
@@ -78,15 +78,15 @@ def test_warp_moves_boxes_with_pixels(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     source = scene(seed % 50)
     matrix = similarity(orientation(rng), (50, 40), (64, 64), (scale, scale))
-    assert_on_pixels(warp(source, matrix, (128, 128), keep=0.0))
+    assert_on_pixels(warp(source, matrix, (128, 128), least_visible=0.0))
 
 
 def test_identity_and_mirror_are_exact() -> None:
     source = scene(3, 3)
-    same = warp(source, np.array([[1.0, 0, 0], [0, 1, 0]]), (100, 80), keep=0.5)
+    same = warp(source, np.array([[1.0, 0, 0], [0, 1, 0]]), (100, 80), least_visible=0.5)
     np.testing.assert_array_equal(same.image, source.image)
     np.testing.assert_array_equal(same.boxes, source.boxes)
-    mirrored = warp(source, np.array([[-1.0, 0, 100], [0, 1, 0]]), (100, 80), keep=0.5)
+    mirrored = warp(source, np.array([[-1.0, 0, 100], [0, 1, 0]]), (100, 80), least_visible=0.5)
     np.testing.assert_array_equal(mirrored.image, source.image[:, ::-1])
     np.testing.assert_array_equal(mirrored.boxes[:, 0], 100 - source.boxes[:, 2])
 
@@ -104,18 +104,18 @@ def test_cut_objects_are_kept_by_share_or_centre() -> None:
         np.zeros((40, 40, 3), np.uint8), np.array([[0, 0, 20, 20]], np.float32), np.array([7]), NONE
     )
     left = np.array([[1.0, 0, -12], [0, 1, 0]])  # 8 of 20 columns stay, the centre does not
-    kept = warp(source, left, (40, 40), keep=0.3)
-    np.testing.assert_array_equal(kept.boxes, [[0, 0, 8, 20]])
-    assert kept.labels.tolist() == [7]
+    visible = warp(source, left, (40, 40), least_visible=0.3)
+    np.testing.assert_array_equal(visible.boxes, [[0, 0, 8, 20]])
+    assert visible.labels.tolist() == [7]
     for rule in (0.5, None):
-        cut = warp(source, left, (40, 40), keep=rule)
+        cut = warp(source, left, (40, 40), least_visible=rule)
         assert len(cut.boxes) == 0
         np.testing.assert_array_equal(cut.ignored, [[0, 0, 8, 20]])
 
 
 def test_ignored_boxes_move_along() -> None:
     source = replace(scene(1), ignored=np.array([[10, 10, 20, 20], [90, 70, 100, 80]], np.float32))
-    moved = warp(source, np.array([[1.0, 0, 20], [0, 1, 0]]), (100, 80), keep=0.5)
+    moved = warp(source, np.array([[1.0, 0, 20], [0, 1, 0]]), (100, 80), least_visible=0.5)
     np.testing.assert_array_equal(moved.ignored[0], [30, 10, 40, 20])
     assert len(moved.ignored) <= 2
 

@@ -149,7 +149,7 @@ def test_without_a_limit_the_end_is_measured_once(tmp_path: Path) -> None:
     state = start_run(setup, setup.detector(data.class_names))
     measured = Evaluator(state.model.config, data.evaluation, 0).measure(state, 2, everything=True)
     assert measured is not None
-    assert [e.pictures for e in measured.evaluations] == [IMAGES]
+    assert [e.evaluated for e in measured.evaluations] == [IMAGES]
     assert "on all 5 images" in str(measured.evaluations[0])
 
 

@@ -81,7 +81,7 @@ def test_equation_1_falls_further_if_it_is_minimised() -> None:
 
 def test_both_runs_are_trained_and_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     """After one step, whose losses are those of the common weights and images, the values are the same."""
-    size = ["--pictures", "2", "--batch", "2", "--side", "64", "--judged", "1"]
+    size = ["--image-count", "2", "--batch", "2", "--side", "64", "--test-images", "1"]
     assert main(["--data", str(IMAGES / "scene.json"), *DATA, *size]) == 0
     out = capsys.readouterr().out
     assert re.findall(r"mimic loss times (\d)", out) == ["1", "0"]

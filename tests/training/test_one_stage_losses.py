@@ -62,5 +62,5 @@ def test_box_loss_is_per_object() -> None:
 
 
 def test_share_counts_what_is_judged() -> None:
-    right, judged = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, True])
-    assert float(accuracy(right, judged, SINGLE_PROCESS)) == pytest.approx(1 / 3)
+    right, counted = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, True])
+    assert float(accuracy(right, counted, SINGLE_PROCESS)) == pytest.approx(1 / 3)

@@ -92,13 +92,13 @@ def middle_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Answers(PASSD):
-    """Gives the maps that it was told."""
+    """Returns the maps that it was given."""
 
-    told: dict[str, Tensor]
+    given: dict[str, Tensor]
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """`told`, whatever the image."""
-        return self.told
+        """`given`, whatever the image."""
+        return self.given
 
 
 def test_passd_has_no_loss_where_it_is_right() -> None:
@@ -122,7 +122,7 @@ def test_passd_has_no_loss_where_it_is_right() -> None:
         [(goal - 0.5 * (adjusted[:, :2] + adjusted[:, 2:])) / goal_sides, torch.zeros(len(moved), 2)], 1
     )
     scores = torch.where(matched[:, None], torch.tensor([0.0, 0, 40, 0]), torch.tensor([40.0, 0, 0, 0]))
-    model.told = {}
+    model.given = {}
     objectness = torch.where(proposed[:, None], torch.tensor([0.0, 40]), torch.tensor([40.0, 0]))
     start = 0
     for number, level in enumerate(spec.levels):
@@ -134,7 +134,7 @@ def test_passd_has_no_loss_where_it_is_right() -> None:
             ("attend", torch.cat([scores, rest], dim=1)),
         ):
             grid = values[rows].reshape(*level.grid, -1).permute(2, 0, 1)
-            model.told[f"{name}_{number}"] = grid[None].contiguous()
+            model.given[f"{name}_{number}"] = grid[None].contiguous()
     terms = PASSDLoss(model, PASSDLossConfig())(
         torch.zeros(1, 3, 64, 64), [Targets(target, torch.tensor([1]), NONE, 1)]
     )

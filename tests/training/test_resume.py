@@ -131,14 +131,14 @@ def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path: P
 def test_the_journal_has_each_step_once(tmp_path: Path) -> None:
     path, setup = tmp_path / "log.csv", config(tmp_path / "whole")
     reports = run(setup)
-    with CsvLogger(path, step_columns(setup), 0) as journal:
+    with CsvLogger(path, step_columns(setup), 0) as log:
         for report in reports[:5]:
-            journal.add(step_cells(report))
+            log.add(step_cells(report))
     with path.open("a", encoding="utf-8") as file:
         file.write("6,24,6")  # the machine lost power here
-    with CsvLogger(path, step_columns(setup), 4) as journal:
+    with CsvLogger(path, step_columns(setup), 4) as log:
         for report in reports[4:]:
-            journal.add(step_cells(report))
+            log.add(step_cells(report))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("step,images,side,learning_rate,loss")
     assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, STEPS + 1)]

@@ -52,7 +52,7 @@ def plain_view(source: Sample, side: int) -> Sample:
     """The whole image stretched to side x side."""
     height, width = source.image.shape[:2]
     matrix = np.array([[side / width, 0, 0], [0, side / height, 0]])
-    return warp(source, matrix, (side, side), keep=0.0)
+    return warp(source, matrix, (side, side), least_visible=0.0)
 
 
 def mosaic_share(settings: Augment, progress: float) -> float:

@@ -23,7 +23,7 @@ def ssd_view(source: Sample, rng: np.random.Generator, side: int) -> Sample:
     matrix = np.concatenate([np.diag(scale), (-scale * np.array(window[:2]))[:, None]], axis=1)
     if rng.random() < 0.5:
         matrix = np.diag([-1.0, 1.0]) @ matrix + np.array([[0, 0, side], [0, 0, 0]])
-    return warp(source, matrix, (side, side), keep=None)
+    return warp(source, matrix, (side, side), least_visible=None)
 
 
 def _zoom_out(window: Window, rng: np.random.Generator) -> Window:

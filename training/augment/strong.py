@@ -55,8 +55,8 @@ def _slide(
     half: np.ndarray[tuple[int, ...], np.dtype[np.float64]], box: Boxes, rng: np.random.Generator, side: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """A shift (2,) that opens no gap at the edges of an image of half-size `half`, nor loses `box`."""
-    room = np.abs(half - side / 2)
-    shift = rng.uniform(-1, 1, 2) * room
+    margin = np.abs(half - side / 2)
+    shift = rng.uniform(-1, 1, 2) * margin
     low, high = -box[:2], side - box[2:]
     return np.where(low < high, np.clip(shift, low, high), shift)
 

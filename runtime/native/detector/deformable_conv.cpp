@@ -44,12 +44,12 @@ ncnn::Mat taps_first(const ncnn::Mat& weights, int outputs, int taps) {
 }  // namespace
 
 // Cell by cell, channels innermost; beyond it everything is zero.
-struct DeformableConvolution::Picture {
+struct DeformableConvolution::InputMap {
     ncnn::Mat cells;
     std::vector<float> nothing;
     int height, width;
 
-    Picture(const ncnn::Mat& maps, const ncnn::Option& option)
+    InputMap(const ncnn::Mat& maps, const ncnn::Option& option)
         : cells(maps.c, maps.h * maps.w, sizeof(float), option.workspace_allocator),
           nothing(static_cast<size_t>(maps.c)),
           height(maps.h),
@@ -136,17 +136,17 @@ int DeformableConvolution::destroy_pipeline(const ncnn::Option& option) {
     return product_ ? product_->destroy_pipeline(in_float32(option)) : 0;
 }
 
-void DeformableConvolution::sample(const Picture& picture, const ncnn::Mat& offset, int first,
+void DeformableConvolution::sample(const InputMap& input, const ncnn::Mat& offset, int first,
                                    ncnn::Mat& columns) const {
     for (int i = 0; i < columns.h; ++i) {
         const int place = first + i, y = place / offset.w, x = place % offset.w;
         const int top = y * rows_.stride - rows_.before, left = x * columns_.stride - columns_.before;
         float* to = columns.row(i);
-        for (int tap = 0; tap < taps(); ++tap, to += picture.cells.w) {
+        for (int tap = 0; tap < taps(); ++tap, to += input.cells.w) {
             const int row = top + tap / columns_.kernel * rows_.dilation;
             const int column = left + tap % columns_.kernel * columns_.dilation;
             const float dy = offset.channel(2 * tap).row(y)[x], dx = offset.channel(2 * tap + 1).row(y)[x];
-            picture.read(static_cast<float>(row) + dy, static_cast<float>(column) + dx, to);
+            input.read(static_cast<float>(row) + dy, static_cast<float>(column) + dx, to);
         }
     }
 }
@@ -158,13 +158,13 @@ int DeformableConvolution::forward(const std::vector<ncnn::Mat>& inputs, std::ve
     if (offset.w != width || offset.h != height || offset.c != 2 * taps()) return -1;
     if (depth != weight_count_ / outputs_) return -1;
     outputs[0].create(width, height, outputs_, sizeof(float), option.blob_allocator);
-    const Picture picture(maps, option);
+    const InputMap input(maps, option);
     ncnn::Mat tile(depth, kTile, sizeof(float), option.workspace_allocator);
-    if (outputs[0].empty() || picture.cells.empty() || tile.empty()) return -100;
+    if (outputs[0].empty() || input.cells.empty() || tile.empty()) return -100;
     const ncnn::Option single = in_float32(option);
     for (int first = 0; first < width * height; first += kTile) {
         ncnn::Mat columns(depth, std::min(kTile, width * height - first), tile.data);
-        sample(picture, offset, first, columns);
+        sample(input, offset, first, columns);
         std::vector<ncnn::Mat> sums(1);
         const int status = product_->forward({columns}, sums, single);
         if (status != 0) return status;

@@ -1,5 +1,5 @@
 // Deformable convolution for processors for which ncnn has none but its plain loop (all but x86), where each
-// output channel samples the picture anew: here it is sampled once, and the rest is a matrix product of ncnn.
+// output channel samples the input again: here it is sampled once, and the rest is a matrix product of ncnn.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ class Net;
 namespace pocketdet {
 
 // The parameters, weights and answers of ncnn's DeformableConv2D (version 1, one group), without mask and without
-// activation, in float32 whatever the net computes in. Layers keep their name; offsets are in cells of the picture.
+// activation, in float32 whatever the net computes in. Layers keep their name; offsets are in cells of the input map.
 class DeformableConvolution : public ncnn::Layer {
 public:
     DeformableConvolution();
@@ -33,10 +33,10 @@ private:
         int kernel, dilation, stride, before, after;
         int places(int side) const { return (side + before + after - dilation * (kernel - 1) - 1) / stride + 1; }
     };
-    struct Picture;
+    struct InputMap;
 
     // Taps of the output places `first` to `first + columns.h`, a row for each: tap by tap, channels innermost.
-    void sample(const Picture& picture, const ncnn::Mat& offset, int first, ncnn::Mat& columns) const;
+    void sample(const InputMap& input, const ncnn::Mat& offset, int first, ncnn::Mat& columns) const;
     int taps() const { return rows_.kernel * columns_.kernel; }
 
     Axis rows_{}, columns_{};

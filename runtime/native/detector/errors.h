@@ -12,7 +12,7 @@ public:
     using Error::Error;
 };
 
-// A picture that cannot be read or has no pixels.
+// An image that cannot be read or has no pixels.
 class ImageError : public Error {
 public:
     using Error::Error;

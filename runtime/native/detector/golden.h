@@ -1,4 +1,4 @@
-// The golden record of a bundle: a picture and the arrays PyTorch made of it, stage by stage. As
+// The golden record of a bundle: an image and the arrays that PyTorch computed for it, stage by stage. As
 // runtime/bundle/golden.py and golden_stages of runtime/stages.py read it.
 #pragma once
 
@@ -39,7 +39,7 @@ struct Golden {
 std::map<std::string, Array> parse_safetensors(const std::vector<uint8_t>& data, const std::string& label);
 
 // The stored reference, complete and of types and shapes that fit each other and the manifest. Throws BundleError,
-// or ImageError for its picture.
+// or ImageError for its image.
 Golden load_golden(const Bundle& bundle);
 
 }  // namespace pocketdet

@@ -27,7 +27,7 @@ Image read_image(const std::string& path);
 // anything is allocated for it.
 Image decode_image(const std::vector<uint8_t>& data, const std::string& label, int64_t max_pixels = kMaxImagePixels);
 
-// A file that holds nothing but the pixels of one picture. Throws ImageError if it has another size.
+// A file that holds nothing but the pixels of one image. Throws ImageError if it has another size.
 Image read_raw(const std::string& path, PixelFormat format, int width, int height);
 
 }  // namespace pocketdet

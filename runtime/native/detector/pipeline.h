@@ -1,4 +1,4 @@
-// What lies between the normalised picture and boxes, a class for each kind of detector.
+// What lies between the normalised image and boxes, a class for each kind of detector.
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,7 @@ public:
     // The names of its stages, the first of which follows "preprocess".
     virtual std::vector<std::string> stages() const = 0;
 
-    // All of them in a row, each one's time appended; boxes are in pixels of a picture of `source`. Throws EngineError.
+    // All of them in a row, each one's time appended; boxes are in pixels of an image of `source`. Throws EngineError.
     virtual void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) = 0;
 
     // The score threshold of `run` and `compare`.

@@ -9,7 +9,7 @@ namespace pocketdet {
 
 void check_image(const ImageView& image) {
     if (image.pixels == nullptr || image.width < 1 || image.height < 1) {
-        throw ImageError("expected a picture with pixels, found " + std::to_string(image.width) + " x " +
+        throw ImageError("expected an image with pixels, found " + std::to_string(image.width) + " x " +
                          std::to_string(image.height));
     }
     check_image_size(static_cast<uint64_t>(image.width), static_cast<uint64_t>(image.height), "image");

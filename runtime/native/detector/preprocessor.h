@@ -1,4 +1,4 @@
-// From a picture to the network's input.
+// From an image to the network's input.
 #pragma once
 
 #include <vector>

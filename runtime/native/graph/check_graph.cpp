@@ -51,7 +51,7 @@ CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,
     check_counts(graph, limits);
     check_names(graph);
     for (const Layer& layer : graph.layers) {
-        if (!layer_exists(layer.type)) layer.fail("the ncnn at hand has no layer type " + shown(layer.type));
+        if (!layer_exists(layer.type)) layer.fail("the installed ncnn has no layer type " + shown(layer.type));
         check_params(layer);
     }
     check_wiring(graph, limits);

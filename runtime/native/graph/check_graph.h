@@ -26,7 +26,7 @@ struct CheckedGraph {
     int64_t peak_bytes;
 };
 
-// Checks a graph read with its weights. `inputs` are the shapes that will be fed; `layer_exists` tells whether the
+// Checks a graph read with its weights. `inputs` are the shapes that will be fed; `layer_exists` returns whether the
 // linked ncnn has a layer type; `outputs` are blobs that are extracted, and that no layer may read; `inner` are other
 // blobs that must exist. Throws GraphError, one sentence naming file, line and layer, at the first thing that is wrong.
 CheckedGraph check_graph(const Graph& graph, const NamedShapes& inputs,

@@ -203,7 +203,7 @@ void test_resize() {
     const uint8_t expected[12] = {0, 10, 20, 25, 35, 45, 75, 85, 95, 100, 110, 120};
     CHECK(std::memcmp(bytes, expected, sizeof expected) == 0);
 
-    // Letterbox of BGRA into BGR planes: pad, picture, pad.
+    // Letterbox of BGRA into BGR planes: pad, image, pad.
     const uint8_t pixel[4] = {1, 2, 3, 200};
     options = {{1, 3}, ResizeRule::letterbox, ChannelOrder::bgr, {7, 8, 9}};
     const float mean[3] = {1, 1, 1};

@@ -8,9 +8,9 @@
 namespace pocketdet {
 namespace {
 
-double milliseconds(const DeformableNet& net, const ncnn::Mat& picture, const ncnn::Mat& offsets) {
+double milliseconds(const DeformableNet& net, const ncnn::Mat& input, const ncnn::Mat& offsets) {
     const auto start = std::chrono::steady_clock::now();
-    CHECK(!net.run(picture, offsets).empty());
+    CHECK(!net.run(input, offsets).empty());
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -22,12 +22,12 @@ double median(std::vector<double> values) {
 void measure(const char* what, const Shape& s, int rounds) {
     const DeformableNet theirs(s, false), ours(s, true);
     Drawn drawn(4);
-    const ncnn::Mat picture = drawn.maps(s.width, s.height, s.channels, 1.f);
+    const ncnn::Mat input = drawn.maps(s.width, s.height, s.channels, 1.f);
     const ncnn::Mat offsets = drawn.maps(s.width, s.height, 2 * s.taps(), 2.f);
     std::vector<double> slow, fast, ratios;
     for (int i = 0; i < rounds; ++i) {
-        slow.push_back(milliseconds(theirs, picture, offsets));
-        fast.push_back(milliseconds(ours, picture, offsets));
+        slow.push_back(milliseconds(theirs, input, offsets));
+        fast.push_back(milliseconds(ours, input, offsets));
         ratios.push_back(slow.back() / fast.back());
     }
     std::printf("%-30s ncnn %9.2f ms   ours %8.2f ms   %6.2f times (%.2f to %.2f)\n", what, median(slow), median(fast),

@@ -12,11 +12,11 @@ void test_same_as_ncnn(const Shape& s, float spread) {
     const int height = s.places(s.height, s.kernel_h), width = s.places(s.width, s.kernel_w);
     for (unsigned seed : {2u, 3u}) {
         Drawn drawn(seed);
-        const ncnn::Mat picture = drawn.maps(s.width, s.height, s.channels, 1.f);
+        const ncnn::Mat input = drawn.maps(s.width, s.height, s.channels, 1.f);
         ncnn::Mat offsets = drawn.maps(width, height, 2 * s.taps(), spread);
         offsets.channel(0)[0] = -static_cast<float>(s.height) - 7.f;  // far outside
         offsets.channel(1)[width * height - 1] = 1e30f;
-        const ncnn::Mat expected = theirs.run(picture, offsets), found = ours.run(picture, offsets);
+        const ncnn::Mat expected = theirs.run(input, offsets), found = ours.run(input, offsets);
         CHECK(found.w == width && found.h == height && found.c == s.outputs && expected.c == s.outputs);
         for (int c = 0; c < found.c; ++c) {
             for (int i = 0; i < width * height; ++i) {
@@ -29,11 +29,11 @@ void test_same_as_ncnn(const Shape& s, float spread) {
 void test_no_place_is_nothing() {
     const Shape s{4, 5, 6, 3, 1, 1, 1, 1, false};
     Drawn drawn(5);
-    const ncnn::Mat picture = drawn.maps(6, 5, 4, 1.f);
+    const ncnn::Mat input = drawn.maps(6, 5, 4, 1.f);
     ncnn::Mat offsets = drawn.maps(6, 5, 2, 0.f);
     offsets.channel(0)[7] = std::numeric_limits<float>::quiet_NaN();
     offsets.channel(1)[8] = -std::numeric_limits<float>::infinity();
-    const ncnn::Mat found = DeformableNet(s, true).run(picture, offsets);
+    const ncnn::Mat found = DeformableNet(s, true).run(input, offsets);
     for (int c = 0; c < 3; ++c) CHECK(found.channel(c)[7] == 0.f && found.channel(c)[8] == 0.f);
     CHECK(found.channel(0)[9] != 0.f);
 }
@@ -42,11 +42,11 @@ void test_wrong_inputs_are_refused() {
     const Shape s{4, 5, 6, 3, 3, 3, 1, 1};
     const DeformableNet net(s, true);
     Drawn drawn(6);
-    const ncnn::Mat picture = drawn.maps(6, 5, 4, 1.f), offsets = drawn.maps(6, 5, 18, 1.f);
-    CHECK(!net.run(picture, offsets).empty());
+    const ncnn::Mat input = drawn.maps(6, 5, 4, 1.f), offsets = drawn.maps(6, 5, 18, 1.f);
+    CHECK(!net.run(input, offsets).empty());
     CHECK(net.run(drawn.maps(6, 5, 8, 1.f), offsets).empty());
     CHECK(net.run(drawn.maps(5, 5, 4, 1.f), offsets).empty());
-    CHECK(net.run(picture, drawn.maps(6, 5, 16, 1.f)).empty());
+    CHECK(net.run(input, drawn.maps(6, 5, 16, 1.f)).empty());
 }
 
 void test_other_layers_stay() {

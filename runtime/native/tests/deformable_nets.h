@@ -24,7 +24,7 @@ struct Shape {
     }
     std::string param() const {
         const auto field = [](int id, int value) { return " " + std::to_string(id) + "=" + std::to_string(value); };
-        return "7767517\n3 3\nInput picture 0 1 in0\nInput offsets 0 1 in1\nDeformableConv2D d 2 1 in0 in1 out0" +
+        return "7767517\n3 3\nInput input 0 1 in0\nInput offsets 0 1 in1\nDeformableConv2D d 2 1 in0 in1 out0" +
                field(0, outputs) + field(1, kernel_w) + field(11, kernel_h) + field(2, dilation) + field(3, stride) +
                field(4, pad(kernel_w)) + field(14, pad(kernel_h)) + field(5, has_bias ? 1 : 0) +
                field(6, outputs * channels * taps()) + "\n";
@@ -63,10 +63,10 @@ public:
     }
 
     // An empty Mat if the net fails.
-    ncnn::Mat run(const ncnn::Mat& picture, const ncnn::Mat& offsets) const {
+    ncnn::Mat run(const ncnn::Mat& input, const ncnn::Mat& offsets) const {
         ncnn::Extractor extractor = net_.create_extractor();
         ncnn::Mat out;
-        CHECK(extractor.input("in0", picture) == 0 && extractor.input("in1", offsets) == 0);
+        CHECK(extractor.input("in0", input) == 0 && extractor.input("in1", offsets) == 0);
         return extractor.extract("out0", out) == 0 ? out : ncnn::Mat();
     }
 

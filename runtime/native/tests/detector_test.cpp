@@ -1,4 +1,4 @@
-// The detector's other readers on good and on damaged input: golden arrays, pictures, options. Runs on any
+// The detector's other readers on good and on damaged input: golden arrays, images, options. Runs on any
 // target, with or without an emulator; needs no bundle.
 #include <lodepng.h>
 
@@ -90,7 +90,7 @@ std::string png_header(uint32_t width, uint32_t height) {
     return file;
 }
 
-void test_pictures() {
+void test_images() {
     const Image image = decode_image(bytes_of("P6\n# a comment\n2 1\n255\nabcdef"), "p");
     CHECK(image.width == 2 && image.height == 1 && image.pixels == bytes_of("abcdef"));
     CHECK(image.view().row_stride == 6 && image.view().chroma == nullptr);
@@ -244,7 +244,7 @@ int main() {
     pocketdet::test_layers_of_this_ncnn();
     pocketdet::test_safetensors();
     pocketdet::test_safetensors_places();
-    pocketdet::test_pictures();
+    pocketdet::test_images();
     pocketdet::test_comparisons();
     pocketdet::test_output_fields();
     pocketdet::test_arguments();

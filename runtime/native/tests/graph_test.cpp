@@ -89,7 +89,7 @@ void test_wiring() {
         {"1 2 b d e", "1 2 b d d", "makes the blob 'd' a second time"},
         {"1 1 j k", "1 1 i k", "reads the blob 'i', which 'pool' reads already; a Split is needed"},
         {"2 1 f e g", "2 1 f zz g", "reads the blob 'zz', which no earlier layer makes"},
-        {"Softmax softmax", "TanH softmax", "the ncnn at hand has no layer type TanH"},
+        {"Softmax softmax", "TanH softmax", "the installed ncnn has no layer type TanH"},
         {"0=2\n", "0=2 5=1\n", "parameter 5 is not one that ShuffleChannel has"},
         {"1 1 n out0", "1 0 n", "has no output"},
         {"0=1 1=1\n", "0=1 1=1 31=-1\n", "the feature mask must be 0..255, found -1"},

@@ -84,12 +84,12 @@ void Arguments::fail(const std::string& problem) const {
 
 std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
     const OptionSpec shared[] = {
-        {"precision", kPrecisions, "arithmetic asked of ncnn; the output tells what it uses (the bundle's)"},
+        {"precision", kPrecisions, "arithmetic asked of ncnn; the output reports what it uses (the bundle's)"},
         {"score-threshold", "0..1", "least score of a detection (the bundle's)"},
         {"nms", "hard|linear|gaussian", "suppression (the bundle's)"},
         {"nms-iou", "0..1", "overlap above which boxes suppress each other (the bundle's)"},
         {"rois", "COUNT", "proposals that the head of a two-stage detector sees (the bundle's)"},
-        {"max-detections", "COUNT", "most detections of one picture (the bundle's)"},
+        {"max-detections", "COUNT", "most detections of one image (the bundle's)"},
         {"threads", "COUNT", "1: this program is built for single-thread inference"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},

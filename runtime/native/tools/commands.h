@@ -22,7 +22,7 @@ int run_machine(const std::vector<std::string>& words, const Sink& out);
 // What every document begins with: the program, the bundle, and how ncnn runs it.
 OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector);
 
-// A picture's milliseconds by stage name.
+// An image's milliseconds by stage name.
 OrderedJson times_of(const Detector& detector, const Detections& detections);
 
 }  // namespace pocketdet

@@ -17,7 +17,7 @@ const char* const kUsage =
 
 const std::vector<OptionSpec>& option_specs() {
     static const std::vector<OptionSpec> specs = with_detector_options({
-        {"raw", "WIDTHxHEIGHT", "the pictures are files of nothing but pixels"},
+        {"raw", "WIDTHxHEIGHT", "the images are files of raw pixels"},
         {"format", "rgb|bgr|rgba|bgra|nv21", "of raw pixels (rgb)"},
     });
     return specs;
@@ -47,7 +47,7 @@ RawLayout raw_layout(const Arguments& arguments) {
 
 Image load_image(const Arguments& arguments, const std::string& path) {
     if (!arguments.has("raw")) {
-        if (arguments.has("format")) arguments.fail("--format is for --raw pictures");
+        if (arguments.has("format")) arguments.fail("--format is for --raw images");
         return read_image(path);
     }
     const RawLayout layout = raw_layout(arguments);
@@ -74,7 +74,7 @@ int run_detect(const std::vector<std::string>& words, const Sink& out) {
         return 0;
     }
     const std::vector<std::string>& paths = arguments.positional();
-    if (paths.size() < 2) arguments.fail("expected a bundle and one or more pictures");
+    if (paths.size() < 2) arguments.fail("expected a bundle and one or more images");
     const DetectorOptions options = detector_options(arguments);
     const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
     Detector detector(bundle, options);

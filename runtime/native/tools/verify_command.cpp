@@ -12,7 +12,7 @@ namespace {
 const char* const kUsage =
     "pocketdet-run verify BUNDLE [options]\n"
     "\n"
-    "Replays the golden picture of a bundle on this machine and compares every stage with what PyTorch made of it,\n"
+    "Replays the golden image of a bundle on this machine and compares every stage with what PyTorch made of it,\n"
     "each stage fed with PyTorch's own inputs. Exit code 0 if all agree, 1 if one does not, 2 if it cannot be run.\n"
     "A stage with nothing to compare agrees, and is listed as not proved.\n"
     "\n";

@@ -37,9 +37,11 @@ def align(
         list[str] | None,
         typer.Option(help="Shape of an input that the model does not contain: 3x320x320 or in0=3x320x320."),
     ] = None,
-    keep: Annotated[
+    preserve: Annotated[
         list[str] | None,
-        typer.Option(help="An inner blob that your program extracts and that must not change; repeatable."),
+        typer.Option(
+            "--keep", help="An inner blob that your program extracts and that must not change; repeatable."
+        ),
     ] = None,
     wide_outputs: Annotated[
         bool, typer.Option("--wide-outputs", help="Outputs may keep extra channels at their end.")
@@ -69,10 +71,10 @@ def align(
     console = Console(highlight=False)
     machine = alignment_target(target, lanes)
     check_output_paths(out_param, out_weights, overwrite=overwrite)
-    model = read_model(param, weights, parse_shapes(shape or []), keep or [])
+    model = read_model(param, weights, parse_shapes(shape or []), preserve or [])
     graph, inputs = model.graph, model.inputs
-    outputs = extractable_blobs(graph, keep or [])
-    options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": keep or []}
+    outputs = extractable_blobs(graph, preserve or [])
+    options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": preserve or []}
     with console.status("aligning") as status:
         if measure:
             alignment = tune_alignment(
@@ -86,7 +88,7 @@ def align(
         else:
             alignment = align_channels(graph, inputs, machine.lanes, rates=machine.rates, **options)
         status.update("checking")
-        differences = check_alignment(graph, alignment, inputs, keep or [])
+        differences = check_alignment(graph, alignment, inputs, preserve or [])
         status.update("timing")
         timing = None
         if bench and alignment.report.changed:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOT_INCLUDED = (
     "Predicted, not measured; the networks alone, without resizing, proposals, RoI align and box decoding."
 )
-_ALIGNED = "laid out for SIMD lanes: no credit is given for that, the published models cannot tell it"
+_ALIGNED = "channels aligned: the prediction does not include the gain, because no published model has it"
 
 
 def predict(

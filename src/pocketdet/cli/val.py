@@ -135,7 +135,7 @@ def val(
             every = [one for of_target in evaluated for one in of_target]
             for path in write_files(out, report, test_data.dataset, every):
                 console.print(f"wrote {path}", markup=False, soft_wrap=True)
-    gates.judge(report)
+    gates.check(report)
 
 
 def _processors(asked: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ class Gates:
         if self.max_drop is not None and count < 2:
             raise UsageError("--max-drop compares rows with the first one, and there is only one to measure")
 
-    def judge(self, report: "AccuracyReport") -> None:
+    def check(self, report: "AccuracyReport") -> None:
         """Raises `CheckFailed`, naming every row that does not hold."""
         called = labels(report.subjects)
         points = [100 * (row.ap or 0.0) for row in report.subjects]

@@ -134,7 +134,7 @@ def write_files(
     from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
     part = report.data.pictures < report.data.pictures_listed
-    extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-pictures" if part else ""
+    extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-images" if part else ""
     paths = [
         folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
     ]

@@ -155,7 +155,7 @@ def test_reasons_are_reported_if_nothing_is_gained() -> None:
     graph = b.graph()
     made = align_channels(graph, b.inputs, 8, rates=ALIGNMENT_TARGETS["avx2"].rates)
     assert made.graph is graph
-    told = {item.makers: item.reason for item in made.report.refused}
-    assert told[("convolution_0",)] == "zeros may become infinite or NaN in UnaryOp 'unaryop_1'"
-    assert told[("convolution_3",)] == NOT_FASTER
+    reasons_of = {item.makers: item.reason for item in made.report.refused}
+    assert reasons_of[("convolution_0",)] == "zeros may become infinite or NaN in UnaryOp 'unaryop_1'"
+    assert reasons_of[("convolution_3",)] == NOT_FASTER
     assert "convolution_0: stays at 13 channels: zeros may become" in str(made.report)

@@ -128,11 +128,11 @@ def test_what_cannot_be_planned(
 
 
 def test_calibration_pictures_take_part(
-    small_model: ThunderNet, tmp_path: Path, pictures: list[NDArray[np.uint8]]
+    small_model: ThunderNet, tmp_path: Path, sample_images: list[NDArray[np.uint8]]
 ) -> None:
     files = []
-    for i, picture in enumerate(pictures[:2]):
-        write_image(tmp_path / f"{i}.png", picture)
+    for i, image in enumerate(sample_images[:2]):
+        write_image(tmp_path / f"{i}.png", image)
         files.append(tmp_path / f"{i}.png")
     _, lines = export(small_model, tmp_path, precision="fp16", calibration=tuple(files))
     assert any("no other can overflow (5 images)" in line for line in lines)

@@ -31,7 +31,7 @@ def small_net(seed=0):
     return b, b.graph(seed)
 
 
-def pictures(count=40, seed=0, shape=SHAPE, name="in0"):
+def random_items(count=40, seed=0, shape=SHAPE, name="in0"):
     rng = np.random.default_rng(seed)
     return [{name: rng.normal(size=shape).astype(np.float32)} for _ in range(count)]
 
@@ -39,7 +39,7 @@ def pictures(count=40, seed=0, shape=SHAPE, name="in0"):
 @pytest.fixture(scope="module")
 def made():
     b, graph = small_net()
-    return b, graph, quantize(graph, b.inputs, pictures())
+    return b, graph, quantize(graph, b.inputs, random_items())
 
 
 def exists(name):
@@ -58,7 +58,7 @@ def test_the_graph_is_sound_and_close(made, tmp_path):
 def test_the_given_graph_is_never_changed():
     b, graph = small_net()
     before = copy.deepcopy(graph)
-    quantize(graph, b.inputs, pictures(10), QuantizeSettings(equalise=True))
+    quantize(graph, b.inputs, random_items(10), QuantizeSettings(equalise=True))
     assert to_param_text(graph) == to_param_text(before)
     assert fingerprint(graph) == fingerprint(before)
 
@@ -90,7 +90,7 @@ def test_what_is_chosen_has_the_smallest_error(made):
 
 def test_the_same_items_give_the_same_table_bit_for_bit(made):
     b, graph, found = made
-    again = quantize(copy.deepcopy(graph), b.inputs, iter(pictures()))
+    again = quantize(copy.deepcopy(graph), b.inputs, iter(random_items()))
     assert again.table.to_json() == found.table.to_json()
 
 
@@ -141,7 +141,7 @@ def test_tables_that_do_not_fit_the_layers_are_refused(made):
 
 def test_tables_that_equalise_something_else_are_refused(made):
     b, graph, _ = made
-    table = quantize(graph, b.inputs, pictures(10), QuantizeSettings(equalise=True)).table
+    table = quantize(graph, b.inputs, random_items(10), QuantizeSettings(equalise=True)).table
     first = table.equalised[0]
     for change, message in (
         ({"maker": "split_b0"}, "no convolution"),
@@ -158,7 +158,7 @@ def test_tables_that_equalise_something_else_are_refused(made):
 def test_a_limit_leaves_layers_in_fp32_until_it_holds(made):
     b, graph, plain = made
     limit = 0.5 * max(plain.report.errors.values())
-    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_output_error=limit))
+    found = quantize(graph, b.inputs, random_items(), QuantizeSettings(max_output_error=limit))
     assert max(found.report.errors.values()) <= limit
     assert 0 < found.report.share < plain.report.share
     assert any("limit" in layer.why for layer in found.report.layers)
@@ -171,21 +171,21 @@ def test_a_limit_of_a_metric_is_kept(made):
     def metric(candidate):
         return float(sum(x.int_param(8, 0) != 0 for x in candidate.layers if x.type == "Convolution"))
 
-    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_metric=3.0), metric=metric)
+    found = quantize(graph, b.inputs, random_items(), QuantizeSettings(max_metric=3.0), metric=metric)
     assert metric(found.graph) == found.report.judged == 3.0
 
 
 def test_a_metric_and_its_limit_are_given_together(made):
     b, graph, _ = made
     with pytest.raises(UsageError, match="belong together"):
-        quantize(graph, b.inputs, pictures(), QuantizeSettings(max_metric=1.0))
+        quantize(graph, b.inputs, random_items(), QuantizeSettings(max_metric=1.0))
     with pytest.raises(UsageError, match="belong together"):
-        quantize(graph, b.inputs, pictures(), metric=lambda candidate: 0.0)
+        quantize(graph, b.inputs, random_items(), metric=lambda candidate: 0.0)
 
 
 def test_a_limit_that_int8_cannot_hold_leaves_fp32(made):
     b, graph, _ = made
-    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(max_output_error=0.0, equalise=False))
+    found = quantize(graph, b.inputs, random_items(), QuantizeSettings(max_output_error=0.0, equalise=False))
     assert found.report.share == 0
     assert fingerprint(found.graph) == fingerprint(graph)
 
@@ -193,17 +193,17 @@ def test_a_limit_that_int8_cannot_hold_leaves_fp32(made):
 def test_layers_that_are_asked_for_stay(made):
     b, graph, _ = made
     names = ("convolution_0", "convolutiondepthwise_1")
-    found = quantize(graph, b.inputs, pictures(10), QuantizeSettings(exclude=names))
+    found = quantize(graph, b.inputs, random_items(10), QuantizeSettings(exclude=names))
     why = {layer.name: layer.why for layer in found.report.layers}
     assert [why[name] for name in names] == ["it was asked for"] * 2
     assert found.graph.layer("convolution_0").weights["weight"].storage == "fp32"
     with pytest.raises(UsageError, match="'nobody'"):
-        quantize(graph, b.inputs, pictures(10), QuantizeSettings(exclude=("nobody",)))
+        quantize(graph, b.inputs, random_items(10), QuantizeSettings(exclude=("nobody",)))
 
 
 def test_depthwise_layers_on_request(made):
     b, graph, _ = made
-    found = quantize(graph, b.inputs, pictures(), QuantizeSettings(depthwise=True))
+    found = quantize(graph, b.inputs, random_items(), QuantizeSettings(depthwise=True))
     assert found.report.share == 1.0
     assert max(found.report.errors.values()) < 0.1
 
@@ -213,16 +213,16 @@ def test_depthwise_layers_on_request(made):
 def test_before_lane_alignment_or_after_it(lanes, depthwise):
     b, graph = small_net(3)
     settings = QuantizeSettings(depthwise=depthwise)
-    before = quantize(graph, b.inputs, pictures(), settings)
-    laid_out = align_channels(before.graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
-    assert laid_out.report.changed
-    validate(laid_out.graph, b.inputs, exists)
+    before = quantize(graph, b.inputs, random_items(), settings)
+    aligned = align_channels(before.graph, b.inputs, lanes, rates=WIDEN_EVERYTHING)
+    assert aligned.report.changed
+    validate(aligned.graph, b.inputs, exists)
     # ncnn's packed int8 depthwise kernel is approximate on x86
     tolerance = MAX_DIFFERENCE_INT8 if depthwise else 1e-5
-    for difference in compare_graphs(before.graph, laid_out.graph, b.inputs, trials=1):
+    for difference in compare_graphs(before.graph, aligned.graph, b.inputs, trials=1):
         assert difference.relative <= tolerance, str(difference)
     wide = align_channels(graph, b.inputs, lanes, rates=WIDEN_EVERYTHING).graph
-    after = quantize(wide, b.inputs, pictures(), settings)
+    after = quantize(wide, b.inputs, random_items(), settings)
     assert max(after.report.errors.values()) < 0.1
     scales = [x.weights["weight_scales"].data for x in after.graph.layers if "weight_scales" in x.weights]
     assert all(np.isfinite(s).all() and (s > 0).all() for s in scales)
@@ -233,7 +233,7 @@ def test_a_matrix_with_any_number_of_rows():
     x = b.add("Gemm", b.input(8, 20), {5: 1, 6: 1, 8: 30, 9: 20, 10: 4})
     b.add("Gemm", b.add("ReLU", x), {5: 1, 6: 1, 8: 6, 9: 30, 10: 4})
     graph = b.graph()
-    items = [pictures(1, seed, (1 + seed % 5, 20))[0] for seed in range(40)]
+    items = [random_items(1, seed, (1 + seed % 5, 20))[0] for seed in range(40)]
     found = quantize(graph, b.inputs, items)
     assert found.report.share == 1.0
     assert max(found.report.errors.values()) < 0.03
@@ -245,9 +245,9 @@ def test_rows_that_do_not_fit_the_graph_are_refused():
     b = Builder()
     b.linear(b.add("Flatten", b.input(3, 8)), 4)
     graph = b.graph()
-    assert quantize(graph, b.inputs, pictures(5, shape=(3, 8))).report.share == 1
+    assert quantize(graph, b.inputs, random_items(5, shape=(3, 8))).report.share == 1
     with pytest.raises(GraphError, match="take 24 values"):
-        quantize(graph, b.inputs, pictures(5, shape=(4, 8)))
+        quantize(graph, b.inputs, random_items(5, shape=(4, 8)))
 
 
 def test_an_input_that_is_always_zero_is_left_alone():
@@ -257,7 +257,7 @@ def test_an_input_that_is_always_zero_is_left_alone():
     first = graph.layers[1]
     first.weights["weight"] = encode(np.zeros((4, 3, 1, 1), np.float32), "fp32")
     first.weights["bias"] = first.weights["bias"].with_values(np.full(4, -1, np.float32))
-    found = quantize(graph, b.inputs, pictures())
+    found = quantize(graph, b.inputs, random_items())
     by_name = {layer.name: layer for layer in found.report.layers}
     assert "zero for every calibration item" in by_name["convolution_1"].why
     assert by_name["convolution_0"].int8
@@ -268,27 +268,27 @@ def test_layers_without_int8_are_named():
     b = Builder()
     x = b.conv(b.input(*SHAPE), 6, 3)
     b.add("Deconvolution", x, {0: 4, 1: 2, 3: 2, 6: 96})
-    found = quantize(b.graph(), b.inputs, pictures())
+    found = quantize(b.graph(), b.inputs, random_items())
     assert [x.why for x in found.report.layers] == ["", "ncnn has no int8 for Deconvolution"]
 
 
 def test_few_items_are_warned_of():
     b, graph = small_net()
-    assert not quantize(graph, b.inputs, pictures(32)).report.warnings
-    assert "only 10" in quantize(graph, b.inputs, pictures(10)).report.warnings[0]
-    assert len(quantize(graph, b.inputs, pictures(1)).report.warnings) == 2
+    assert not quantize(graph, b.inputs, random_items(32)).report.warnings
+    assert "only 10" in quantize(graph, b.inputs, random_items(10)).report.warnings[0]
+    assert len(quantize(graph, b.inputs, random_items(1)).report.warnings) == 2
 
 
 @pytest.mark.parametrize(
     ("items", "message"),
     [
         ([], "found none"),
-        (pictures(3, shape=(3, 16, 15)), "item 0.*shape.*16, 15"),
-        (pictures(3, shape=(1, 3, 16, 16)), "item 0.*shape"),
+        (random_items(3, shape=(3, 16, 15)), "item 0.*shape.*16, 15"),
+        (random_items(3, shape=(1, 3, 16, 16)), "item 0.*shape"),
         ([{"in0": np.zeros(SHAPE, np.float64)}], "float32, found float64"),
         ([{"in0": np.zeros(SHAPE, np.uint8)}], "float32, found uint8"),
         ([{"in0": [[1.0]]}], "float32, found list"),
-        ([*pictures(2), {"in0": np.full(SHAPE, np.nan, np.float32)}], "item 2.*NaN or infinity"),
+        ([*random_items(2), {"in0": np.full(SHAPE, np.nan, np.float32)}], "item 2.*NaN or infinity"),
         ([{"image": np.zeros(SHAPE, np.float32)}], "expected the inputs"),
     ],
 )
@@ -302,11 +302,11 @@ def test_graphs_that_cannot_be_quantised_are_refused():
     b = Builder()
     b.add("Sigmoid", b.input(*SHAPE))
     with pytest.raises(GraphError, match="no layer can be quantised"):
-        quantize(b.graph(), b.inputs, pictures())
+        quantize(b.graph(), b.inputs, random_items())
     b, graph = small_net()
-    made = quantize(graph, b.inputs, pictures(5))
+    made = quantize(graph, b.inputs, random_items(5))
     with pytest.raises(GraphError, match="int8 already"):
-        quantize(made.graph, b.inputs, pictures(5))
+        quantize(made.graph, b.inputs, random_items(5))
 
 
 def test_a_graph_that_overflows_is_refused():
@@ -318,7 +318,7 @@ def test_a_graph_that_overflows_is_refused():
         weight = layer.weights["weight"]
         layer.weights["weight"] = encode(np.full_like(weight.values(), 3e37), "fp32")
     with pytest.raises(EngineError, match="NaN or infinity"):
-        quantize(graph, b.inputs, pictures())
+        quantize(graph, b.inputs, random_items())
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,15 @@ random_layers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(random_layers)
 
 TRIALS = 60
-RULED = sorted(set(LAYER_TYPES) - {"Input", "MemoryData"})
+TYPES_WITH_RULE = sorted(set(LAYER_TYPES) - {"Input", "MemoryData"})
 FEW_FIT = {"Crop": 8, "MatMul": 8, "DeformableConv2D": 10}
 
 
 def test_every_rule_has_a_random_generator():
-    assert sorted(random_layers.GENERATORS) == RULED
+    assert sorted(random_layers.GENERATORS) == TYPES_WITH_RULE
 
 
-@pytest.mark.parametrize("kind", RULED)
+@pytest.mark.parametrize("kind", TYPES_WITH_RULE)
 def test_a_layer_takes_and_gives_as_many_blobs_as_its_type(kind):
     (least_in, most_in), (least_out, most_out) = LAYER_TYPES[kind].inputs, LAYER_TYPES[kind].outputs
     for inputs, outputs, what, found in (
@@ -48,7 +48,7 @@ def test_shapes_of_random_layers_are_those_of_ncnn(kind, fill, run_ncnn, layer_e
     """What the rule accepts must load, run and have the inferred shape; the rest must be refused with
     GraphError.
     """
-    rng = np.random.default_rng(RULED.index(kind))
+    rng = np.random.default_rng(TYPES_WITH_RULE.index(kind))
     accepted = 0
     for trial in range(TRIALS):
         params, shapes, outputs = random_layers.GENERATORS[kind](rng, kind)

@@ -87,7 +87,7 @@ def test_faults_are_named(old, new, message, layer_exists, fill):
 
 
 def test_the_ncnn_at_hand_must_have_the_layer_type(fill):
-    with pytest.raises(GraphError, match="Softmax 'softmax': the ncnn at hand has no layer type Softmax"):
+    with pytest.raises(GraphError, match="Softmax 'softmax': the installed ncnn has no layer type Softmax"):
         validate(fill(read_param(BASE)), INPUTS, lambda name: name != "Softmax")
 
 

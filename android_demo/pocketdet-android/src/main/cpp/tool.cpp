@@ -12,14 +12,14 @@ namespace {
 
 std::string document_of(const std::string& command, const std::vector<std::string>& words) {
     std::string text;
-    const Sink keep = [&](OrderedJson document) {
+    const Sink store = [&](OrderedJson document) {
         document["program"] = "pocketdet-android " POCKETDET_VERSION;
         text = document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
     };
     const OnCores gives_back(command == "bench" ? allowed_cpus() : std::vector<int>());
-    if (command == "bench") run_bench(words, keep);
-    if (command == "verify") run_verify(words, keep);
-    if (command == "machine") run_machine(words, keep);
+    if (command == "bench") run_bench(words, store);
+    if (command == "verify") run_verify(words, store);
+    if (command == "machine") run_machine(words, store);
     return text;
 }
 

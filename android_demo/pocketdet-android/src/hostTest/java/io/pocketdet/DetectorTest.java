@@ -9,7 +9,7 @@ import static org.junit.Assert.assertTrue;
 import java.util.Arrays;
 import org.junit.Test;
 
-/** What a detector tells and how options change it. */
+/** What a detector reports and how options change it. */
 public class DetectorTest {
     @Test
     public void infoSaysWhatTheBundleIs() {

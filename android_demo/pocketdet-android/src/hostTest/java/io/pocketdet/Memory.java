@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 
-/** What the system tells of this process. */
+/** What the system reports about this process. */
 final class Memory {
     private Memory() {
     }
@@ -30,6 +30,6 @@ final class Memory {
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }
-        throw new IllegalStateException(field + " is not told");
+        throw new IllegalStateException(field + " is not reported");
     }
 }

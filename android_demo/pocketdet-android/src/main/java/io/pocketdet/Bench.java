@@ -11,7 +11,7 @@ public final class Bench {
 
     /**
      * Measures a bundle on the calling thread: milliseconds per stage and core of each frame; clocks, temperatures,
-     * load and battery before and after. Does not judge the results.
+     * load and battery before and after. Does not decide whether they are valid.
      *
      * @return the JSON document of `pocketdet-run bench`
      * @throws PocketDetException as {@link Detector#open}

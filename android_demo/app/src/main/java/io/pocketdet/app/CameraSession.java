@@ -19,7 +19,7 @@ import java.util.Arrays;
  * opens after it was closed again finds that out.
  */
 final class CameraSession {
-    /** Told on the camera's thread, nothing after {@link #close}. */
+    /** Called on the camera's thread, nothing after {@link #close}. */
     interface Listener {
         void onOn();
 
@@ -127,9 +127,9 @@ final class CameraSession {
     }
 
     private void fail(int reason) {
-        boolean told = closed;
+        boolean wasClosed = closed;
         closeHere();
-        if (!told) {
+        if (!wasClosed) {
             listener.onFailed(reason);
         }
     }

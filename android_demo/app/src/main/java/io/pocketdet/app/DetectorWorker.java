@@ -14,7 +14,7 @@ import java.io.IOException;
 
 /** The library's detector as an inference loop wants it. */
 final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> {
-    /** Told on the loop's thread. */
+    /** Called on the loop's thread. */
     interface Report {
         void tested(BundleInfo info, SelfTest test);
     }

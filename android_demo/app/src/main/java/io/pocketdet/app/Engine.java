@@ -11,7 +11,7 @@ import io.pocketdet.app.logic.LoadMarks;
 
 /** Runs the chosen detector on the latest frame of the camera, on a thread of its own. */
 final class Engine implements Controller.EnginePort {
-    /** Told on the screen's thread, with the number of the load that it is about. */
+    /** Called on the screen's thread, with the number of the load that it is about. */
     interface Listener {
         void onTested(int number, BundleInfo info, SelfTest test);
 

@@ -31,9 +31,9 @@ public final class PaintedView extends View {
     @Override
     protected void onMeasure(int widthSpec, int heightSpec) {
         int width = MeasureSpec.getSize(widthSpec);
-        int room = MeasureSpec.getSize(heightSpec);
-        float end = painter == null ? 0 : painter.paint(surface.on(new Canvas(), width, room));
-        setMeasuredDimension(width, Math.max(getSuggestedMinimumHeight(), Math.max((int) Math.ceil(end), room)));
+        int available = MeasureSpec.getSize(heightSpec);
+        float end = painter == null ? 0 : painter.paint(surface.on(new Canvas(), width, available));
+        setMeasuredDimension(width, Math.max(getSuggestedMinimumHeight(), Math.max((int) Math.ceil(end), available)));
     }
 
     @Override

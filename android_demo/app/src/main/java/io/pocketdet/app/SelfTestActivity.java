@@ -23,10 +23,10 @@ public final class SelfTestActivity extends PaintedActivity {
 
     private void test(BundleCatalog.Selection found) {
         showMessage(getString(R.string.selftest_running, found.entry.name), true);
-        work(() -> outcome(found), this::show);
+        work(() -> run(found), this::show);
     }
 
-    private Outcome outcome(BundleCatalog.Selection found) throws IOException {
+    private TestRun run(BundleCatalog.Selection found) throws IOException {
         BundleEntry entry = found.entry;
         String digest = BundleCatalog.digest(entry.folder);
         DetectorOptions options = DetectorWorker.options(new Settings(this).choice(), digest);
@@ -34,30 +34,29 @@ public final class SelfTestActivity extends PaintedActivity {
             try (Detector detector = Detector.open(entry.folder, options)) {
                 SelfTest test = detector.selfTest();
                 String title = entry.name + " · " + Texts.precision(this, detector.info());
-                return new Outcome(title, test, Texts.notice(this, entry, found.skipped));
+                return new TestRun(title, test, Texts.notice(this, entry, found.skipped));
             }
         });
     }
 
-    private void show(Outcome outcome) {
+    private void show(TestRun run) {
         List<SelfTestPainter.Row> rows = new ArrayList<>();
-        for (SelfTest.Check check : outcome.test.checks()) {
+        for (SelfTest.Check check : run.test.checks()) {
             rows.add(new SelfTestPainter.Row(
                     check.stage(), check.ok(), check.maxAbs(), check.tolerance(), check.note(), check.proved()));
         }
-        String verdict = Texts.verdict(this, outcome.test) + (outcome.notice == null ? "" : " " + outcome.notice);
+        String verdict = Texts.verdict(this, run.test) + (run.notice == null ? "" : " " + run.notice);
         Theme theme = Themes.of(this);
-        showPainted(surface
-                -> SelfTestPainter.paint(surface, outcome.title, verdict, rows, theme),
-                outcome.title + ". " + verdict);
+        showPainted(
+                surface -> SelfTestPainter.paint(surface, run.title, verdict, rows, theme), run.title + ". " + verdict);
     }
 
-    private static final class Outcome {
+    private static final class TestRun {
         final String title;
         final SelfTest test;
         final String notice;
 
-        Outcome(String title, SelfTest test, String notice) {
+        TestRun(String title, SelfTest test, String notice) {
             this.title = title;
             this.test = test;
             this.notice = notice;

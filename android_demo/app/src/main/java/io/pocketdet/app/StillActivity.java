@@ -132,16 +132,15 @@ public final class StillActivity extends Activity {
         onScreen(() -> view.setNotice(Texts.notice(this, found.entry, found.skipped)));
         String digest = BundleCatalog.digest(found.entry.folder);
         DetectorOptions options = DetectorWorker.options(choice, digest);
-        Outcome outcome =
-                bundles.marks().during(digest, () -> detect(upright, found.entry, options, choice.leastScore));
+        ImageRun run = bundles.marks().during(digest, () -> detect(upright, found.entry, options, choice.leastScore));
         onScreen(() -> {
-            view.setResult(outcome.result);
-            view.setStatus(Arrays.asList(outcome.title, outcome.found));
-            view.setContentDescription(outcome.title + ". " + outcome.found);
+            view.setResult(run.result);
+            view.setStatus(Arrays.asList(run.title, run.found));
+            view.setContentDescription(run.title + ". " + run.found);
         });
     }
 
-    private Outcome detect(Bitmap upright, BundleEntry entry, DetectorOptions options, float leastScore) {
+    private ImageRun detect(Bitmap upright, BundleEntry entry, DetectorOptions options, float leastScore) {
         ByteBuffer pixels = ByteBuffer.allocateDirect(upright.getByteCount());
         upright.copyPixelsToBuffer(pixels);
         pixels.rewind();
@@ -149,7 +148,7 @@ public final class StillActivity extends Activity {
         try (Detector detector = Detector.open(entry.folder, options)) {
             Result result = new Result(detector.detect(frame), false, leastScore);
             String times = String.format(Locale.getDefault(), "%.1f", result.totalMs);
-            return new Outcome(result, entry.name + " · " + Texts.precision(this, detector.info()),
+            return new ImageRun(result, entry.name + " · " + Texts.precision(this, detector.info()),
                     getString(R.string.status_still, result.boxes.size(), times));
         }
     }
@@ -184,12 +183,12 @@ public final class StillActivity extends Activity {
         return super.onOptionsItemSelected(item);
     }
 
-    private static final class Outcome {
+    private static final class ImageRun {
         final Result result;
         final String title;
         final String found;
 
-        Outcome(Result result, String title, String found) {
+        ImageRun(Result result, String title, String found) {
             this.result = result;
             this.title = title;
             this.found = found;

@@ -19,11 +19,11 @@ public final class PanelPainter {
     public static float status(Surface surface, List<String> lines, float unit) {
         float top = surface.height() - (2 * PAD + STEP * lines.size() - 4) * unit;
         surface.fill(0, top, surface.width(), surface.height(), 0, GLASS);
-        float room = surface.width() - 2 * PAD * unit;
+        float width = surface.width() - 2 * PAD * unit;
         float baseline = top + (PAD + LINE) * unit;
         for (int i = 0; i < lines.size(); i++) {
             float size = (i == 0 ? TITLE : LINE) * unit;
-            String text = Words.fit(surface, lines.get(i), size, i == 0, room);
+            String text = Words.fit(surface, lines.get(i), size, i == 0, width);
             surface.text(text, PAD * unit, baseline, size, i == 0, i == 0 ? WHITE : GREY);
             baseline += STEP * unit;
         }
@@ -47,14 +47,14 @@ public final class PanelPainter {
     public static void alarm(Surface surface, String title, String message, Theme theme) {
         float unit = theme.unit;
         float margin = 16 * unit;
-        float room = surface.width() - 2 * margin - 2 * PAD * unit;
-        List<String> lines = Words.wrap(surface, message, (LINE + 1) * unit, room);
+        float width = surface.width() - 2 * margin - 2 * PAD * unit;
+        List<String> lines = Words.wrap(surface, message, (LINE + 1) * unit, width);
         float height = (2 * PAD + 26 + (STEP + 1) * lines.size()) * unit;
         float top = Math.max(margin, (surface.height() - height) / 2 - 40 * unit);
         surface.fill(margin, top, surface.width() - margin, top + height, 10 * unit, theme.bad);
         float x = margin + PAD * unit;
         float baseline = top + (PAD + TITLE) * unit;
-        surface.text(Words.fit(surface, title, 17 * unit, true, room), x, baseline, 17 * unit, true, WHITE);
+        surface.text(Words.fit(surface, title, 17 * unit, true, width), x, baseline, 17 * unit, true, WHITE);
         baseline += 6 * unit;
         for (String line : lines) {
             baseline += (STEP + 1) * unit;

@@ -3,7 +3,7 @@ package io.pocketdet.app.logic;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What a screen shows of the document that a benchmark writes. It judges nothing: `pocketdet bench` does. */
+/** What a screen shows of the document that a benchmark writes. It decides nothing: `pocketdet bench` does. */
 public final class BenchSummary {
     public final String bundle;
     public final String engine;

@@ -24,7 +24,7 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
         Worker<F, R> open() throws IOException;
     }
 
-    /** Told on the loop's thread. */
+    /** Called on the loop's thread. */
     public interface Listener<R> {
         void onResult(R result);
 

@@ -1,4 +1,4 @@
-"""Hostile copies judged by both sides, and what is wrong with the verdicts."""
+"""Hostile copies loaded by both sides, and what is wrong with the verdicts."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ from queue import SimpleQueue
 
 from bases import make_bases
 from copies import ZIP, Copy, make_copy
-from verdicts import Limits, NativeJudge, PythonJudge, Verdict
+from verdicts import Limits, NativeLoader, PythonLoader, Verdict
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CopyResult:
     """Both verdicts on one copy; none of pocketdet-run on a zip file."""
 
     copy: Copy
@@ -57,22 +57,24 @@ class Outcome:
         }
 
 
-def judge_all(seeds: Iterable[int], native: NativeJudge | None, work: Path, jobs: int) -> Iterator[Outcome]:
+def load_all(
+    seeds: Iterable[int], native: NativeLoader | None, work: Path, jobs: int
+) -> Iterator[CopyResult]:
     """The verdicts on every copy, in their order; without `native` those of Python alone."""
     bases = make_bases(work)
     with ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
-        judges: SimpleQueue[PythonJudge] = SimpleQueue()
+        loaders: SimpleQueue[PythonLoader] = SimpleQueue()
         for _ in range(jobs):
-            judges.put(stack.enter_context(PythonJudge(Limits())))
+            loaders.put(stack.enter_context(PythonLoader(Limits())))
 
-        def judge(seed: int) -> Outcome:
+        def load(seed: int) -> CopyResult:
             copy = make_copy(seed, bases, work)
-            python = judges.get()
+            python = loaders.get()
             try:
                 found = None if native is None or copy.kind == ZIP else native(copy.path)
-                return Outcome(copy, copy.changes(), found, python(copy.path))
+                return CopyResult(copy, copy.changes(), found, python(copy.path))
             finally:
-                judges.put(python)
+                loaders.put(python)
                 copy.path.unlink() if copy.kind == ZIP else shutil.rmtree(copy.path)
 
-        yield from pool.map(judge, seeds)
+        yield from pool.map(load, seeds)
