@@ -19,11 +19,11 @@ from pocketdet.export.half_weights import store_half
 from pocketdet.export.passes.deform_conv import FOREIGN, read_attributes, use_deformable_layers
 from pocketdet.export.passes.reductions import lost_axes, restore_axes
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
+from pocketdet.runtime.ncnn_graph.layer_views import Gemm
 
 WeightStorage = Literal["fp32", "fp16"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_GEMM_CONSTANT_M = 7  # pnnx writes the number of rows of the example; 0 means that of the input
 
 
 def to_ncnn(
@@ -70,7 +70,7 @@ def to_ncnn(
         layer.inputs = [names.get(blob, blob) for blob in layer.inputs]
         layer.outputs = [names.get(blob, blob) for blob in layer.outputs]
         if dynamic_rows and layer.type == "Gemm":
-            layer.params[_GEMM_CONSTANT_M] = 0
+            Gemm.of(layer).constantM = 0
     if storage == "fp16":
         store_half(graph, exclude)
     write_graph(graph, param, bin_)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, count_macs, infer_shapes, read_graph
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution, InnerProduct
 
 MILLION = 1e6
 # They move nothing in ncnn, or decode the boxes at the end of some published models.
@@ -27,7 +28,6 @@ _FREE = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten",
 _ATTENTION = frozenset({"MultiHeadAttention", "MatMul", "SDPA"})
 _DEPTHWISE = frozenset({"ConvolutionDepthWise", "DeconvolutionDepthWise"})
 _NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
-_INT8_SCALES = 8
 _LANES = 4
 
 
@@ -178,25 +178,27 @@ def _kind(layer: Layer, source: Shape, out: Shape) -> str:
         return "dense_1x1"
     if layer.type == "InnerProduct":
         return "dense_1x1" if _has_rows(source) else "fully_connected"
-    width = layer.int_param(1, 1)
-    kernel = layer.int_param(11, width), width
+    if layer.type not in Convolution.types:
+        raise layer.error(f"no class for the multiply-accumulates of {layer.type}")
+    convolution = Convolution.of(layer)
+    kernel = convolution.kernel
     odd = source[0] % _LANES or out[0] % _LANES
     if layer.type in _DEPTHWISE:
-        if layer.int_param(7, 1) != source[0] or source[0] != out[0]:
+        if convolution.group != source[0] or source[0] != out[0]:
             return "grouped"
         return "depthwise_odd" if odd else "depthwise_3x3" if prod(kernel) <= 9 else "depthwise_5x5"
     if kernel == (1, 1):
         return "dense_1x1_odd" if odd else "dense_1x1"
-    if layer.type not in ("Convolution", "DeformableConv2D", "Deconvolution"):
-        raise layer.error(f"no class for the multiply-accumulates of {layer.type}")
-    strides = layer.int_param(3, 1), layer.int_param(13, layer.int_param(3, 1)), layer.int_param(2, 1)
-    plain = layer.type == "Convolution" and kernel == (3, 3) and strides == (1, 1, 1)
+    plain_strides = convolution.stride == (1, 1) and convolution.dilation_w == 1
+    plain = layer.type == "Convolution" and kernel == (3, 3) and plain_strides
     # ncnn's own condition for its Winograd kernels
     return "winograd_3x3" if plain and min(source[0], out[0]) >= 8 else "dense_kxk"
 
 
 def _is_int8(layer: Layer) -> bool:
-    return layer.type != "Gemm" and layer.int_param(_INT8_SCALES, 0) != 0
+    if layer.type == "InnerProduct":
+        return InnerProduct.of(layer).int8_scale_term != 0
+    return layer.type in Convolution.types and Convolution.of(layer).int8_scale_term != 0
 
 
 def _is_unlike(layer: Layer, source: Shape) -> bool:

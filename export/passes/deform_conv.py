@@ -13,6 +13,7 @@ import numpy as np
 
 from pocketdet.errors import ExportError
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Weight, encode
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution
 
 FOREIGN = "DeformConv"
 
@@ -78,9 +79,15 @@ def _replace(layer: Layer, makers: Mapping[str, Layer], wanted: Attributes) -> N
     out, _, kernel_h, kernel_w = weight.data.shape
     (dilation_h, dilation_w), (stride_h, stride_w) = wanted["dilations"], wanted["strides"]
     top, left, bottom, right = wanted["pads"]
-    pairs = {1: kernel_w, 11: kernel_h, 2: dilation_w, 12: dilation_h, 3: stride_w, 13: stride_h}
-    pads = {4: left, 14: top, 15: right, 16: bottom}
-    layer.params = {0: out, **pairs, **pads, 5: int(bias is not None), 6: weight.data.size}
+    layer.params = {}
+    convolution = Convolution.of(layer)
+    convolution.num_output = out
+    convolution.kernel_w, convolution.kernel_h = kernel_w, kernel_h
+    convolution.dilation_w, convolution.dilation_h = dilation_w, dilation_h
+    convolution.stride_w, convolution.stride_h = stride_w, stride_h
+    convolution.pad_left, convolution.pad_top = left, top
+    convolution.pad_right, convolution.pad_bottom = right, bottom
+    convolution.bias_term, convolution.weight_data_size = int(bias is not None), weight.data.size
 
 
 def _constant(makers: Mapping[str, Layer], blob: str) -> Weight | None:
@@ -94,7 +101,7 @@ def _constant(makers: Mapping[str, Layer], blob: str) -> Weight | None:
 def _without_unread(layers: list[Layer]) -> list[Layer]:
     """The layers without constants, and outputs of their Splits, that no layer reads."""
     read: set[str] = set()
-    kept: list[Layer] = []
+    used: list[Layer] = []
     constant = {blob for layer in layers if layer.type == "MemoryData" for blob in layer.outputs}
     for layer in layers:
         if layer.type == "Split" and layer.inputs[0] in constant:
@@ -105,5 +112,5 @@ def _without_unread(layers: list[Layer]) -> list[Layer]:
             if not layer.outputs:
                 continue
         read.update(layer.inputs)
-        kept.append(layer)
-    return kept[::-1]
+        used.append(layer)
+    return used[::-1]

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
 from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK, NO_MATRIX_PRODUCT, feature_mask
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution
 
 
 def force_direct_convolution(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
@@ -35,19 +36,13 @@ def force_direct_convolution(graph: Graph, shapes: Mapping[str, Shape]) -> Graph
 def _is_faster(layer: Layer, shapes: Mapping[str, Shape]) -> bool:
     if layer.type != "Convolution" or len(layer.inputs) != 1 or layer.inputs[0] not in shapes:
         return False
-    shape, outputs = shapes[layer.inputs[0]], layer.int_param(0, 0)
+    convolution = Convolution.of(layer)
+    shape, outputs = shapes[layer.inputs[0]], convolution.num_output
     eight_at_a_time = outputs > 16 and outputs % 16 == 8
-    int8 = layer.int_param(8, 0) != 0
-    return len(shape) == 3 and shape[0] <= 3 and eight_at_a_time and _is_3x3_stride_2(layer) and not int8
-
-
-def _is_3x3_stride_2(layer: Layer) -> bool:
-    kernel, dilation, stride = (1, 11, 3), (2, 12, 1), (3, 13, 2)  # ids along w and along h, expected value
-    for along_w, along_h, expected in (kernel, dilation, stride):
-        width = layer.int_param(along_w, 1)
-        if width != expected or layer.int_param(along_h, width) != expected:
-            return False
-    return True
+    sides = (convolution.kernel, convolution.dilation, convolution.stride)
+    is_3x3_stride_2 = sides == ((3, 3), (1, 1), (2, 2))
+    int8 = convolution.int8_scale_term != 0
+    return len(shape) == 3 and shape[0] <= 3 and eight_at_a_time and is_3x3_stride_2 and not int8
 
 
 def _without_matrix_product(layer: Layer) -> Layer:

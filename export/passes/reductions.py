@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pocketdet.errors import ExportError
 from pocketdet.runtime.ncnn_graph import Graph, Layer
+from pocketdet.runtime.ncnn_graph.layer_views import Reduction
 
 _OPERATORS = (
     "torch.sum",
@@ -21,7 +22,6 @@ _OPERATORS = (
     "torch.norm",
 )
 _DIM = re.compile(r" dim=(-?\d+)(?= |$)")
-_ALL_AXES, _AXES = 1, 3
 
 
 def lost_axes(pnnx_param: str) -> list[int]:
@@ -51,14 +51,17 @@ def restore_axes(graph: Graph, axes: Sequence[int]) -> Graph:
             "axes cannot be assigned; reduce over two axes, or use a convolution"
         )
     remaining = iter(axes)
-    layers = [
-        replace(layer, params={**layer.params, _AXES: (next(remaining),)})
-        if _reduces_nothing(layer)
-        else layer
-        for layer in graph.layers
-    ]
+    layers = [_along(layer, next(remaining)) if _reduces_nothing(layer) else layer for layer in graph.layers]
     return replace(graph, layers=layers)
 
 
 def _reduces_nothing(layer: Layer) -> bool:
-    return layer.type == "Reduction" and not layer.int_param(_ALL_AXES, 1) and not layer.int_array(_AXES)
+    if layer.type != "Reduction":
+        return False
+    return not Reduction.of(layer).reduce_all and not Reduction.of(layer).axes
+
+
+def _along(layer: Layer, axis: int) -> Layer:
+    reduction = Reduction.of_copy(layer)
+    reduction.axes = (axis,)
+    return reduction.layer

@@ -7,6 +7,7 @@ order is at most sum |w_k| p_k, plus the bias, with p_k the largest measured val
 Sources of the bounds: the asimdhp kernels under src/layer/arm of ncnn 1.0.20261020.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.ncnn_graph import Graph, Layer
 from pocketdet.runtime.ncnn_graph.feature_mask import IN_FP32, feature_mask
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution, Eltwise, Gemm, Pooling
 
 LARGEST_HALF = 65504.0
 
@@ -158,7 +160,7 @@ def _convolution(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     if "weight" not in layer.weights or len(inputs) != 1:
         return None  # the weights are an input
     weight = np.abs(layer.weights["weight"].values().astype(np.float64))
-    groups = layer.int_param(7, 1) if layer.type == "ConvolutionDepthWise" else 1
+    groups = Convolution.of(layer).group
     out, per_group = weight.shape[:2]
     if per_group * groups != inputs[0].size:
         return None
@@ -175,15 +177,9 @@ def _convolution(layer: Layer, inputs: Sequence[Peak]) -> float | None:
 
 
 def _may_use_winograd(layer: Layer) -> bool:
-    sides = (
-        (1, 11, 3),
-        (2, 12, 1),
-        (3, 13, 1),
-    )  # kernel, dilation, stride: parameter along w, along h, required value
-    return all(
-        layer.int_param(along_w, 1) == wanted == layer.int_param(along_h, layer.int_param(along_w, 1))
-        for along_w, along_h, wanted in sides
-    )
+    convolution = Convolution.of(layer)
+    sides = (convolution.kernel, convolution.dilation, convolution.stride)
+    return sides == ((3, 3), (1, 1), (1, 1))
 
 
 def _inner_product(layer: Layer, inputs: Sequence[Peak]) -> float | None:
@@ -197,14 +193,14 @@ def _inner_product(layer: Layer, inputs: Sequence[Peak]) -> float | None:
 
 def _gemm(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     """Alpha * A B + beta * C with the input A (rows, k) and constant B and C: the form of linear layers."""
-    constant = [layer.int_param(key, 0) for key in (4, 5, 6)]
-    if constant[:2] != [0, 1] or layer.int_param(2, 0) or len(inputs) != 1:
+    gemm = Gemm.of(layer)
+    if (gemm.constantA, gemm.constantB) != (0, 1) or gemm.transA or len(inputs) != 1:
         return None
     weight = np.abs(layer.weights["b"].values().astype(np.float64))
-    weight = weight if layer.int_param(3, 0) else weight.T
+    weight = weight if gemm.transB else weight.T
     if weight.shape[1] != inputs[0].size:
         return None
-    alpha, beta = (abs(layer.float_param(key, 1.0)) for key in (0, 1))
+    alpha, beta = abs(gemm.alpha), abs(gemm.beta)
     sums = max(alpha, 1.0) * (weight @ inputs[0])  # alpha is applied after the sum
     added = beta * _bias(layer, "c").max(initial=0.0)
     return float(sums.max(initial=0.0) + added)
@@ -212,15 +208,15 @@ def _gemm(layer: Layer, inputs: Sequence[Peak]) -> float | None:
 
 def _pooling(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     """The average over a window is a sum of halves; for global pooling ncnn adds in fp32."""
-    if layer.int_param(0, 0) == 0 or layer.int_param(4, 0) or layer.int_param(7, 0):
+    pooling = Pooling.of(layer)
+    if pooling.pooling_type == 0 or pooling.global_pooling or pooling.adaptive_pooling:
         return 0.0
-    across = layer.int_param(1, 0)
-    return float(across * layer.int_param(11, across) * inputs[0].max(initial=0.0))
+    return float(math.prod(pooling.kernel) * inputs[0].max(initial=0.0))
 
 
 def _eltwise(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     """A sum of several inputs; the product or maximum of two inputs is the output, which is measured."""
-    kind, coefficients = layer.int_param(0, 0), layer.float_array(1)
+    kind, coefficients = Eltwise.of(layer).op_type, Eltwise.of(layer).coeffs
     if kind != 1:
         return 0.0 if kind == 2 or len(inputs) == 2 else None
     scales = [abs(c) for c in coefficients] or [1.0] * len(inputs)

@@ -15,6 +15,7 @@ from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, r
 from pocketdet.export.precision.overflow import MARGIN, Peaks, Risk, find_risks
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution
 from pocketdet.runtime.precision import Arithmetic, Storage
 
 # Offsets of deformable convolutions say where an image is sampled. Their rounding error is multiplied by the
@@ -192,8 +193,7 @@ def _is_wide(layer: Layer) -> bool:
     """Whether the layer reads more than one position of its input."""
     if layer.type != "Convolution":
         return layer.type in _GATHERS
-    kernel = layer.int_param(1, 1)
-    return (kernel, layer.int_param(11, kernel)) != (1, 1)
+    return Convolution.of(layer).kernel != (1, 1)
 
 
 def _computes(layer: Layer, makers: dict[str, Layer], found: set[str]) -> bool:

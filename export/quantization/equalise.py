@@ -24,6 +24,7 @@ from pocketdet.export.quantization.activation_ranges import ObservedRange
 from pocketdet.export.quantization.layers import bias_of, float_weights, with_bias
 from pocketdet.export.quantization.settings import Array
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, encode
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution
 
 _HOMOGENEOUS = ("ReLU", "Pooling", "Split")
 _WIDEST = 1024.0
@@ -94,17 +95,18 @@ def equalised(graph: Graph, edge: Edge, scale: Array) -> Graph:
 
 
 def _is_maker(layer: Layer) -> bool:
-    if layer.type not in ("Convolution", "ConvolutionDepthWise") or layer.int_param(19, 0):
+    if layer.type not in ("Convolution", "ConvolutionDepthWise") or Convolution.of(layer).dynamic_weight:
         return False
-    return layer.int_param(9, 0) in (0, 1, 2)  # no activation, ReLU, leaky ReLU
+    return Convolution.of(layer).activation_type in (0, 1, 2)  # no activation, ReLU, leaky ReLU
 
 
 def _is_reader(layer: Layer, shape: Shape) -> bool:
     if layer.type not in ("Convolution", "ConvolutionDepthWise") or len(layer.inputs) != 1 or len(shape) != 3:
         return False
-    if layer.float_param(18, 0.0) != 0.0:
+    convolution = Convolution.of(layer)
+    if convolution.pad_value != 0.0:
         return False  # the padding value is not scaled
-    return layer.type == "Convolution" or layer.int_param(7, 1) == layer.int_param(0, 0) == shape[0]
+    return layer.type == "Convolution" or convolution.group == convolution.num_output == shape[0]
 
 
 def _same_channels(layer: Layer, shapes: Mapping[str, Shape]) -> bool:

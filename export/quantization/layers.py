@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from pocketdet.export.quantization.settings import Array
 from pocketdet.runtime.ncnn_graph import Layer, Shape, Weight, encode
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution, Gemm, InnerProduct
 
 INT8_TYPES = ("Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct")
-_TERM = {"Convolution": 2, "ConvolutionDepthWise": 1, "InnerProduct": 2}
-_BIAS_KEY = {"Convolution": 5, "ConvolutionDepthWise": 5, "InnerProduct": 1}
+_INT8_SCALE_TERM = {"Convolution": 2, "ConvolutionDepthWise": 1, "InnerProduct": 2}
 _MOST_PRODUCTS = (2**31 - 1) // (127 * 127)
 _LEAST_SCALE, _LARGEST_SCALE = 1e-15, 1e15  # their product stays a normal float32
 
@@ -41,18 +41,20 @@ def exclusion_reason(layer: Layer, shape: Shape, *, depthwise: bool) -> str:
     if layer.type == "ConvolutionDepthWise" and not depthwise:
         return "depthwise convolutions were not asked for"
     if layer.type == "Gemm":
-        flags = [layer.int_param(key, 0) for key in (2, 4, 11, 14)]
-        one_matrix = layer.int_param(5, 0) == 1 and len(layer.inputs) == 1 and len(shape) == 2
-        if not one_matrix or any(flags) or (layer.int_param(6, 0) and layer.int_param(10, 0) != 4):
+        gemm = Gemm.of(layer)
+        flags = (gemm.transA, gemm.constantA, gemm.output_N1M, gemm.output_transpose)
+        one_matrix = gemm.constantB == 1 and len(layer.inputs) == 1 and len(shape) == 2
+        if not one_matrix or any(flags) or (gemm.constantC and gemm.constant_broadcast_type_C != 4):
             return "only a matrix times a constant B is computed in int8"
-        if layer.float_param(0, 1.0) != 1.0 or layer.float_param(1, 1.0) != 1.0:
+        if (gemm.alpha, gemm.beta) != (1.0, 1.0):
             return "its factors alpha and beta are not 1"
     elif layer.type != "InnerProduct":
-        if layer.int_param(19, 0):
+        convolution = Convolution.of(layer)
+        if convolution.dynamic_weight:
             return "its weights are an input"
         if len(shape) != 3:
             return f"its input has {len(shape)} dimensions, not 3"
-        if layer.float_param(18, 0.0) != 0.0:
+        if convolution.pad_value != 0.0:
             return "it pads with a value other than 0, which ncnn does not scale"
     if _products(layer) > _MOST_PRODUCTS:
         return f"it adds up {_products(layer)} products, more than 32 bits hold"
@@ -74,14 +76,14 @@ def float_weights(layer: Layer) -> Array:
         raise layer.error("its weights are int8 already; quantise the fp32 graph")
     if not np.isfinite(values).all():
         raise layer.error("its weights hold NaN or infinity, so they have no scale")
-    turned = layer.type == "Gemm" and not layer.int_param(3, 0)
+    turned = layer.type == "Gemm" and not Gemm.of(layer).transB
     return np.ascontiguousarray(values.T if turned else values, np.float32)
 
 
 def weight_scales(layer: Layer) -> Array:
     """127 / largest weight, for each output channel or group; 1 where all weights are zero."""
     values = float_weights(layer)
-    rows = layer.int_param(7, 1) if layer.type == "ConvolutionDepthWise" else len(values)
+    rows = Convolution.of(layer).group if layer.type == "ConvolutionDepthWise" else len(values)
     largest = np.abs(values).reshape(rows, -1).max(axis=1)
     scales = np.where(largest > 0, 127.0 / np.maximum(largest.astype(np.float64), 1e-45), 1.0)
     return np.clip(scales, _LEAST_SCALE, _LARGEST_SCALE).astype(np.float32)
@@ -106,17 +108,22 @@ def to_int8(layer: Layer, scales: Array, input_scale: float | None) -> Layer:
         return _gemm_to_int8(layer, matrix, scales)
     weights = {**layer.weights, "weight": matrix, "weight_scales": Weight(scales, "raw")}
     weights["input_scale"] = Weight(np.array([input_scale], np.float32), "raw")
-    return replace(layer, params={**layer.params, 8: _TERM[layer.type]}, weights=weights)
+    view = _view_of_copy(layer)
+    view.int8_scale_term = _INT8_SCALE_TERM[layer.type]
+    return replace(view.layer, weights=weights)
 
 
 def _gemm_to_int8(layer: Layer, matrix: Weight, scales: Array) -> Layer:
     out, size = matrix.data.shape
-    params = {**layer.params, 2: 0, 3: 1, 4: 1, 5: 0, 7: out, 8: 0, 9: size, 14: 1, 18: 2}
+    gemm = Gemm.of_copy(layer)
+    gemm.transA, gemm.transB, gemm.constantA, gemm.constantB = 0, 1, 1, 0
+    gemm.constantM, gemm.constantN, gemm.constantK = out, 0, size
+    gemm.output_transpose, gemm.quantize_term = 1, 2
     weights = {"a": matrix}
     if "c" in layer.weights:
-        params[10] = 1
+        gemm.constant_broadcast_type_C = 1
         weights["c"] = encode(bias_of(layer), "fp32")
-    return replace(layer, params=params, weights={**weights, "a_scales": Weight(scales, "raw")})
+    return replace(gemm.layer, weights={**weights, "a_scales": Weight(scales, "raw")})
 
 
 def bias_of(layer: Layer) -> Array:
@@ -131,11 +138,18 @@ def with_bias(layer: Layer, bias: Array) -> Layer:
     """A copy of a layer with another bias."""
     role, name = weight_role(layer), "c" if layer.type == "Gemm" else "bias"
     rest = {key: weight for key, weight in layer.weights.items() if key not in (role, name)}
-    params = dict(layer.params)
     if layer.type == "Gemm":
-        params |= {6: 1, 10: 4}
+        gemm = Gemm.of_copy(layer)
+        gemm.constantC, gemm.constant_broadcast_type_C = 1, 4
+        changed = gemm.layer
         stored = encode(bias.reshape(1, -1), "fp32")
     else:
-        params[_BIAS_KEY[layer.type]] = 1
+        view = _view_of_copy(layer)
+        view.bias_term = 1
+        changed = view.layer
         stored = Weight(bias.astype(np.float32), "raw")
-    return replace(layer, params=params, weights={role: layer.weights[role], name: stored, **rest})
+    return replace(changed, weights={role: layer.weights[role], name: stored, **rest})
+
+
+def _view_of_copy(layer: Layer) -> Convolution | InnerProduct:
+    return (InnerProduct if layer.type == "InnerProduct" else Convolution).of_copy(layer)

@@ -9,18 +9,21 @@ from pocketdet.runtime import _core
 
 @dataclass(frozen=True)
 class LayerType:
-    """What a layer takes and gives: parameter ids beside 30 (shape hints) and 31 (feature mask), and the
-    fewest and most input and output blobs.
+    """What a layer takes and gives.
+
+    Attributes:
+        params: Parameter ids by ncnn's names, beside 30 (shape hints) and 31 (feature mask).
+        inputs, outputs: The fewest and the most blobs.
     """
 
-    params: frozenset[int]
+    params: Mapping[str, int]
     inputs: tuple[int, int]
     outputs: tuple[int, int]
 
 
 LAYER_TYPES: Mapping[str, LayerType] = MappingProxyType(
     {
-        name: LayerType(frozenset(params), inputs, outputs)
+        name: LayerType(MappingProxyType(params), inputs, outputs)
         for name, params, inputs, outputs in _core.graph_layer_types()
     }
 )

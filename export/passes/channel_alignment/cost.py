@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from pocketdet.errors import UsageError
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution, Gemm, Pooling
 
 LANE_COUNTS = (4, 8, 16)
 """How many channels ncnn can pack into one element."""
@@ -99,7 +100,7 @@ class AlignmentTarget:
         lanes: How many channels ncnn packs into one element there.
         rates: The cost model.
         machines: Which machines these are.
-        direct_convolution: Whether ncnn must be told to use its direct kernel for the first convolution.
+        direct_convolution: Whether the first convolution must be set to use ncnn's direct kernel.
     """
 
     name: str
@@ -195,17 +196,19 @@ def layer_cost(
         case "Convolution" | "Deconvolution" | "DeformableConv2D":
             return _dense_cost(layer, source, out, lanes, rates)
         case "ConvolutionDepthWise" | "DeconvolutionDepthWise":
-            group, taps = max(layer.int_param(7, 1), 1), prod(_kernel(layer))
-            if group not in (layer.int_param(0, 0), out[0]):
+            convolution = Convolution.of(layer)
+            group, taps = max(convolution.group, 1), prod(convolution.kernel)
+            if group not in (convolution.num_output, out[0]):
                 return prod(out) * taps * rates.dense * source[0] / group
             return prod(out) * taps * (rates.depthwise if taps >= 25 else rates.depthwise_small)[pack]
         case "InnerProduct" | "Gemm":
-            made = out[0] if layer.type == "Gemm" and layer.int_param(4, 0) else out[-1]
+            made = out[0] if layer.type == "Gemm" and Gemm.of(layer).constantA else out[-1]
             return prod(source) * made * rates.dense
         case "Pooling":
-            if layer.int_param(4, 0) or layer.int_param(7, 0):  # global or adaptive
+            pooling = Pooling.of(layer)
+            if pooling.global_pooling or pooling.adaptive_pooling:
                 return prod(source) * rates.pointwise
-            return prod(out) * prod(_kernel(layer)) * rates.pooling[pack]
+            return prod(out) * prod(pooling.kernel) * rates.pooling[pack]
         case "Interp":
             return prod(out) * rates.resize[pack]
         case "Split" | "Noop" | "Reshape" | "Flatten":
@@ -218,17 +221,12 @@ def layer_cost(
 
 
 def _dense_cost(layer: Layer, source: Shape, out: Shape, lanes: int, rates: CostRates) -> float:
-    kernel = _kernel(layer)
+    convolution = Convolution.of(layer)
+    kernel = convolution.kernel
     pixels = prod((source if layer.type == "Deconvolution" else out)[1:])
-    winograd = kernel == (3, 3) and layer.int_param(3, 1) == 1 and layer.type == "Convolution"
+    winograd = kernel == (3, 3) and convolution.stride_w == 1 and layer.type == "Convolution"
     rate = rates.winograd if winograd and source[0] >= 8 else rates.dense
     odd = (rates.odd_dense if packed_lanes(source[0], lanes) == 1 else 1.0) * (
         rates.odd_dense if packed_lanes(out[0], lanes) == 1 else 1.0
     )
     return source[0] * out[0] * prod(kernel) * pixels * rate * odd
-
-
-def _kernel(layer: Layer) -> tuple[int, int]:
-    """Height and width of the kernel."""
-    width = layer.int_param(1, 1)
-    return layer.int_param(11, width), width

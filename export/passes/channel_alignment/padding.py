@@ -13,6 +13,20 @@ from pocketdet.export.passes.channel_alignment.placement import ChannelOrders
 from pocketdet.export.passes.channel_alignment.trace import Trace
 from pocketdet.export.passes.channel_alignment.widen import AlignedGraph, PlacementError
 from pocketdet.runtime.ncnn_graph import Layer
+from pocketdet.runtime.ncnn_graph.layer_views import (
+    ELU,
+    BinaryOp,
+    Clip,
+    Convolution,
+    Dropout,
+    Eltwise,
+    InnerProduct,
+    Padding,
+    PReLU,
+    Reduction,
+    ReLU,
+    UnaryOp,
+)
 
 Range = tuple[float, float]
 ZERO: Range = (0.0, 0.0)
@@ -74,7 +88,7 @@ def _propagate(
         return nary_range(layer, sources)
     if layer.type == "BinaryOp" and role.ordered:
         operands = [ranges[main], ANY] if role.main == 0 else [ANY, ranges[main]]
-        return binary_range(layer.int_param(0, 0), operands[0], operands[1])
+        return binary_range(BinaryOp.of(layer).op_type, operands[0], operands[1])
     return propagate_unary(layer, ranges[main], prod(found.shapes[main][1:]))
 
 
@@ -91,10 +105,11 @@ def hull(*ranges: Range) -> Range:
 
 
 def activation_of_zero(layer: Layer) -> Range:
-    """Return what a fused activation (parameters 9 and 10) makes of zero; Gemm has none."""
+    """Return what a fused activation makes of zero; Gemm has none."""
     if layer.type == "Gemm":
         return ZERO
-    kind, values = layer.int_param(9, 0), layer.float_array(10)
+    view = (InnerProduct if layer.type == "InnerProduct" else Convolution).of(layer)
+    kind, values = view.activation_type, view.activation_params
     if kind == 3:  # clip
         value = min(max(0.0, values[0]), values[1])
         return value, value
@@ -133,10 +148,20 @@ def _unary_range(layer: Layer, source: Range, pixels: int) -> Range | None:
     if kind in _AT_MOST_TWICE:
         return -2 * size - 1, 2 * size + 1
     if kind in _BY_SLOPE:
-        slope = max(1.0, abs(layer.float_param(0, 0.0)))
+        slope = max(1.0, abs(_slope(layer)))
         return -size * slope - 1, size * slope + 1
     special = _SPECIAL.get(kind)
     return None if special is None else special(layer, source, pixels)
+
+
+def _slope(layer: Layer) -> float:
+    """The factor of negative values, of a layer of `_BY_SLOPE`."""
+    match layer.type:
+        case "ReLU":
+            return ReLU.of(layer).slope
+        case "ELU" | "CELU":
+            return ELU.of(layer).alpha
+    return 0.0
 
 
 def binary_range(operation: int, a: Range, b: Range) -> Range | None:
@@ -175,9 +200,9 @@ def nary_range(layer: Layer, sources: Sequence[Range]) -> Range | None:
         return hull(*sources)
     if layer.type == "Scale":
         return binary_range(2, sources[0], sources[1])
-    operation = layer.int_param(0, 0)
+    operation = (Eltwise if layer.type == "Eltwise" else BinaryOp).of(layer).op_type
     if layer.type == "Eltwise":
-        factors = layer.float_array(1) if operation == 1 else ()
+        factors = Eltwise.of(layer).coeffs if operation == 1 else ()
         if factors:
             sources = [_scaled(source, factor) for source, factor in zip(sources, factors, strict=True)]
         operation = {0: 2, 1: 0, 2: 4}[operation]  # product, sum, maximum as BinaryOp numbers them
@@ -190,12 +215,12 @@ def nary_range(layer: Layer, sources: Sequence[Range]) -> Range | None:
 
 
 def _clip(layer: Layer, source: Range, _pixels: int) -> Range:
-    low, high = layer.float_param(0, -inf), layer.float_param(1, inf)
+    low, high = Clip.of(layer).min, Clip.of(layer).max
     return min(max(source[0], low), high), min(max(source[1], low), high)
 
 
 def _padding(layer: Layer, source: Range, _pixels: int) -> Range:
-    value = layer.float_param(5, 0.0)
+    value = Padding.of(layer).value
     return hull(source, ZERO, (value, value))
 
 
@@ -208,20 +233,21 @@ def _softmax(_layer: Layer, _source: Range, _pixels: int) -> Range:
 
 
 def _dropout(layer: Layer, source: Range, _pixels: int) -> Range:
-    return _scaled(source, layer.float_param(0, 1.0))
+    return _scaled(source, Dropout.of(layer).scale)
 
 
 def _prelu(layer: Layer, source: Range, _pixels: int) -> Range | None:
     """Padding has the slope 0 if slopes are per channel, else the one that all channels share."""
-    if layer.int_param(0, 0) == 1 and "slope" not in layer.weights:
+    shared = PReLU.of(layer).num_slope == 1
+    if shared and "slope" not in layer.weights:
         return None
-    slope = abs(float(layer.weights["slope"].values()[0])) if layer.int_param(0, 0) == 1 else 0.0
+    slope = abs(float(layer.weights["slope"].values()[0])) if shared else 0.0
     return ANY if source == ANY else hull(source, ZERO, _scaled(source, slope), _scaled(source, -slope))
 
 
 def _reduction(layer: Layer, source: Range, pixels: int) -> Range | None:
     """Sums, means, maxima and norms; products only of zeros, no logarithms (src/layer/reduction.h)."""
-    kind, factor = layer.int_param(0, 0), abs(layer.float_param(2, 1.0))
+    kind, factor = Reduction.of(layer).operation, abs(Reduction.of(layer).coeff)
     if kind > 8 or (kind == 6 and source != ZERO) or (kind in (2, 8) and source == ANY):
         return None
     if source == ZERO:
@@ -234,7 +260,7 @@ def _reduction(layer: Layer, source: Range, pixels: int) -> Range | None:
 def _unary_op(layer: Layer, source: Range, _pixels: int) -> Range | None:
     """Operations as src/layer/unaryop.h numbers them; None for those whose result may not be finite."""
     low, high = source
-    size, kind = max(abs(low), abs(high)), layer.int_param(0, 0)
+    size, kind = max(abs(low), abs(high)), UnaryOp.of(layer).op_type
     if kind in (0, 1, 2, 3, 18, 19):  # abs, neg, floor, ceil, round, trunc
         return -size - 1, size + 1
     if kind == 4:  # square
@@ -251,8 +277,9 @@ def _unary_op(layer: Layer, source: Range, _pixels: int) -> Range | None:
 
 
 def _binary_op_with_scalar(layer: Layer, source: Range, _pixels: int) -> Range | None:
-    value = layer.float_param(2, 0.0)
-    return binary_range(layer.int_param(0, 0), source, (value, value)) if layer.int_param(1, 0) else None
+    operation = BinaryOp.of(layer)
+    scalar = (operation.b, operation.b)
+    return binary_range(operation.op_type, source, scalar) if operation.with_scalar else None
 
 
 def _scaled(source: Range, factor: float) -> Range:

@@ -2,7 +2,7 @@
 
 Stored elements of weights are moved, never rounded: zero is the same bits in every storage. (A table256 blob,
 whose table need not hold zero, becomes fp32.) Parameters that count weights are written even if the graph was
-read without weights. Parameter ids are ncnn's (src/layer/*.cpp).
+read without weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,32 @@ from math import prod
 import numpy as np
 
 from pocketdet.export.passes.channel_alignment.channel_map import IntArray
-from pocketdet.export.passes.channel_alignment.roles import NOT_GIVEN, Interval, Role
+from pocketdet.export.passes.channel_alignment.roles import Interval, Role
 from pocketdet.export.passes.channel_alignment.search import AlignmentPlan
-from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue, Shape, Weight, weight_slots
+from pocketdet.runtime.ncnn_graph import LAYER_TYPES, Graph, Layer, Shape, Weight, weight_slots
+from pocketdet.runtime.ncnn_graph.layer_views import (
+    NOT_GIVEN,
+    Convolution,
+    Crop,
+    Gemm,
+    InnerProduct,
+    Sizes,
+    Slice,
+)
 from pocketdet.runtime.ncnn_graph.weight import AnyArray
 
 _DIVISORS = frozenset({"variance", "weight_scales"})
 """Weights that ncnn divides by: padding is 1."""
-_FIRST_AXIS = {1: 0, 2: 1, 3: 2, 4: 2}
-"""Id of the size of the first axis in Reshape and MemoryData, by number of dimensions."""
-_STARTS, _ENDS, _AXES, _CROP_CHANNELS = 9, 10, 11, 5
+_FIRST_AXIS = {1: "w", 2: "h", 3: "c", 4: "c"}
+"""Name of the size of the first axis in Reshape and MemoryData, by number of dimensions."""
+_CHANNEL_COUNT = {
+    "BatchNorm": "channels",
+    "Bias": "bias_data_size",
+    "PReLU": "num_slope",
+    "Padding": "per_channel_pad_data_size",
+    "Scale": "scale_data_size",
+}
+"""Name of the number of channels of layers with weights per channel; of convolutions it is num_output."""
 _SHAPE_HINTS = 30
 
 
@@ -111,8 +127,9 @@ def _crop_outputs(plan: AlignmentPlan, layer: Layer, names: _UniqueNames) -> lis
 
 def _crop(source: str, target: str, channels: int, names: _UniqueNames) -> Layer:
     """A Crop with starts, ends and axes: the first `channels` of the first axis."""
-    params: dict[int, ParamValue] = {_STARTS: (0,), _ENDS: (channels,), _AXES: (0,)}
-    return Layer("Crop", names.new(f"{target}_crop"), [source], [target], params)
+    crop = Crop.of(Layer("Crop", names.new(f"{target}_crop"), [source], [target]))
+    crop.starts, crop.ends, crop.axes = (0,), (channels,), (0,)
+    return crop.layer
 
 
 def reorder(weight: Weight, axis: int, order: IntArray, fill: float = 0.0) -> Weight:
@@ -149,17 +166,19 @@ def reorder_dense(layer: Layer, role: Role, inputs: IntArray, outputs: IntArray)
             layer.weights[name] = reorder(reorder(weight, 1, columns), 0, outputs)
         elif name in ("bias", "weight_scales"):
             layer.weights[name] = reorder(weight, 0, outputs, float(name in _DIVISORS))
-    layer.params[0] = len(outputs)
-    layer.params[2 if layer.type == "InnerProduct" else 6] = len(outputs) * len(columns) * taps
+    view = (InnerProduct if layer.type == "InnerProduct" else Convolution).of(layer)
+    view.num_output = len(outputs)
+    view.weight_data_size = len(outputs) * len(columns) * taps
 
 
 def reorder_gemm(layer: Layer, inputs: IntArray, outputs: IntArray) -> None:
     """Reorder a Gemm in place: A of (M, K), or (K, M) if transposed, and C with a row for each row of A."""
-    rows = layer.int_param(2, 0)
+    gemm = Gemm.of(layer)
+    rows = gemm.transA
     for name, weight in layer.weights.items():
         moved = reorder(weight, rows if name == "a" else 0, outputs)
         layer.weights[name] = reorder(moved, 1 - rows, inputs) if name == "a" else moved
-    layer.params[7], layer.params[9] = len(outputs), len(inputs)
+    gemm.constantM, gemm.constantK = len(outputs), len(inputs)
 
 
 def reorder_per_channel(layer: Layer, inputs: IntArray, outputs: IntArray) -> None:
@@ -172,9 +191,11 @@ def reorder_per_channel(layer: Layer, inputs: IntArray, outputs: IntArray) -> No
         order = inputs if depthwise and name == "weight_scales" else outputs
         layer.weights[name] = reorder(weight, 0, order, float(name in _DIVISORS))
     if depthwise:
-        layer.params[6] = len(outputs) * taps
-        layer.params[7] = len(inputs)
-    layer.params[6 if layer.type == "Padding" else 0] = len(outputs)
+        convolution = Convolution.of(layer)
+        convolution.weight_data_size = len(outputs) * taps
+        convolution.group = len(inputs)
+    name = _CHANNEL_COUNT.get(layer.type, "num_output")
+    layer.params[LAYER_TYPES[layer.type].params[name]] = len(outputs)
 
 
 def reorder_constant(layer: Layer, outputs: IntArray) -> None:
@@ -182,17 +203,18 @@ def reorder_constant(layer: Layer, outputs: IntArray) -> None:
     dims = len(weight_slots(layer)[0].shape)
     for name, weight in layer.weights.items():
         layer.weights[name] = reorder(weight, 0, outputs)
-    layer.params[_FIRST_AXIS[dims]] = len(outputs)
+    setattr(Sizes.of(layer), _FIRST_AXIS[dims], len(outputs))
 
 
 def set_slice(layer: Layer, intervals: Sequence[Interval], channels: int) -> None:
     """Make a Slice cut `channels` channels at other positions; shares that stay equal stay as written."""
-    if layer.int_array(2):
-        layer.params[2] = tuple(interval.begin for interval in intervals[1:])
+    view = Slice.of(layer)
+    if view.indices:
+        view.indices = tuple(interval.begin for interval in intervals[1:])
         return
     sizes = [interval.end - interval.begin for interval in intervals]
-    if _slice_sizes(layer.int_array(0), channels) != sizes:
-        layer.params[0] = tuple(sizes)
+    if _slice_sizes(view.slices, channels) != sizes:
+        view.slices = tuple(sizes)
 
 
 def _slice_sizes(sizes: Sequence[int], channels: int) -> list[int]:
@@ -205,23 +227,23 @@ def _slice_sizes(sizes: Sequence[int], channels: int) -> list[int]:
 
 def set_crop(layer: Layer, interval: Interval, dims: int) -> None:
     """Make a Crop take other channels; other axes are not changed."""
-    if not layer.int_array(_STARTS) and not layer.int_array(_ENDS):
-        if layer.params.get(_CROP_CHANNELS, NOT_GIVEN) != NOT_GIVEN:
-            layer.params[_CROP_CHANNELS] = interval.end - interval.begin
+    crop = Crop.of(layer)
+    if not crop.starts and not crop.ends:
+        if crop.is_given("outc") and crop.outc != NOT_GIVEN:
+            crop.outc = interval.end - interval.begin
         return
-    axes = [axis % dims for axis in layer.int_array(_AXES) or range(dims)]
+    axes = [axis % dims for axis in crop.axes or range(dims)]
     if 0 in axes:
-        for key, bound in ((_STARTS, interval.begin), (_ENDS, interval.end)):
-            bounds = list(layer.int_array(key))
-            bounds[axes.index(0)] = bound
-            layer.params[key] = tuple(bounds)
+        at = axes.index(0)
+        crop.starts = (*crop.starts[:at], interval.begin, *crop.starts[at + 1 :])
+        crop.ends = (*crop.ends[:at], interval.end, *crop.ends[at + 1 :])
 
 
 def set_reshape(layer: Layer, dims: int, size: int) -> None:
     """Give the output of a Reshape, of `dims` dimensions, another first axis if it is given as a number."""
-    key = _FIRST_AXIS[dims]
-    if layer.int_param(key, NOT_GIVEN) > 0:
-        layer.params[key] = size
+    sizes, name = Sizes.of(layer), _FIRST_AXIS[dims]
+    if getattr(sizes, name) > 0:
+        setattr(sizes, name, size)
 
 
 def set_shape_hints(layer: Layer, shapes: Mapping[str, Shape]) -> None:

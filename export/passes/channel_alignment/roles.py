@@ -25,9 +25,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pocketdet.runtime.ncnn_graph import Layer, Shape
-
-NOT_GIVEN = -233
-"""ncnn's value of an array entry or a size that is not given (src/layer/slice.cpp, crop.cpp, reshape.cpp)."""
+from pocketdet.runtime.ncnn_graph.layer_views import (
+    NOT_GIVEN,
+    Axis,
+    Convolution,
+    Crop,
+    Dropout,
+    Gemm,
+    Padding,
+    PReLU,
+    Reduction,
+    Sizes,
+    Slice,
+)
 
 RoleKind = Literal[
     "pass_through",
@@ -113,10 +123,11 @@ def slice_intervals(layer: Layer, shape: Shape, outputs: Sequence[Shape]) -> lis
     if layer.type == "Slice":
         ends = np.cumsum([0, *(out[0] for out in outputs)])
         return [Interval(int(begin), int(end)) for begin, end in pairwise(ends)]
-    axes = [axis % len(shape) for axis in layer.int_array(11) or range(len(shape))]
+    crop = Crop.of(layer)
+    axes = [axis % len(shape) for axis in crop.axes or range(len(shape))]
     if 0 not in axes:
         return [Interval(0, shape[0])]
-    start = layer.int_array(9)[axes.index(0)]
+    start = crop.starts[axes.index(0)]
     begin = 0 if start == NOT_GIVEN else start % shape[0] if start < 0 else start
     return [Interval(begin, begin + outputs[0][0])]
 
@@ -138,7 +149,7 @@ def _shuffle(_context: LayerContext) -> Role:
 
 
 def _dropout(context: LayerContext) -> Role:
-    return Role("pass_through" if context.layer.float_param(0, 1.0) == 1.0 else "per_channel")
+    return Role("pass_through" if Dropout.of(context.layer).scale == 1.0 else "per_channel")
 
 
 def _norm(context: LayerContext) -> Role:
@@ -146,16 +157,16 @@ def _norm(context: LayerContext) -> Role:
     layer = context.layer
     if layer.type == "Scale" and len(context.inputs) == 2:
         return Role("elementwise")
-    return Role("per_channel", weighted=layer.int_param(0, 0) > 1 or layer.type != "PReLU")
+    return Role("per_channel", weighted=layer.type != "PReLU" or PReLU.of(layer).num_slope > 1)
 
 
 def _concat(context: LayerContext) -> Role:
-    axis = context.layer.int_param(0, 0) % len(context.inputs[0])
+    axis = Axis.of(context.layer).axis % len(context.inputs[0])
     return Role("concat" if axis == 0 else "elementwise")
 
 
 def _slice(context: LayerContext) -> Role:
-    if context.layer.int_param(1, 0) % len(context.inputs[0]) != 0:
+    if Slice.of(context.layer).axis % len(context.inputs[0]) != 0:
         return Role("per_channel")
     intervals = slice_intervals(context.layer, context.inputs[0], context.outputs)
     return Role("slice", intervals=tuple(intervals))
@@ -165,7 +176,7 @@ def _crop(context: LayerContext) -> Role:
     layer, shape, out = context.layer, context.inputs[0], context.outputs[0]
     if len(context.inputs) != 1 or len(shape) != len(out):
         return context.barrier
-    if layer.int_array(9) or layer.int_array(10):
+    if Crop.of(layer).starts or Crop.of(layer).ends:
         intervals = tuple(slice_intervals(layer, shape, context.outputs))
         if intervals[0] == Interval(0, shape[0]):
             return Role("per_channel")
@@ -174,9 +185,8 @@ def _crop(context: LayerContext) -> Role:
 
 
 def _convolution(context: LayerContext) -> Role:
-    layer = context.layer
-    dynamic_weight = layer.int_param(28 if layer.type == "Deconvolution" else 19, 0)
-    if dynamic_weight or not layer.params.get(6):
+    convolution = Convolution.of(context.layer)
+    if convolution.dynamic_weight or not convolution.weight_data_size:
         return context.barrier
     return Role("dense", ordered=tuple(range(1, len(context.inputs))))
 
@@ -192,31 +202,29 @@ def _gemm(context: LayerContext) -> Role:
 
     A constant matrix B mixes the second axis, which ncnn does not pack: a barrier.
     """
-    layer = context.layer
-    constant_a, constant_b, constant_c = (layer.int_param(key, 0) for key in (4, 5, 6))
-    by_row = not constant_c or layer.int_param(10, 0) in (-1, 1, 2, 3)
-    transposed = layer.int_param(3, 0) or layer.int_param(11, 0) or layer.int_param(14, 0)
-    int8 = layer.int_param(18, 0)
-    fits = (constant_a, constant_b, len(context.inputs), len(context.inputs[0])) == (1, 0, 1, 2)
+    gemm = Gemm.of(context.layer)
+    by_row = not gemm.constantC or gemm.constant_broadcast_type_C in (-1, 1, 2, 3)
+    transposed = gemm.transB or gemm.output_N1M or gemm.output_transpose
+    int8 = gemm.quantize_term
+    fits = (gemm.constantA, gemm.constantB, len(context.inputs), len(context.inputs[0])) == (1, 0, 1, 2)
     return Role("dense") if fits and by_row and not transposed and not int8 else context.barrier
 
 
 def _depthwise(context: LayerContext) -> Role:
-    layer = context.layer
-    group, out = layer.int_param(7, 1), layer.int_param(0, 0)
-    dynamic_weight = layer.int_param(28 if layer.type.startswith("De") else 19, 0)
-    if dynamic_weight or len(context.inputs) != 1 or group != context.inputs[0][0] or out % group:
+    convolution = Convolution.of(context.layer)
+    group, out = convolution.group, convolution.num_output
+    if convolution.dynamic_weight or len(context.inputs) != 1 or group != context.inputs[0][0] or out % group:
         return context.barrier
     return Role("per_channel", repeat=out // group, weighted=True)
 
 
 def _padding(context: LayerContext) -> Role:
-    layer, dims = context.layer, len(context.inputs[0])
-    if layer.int_param(7, 0) or layer.int_param(8, 0) or dims < 2:  # pads channels
+    padding, dims = Padding.of(context.layer), len(context.inputs[0])
+    if padding.front or padding.behind or dims < 2:  # pads channels
         return context.barrier
-    if dims == 2 and (layer.int_param(0, 0) or layer.int_param(1, 0)):
+    if dims == 2 and (padding.top or padding.bottom):
         return context.barrier
-    return Role("per_channel", weighted=layer.int_param(6, 0) > 0)
+    return Role("per_channel", weighted=padding.per_channel_pad_data_size > 0)
 
 
 def _pooling(context: LayerContext) -> Role:
@@ -224,14 +232,14 @@ def _pooling(context: LayerContext) -> Role:
 
 
 def _reduction(context: LayerContext) -> Role:
-    layer, dims = context.layer, len(context.inputs[0])
-    axes = {axis % dims for axis in layer.int_array(3)}
-    reduces_all = layer.int_param(1, 1) or dims == 1 or not axes
+    reduction, dims = Reduction.of(context.layer), len(context.inputs[0])
+    axes = {axis % dims for axis in reduction.axes}
+    reduces_all = reduction.reduce_all or dims == 1 or not axes
     return context.barrier if reduces_all or 0 in axes else Role("per_channel")
 
 
 def _softmax(context: LayerContext) -> Role:
-    along_channels = context.layer.int_param(0, 0) % len(context.inputs[0]) == 0
+    along_channels = Axis.of(context.layer).axis % len(context.inputs[0]) == 0
     return context.barrier if along_channels else Role("per_channel")
 
 
@@ -241,8 +249,10 @@ def _reshape(context: LayerContext) -> Role:
     A Reshape to another number of dimensions that copies a size (0) might copy the number of channels.
     """
     shape, out = context.inputs[0], context.outputs[0]
-    sizes = (0, 1, 2, 11) if context.layer.type == "Reshape" else ()
-    copies_size = len(shape) != len(out) and any(context.layer.params.get(key) == 0 for key in sizes)
+    copies_size = False
+    if context.layer.type == "Reshape" and len(shape) != len(out):
+        sizes = Sizes.of(context.layer)
+        copies_size = 0 in (sizes.w, sizes.h, sizes.c, sizes.d)
     if shape[0] == 1 or len(context.inputs) != 1 or copies_size:
         return context.barrier
     if out[0] == shape[0]:

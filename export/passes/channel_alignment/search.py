@@ -57,8 +57,8 @@ class AlignmentPlan:
         outputs = set() if self.wide_outputs else self.found.outputs()
         cropped = outputs.intersection(counterparts.values())
         changed = {blob: order for blob, order in self.orders.items() if self.is_changed(blob)}
-        kept = {blob: order for blob, order in changed.items() if blob not in cropped}
-        return kept | {new: changed[old] for new, old in counterparts.items() if old in cropped}
+        uncropped = {blob: order for blob, order in changed.items() if blob not in cropped}
+        return uncropped | {new: changed[old] for new, old in counterparts.items() if old in cropped}
 
     def cropped_blobs(self) -> list[str]:
         """Return the blobs that get a Crop, once for each consumer that needs the original channels."""

@@ -21,6 +21,7 @@ from pocketdet.export.passes.channel_alignment.channel_map import (
 )
 from pocketdet.export.passes.channel_alignment.roles import Interval, Role, barrier, role_of
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape
+from pocketdet.runtime.ncnn_graph.layer_views import Convolution, ShuffleChannel
 
 _MAX_LENGTH = 2**17
 """Blobs with a longer first axis are not followed."""
@@ -167,7 +168,8 @@ def route(
         case "slice":
             return [source.take(slice(*interval)) for interval in intervals]
         case "shuffle":
-            order = shuffle_order(len(source), layer.int_param(0, 1), bool(layer.int_param(1, 0)))
+            shuffle = ShuffleChannel.of(layer)
+            order = shuffle_order(len(source), shuffle.group, bool(shuffle.reverse))
             return [source.take(order)]
         case "elementwise":
             return [elementwise(ids, number, inputs)]
@@ -206,7 +208,7 @@ def _int8_blobs(graph: Graph) -> set[str]:
     """
     found: set[str] = set()
     for layer in graph.layers:
-        requantized = layer.type.startswith("Convolution") and layer.int_param(8, 0) > 100
+        requantized = layer.type in Convolution.types and Convolution.of(layer).int8_scale_term > 100
         if requantized or (layer.type == "Split" and not found.isdisjoint(layer.inputs)):
             found.update(layer.outputs)
     return found
@@ -271,7 +273,7 @@ class _Tracer:
         if role.kind == "elementwise" and not self._merge(inputs):
             return None
         if role.weighted and inputs[0].has_duplicates():
-            return None  # two weights for one value: the lanes could not be told apart
+            return None  # two weights for one value: the channels could not be distinguished
         return route(self.result.value_ids, number, layer, role, inputs, role.intervals)
 
     def _merge(self, inputs: Sequence[ChannelMap]) -> bool:

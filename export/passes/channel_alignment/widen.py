@@ -13,6 +13,7 @@ from pocketdet.export.passes.channel_alignment.channel_map import ChannelMap, In
 from pocketdet.export.passes.channel_alignment.roles import Interval, Role
 from pocketdet.export.passes.channel_alignment.trace import Trace, route, routed_inputs
 from pocketdet.runtime.ncnn_graph import Layer, Shape
+from pocketdet.runtime.ncnn_graph.layer_views import ShuffleChannel
 
 
 class PlacementError(Exception):
@@ -141,8 +142,8 @@ def _outputs(
 def _check_inputs(layer: Layer, role: Role, inputs: Sequence[ChannelMap]) -> None:
     """Raise `PlacementError` if a layer cannot pass on these lanes."""
     first = inputs[0]
-    if role.kind == "shuffle" and len(first) % layer.int_param(0, 1):
-        shuffled = f"{len(first)} channels do not divide into the {layer.int_param(0, 1)} groups"
+    if role.kind == "shuffle" and len(first) % ShuffleChannel.of(layer).group:
+        shuffled = f"{len(first)} channels do not divide into the {ShuffleChannel.of(layer).group} groups"
         raise PlacementError(f"{shuffled} of {layer.name!r}", first.groups())
     if role.weighted and first.has_duplicates():
         raise PlacementError(f"{layer.name!r} would have two weights for one value", first.groups())

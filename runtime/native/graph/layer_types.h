@@ -1,7 +1,6 @@
 // The layer types that a graph may have: how many blobs each takes and gives, its parameters, and its shape rule.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,13 +14,19 @@ struct Count {
 
 constexpr int kShapeHints = 30, kFeatureMask = 31;  // parameters of any layer
 
+struct LayerParam {
+    int id;
+    std::string name;  // as in the type's load_param, src/layer/NAME.cpp
+};
+using LayerParams = std::vector<LayerParam>;
+
 struct LayerType {
     const char* name;
-    Rule rule;        // null for Input and MemoryData, which take no blob
-    uint32_t params;  // a bit for each parameter id, kShapeHints and kFeatureMask aside
+    Rule rule;           // null for Input and MemoryData, which take no blob
+    LayerParams params;  // without kShapeHints and kFeatureMask
     Count inputs, outputs;
 
-    bool has_param(int id) const { return (params >> id & 1u) != 0; }
+    bool has_param(int id) const;
 };
 
 // In alphabetical order of their names.

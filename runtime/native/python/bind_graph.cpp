@@ -34,10 +34,8 @@ nb::list names_to_python(const std::vector<std::string>& names) {
 nb::list bound_layer_types() {
     nb::list result;
     for (const graph::LayerType& type : graph::layer_types()) {
-        nb::list params;
-        for (int id = 0; id <= graph::kMaxParamId; ++id) {
-            if (type.has_param(id)) params.append(id);
-        }
+        nb::dict params;
+        for (const graph::LayerParam& param : type.params) params[str_of(param.name)] = param.id;
         result.append(row(type.name, params, row(type.inputs.least, type.inputs.most),
                           row(type.outputs.least, type.outputs.most)));
     }
@@ -199,8 +197,8 @@ void bind_graph(nb::module_& module) {
         }
     });
     module.def("graph_layer_types", &bound_layer_types,
-               "The layer types that a graph may have: rows of (name, parameter ids, (least, most) inputs,\n"
-               "(least, most) outputs).");
+               "The layer types that a graph may have: rows of (name, parameter ids by ncnn's names, (least, most)\n"
+               "inputs, (least, most) outputs).");
     module.def("graph_limits", &bound_limits, "The most that a graph may ask for, by name.");
     module.def(
         "read_param", &bound_read_param, "text"_a, "source"_a,
