@@ -173,6 +173,26 @@ def ssdlite_grids(size: Size) -> list[tuple[Size, tuple[float, float], list[tupl
     return found
 
 
+SSD300_SCALES = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
+SSD300 = [
+    (
+        (cells, cells),
+        (step, step),
+        [(min(w, 1) * 300, min(h, 1) * 300) for w, h in ratio_sizes(*SSD300_SCALES[k : k + 2], ratios)],
+    )
+    for k, (cells, step, ratios) in enumerate(
+        [
+            (38, 8, (2,)),
+            (19, 16, (2, 3)),
+            (10, 32, (2, 3)),
+            (5, 64, (2, 3)),
+            (3, 100, (2,)),
+            (1, 300, (2,)),
+        ]
+    )
+]
+
+
 @pytest.mark.parametrize(
     ("family", "size", "softmax", "anchors"),
     [
@@ -180,13 +200,15 @@ def ssdlite_grids(size: Size) -> list[tuple[Size, tuple[float, float], list[tupl
         ("ssd-mobilenet-caffe", (300, 300), True, [3, 6, 6, 6, 6, 6]),
         ("ssdlite-torchvision", (320, 320), False, [6] * 6),
         ("ssdlite-torchvision", (256, 352), False, [6] * 6),
+        ("ssd300-torchvision", (300, 300), False, [4, 6, 6, 6, 4, 4]),
     ],
 )
 def test_ssd_anchors_by_the_published_rule(
     tmp_path: Path, family: str, size: Size, softmax: bool, anchors: list[int]
 ) -> None:
     classes = 5
-    levels = [(16 << k, count) for k, count in enumerate(anchors)]
+    strides = (8, 16, 32, 64, 128, 512) if family.startswith("ssd300") else tuple(16 << k for k in range(6))
+    levels = list(zip(strides, anchors, strict=True))
     net, score, box = ssd_net(size, 4, levels, classes, softmax=softmax)
     names = [net.output(score), net.output(box)]
     path = net.write(tmp_path, shuffled=True)
@@ -195,7 +217,8 @@ def test_ssd_anchors_by_the_published_rule(
     raw = values[names[0]]
     shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
     scores = raw if softmax else shifted / shifted.sum(axis=1, keepdims=True)
-    grids = {"ssd-mobilenet": PYTORCH_SSD, "ssd-mobilenet-caffe": CAFFE}.get(family) or ssdlite_grids(size)
+    known = {"ssd-mobilenet": PYTORCH_SSD, "ssd-mobilenet-caffe": CAFFE, "ssd300-torchvision": SSD300}
+    grids = known.get(family) or ssdlite_grids(size)
     check(found, path, (1, 3, *size), ssd_boxes(anchor_boxes(grids), values[names[1]]), scores[:, 1:])
 
 

@@ -21,26 +21,28 @@ FASTESTDET = PEERS.parent / "peers" / "FastestDet.onnx"
 OURS = Path(__file__).parents[3] / "docs" / "own_model" / "fastestdet.toml"
 
 
+# file, the family that is named, detections that must be found
+FILES = [
+    ("nanodet_m_320_rank2", "NanoDet", 190),
+    ("picodet_s_320_paddle", "PicoDet", 220),
+    ("yolo_fastestv2_352_rank2", "Yolo-FastestV2", 130),
+    ("ultraface_rfb_240x320", "UltraFace", 50),
+    ("ultraface_rfb_240x320_raw", "UltraFace", 50),
+    ("yunet_dynamic", "YuNet", 50),
+    ("blazeface_128_nhwc", "BlazeFace", 8),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not PEERS.is_dir(), reason=SHARED_DATA)
-@pytest.mark.parametrize(
-    ("name", "family", "least"),
-    [
-        ("nanodet_m_320_rank2", "NanoDet", 190),
-        ("picodet_s_320_paddle", "PicoDet", 220),
-        ("yolo_fastestv2_352_rank2", "Yolo-FastestV2", 130),
-        ("ultraface_rfb_240x320", "UltraFace", 50),
-        ("ultraface_rfb_240x320_raw", "UltraFace", 50),
-        ("yunet_dynamic", "YuNet", 50),
-        ("blazeface_128_nhwc", "BlazeFace", 8),
-    ],
-)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize(("name", "family", "least"), FILES)
 def test_the_bundle_detects_what_the_demo_does(
-    command: Callable[..., Ending], tmp_path: Path, name: str, family: str, least: int
+    command: Callable[..., Ending], tmp_path: Path, name: str, family: str, least: int, precision: str
 ) -> None:
     model = PEERS / f"{name}.onnx"
     expected, threshold, nms_iou = read_expected(model)
-    ending = command("export", model, "--out", tmp_path, "--slim")
+    ending = command("export", model, "--out", tmp_path, "--slim", "--precision", precision)
     assert (ending.code, ending.err) == (0, "")
     assert f"recognised: {family}" in ending.out
     bundle = tmp_path / f"{name}.pocketdet"
@@ -49,7 +51,8 @@ def test_the_bundle_detects_what_the_demo_does(
         selection = loaded.manifest.decode.selection
     assert (selection.score_threshold, selection.nms_iou) == (threshold, nms_iou)
     found = differences(expected, run_bundle(bundle, expected, threshold), threshold, nms_iou=nms_iou)
-    assert (found.missing, found.extra) == (0, 0)
+    rounded = found.expected // 50 if precision == "fp16" else 0  # by weights of half precision
+    assert found.missing + found.extra <= rounded
     assert found.matched >= least
 
 
