@@ -9,7 +9,7 @@ from command_line import Ending, command
 from needs import SHARED_DATA
 
 from pocketdet.benchmarks.plan import InterleavedPlan
-from pocketdet.runtime.ncnn_graph import read_graph, write_graph
+from pocketdet.runtime.ncnn_graph import Layer, read_graph, write_graph
 
 __all__ = ["command"]
 
@@ -151,17 +151,49 @@ def test_a_damaged_model(
     assert "short.bin ends early" in ending.err
 
 
-def test_an_unknown_layer_type(
+def test_an_unknown_layer_type_that_may_have_weights(
     command: Command, model: tuple[Path, Path], out: tuple[Path, Path], tmp_path: Path
 ) -> None:
     graph = read_graph(*model)
-    graph.layers[-1].type = "MyLayer"
-    graph.layers[-1].weights.clear()
-    odd = tmp_path / "odd.param"
-    write_graph(graph, odd, None)
-    ending = command("align", odd, model[1], *out, *SHAPE)
+    odd = next(layer for layer in graph.layers if layer.weights)
+    odd.type = "MyLayer"
+    odd.weights.clear()
+    write_graph(graph, tmp_path / "odd.param", None)
+    ending = command("align", tmp_path / "odd.param", model[1], *out, *SHAPE)
     assert ending.code == 2
-    assert "MyLayer" in ending.err
+    assert "MyLayer is of no known type" in ending.err
+
+
+def test_a_layer_without_a_rule_is_kept_with_what_depends_on_it(
+    command: Command, model: tuple[Path, Path], out: tuple[Path, Path], tmp_path: Path
+) -> None:
+    graph = read_graph(*model)
+    (last, *_) = graph.output_names()
+    detections = Layer("Yolov3DetectionOutput", "boxes", [last], ["boxes"], {0: 2, 4: (1.5, 2.5)})
+    graph.layers += [detections, Layer("ReLU", "behind", ["boxes"], ["end"])]
+    odd = tmp_path / "odd.param", tmp_path / "odd.bin"
+    write_graph(graph, *odd)
+    ending = command("align", *odd, *out, *SHAPE)
+    assert ending.code == 0
+    assert "Yolov3DetectionOutput boxes, ReLU behind" in " ".join(ending.out.split())
+    assert f"same answers: {last}" in ending.out
+    assert out[0].read_text().splitlines()[-2:] == odd[0].read_text().splitlines()[-2:]
+    assert out[1].read_bytes() != odd[1].read_bytes()
+
+
+def test_nothing_is_changed_behind_a_first_layer_without_a_rule(
+    command: Command, model: tuple[Path, Path], out: tuple[Path, Path], tmp_path: Path
+) -> None:
+    graph = read_graph(*model)
+    focus = Layer("YoloV5Focus", "focus", ["image"], ["sliced"])
+    for layer in graph.layers[1:]:
+        layer.inputs = ["sliced" if blob == "image" else blob for blob in layer.inputs]
+    graph.layers.insert(1, focus)
+    odd = tmp_path / "odd.param", tmp_path / "odd.bin"
+    write_graph(graph, *odd)
+    ending = command("align", *odd, *out, *SHAPE)
+    assert ending.code == 0
+    assert [path.read_bytes() for path in out] == [path.read_bytes() for path in odd]
 
 
 def test_a_full_disk_leaves_nothing(

@@ -196,6 +196,20 @@ def test_bad_input(tmp_path: Path, tiny_bundle_template: Path) -> None:
         info(tmp_path / "absent.param")
 
 
+def test_a_graph_with_a_layer_type_without_weights_that_is_not_known(tmp_path: Path) -> None:
+    text = (
+        "7767517\n3 3\nInput in 0 1 in\nYoloV5Focus focus 1 1 in a\nConvolution conv 1 1 a b 0=1 1=1 6=12\n"
+    )
+    (tmp_path / "old.param").write_text(text)
+    (tmp_path / "old.bin").write_bytes(bytes(4 + 12 * 4))
+    card = info_json(tmp_path / "old.param", "--shape", "3x32x32")
+    assert card["parameters"] == 12
+    assert {row["type"] for row in card["layers_by_type"]} == {"Input", "YoloV5Focus", "Convolution"}
+    (tmp_path / "old.bin").write_bytes(bytes(8 + 12 * 4))
+    with pytest.raises(GraphError, match=r"old\.bin"):
+        info(tmp_path / "old.param")
+
+
 def _onnx(folder: Path, **sizes: object) -> Path:
     b = OnnxBuilder()
     x = b.add("Relu", b.conv("picture", 3, 8, 3, 8))

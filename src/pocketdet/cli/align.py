@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -58,7 +58,7 @@ def align(
     ncnn packs 4, 8 or 16 channels and uses slow kernels for channel counts that are not a multiple. Names of
     blobs, and shapes and values of outputs, stay the same. Both models run in ncnn on several inputs before
     anything is written; if an output changed, nothing is written (exit code 1). A model with nothing to gain
-    is written unchanged.
+    is written unchanged. A layer without a shape rule, and what depends on it, is kept and not run.
 
     Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
@@ -72,33 +72,43 @@ def align(
     machine = alignment_target(target, lanes)
     check_output_paths(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, parse_shapes(shape or []), preserve or [])
-    graph, inputs = model.graph, model.inputs
-    outputs = extractable_blobs(graph, preserve or [])
-    options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": preserve or []}
+    graph, inputs, understood = model.graph, model.inputs, model.understood
+    known_blobs = set(understood.blob_names())
+    fixed = [*(blob for blob in preserve or [] if blob in known_blobs), *model.kept_blobs]
+    outputs = extractable_blobs(understood, fixed)
+    options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": fixed}
     with console.status("aligning") as status:
         if measure:
             alignment = tune_alignment(
                 graph,
                 inputs,
                 machine,
-                lambda best, tried: compare_pair(best, tried, inputs, outputs, DECIDING).ratio.low,
+                lambda best, tried: (
+                    compare_pair(
+                        model.before_barriers(best), model.before_barriers(tried), inputs, outputs, DECIDING
+                    ).ratio.low
+                ),
                 progress=lambda step: status.update(f"timing: {step}"),
                 **options,
             )
         else:
             alignment = align_channels(graph, inputs, machine.lanes, rates=machine.rates, **options)
         status.update("checking")
-        differences = check_alignment(graph, alignment, inputs, preserve or [])
+        aligned = model.before_barriers(alignment.graph)
+        differences = check_alignment(understood, replace(alignment, graph=aligned), inputs, fixed)
         status.update("timing")
         timing = None
         if bench and alignment.report.changed:
-            timing = compare_pair(graph, alignment.graph, inputs, outputs, REPORTING)
+            timing = compare_pair(understood, aligned, inputs, outputs, REPORTING)
     write_model(alignment.graph, out_param, out_weights)
     not_timed = _UNCHANGED if bench and timing is None else None
     if as_json:
         typer.echo(json.dumps(_record(alignment.report, differences, timing, not_timed), indent=2))
         return
     _print(alignment.report, differences, console)
+    if model.barriers:
+        names = ", ".join(f"{layer.type} {layer.name}" for layer in model.barriers)
+        console.print(f"kept as they are, without a shape rule or behind such a layer: {names}", markup=False)
     if timing:
         console.print(f"this machine, one thread: {timing}", markup=False)
     if not_timed:

@@ -14,7 +14,7 @@ from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import GraphSpec, Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
-from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes, read_graph
+from pocketdet.runtime.ncnn_graph import Graph, count_macs, has_known_weights, infer_shapes, read_graph
 from pocketdet.runtime.ncnn_graph.feature_mask import kept_in_fp32
 from pocketdet.spec.one_stage import BoxCoding, Level, OneStageSpec, Scores
 
@@ -118,7 +118,10 @@ def _bundle_graph(bundle: Bundle, name: str, spec: GraphSpec, rois: int) -> Reco
 def param_card(param: Path, inputs: Mapping[str, tuple[int, ...]]) -> Record:
     """A .param file, with the weights of the .bin file beside it if it exists."""
     weights = param.with_suffix(".bin")
-    graph = read_graph(param, weights if weights.is_file() else None)
+    graph = read_graph(param)
+    if weights.is_file():  # the size of the .bin shows whether layers of unknown types have weights
+        unknown = {layer.type for layer in graph.layers if not has_known_weights(layer.type)}
+        graph = read_graph(param, weights, foreign=unknown)
     shaped = {name: inputs.get(name, inputs.get("")) for name in graph.input_names()}
     given = {name: shape for name, shape in shaped.items() if shape}
     card = graph_card(graph, given, graph.output_names(), {})
