@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from torch import nn
 
 from pocketdet.errors import UsageError
 from pocketdet.export.layer_map import compare_layers
@@ -41,7 +42,12 @@ from pocketdet.runtime.verification import (
 
 
 def verify(
-    path: Path, images: Sequence[Path] = (), *, layers: bool = False, weights: Path | None = None
+    path: Path,
+    images: Sequence[Path] = (),
+    *,
+    layers: bool = False,
+    weights: Path | None = None,
+    module: nn.Module | None = None,
 ) -> VerifyReport:
     """Compare every stage of a bundle with its reference, on the golden image and on `images`.
 
@@ -51,6 +57,7 @@ def verify(
         layers: whether every ncnn layer is compared, too, on the golden image.
         weights: PyTorch weights that replace those in the bundle. If the bundle stores halves, the weights of
             the reference are rounded, and the effect of that is reported separately.
+        module: the PyTorch module that the bundle was made from, in place of the ONNX file in the bundle.
 
     Returns:
         All checks; `report.ok` is true if they passed.
@@ -61,7 +68,7 @@ def verify(
         ImageError: if an image cannot be read.
     """
     with load_bundle(path) as bundle:
-        original = reference_of_bundle(bundle, weights)
+        original = reference_of_bundle(bundle, weights, module)
         if original is None and (images or layers):
             raise UsageError(
                 f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "

@@ -92,12 +92,15 @@ def reference_from_module(
     return reference
 
 
-def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Reference | None:
+def reference_of_bundle(
+    bundle: Bundle, weights: Path | None = None, module: nn.Module | None = None
+) -> Reference | None:
     """The detector that a bundle was made from.
 
     Args:
         bundle: an open bundle.
         weights: PyTorch weights that replace those in the bundle.
+        module: the PyTorch module that the bundle was made from, for bundles of modules.
 
     Returns:
         The reference, or None if the bundle has no weights and none are given. The reference of a bundle
@@ -108,6 +111,8 @@ def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Referenc
         UsageError: if the ONNX file cannot be loaded.
     """
     manifest = bundle.manifest
+    if module is not None:
+        return _from_module(bundle, module)
     if weights is None and manifest.reference_weights is None:
         return _from_onnx(bundle)
     model = load_detector(
@@ -119,15 +124,31 @@ def reference_of_bundle(bundle: Bundle, weights: Path | None = None) -> Referenc
     return reference_of(model)
 
 
+def _from_module(bundle: Bundle, module: nn.Module) -> Reference:
+    manifest = bundle.manifest
+    if not isinstance(manifest, OneStageManifest) or manifest.reference_weights is not None:
+        raise UsageError(
+            f"{manifest.name} was made from {manifest.architecture}, a detector of pocketdet: verify it "
+            "without a module"
+        )
+    module = prepare_module(module)
+    identity = _identity(manifest)
+    outputs = find_outputs(module, torch.zeros(1, 3, *identity.input_size))
+    return ModuleReference(module, outputs, identity, manifest.decode)
+
+
+def _identity(manifest: OneStageManifest) -> Identity:
+    size = (manifest.input.height, manifest.input.width)
+    preprocessing = Preprocessing(**manifest.preprocessing.model_dump())
+    return Identity(manifest.architecture, manifest.class_names, size, preprocessing)
+
+
 def _from_onnx(bundle: Bundle) -> Reference | None:
     manifest = bundle.manifest
     if not isinstance(manifest, OneStageManifest) or manifest.graphs.model.onnx is None:
         return None
-    size = (manifest.input.height, manifest.input.width)
-    preprocessing = Preprocessing(**manifest.preprocessing.model_dump())
-    identity = Identity(manifest.architecture, manifest.class_names, size, preprocessing)
     network = load_onnx(bundle.path(manifest.graphs.model.onnx))
-    return OnnxReference(network, identity, manifest.decode)
+    return OnnxReference(network, _identity(manifest), manifest.decode)
 
 
 def postprocessing_of_bundle(bundle: Bundle, score: float | None = None) -> Postprocessing:

@@ -59,6 +59,11 @@ def test_code_and_weights_become_a_bundle(command: Command, project: Path, tmp_p
             boxes = np.clip([box for _, _, box in expected], 0, SIDE)
             np.testing.assert_allclose(found.boxes, boxes, atol=0.02)
     assert command("verify", "theirs.pocketdet", "--layers").code == 0
+    again = command("verify", "theirs.pocketdet", "--module", TARGET, "--weights", "w.pt", "--layers")
+    assert again.code == 0, again
+    assert "pytorch against PyTorch at export" in again.out
+    other = command("verify", "theirs.pocketdet", "--module", TARGET)  # the factory's own weights
+    assert other.code == 1
     damaged_copy(project / "theirs.pocketdet", tmp_path / "bad.pocketdet", "model", "conv_10")
     failed = command("verify", "bad.pocketdet", "--layers")
     assert failed.code == 1

@@ -7,6 +7,8 @@ from pocketdet.cli.arguments import read_names, require_files
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pocketdet.export.reference.base import Reference
 
 
@@ -30,7 +32,6 @@ def reference_from_code(
     """
     from pocketdet.export.reference.description import read_description
     from pocketdet.export.reference.factory import reference_from_module
-    from pocketdet.export.user_module import import_module, load_module_weights
 
     if unused:
         raise UsageError(f"{target}: --arch, --preset and --input-size are not for a module of your own")
@@ -41,7 +42,26 @@ def reference_from_code(
         )
     require_files(outputs, weights, names)
     description = read_description(outputs, read_names(names) if names else None)
+    return reference_from_module(module_from_code(target, weights), description)
+
+
+def module_from_code(target: str, weights: Path | None) -> "nn.Module":
+    """The module that a factory makes, with the weights of a file if one is given.
+
+    Args:
+        target: "package.module:factory".
+        weights: a state dict.
+
+    Raises:
+        UsageError: if `target` is no such text, or the code cannot be imported.
+        CheckpointError: if the weights do not fit.
+    """
+    from pocketdet.export.user_module import import_module, is_module_target, load_module_weights
+
+    if not is_module_target(target):
+        raise UsageError(f"{target!r}: expected package.module:factory")
+    require_files(weights)
     module = import_module(target)
     if weights is not None:
         load_module_weights(module, weights)
-    return reference_from_module(module, description)
+    return module

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pocketdet.cli.user_code import module_from_code
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ def verify(
     image: Annotated[list[Path] | None, typer.Option(help="More images to compare on; repeatable.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also compare every ncnn layer.")] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="PyTorch weights, if the bundle has none (--slim).")
+        Path | None, typer.Option(help="PyTorch weights, if the bundle has none (--slim); or of --module.")
+    ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACKAGE.MODULE:FACTORY",
+            help="Code that makes the torch.nn.Module that the bundle was made from; it runs.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -39,7 +47,7 @@ def verify(
 
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
-    report = _report(bundle, image or [], layers, weights)
+    report = _report(bundle, image or [], layers, weights, module)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -48,15 +56,20 @@ def verify(
         raise typer.Exit(1)
 
 
-def _report(bundle: Path, images: list[Path], layers: bool, weights: Path | None) -> "VerifyReport":
+def _report(
+    bundle: Path, images: list[Path], layers: bool, weights: Path | None, target: str | None
+) -> "VerifyReport":
     if importlib.util.find_spec("torch") is None:
-        if images or layers or weights:
+        if images or layers or weights or target:
             raise UsageError("--image, --layers and --weights need PyTorch: pip install 'pocketdet[export]'")
         from pocketdet.runtime.verification import replay
 
         return replay(bundle)
     from pocketdet.export.verify import verify as compare_with_torch
 
+    if target is not None:
+        module = module_from_code(target, weights)
+        return compare_with_torch(bundle, images, layers=layers, module=module)
     return compare_with_torch(bundle, images, layers=layers, weights=weights)
 
 
