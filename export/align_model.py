@@ -21,9 +21,10 @@ from pocketdet.runtime.ncnn_graph import (
     validate,
     write_graph,
 )
+from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK
 from pocketdet.runtime.ncnn_graph.layer_types import LAYER_TYPES
 
-SHAPE_HINTS, FEATURE_MASK = 30, 31  # parameters that every layer may have
+SHAPE_HINTS = 30  # a parameter that every layer may have, as the feature mask is
 
 
 @dataclass(frozen=True)
