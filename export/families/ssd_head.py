@@ -116,7 +116,7 @@ def raw_head(tensors: SsdTensors, grids: Sequence[SsdGrid], scores: Scores, rule
 
 def _only_kind(parts: Sequence[HeadPart]) -> Kind | None:
     """How all channels are computed; None if not alike."""
-    kinds = {part.kind for part in parts}
+    kinds: set[Kind] = {part.kind for part in parts}
     return kinds.pop() if len(kinds) == 1 else None
 
 
