@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.class_names import choose_class_names
+from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import in_file
 from pocketdet.export.families.lines import (
     dropped_lines,
@@ -82,7 +82,8 @@ class YoloWithAnchors:
         if joined is None:
             return self._match_raw(model, options)
         head, selecting = joined
-        count = head.channels - 5
+        count = dict(head.groups).get(4, head.channels) - 5  # masks may follow the classes
+        stored = metadata_names(model.metadata)
         if head.anchors != EACH or count < 1:
             return Mismatch(
                 (
@@ -91,11 +92,13 @@ class YoloWithAnchors:
                 ),
                 1,
             )
+        if stored is not None and len(stored) != count:
+            return Mismatch((f"{count} class scores: expected the {len(stored)} of the metadata",), 2)
         maps = raw_maps(model, head.origin.sources, head.levels)
         if maps is None or not in_file(model, [OutputField(name) for name in maps]):
             return Mismatch((f"{head.name!r}: its levels do not come from one map each",), 2)
-        if model.shape_of(maps[0])[1] != EACH * (5 + count):
-            return Mismatch((f"{maps[0]!r}: expected {EACH} * (5 + C) channels",), 2)
+        if model.shape_of(maps[0])[1] != EACH * head.channels:
+            return Mismatch((f"{maps[0]!r}: expected {EACH} * {head.channels} channels",), 2)
         names, names_line = choose_class_names(count, options.class_names, model.metadata)
         values = run_on_noise(model, [head.name, *maps])
         rows = _by_cell(head, values[head.name].T if head.columns else values[head.name])
@@ -103,13 +106,13 @@ class YoloWithAnchors:
         if anchors is None:
             return Mismatch(("boxes: sizes are not (2 * sigmoid)^2 of an anchor's",), 3)
         description = self._describe(model, head.levels, maps, anchors, names)
-        boxes, scores = corners(rows[:, :4]), rows[:, 4:5] * rows[:, 5:]
+        boxes, scores = corners(rows[:, :4]), rows[:, 4:5] * rows[:, 5 : 5 + count]
         if not decodes_to(description.spec(), values, boxes, scores):
             return Mismatch(("boxes and scores are not decoded as YOLOv5 does",), 4)
         shown = " / ".join(", ".join(f"{w:g}x{h:g}" for w, h in level) for level in anchors)
         reasons = (
             rows_line(model, head, f"4 box values, objectness, {count} class scores"),
-            *dropped_lines(model, head, selecting, head.channels),
+            *dropped_lines(model, head, selecting, 5 + count),
             f"raw values of {', '.join(map(repr, maps))}; decoded, they are the file's own boxes and scores",
             f"anchors, from the file's own boxes: {shown}",
             names_line,
@@ -150,7 +153,7 @@ class YoloWithAnchors:
         anchors: tuple[Anchors, ...],
         names: tuple[str, ...],
     ) -> Description:
-        step = 5 + len(names)
+        step = int(model.shape_of(maps[0])[1]) // EACH
         described = tuple(
             DescribedLevel(
                 level.stride,

@@ -99,6 +99,13 @@ def test_anchors_of_yolov5_follow_from_the_decoded_boxes(tmp_path: Path) -> None
     assert [level.classes.layout for level in spec.levels] == ["map"] * 3
 
 
+def test_masks_of_yolov5_are_dropped_with_a_line(tmp_path: Path) -> None:
+    found = recognised(head_onnx.yolov5(tmp_path / "m.onnx", masks=4))
+    assert len(found.match.description.class_names) == 3
+    assert found.match.description.spec().levels[0].classes.anchor_channels == 12
+    assert "not used: channels 8 to 11, such as masks or keypoints" in found.match.reasons
+
+
 @pytest.mark.parametrize("axes", [4, 5])
 @pytest.mark.parametrize(("preset", "first"), [("yolov5", (10, 13)), ("yolov7", (12, 16))])
 def test_anchors_of_raw_heads_are_those_of_the_preset(

@@ -64,6 +64,13 @@ class HeadGraph:
     def reshape(self, x: str, *shape: int) -> str:
         return str(self.add("Reshape", x, self.constant(shape)))
 
+    def split(self, x: str, *lengths: int) -> list[str]:
+        """Parts of the last of five axes; those of length 0 are left out."""
+        kept = [length for length in lengths if length]
+        if len(kept) == 1:
+            return [x]
+        return list(self.add("Split", x, self.constant(kept), outputs=len(kept), axis=4))
+
     def output(self, value: str, name: str, *shape: int) -> None:
         """Make a value an output of this name and shape."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
@@ -215,10 +222,10 @@ ANCHORS = (
 )
 
 
-def yolov5(path: Path, *, classes: int = 3, raw: int = 0, gain: float = 2.0) -> Path:
-    """Rows (1, 3 * cells, 5 + classes), anchors outermost; or raw maps of `raw` axes, 4 or 5."""
+def yolov5(path: Path, *, classes: int = 3, raw: int = 0, gain: float = 2.0, masks: int = 0) -> Path:
+    """Rows (1, 3 * cells, 5 + classes + masks), anchors outermost; or raw maps of `raw` axes, 4 or 5."""
     graph = HeadGraph()
-    channels = 5 + classes
+    channels = 5 + classes + masks
     levels = []
     for number, (x, stride) in enumerate(zip(graph.features(), STRIDES, strict=True)):
         n = SIDE // stride
@@ -233,13 +240,13 @@ def yolov5(path: Path, *, classes: int = 3, raw: int = 0, gain: float = 2.0) -> 
         y, x_ = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
         grid = graph.constant((np.stack([x_, y], axis=2) - 0.5).astype(np.float32)[None, None])
         sizes = graph.constant(np.array(ANCHORS[number], np.float32).reshape(1, 3, 1, 1, 2))
-        split = graph.constant([2, 2, 1 + classes])
-        xy, wh, rest = graph.add("Split", graph.add("Sigmoid", values), split, outputs=3, axis=4)
+        values, *coefficients = graph.split(values, 5 + classes, masks)
+        xy, wh, rest = graph.split(graph.add("Sigmoid", values), 2, 2, 1 + classes)
         moved = graph.add("Add", graph.add("Mul", xy, graph.constant(gain)), grid)
         centre = graph.add("Mul", moved, graph.constant(float(stride)))
         doubled = graph.add("Mul", wh, graph.constant(2.0))
         size = graph.add("Mul", graph.add("Mul", doubled, doubled), sizes)
-        level = graph.add("Concat", centre, size, rest, axis=4)
+        level = graph.add("Concat", centre, size, rest, *coefficients, axis=4)
         levels.append(graph.reshape(level, 1, 3 * n * n, channels))
     if not raw:
         total = 3 * sum(graph.cells())

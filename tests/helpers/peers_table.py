@@ -38,7 +38,8 @@ def export(model: Path, folder: Path, *options: str) -> tuple[str, Path]:
     )
     if ran.returncode:
         return f"exit {ran.returncode}: {ran.stderr.strip().splitlines()[-1]}", folder
-    return ran.stdout.split("(", 1)[1].split(")", 1)[0], folder / f"{model.stem}.pocketdet"
+    recognised = ran.stdout.splitlines()[0]
+    return recognised.rsplit("(", 1)[1].rstrip(")"), folder / f"{model.stem}.pocketdet"
 
 
 def compare(model: Path, folder: Path) -> tuple[str, Differences | None]:
