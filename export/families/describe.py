@@ -9,6 +9,7 @@ from typing import Any
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import FamilyOptions
 from pocketdet.export.families.recognise import recognise
+from pocketdet.export.onnx_graph.quantized import refuse_quantized
 from pocketdet.export.onnx_graph.summary import summarise
 from pocketdet.export.reference.description import (
     Description,
@@ -47,7 +48,8 @@ def describe_file(
         options: class names and input size of the caller.
 
     Raises:
-        UsageError: if a file cannot be read, the head is of no known family, or options contradict.
+        UsageError: if a file cannot be read or is quantised, the head is of no known family, or options
+            contradict.
     """
     options = options or FamilyOptions()
     changes = read_document(outputs) if outputs is not None else {}
@@ -58,7 +60,9 @@ def describe_file(
             )
         return Described(parse_description(changes, outputs, options.class_names), ())
     changes, options = _options(changes, options, outputs)
-    found = recognise(summarise(path), options, preset)
+    model = summarise(path)
+    refuse_quantized(model.file, path)
+    found = recognise(model, options, preset)
     lines = (f"recognised: {found.family.title} ({found.family.name})", *found.match.reasons)
     if outputs is None or not changes:
         return Described(found.match.description, lines)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import head_onnx
+import numpy as np
+import onnx
 import pytest
 from command_line import Ending, command
 
@@ -97,6 +99,34 @@ def test_changes_that_are_wrong_are_refused(
     ending = command("describe", model, "--outputs", changes)
     assert (ending.code, ending.out) == (2, "")
     assert words in ending.err
+
+
+def test_a_quantised_file_is_refused_with_the_way_out(command: Command, tmp_path: Path) -> None:
+    graph = head_onnx.HeadGraph()
+    scale, zero = graph.constant(0.1), graph.constant(np.uint8(0))
+    values = graph.add("QuantizeLinear", graph.features()[0], scale, zero)
+    graph.output(graph.add("DequantizeLinear", values, scale, zero), "out", 1, 8, 8, 8)
+    ending = command("describe", graph.write(tmp_path / "q.onnx"))
+    assert (ending.code, ending.out) == (2, "")
+    assert "is quantised (QuantizeLinear makes" in ending.err
+    assert "--precision int8" in ending.err
+
+
+@pytest.mark.parametrize("make", [head_onnx.ultralytics, head_onnx.yolox, head_onnx.yolov5])
+def test_a_half_precision_file_is_recognised_as_its_float_file(
+    command: Command, tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    whole, half = make(tmp_path / "whole.onnx"), tmp_path / "half.onnx"
+    graph = onnx.load(whole)
+    for tensor in graph.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(graph, half)
+    found = [tomllib.loads(described(command, tmp_path, path)[0]) for path in (whole, half)]
+    assert found[0] == found[1]
 
 
 def test_families_are_listed(command: Command) -> None:

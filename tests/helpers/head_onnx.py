@@ -25,9 +25,10 @@ class HeadGraph:
         self._outputs: list[onnx.ValueInfoProto] = []
 
     def constant(self, values: NDArray[Any] | Sequence[int] | int | float) -> str:
-        """A constant; whole numbers are int64, others float32."""
+        """A constant; signed whole numbers are int64, floating-point numbers float32."""
         array = np.asarray(values)
-        array = array.astype(np.int64 if array.dtype.kind == "i" else np.float32)
+        if array.dtype.kind in "if":
+            array = array.astype(np.int64 if array.dtype.kind == "i" else np.float32)
         name = f"constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(array, name))
         return name
