@@ -28,6 +28,7 @@ Suppression = Literal["none", "hard", "linear", "gaussian"]
 
 MAX_LOG_SCALE = 4.135166556742356  # log(1000 / 16)
 _MANY, _LARGE = 100_000_000, 1e6
+_MOST_VALUES = 2**25  # to read: fields may share elements, so the outputs' sizes do not limit this
 _ROUNDED = 1e-4  # of a cell; a whole stride of up to 4096 pixels leaves at least 1/4096
 
 
@@ -346,9 +347,11 @@ class OneStageSpec(ValidatedConfig):
                 )
             if self.uses_objectness and level.objectness is None:
                 raise UsageError("objectness is used, but a level has no field for it")
-        if self.count * self.num_classes >= 2**31:
+        values = self.class_elements + self.objectness_elements * self.uses_objectness
+        values += sum(map(box_elements, self.codings))
+        if self.count * values > _MOST_VALUES:
             raise UsageError(
-                f"{self.count} anchors of {self.num_classes} classes: expected under 2^31 in all"
+                f"{self.count} anchors with {values} values each: expected at most 2^25 values in all"
             )
 
     @property

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 from one_stage_problems import Problem, filled, problems
 
+from pocketdet.errors import UsageError
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.runtime import _core
 from pocketdet.spec.one_stage import (
@@ -306,6 +307,20 @@ def test_invalid_descriptions_are_rejected(change: Callable[[Any], None]) -> Non
 def test_objects_that_are_not_a_description_are_rejected(bad: Any) -> None:
     with pytest.raises(ValueError, match="expected an attribute of a OneStageSpec"):
         _core.OneStageDecoder(bad)
+
+
+def test_values_are_limited_although_fields_may_share_elements() -> None:
+    shared = OutputField("c", "rows", cell_step=1, anchor_step=0)
+    level = Level((2**9, 2**9), 1, ((8.0, 8.0),) * 16, shared, (replace(shared, output="b"),))
+    most = OneStageSpec((512, 512), 4, (level,), (CxcywhCoding(),))  # 2^22 anchors of 4 + 4 values
+    assert _core.OneStageDecoder(most) is not None
+    sentence = "4194304 anchors with 9 values each: expected at most 2\\^25 values in all"
+    with pytest.raises(UsageError, match=sentence):
+        replace(most, num_classes=5)
+    beyond = bare(most)
+    beyond.num_classes = 5
+    with pytest.raises(ValueError, match=sentence):
+        _core.OneStageDecoder(beyond)
 
 
 def test_used_objectness_is_required() -> None:

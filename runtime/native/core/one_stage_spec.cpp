@@ -131,10 +131,12 @@ void check_spec(const OneStageSpec& spec) {
     within("Scores.objectness_power", spec.scores.objectness_power, 0, 8);
     check_selection(spec.selection);
     for (const Level& level : spec.levels) check_level(level, spec);
-    constexpr int64_t kMost = int64_t{1} << 31;  // anchor * num_classes + label has 31 bits
-    if (spec.count() >= kMost || spec.count() * spec.num_classes >= kMost) {
-        fail(std::to_string(spec.count()) + " anchors of " + std::to_string(spec.num_classes) +
-             " classes: expected under 2^31 in all");
+    constexpr int64_t kMost = int64_t{1} << 25;  // fields may share elements, so the outputs' sizes do not limit this
+    int64_t values = spec.class_elements() + (spec.uses_objectness() ? spec.objectness_elements() : 0);
+    for (const BoxCoding& coding : spec.codings) values += elements_of(coding);
+    if (spec.count() > kMost || spec.count() * values > kMost) {
+        fail(std::to_string(spec.count()) + " anchors with " + std::to_string(values) +
+             " values each: expected at most 2^25 values in all");
     }
 }
 

@@ -102,26 +102,26 @@ std::vector<Part> parts_of(const OneStageSpec& spec) {
 }
 
 // Where the decoder's reader finds the elements.
-std::vector<size_t> indices_of(const Part& part, const Array& output) {
+std::vector<uint32_t> indices_of(const Part& part, const Array& output) {
     const float* const base = output.floats();
     const auto stride = static_cast<std::ptrdiff_t>(output.size() / output.shape[0]);
     const FieldReader reader = reader_of(part.field, part.level, {base, stride});
-    std::vector<size_t> indices;
+    std::vector<uint32_t> indices;
     for (int64_t cell = 0; cell < part.level.cells(); ++cell) {
         for (size_t anchor = 0; anchor < part.level.anchors.size(); ++anchor) {
             const std::ptrdiff_t first = reader.at(cell, static_cast<int64_t>(anchor)) - base;
             for (int k = part.first; k < part.last; ++k) {
-                indices.push_back(static_cast<size_t>(first + k * reader.element));
+                indices.push_back(static_cast<uint32_t>(first + k * reader.element));
             }
         }
     }
     return indices;
 }
 
-std::vector<double> picked(const std::vector<double>& values, const std::vector<size_t>& indices) {
+std::vector<double> picked(const std::vector<double>& values, const std::vector<uint32_t>& indices) {
     std::vector<double> found;
     found.reserve(indices.size());
-    for (const size_t index : indices) found.push_back(values[index]);
+    for (const uint32_t index : indices) found.push_back(values[index]);
     return found;
 }
 
@@ -135,11 +135,11 @@ std::vector<Region> output_regions(const OneStageSpec& spec, const std::string& 
         const auto anchors = static_cast<size_t>(part.level.count());
         const auto elements = static_cast<size_t>(part.last - part.first);
         regions.push_back({part.name, indices_of(part, output), {anchors, elements}, part.values, true});
-        for (const size_t index : regions.back().indices) is_read[index] = true;
+        for (const uint32_t index : regions.back().indices) is_read[index] = true;
     }
     Region unread{kUnread, {}, {}, {}, false};
     for (size_t i = 0; i < is_read.size(); ++i) {
-        if (!is_read[i]) unread.indices.push_back(i);
+        if (!is_read[i]) unread.indices.push_back(static_cast<uint32_t>(i));
     }
     if (!unread.indices.empty()) {
         unread.shape = {unread.indices.size()};

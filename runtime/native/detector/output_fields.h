@@ -2,6 +2,7 @@
 // runtime/output_fields.py.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,8 @@ namespace pocketdet {
 
 struct Region {
     std::string name;  // kind of the field and its level, such as "classes, level 2"; empty for a whole output
-    std::vector<size_t> indices;  // positions in the output, row-major
-    std::vector<size_t> shape;    // (anchors, elements) of a field, (n) otherwise
+    std::vector<uint32_t> indices;  // positions in the output, row-major
+    std::vector<size_t> shape;      // (anchors, elements) of a field, (n) otherwise
     ValueRange values;
     bool is_read = true;  // if not, its range is that of the whole output, and its noise is not limited
 };

@@ -170,7 +170,7 @@ void test_refusals() {
     try {
         const OneStageDecoder decoder(wrong);
     } catch (const std::invalid_argument& error) {
-        refused = std::string(error.what()).find("expected under 2^31") != std::string::npos;
+        refused = std::string(error.what()).find("expected at most 2^25 values in all") != std::string::npos;
     }
     CHECK(refused);
 }

@@ -47,7 +47,9 @@ public class GeometryTest {
 
     /**
      * A point of the sensor's buffer must land in the view where its upright counterpart is drawn over it. What a
-     * TextureView does by itself is repeated here: upright in the natural orientation, mirrored in front, then stretched.
+     * TextureView does by itself is repeated here: upright in the natural orientation, mirrored in front, then
+     * stretched.
+     */
     @Test
     public void previewAndOverlayAgree() {
         int width = 640;
