@@ -29,7 +29,7 @@ from pocketdet.runtime.detector import Detector
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from tiny_bundle import make_tiny_bundle  # noqa: E402
-from tiny_one_stage import make_tiny_one_stage  # noqa: E402
+from tiny_one_stage import make_tiny_layouts, make_tiny_one_stage  # noqa: E402
 
 IMAGES = 20
 Pixels = NDArray[np.uint8]
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
     bundles = write_bundles(folder / "bundles")
     images = list(scenes())
     write_images(folder, images)
-    for name in ("shipped", "other", "tiny-one-stage"):
+    for name in ("shipped", "other", "tiny-one-stage", "tiny-layouts"):
         write_expected(folder / "expected" / f"{name}.tsv", bundles[name], images)
     write_damaged(folder, bundles["tiny"])
 
@@ -55,6 +55,7 @@ def write_bundles(folder: Path) -> dict[str, Path]:
     models = {"shipped": load_checkpoint(zoo_weights(FOD)), "other": random_thundernet(config, seed=3)}
     made = {name: export_detector(m, folder, ExportOptions(name=name)).path for name, m in models.items()}
     made["tiny-one-stage"] = make_tiny_one_stage(folder / "tiny-one-stage.pocketdet")
+    made["tiny-layouts"] = make_tiny_layouts(folder / "tiny-layouts.pocketdet")
     return made | {"tiny": make_tiny_bundle(folder / "tiny.pocketdet")}
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_bundle import GOLDEN, blob, graph, weights_file, write_manifest
+from tiny_bundle import GOLDEN, blob, common_fields, graph, weights_file, write_manifest
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from pocketdet.models.config import Preprocessing
+from pocketdet.models.config import Preprocessing, ResizeRule
 from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.resize import normalise, resize_image, to_original
@@ -69,6 +69,35 @@ SPEC = OneStageSpec(
 )
 
 
+# the same network read in the ways that only schema version 4 describes
+LAYOUTS = OneStageSpec(
+    input_size=(32, 32),
+    num_classes=2,
+    levels=(
+        Level(
+            (4, 4),
+            (8.0, 7.5),
+            ((12.0, 10.0), (20.0, 28.0)),
+            classes=OutputField("maps", first=12),  # of both anchors
+            boxes=(OutputField("maps", anchor_channels=2),),
+            objectness=OutputField("maps", first=8, anchor_channels=1),
+            sizes=(OutputField("maps", first=4, anchor_channels=2),),
+        ),
+        Level(
+            (2, 1),
+            (32.0, 16.0),
+            ((24.0, 24.0), (9.5, 14.0)),
+            classes=OutputField("rows", "rows", 5, cell_step=1, anchor_step=2),  # anchors outermost
+            boxes=(OutputField("rows", "rows", 0, cell_step=1, anchor_step=2),),
+            objectness=OutputField("rows", "rows", 4, cell_step=1, anchor_step=2),
+        ),
+    ),
+    codings=(CxcywhCoding(multiplier=(1.0, 1.0, 2.0, 2.0), size_activation="square"),),
+    scores=Scores(objectness_power=1.0),
+    selection=Selection(score_threshold=0.2, top_n=30),
+)
+
+
 def _network(x: Tensor, data: bytes) -> dict[str, Tensor]:
     """What the graph gives for a normalised input (3, 32, 32), by role."""
     values, at, layers = np.frombuffer(data, "<f4"), 0, []
@@ -87,14 +116,14 @@ def _network(x: Tensor, data: bytes) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _golden(image: np.ndarray, weights: bytes) -> StageValues:
+def _golden(image: np.ndarray, weights: bytes, spec: OneStageSpec, resize: ResizeRule) -> StageValues:
     """Every stage by PyTorch; mean, std and pad are the defaults, as in the manifest."""
-    pre, size = Preprocessing(), SPEC.input_size
-    resized = resize_image(torch.tensor(image), size, "letterbox", "RGB", pre.pad)
+    pre, size = Preprocessing(), spec.input_size
+    resized = resize_image(torch.tensor(image), size, resize, "RGB", pre.pad)
     normalised = normalise(resized, pre.mean, pre.std)
     outputs = _network(normalised, weights)
-    found = one_stage_decode(SPEC, outputs)
-    boxes = to_original(found.boxes, (image.shape[0], image.shape[1]), size, "letterbox")
+    found = one_stage_decode(spec, outputs)
+    boxes = to_original(found.boxes, (image.shape[0], image.shape[1]), size, resize)
     return {
         "image": image,
         "image_rows": image_rows(image),
@@ -107,7 +136,9 @@ def _golden(image: np.ndarray, weights: bytes) -> StageValues:
     }
 
 
-def make_tiny_one_stage(folder: Path) -> Path:
+def make_tiny_one_stage(
+    folder: Path, spec: OneStageSpec = SPEC, resize: ResizeRule = "letterbox", name: str = "tiny-one-stage"
+) -> Path:
     """Write the bundle as a new folder."""
     rng = np.random.default_rng(11)
     folder.mkdir()
@@ -115,15 +146,22 @@ def make_tiny_one_stage(folder: Path) -> Path:
     (folder / "model.ncnn.param").write_text(MODEL)
     (folder / "model.ncnn.bin").write_bytes(weights)
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    write_golden(folder, GOLDEN, _golden(image, weights))
+    write_golden(folder, GOLDEN, _golden(image, weights, spec, resize))
     outputs = [blob("out0", "maps", 14, 4, 4), blob("out1", "rows", 4, 7)]
+    common = common_fields(name, folder)
     fields = {
         "detector": "one-stage",
         "graphs": {"model": graph("model", [blob("in0", "image", 3, 32, 32)], outputs)},
-        "decode": dataclasses.asdict(SPEC),
+        "preprocessing": {**common["preprocessing"], "resize": resize},
+        "decode": dataclasses.asdict(spec),
     }
-    write_manifest(folder, "tiny-one-stage", fields)
+    write_manifest(folder, name, fields)
     return folder
+
+
+def make_tiny_layouts(folder: Path) -> Path:
+    """Write the bundle with the fields of `LAYOUTS` and images in the top left corner."""
+    return make_tiny_one_stage(folder, LAYOUTS, "letterbox_top_left", "tiny-layouts")
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,13 @@ public class ParityTest {
     }
 
     @Test
+    public void oneWithFieldsOfEveryLayoutFindsWhatPythonFinds() {
+        comparesWithPython("tiny-layouts");
+    }
+
+    @Test
     public void selfTestsPass() {
-        for (String name : new String[] {"shipped", "other", "tiny-one-stage"}) {
+        for (String name : new String[] {"shipped", "other", "tiny-one-stage", "tiny-layouts"}) {
             try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
                 SelfTest test = detector.selfTest();
                 assertTrue(name + ": " + test.summary(), test.ok());
