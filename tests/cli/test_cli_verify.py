@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 from command_line import Ending, command
 from damage import damaged_copy, weighted_layers
+from rich.console import Console
 
+from pocketdet.cli.verify import print_report
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
+from pocketdet.runtime.parity import Check
+from pocketdet.runtime.verification import ImageReport, VerifyReport
 
 __all__ = ["command"]
 
@@ -180,3 +185,15 @@ def test_brackets_in_names_are_text(command: Command, small_bundle: Path, tmp_pa
     assert (ending.code, ending.err) == (0, "")
     assert str(photo) in ending.out
     assert "[/] not markup" in ending.out
+
+
+def test_brackets_in_names_of_outputs_are_text_and_figures_are_whole_in_80_columns() -> None:
+    name = "model.[/] an output of a bundle that somebody else made: classes, level 1"
+    check = Check(name, (3, 2), 1.25e-7, 128.0, 0.999999, 1e-3, True, "25/25 agree")
+    report = VerifyReport("b.pocketdet", (ImageReport("golden", {"ncnn": [check]}),))
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_report(report, console)
+    text = console.export_text()
+    assert "[/]" in text
+    for word in ("1.2e-07", "1e-03", "128", "0.999999", "25/25 agree"):
+        assert word in text

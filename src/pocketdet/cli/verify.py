@@ -125,7 +125,8 @@ def _stage_table(checks: "Iterable[Check]") -> Table:
     table = _table("stage", "max abs", "limit", "SNR dB", "cosine")
     table.add_column("note", no_wrap=True)
     for check in checks:
-        table.add_row(_mark(check), check.name, *_figures(check), Text(check.note))
+        # names of outputs come from an untrusted bundle
+        table.add_row(_mark(check), Text(check.name), *_figures(check), Text(check.note))
     return table
 
 
@@ -143,10 +144,11 @@ def _layer_table(rows: "Iterable[LayerCheck]") -> Table:
 
 def _table(subject: str, *figures: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column(subject, no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=1)
+    table.add_column(subject, overflow="fold")
     for column in figures:
-        table.add_column(column, justify="right", no_wrap=True)
+        # in a narrow terminal names are broken, figures are not
+        table.add_column(column, justify="right", no_wrap=True, min_width=len("0.000000"))
     return table
 
 
