@@ -67,6 +67,7 @@ from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest, is_safe_path
 from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.images import as_rgb
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detectors
@@ -160,6 +161,8 @@ def export_reference(
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_output_path(target, overwrite=options.overwrite)
     images = calibration_images(options)
+    if options.golden_image is not None:
+        options = replace(options, golden_image=as_rgb(options.golden_image))
     size, is_int8 = whole.identity.input_size, wants_int8(options.precision, options.layers)
     _reject_weights_not_finite(whole)
     checks: list[Check] = []

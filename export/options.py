@@ -117,7 +117,7 @@ def golden_images(
         RGB (H, W, 3) uint8.
     """
     if options.golden_image is not None:
-        yield downscale(as_rgb(options.golden_image), 8192)  # 2^26 pixels, the most a golden image has
+        yield downscale(options.golden_image, 8192)  # 2^26 pixels, the most a golden image has
         return
     yield from map(downscale, map(read_image, calibration))
     if not wants_int8(options.precision, options.layers):

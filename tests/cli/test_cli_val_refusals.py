@@ -82,8 +82,8 @@ def test_bad_input_is_one_sentence_and_nothing_written(
     monkeypatch.chdir(folder)
     before = sorted(folder.rglob("*"))
     data = ("--data", "test.json", "--images", ".")
-    words = [part for one in arguments for part in (data if one == "DATA" else (one,))]
-    ending = command("val", *words)
+    given = [part for one in arguments for part in (data if one == "DATA" else (one,))]
+    ending = command("val", *given)
     assert (ending.code, ending.out) == (2, "")
     assert words in ending.err
     assert "Traceback" not in ending.err
