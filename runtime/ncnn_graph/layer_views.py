@@ -5,6 +5,7 @@ A view reads and writes `Layer.params`. The id of a name is looked up for the la
 Deconvolution. Defaults are ncnn's; a parameter that the layer's type does not have is its default.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Generic, Self, TypeVar, overload
 
@@ -53,7 +54,15 @@ class LayerView:
 
 
 class _Param(Generic[_T]):
-    def __init__(self, default: _T | str) -> None:
+    """A parameter of a view.
+
+    Args:
+        read: Reads the value of a parameter that the layer has, from the layer and the parameter's id.
+        default: The value otherwise; a name stands for that parameter's value.
+    """
+
+    def __init__(self, read: Callable[[Layer, int], _T], default: _T | str) -> None:
+        self._read: Callable[[Layer, int], _T] = read
         self._default: _T | str = default
 
     def __set_name__(self, owner: type[LayerView], name: str) -> None:
@@ -76,42 +85,21 @@ class _Param(Generic[_T]):
         stored: ParamValue = value
         view.layer.params[LAYER_TYPES[view.layer.type].params[self.name]] = stored
 
-    def _read(self, layer: Layer, key: int) -> _T:
-        raise NotImplementedError
+
+def _int(default: int | str = 0) -> _Param[int]:
+    return _Param(lambda layer, key: layer.int_param(key, 0), default)
 
 
-class _Int(_Param[int]):
-    """An integer; a default that is a name stands for that parameter's value."""
-
-    def __init__(self, default: int | str = 0) -> None:
-        super().__init__(default)
-
-    def _read(self, layer: Layer, key: int) -> int:
-        return layer.int_param(key, 0)
+def _float(default: float) -> _Param[float]:
+    return _Param(lambda layer, key: layer.float_param(key, 0.0), default)
 
 
-class _Float(_Param[float]):
-    def __init__(self, default: float) -> None:
-        super().__init__(default)
-
-    def _read(self, layer: Layer, key: int) -> float:
-        return layer.float_param(key, 0.0)
+def _ints() -> _Param[tuple[int, ...]]:
+    return _Param(lambda layer, key: layer.int_array(key), ())
 
 
-class _Ints(_Param[tuple[int, ...]]):
-    def __init__(self) -> None:
-        super().__init__(())
-
-    def _read(self, layer: Layer, key: int) -> tuple[int, ...]:
-        return layer.int_array(key)
-
-
-class _Floats(_Param[tuple[float, ...]]):
-    def __init__(self) -> None:
-        super().__init__(())
-
-    def _read(self, layer: Layer, key: int) -> tuple[float, ...]:
-        return layer.float_array(key)
+def _floats() -> _Param[tuple[float, ...]]:
+    return _Param(lambda layer, key: layer.float_array(key), ())
 
 
 class Convolution(LayerView):
@@ -124,25 +112,25 @@ class Convolution(LayerView):
         "DeconvolutionDepthWise",
         "DeformableConv2D",
     )
-    num_output = _Int()
-    kernel_w = _Int()
-    kernel_h = _Int("kernel_w")
-    dilation_w = _Int(1)
-    dilation_h = _Int("dilation_w")
-    stride_w = _Int(1)
-    stride_h = _Int("stride_w")
-    pad_left = _Int()
-    pad_right = _Int("pad_left")
-    pad_top = _Int("pad_left")
-    pad_bottom = _Int("pad_top")
-    pad_value = _Float(0.0)
-    bias_term = _Int()
-    weight_data_size = _Int()
-    group = _Int(1)
-    int8_scale_term = _Int()
-    activation_type = _Int()
-    activation_params = _Floats()
-    dynamic_weight = _Int()
+    num_output = _int()
+    kernel_w = _int()
+    kernel_h = _int("kernel_w")
+    dilation_w = _int(1)
+    dilation_h = _int("dilation_w")
+    stride_w = _int(1)
+    stride_h = _int("stride_w")
+    pad_left = _int()
+    pad_right = _int("pad_left")
+    pad_top = _int("pad_left")
+    pad_bottom = _int("pad_top")
+    pad_value = _float(0.0)
+    bias_term = _int()
+    weight_data_size = _int()
+    group = _int(1)
+    int8_scale_term = _int()
+    activation_type = _int()
+    activation_params = _floats()
+    dynamic_weight = _int()
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -164,43 +152,43 @@ class InnerProduct(LayerView):
     """A fully connected layer."""
 
     types = ("InnerProduct",)
-    num_output = _Int()
-    bias_term = _Int()
-    weight_data_size = _Int()
-    int8_scale_term = _Int()
-    activation_type = _Int()
-    activation_params = _Floats()
+    num_output = _int()
+    bias_term = _int()
+    weight_data_size = _int()
+    int8_scale_term = _int()
+    activation_type = _int()
+    activation_params = _floats()
 
 
 class Gemm(LayerView):
     """alpha * A B + beta * C, each matrix an input or a constant."""
 
     types = ("Gemm",)
-    alpha = _Float(1.0)
-    beta = _Float(1.0)
-    transA = _Int()  # noqa: N815  ncnn's name, as the following
-    transB = _Int()  # noqa: N815
-    constantA = _Int()  # noqa: N815
-    constantB = _Int()  # noqa: N815
-    constantC = _Int()  # noqa: N815
-    constantM = _Int()  # noqa: N815
-    constantN = _Int()  # noqa: N815
-    constantK = _Int()  # noqa: N815
-    constant_broadcast_type_C = _Int()  # noqa: N815
-    output_N1M = _Int()  # noqa: N815
-    output_transpose = _Int()
-    quantize_term = _Int()
+    alpha = _float(1.0)
+    beta = _float(1.0)
+    transA = _int()  # noqa: N815  ncnn's name, as the following
+    transB = _int()  # noqa: N815
+    constantA = _int()  # noqa: N815
+    constantB = _int()  # noqa: N815
+    constantC = _int()  # noqa: N815
+    constantM = _int()  # noqa: N815
+    constantN = _int()  # noqa: N815
+    constantK = _int()  # noqa: N815
+    constant_broadcast_type_C = _int()  # noqa: N815
+    output_N1M = _int()  # noqa: N815
+    output_transpose = _int()
+    quantize_term = _int()
 
 
 class Pooling(LayerView):
     """Maximum and average pooling."""
 
     types = ("Pooling",)
-    pooling_type = _Int()
-    kernel_w = _Int()
-    kernel_h = _Int("kernel_w")
-    global_pooling = _Int()
-    adaptive_pooling = _Int()
+    pooling_type = _int()
+    kernel_w = _int()
+    kernel_h = _int("kernel_w")
+    global_pooling = _int()
+    adaptive_pooling = _int()
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -212,126 +200,126 @@ class Padding(LayerView):
     """Padding of up to three axes."""
 
     types = ("Padding",)
-    top = _Int()
-    bottom = _Int()
-    value = _Float(0.0)
-    per_channel_pad_data_size = _Int()
-    front = _Int()
-    behind = _Int()
+    top = _int()
+    bottom = _int()
+    value = _float(0.0)
+    per_channel_pad_data_size = _int()
+    front = _int()
+    behind = _int()
 
 
 class Crop(LayerView):
     """A part of a blob, by offsets and sizes or by starts, ends and axes."""
 
     types = ("Crop",)
-    outc = _Int()
-    starts = _Ints()
-    ends = _Ints()
-    axes = _Ints()
+    outc = _int()
+    starts = _ints()
+    ends = _ints()
+    axes = _ints()
 
 
 class Slice(LayerView):
     """Parts of a blob along one axis, by sizes or by first positions."""
 
     types = ("Slice",)
-    slices = _Ints()
-    axis = _Int()
-    indices = _Ints()
+    slices = _ints()
+    axis = _int()
+    indices = _ints()
 
 
 class Sizes(LayerView):
     """The sizes of a Reshape's output or of a MemoryData's constant."""
 
     types = ("Reshape", "MemoryData")
-    w = _Int(NOT_GIVEN)
-    h = _Int(NOT_GIVEN)
-    c = _Int(NOT_GIVEN)
-    d = _Int(NOT_GIVEN)
+    w = _int(NOT_GIVEN)
+    h = _int(NOT_GIVEN)
+    c = _int(NOT_GIVEN)
+    d = _int(NOT_GIVEN)
 
 
 class Reduction(LayerView):
     """A sum, a mean, ... over axes."""
 
     types = ("Reduction",)
-    operation = _Int()
-    reduce_all = _Int(1)
-    coeff = _Float(1.0)
-    axes = _Ints()
+    operation = _int()
+    reduce_all = _int(1)
+    coeff = _float(1.0)
+    axes = _ints()
 
 
 class BinaryOp(LayerView):
     """An operation on two inputs, or on one and the number `b`."""
 
     types = ("BinaryOp",)
-    op_type = _Int()
-    with_scalar = _Int()
-    b = _Float(0.0)
+    op_type = _int()
+    with_scalar = _int()
+    b = _float(0.0)
 
 
 class Eltwise(LayerView):
     """A product, a sum with coefficients or a maximum of inputs."""
 
     types = ("Eltwise",)
-    op_type = _Int()
-    coeffs = _Floats()
+    op_type = _int()
+    coeffs = _floats()
 
 
 class UnaryOp(LayerView):
     """A function of one input."""
 
     types = ("UnaryOp",)
-    op_type = _Int()
+    op_type = _int()
 
 
 class Clip(LayerView):
     """Limits of the values."""
 
     types = ("Clip",)
-    min = _Float(float("-inf"))
-    max = _Float(float("inf"))
+    min = _float(float("-inf"))
+    max = _float(float("inf"))
 
 
 class Axis(LayerView):
     """Layers along one axis."""
 
     types = ("Concat", "Softmax")
-    axis = _Int()
+    axis = _int()
 
 
 class ShuffleChannel(LayerView):
     """A permutation of channels between groups."""
 
     types = ("ShuffleChannel",)
-    group = _Int(1)
-    reverse = _Int()
+    group = _int(1)
+    reverse = _int()
 
 
 class Dropout(LayerView):
     """A multiplication by `scale` at inference."""
 
     types = ("Dropout",)
-    scale = _Float(1.0)
+    scale = _float(1.0)
 
 
 class ReLU(LayerView):
     """A ReLU, or a leaky one with a slope for negative values."""
 
     types = ("ReLU",)
-    slope = _Float(0.0)
+    slope = _float(0.0)
 
 
 class ELU(LayerView):
     """An exponential linear unit; CELU's default of `alpha` is 1 instead of 0.1."""
 
     types = ("ELU", "CELU")
-    alpha = _Float(0.1)
+    alpha = _float(0.1)
 
 
 class PReLU(LayerView):
     """A leaky ReLU with one slope, or one for each channel."""
 
     types = ("PReLU",)
-    num_slope = _Int()
+    num_slope = _int()
 
 
 VIEWS = tuple(LayerView.__subclasses__())
