@@ -7,7 +7,7 @@ reference of `verify`; the values in that file are renamed to the module's layer
 import functools
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -21,20 +21,20 @@ from typing_extensions import override
 
 from pocketdet.errors import UsageError
 from pocketdet.export.dataflow import Value, capture
-from pocketdet.export.half_weights import WEIGHTED, round_to_half
 from pocketdet.export.layer_map import match_values
+from pocketdet.export.onnx_graph.read import INPUT
 from pocketdet.export.reference.base import Identity
 from pocketdet.export.reference.module_outputs import ModuleOutput, SelectedOutputs
 from pocketdet.export.reference.network import Network
-from pocketdet.export.reference.one_stage import OneStageReference
+from pocketdet.export.reference.one_stage import NetworkReference
 from pocketdet.export.reference.onnx_reference import OnnxNetwork
+from pocketdet.export.reference.torch_reference import TorchReference
 from pocketdet.export.to_onnx import to_onnx
 from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
-from pocketdet.runtime.engines.base import Array, GraphName
-from pocketdet.runtime.verification import PYTORCH, TOLERANCES
+from pocketdet.runtime.engines.base import Array
+from pocketdet.runtime.verification import TOLERANCES
 from pocketdet.spec.one_stage import OneStageSpec
 
-INPUT = "image"
 _INNER = "module."  # before the names of layers in `SelectedOutputs`
 
 
@@ -95,7 +95,7 @@ class ModuleNetwork(Network):
         )
 
 
-class ModuleReference(OneStageReference):
+class ModuleReference(TorchReference[nn.Module], NetworkReference[ModuleNetwork]):
     """A module in eval mode, on the CPU, in float32.
 
     Args:
@@ -105,15 +105,9 @@ class ModuleReference(OneStageReference):
         decode: how its outputs are read.
     """
 
-    runs_in = PYTORCH
-
     def __init__(
         self, module: nn.Module, outputs: Sequence[ModuleOutput], identity: Identity, decode: OneStageSpec
     ) -> None:
-        self.module = module
-        self.decode = decode
-        self._identity = identity
-        self._outputs = tuple(outputs)
         by_name = {output.name: output for output in outputs}
         missing = [name for name in decode.outputs if name not in by_name]
         if missing:
@@ -123,31 +117,17 @@ class ModuleReference(OneStageReference):
                 "these names"
             )
         selected = [by_name[name] for name in decode.outputs]
-        self.network = ModuleNetwork(SelectedOutputs(module, selected, identity.input_size))
+        network = ModuleNetwork(SelectedOutputs(module, selected, identity.input_size))
+        TorchReference.__init__(self, module)
+        NetworkReference.__init__(self, network, identity, decode)
+        self._outputs = tuple(outputs)
 
-    def _with(self, module: nn.Module) -> Self:
-        return type(self)(module, self._outputs, self._identity, self.decode)
-
-    @property
-    @override
-    def identity(self) -> Identity:
-        return self._identity
-
-    @override
-    def raw(self, source: Array) -> Mapping[str, Array]:
-        return self.network.run(source)
+    def _with(self, model: nn.Module) -> Self:
+        return type(self)(model, self._outputs, self.identity, self.decode)
 
     @override
     def with_decode(self, decode: OneStageSpec) -> Self:
-        return type(self)(self.module, self._outputs, self._identity, decode)
-
-    @override
-    def networks(self) -> Mapping[GraphName, Network]:
-        return {"model": self.network}
-
-    @override
-    def for_inference(self) -> Self:
-        return self
+        return type(self)(self.model, self._outputs, self.identity, decode)
 
     @override
     def folded(self) -> tuple[Self, FoldReport]:
@@ -155,29 +135,8 @@ class ModuleReference(OneStageReference):
 
     @functools.cached_property
     def _folded(self) -> tuple[Self, FoldReport]:
-        module, report = fold_batch_norm(self.module, _batched(self.network_inputs()[0]))
+        module, report = fold_batch_norm(self.model, _batched(self.network_inputs()[0]))
         return self._with(module), report
-
-    @override
-    def rounded(self, exclude: Collection[str]) -> Self:
-        return self._with(round_to_half(self.module, exclude))
-
-    @override
-    def weights(self) -> Mapping[str, Array]:
-        weighted = {name: child for name, child in self.module.named_modules() if isinstance(child, WEIGHTED)}
-        return {
-            name: np.ascontiguousarray(child.get_parameter("weight").detach().numpy())
-            for name, child in weighted.items()
-        }
-
-    @override
-    def every_weight(self) -> Iterator[tuple[str, Array]]:
-        for name, tensor in self.module.state_dict().items():
-            yield name, tensor.numpy()
-
-    @override
-    def save(self, folder: Path, card: Mapping[str, str]) -> str | None:
-        return None
 
 
 def _batched(source: Array) -> Tensor:

@@ -4,7 +4,8 @@ import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from typing_extensions import override
 
 from pocketdet.export.reference.base import Identity, Image, Reference, graph_spec, tensor
 from pocketdet.export.reference.network import Network, TorchNetwork
-from pocketdet.export.reference.torch_reference import TorchReference
+from pocketdet.export.reference.torch_reference import DetectorReference
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.ops import to_original
@@ -23,6 +24,8 @@ from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.output_fields import Region, output_regions
 from pocketdet.spec.one_stage import OneStageSpec, Selection
+
+OneNetwork = TypeVar("OneNetwork", bound=Network)
 
 
 class OneStageReference(Reference):
@@ -122,7 +125,43 @@ class OneStageReference(Reference):
         return OneStageManifest(detector="one-stage", graphs=graphs, decode=self.decode, **common)
 
 
-class TorchOneStageReference(TorchReference[OneStageDetector], OneStageReference):
+class NetworkReference(OneStageReference, Generic[OneNetwork]):
+    """A detector that is one `Network`. The bundle contains its ONNX counterpart and no other weights.
+
+    Args:
+        network: with one input, the normalised image.
+        identity: names, sizes and preprocessing.
+        decode: how its outputs are read.
+    """
+
+    def __init__(self, network: OneNetwork, identity: Identity, decode: OneStageSpec) -> None:
+        self.network = network
+        self.decode = decode
+        self._identity = identity
+
+    @property
+    @override
+    def identity(self) -> Identity:
+        return self._identity
+
+    @override
+    def raw(self, source: Array) -> Mapping[str, Array]:
+        return self.network.run(source)
+
+    @override
+    def networks(self) -> Mapping[GraphName, Network]:
+        return {"model": self.network}
+
+    @override
+    def for_inference(self) -> Self:
+        return self
+
+    @override
+    def save(self, folder: Path, card: Mapping[str, str]) -> str | None:
+        return None
+
+
+class TorchOneStageReference(DetectorReference[OneStageDetector], OneStageReference):
     """A PyTorch one-stage detector; `decode` is the model's own description of its outputs by default."""
 
     def __init__(self, model: OneStageDetector, decode: OneStageSpec | None = None) -> None:

@@ -19,10 +19,10 @@ from pocketdet.export.onnx_graph.read import INPUT
 from pocketdet.export.onnx_graph.session import session
 from pocketdet.export.reference.base import Identity
 from pocketdet.export.reference.network import Network
-from pocketdet.export.reference.one_stage import OneStageReference
+from pocketdet.export.reference.one_stage import NetworkReference
 from pocketdet.export.to_onnx import root_cause
 from pocketdet.models.fold_bn import FoldReport
-from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.runtime.engines.base import Array
 from pocketdet.spec.one_stage import OneStageSpec
 
 # operator -> the input that is its weight; ncnn stores these weights like those of convolutions
@@ -85,7 +85,7 @@ class OnnxNetwork(Network):
         return OnnxNetwork(model)
 
 
-class OnnxReference(OneStageReference):
+class OnnxReference(NetworkReference[OnnxNetwork]):
     """An ONNX file of a one-stage detector, which onnxruntime runs.
 
     The file holds all weights. Batch norm that can be folded is folded when the file is read.
@@ -100,31 +100,12 @@ class OnnxReference(OneStageReference):
         decode: OneStageSpec,
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.network = network
-        self._identity = identity
-        self.decode = decode
+        super().__init__(network, identity, decode)
         self.notes = notes
-
-    @property
-    @override
-    def identity(self) -> Identity:
-        return self._identity
-
-    @override
-    def raw(self, source: Array) -> Mapping[str, Array]:
-        return self.network.run(source)
 
     @override
     def with_decode(self, decode: OneStageSpec) -> Self:
-        return type(self)(self.network, self._identity, decode, self.notes)
-
-    @override
-    def networks(self) -> Mapping[GraphName, Network]:
-        return {"model": self.network}
-
-    @override
-    def for_inference(self) -> Self:
-        return self
+        return type(self)(self.network, self.identity, decode, self.notes)
 
     @override
     def folded(self) -> tuple[Self, FoldReport]:
@@ -139,7 +120,7 @@ class OnnxReference(OneStageReference):
             if name not in exclude and name.removesuffix(".weight") not in exclude
         }
         network = self.network.with_constants(halves)
-        return type(self)(network, self._identity, self.decode, self.notes)
+        return type(self)(network, self.identity, self.decode, self.notes)
 
     @override
     def weights(self) -> Mapping[str, Array]:
@@ -148,10 +129,6 @@ class OnnxReference(OneStageReference):
     @override
     def every_weight(self) -> Iterator[tuple[str, Array]]:
         return self.network.constants()
-
-    @override
-    def save(self, folder: Path, card: Mapping[str, str]) -> str | None:
-        return None
 
 
 def load_onnx(path: Path) -> OnnxNetwork:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from pocketdet.export.reference.base import Identity, Image, graph_spec, tensor
 from pocketdet.export.reference.network import Network, TorchNetwork
-from pocketdet.export.reference.torch_reference import TorchReference
+from pocketdet.export.reference.torch_reference import DetectorReference
 from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
@@ -31,7 +31,7 @@ from pocketdet.runtime.engines.base import Array, GraphName
 MAPS = ("rpn_scores", "rpn_deltas", "sam")
 
 
-class TwoStageReference(TorchReference[ThunderNet]):
+class TwoStageReference(DetectorReference[ThunderNet]):
     """A ThunderNet."""
 
     @property
