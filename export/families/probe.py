@@ -4,15 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import helper
 
-from pocketdet.errors import EngineError
+from pocketdet.export.onnx_graph.session import run, session, with_outputs
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.to_onnx import root_cause
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.spec.one_stage import OneStageSpec, Selection
 
@@ -33,25 +29,14 @@ def run_on_noise(model: OnnxSummary, names: Iterable[str]) -> dict[str, Array]:
 
     Raises:
         EngineError: if onnxruntime cannot run the file.
-        UsageError: if the size of the file's input is not known.
+        UsageError: if onnxruntime refuses the file, or the size of its input is not known.
     """
     wanted = list(dict.fromkeys(names))
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model.model)
-    del whole.graph.output[:]
-    whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in wanted)
     assert model.input_size is not None  # `model.model` refuses it
     image = np.random.default_rng(0).random(model.image.shape(model.input_size), np.float32)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            whole.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        values = session.run(wanted, {model.image.name: image})
-    except Exception as error:  # onnxruntime's errors have no common base class
-        raise EngineError(f"onnxruntime cannot run {model.path}: {root_cause(error)}") from error
-    return {name: value[0] for name, value in zip(wanted, values, strict=True)}
+    runner = session(with_outputs(model.model, wanted), str(model.path))
+    values = run(runner, wanted, {model.image.name: image}, str(model.path))
+    return {name: value[0] for name, value in values.items()}
 
 
 def decodes_to(spec: OneStageSpec, outputs: Mapping[str, Array], boxes: Array, scores: Array) -> bool:

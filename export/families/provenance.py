@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from pocketdet.export.onnx_graph.graph import read_names
+from pocketdet.export.onnx_graph.session import run, session
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.spec.one_stage import OutputField
 
@@ -138,13 +138,7 @@ def _run_on(model: OnnxSummary, nodes: Sequence[onnx.NodeProto], numbers: dict[s
         opset_imports=model.model.opset_import,
         ir_version=model.model.ir_version,
     )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        moved.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    found: Ids = session.run([name], numbers)[0]
-    return found
+    return run(session(moved), [name], numbers)[name]
 
 
 def _same(local: Ids, expected: Ids) -> bool:

@@ -8,10 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from pocketdet.errors import EngineError
 from pocketdet.export.onnx_graph.graph import axes_of, graph_inputs
-from pocketdet.export.onnx_graph.session import session
-from pocketdet.export.to_onnx import root_cause, simplify
+from pocketdet.export.onnx_graph.session import run, session
+from pocketdet.export.to_onnx import simplify
 
 
 def simplified(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
@@ -57,7 +56,4 @@ def _computed(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
     (source,) = graph_inputs(model.graph)
     zeros = np.zeros([axis for axis in axes_of(source) or () if isinstance(axis, int)], np.float32)
     names = [output.name for output in model.graph.output]
-    try:
-        return [np.asarray(value) for value in session(model).run(names, {source.name: zeros})]
-    except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
-        raise EngineError(f"onnxruntime cannot run the ONNX file: {root_cause(error)}") from error
+    return list(run(session(model), names, {source.name: zeros}).values())

@@ -1,14 +1,13 @@
 """An ONNX file of any one-stage detector as a reference. onnxruntime runs it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 from typing_extensions import override
 
 from pocketdet.errors import EngineError
@@ -16,11 +15,10 @@ from pocketdet.export.dataflow import Value
 from pocketdet.export.half_weights import to_half
 from pocketdet.export.onnx_graph.load import load_file
 from pocketdet.export.onnx_graph.read import INPUT
-from pocketdet.export.onnx_graph.session import session
+from pocketdet.export.onnx_graph.session import run, session, with_outputs
 from pocketdet.export.reference.base import Identity
 from pocketdet.export.reference.network import Network
 from pocketdet.export.reference.one_stage import NetworkReference
-from pocketdet.export.to_onnx import root_cause
 from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.engines.base import Array
 from pocketdet.spec.one_stage import OneStageSpec
@@ -39,7 +37,7 @@ class OnnxNetwork(Network):
     @override
     def run(self, source: Array) -> dict[str, Array]:
         names = [output.name for output in self.model.graph.output]
-        found = _run(self._session, names, source)
+        found = run(self._session, names, _inputs(source))
         for name, value in found.items():
             if value.ndim < 2 or len(value) != 1:
                 raise EngineError(f"output {name!r} is {value.shape}: expected a batch axis of 1 first")
@@ -48,11 +46,7 @@ class OnnxNetwork(Network):
     @override
     def values(self, source: Array) -> list[Value]:
         names = list(dict.fromkeys(o for node in self.model.graph.node for o in node.output if o))
-        whole = onnx.ModelProto()
-        whole.CopyFrom(self.model)
-        del whole.graph.output[:]
-        whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-        found = _run(session(whole), names, source)
+        found = run(session(with_outputs(self.model, names)), names, _inputs(source))
         return [Value(name, value) for name, value in found.items() if value.dtype == np.float32]
 
     @override
@@ -136,9 +130,5 @@ def load_onnx(path: Path) -> OnnxNetwork:
     return OnnxNetwork(load_file(path, external_data=False))
 
 
-def _run(runner: onnxruntime.InferenceSession, names: Sequence[str], source: Array) -> dict[str, Array]:
-    try:
-        found = runner.run(names, {INPUT: np.ascontiguousarray(source)[None]})
-    except Exception as error:  # onnxruntime raises a family of untyped pybind exceptions
-        raise EngineError(f"onnxruntime cannot run the ONNX file: {root_cause(error)}") from error
-    return {name: np.asarray(value) for name, value in zip(names, found, strict=True)}
+def _inputs(source: Array) -> dict[str, Array]:
+    return {INPUT: np.ascontiguousarray(source)[None]}
