@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocketdet.export.onnx_graph.summary import OnnxSummary
+from pocketdet.spec.one_stage import default_grid
 
 Size = tuple[int, int]  # height, width
 TensorLayout = Literal["map", "rows"]
@@ -67,14 +68,9 @@ def _channels_first(model: OnnxSummary, name: str) -> str:
     return node.input[0] if order == [0, 2, 3, 1] else name
 
 
-def grid_at(size: Size, stride: int) -> Size:
-    """The cells (height, width) of a grid: sides divided by the stride, rounded up."""
-    return math.ceil(size[0] / stride), math.ceil(size[1] / stride)
-
-
 def cells_at(size: Size, stride: int) -> int:
     """The number of cells of a grid."""
-    return math.prod(grid_at(size, stride))
+    return math.prod(default_grid(size, stride))
 
 
 def stride_of(tensor: HeadTensor, size: Size, strides: Iterable[int], anchors: int = 1) -> int | None:
@@ -90,7 +86,7 @@ def stride_of(tensor: HeadTensor, size: Size, strides: Iterable[int], anchors: i
         The only one that fits; None if none does.
     """
     for stride in strides:
-        grid = grid_at(size, stride)
+        grid = default_grid(size, stride)
         if tensor.grid == grid or (tensor.grid is None and tensor.count == math.prod(grid) * anchors):
             return stride
     return None

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketdet.export.families.provenance import Ids, Origin, trace
+from pocketdet.export.onnx_graph.cut import SELECTING
 from pocketdet.export.onnx_graph.graph import read_names
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.spec.one_stage import Layout, OutputField
+from pocketdet.spec.one_stage import Layout, OutputField, default_grid
 
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32), (8, 16))
-SELECTING = frozenset(("TopK", "NonMaxSuppression", "EfficientNMS_TRT", "TRT::EfficientNMS_TRT"))
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,7 @@ def levels_of(strides: Sequence[int], size: tuple[int, int]) -> tuple[GridLevel,
     levels: list[GridLevel] = []
     first = 0
     for stride in strides:
-        grid = (-(-size[0] // stride), -(-size[1] // stride))
-        levels.append(GridLevel(stride, grid, first))
+        levels.append(GridLevel(stride, default_grid(size, stride), first))
         first += levels[-1].cells
     return tuple(levels)
 

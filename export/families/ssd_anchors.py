@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pocketdet.export.families.grids import Size, grid_at
+from pocketdet.export.families.grids import Size
+from pocketdet.spec.one_stage import default_grid
 
 Sides = tuple[tuple[float, float], ...]
 
@@ -82,7 +83,7 @@ def torchvision_ssdlite(size: Size) -> list[SsdGrid] | None:
         size: (height, width) of the input.
     """
     scales = [0.2 + (0.95 - 0.2) * k / 5 for k in range(6)] + [1.0]
-    grids = [grid_at(size, 16 << k) for k in range(6)]
+    grids = [default_grid(size, 16 << k) for k in range(6)]
     return [
         SsdGrid(
             grid,

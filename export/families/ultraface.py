@@ -3,13 +3,13 @@
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.grids import Size, grid_at
+from pocketdet.export.families.grids import Size
 from pocketdet.export.families.presets import Preset, PresetFamily, complete, differs, sides
 from pocketdet.export.families.ssd_anchors import SsdGrid
 from pocketdet.export.families.ssd_head import DECODED_SCORES, decoded_head, raw_head, ssd_tensors
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.models.config import Preprocessing
-from pocketdet.spec.one_stage import Selection
+from pocketdet.spec.one_stage import Selection, default_grid
 
 PRESET = Preset(
     "the demo of UltraFace",
@@ -65,7 +65,7 @@ def ultraface_anchors(size: Size) -> list[SsdGrid]:
     """
     grids = []
     for stride, lengths in _MIN_BOXES.items():
-        height, width = grid_at(size, stride)
+        height, width = default_grid(size, stride)
         cell = (size[1] / width, size[0] / height)
         anchors = tuple((float(min(side, size[1])), float(min(side, size[0]))) for side in lengths)
         grids.append(SsdGrid((height, width), cell, anchors))

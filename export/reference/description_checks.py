@@ -6,6 +6,7 @@ each: channels that no field reads, because keypoints and masks are left out del
 are unlikely but possible. docs/reference/description.md lists both.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,13 +16,19 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
-from pocketdet.export.reference.field_places import FieldPlace, depends_on_grid, field_places, ranges
+from pocketdet.export.reference.field_places import (
+    FieldPlace,
+    depends_on_grid,
+    field_places,
+    grid_text,
+    ranges,
+)
 from pocketdet.export.reference.origin_checks import check_origins
 from pocketdet.export.reference.output_origins import OriginTracer
 from pocketdet.export.reference.sample_checks import check_samples
 from pocketdet.models.config import Preprocessing
 from pocketdet.runtime.engines.base import Array
-from pocketdet.spec.one_stage import Layout, OneStageSpec
+from pocketdet.spec.one_stage import Layout, OneStageSpec, default_grid
 
 _USUAL_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (8, 16), (8, 16, 32, 64, 128), (16,), (8,), (32,))
 
@@ -107,8 +114,8 @@ def _advice(place: FieldPlace, shape: tuple[int, ...], decode: OneStageSpec) -> 
         return f"has layout {field.layout!r}: a tensor of this shape is {fitting.get(len(shape), 'neither')}"
     if field.layout == "map" and shape[1:] != level.grid:
         return (
-            f"is described with a grid of {_grid(level.grid)}, and the tensor has {_grid(shape[1:])}: "
-            f"its stride is {height / shape[1]:g}"
+            f"is described with a grid of {grid_text(level.grid)}, and the tensor has "
+            f"{grid_text(shape[1:])}: its stride is {height / shape[1]:g}"
             + (f" along y and {width / shape[2]:g} along x" if height * shape[2] != width * shape[1] else "")
         )
     channels = shape[1] if field.layout == "rows" else shape[0]
@@ -121,33 +128,28 @@ def _advice(place: FieldPlace, shape: tuple[int, ...], decode: OneStageSpec) -> 
     if last < channels:
         return f"and the levels before it need more rows than there are: {_strides(decode, shape)}"
     if place.kind == "classes":
-        room = _room(place, channels) - (decode.class_elements - decode.num_classes)
+        free = _elements_that_fit(place, channels) - (decode.class_elements - decode.num_classes)
         return (
             f"reads {place.channels.shape[1]} channels per anchor for {_class_count(decode)}, and there is "
-            f"room for {max(room, 0)} names: give one name per class, without background, and check the "
+            f"room for {max(free, 0)} names: give one name per class, without background, and check the "
             "first channel"
         )
     return f"ends at channel {last}, and the tensor's last is {channels - 1}: check first and the steps"
 
 
-def _room(place: FieldPlace, channels: int) -> int:
+def _elements_that_fit(place: FieldPlace, channels: int) -> int:
     """How many elements per anchor a field could have."""
     field = place.field
     before = int(place.channels[-1, 0])
     return (channels - 1 - before) // field.element_step + 1
 
 
-def _grid(grid: Sequence[int]) -> str:
-    return f"{grid[0]}x{grid[1]}"
-
-
 def _strides(decode: OneStageSpec, shape: tuple[int, ...]) -> str:
     """The strides of which the grids have as many cells as a tensor has rows, if a usual set fits."""
-    height, width = decode.input_size
     anchors = {len(level.anchors) for level in decode.levels}
     for each in sorted({1, *anchors}):
         for strides in _USUAL_STRIDES:
-            rows = sum(-(-height // s) * -(-width // s) for s in strides) * each
+            rows = sum(math.prod(default_grid(decode.input_size, s)) for s in strides) * each
             if rows in shape:
                 anchor = f" with {each} anchors per cell" if each > 1 else ""
                 return f"{rows} rows fit strides {', '.join(map(str, strides))}{anchor}"
@@ -258,13 +260,12 @@ def _check_rows(output: str, readers: Sequence[FieldPlace], rows: int, decode: O
 
 def _missing_level(unread: int, rows: int, decode: OneStageSpec) -> str:
     """How the rows that are left over can be described."""
-    height, width = decode.input_size
     anchors = len(decode.levels[-1].anchors)
     for stride in (8, 16, 32, 64, 128, 4, 256):
-        grid = (-(-height // stride), -(-width // stride))
+        grid = default_grid(decode.input_size, stride)
         known = any(stride in level.strides for level in decode.levels)
         if not known and grid[0] * grid[1] * anchors == unread:
-            return f"they fit a level of stride {stride} ({_grid(grid)} cells): describe it"
+            return f"they fit a level of stride {stride} ({grid_text(grid)} cells): describe it"
     if rows % decode.count == 0:
         return f"the levels have {decode.count} anchors, and {rows // decode.count} times as many would fit"
     return f"describe a level for them ({_strides(decode, (rows,))})"

@@ -1,6 +1,6 @@
 """Where the fields of a description lie in the outputs, element by element."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -93,6 +93,11 @@ def _place(
         cells = np.arange(level.cells)[:, None]
         rows = field.first_row + cells * level.cell_step(field) + anchors * field.anchor_step
     return FieldPlace(number, level, kind, coding, field, channels, rows)
+
+
+def grid_text(grid: Sequence[int]) -> str:
+    """A grid (height, width) as text."""
+    return f"{grid[0]}x{grid[1]}"
 
 
 def ranges(numbers: NDArray[Any]) -> str:

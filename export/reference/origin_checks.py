@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
-from pocketdet.export.reference.field_places import FieldPlace, depends_on_grid
+from pocketdet.export.reference.field_places import FieldPlace, depends_on_grid, grid_text
 from pocketdet.export.reference.output_origins import (
     EXP,
     GRID,
@@ -73,7 +73,7 @@ def _check_cells(
         return
     name, output = place.name, place.field.output
     if not (~known | same_grid).all():
-        described = f"a grid of {_grid(place.level.grid)}"
+        described = f"a grid of {grid_text(place.level.grid)}"
         raise UsageError(
             f"{name} has {described}, and output {output!r} has there {_maps_of(found, maps, place)}: give "
             "the levels in the order of the rows, with their strides"
@@ -112,14 +112,12 @@ def _maps_of(found: Origins, maps: Sequence[FeatureMap], place: FieldPlace) -> s
     row = 0
     for grid, group in groupby(int(s) for s in sources):
         count = len(list(group))
-        kind = f"a map of {_grid(maps[grid].grid)} ({maps[grid].name!r})" if grid >= 0 else "another tensor"
+        kind = (
+            f"a map of {grid_text(maps[grid].grid)} ({maps[grid].name!r})" if grid >= 0 else "another tensor"
+        )
         runs.append(f"rows {row} to {row + count - 1} from {kind}")
         row += count
     return ", ".join(runs[:6]) + (", ..." if len(runs) > 6 else "")
-
-
-def _grid(grid: tuple[int, int]) -> str:
-    return f"{grid[0]}x{grid[1]}"
 
 
 def _check_activation(place: FieldPlace, found: Origins, described: Activation, setting: str) -> None:
