@@ -204,21 +204,35 @@ def _box_range(coding: BoxCoding, level: Level, input_size: tuple[int, int]) -> 
     return 1 / step if step > 0 else 1.0
 
 
+def field_positions(
+    level: Level, field: OutputField, elements: range
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the elements of a field lie in its output.
+
+    Args:
+        level: of the field.
+        field: the field.
+        elements: of an anchor.
+
+    Returns:
+        Rows (cells, anchors), those of a map (1, anchors) and 0; channels (anchors, elements).
+    """
+    anchors = np.arange(len(level.anchors))
+    first = field.first + anchors[:, None] * field.anchor_channels
+    channels = first + np.array(elements, np.int64) * field.element_step
+    if field.layout == "map":
+        return np.zeros((1, len(anchors)), np.int64), channels
+    cells = np.arange(level.cells)[:, None]
+    return field.first_row + cells * level.cell_step(field) + anchors * field.anchor_step, channels
+
+
 def _indices(part: _Part, shape: Shape) -> NDArray[np.int64]:
     """Positions (anchors, elements) of a field in a flattened output of `shape`."""
-    level, field = part.level, part.field
+    level, layout = part.level, part.field.layout
+    rows, channels = field_positions(level, part.field, part.elements)
     plane = int(np.prod(shape[1:]))  # elements from one channel to the next, or from one row to the next
-    cell_step = level.cell_step(field)
-    if field.layout == "map":
-        start, steps = field.first * plane, (1, field.anchor_channels * plane, field.element_step * plane)
-    elif field.layout == "rows":
-        start = field.first_row * plane + field.first
-        steps = (cell_step * plane, field.anchor_step * plane + field.anchor_channels, field.element_step)
-    else:
-        start = field.first * plane + field.first_row
-        steps = (cell_step, field.anchor_channels * plane + field.anchor_step, field.element_step * plane)
-    cells, anchors, elements = np.ix_(
-        np.arange(level.cells), np.arange(len(level.anchors)), np.array(part.elements, np.int64)
-    )
-    positions = start + cells * steps[0] + anchors * steps[1] + elements * steps[2]
+    if layout == "map":
+        rows = np.arange(level.cells)[:, None]
+    row_step, channel_step = (plane, 1) if layout == "rows" else (1, plane)
+    positions = rows[:, :, None] * row_step + channels * channel_step
     return np.asarray(positions.reshape(level.count, -1), np.int64)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.runtime.output_fields import field_positions
 from pocketdet.spec.one_stage import Level, OneStageSpec, OutputField, box_elements
 
 Kind = Literal["classes", "objectness", "boxes", "sizes"]
@@ -85,13 +86,7 @@ def field_places(decode: OneStageSpec) -> Iterator[FieldPlace]:
 def _place(
     number: int, level: Level, kind: Kind, coding: int, field: OutputField, elements: int
 ) -> FieldPlace:
-    anchors = np.arange(len(level.anchors))
-    first = field.first + anchors[:, None] * field.anchor_channels
-    channels = first + np.arange(elements) * field.element_step
-    rows = np.zeros((1, len(anchors)), np.int64)
-    if field.layout != "map":
-        cells = np.arange(level.cells)[:, None]
-        rows = field.first_row + cells * level.cell_step(field) + anchors * field.anchor_step
+    rows, channels = field_positions(level, field, range(elements))
     return FieldPlace(number, level, kind, coding, field, channels, rows)
 
 
