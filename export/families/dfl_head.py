@@ -7,10 +7,10 @@ share this form.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pocketdet.export.families.base import Mismatch
+from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.grids import HeadTensor, Size, by_stride, head_tensors, text_of
 from pocketdet.export.families.head_parts import HeadPart, head_parts
-from pocketdet.export.families.presets import differs, sides
+from pocketdet.export.families.presets import Head, Preset, complete, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedLevel, DescribedSlot
 from pocketdet.spec.one_stage import DistanceCoding, Scores
@@ -77,6 +77,24 @@ def dfl_levels(
             int(bool(boxes)) + int(bool(classes)),
         )
     return _paired(title, size, choices, classes, boxes, len(model.outputs))
+
+
+def dfl_match(
+    model: OnnxSummary, options: FamilyOptions, size: Size, levels: Sequence[DflLevel], preset: Preset
+) -> Match:
+    """Describe a head with two tensors for each grid.
+
+    Args:
+        model: the file.
+        options: what the caller says.
+        size: (height, width) of the input in pixels.
+        levels: as `dfl_levels` finds them.
+        preset: the settings that are not in the file.
+    """
+    described = [level.described() for level in levels]
+    reasons = [*(level.reason() for level in levels), POINTS]
+    head = Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
+    return complete(model, options, size, head, preset)
 
 
 def _is_raw(parts: Sequence[HeadPart]) -> bool:

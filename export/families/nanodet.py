@@ -7,10 +7,9 @@ from pocketdet.export.families.dfl_head import (
     BINS,
     BOX_CHANNELS,
     CODING,
-    POINTS,
     SCORES,
-    DflLevel,
     dfl_levels,
+    dfl_match,
 )
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, strides_of_rows, text_of
 from pocketdet.export.families.head_parts import head_parts
@@ -53,15 +52,7 @@ class NanoDet(PresetFamily):
         if not options.forced and is_picodet(model):
             return differs("NanoDet has no hard swish: this graph has one, as PicoDet", 2)
         levels = dfl_levels(model, size, "NanoDet", _CHOICES)
-        return levels if isinstance(levels, Mismatch) else self._separate(model, options, size, levels)
-
-    def _separate(
-        self, model: OnnxSummary, options: FamilyOptions, size: Size, levels: list[DflLevel]
-    ) -> Match:
-        described = [level.described() for level in levels]
-        reasons = [*(level.reason() for level in levels), POINTS]
-        head = Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
-        return complete(model, options, size, head, PRESET)
+        return levels if isinstance(levels, Mismatch) else dfl_match(model, options, size, levels, PRESET)
 
     def _joined(
         self, model: OnnxSummary, options: FamilyOptions, size: Size, rows: HeadTensor

@@ -1,30 +1,18 @@
 """PicoDet (PaddleDetection), exported without its post-processing."""
 
+from dataclasses import replace
+
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import CODING, POINTS, SCORES, dfl_levels
+from pocketdet.export.families.dfl_head import dfl_levels, dfl_match
 from pocketdet.export.families.grids import Size
+from pocketdet.export.families.nanodet import PRESET as NANODET
 from pocketdet.export.families.nanodet import is_picodet
-from pocketdet.export.families.presets import (
-    BGR_IMAGENET_MEAN,
-    BGR_IMAGENET_STD,
-    Head,
-    Preset,
-    PresetFamily,
-    complete,
-    differs,
-)
+from pocketdet.export.families.presets import PresetFamily, differs
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.models.config import Preprocessing
-from pocketdet.spec.one_stage import Selection
 
-PRESET = Preset(
-    "the demos of PicoDet",
-    Preprocessing("BGR", BGR_IMAGENET_MEAN, BGR_IMAGENET_STD, "letterbox", (0, 0, 0)),
-    Selection(score_threshold=0.35, nms_iou=0.6, best_class_only=True),
-    (320, 320),
-)
+PRESET = replace(NANODET, source="the demos of PicoDet")
 STRIDES = (8, 16, 32, 64)
 
 
@@ -44,8 +32,4 @@ class PicoDet(PresetFamily):
             return differs(
                 "PicoDet is written by Paddle, or has hard swish: this graph has neither, as NanoDet", 4
             )
-        reasons = [level.reason() for level in levels]
-        reasons.append(POINTS)
-        described = [level.described() for level in levels]
-        head = Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
-        return complete(model, options, size, head, PRESET)
+        return dfl_match(model, options, size, levels, PRESET)
