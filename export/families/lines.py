@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from pocketdet.export.families.rows import JoinedHead
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.models.config import Preprocessing
-from pocketdet.spec.one_stage import OutputField, Selection
+from pocketdet.spec.one_stage import OutputField
 
 
 def rows_line(model: OnnxSummary, head: JoinedHead, content: str) -> str:
@@ -38,21 +37,3 @@ def dropped_lines(model: OnnxSummary, head: JoinedHead, selecting: Sequence[str]
     if others and not selecting:
         lines.append(f"not used: {'output' if len(others) == 1 else 'outputs'} {', '.join(others)}")
     return lines
-
-
-def selection_line(selection: Selection, preset: str) -> str:
-    """A line about thresholds that come from the preset."""
-    return (
-        f"suppression of the preset {preset}: scores above {selection.score_threshold:g}, IoU "
-        f"{selection.nms_iou:g} for each class"
-    )
-
-
-def preprocessing_line(preprocessing: Preprocessing, preset: str) -> str:
-    """A line about a preprocessing that comes from the preset."""
-    mean, std = (", ".join(f"{n:g}" for n in values) for values in (preprocessing.mean, preprocessing.std))
-    padded = f" with {preprocessing.pad}" if preprocessing.resize != "stretch" else ""
-    return (
-        f"preprocessing of the preset {preset}, no file contains it: {preprocessing.channel_order}, mean "
-        f"{mean}, std {std}, {preprocessing.resize}{padded}"
-    )

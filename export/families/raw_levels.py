@@ -6,12 +6,10 @@ Either (1, 4 * bins + C, h, w) for each level, or two maps for each level.
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import BoxFields, comes_from, described_levels, in_file
-from pocketdet.export.families.lines import preprocessing_line, selection_line
 from pocketdet.export.families.provenance import trace
 from pocketdet.export.families.rows import STRIDES, GridLevel, levels_of
-from pocketdet.export.families.yolo_settings import RGB_LETTERBOX, SUPPRESSED
+from pocketdet.export.families.yolo_settings import ULTRALYTICS
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import DistanceCoding, OutputField, Scores
 
 BINS = 16  # of every version with distributions
@@ -42,23 +40,15 @@ def match_raw_levels(model: OnnxSummary, options: FamilyOptions, preset: str) ->
         return Mismatch(("the maps are joined in a way that cannot be taken apart",), 2)
     names, names_line = choose_class_names(count, options.class_names, model.metadata)
     done = comes_from(model, [field.output for field in scores], "Sigmoid")
-    description = Description(
-        model.input_size or (0, 0),
-        names,
-        described_levels(levels, scores, boxes),
-        (boxes.coding,),
-        Scores("none" if done else "sigmoid"),
-        SUPPRESSED,
-        RGB_LETTERBOX,
-    )
+    described, activation = described_levels(levels, scores, boxes), Scores("none" if done else "sigmoid")
+    description = ULTRALYTICS.describe(model, names, described, boxes.coding, activation)
     strides = ", ".join(str(level.stride) for level in levels)
     reasons = (
         f"raw maps of strides {strides}: {box_channels} box channels ({box_channels // 4} bins for each "
         f"side), {count} classes{'' if done else ' before their sigmoid'}",
         f"boxes: distances to the sides, as in the preset {preset}; the file decodes none to compare with",
         names_line,
-        selection_line(SUPPRESSED, preset),
-        preprocessing_line(RGB_LETTERBOX, preset),
+        *ULTRALYTICS.lines(preset),
     )
     return Match(description, reasons)
 

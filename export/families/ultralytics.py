@@ -18,16 +18,10 @@ from pocketdet.export.families.joined_boxes import (
     described_levels,
     score_fields,
 )
-from pocketdet.export.families.lines import (
-    dropped_lines,
-    preprocessing_line,
-    rows_line,
-    scores_line,
-    selection_line,
-)
+from pocketdet.export.families.lines import dropped_lines, rows_line, scores_line
 from pocketdet.export.families.raw_levels import match_raw_levels
 from pocketdet.export.families.rows import JoinedHead, find_joined_head
-from pocketdet.export.families.yolo_settings import END_TO_END, RGB_LETTERBOX, SUPPRESSED
+from pocketdet.export.families.yolo_settings import END_TO_END, ULTRALYTICS
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import Scores
@@ -37,13 +31,13 @@ TASKS = ("detect", "segment", "pose")
 
 @dataclass(frozen=True)
 class Ultralytics:
-    """See `Family`."""
+    """Ultralytics detectors without objectness."""
 
     name: str = "ultralytics"
     title: str = "Ultralytics YOLOv5u, v8, v9, v10, 11, 12, 26; boxes of segment and pose models"
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
-        """See `Family.match`."""
+        """Describe a file, or say what differs."""
         _refuse_other_tasks(model)
         joined = find_joined_head(model)
         if joined is None:
@@ -55,17 +49,11 @@ class Ultralytics:
         names, names_line = choose_class_names(classes, options.class_names, model.metadata)
         scores = score_fields(model, head, 4, classes)
         end_to_end = "TopK" in selecting and "NonMaxSuppression" not in selecting
+        settings = END_TO_END if end_to_end else ULTRALYTICS
 
         def describe(boxes: BoxFields) -> Description:
-            return Description(
-                model.input_size or (0, 0),
-                names,
-                described_levels(head.levels, scores, boxes),
-                (boxes.coding,),
-                Scores("none"),
-                END_TO_END if end_to_end else SUPPRESSED,
-                RGB_LETTERBOX,
-            )
+            levels = described_levels(head.levels, scores, boxes)
+            return settings.describe(model, names, levels, boxes.coding, Scores("none"))
 
         chosen = choose_boxes(
             model, head, [(DISTANCES, 0.5)], describe, lambda rows: rows[:, 4 : 4 + classes]
@@ -79,10 +67,7 @@ class Ultralytics:
             scores_line(scores),
             box_line,
             names_line,
-            "suppression: none, the file keeps the best 300 scores"
-            if end_to_end
-            else selection_line(SUPPRESSED, self.name),
-            preprocessing_line(RGB_LETTERBOX, self.name),
+            *settings.lines(self.name),
         )
         return Match(description, reasons)
 

@@ -13,12 +13,7 @@ import numpy as np
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import in_file
-from pocketdet.export.families.lines import (
-    dropped_lines,
-    preprocessing_line,
-    rows_line,
-    selection_line,
-)
+from pocketdet.export.families.lines import dropped_lines, rows_line
 from pocketdet.export.families.probe import Array, corners, decodes_to, run_on_noise
 from pocketdet.export.families.provenance import Ids, trace
 from pocketdet.export.families.rows import (
@@ -29,7 +24,7 @@ from pocketdet.export.families.rows import (
     levels_of,
     raw_maps,
 )
-from pocketdet.export.families.yolo_settings import RGB_LETTERBOX, YOLOV5_SELECTION
+from pocketdet.export.families.yolo_settings import YOLOV5
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedLevel, DescribedSlot, Description
 from pocketdet.spec.one_stage import CxcywhCoding, OutputField, Scores
@@ -70,14 +65,20 @@ P6_ANCHORS = (
 
 @dataclass(frozen=True)
 class YoloWithAnchors:
-    """See `Family`. `anchors` are those of raw heads of three levels, whose file does not contain them."""
+    """A family of YOLO with anchors.
+
+    Attributes:
+        name: as in `--preset`.
+        title: the detectors that it covers, for people.
+        anchors: those of raw heads of three levels, whose file does not contain them.
+    """
 
     name: str
     title: str
     anchors: tuple[Anchors, ...]
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
-        """See `Family.match`."""
+        """Describe a file, or say what differs."""
         joined = find_joined_head(model)
         if joined is None:
             return self._match_raw(model, options)
@@ -116,7 +117,7 @@ class YoloWithAnchors:
             f"raw values of {', '.join(map(repr, maps))}; decoded, they are the file's own boxes and scores",
             f"anchors, from the file's own boxes: {shown}",
             names_line,
-            *self._preset_lines(),
+            *YOLOV5.lines(self.name),
         )
         return Match(description, reasons)
 
@@ -141,7 +142,7 @@ class YoloWithAnchors:
             f"raw maps {', '.join(map(repr, maps))} of strides {', '.join(str(n.stride) for n in levels)}",
             f"anchors of the preset {self.name}, the file does not contain them: {shown}",
             names_line,
-            *self._preset_lines(),
+            *YOLOV5.lines(self.name),
         )
         return Match(description, reasons)
 
@@ -165,15 +166,7 @@ class YoloWithAnchors:
             )
             for level, name, sizes in zip(levels, maps, anchors, strict=True)
         )
-        scores = Scores(objectness_power=1.0)
-        size = model.input_size or (0, 0)
-        return Description(size, names, described, (CODING,), scores, YOLOV5_SELECTION, RGB_LETTERBOX)
-
-    def _preset_lines(self) -> tuple[str, str]:
-        return (
-            selection_line(YOLOV5_SELECTION, self.name),
-            preprocessing_line(RGB_LETTERBOX, self.name),
-        )
+        return YOLOV5.describe(model, names, described, CODING, Scores(objectness_power=1.0))
 
 
 def _by_cell(head: JoinedHead, rows: Array) -> Array:

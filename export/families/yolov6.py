@@ -11,15 +11,9 @@ from pocketdet.export.families.joined_boxes import (
     described_levels,
     score_fields,
 )
-from pocketdet.export.families.lines import (
-    dropped_lines,
-    preprocessing_line,
-    rows_line,
-    scores_line,
-    selection_line,
-)
+from pocketdet.export.families.lines import dropped_lines, rows_line, scores_line
 from pocketdet.export.families.objectness import head_with_objectness
-from pocketdet.export.families.yolo_settings import RGB_LETTERBOX, YOLOV5_SELECTION
+from pocketdet.export.families.yolo_settings import YOLOV5
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import Scores
@@ -27,13 +21,13 @@ from pocketdet.spec.one_stage import Scores
 
 @dataclass(frozen=True)
 class Yolov6:
-    """See `Family`."""
+    """YOLOv6: distances to the sides, a constant in the place of objectness, class scores."""
 
     name: str = "yolov6"
     title: str = "YOLOv6 n, s, m, l"
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
-        """See `Family.match`."""
+        """Describe a file, or say what differs."""
         found = head_with_objectness(model)
         if isinstance(found, Mismatch):
             return found
@@ -46,15 +40,8 @@ class Yolov6:
         scores = score_fields(model, head, 5, count)
 
         def describe(boxes: BoxFields) -> Description:
-            return Description(
-                model.input_size or (0, 0),
-                names,
-                described_levels(head.levels, scores, boxes),
-                (boxes.coding,),
-                Scores("none"),
-                YOLOV5_SELECTION,
-                RGB_LETTERBOX,
-            )
+            levels = described_levels(head.levels, scores, boxes)
+            return YOLOV5.describe(model, names, levels, boxes.coding, Scores("none"))
 
         chosen = choose_boxes(model, head, [(DISTANCES, 0.5)], describe, lambda rows: rows[:, 5:])
         if chosen is None:
@@ -66,7 +53,6 @@ class Yolov6:
             scores_line(scores),
             box_line,
             names_line,
-            selection_line(YOLOV5_SELECTION, self.name),
-            preprocessing_line(RGB_LETTERBOX, self.name),
+            *YOLOV5.lines(self.name),
         )
         return Match(description, reasons)

@@ -17,29 +17,25 @@ from pocketdet.export.families.joined_boxes import (
     in_file,
     score_fields,
 )
-from pocketdet.export.families.lines import (
-    dropped_lines,
-    preprocessing_line,
-    rows_line,
-    scores_line,
-    selection_line,
-)
+from pocketdet.export.families.lines import dropped_lines, rows_line, scores_line
 from pocketdet.export.families.objectness import head_with_objectness
-from pocketdet.export.families.yolo_settings import BGR_255_LETTERBOX, YOLOX_SELECTION
+from pocketdet.export.families.yolo_settings import YOLOX
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import Scores
 
+SCORES = Scores("none", objectness_activation="none", objectness_power=1.0)
+
 
 @dataclass(frozen=True)
 class Yolox:
-    """See `Family`."""
+    """YOLOX: boxes, objectness and class scores of one anchor per cell."""
 
     name: str = "yolox"
     title: str = "YOLOX nano to x"
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
-        """See `Family.match`."""
+        """Describe a file, or say what differs."""
         found = head_with_objectness(model)
         if isinstance(found, Mismatch):
             return found
@@ -51,15 +47,8 @@ class Yolox:
         objectness, scores = score_fields(model, head, 4, 1), score_fields(model, head, 5, count)
 
         def describe(boxes: BoxFields) -> Description:
-            return Description(
-                model.input_size or (0, 0),
-                names,
-                described_levels(head.levels, scores, boxes, objectness),
-                (boxes.coding,),
-                Scores("none", objectness_activation="none", objectness_power=1.0),
-                YOLOX_SELECTION,
-                BGR_255_LETTERBOX,
-            )
+            levels = described_levels(head.levels, scores, boxes, objectness)
+            return YOLOX.describe(model, names, levels, boxes.coding, SCORES)
 
         raw = head.fields(0, 4)
         if raw is not None and raw[0].layout == "map" and in_file(model, raw):
@@ -81,8 +70,7 @@ class Yolox:
             scores_line([*scores, *objectness]),
             box_line,
             names_line,
-            selection_line(YOLOX_SELECTION, self.name),
-            preprocessing_line(BGR_255_LETTERBOX, self.name),
+            *YOLOX.lines(self.name),
             'padding: centred; YOLOX\'s own demo pads right and bottom only, resize = "letterbox_top_left"',
         )
         return Match(description, reasons)
