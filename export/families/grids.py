@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pocketdet.export.onnx_graph.graph import attributes_of
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.spec.one_stage import default_grid
 
@@ -64,8 +65,7 @@ def _channels_first(model: OnnxSummary, name: str) -> str:
     node = model.producer_of(name)
     if node is None or node.op_type != "Transpose":
         return name
-    order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), [])
-    return node.input[0] if order == [0, 2, 3, 1] else name
+    return node.input[0] if attributes_of(node).get("perm") == [0, 2, 3, 1] else name
 
 
 def cells_at(size: Size, stride: int) -> int:

@@ -1,7 +1,7 @@
 """How the values of a head's tensor are computed: which channels, by which activation, from a convolution.
 
-An output is followed back through operators that only move values. So a family is told by what its channels
-are, whatever the exporter calls them and however it reshapes them.
+An output is followed back through operators that only move values, so that a family is recognised by what its
+channels are, whatever the exporter calls them and however it reshapes them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from pocketdet.export.onnx_graph.graph import GraphIndex
+from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 
 # "raw": a convolution's values, perhaps times a constant; "exp": their exponential; "computed": any other
@@ -132,7 +132,7 @@ def _past_moves(model: OnnxSummary, name: str) -> onnx.NodeProto | None:
 
 def _joined_lengths(model: OnnxSummary, node: onnx.NodeProto) -> Sequence[int] | None:
     """The lengths of a Concat's inputs along its axis; None if one is unknown."""
-    axis = next(attribute.i for attribute in node.attribute if attribute.name == "axis")
+    axis = attributes_of(node)["axis"]
     lengths = [model.shapes.get(source, ())[axis:][:1] for source in node.input]
     found = [length[0] for length in lengths if length and isinstance(length[0], int)]
     return found if len(found) == len(lengths) else None

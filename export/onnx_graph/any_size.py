@@ -2,7 +2,7 @@
 
 import onnx
 
-from pocketdet.export.onnx_graph.graph import GraphIndex
+from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of
 
 # operators whose result at a place depends on a neighbourhood of fixed size only
 _CONVOLUTIONS = frozenset(("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "MaxPool"))
@@ -24,7 +24,7 @@ def _is_local(index: GraphIndex, node: onnx.NodeProto) -> bool:
     if node.op_type in _CONVOLUTIONS:
         return True
     if node.op_type == "Concat":
-        return any(a.name == "axis" and a.i == _CHANNEL_AXIS for a in node.attribute)
+        return bool(attributes_of(node).get("axis") == _CHANNEL_AXIS)
     if node.op_type not in _BY_ELEMENT:
         return False
     constants = [value for name in node.input if (value := index.constant(name)) is not None]

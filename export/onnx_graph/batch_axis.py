@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from pocketdet.export.onnx_graph.graph import GraphIndex
+from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of
 
 _UNARY = {
     "Abs", "Clip", "Elu", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Neg", "Pow",
@@ -54,7 +54,7 @@ class BatchAxis:
         if kind in ("Reshape", "Squeeze", "Flatten", "Unsqueeze"):
             return self._reshaped(name, node.input[0])
         rank = len(self._shapes[name])
-        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        attributes = attributes_of(node)
         if kind == "Transpose":
             old = attributes.get("perm", range(rank)[::-1])
             attributes["perm"] = [0, *(axis + 1 for axis in old)]

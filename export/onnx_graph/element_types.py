@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from pocketdet.export.onnx_graph.graph import GraphIndex, graph_inputs
+from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of, graph_inputs
 
 _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -74,4 +74,4 @@ def _widen_tensor(tensor: onnx.TensorProto) -> int:
 
 
 def _target(node: onnx.NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "to"), 0)
+    return int(attributes_of(node).get("to", 0))

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -89,6 +90,11 @@ def read_names(node: onnx.NodeProto) -> list[str]:
                 names += [name for name in read_names(inner) if name not in inside]
             names += [value.name for value in graph.output if value.name not in inside]
     return names
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """The attributes of a node by name."""
+    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def rename_reads(graph: onnx.GraphProto, old: str, new: str) -> None:

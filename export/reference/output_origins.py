@@ -5,14 +5,15 @@ operators to the feature maps (1, channels, h, w) that it is made of. Anything e
 elements are unknown. The checks of a description use it to compare the order of rows with the levels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper, shape_inference
+
+from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of, infer_shapes
 
 SIGMOID, SOFTMAX, EXP, TANH, GRID = 1, 2, 4, 8, 16
 """Bits of `Origins.operators`. GRID: a constant that differs from cell to cell was added."""
@@ -74,19 +75,13 @@ class OriginTracer:
     """Follows the outputs of one model; `maps` are the feature maps found so far."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        inferred = shape_inference.infer_shapes(model)
-        graph = inferred.graph
         self.maps: list[FeatureMap] = []
         self._known: dict[str, Origins | None] = {}
-        self._constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-        self._producers = {name: node for node in graph.node for name in node.output}
+        self._index = GraphIndex(model.graph)
         self._shapes = {
-            value.name: tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-            for value in (*graph.input, *graph.output, *graph.value_info)
+            name: tuple(axis if isinstance(axis, int) else 0 for axis in axes)
+            for name, axes in infer_shapes(model).items()
         }
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self._constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
 
     def trace(self, output: str) -> Origins | None:
         """Where an output comes from, without its batch axis of 1; None if nothing of it is known."""
@@ -99,7 +94,7 @@ class OriginTracer:
     def _origins(self, name: str) -> Origins | None:
         """The origins of a tensor, None if not even its shape is known."""
         if name not in self._known:
-            node = self._producers.get(name)
+            node = self._index.producer(name)
             found = self._follow(node, name) if node is not None else None
             self._known[name] = found if found is not None else self._leaf(name)
         return self._known[name]
@@ -127,7 +122,7 @@ class OriginTracer:
 
     def _leaf(self, name: str) -> Origins | None:
         """A feature map if a layer made the tensor; of other tensors only the shape is known."""
-        shape, node = self._shapes.get(name, ()), self._producers.get(name)
+        shape, node = self._shapes.get(name, ()), self._index.producer(name)
         if not shape or 0 in shape:
             return None
         if node is None or node.op_type not in _LAYERS or len(shape) != 4 or shape[0] != 1:
@@ -154,9 +149,10 @@ class OriginTracer:
     def _binary(self, node: onnx.NodeProto) -> Origins | None:
         first, second = node.input
         for name, other in ((first, second), (second, first)):
-            if other in self._constants:
+            constant = self._index.constant(other)
+            if constant is not None:
                 found = self._origins(name)
-                return found and _with_constant(found, self._constants[other], node.op_type)
+                return found and _with_constant(found, constant, node.op_type)
         left, right = self._origins(first), self._origins(second)
         return None if left is None or right is None else _combined(left, right)
 
@@ -166,30 +162,36 @@ class OriginTracer:
             found = [part for part in parts if part is not None]
             if len(found) < len(parts):
                 return None
-            axis = _attributes(node)["axis"]
+            axis = attributes_of(node)["axis"]
             arrays = [[getattr(p, key) for p in found] for key in ("source", "channel", "cell", "operators")]
             return Origins(*(np.concatenate(values, axis) for values in arrays))
         source = self._origins(node.input[0])
         if source is None:
             return None
-        constants = [self._constants[i] for i in node.input[1:] if i]
+        constants = [self._constant(source) for source in node.input[1:] if source]
         shape = self._shapes.get(name, ())
         return source.moved(_movement(node, constants, shape, list(node.output).index(name)))
 
     def _constant_or_origins(self, name: str) -> Origins | None:
-        if name not in self._constants:
-            return self._origins(name)
-        return _unknown(self._constants[name].shape)
+        constant = self._index.constant(name)
+        return self._origins(name) if constant is None else _unknown(constant.shape)
+
+    def _constant(self, name: str) -> Constant:
+        """The values of a constant. Raises `KeyError` for another tensor."""
+        constant = self._index.constant(name)
+        if constant is None:
+            raise KeyError(name)
+        return constant
 
     def _mix(self, node: onnx.NodeProto, name: str) -> Origins | None:
         """A weighted sum over one axis of rearranged values, such as the bins of a distribution."""
-        producer = self._producers.get(node.input[0])
+        producer = self._index.producer(node.input[0])
         if producer is None or producer.op_type not in _MOVES | {"Softmax"}:
             return None
         source, shape = self._origins(node.input[0]), self._shapes.get(name, ())
         if source is None or not shape or _is_map(source):
             return None
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         if node.op_type == "Conv":
             if any(k != 1 for k in attributes.get("kernel_shape", [1])) or source.source.ndim < 2:
                 return None
@@ -197,7 +199,7 @@ class OriginTracer:
         elif node.op_type == "MatMul":
             axis = source.source.ndim - 1
         else:
-            axes = self._constants[node.input[1]] if len(node.input) > 1 else attributes["axes"]
+            axes = self._constant(node.input[1]) if len(node.input) > 1 else attributes["axes"]
             axis = int(np.ravel(axes)[0]) % source.source.ndim
         kept = source.moved(lambda values: np.take(values, [0], axis))
         same = (source.cell == kept.cell).all(axis, keepdims=True) & (kept.source >= 0)
@@ -273,13 +275,9 @@ def _combined(left: Origins, right: Origins) -> Origins:
     )
 
 
-def _attributes(node: onnx.NodeProto) -> Mapping[str, Any]:
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
 def _movement(node: onnx.NodeProto, constants: Sequence[Constant], shape: Sequence[int], index: int) -> Move:
     """The numpy function of a node that moves elements; `shape` and `index` are those of its output."""
-    kind, attributes = node.op_type, _attributes(node)
+    kind, attributes = node.op_type, attributes_of(node)
     if kind == "Transpose":
         return lambda values: values.transpose(attributes.get("perm"))
     if kind == "Gather":
