@@ -180,7 +180,7 @@ def export_reference(
             log(str(line))
         if folded is not original:
             require(_compare("fold", original, folded))
-        golden = _choose_golden(folded, options, images, log)
+        golden = _choose_golden(folded, options, images, is_int8, log)
         graphs = folded.graphs()
         planned = plan_precision(folded, graphs, options.precision, options.layers, golden.image, images, log)
         layout = _layout(planned)
@@ -214,10 +214,9 @@ def export_reference(
 
 
 def _choose_golden(
-    folded: Reference, options: ExportOptions, images: tuple[Path, ...], log: Log
+    folded: Reference, options: ExportOptions, images: tuple[Path, ...], is_int8: bool, log: Log
 ) -> GoldenChoice:
     """The golden image and its score threshold."""
-    is_int8 = wants_int8(options.precision, options.layers)
     is_one_stage = isinstance(folded, OneStageReference)
     arithmetic: Literal["int8", "fp32", "fp16"] = "int8"
     if not is_int8:

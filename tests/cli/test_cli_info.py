@@ -212,11 +212,11 @@ def test_a_graph_with_a_layer_type_without_weights_that_is_not_known(tmp_path: P
 
 def _onnx(folder: Path, **sizes: object) -> Path:
     b = OnnxBuilder()
-    x = b.add("Relu", b.conv("picture", 3, 8, 3, 8))
+    x = b.add("Relu", b.conv("pixels", 3, 8, 3, 8))
     b.conv(x, 8, 6, to="scores")
     b.add("Transpose", b.add("Reshape", "scores", b.ints(1, 6, -1)), perm=[0, 2, 1], to="rows")
     height, width = sizes.get("height", 32), sizes.get("width", 48)
-    shapes = {"picture": (1, 3, height, width)}
+    shapes = {"pixels": (1, 3, height, width)}
     return save(b.model(shapes, {"rows": (1, "n", 6)}, metadata={"task": "detect"}), folder)  # type: ignore[dict-item]
 
 
@@ -226,7 +226,7 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     assert (card["opset"], card["metadata"], card["family"]) == (13, {"task": "detect"}, None)
     assert card["operators"] == {"Conv": 2, "Relu": 1, "Reshape": 1, "Transpose": 1}
     assert card["inputs"] == [
-        {"name": "picture", "dtype": "float32", "shape": [1, 3, 32, 48], "at_size": None}
+        {"name": "pixels", "dtype": "float32", "shape": [1, 3, 32, 48], "at_size": None}
     ]
     assert card["outputs"] == [
         {"name": "rows", "dtype": "float32", "shape": [1, "n", 6], "at_size": [1, 24, 6]}

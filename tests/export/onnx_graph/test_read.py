@@ -54,13 +54,13 @@ def test_free_axes_get_the_size_of_the_description(
 @pytest.mark.parametrize("batch", [1, "n"])
 def test_channels_last_becomes_channels_first(tmp_path: Path, batch: int | str) -> None:
     b = OnnxBuilder()
-    b.add("Identity", _head(b, b.add("Transpose", "picture:0", perm=[0, 3, 1, 2])), to="map")
-    model = b.model({"picture:0": (batch, *SIZE, 3)}, {"map": (batch, 7, *CELLS)})
+    b.add("Identity", _head(b, b.add("Transpose", "pixels:0", perm=[0, 3, 1, 2])), to="map")
+    model = b.model({"pixels:0": (batch, *SIZE, 3)}, {"map": (batch, 7, *CELLS)})
     graph = read_onnx(save(model, tmp_path), ["map"], SIZE)
-    assert graph.notes == ("input 'picture:0' (1, 32, 48, 3) transposed to channels first",)
+    assert graph.notes == ("input 'pixels:0' (1, 32, 48, 3) transposed to channels first",)
     assert "Transpose" not in {node.op_type for node in graph.model.graph.node}
     for image in images(1, 3, *SIZE):
-        expected = run(model, {"picture:0": image.transpose(0, 2, 3, 1).copy()})["map"]
+        expected = run(model, {"pixels:0": image.transpose(0, 2, 3, 1).copy()})["map"]
         assert np.abs(run(graph.model, {INPUT: image})["map"] - expected).max() <= 1e-6
 
 
