@@ -32,7 +32,7 @@ class _Record(BaseModel):
 
 
 class DataReport(_Record):
-    """What was measured on. `images` of the `pictures_listed` in the annotations took part.
+    """What was measured on. `pictures` of the `pictures_listed` in the annotations took part.
 
     `objects` count, `ignored` ones (crowds, VOC's difficult ones) do not; `left_out` is how many problems of
     the data --skip-bad passed over.
