@@ -27,4 +27,10 @@ public:
     using Error::Error;
 };
 
+// A parameter of a layer has another type than its shape rule reads.
+class ParamTypeError : public GraphError {
+public:
+    using GraphError::GraphError;
+};
+
 }  // namespace pocketdet

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "graph_error.h"
 #include "layer_types.h"
 #include "weight_slots.h"
 #include "words.h"
@@ -103,7 +104,13 @@ private:
         expect_count(layer, "output", layer.outputs.size(), type->outputs);
         Shapes inputs;
         for (const std::string& name : layer.inputs) inputs.push_back(checked(layer, shapes_.at(name)));
-        const Shapes outputs = type->rule(layer, inputs);
+        Shapes outputs;
+        try {
+            outputs = type->rule(layer, inputs);
+        } catch (const ParamTypeError&) {
+            if (partial_) return;
+            throw;
+        }
         for (const Shape& shape : outputs) checked(layer, shape);
         if (outputs.size() != layer.outputs.size()) {
             layer.fail("gives " + std::to_string(outputs.size()) + " blobs and declares " +

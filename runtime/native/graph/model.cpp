@@ -24,9 +24,16 @@ void append_new(const std::vector<std::string>& names, const Names& hidden, Name
 
 }  // namespace
 
-void Layer::fail(const std::string& problem) const {
+std::string Layer::described(const std::string& problem) const {
     const std::string place = origin.empty() ? "" : origin + ": ";
-    throw GraphError(place + shown(type) + " " + quoted(name) + ": " + problem);
+    return place + shown(type) + " " + quoted(name) + ": " + problem;
+}
+
+void Layer::fail(const std::string& problem) const { throw GraphError(described(problem)); }
+
+void Layer::fail_type(int id, const char* expected, const Value& found) const {
+    throw ParamTypeError(described("parameter " + std::to_string(id) + " must be " + expected + ", found " +
+                                   std::string(first_characters(value_text(found), 60))));
 }
 
 const Value* Layer::find(int id) const {
@@ -40,7 +47,7 @@ int64_t Layer::int_param(int id, int64_t otherwise) const {
     const Value* value = find(id);
     if (value == nullptr) return otherwise;
     if (const auto* whole = std::get_if<int64_t>(value)) return *whole;
-    fail("parameter " + std::to_string(id) + " must be an integer, found " + value_text(*value));
+    fail_type(id, "an integer", *value);
 }
 
 double Layer::float_param(int id, double otherwise) const {
@@ -48,15 +55,14 @@ double Layer::float_param(int id, double otherwise) const {
     if (value == nullptr) return otherwise;
     if (const auto* real = std::get_if<double>(value)) return *real;
     if (const auto* whole = std::get_if<int64_t>(value)) return static_cast<double>(*whole);
-    fail("parameter " + std::to_string(id) + " must be a number, found " + value_text(*value));
+    fail_type(id, "a number", *value);
 }
 
 Integers Layer::int_array(int id) const {
     const Value* value = find(id);
     if (value == nullptr) return {};
     if (const auto* integers = std::get_if<Integers>(value)) return *integers;
-    fail("parameter " + std::to_string(id) + " must be an array of integers, found " +
-         std::string(first_characters(value_text(*value), 60)));
+    fail_type(id, "an array of integers", *value);
 }
 
 Reals Layer::float_array(int id) const {
@@ -64,7 +70,7 @@ Reals Layer::float_array(int id) const {
     if (value == nullptr) return {};
     if (const auto* reals = std::get_if<Reals>(value)) return *reals;
     if (const auto* integers = std::get_if<Integers>(value)) return Reals(integers->begin(), integers->end());
-    fail("parameter " + std::to_string(id) + " must be an array, found " + value_text(*value));
+    fail_type(id, "an array", *value);
 }
 
 std::vector<std::string> Graph::blob_names() const {

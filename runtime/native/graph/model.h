@@ -47,11 +47,15 @@ struct Layer {
     [[noreturn]] void fail(const std::string& problem) const;
 
     const Value* find(int id) const;
-    // Throws GraphError for a value of another type, where ncnn silently takes its default.
+    // Throws ParamTypeError for a value of another type, where ncnn silently takes its default.
     int64_t int_param(int id, int64_t otherwise) const;
     double float_param(int id, double otherwise) const;  // an integer is converted, as ncnn does
     Integers int_array(int id) const;                    // empty where absent
     Reals float_array(int id) const;
+
+private:
+    std::string described(const std::string& problem) const;
+    [[noreturn]] void fail_type(int id, const char* expected, const Value& found) const;
 };
 
 // The counts that the second line of a .param file declares, and what really follows.

@@ -228,6 +228,11 @@ void test_partial_shapes() {
             .graph;
     const BlobShapes shapes = infer_shapes(graph, {}, true);
     CHECK(shapes.all().size() == 1 && shapes.at("in") == Shape{8} && shapes.find("b") == nullptr);
+    // an array where the rule reads a number, as in files for early ncnn
+    const Graph early =
+        read_param_text("7767517\n2 2\nInput in 0 1 in 0=8 1=8 2=3\nSqueeze s 1 1 in a -23300=2,1,2\n", "").graph;
+    CHECK(infer_shapes(early, {}, true).find("a") == nullptr);
+    refuse([&] { infer_shapes(early, {}); }, "parameter 0 must be an integer, found");
     CHECK(!count_costs(graph, shapes)[2].macs && *count_costs(graph, shapes)[0].macs == 0);
     refuse([&] { infer_shapes(graph, {{"c", {1}}}); }, "has no shape rule");
 }
