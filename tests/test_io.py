@@ -1,11 +1,13 @@
 """A file is there whole or not at all, whatever happens while it is written."""
 
+import fcntl
 import os
 import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from disks import full_disk, read_only_disk, small_disk
@@ -26,6 +28,7 @@ __all__ = ["full_disk", "read_only_disk", "small_disk"]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from pocketdet import io
 def content():
     yield b"half"
@@ -89,6 +92,27 @@ def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
         with scratch_folder(tmp_path) as other:
             assert other != scratch
         assert (scratch / "file").read_text() == "half"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["os.open", "fcntl.flock"])
+def test_a_folder_that_another_process_takes_for_a_leftover_is_made_anew(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two system calls of the one that makes it, the other process removes what is not locked yet."""
+    module, name = {"os": os, "fcntl": fcntl}[step.split(".")[0]], step.split(".")[1]
+    call, removed = getattr(module, name), []
+
+    def removing_first(*arguments: Any, **options: Any) -> Any:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].rmdir()
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(module, name, removing_first)
+    with scratch_folder(tmp_path) as scratch:
+        assert scratch.is_dir()
+        assert scratch != removed[0]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -165,7 +165,10 @@ def _temporary_folder(parent: Path) -> tuple[Path, int]:
     while True:
         path = _temporary_name(parent)
         path.mkdir()
-        handle = os.open(path, os.O_RDONLY)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # another process took it for a leftover
+            continue
         if _locked(path, handle):
             return path, handle
         os.close(handle)
