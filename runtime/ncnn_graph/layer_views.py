@@ -1,7 +1,7 @@
 """The parameters of layers by ncnn's own names: `Convolution.of(layer).int8_scale_term`.
 
 A view reads and writes `Layer.params`. The id of a name is looked up for the layer's type in the table of
-`runtime/native/graph/layer_types.cpp`, so that `dynamic_weight` is parameter 19 of a Convolution and 28 of a
+`runtime/native/graph/layer_params.cpp`, so that `dynamic_weight` is parameter 19 of a Convolution and 28 of a
 Deconvolution. Defaults are ncnn's; a parameter that the layer's type does not have is its default.
 """
 

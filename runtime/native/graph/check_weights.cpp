@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "weight_slots.h"
 #include "words.h"
@@ -11,10 +12,6 @@
 namespace pocketdet::graph {
 
 namespace {
-
-bool is_int8_layer(const Layer& layer) {
-    return layer.type == "Convolution" || layer.type == "ConvolutionDepthWise" || layer.type == "InnerProduct";
-}
 
 // Whether none of the numbers has an exponent of all ones.
 template <typename Bits>
@@ -54,8 +51,8 @@ void check_weight(const Layer& layer, const Slot& slot, const Weight& weight) {
     }
     if (!is_finite(weight)) layer.fail("its " + slot.role + " holds NaN or infinity");
     const bool is_operand = slot.role == "a" || slot.role == "b";
-    const bool scaled_gemm = layer.type == "Gemm" && is_operand && layer.int_param(18, 0) != 0;
-    const bool scaled = is_int8_layer(layer) && slot.role == "weight" && layer.int_param(8, 0) != 0;
+    const bool scaled_gemm = layer.type == "Gemm" && is_operand && has_flag(layer, "quantize_term");
+    const bool scaled = slot.role == "weight" && has_flag(layer, "int8_scale_term");
     if (weight.storage == Storage::int8 && !scaled && !scaled_gemm) {
         layer.fail("its " + slot.role + " is int8 and its parameters announce no int8 scales");
     }
@@ -71,14 +68,13 @@ int64_t in_tiles(int64_t channels) { return multiply(channels / 16 + (channels %
 // ncnn does for 3 x 3 windows of stride and dilation 1 and more than 8 channels. Grouped ones are many small
 // convolutions.
 int64_t packed_elements(const Layer& layer, const Shape& weight) {
-    const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
-    const int64_t groups = is_grouped ? layer.int_param(7, 1) : 1;
+    const int64_t groups = int_param(layer, "group", 1);
     const int64_t out = weight[0] / groups, in = weight[1];
     const int64_t packed = elements_of(Shape{groups, in_tiles(out), in, weight[2], weight[3]});
     bool is_winograd = layer.type.compare(0, 11, "Convolution") == 0 && weight[2] == 3 && weight[3] == 3;
-    for (const int key : {2, 3}) {
-        const int64_t width = layer.int_param(key, 1);
-        is_winograd = is_winograd && width == 1 && layer.int_param(key + 10, width) == 1;
+    for (const std::string name : {"dilation", "stride"}) {
+        const int64_t width = int_param(layer, name + "_w", 1);
+        is_winograd = is_winograd && width == 1 && int_param(layer, name + "_h", width) == 1;
     }
     if (!is_winograd || std::max(in, out) <= 8) return packed;
     return std::max(packed, elements_of(Shape{groups, in_tiles(out), in_tiles(in), 64}));
@@ -94,7 +90,7 @@ int64_t loaded_bytes(const Layer& layer) {
     if (!slots.empty() && slots[0].shape.size() == 4 && slots[0].role == "weight") {
         packed = add(elements, packed_elements(layer, slots[0].shape));
         const bool is_grouped = layer.type.find("DepthWise") != std::string::npos;
-        if (is_grouped) overhead = multiply(layer.int_param(7, 1), kPerGroup);
+        if (is_grouped) overhead = multiply(int_param(layer, "group", 1), kPerGroup);
     } else {
         packed = multiply(elements, 2);
     }
@@ -140,12 +136,12 @@ void check_element_types(const Graph& graph, const std::vector<std::string>& out
             if (source == nullptr && int8_blobs.count(name) != 0) source = &name;
         }
         const bool is_split = layer.type == "Split";
-        const bool takes_int8 = is_int8_layer(layer) && layer.int_param(8, 0) != 0;
+        const bool takes_int8 = has_flag(layer, "int8_scale_term");
         if (source != nullptr && !is_split && !takes_int8) {
             layer.fail("reads " + quoted(*source) + ", which " + quoted(int8_blobs[*source]->name) + " makes as int8");
         }
         const bool is_convolution = layer.type.compare(0, 11, "Convolution") == 0;
-        const bool makes_int8 = is_convolution && layer.int_param(8, 0) > 100;
+        const bool makes_int8 = is_convolution && int_param(layer, "int8_scale_term", 0) > 100;
         if (!makes_int8 && (source == nullptr || !is_split)) continue;
         for (const std::string& name : layer.outputs) int8_blobs[name] = &layer;
     }
@@ -159,8 +155,7 @@ void check_element_types(const Graph& graph, const std::vector<std::string>& out
 
 void check_no_int8(const Graph& graph) {
     for (const Layer& layer : graph.layers) {
-        const bool by_18 = layer.type == "Gemm" || layer.type == "MultiHeadAttention";
-        if ((by_18 || is_int8_layer(layer)) && layer.int_param(by_18 ? 18 : 8, 0) != 0) {
+        if (has_flag(layer, "quantize_term") || has_flag(layer, "int8_scale_term")) {
             layer.fail("is int8, and the manifest says that no weights are");
         }
     }

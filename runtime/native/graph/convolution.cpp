@@ -4,6 +4,7 @@
 // transposed one (n - 1) * stride + e + output padding, less the pads.
 #include <algorithm>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 #include "weight_slots.h"
 #include "window.h"
@@ -28,8 +29,8 @@ int64_t outputs_of(const Layer& layer, int64_t size, const Window& window, size_
     return (padded - extent) / stride + 1;
 }
 
-Shape static_weight(const Layer& layer, int dynamic_key) {
-    if (layer.int_param(dynamic_key, 0) != 0) {
+Shape static_weight(const Layer& layer) {
+    if (has_flag(layer, "dynamic_weight")) {
         layer.fail("weights that are computed at run time are not supported");
     }
     check_activation(layer);
@@ -46,8 +47,8 @@ void expect_channels(const Layer& layer, const Shape& shape, int64_t channels) {
 
 // ncnn multiplies a vector as InnerProduct does, but pads it first, and its int8 code takes it for an image.
 void check_vector(const Layer& layer, const Shape& shape, const Window& window, int64_t int8_term) {
-    const int64_t dilation_w = layer.int_param(2, 1);
-    const Pair dilation{layer.int_param(12, dilation_w), dilation_w}, one{1, 1};
+    const int64_t dilation_w = int_param(layer, "dilation_w", 1);
+    const Pair dilation{int_param(layer, "dilation_h", dilation_w), dilation_w}, one{1, 1};
     if (!window.has_pads() && window.stride == one && dilation == one && int8_term == 0) return;
     layer.fail("a vector " + tuple_text(shape) +
                " needs pads of 0, strides and dilations of 1 and the int8 scale term 0, found " + window.pads_text() +
@@ -71,12 +72,12 @@ Shape swept(const Layer& layer, const Shape& shape, const Shape& weight, const W
 }  // namespace
 
 Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
-    const Shape weight = static_weight(layer, 19), &shape = inputs[0];
-    const int64_t term = layer.int_param(8, 0);
+    const Shape weight = static_weight(layer), &shape = inputs[0];
+    const int64_t term = int_param(layer, "int8_scale_term", 0);
     if (term != 0 && term != 1 && term != 2 && term != 101 && term != 102) {
         layer.fail("the int8 scale term must be one of (0, 1, 2, 101, 102), found " + std::to_string(term));
     }
-    const int64_t group = layer.type == "ConvolutionDepthWise" ? layer.int_param(7, 1) : 1;
+    const int64_t group = int_param(layer, "group", 1);
     const bool is_1x1 = weight[2] == 1 && weight[3] == 1;
     const Window window = window_of(layer, weight);
     if (shape.size() == 1 && layer.type == "Convolution" && is_1x1 && shape[0] == weight[1]) {
@@ -94,15 +95,15 @@ Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
 }
 
 Shapes deconvolution_shapes(const Layer& layer, const Shapes& inputs) {
-    const Shape weight = static_weight(layer, 28), &shape = inputs[0];
-    const int64_t group = layer.type == "DeconvolutionDepthWise" ? layer.int_param(7, 1) : 1;
+    const Shape weight = static_weight(layer), &shape = inputs[0];
+    const int64_t group = int_param(layer, "group", 1);
     check_groups(layer, group);
     expect_channels(layer, shape, weight[1] * group);
     const Window window = window_of(layer, weight);
     const Pair full{transposed_size(layer, window, shape[1], 0), transposed_size(layer, window, shape[2], 1)};
     checked(layer, {weight[0], full[0], full[1]});
-    const int64_t width = layer.int_param(20, 0);
-    const Pair wanted{layer.int_param(21, width), width};
+    const int64_t width = int_param(layer, "output_w", 0);
+    const Pair wanted{int_param(layer, "output_h", width), width};
     const auto& [top, bottom, left, right] = window.pads;
     if (std::any_of(window.pads.begin(), window.pads.end(), [](int64_t pad) { return pad > 0; })) {
         return {{weight[0], full[0] - top - bottom, full[1] - left - right}};

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "layer_params.h"
 #include "matrix.h"
 #include "numbers.h"
 #include "weight_slots.h"
@@ -124,8 +125,8 @@ int64_t matmul_workspace(const Shapes& inputs, const Shape& output) {
 
 // Squares and their sums, or squares with and without borders, and the offsets of a window.
 int64_t lrn_workspace(const Layer& layer, const Shape& input) {
-    const int64_t squares = allocated_elements(input), size = layer.int_param(1, 5);
-    if (layer.int_param(0, 0) == 0) return multiply(squares, 2);
+    const int64_t squares = allocated_elements(input), size = int_param(layer, "local_size", 5);
+    if (int_param(layer, "region_type", 0) == 0) return multiply(squares, 2);
     const int64_t bordered = allocated_elements({input[0], input[1] + size - 1, input[2] + size - 1});
     return add(add(squares, bordered), multiply(size, size));
 }
@@ -133,16 +134,16 @@ int64_t lrn_workspace(const Layer& layer, const Shape& input) {
 int64_t attention_workspace(const Layer& layer, const Shapes& inputs) {
     const AttentionSizes sizes = attention_sizes(layer, inputs);
     const int64_t projected = multiply(sizes.embed, 2 * (sizes.queries + sizes.keys));
-    return add(projected, elements_of(Shape{layer.int_param(1, 1), sizes.queries, sizes.keys}));
+    return add(projected, elements_of(Shape{int_param(layer, "num_heads", 1), sizes.queries, sizes.keys}));
 }
 
 int64_t pooling_workspace(const Layer& layer, const Shape& input, const Shape& output) {
-    if (layer.int_param(4, 0) != 0 || layer.int_param(7, 0) != 0) return 0;
-    const int64_t left = layer.int_param(3, 0), top = layer.int_param(13, left);
-    const int64_t height = input[1] + top + layer.int_param(15, top),
-                  width = input[2] + left + layer.int_param(14, left);
-    const int64_t kernel_w = layer.int_param(1, 0), kernel_h = layer.int_param(11, kernel_w);
-    const int64_t stride_w = layer.int_param(2, 1), stride_h = layer.int_param(12, stride_w);
+    if (has_flag(layer, "global_pooling") || has_flag(layer, "adaptive_pooling")) return 0;
+    const int64_t left = int_param(layer, "pad_left", 0), top = int_param(layer, "pad_top", left);
+    const int64_t height = input[1] + top + int_param(layer, "pad_bottom", top),
+                  width = input[2] + left + int_param(layer, "pad_right", left);
+    const int64_t kernel_w = int_param(layer, "kernel_w", 0), kernel_h = int_param(layer, "kernel_h", kernel_w);
+    const int64_t stride_w = int_param(layer, "stride_w", 1), stride_h = int_param(layer, "stride_h", stride_w);
     // the last windows may reach further
     return allocated_elements({input[0], std::max(height, (output[1] - 1) * stride_h + kernel_h),
                                std::max(width, (output[2] - 1) * stride_w + kernel_w)});
@@ -150,23 +151,23 @@ int64_t pooling_workspace(const Layer& layer, const Shape& input, const Shape& o
 
 // Work of layers that read an element more often than once.
 int64_t repeated_work(const Layer& layer, const Shapes& inputs, const Shapes& outputs) {
-    if (layer.type == "Pooling" && layer.int_param(4, 0) == 0 && layer.int_param(7, 0) == 0) {
-        const int64_t kernel_w = layer.int_param(1, 0), kernel_h = layer.int_param(11, kernel_w);
+    if (layer.type == "Pooling" && !has_flag(layer, "global_pooling") && !has_flag(layer, "adaptive_pooling")) {
+        const int64_t kernel_w = int_param(layer, "kernel_w", 0), kernel_h = int_param(layer, "kernel_h", kernel_w);
         return multiply(elements_of(outputs[0]), kernel_h * kernel_w);
     }
     if (layer.type == "LRN") {
-        const int64_t size = layer.int_param(1, 5);
-        return multiply(elements_of(inputs[0]), layer.int_param(0, 0) == 1 ? size * size : size);
+        const int64_t size = int_param(layer, "local_size", 5);
+        return multiply(elements_of(inputs[0]), int_param(layer, "region_type", 0) == 1 ? size * size : size);
     }
     if (layer.type == "MatMul") return multiply(batches_of(inputs, outputs[0]), kPerProduct);
     if (layer.type == "MultiHeadAttention") {
-        const int64_t products = multiply(layer.int_param(1, 1), 2 * kPerProduct);
+        const int64_t products = multiply(int_param(layer, "num_heads", 1), 2 * kPerProduct);
         return add(products, multiply(workspace_of(layer, inputs, outputs), kPerFunction));
     }
     if (is_convolution(layer) || is_deconvolution(layer)) {
         const int64_t steps = is_deconvolution(layer) ? deconvolution_steps(layer, inputs[0]) : 0;
         const bool is_grouped = is_any_of(layer.type, {"ConvolutionDepthWise", "DeconvolutionDepthWise"});
-        return add(steps, is_grouped ? multiply(layer.int_param(7, 1), kPerGroup) : 0);
+        return add(steps, is_grouped ? multiply(int_param(layer, "group", 1), kPerGroup) : 0);
     }
     static const std::unordered_set<std::string_view> functions{
         "BNLL",  "BinaryOp", "CELU",    "ELU",     "Erf",      "Exp",   "GELU", "Log",     "Mish",

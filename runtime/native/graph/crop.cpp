@@ -3,6 +3,7 @@
 #include <numeric>
 #include <set>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 #include "words.h"
 
@@ -10,11 +11,12 @@ namespace pocketdet::graph {
 
 namespace {
 
-// Parameters of an axis: offset, size, trailing offset.
+// Names of the parameters of an axis: offset, size, trailing offset.
 struct Keys {
-    int offset, size, tail;
+    const char *offset, *size, *tail;
 };
-constexpr Keys kWidth{0, 3, 6}, kHeight{1, 4, 7}, kDepth{13, 14, 15}, kChannels{2, 5, 8};
+constexpr Keys kWidth{"woffset", "outw", "woffset2"}, kHeight{"hoffset", "outh", "hoffset2"},
+    kDepth{"doffset", "outd", "doffset2"}, kChannels{"coffset", "outc", "coffset2"};
 
 std::vector<Keys> keys_of(size_t dims) {
     if (dims == 1) return {kWidth};
@@ -69,25 +71,26 @@ Shapes to_reference(const Layer& layer, const Shapes& inputs, const Shape& offse
 
 Shapes crop_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const Integers starts = layer.int_array(9), ends = layer.int_array(10), axes = layer.int_array(11);
+    const Integers starts = int_array(layer, "starts"), ends = int_array(layer, "ends"),
+                   axes = int_array(layer, "axes");
     if (!starts.empty() || !ends.empty() || !axes.empty()) {
         if (inputs.size() != 1) layer.fail("a crop by starts and ends takes one input");
         return by_starts(layer, shape, starts, ends, axes);
     }
     const std::vector<Keys> keys = keys_of(shape.size());
     Shape offsets;
-    for (const Keys& key : keys) offsets.push_back(layer.int_param(key.offset, 0));
+    for (const Keys& key : keys) offsets.push_back(int_param(layer, key.offset, 0));
     bool has_size = false;
     for (const Keys& key : {kWidth, kHeight, kDepth, kChannels}) {
-        const bool has_length = layer.int_param(key.size, 0) != 0, has_tail = layer.int_param(key.tail, 0) != 0;
+        const bool has_length = has_flag(layer, key.size), has_tail = has_flag(layer, key.tail);
         has_size = has_size || has_length || has_tail;
     }
     if (!has_size) return to_reference(layer, inputs, offsets);
     if (inputs.size() != 1) layer.fail("a crop to a size takes one input");
     Shape output;
     for (size_t i = 0; i < shape.size(); ++i) {
-        const int64_t length = layer.int_param(keys[i].size, 0);
-        const int64_t tail = expect_range(layer, "a trailing offset", layer.int_param(keys[i].tail, 0), 0, shape[i]);
+        const int64_t length = int_param(layer, keys[i].size, 0);
+        const int64_t tail = expect_range(layer, "a trailing offset", int_param(layer, keys[i].tail, 0), 0, shape[i]);
         const int64_t rest = shape[i] - offsets[i] - tail;
         output.push_back(length == kKeep ? rest : std::min(length, rest));
     }

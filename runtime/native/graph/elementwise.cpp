@@ -4,6 +4,7 @@
 // as the other's width, and not as its channels, lies along the width.
 #include <algorithm>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 #include "words.h"
 
@@ -24,13 +25,13 @@ Shape expanded(const Shape& shape, const Shape& other) {
 Shapes unchanged(const Layer&, const Shapes& inputs) { return inputs; }
 
 Shapes binary_shapes(const Layer& layer, const Shapes& inputs) {
-    expect_range(layer, "the operation", layer.int_param(0, 0), 0, 18);
-    const bool with_scalar = layer.int_param(1, 0) != 0;
+    expect_range(layer, "the operation", int_param(layer, "op_type", 0), 0, 18);
+    const bool with_scalar = has_flag(layer, "with_scalar");
     const size_t wanted = with_scalar ? 1 : 2;
     if (inputs.size() != wanted) {
         layer.fail("takes " + std::to_string(wanted) + " inputs, found " + std::to_string(inputs.size()));
     }
-    layer.float_param(2, 0.0);
+    float_param(layer, "b", 0.0);
     if (with_scalar) return inputs;
     const Shape first = expanded(inputs[0], inputs[1]), second = expanded(inputs[1], inputs[0]);
     Shape output;
@@ -44,16 +45,16 @@ Shapes binary_shapes(const Layer& layer, const Shapes& inputs) {
 }
 
 Shapes unary_shapes(const Layer& layer, const Shapes& inputs) {
-    expect_range(layer, "the operation", layer.int_param(0, 0), 0, 27);
+    expect_range(layer, "the operation", int_param(layer, "op_type", 0), 0, 27);
     return inputs;
 }
 
 Shapes eltwise_shapes(const Layer& layer, const Shapes& inputs) {
-    expect_range(layer, "the operation", layer.int_param(0, 0), 0, 2);
+    expect_range(layer, "the operation", int_param(layer, "op_type", 0), 0, 2);
     if (std::any_of(inputs.begin(), inputs.end(), [&inputs](const Shape& shape) { return shape != inputs[0]; })) {
         layer.fail("takes inputs of one shape, found " + list_text(inputs));
     }
-    const size_t coefficients = layer.float_array(1).size();
+    const size_t coefficients = float_array(layer, "coeffs").size();
     if (coefficients != 0 && coefficients != inputs.size()) {
         layer.fail("has " + std::to_string(coefficients) + " coefficients for " + std::to_string(inputs.size()) +
                    " inputs");
@@ -62,16 +63,16 @@ Shapes eltwise_shapes(const Layer& layer, const Shapes& inputs) {
 }
 
 Shapes softmax_shapes(const Layer& layer, const Shapes& inputs) {
-    const int64_t axis = layer.int_param(0, 0);
+    const int64_t axis = int_param(layer, "axis", 0);
     axis_of(layer, axis, inputs[0].size());
-    if (axis != 0 && layer.int_param(1, 0) == 0) {
+    if (axis != 0 && !has_flag(layer, "fixbug0")) {
         layer.fail("was written by an old converter (parameter 1 is 0), which ncnn refuses");
     }
     return inputs;
 }
 
 Shapes cast_shapes(const Layer& layer, const Shapes& inputs) {
-    if (layer.int_param(0, 0) != layer.int_param(1, 0)) {
+    if (int_param(layer, "type_from", 0) != int_param(layer, "type_to", 0)) {
         layer.fail("casts to another element type are not supported");
     }
     return inputs;

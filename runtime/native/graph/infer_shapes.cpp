@@ -68,8 +68,8 @@ private:
     // For every output the given shape, or else the written one.
     void add_input(const Layer& layer) {
         expect_no_input(layer);
-        const int64_t w = layer.int_param(0, 0), h = layer.int_param(1, 0), c = layer.int_param(2, 0);
-        const Shape written = written_shape(w, h, c, layer.int_param(11, 0));
+        const int64_t w = int_param(layer, "w", 0), h = int_param(layer, "h", 0), c = int_param(layer, "c", 0);
+        const Shape written = written_shape(w, h, c, int_param(layer, "d", 0));
         std::vector<const Shape*> found;
         for (const std::string& name : layer.outputs) {
             const Shape* given = shapes_.find(name);

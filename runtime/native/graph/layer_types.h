@@ -1,9 +1,10 @@
-// The layer types that a graph may have: how many blobs each takes and gives, its parameters, and its shape rule.
+// The layer types that a graph may have: how many blobs each takes and gives, and its shape rule.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 
 namespace pocketdet::graph {
@@ -12,20 +13,12 @@ struct Count {
     int least, most;
 };
 
-constexpr int kShapeHints = 30, kFeatureMask = 31;  // parameters of any layer
-
-struct LayerParam {
-    int id;
-    std::string name;  // as in the type's load_param, src/layer/NAME.cpp
-};
-using LayerParams = std::vector<LayerParam>;
-
 struct LayerType {
     const char* name;
-    Rule rule;           // null for Input and MemoryData, which take no blob
-    LayerParams params;  // without kShapeHints and kFeatureMask
+    Rule rule;  // null for Input and MemoryData, which take no blob
     Count inputs, outputs;
 
+    const LayerParams& params() const { return params_of(name); }
     bool has_param(int id) const;
 };
 

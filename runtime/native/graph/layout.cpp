@@ -3,6 +3,7 @@
 #include <array>
 #include <string_view>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "shape_rules.h"
 #include "weight_slots.h"
@@ -37,11 +38,11 @@ int64_t length_of(const Shape& shape, char axis) {
 
 Shapes reshape_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    if (layer.int_param(12, 233) != 233 || layer.int_param(13, 233) != 233) {
+    if (int_param(layer, "input_batch_axis", 233) != 233 || int_param(layer, "output_batch_axis", 233) != 233) {
         layer.fail("reshapes over the batch axis are not supported");
     }
-    const int64_t w = layer.int_param(0, kKeep), h = layer.int_param(1, kKeep);
-    const int64_t c = layer.int_param(2, kKeep), d = layer.int_param(11, kKeep);
+    const int64_t w = int_param(layer, "w", kKeep), h = int_param(layer, "h", kKeep);
+    const int64_t c = int_param(layer, "c", kKeep), d = int_param(layer, "d", kKeep);
     Shape target = h == kKeep ? Shape{w} : c == kKeep ? Shape{h, w} : d == kKeep ? Shape{c, h, w} : Shape{c, d, h, w};
     if (w == kKeep) layer.fail("a reshape without a width is not supported");
     for (size_t i = 0; i < target.size(); ++i) {
@@ -67,8 +68,8 @@ Shapes flatten_shapes(const Layer&, const Shapes& inputs) { return {{elements_of
 
 Shapes permute_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const int64_t order =
-        expect_range(layer, "the order", layer.int_param(0, 0), 0, std::max<int64_t>(kOrders[shape.size()] - 1, 0));
+    const int64_t order = expect_range(layer, "the order", int_param(layer, "order_type", 0), 0,
+                                       std::max<int64_t>(kOrders[shape.size()] - 1, 0));
     const std::string_view inner_first = shape.size() == 2   ? kPermute2d[order]
                                          : shape.size() == 3 ? kPermute3d[order]
                                          : shape.size() == 4 ? kPermute4d[order]
@@ -81,11 +82,11 @@ Shapes permute_shapes(const Layer& layer, const Shapes& inputs) {
 Shapes squeeze_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
     std::array<bool, 4> named{};
-    const Integers axes = layer.int_array(3);
+    const Integers axes = int_array(layer, "axes");
     for (const int64_t axis : axes) named[axis_of(layer, axis, shape.size())] = true;
     for (size_t i = 0; axes.empty() && i < shape.size(); ++i) {
         const char axis = axes_of(shape.size())[i];
-        named[i] = layer.int_param(axis == 'w' ? 0 : axis == 'h' ? 1 : axis == 'd' ? 11 : 2, 0) != 0;
+        named[i] = has_flag(layer, std::string("squeeze_") + axis);
     }
     Shape output;
     for (size_t i = 0; i < shape.size(); ++i) {
@@ -97,7 +98,7 @@ Shapes squeeze_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes expand_dims_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const Integers axes = layer.int_array(3);
+    const Integers axes = int_array(layer, "axes");
     const size_t dims = shape.size() + axes.size();
     if (dims > 4) layer.fail("would give its input " + tuple_text(shape) + " more than 4 dimensions");
     std::array<bool, 4> added{};

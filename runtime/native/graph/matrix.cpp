@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "shape_rules.h"
 #include "weight_slots.h"
@@ -43,7 +44,7 @@ Shape batch_of(const Shape& shape, size_t dims) {
 Shapes inner_product_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape weight = weight_slots(layer)[0].shape, &shape = inputs[0];
     check_activation(layer);
-    expect_range(layer, "the int8 scale term", layer.int_param(8, 0), 0, 2);
+    expect_range(layer, "the int8 scale term", int_param(layer, "int8_scale_term", 0), 0, 2);
     if (shape.size() == 2 && shape[1] == weight[1]) return {{shape[0], weight[0]}};
     if (elements_of(shape) != weight[1]) {
         layer.fail("its weights take " + std::to_string(weight[1]) + " values and its input " +
@@ -55,7 +56,10 @@ Shapes inner_product_shapes(const Layer& layer, const Shapes& inputs) {
 GemmSizes gemm_sizes(const Layer& layer, const Shapes& inputs) {
     const Slots slots = weight_slots(layer);
     Integers flags;
-    for (const int key : {2, 3, 4, 5, 6, 11, 14}) flags.push_back(layer.int_param(key, 0));
+    for (const char* name :
+         {"transA", "transB", "constantA", "constantB", "constantC", "output_N1M", "output_transpose"}) {
+        flags.push_back(int_param(layer, name, 0));
+    }
     if (std::any_of(flags.begin(), flags.end(), [](int64_t flag) { return flag != 0 && flag != 1; })) {
         layer.fail("flags must be 0 or 1, found " + list_text(flags));
     }
@@ -69,7 +73,9 @@ GemmSizes gemm_sizes(const Layer& layer, const Shapes& inputs) {
     if (flags[1] == 1) std::swap(b[0], b[1]);
     const int64_t m = a[0], k = a[1], n = b[1];
     if (k != b[0]) layer.fail("cannot multiply " + tuple_text(a) + " by " + tuple_text(b));
-    const Shape declared{layer.int_param(7, 0), layer.int_param(8, 0), layer.int_param(9, 0)}, found{m, n, k};
+    const Shape declared{int_param(layer, "constantM", 0), int_param(layer, "constantN", 0),
+                         int_param(layer, "constantK", 0)},
+        found{m, n, k};
     for (size_t i = 0; i < 3; ++i) {
         if (declared[i] == 0 || declared[i] == found[i]) continue;
         layer.fail("declares M, N, K = " + list_text(declared) + " and has " + list_text(found));
@@ -88,16 +94,16 @@ GemmSizes gemm_sizes(const Layer& layer, const Shapes& inputs) {
 }
 
 Shapes gemm_shapes(const Layer& layer, const Shapes& inputs) {
-    expect_range(layer, "output_elempack", layer.int_param(12, 0), 0, 1);
-    expect_range(layer, "output_elemtype", layer.int_param(13, 0), 0, 1);
-    expect_range(layer, "quantize_term", layer.int_param(18, 0), 0, 3);
-    for (const int key : {20, 21, 22}) {
-        if (layer.int_param(key, 0) != 0) layer.fail("fixed tile sizes are not supported");
+    expect_range(layer, "output_elempack", int_param(layer, "output_elempack", 0), 0, 1);
+    expect_range(layer, "output_elemtype", int_param(layer, "output_elemtype", 0), 0, 1);
+    expect_range(layer, "quantize_term", int_param(layer, "quantize_term", 0), 0, 3);
+    for (const char* name : {"constant_TILE_M", "constant_TILE_N", "constant_TILE_K"}) {
+        if (has_flag(layer, name)) layer.fail("fixed tile sizes are not supported");
     }
     const GemmSizes sizes = gemm_sizes(layer, inputs);
-    const bool is_transposed = layer.int_param(14, 0) != 0;
+    const bool is_transposed = has_flag(layer, "output_transpose");
     const int64_t rows = is_transposed ? sizes.n : sizes.m, columns = is_transposed ? sizes.m : sizes.n;
-    if (layer.int_param(11, 0) != 0) return {{rows, 1, columns}};
+    if (has_flag(layer, "output_N1M")) return {{rows, 1, columns}};
     return {{rows, columns}};
 }
 
@@ -108,7 +114,7 @@ Shapes matmul_shapes(const Layer& layer, const Shapes& inputs) {
     if (std::min(a.size(), b.size()) == 2 && std::max(a.size(), b.size()) == 4) refuse();
     const Shape left = a.size() == 1 ? Shape{1, a[0]} : a;
     Shape right = b.size() == 1 ? Shape{b[0], 1} : b;
-    if (layer.int_param(0, 0) != 0 && b.size() > 1) std::swap(right[right.size() - 2], right.back());
+    if (has_flag(layer, "transB") && b.size() > 1) std::swap(right[right.size() - 2], right.back());
     const size_t dims = std::max(left.size(), right.size()) - 2;
     const Shape batch_a = batch_of(left, dims), batch_b = batch_of(right, dims);
     if (left.back() != right[right.size() - 2]) refuse();
@@ -145,8 +151,8 @@ AttentionSizes attention_sizes(const Layer& layer, const Shapes& inputs) {
 }
 
 Shapes attention_shapes(const Layer& layer, const Shapes& inputs) {
-    const int64_t heads = layer.int_param(1, 1);
-    if (layer.int_param(5, 0) != 0 || layer.int_param(7, 0) != 0 || layer.int_param(18, 0) != 0) {
+    const int64_t heads = int_param(layer, "num_heads", 1);
+    if (has_flag(layer, "attn_mask") || has_flag(layer, "kv_cache") || has_flag(layer, "quantize_term")) {
         layer.fail("an attention mask, a key-value cache and int8 attention are not supported");
     }
     const AttentionSizes sizes = attention_sizes(layer, inputs);

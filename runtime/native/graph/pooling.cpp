@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 #include "words.h"
 
@@ -47,11 +48,11 @@ std::array<int64_t, 2> pixels_of(const Shape& shape) {
 // Global: (c,). Adaptive: the size asked for. Else windows, with pad modes full (ceil), valid, SAME.
 Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
     expect_dims(layer, inputs[0], {3});
-    expect_range(layer, "the pooling type", layer.int_param(0, 0), 0, 1);
+    expect_range(layer, "the pooling type", int_param(layer, "pooling_type", 0), 0, 1);
     const int64_t c = inputs[0][0], h = inputs[0][1], w = inputs[0][2];
-    if (layer.int_param(4, 0) != 0) return {{c}};
-    if (layer.int_param(7, 0) != 0) {
-        const int64_t width = layer.int_param(8, 0), height = layer.int_param(18, width);
+    if (has_flag(layer, "global_pooling")) return {{c}};
+    if (has_flag(layer, "adaptive_pooling")) {
+        const int64_t width = int_param(layer, "out_w", 0), height = int_param(layer, "out_h", width);
         const Shape output{c, height == kKeep ? h : height, width == kKeep ? w : width};
         if (output != inputs[0]) {
             check_adaptive(layer, h, output[1]);
@@ -59,11 +60,11 @@ Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
         }
         return {output};
     }
-    const int64_t kernel_w = layer.int_param(1, 0), stride_w = layer.int_param(2, 1), left = layer.int_param(3, 0);
-    const int64_t top = layer.int_param(13, left), kernel_h = layer.int_param(11, kernel_w);
-    const int64_t stride_h = layer.int_param(12, stride_w), bottom = layer.int_param(15, top);
-    const int64_t right = layer.int_param(14, left);
-    const int64_t mode = expect_range(layer, "the pad mode", layer.int_param(5, 0), 0, 3);
+    const int64_t kernel_w = int_param(layer, "kernel_w", 0), kernel_h = int_param(layer, "kernel_h", kernel_w);
+    const int64_t stride_w = int_param(layer, "stride_w", 1), stride_h = int_param(layer, "stride_h", stride_w);
+    const int64_t left = int_param(layer, "pad_left", 0), right = int_param(layer, "pad_right", left);
+    const int64_t top = int_param(layer, "pad_top", left), bottom = int_param(layer, "pad_bottom", top);
+    const int64_t mode = expect_range(layer, "the pad mode", int_param(layer, "pad_mode", 0), 0, 3);
     for (const int64_t value : {kernel_h, kernel_w, stride_h, stride_w}) {
         expect_range(layer, "kernel and stride", value, 1, kMaxWindow);
     }
@@ -80,10 +81,10 @@ Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
 Shapes interp_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
     expect_dims(layer, shape, {1, 2, 3});
-    expect_range(layer, "the resize type", layer.int_param(0, 0), 1, 3);
-    int64_t height = layer.int_param(3, 0), width = layer.int_param(4, 0);
-    layer.int_param(6, 0);
-    const bool is_dynamic = layer.int_param(5, 0) == 1;
+    expect_range(layer, "the resize type", int_param(layer, "resize_type", 0), 1, 3);
+    int64_t height = int_param(layer, "output_height", 0), width = int_param(layer, "output_width", 0);
+    int_param(layer, "align_corner", 0);
+    const bool is_dynamic = int_param(layer, "dynamic_target_size", 0) == 1;
     if (is_dynamic || inputs.size() == 2) {
         if (!is_dynamic || inputs.size() != 2) {
             layer.fail("a size from a second input needs parameter 5=1 and two inputs");
@@ -92,7 +93,7 @@ Shapes interp_shapes(const Layer& layer, const Shapes& inputs) {
         height = inputs[1][1];
         width = inputs[1][2];
     } else {
-        const Reals scales{layer.float_param(1, 1.0), layer.float_param(2, 1.0)};
+        const Reals scales{float_param(layer, "height_scale", 1.0), float_param(layer, "width_scale", 1.0)};
         for (const double scale : scales) {
             if (scale >= 1.0 / kMostScale && scale <= kMostScale) continue;
             layer.fail("the scales must be positive and sane, found " + tuple_text(scales));
@@ -111,15 +112,15 @@ Shapes interp_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes reduction_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const Integers axes = layer.int_array(3);
-    expect_range(layer, "the operation", layer.int_param(0, 0), 0, 10);
-    if (!axes.empty() && layer.int_param(5, 0) == 0) {
+    const Integers axes = int_array(layer, "axes");
+    expect_range(layer, "the operation", int_param(layer, "operation", 0), 0, 10);
+    if (!axes.empty() && !has_flag(layer, "fixbug0")) {
         layer.fail("was written by an old converter (parameter 5 is 0), which ncnn refuses");
     }
     std::array<bool, 4> reduced{};
     for (const int64_t axis : axes) reduced[axis_of(layer, axis, shape.size())] = true;
-    if (layer.int_param(1, 1) != 0 || shape.size() == 1) reduced.fill(true);
-    const bool keeps_dims = layer.int_param(4, 0) != 0;
+    if (int_param(layer, "reduce_all", 1) != 0 || shape.size() == 1) reduced.fill(true);
+    const bool keeps_dims = has_flag(layer, "keepdims");
     Shape output;
     for (size_t i = 0; i < shape.size(); ++i) {
         if (!reduced[i]) output.push_back(shape[i]);

@@ -3,6 +3,7 @@
 #include <array>
 #include <numeric>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "shape_rules.h"
 #include "words.h"
@@ -13,7 +14,7 @@ namespace {
 
 // The length of each slice along an axis of `total`; what does not fit shows in their sum.
 Integers slice_sizes(const Layer& layer, int64_t total) {
-    const Integers slices = layer.int_array(0), indices = layer.int_array(2);
+    const Integers slices = int_array(layer, "slices"), indices = int_array(layer, "indices");
     const size_t count = layer.outputs.size();
     Integers sizes;
     if (!indices.empty()) {
@@ -65,7 +66,7 @@ Shapes noop_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes slice_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const size_t axis = axis_of(layer, layer.int_param(1, 0), shape.size());
+    const size_t axis = axis_of(layer, int_param(layer, "axis", 0), shape.size());
     const Integers sizes = slice_sizes(layer, shape[axis]);
     const bool is_positive = *std::min_element(sizes.begin(), sizes.end()) >= 1;
     if (!is_positive || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != shape[axis]) {
@@ -79,7 +80,7 @@ Shapes slice_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes concat_shapes(const Layer& layer, const Shapes& inputs) {
     Shape output = inputs[0];
-    const size_t axis = axis_of(layer, layer.int_param(0, 0), output.size());
+    const size_t axis = axis_of(layer, int_param(layer, "axis", 0), output.size());
     for (size_t i = 1; i < inputs.size(); ++i) {
         if (!differs_only_at(inputs[0], inputs[i], axis)) {
             layer.fail("cannot join " + tuple_text(inputs[0]) + " and " + tuple_text(inputs[i]) + " along axis " +
@@ -92,19 +93,20 @@ Shapes concat_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes shuffle_channel_shapes(const Layer& layer, const Shapes& inputs) {
     expect_dims(layer, inputs[0], {3, 4});
-    const int64_t group = layer.int_param(0, 1), channels = inputs[0][0];
+    const int64_t group = int_param(layer, "group", 1), channels = inputs[0][0];
     if (group < 1 || channels % group != 0) {
         layer.fail("cannot shuffle " + std::to_string(channels) + " channels in " + std::to_string(group) + " groups");
     }
-    layer.int_param(1, 0);
+    int_param(layer, "reverse", 0);
     return inputs;
 }
 
 // PixelShuffle trades channels for pixels, Reorg pixels for channels, by a factor r in each direction.
 Shapes pixel_shuffle_shapes(const Layer& layer, const Shapes& inputs) {
     expect_dims(layer, inputs[0], {3});
-    const int64_t r = expect_range(layer, "the factor", layer.int_param(0, 1), 1, 1024);
-    expect_range(layer, "the mode", layer.int_param(1, 0), 0, 1);
+    const int64_t r = expect_range(layer, "the factor",
+                                   int_param(layer, layer.type == "Reorg" ? "stride" : "upscale_factor", 1), 1, 1024);
+    expect_range(layer, "the mode", int_param(layer, "mode", 0), 0, 1);
     const int64_t c = inputs[0][0], h = inputs[0][1], w = inputs[0][2];
     if (layer.type == "PixelShuffle") {
         if (c % (r * r) != 0) {
@@ -120,11 +122,11 @@ Shapes pixel_shuffle_shapes(const Layer& layer, const Shapes& inputs) {
 
 Shapes padding_shapes(const Layer& layer, const Shapes& inputs) {
     const Shape& shape = inputs[0];
-    const int64_t kind = expect_range(layer, "the padding type", layer.int_param(4, 0), 0, 2);
-    int64_t pads[9] = {};
-    for (const int key : {0, 1, 2, 3, 7, 8}) pads[key] = layer.int_param(key, 0);
+    const int64_t kind = expect_range(layer, "the padding type", int_param(layer, "type", 0), 0, 2);
+    const auto pad_of = [&layer](const char* side) { return int_param(layer, side, 0); };
     // before and after each axis: channels or depth, height, width
-    const std::array<std::array<int64_t, 2>, 3> pairs{{{pads[7], pads[8]}, {pads[0], pads[1]}, {pads[2], pads[3]}}};
+    const std::array<std::array<int64_t, 2>, 3> pairs{
+        {{pad_of("front"), pad_of("behind")}, {pad_of("top"), pad_of("bottom")}, {pad_of("left"), pad_of("right")}}};
     Shape output = shape;
     for (size_t i = 0; i + shape.size() < pairs.size(); ++i) {
         if (pairs[i][0] != 0 || pairs[i][1] != 0) {
@@ -138,7 +140,7 @@ Shapes padding_shapes(const Layer& layer, const Shapes& inputs) {
             output[axis] += expect_range(layer, "a pad", pad, 0, most);
         }
     }
-    const int64_t per_channel = layer.int_param(6, 0);
+    const int64_t per_channel = int_param(layer, "per_channel_pad_data_size", 0);
     if (per_channel != 0 && (shape.size() < 3 || per_channel != output[0])) {
         layer.fail("has " + std::to_string(per_channel) + " pad values for an output of shape " + tuple_text(output));
     }

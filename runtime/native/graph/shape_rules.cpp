@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "weight_slots.h"
 #include "words.h"
@@ -49,9 +50,9 @@ size_t axis_of(const Layer& layer, int64_t axis, size_t dims) {
 
 void check_activation(const Layer& layer) {
     constexpr size_t kNeeded[] = {0, 0, 1, 2, 0, 0, 2};
-    const int64_t kind = expect_range(layer, "the fused activation", layer.int_param(9, 0), 0, 6);
+    const int64_t kind = expect_range(layer, "the fused activation", int_param(layer, "activation_type", 0), 0, 6);
     const size_t needed = kNeeded[kind];
-    if (layer.float_array(10).size() < needed) {
+    if (float_array(layer, "activation_params").size() < needed) {
         layer.fail("the fused activation " + std::to_string(kind) + " needs " + std::to_string(needed) +
                    " values in parameter 10");
     }

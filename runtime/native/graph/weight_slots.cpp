@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "layer_params.h"
 #include "numbers.h"
 #include "words.h"
 
@@ -14,14 +15,15 @@ namespace {
 
 using Rule = Slots (*)(const Layer&);
 
-void add_bias(Slots& slots, const Layer& layer, int key, int64_t channels) {
-    if (layer.int_param(key, 0) != 0) slots.push_back({"bias", {channels}});
+void add_bias(Slots& slots, const Layer& layer, int64_t channels) {
+    if (has_flag(layer, "bias_term")) slots.push_back({"bias", {channels}});
 }
 
-// The tagged weight of a convolution: parameter 6 holds its element count, 0 the output channels.
-Slot kernel(const Layer& layer, int64_t group, bool is_1d = false) {
-    const int64_t out = layer.int_param(0, 0), count = layer.int_param(6, 0), width = layer.int_param(1, 0);
-    const Shape sides = is_1d ? Shape{width} : Shape{layer.int_param(11, width), width};
+// The tagged weight of a convolution.
+Slot kernel(const Layer& layer, bool is_1d = false) {
+    const int64_t out = int_param(layer, "num_output", 0), count = int_param(layer, "weight_data_size", 0);
+    const int64_t group = int_param(layer, "group", 1), width = int_param(layer, "kernel_w", 0);
+    const Shape sides = is_1d ? Shape{width} : Shape{int_param(layer, "kernel_h", width), width};
     const bool is_positive = out > 0 && count > 0 && *std::min_element(sides.begin(), sides.end()) > 0;
     const int64_t per_input = is_positive ? multiply(out, elements_of(sides)) : 0;
     if (!is_positive || count % per_input != 0 || group <= 0 || out % group != 0) {
@@ -33,10 +35,6 @@ Slot kernel(const Layer& layer, int64_t group, bool is_1d = false) {
     return slot;
 }
 
-int64_t group_of(const Layer& layer, std::string_view grouped_type) {
-    return layer.type == grouped_type ? layer.int_param(7, 1) : 1;
-}
-
 void add_int8_scales(Slots& slots, int64_t term, int64_t weight_scales) {
     if (term != 0) {
         slots.push_back({"weight_scales", {weight_scales}});
@@ -46,19 +44,19 @@ void add_int8_scales(Slots& slots, int64_t term, int64_t weight_scales) {
 }
 
 Slots convolution(const Layer& layer) {
-    if (layer.int_param(19, 0) != 0) return {};
-    Slots slots{kernel(layer, 1)};
+    if (has_flag(layer, "dynamic_weight")) return {};
+    Slots slots{kernel(layer)};
     const int64_t out = slots[0].shape[0];
-    add_bias(slots, layer, 5, out);
-    add_int8_scales(slots, layer.int_param(8, 0), out);
+    add_bias(slots, layer, out);
+    add_int8_scales(slots, int_param(layer, "int8_scale_term", 0), out);
     return slots;
 }
 
 Slots convolution_depthwise(const Layer& layer) {
-    if (layer.int_param(19, 0) != 0) return {};
-    const int64_t group = layer.int_param(7, 1), term = layer.int_param(8, 0);
-    Slots slots{kernel(layer, group)};
-    add_bias(slots, layer, 5, slots[0].shape[0]);
+    if (has_flag(layer, "dynamic_weight")) return {};
+    const int64_t group = int_param(layer, "group", 1), term = int_param(layer, "int8_scale_term", 0);
+    Slots slots{kernel(layer)};
+    add_bias(slots, layer, slots[0].shape[0]);
     if (term != 0 && term != 1 && term != 2 && term != 101 && term != 102) {
         layer.fail("the int8 scale term must be 0, 1, 2, 101 or 102, found " + std::to_string(term));
     }
@@ -67,49 +65,50 @@ Slots convolution_depthwise(const Layer& layer) {
 }
 
 Slots deconvolution(const Layer& layer) {
-    if (layer.int_param(28, 0) != 0) return {};
-    Slots slots{kernel(layer, group_of(layer, "DeconvolutionDepthWise"))};
-    add_bias(slots, layer, 5, slots[0].shape[0]);
+    if (has_flag(layer, "dynamic_weight")) return {};
+    Slots slots{kernel(layer)};
+    add_bias(slots, layer, slots[0].shape[0]);
     return slots;
 }
 
 Slots deformable(const Layer& layer) {
-    Slots slots{kernel(layer, 1)};
-    add_bias(slots, layer, 5, slots[0].shape[0]);
+    Slots slots{kernel(layer)};
+    add_bias(slots, layer, slots[0].shape[0]);
     return slots;
 }
 
 Slots convolution_1d(const Layer& layer) {
-    if (layer.int_param(19, 0) != 0) return {};
-    Slots slots{kernel(layer, group_of(layer, "ConvolutionDepthWise1D"), true)};
-    add_bias(slots, layer, 5, slots[0].shape[0]);
+    if (has_flag(layer, "dynamic_weight")) return {};
+    Slots slots{kernel(layer, true)};
+    add_bias(slots, layer, slots[0].shape[0]);
     return slots;
 }
 
 Slots inner_product(const Layer& layer) {
-    const int64_t out = layer.int_param(0, 0), count = layer.int_param(2, 0);
+    const int64_t out = int_param(layer, "num_output", 0), count = int_param(layer, "weight_data_size", 0);
     if (out <= 0 || count <= 0 || count % out != 0) {
         layer.fail(std::to_string(count) + " weights do not divide by " + std::to_string(out) + " outputs");
     }
     Slots slots{{"weight", {out, count / out}, true}};
-    add_bias(slots, layer, 1, out);
-    add_int8_scales(slots, layer.int_param(8, 0) != 0 ? 1 : 0, out);
+    add_bias(slots, layer, out);
+    add_int8_scales(slots, has_flag(layer, "int8_scale_term") ? 1 : 0, out);
     return slots;
 }
 
 Slots gemm(const Layer& layer) {
-    const bool has_a = layer.int_param(4, 0) == 1, has_b = layer.int_param(5, 0) == 1;
-    const bool has_c = layer.int_param(6, 0) == 1;
-    const int64_t m = layer.int_param(7, 0), n = layer.int_param(8, 0), k = layer.int_param(9, 0);
-    const int64_t quantize_term = layer.int_param(18, 0);
+    const bool has_a = int_param(layer, "constantA", 0) == 1, has_b = int_param(layer, "constantB", 0) == 1;
+    const bool has_c = int_param(layer, "constantC", 0) == 1;
+    const int64_t m = int_param(layer, "constantM", 0), n = int_param(layer, "constantN", 0);
+    const int64_t k = int_param(layer, "constantK", 0);
+    const int64_t quantize_term = int_param(layer, "quantize_term", 0);
     if (quantize_term >= 4) {
         layer.fail("block-quantised Gemm weights (quantize term " + std::to_string(quantize_term) +
                    ") are not supported");
     }
     Slots slots;
-    if (has_a) slots.push_back({"a", layer.int_param(2, 0) == 0 ? Shape{m, k} : Shape{k, m}, true});
-    if (has_b) slots.push_back({"b", layer.int_param(3, 0) == 0 ? Shape{k, n} : Shape{n, k}, true});
-    const int64_t broadcast = layer.int_param(10, 0);
+    if (has_a) slots.push_back({"a", int_param(layer, "transA", 0) == 0 ? Shape{m, k} : Shape{k, m}, true});
+    if (has_b) slots.push_back({"b", int_param(layer, "transB", 0) == 0 ? Shape{k, n} : Shape{n, k}, true});
+    const int64_t broadcast = int_param(layer, "constant_broadcast_type_C", 0);
     if (has_c && broadcast != -1) {
         const Shapes shapes{{1}, {m}, {m, 1}, {m, n}, {1, n}};
         if (broadcast < 0 || broadcast > 4) {
@@ -123,13 +122,13 @@ Slots gemm(const Layer& layer) {
 }
 
 Slots multi_head_attention(const Layer& layer) {
-    const int64_t embed = layer.int_param(0, 0), count = layer.int_param(2, 0);
-    const int64_t quantize_term = layer.int_param(18, 0);
+    const int64_t embed = int_param(layer, "embed_dim", 0), count = int_param(layer, "weight_data_size", 0);
+    const int64_t quantize_term = int_param(layer, "quantize_term", 0);
     if (embed <= 0 || count <= 0 || count % embed != 0 || quantize_term >= 4) {
         layer.fail(std::to_string(count) + " weights, embedding " + std::to_string(embed) + ", quantize term " +
                    std::to_string(quantize_term) + " are not supported");
     }
-    const int64_t query = count / embed, key = layer.int_param(3, embed), value = layer.int_param(4, embed);
+    const int64_t query = count / embed, key = int_param(layer, "kdim", embed), value = int_param(layer, "vdim", embed);
     const struct {
         const char* role;
         int64_t rows, columns;
@@ -147,8 +146,8 @@ Slots multi_head_attention(const Layer& layer) {
 }
 
 Slots memory_data(const Layer& layer) {
-    const int64_t w = layer.int_param(0, 0), h = layer.int_param(1, 0), c = layer.int_param(2, 0);
-    const int64_t d = layer.int_param(11, 0), load_type = layer.int_param(21, 1);
+    const int64_t w = int_param(layer, "w", 0), h = int_param(layer, "h", 0), c = int_param(layer, "c", 0);
+    const int64_t d = int_param(layer, "d", 0), load_type = int_param(layer, "load_type", 1);
     if (load_type != 0 && load_type != 1) {
         layer.fail("load type " + std::to_string(load_type) + " is not supported, expected 0 (tagged) or 1 (raw)");
     }
@@ -157,54 +156,55 @@ Slots memory_data(const Layer& layer) {
 }
 
 Slots batch_norm(const Layer& layer) {
-    const int64_t channels = layer.int_param(0, 0);
+    const int64_t channels = int_param(layer, "channels", 0);
     return {{"slope", {channels}}, {"mean", {channels}}, {"variance", {channels}}, {"bias", {channels}}};
 }
 
 Slots scale(const Layer& layer) {
-    const int64_t channels = layer.int_param(0, 0);
+    const int64_t channels = int_param(layer, "scale_data_size", 0);
     if (channels == -233) return {};  // the second input is the scale
     Slots slots{{"scale", {channels}}};
-    add_bias(slots, layer, 1, channels);
+    add_bias(slots, layer, channels);
     return slots;
 }
 
 // Gamma and beta of GroupNorm, LayerNorm and InstanceNorm.
-Slots affine(const Layer& layer, int size_key, int flag_key) {
-    const int64_t size = layer.int_param(size_key, 0);
-    if (layer.int_param(flag_key, 1) == 0) return {};
+Slots affine(const Layer& layer, const char* size_name) {
+    const int64_t size = int_param(layer, size_name, 0);
+    if (int_param(layer, "affine", 1) == 0) return {};
     return {{"gamma", {size}}, {"beta", {size}}};
 }
 
-Slots group_norm(const Layer& layer) { return affine(layer, 1, 3); }
-Slots layer_norm(const Layer& layer) { return affine(layer, 0, 2); }
+Slots channel_norm(const Layer& layer) { return affine(layer, "channels"); }
+Slots layer_norm(const Layer& layer) { return affine(layer, "affine_size"); }
 
 Slots rms_norm(const Layer& layer) {
-    if (layer.int_param(2, 1) == 0) return {};
-    return {{"gamma", {layer.int_param(0, 0)}}};
+    if (int_param(layer, "affine", 1) == 0) return {};
+    return {{"gamma", {int_param(layer, "affine_size", 0)}}};
 }
 
-Slots bias(const Layer& layer) { return {{"bias", {layer.int_param(0, 0)}}}; }
-Slots slope(const Layer& layer) { return {{"slope", {layer.int_param(0, 0)}}}; }
-Slots normalize(const Layer& layer) { return {{"scale", {layer.int_param(3, 0)}}}; }
-Slots quantize(const Layer& layer) { return {{"scale", {layer.int_param(0, 1)}}}; }
+Slots bias(const Layer& layer) { return {{"bias", {int_param(layer, "bias_data_size", 0)}}}; }
+Slots slope(const Layer& layer) { return {{"slope", {int_param(layer, "num_slope", 0)}}}; }
+Slots normalize(const Layer& layer) { return {{"scale", {int_param(layer, "scale_data_size", 0)}}}; }
+Slots quantize(const Layer& layer) { return {{"scale", {int_param(layer, "scale_data_size", 1)}}}; }
 
 Slots padding(const Layer& layer) {
-    const int64_t count = layer.int_param(6, 0);
+    const int64_t count = int_param(layer, "per_channel_pad_data_size", 0);
     if (count == 0) return {};
     return {{"per_channel_value", {count}}};
 }
 
 Slots dequantize(const Layer& layer) {
-    const int64_t count = layer.int_param(1, 0);
-    Slots slots{{"scale", {layer.int_param(0, 1)}}};
+    const int64_t count = int_param(layer, "bias_data_size", 0);
+    Slots slots{{"scale", {int_param(layer, "scale_data_size", 1)}}};
     if (count != 0) slots.push_back({"bias", {count}});
     return slots;
 }
 
 Slots requantize(const Layer& layer) {
-    const int64_t count = layer.int_param(2, 0);
-    Slots slots{{"scale_in", {layer.int_param(0, 1)}}, {"scale_out", {layer.int_param(1, 1)}}};
+    const int64_t count = int_param(layer, "bias_data_size", 0);
+    Slots slots{{"scale_in", {int_param(layer, "scale_in_data_size", 1)}},
+                {"scale_out", {int_param(layer, "scale_out_data_size", 1)}}};
     if (count != 0) slots.push_back({"bias", {count}});
     return slots;
 }
@@ -222,9 +222,9 @@ const std::unordered_map<std::string_view, Rule>& rules() {
         {"DeformableConv2D", deformable},
         {"Dequantize", dequantize},
         {"Gemm", gemm},
-        {"GroupNorm", group_norm},
+        {"GroupNorm", channel_norm},
         {"InnerProduct", inner_product},
-        {"InstanceNorm", layer_norm},
+        {"InstanceNorm", channel_norm},
         {"LayerNorm", layer_norm},
         {"MemoryData", memory_data},
         {"MultiHeadAttention", multi_head_attention},

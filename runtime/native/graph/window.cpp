@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layer_params.h"
 #include "shape_rules.h"
 #include "words.h"
 
@@ -21,12 +22,13 @@ int64_t Window::padded(int64_t size, size_t axis) const {
 std::string Window::pads_text() const { return tuple_text(Shape(pads.begin(), pads.end())); }
 
 Window window_of(const Layer& layer, const Shape& weight) {
-    const int64_t dilation_w = layer.int_param(2, 1), stride_w = layer.int_param(3, 1), left = layer.int_param(4, 0);
-    const Pair dilation{layer.int_param(12, dilation_w), dilation_w}, kernel{weight[2], weight[3]};
+    const int64_t dilation_w = int_param(layer, "dilation_w", 1), stride_w = int_param(layer, "stride_w", 1);
+    const Pair dilation{int_param(layer, "dilation_h", dilation_w), dilation_w}, kernel{weight[2], weight[3]};
     Window window{};
-    window.stride = {layer.int_param(13, stride_w), stride_w};
-    const int64_t top = layer.int_param(14, left), bottom = layer.int_param(16, top);
-    window.pads = {top, bottom, left, layer.int_param(15, left)};
+    window.stride = {int_param(layer, "stride_h", stride_w), stride_w};
+    const int64_t left = int_param(layer, "pad_left", 0), right = int_param(layer, "pad_right", left);
+    const int64_t top = int_param(layer, "pad_top", left), bottom = int_param(layer, "pad_bottom", top);
+    window.pads = {top, bottom, left, right};
     for (const int64_t value : dilation) expect_range(layer, "the dilation", value, 1, kMaxWindow);
     for (const int64_t value : window.stride) expect_range(layer, "the stride", value, 1, kMaxWindow);
     for (const int64_t value : kernel) expect_range(layer, "the kernel", value, 1, kMaxWindow);
@@ -41,8 +43,8 @@ Window window_of(const Layer& layer, const Shape& weight) {
 
 int64_t transposed_size(const Layer& layer, const Window& window, int64_t size, size_t axis) {
     const char* what = "the output padding";
-    const int64_t right = expect_range(layer, what, layer.int_param(18, 0), 0, kMaxWindow);
-    const int64_t bottom = expect_range(layer, what, layer.int_param(19, right), 0, kMaxWindow);
+    const int64_t right = expect_range(layer, what, int_param(layer, "output_pad_right", 0), 0, kMaxWindow);
+    const int64_t bottom = expect_range(layer, what, int_param(layer, "output_pad_bottom", right), 0, kMaxWindow);
     return (size - 1) * window.stride[axis] + window.extent[axis] + (axis == 0 ? bottom : right);
 }
 

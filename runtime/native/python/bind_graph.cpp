@@ -35,7 +35,7 @@ nb::list bound_layer_types() {
     nb::list result;
     for (const graph::LayerType& type : graph::layer_types()) {
         nb::dict params;
-        for (const graph::LayerParam& param : type.params) params[str_of(param.name)] = param.id;
+        for (const graph::LayerParam& param : type.params()) params[str_of(param.name)] = param.id;
         result.append(row(type.name, params, row(type.inputs.least, type.inputs.most),
                           row(type.outputs.least, type.outputs.most)));
     }
