@@ -21,14 +21,12 @@ from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
-from pocketdet.runtime.output_fields import WHOLE, Region, compare_output
+from pocketdet.runtime.output_fields import WHOLE, Regions, compare_output
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.verification import TOLERANCES
 
 RequireChecks = Callable[[list[Check]], None]
 """Records checks, and raises `CheckFailed` if one of them failed."""
-
-Regions = Mapping[str, tuple[Region, ...]]
 
 
 @dataclass(frozen=True)

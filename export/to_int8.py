@@ -16,7 +16,7 @@ from pocketdet.export.quantization import Quantized, QuantizeSettings, quantize
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
-from pocketdet.runtime.output_fields import Region
+from pocketdet.runtime.output_fields import Regions
 from pocketdet.runtime.parity import TOLERANCES
 
 MOST_IMAGES = 512  # more find no new ranges and take 1.2 MB each at 320x320
@@ -66,7 +66,7 @@ def to_int8(
     plan: GraphPlan,
     calibration: Calibration,
     folder: Path,
-    regions: Mapping[str, tuple[Region, ...]],
+    regions: Regions,
 ) -> tuple[GraphSpec, Quantized]:
     """Quantize a graph, and write its ncnn files and its table.
 

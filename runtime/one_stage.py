@@ -13,7 +13,7 @@ from pocketdet.runtime import _core
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.output_fields import Region, compare_output, output_regions
+from pocketdet.runtime.output_fields import Regions, compare_output, output_regions
 from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare_detections
 from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
 
@@ -41,7 +41,7 @@ class OneStagePipeline(Pipeline):
         self._shapes = {o.role: tuple(n or 0 for n in o.shape) for o in manifest.graphs.model.outputs}
 
     @functools.cached_property
-    def regions(self) -> Mapping[str, tuple[Region, ...]]:
+    def regions(self) -> Regions:
         """The elements of each output, by name, that are judged together."""
         return output_regions(self.decode, self._shapes)
 

@@ -66,6 +66,9 @@ class Region:
         return f"{output}: {self.name}" if self.name else output
 
 
+Regions = Mapping[str, tuple[Region, ...]]
+"""The regions of each output, by its name."""
+
 WHOLE: Final = Region("", None, EXACT_RANGE)
 """All elements of an output without a description."""
 

@@ -13,12 +13,11 @@ from pocketdet.export.compare_graphs import load_net
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.settings import Array, Item
 from pocketdet.runtime.ncnn_graph import Graph
-from pocketdet.runtime.output_fields import WHOLE, Region
+from pocketdet.runtime.output_fields import WHOLE, Regions
 
 OutputErrors = Mapping[str, float]
 """The relative error of each region of an output, by its name."""
 
-OutputRegions = Mapping[str, tuple[Region, ...]]
 """The elements of each output, by blob, that errors are measured on together; all where it has none."""
 
 
@@ -101,9 +100,7 @@ class Measure:
         blobs: inner blobs to measure, too.
     """
 
-    def __init__(
-        self, graph: Graph, items: Items, regions: OutputRegions, blobs: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, graph: Graph, items: Items, regions: Regions, blobs: tuple[str, ...] = ()) -> None:
         self.outputs = tuple(graph.output_names())
         self._regions = {
             output: [part for part in regions.get(output, (WHOLE,)) if part.is_read]

@@ -19,12 +19,12 @@ import ncnn
 from pocketdet.errors import UsageError
 from pocketdet.export.quantization.activation_ranges import Progress
 from pocketdet.export.quantization.items import take_items
-from pocketdet.export.quantization.measure import OutputRegions
 from pocketdet.export.quantization.report import QuantizeReport
 from pocketdet.export.quantization.search import GraphMetric, Search
 from pocketdet.export.quantization.settings import Item, QuantizeSettings
 from pocketdet.export.quantization.table import Table, apply_table
 from pocketdet.runtime.ncnn_graph import Graph, Shape, ValidGraph, validate
+from pocketdet.runtime.output_fields import Regions
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def quantize(
     calibration: Iterable[Item],
     settings: QuantizeSettings | None = None,
     *,
-    regions: OutputRegions | None = None,
+    regions: Regions | None = None,
     metric: GraphMetric | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Quantized:

@@ -10,7 +10,7 @@ from pocketdet.export.quantization.activation_ranges import ObservedRange, Progr
 from pocketdet.export.quantization.equalise import Edge, factors, find_edges
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.layers import INT8_TYPES, exclusion_reason, input_scale, weight_scales
-from pocketdet.export.quantization.measure import Measure, OutputRegions, worst
+from pocketdet.export.quantization.measure import Measure, worst
 from pocketdet.export.quantization.report import LayerReport, QuantizeReport, Step, Variant, macs_of, sizes
 from pocketdet.export.quantization.settings import METHODS, Method, QuantizeSettings
 from pocketdet.export.quantization.table import (
@@ -23,6 +23,7 @@ from pocketdet.export.quantization.table import (
     rewrite,
 )
 from pocketdet.runtime.ncnn_graph import Graph, Layer, Shape, ValidGraph
+from pocketdet.runtime.output_fields import Regions
 
 GraphMetric = Callable[[Graph], float]
 """The cost of a graph in place of the fp32 one, for example average precision lost; higher is worse."""
@@ -142,7 +143,7 @@ class Search:
         settings: QuantizeSettings,
         metric: GraphMetric | None,
         progress: Progress,
-        regions: OutputRegions,
+        regions: Regions,
     ) -> None:
         self.graph, self.valid, self.items, self.settings = graph, valid, items, settings
         self.metric, self.progress = metric, progress

@@ -21,7 +21,7 @@ from pocketdet.models.ops import normalise, resize_image
 from pocketdet.runtime.bundle.one_stage import OUTPUTS
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, TensorSpec
 from pocketdet.runtime.engines.base import Array, GraphName
-from pocketdet.runtime.output_fields import WHOLE, Region, compare_output
+from pocketdet.runtime.output_fields import WHOLE, Regions, compare_output
 from pocketdet.runtime.parity import StageValues
 from pocketdet.runtime.verification import image_rows
 
@@ -140,7 +140,7 @@ class Reference(ABC):
             score: a score threshold in [0, 1] that replaces it.
         """
 
-    def output_regions(self) -> Mapping[str, tuple[Region, ...]]:
+    def output_regions(self) -> Regions:
         """The elements of each output, by role, that are judged together; all of an output that is left out.
 
         A one-stage detector has the fields of its description, and judges scores from its threshold on.

@@ -22,7 +22,7 @@ from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageGraphs, OneStageManifest
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
 from pocketdet.runtime.engines.base import Array, GraphName
-from pocketdet.runtime.output_fields import Region, output_regions
+from pocketdet.runtime.output_fields import Regions, output_regions
 from pocketdet.spec.one_stage import OneStageSpec, Selection
 
 OneNetwork = TypeVar("OneNetwork", bound=Network)
@@ -61,7 +61,7 @@ class OneStageReference(Reference):
         return {name: value.shape for name, value in maps.items()}
 
     @override
-    def output_regions(self) -> Mapping[str, tuple[Region, ...]]:
+    def output_regions(self) -> Regions:
         return output_regions(self.decode, self.output_shapes)
 
     @override
