@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
+from pocketdet.benchmarks.images import StagedImage, stage_images
 from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.protocol import Bench, Progress, StagedBundle, cool_down, read_device
 from pocketdet.benchmarks.record import Record
@@ -21,7 +20,6 @@ from pocketdet.runtime.bundle.archive import ArchiveSource
 from pocketdet.runtime.bundle.files import FolderSource, read_limited
 from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME
-from pocketdet.runtime.images import read_image
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def run_devices(
         UsageError: If two images have the same name.
     """
     staged = [stage_bundle(bundle, scratch) for bundle in request.bundles]
-    images = [stage_image(path, scratch) for path in request.plan.images]
+    images = stage_images(request.plan.images, scratch)
     done: dict[str, list[tuple[Path, Record]]] = {target: [] for target in targets}
     problems = []
     here = [target for target in targets if target.partition(":")[0] in ("local", "emulated")]
@@ -144,36 +142,11 @@ def stage_bundle(bundle: Bundle, folder: Path) -> Path:
     return staged
 
 
-def stage_image(path: Path, folder: Path) -> Path:
-    """Convert an image of any format to PNG, which every runner reads.
-
-    Args:
-        path: The image file.
-        folder: Where to write `frames/NAME.png`.
-
-    Returns:
-        Path of the PNG file.
-
-    Raises:
-        ImageError: If the image cannot be read.
-        UsageError: If there is another image of that name.
-    """
-    image = read_image(path)
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60].lstrip("-.") or "image"
-    staged = folder / "frames" / f"{safe}.png"
-    staged.parent.mkdir(exist_ok=True)
-    if staged.exists():
-        raise UsageError(f"{path}: there is another image named {path.stem}; give them different names")
-    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    staged.write_bytes(data.tobytes())
-    return staged
-
-
 def _run_device(
     target: str,
     request: BenchRequest,
     staged: Sequence[Path],
-    images: Sequence[Path],
+    images: Sequence[StagedImage],
     progress: Progress,
     done: list[tuple[Path, Record]],
 ) -> None:
@@ -182,7 +155,8 @@ def _run_device(
     try:
         plan = request.plan.for_target(session.target.kind)
         device = read_device(session, plan.device_name)
-        frames = tuple(session.target.put(path, progress.tick) for path in images)
+        there = [session.target.put(Path(image.path), progress.tick) for image in images]
+        frames = tuple(StagedImage(path, image.image) for path, image in zip(there, images, strict=True))
         for i, (bundle, folder) in enumerate(zip(request.bundles, staged, strict=True)):
             progress.step("copying", 0.0)
             copy = StagedBundle(bundle, session.target.put(folder, progress.tick), frames)

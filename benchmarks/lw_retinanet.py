@@ -24,6 +24,7 @@ from rich.table import Table
 from pocketdet.benchmarks.interleaved import Ratio, Summary, run_interleaved, speed_ratio, summarise
 from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.benchmarks.predict.workload import bundle_work
+from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.retinanet.table import TABLE_3, Table3Row
@@ -81,14 +82,12 @@ def paper_row(detector: Detector) -> Table3Row:
     )
 
 
-def measure(
-    detectors: Sequence[Detector], image: NDArray[Any] | None, rounds: int, console: Console
-) -> list[Timed]:
+def measure(detectors: Sequence[Detector], image: NDArray[Any], rounds: int, console: Console) -> list[Timed]:
     """Time the detectors interleaved.
 
     Args:
         detectors: The detectors.
-        image: RGB image, (height, width, 3); `None` for the golden image of each.
+        image: RGB image, (height, width, 3).
         rounds: Number of frames of each.
         console: Where to show the progress.
 
@@ -102,12 +101,7 @@ def measure(
     if len(rows) < len(detectors):
         raise UsageError("two of the bundles are the same model at the same input size")
     ordered = [row for row in TABLE_3 if row in rows]
-    functions = {
-        str(TABLE_3.index(row)): partial(
-            rows[row].detect, rows[row].bundle.golden()["image"] if image is None else image
-        )
-        for row in ordered
-    }
+    functions = {str(TABLE_3.index(row)): partial(rows[row].detect, image) for row in ordered}
     plan = InterleavedPlan(rounds=rounds, burst=2, refill=1, warm_up=1)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("timing", total=rounds * len(functions))
@@ -201,7 +195,7 @@ def main() -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="lw_retinanet", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("bundles", type=Path, nargs="+")
-    parser.add_argument("--image", type=Path, help="by default each bundle's golden image")
+    parser.add_argument("--image", type=Path, help="by default a standard frame")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--plot", type=Path, help="also draw Figure 6 to this PNG or JPEG file")
     args = parser.parse_args()
@@ -209,7 +203,7 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             detectors = [stack.enter_context(Detector(path)) for path in args.bundles]
-            image = read_image(args.image) if args.image else None
+            image = read_image(args.image) if args.image else standard_frame()
             timed = measure(detectors, image, args.rounds, console)
         console.print(
             timed_table(

@@ -3,11 +3,11 @@
 A plan is validated when it is made, so that a measurement never starts with settings that make no sense.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pocketdet.benchmarks.record import EngineName, TargetKind
+from pocketdet.benchmarks.record import MOST_IMAGES, EngineName, TargetKind
 from pocketdet.errors import UsageError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.precision import Arithmetic
@@ -71,7 +71,8 @@ class BenchPlan:
         engine: Engine that runs the networks.
         processor: Device of the torch engine, as torch names it.
         device_name: Name of the device in tables; by default its own.
-        images: Image files to detect on; by default the bundle's golden image.
+        images: Image files to detect on; by default the standard frames.
+        retries: How many times a run is repeated while it is INVALID for a reason that may pass.
 
     Raises:
         UsageError: If a value is out of range, or two values contradict each other.
@@ -89,7 +90,8 @@ class BenchPlan:
     engine: EngineName = "ncnn"
     processor: str = "cpu"
     device_name: str | None = None
-    images: tuple[Path, ...] = field(default=())
+    images: tuple[Path, ...] = ()
+    retries: int = 0
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.seconds <= 0 or self.warm_up < 0 or self.cool_down_s < 0:
@@ -101,6 +103,10 @@ class BenchPlan:
             raise UsageError(f"--sustained {self.sustained_min:g}: expected minutes from 0 to 1440")
         if any(not 1 <= n <= 10_000 for n in self.rois) or len(set(self.rois)) < len(self.rois):
             raise UsageError(f"--rois {_joined(self.rois)}: expected different numbers from 1 to 10000")
+        if not 0 <= self.retries <= 100:
+            raise UsageError(f"--retry {self.retries}: expected a number from 0 to 100")
+        if len(self.images) > MOST_IMAGES:
+            raise UsageError(f"{len(self.images)} images: expected at most {MOST_IMAGES}")
         if self.engine == "ncnn" and self.processor != "cpu":
             raise UsageError(f"--device {self.processor}: ncnn runs on the CPU; use --engine torch")
         if self.engine == "torch" and self.precision not in (None, "fp32"):
@@ -118,7 +124,8 @@ class BenchPlan:
         if kind != "emulated":
             return self
         frames = min(3, self.frames)
-        return replace(self, quick=True, frames=frames, warm_up=0, cool_down_s=0.0, sustained_min=0.0)
+        few = replace(self, quick=True, frames=frames, warm_up=0, cool_down_s=0.0)
+        return replace(few, sustained_min=0.0, retries=0)
 
     def check_bundle(self, bundle: Bundle) -> None:
         """Check that a bundle can be measured by this plan.

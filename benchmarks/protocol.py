@@ -15,13 +15,13 @@ from typing import Protocol
 
 from pocketdet import __version__
 from pocketdet.benchmarks import record
+from pocketdet.benchmarks.images import StagedImage
 from pocketdet.benchmarks.plan import SWEEP_FRAMES, SWEEP_SECONDS, BenchPlan
 from pocketdet.benchmarks.record import (
     BundleInfo,
     Device,
     Engine,
     Golden,
-    Image,
     Measurement,
     Record,
     Run,
@@ -30,6 +30,7 @@ from pocketdet.benchmarks.record import (
 )
 from pocketdet.benchmarks.record_io import complete
 from pocketdet.benchmarks.targets import Session, documents
+from pocketdet.benchmarks.verdict import is_worth_repeating
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import count_macs, infer_shapes, read_graph
@@ -115,7 +116,7 @@ class StagedBundle:
 
     bundle: Bundle
     path: str
-    images: tuple[str, ...] = ()
+    images: tuple[StagedImage, ...]
 
 
 @dataclass(frozen=True)
@@ -145,16 +146,15 @@ class Bench:
         plan.check_bundle(staged.bundle)
         cpu = choose_cpu(self.device, plan.cpu)
         golden, engine = self._verify(staged)
-        run, sweep, sustained = None, [], None
-        images: tuple[Image, ...] = (_golden_image(staged.bundle),)
+        run, sweep, sustained, attempt = None, [], None, 1
         if golden.ok:
-            images, run = self._time(staged, engine, cpu, "timing", plan.seconds, plan.frames)
+            run, attempt = self._run(staged, engine, cpu)
             for rois in plan.rois:
                 limits = min(SWEEP_SECONDS, plan.seconds), min(SWEEP_FRAMES, plan.frames)
-                _, point = self._time(staged, engine, cpu, f"{rois} RoIs", *limits, rois)
+                point = self._time(staged, engine, cpu, f"{rois} RoIs", *limits, rois)
                 sweep.append(SweepPoint(rois=rois, run=point))
             if plan.sustained_min:
-                _, sustained = self._time(staged, engine, cpu, "sustained", 60 * plan.sustained_min)
+                sustained = self._time(staged, engine, cpu, "sustained", 60 * plan.sustained_min)
         target = self.session.target
         measurement = Measurement(
             schema_version=record.SCHEMA_VERSION,
@@ -172,7 +172,8 @@ class Bench:
                 seconds=plan.seconds,
                 cool_down_s=cooled_down_s,
                 cpu=cpu,
-                pictures=images,
+                pictures=tuple(image.image for image in staged.images),
+                attempt=attempt,
             ),
             golden=golden,
             run=run,
@@ -194,6 +195,18 @@ class Bench:
         with documents.parse_errors("document 'verify'", str(self.session)):
             return documents.golden_from(document), documents.engine_from(document)
 
+    def _run(self, staged: StagedBundle, engine: Engine, cpu: int) -> tuple[Run, int]:
+        """The run, and its number if INVALID ones were discarded and repeated."""
+        plan, label, attempt = self.plan, "timing", 1
+        while True:
+            run = self._time(staged, engine, cpu, label, plan.seconds, plan.frames)
+            kept = staged.bundle.manifest.max_rois
+            if attempt > plan.retries or not is_worth_repeating(run, cpu, self.device, kept):
+                return run, attempt
+            cool_down(plan.cool_down_s, self.progress)
+            label = f"INVALID, retry {attempt} of {plan.retries}"
+            attempt += 1
+
     def _time(
         self,
         staged: StagedBundle,
@@ -203,7 +216,7 @@ class Bench:
         seconds: float,
         frames: int | None = None,
         rois: int | None = None,
-    ) -> tuple[tuple[Image, ...], Run]:
+    ) -> Run:
         self.progress.step(label, seconds)
         limits = ["--warmup", str(self.plan.warm_up), "--seconds", f"{seconds:g}", "--cpu", str(cpu)]
         limits += ["--frames", str(frames)] if frames is not None else []
@@ -211,7 +224,7 @@ class Bench:
         document = self.session.ask(
             "bench",
             staged.path,
-            *staged.images,
+            *(image.path for image in staged.images),
             *self._common_args(staged.bundle),
             *limits,
             limit_s=_OVERHEAD_S + seconds,
@@ -224,7 +237,9 @@ class Bench:
                 raise EngineError(
                     f"{where}: the runner changed its bundle or its arithmetic between two runs"
                 )
-            return documents.images_from(document), documents.run_from(document)
+            if documents.images_from(document) != tuple(image.image for image in staged.images):
+                raise EngineError(f"{where}: the runner measured on other images than it was given")
+            return documents.run_from(document)
 
     def _common_args(self, bundle: Bundle) -> tuple[str, ...]:
         args = ["--digest", bundle.digest]
@@ -234,11 +249,6 @@ class Bench:
         elif plan.precision is not None:
             args += ["--precision", plan.precision]
         return tuple(args)
-
-
-def _golden_image(bundle: Bundle) -> Image:
-    height, width = bundle.golden()["image"].shape[:2]
-    return Image(name="golden", width=width, height=height)
 
 
 def read_source(root: Path = _ROOT) -> Source:

@@ -1,4 +1,4 @@
-"""The record of one benchmark: one bundle on one device, with everything that was measured. Schema version 1.
+"""The record of one benchmark: one bundle on one device, with everything that was measured. Schema version 2.
 
 A record is strict: every field is typed, unknown fields are refused, and what is derived (`summary`,
 `verdict`) must follow from what was measured. Times of frames are in milliseconds, one row per frame, one
@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pocketdet.runtime.precision import Arithmetic, Storage
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 KIND: Final = "bench"
+MOST_IMAGES: Final = 1000
+PROVED: Final = "results proved, no time"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Count = Annotated[int, Field(ge=0, le=2**62)]
@@ -23,7 +25,9 @@ Cpu = Annotated[int, Field(ge=0, le=4095)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
 EngineName = Literal["ncnn", "torch"]
-Cause = Literal["golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short"]
+Cause = Literal[
+    "golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short", "rois"
+]
 
 
 class StrictModel(BaseModel):
@@ -224,17 +228,23 @@ class BundleInfo(StrictModel):
 
 
 class Image(StrictModel):
-    """An image that was detected on; its size is in pixels."""
+    """An image that was detected on.
+
+    Its size is in pixels. `sha256` is that of its pixels, RGB, row by row; `None` in records of schema
+    version 1.
+    """
 
     name: Text
     width: Positive
     height: Positive
+    sha256: Sha256 | None = None
 
 
 class Protocol(StrictModel):
     """What was requested. A run ends after `frames` or `seconds`, whichever comes first.
 
-    `cool_down_s` is the pause before this bundle, `cpu` the requested core, `pictures` the images.
+    `cool_down_s` is the pause before this bundle, `cpu` the requested core, `pictures` the images. `attempt`
+    is 2 or more if INVALID runs before this one were discarded.
     """
 
     quick: bool
@@ -243,7 +253,8 @@ class Protocol(StrictModel):
     seconds: Time
     cool_down_s: Time
     cpu: Cpu
-    pictures: Annotated[tuple[Image, ...], Field(min_length=1, max_length=1000)]
+    pictures: Annotated[tuple[Image, ...], Field(min_length=1, max_length=MOST_IMAGES)]
+    attempt: Positive = 1
 
 
 class GoldenCheck(StrictModel):
@@ -278,7 +289,7 @@ class SweepPoint(StrictModel):
 class Measurement(StrictModel):
     """Everything that was requested and measured. `run` is `None` if the golden test failed."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     kind: Literal["bench"]
     created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     source: Source
@@ -306,7 +317,10 @@ class Reason(StrictModel):
 
 
 class Verdict(StrictModel):
-    """VALID without reasons, otherwise INVALID. `quick`: the run is shorter than the protocol requires."""
+    """VALID without reasons; without a time if the only one is an emulator; otherwise INVALID.
+
+    `quick`: the run is shorter than the protocol requires.
+    """
 
     reasons: tuple[Reason, ...]
     quick: bool
@@ -316,10 +330,20 @@ class Verdict(StrictModel):
         """Whether frames per second may be reported."""
         return not self.reasons
 
+    @property
+    def proved(self) -> bool:
+        """Whether the golden test passed on an emulator, which has no time to report."""
+        return {reason.cause for reason in self.reasons} == {"emulated"}
+
+    @property
+    def label(self) -> str:
+        """VALID, INVALID, or for an emulator what it proves."""
+        return "VALID" if self.valid else PROVED if self.proved else "INVALID"
+
     def __str__(self) -> str:
-        quick = " (quick)" if self.quick else ""
-        why = ": " + "; ".join(reason.sentence for reason in self.reasons) if self.reasons else ""
-        return f"{'VALID' if self.valid else 'INVALID'}{quick}{why}"
+        quick = " (quick)" if self.quick and not self.proved else ""
+        why = "" if self.valid or self.proved else ": " + "; ".join(r.sentence for r in self.reasons)
+        return f"{self.label}{quick}{why}"
 
 
 class Statistics(StrictModel):

@@ -20,20 +20,23 @@ from pocketdet.runtime.strict_json import parse_strict
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {
+    1: lambda document: {**document, "schema_version": 2},  # the fields of version 2 have defaults
+}
 """Functions that convert a document of a schema version to the next one, by version. Others are refused."""
 
 
-def complete(measurement: Measurement) -> Record:
+def complete(measurement: Measurement, rules: int = SCHEMA_VERSION) -> Record:
     """Derive the verdict and the summary of a measurement.
 
     Args:
         measurement: What was measured.
+        rules: Schema version whose rules the verdict follows.
 
     Returns:
         The record.
     """
-    verdict = derive_verdict(measurement)
+    verdict = derive_verdict(measurement, rules)
     summary = statistics(measurement.run, verdict) if measurement.run is not None else None
     fields = {name: getattr(measurement, name) for name in Measurement.model_fields}
     return Record(**fields, summary=summary, verdict=verdict)
@@ -57,7 +60,7 @@ def to_json(record: Record) -> str:
 
 
 def parse_record(data: bytes, label: str) -> Record:
-    """Parse a record from untrusted JSON; older schema versions are migrated.
+    """Parse a record from untrusted JSON; older schema versions are migrated, and get a new verdict.
 
     Args:
         data: The content of a file.
@@ -76,13 +79,15 @@ def parse_record(data: bytes, label: str) -> Record:
         raise UsageError(f"{label}: expected a record, found JSON nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{label}: expected JSON, found something else: {error}") from error
-    document = _migrate(_check_kind(document, label), label)
+    document = _check_kind(document, label)
+    version = _version(document, label)
+    document = _migrate(document, version, label)
     try:
         record = Record.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise UsageError(_sentence(error, label)) from None
-    _check_derived(record, label)
-    return record
+    _check_derived(record, version, label)
+    return record if version == SCHEMA_VERSION else complete(record)
 
 
 def read_record(path: Path) -> Record:
@@ -146,7 +151,7 @@ def _check_kind(document: object, label: str) -> dict[str, Any]:
     return document
 
 
-def _migrate(document: dict[str, Any], label: str) -> dict[str, Any]:
+def _version(document: dict[str, Any], label: str) -> int:
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise UsageError(f"{label}: expected a schema_version, found {version!r}")
@@ -155,6 +160,10 @@ def _migrate(document: dict[str, Any], label: str) -> dict[str, Any]:
             f"{label}: schema_version {version} needs a newer pocketdet, this one reads up to version "
             f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
+    return version
+
+
+def _migrate(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
     while version < SCHEMA_VERSION:
         if version not in MIGRATIONS:
             raise UsageError(
@@ -166,8 +175,8 @@ def _migrate(document: dict[str, Any], label: str) -> dict[str, Any]:
     return document
 
 
-def _check_derived(record: Record, label: str) -> None:
-    expected = complete(record)
+def _check_derived(record: Record, version: int, label: str) -> None:
+    expected = complete(record, version)
     if record.verdict != expected.verdict:
         raise UsageError(
             f"{label}: the verdict does not follow from the samples: it says {str(record.verdict)[:80]!r}, "

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
@@ -95,6 +96,23 @@ def measure_stages(
     return StageTimes(detector.stages, samples)
 
 
+def count_rois(detector: Detector, image: NDArray[np.uint8]) -> str:
+    """Count the RoIs of an image, as a phrase for the time that depends on them.
+
+    Args:
+        detector: The detector.
+        image: RGB image, (height, width, 3).
+
+    Returns:
+        Such as ", 200 RoIs" or ", 58 of 200 RoIs"; empty for a one-stage detector.
+    """
+    kept = detector.options.rois or detector.bundle.manifest.max_rois
+    if not detector.bundle.manifest.max_rois:
+        return ""
+    found = detector.pipeline.count_proposals(image)
+    return f", {found} RoIs" if found >= kept else f", {found} of {kept} RoIs"
+
+
 def stage_table(times: StageTimes, title: str) -> Table:
     """Make a table: median, p90 and share per stage, of all post-processing, and of the total.
 
@@ -128,21 +146,21 @@ def main() -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="stage_times", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--image", type=Path, help="by default the bundle's golden image")
+    parser.add_argument("--image", type=Path, help="by default a standard frame")
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--engine", choices=("ncnn", "onnxruntime"), default="ncnn")
     args = parser.parse_args()
     console = Console()
     try:
         with Detector(args.bundle, DetectorOptions(engine=args.engine)) as detector:
-            image = read_image(args.image) if args.image else detector.bundle.golden()["image"]
+            image = read_image(args.image) if args.image else standard_frame()
             times = measure_stages(detector, image, args.frames)
-            name = detector.bundle.manifest.name
+            name, rois = detector.bundle.manifest.name, count_rois(detector, image)
     except PocketdetError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     console.print(stage_table(times, f"{name}, {args.engine}, 1 thread, {args.frames} frames"))
-    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
+    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total{rois})")
     return 0
 
 

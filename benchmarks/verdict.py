@@ -1,4 +1,4 @@
-"""Decide whether a measurement represents the speed of a device. The rules are part of schema version 1.
+"""Decide whether a measurement represents the speed of a device. The rules are part of the schema version.
 
 A rule is a function that returns reasons. No rule repairs a measurement: what is INVALID is measured again.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from pocketdet.benchmarks.interleaved import summarise
 from pocketdet.benchmarks.plan import LEAST_FRAMES, LEAST_SECONDS
 from pocketdet.benchmarks.record import (
+    SCHEMA_VERSION,
     Cause,
     CpuTime,
     Device,
@@ -29,16 +30,19 @@ LEAST_SHARE: Final = 0.95  # of the time that the measuring process has its core
 MOST_OTHERS: Final = 0.5  # cores that other processes may keep busy
 TICKS: Final = 3  # by which the accounting of the system may be wrong
 MOST_STEAL: Final = 0.02  # of the time that a hypervisor may take the core
+_MINUTE: Final = 60.0
+TRANSIENT: Final = frozenset[Cause]({"moved", "throttled", "drift", "background"})
 
 
-def derive_verdict(measurement: Measurement) -> Verdict:
+def derive_verdict(measurement: Measurement, rules: int = SCHEMA_VERSION) -> Verdict:
     """Apply every rule. On an emulator only the golden test counts: its times mean nothing.
 
     Args:
         measurement: The measurement.
+        rules: Schema version whose rules apply. Version 1 accepted any number of RoIs.
 
     Returns:
-        VALID, or INVALID with every reason.
+        VALID, or every reason why not.
     """
     m, reasons = measurement, []
     if not m.golden.ok:
@@ -53,6 +57,8 @@ def derive_verdict(measurement: Measurement) -> Verdict:
         if not m.protocol.quick and m.run.frames < LEAST_FRAMES and m.run.measured_s < LEAST_SECONDS:
             sentence = f"too short: {m.run.frames} frames in {m.run.measured_s:.1f} s"
             reasons.append(_reason("short", f"{sentence}, expected {LEAST_FRAMES} or {LEAST_SECONDS:.0f} s"))
+        if rules > 1:
+            reasons += _rois(m.run, m.bundle.rois)
     return Verdict(reasons=tuple(reasons), quick=m.protocol.quick)
 
 
@@ -70,6 +76,22 @@ def find_reasons(run: Run, cpu: int, device: Device) -> list[Reason]:
     return [*_placement(run, cpu), *_clocks(run, cpu, device), *_drift(run), *_background(run, cpu)]
 
 
+def is_worth_repeating(run: Run, cpu: int, device: Device, kept: int) -> bool:
+    """Whether a run is INVALID for reasons that may be gone when it is repeated.
+
+    Args:
+        run: The run.
+        cpu: The core that was requested.
+        device: The device.
+        kept: Number of RoIs that the bundle keeps.
+
+    Returns:
+        Whether another run may be VALID.
+    """
+    causes = {reason.cause for reason in (*find_reasons(run, cpu, device), *_rois(run, kept))}
+    return bool(causes) and causes <= TRANSIENT
+
+
 def statistics(run: Run, verdict: Verdict) -> Statistics:
     """Compute statistics over whole frames.
 
@@ -83,6 +105,18 @@ def statistics(run: Run, verdict: Verdict) -> Statistics:
     summary = summarise(totals(run))
     fps = (1000 / summary.median, 1000 / summary.p90) if verdict.valid else (None, None)
     return Statistics(**asdict(summary), fps=fps[0], fps_p90=fps[1])
+
+
+def median_rois(run: Run) -> int:
+    """Return the median over frames of the number of proposals that the head classified."""
+    return int(np.median(run.proposals))
+
+
+def first_and_last_minute(run: Run) -> tuple[float, float]:
+    """Compute the median milliseconds of the frames in the first and in the last minute of a run."""
+    started, values = np.asarray(run.started_s), totals(run)
+    first, last = started < _MINUTE, started >= started[-1] - _MINUTE
+    return float(np.median(values[first])), float(np.median(values[last]))
 
 
 def totals(run: Run) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -124,6 +158,16 @@ def _clocks(run: Run, cpu: int, device: Device) -> list[Reason]:
         sentence = f"throttled: core {cpu} ran at {_ghz(median)}, it can do {_ghz(most)}"
         reasons.append(_reason("throttled", sentence))
     return reasons
+
+
+def _rois(run: Run, kept: int) -> list[Reason]:
+    found = median_rois(run)
+    if found >= kept:
+        return []
+    sentence = (
+        f"few RoIs: the median frame has {found} proposals, the bundle keeps {kept}, and fewer take less time"
+    )
+    return [_reason("rois", sentence)]
 
 
 def _drift(run: Run) -> list[Reason]:

@@ -221,10 +221,14 @@ def _choose_golden(
     arithmetic: Literal["int8", "fp32", "fp16"] = "int8"
     if not is_int8:
         arithmetic = "fp32" if options.precision == "fp32" else "fp16"
-    candidates = golden_images(folded.identity.input_size, options, images if is_one_stage or is_int8 else ())
+    candidates = golden_images(
+        folded.identity.input_size,
+        options,
+        images if is_one_stage or is_int8 else (),
+        is_two_stage=not is_one_stage,
+    )
     golden = choose_golden(folded, candidates, TOLERANCES[arithmetic], every_level=not is_int8)
-    if is_one_stage:
-        log(golden.line())
+    log(golden.line())
     return golden
 
 

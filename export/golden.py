@@ -4,6 +4,8 @@ Decoding and suppression are compared on detections, and on an image without det
 detector that was trained on photographs detects nothing above its own threshold on a synthetic image, so the
 golden test may have a lower threshold of its own. The detections must also be stable: rounding errors of the
 network's outputs must not move one across the threshold or change a suppression.
+
+The head of a two-stage detector is compared on its RoIs, so its golden image is one with as many as it keeps.
 """
 
 import functools
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from pocketdet.export.reference.base import Image, Reference
 from pocketdet.export.reference.one_stage import OneStageReference
+from pocketdet.export.reference.two_stage import TwoStageReference
 from pocketdet.runtime import _core
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.output_fields import output_regions
@@ -45,6 +48,8 @@ class GoldenChoice:
         found: detections of each level.
         can_fire: whether each level has a score above 0.
         is_stable: whether rounding errors of the outputs leave the detections as they are.
+        rois: RoIs of a two-stage detector in the image; `None` for one stage.
+        most_rois: RoIs that the detector keeps at most.
     """
 
     image: Image
@@ -52,6 +57,8 @@ class GoldenChoice:
     found: tuple[int, ...] = ()
     can_fire: tuple[bool, ...] = ()
     is_stable: bool = True
+    rois: int | None = None
+    most_rois: int = 0
 
     @property
     def detections(self) -> int:
@@ -80,6 +87,9 @@ class GoldenChoice:
 
     def line(self) -> str:
         """A line of the log; a mark other than a tick if something is not proved."""
+        if self.rois is not None:
+            mark = "✓" if self.rois >= self.most_rois else "?"
+            return f"-[{mark}] golden image: {self.rois} of {self.most_rois} RoIs"
         if not self.detections:
             return (
                 "-[?] golden image: the detector finds nothing on it, so decoding and suppression are not "
@@ -99,7 +109,8 @@ def choose_golden(
     """Choose the image and the score threshold of a golden test.
 
     The first image and threshold at which at least 5 stable detections come from all levels that can fire;
-    else those that prove most. A detector with two stages takes the first image at its own threshold.
+    else those that prove most. A detector with two stages takes the first image with as many RoIs as it
+    keeps, else the one with the most, at its own threshold.
 
     Args:
         reference: the detector.
@@ -109,8 +120,9 @@ def choose_golden(
             nothing is detected on any of the images: the noise of int8 exceeds small scores.
     """
     tried = islice(images, MOST_IMAGES)
-    if not isinstance(reference, OneStageReference):
-        return GoldenChoice(next(tried))
+    if isinstance(reference, TwoStageReference):
+        return _with_most_rois(reference, tried)
+    assert isinstance(reference, OneStageReference)
     trials = (Trial(reference, image, tol) for image in tried)
     if every_level:
         pairs = ((t, threshold) for t in trials for threshold in (None, *t.lower_thresholds()))
@@ -121,6 +133,19 @@ def choose_golden(
         return own
     lowered = (trial.at(threshold) for trial in kept for threshold in trial.lower_thresholds())
     return _best(chain([own], lowered), every_level=False)
+
+
+def _with_most_rois(reference: TwoStageReference, images: Iterable[Image]) -> GoldenChoice:
+    most = reference.model.config.proposals.post_nms_top_n
+    best: GoldenChoice | None = None
+    for image in images:
+        found = len(reference.stages(image)["proposal_boxes"])
+        if best is None or found > (best.rois or 0):
+            best = GoldenChoice(image, rois=found, most_rois=most)
+        if found >= most:
+            break
+    assert best is not None
+    return best
 
 
 def _best(choices: Iterable[GoldenChoice], *, every_level: bool) -> GoldenChoice:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.datasets.standard_frames import COUNT, standard_frame
 from pocketdet.datasets.subset import evenly_spaced_indices
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import downscale, synthetic_image
@@ -104,7 +105,11 @@ def calibration_images(options: ExportOptions) -> tuple[Path, ...]:
 
 
 def golden_images(
-    size: tuple[int, int], options: ExportOptions, calibration: tuple[Path, ...]
+    size: tuple[int, int],
+    options: ExportOptions,
+    calibration: tuple[Path, ...],
+    *,
+    is_two_stage: bool = False,
 ) -> Iterator[NDArray[np.uint8]]:
     """The images that may become the golden image, the preferred one first. May raise `ImageError`.
 
@@ -112,6 +117,7 @@ def golden_images(
         size: (height, width) of the network's input.
         options: its `golden_image`, if any, is the only one.
         calibration: image files. For int8 they are the only ones, because its ranges fit them.
+        is_two_stage: whether images with many objects come second, for many proposals.
 
     Yields:
         RGB (H, W, 3) uint8.
@@ -122,6 +128,8 @@ def golden_images(
     yield from map(downscale, map(read_image, calibration))
     if not wants_int8(options.precision, options.layers):
         yield as_rgb(synthetic_image(size))
+        if is_two_stage:
+            yield from map(standard_frame, range(COUNT))
         yield from other_images(size, ())
 
 

@@ -32,8 +32,13 @@ def build_detector(config: AnyConfig) -> AnyDetector:
         return build_from(config)
     channels = ARCHITECTURES.get(config.arch)
     if channels is None:
-        raise unknown_architecture(config.arch, ARCHITECTURES)
+        raise unknown_architecture(config.arch, architecture_names())
     return ThunderNet(config, channels).eval()
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Names of all architectures, with two stages and with one."""
+    return (*ARCHITECTURES, *ONE_STAGE)
 
 
 def is_one_stage(arch: str) -> bool:

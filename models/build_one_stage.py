@@ -74,10 +74,10 @@ def build_one_stage(
 
 
 def unknown_architecture(arch: str, known: Collection[str], kind: str = "architecture") -> UsageError:
-    """To be raised where `arch` is not among the `known`: with the nearest of them, or all."""
+    """To be raised where `arch` is not among the `known`: with the nearest of them, and all."""
     near = difflib.get_close_matches(arch, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return UsageError(f"unknown {kind} {arch!r}: {hint}")
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"unknown {kind} {arch!r}: {hint}known: {', '.join(known)}")
 
 
 def build_from(config: OneStageConfig) -> OneStageDetector:

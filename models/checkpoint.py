@@ -17,7 +17,14 @@ from torch import Tensor
 
 from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.io import atomic_write
-from pocketdet.models.build import AnyConfig, AnyDetector, build_detector, config_of, is_one_stage
+from pocketdet.models.build import (
+    AnyConfig,
+    AnyDetector,
+    architecture_names,
+    build_detector,
+    config_of,
+    is_one_stage,
+)
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
 from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.mimicdet import MimicDet
@@ -134,7 +141,10 @@ def _stored_config(path: Path, metadata: Mapping[str, str]) -> AnyConfig:
 def _told_config(path: Path, weights: Mapping[str, Tensor], changes: dict[str, Any]) -> AnyConfig:
     """Of a file that holds weights only: what the caller says, and as many classes as the classifier has."""
     if "arch" not in changes:
-        raise UsageError(f"{path} does not say what it is: name its architecture with --arch")
+        raise UsageError(
+            f"{path} does not say what it is: name its architecture with --arch: "
+            f"{', '.join(architecture_names())}"
+        )
     if is_one_stage(changes["arch"]):
         if "class_names" not in changes:
             raise UsageError(f"{path} does not say what it finds: a one-stage detector needs its class names")

@@ -21,6 +21,7 @@ _TOP, _FOOT, _BAR, _GAP = 84, 72, 30, 58  # heights in pixels
 _LEFT, _BETWEEN, _RIGHT = 112, 26, 24  # widths in pixels
 _LABEL = 150  # pixels for the text beside the longest bar
 MOST_BUNDLES = 4  # that fit side by side
+_FEW_ROIS = "image to boxes has fewer RoIs than the bundle keeps: images with more take longer"
 
 
 def print_report(report: ComparisonReport, console: Console) -> None:
@@ -37,6 +38,8 @@ def print_report(report: ComparisonReport, console: Console) -> None:
         console.print(_table(report, result))
         for line in _comparisons(report, result):
             console.print(line, markup=False, soft_wrap=True)
+        if result.proposals < result.rois:
+            console.print(_FEW_ROIS, style="yellow", markup=False, soft_wrap=True)
         for case in result.comparison.cases:
             console.print(f"{case.name}: {case.detail}", markup=False, soft_wrap=True)
         for engine in result.comparison.excluded:
@@ -120,7 +123,8 @@ def _part_label(name: str, result: ComparisonResult) -> str:
 
 def _conditions(report: ComparisonReport, result: ComparisonResult) -> str:
     plan = report.plan
-    proposals = f"{result.proposals} proposals, " if result.rois else ""
+    few = f" of {result.rois}" if result.proposals < result.rois else ""
+    proposals = f"{result.proposals}{few} RoIs, " if result.rois else ""
     return (
         f"1 thread, fp32, {plan.rounds} rounds of {plan.burst - plan.refill} frames in turn, "
         f"{report.image} ({proposals}{result.detections} detections)"

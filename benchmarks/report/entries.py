@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record import Image, Record
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.errors import UsageError
 
@@ -30,7 +30,7 @@ _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "arithmetic": lambda r: r.arithmetic,
     "ncnn version": lambda r: r.engine.version if r.engine.name == "ncnn" else None,
     "runner": lambda r: r.engine.runner if r.engine.name == "ncnn" else None,
-    "images": lambda r: ", ".join(f"{p.name} {p.width}x{p.height}" for p in r.protocol.pictures),
+    "set of images": lambda r: ", ".join(map(_describe, r.protocol.pictures)),
     "division into stages": lambda r: _stages(r) if r.bundle.rois else None,
     "division into stages of one-stage detectors": lambda r: None if r.bundle.rois else _stages(r),
 }
@@ -102,6 +102,39 @@ def check_comparable(entries: Sequence[Entry]) -> None:
                 f"{name} on {entry.record.device.name} is there twice, in {other.path} and {entry.path}: "
                 "leave one of them out"
             )
+
+
+def comparable_groups(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
+    """Divide records into groups that `check_comparable` accepts.
+
+    Args:
+        entries: The records.
+
+    Returns:
+        As few groups as one pass finds, in the order of their first records.
+    """
+    groups: list[list[Entry]] = []
+    for entry in entries:
+        group = next((g for g in groups if _are_comparable([*g, entry])), None)
+        if group is None:
+            groups.append([entry])
+        else:
+            group.append(entry)
+    return tuple(map(tuple, groups))
+
+
+def _are_comparable(entries: Sequence[Entry]) -> bool:
+    try:
+        check_comparable(entries)
+    except UsageError:
+        return False
+    return True
+
+
+def _describe(image: Image) -> str:
+    """Name, size and digest; images of one name may differ."""
+    digest = f" {image.sha256[:8]}" if image.sha256 else ""
+    return f"{image.name} {image.width}x{image.height}{digest}"
 
 
 def _stages(record: Record) -> str | None:

@@ -17,11 +17,12 @@ from pocketdet.benchmarks.report.tables import (
     X86,
     all_stages,
     device_labels,
-    median_rois,
     paper_device,
+    rois_of,
+    shown_rois,
     stage_medians,
 )
-from pocketdet.benchmarks.verdict import totals
+from pocketdet.benchmarks.verdict import median_rois, totals
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, RULE, WIDTH, drawn, shortened
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
         UsageError: If matplotlib is missing, or a file cannot be written.
     """
     lines = [
-        Line(f"{e.record.bundle.name}, {device}", device, e.record)
+        Line(f"{e.record.bundle.name}{_with_rois(e.record)}, {device}", device, e.record)
         for e, device in zip(entries, device_labels(entries), strict=True)
         if not e.emulated and e.record.run is not None
     ]
@@ -77,6 +78,12 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
             draw(folder / name, drawable)
             written[title] = folder / name
     return written
+
+
+def _with_rois(record: Record) -> str:
+    """The number of RoIs of a two-stage detector, in brackets."""
+    rois = shown_rois(record)
+    return "" if rois == "-" else f" ({rois} RoIs)"
 
 
 def _rows(figure: "Figure", lines: Sequence[Line], height: int, title: str, label: str) -> "Axes":
@@ -167,7 +174,7 @@ def _rois(path: Path, lines: list[Line]) -> None:
             p50, p90 = np.array([np.percentile(totals(p.run), [50, 90]) for p in points]).T
             up = np.array([np.zeros_like(p50), p90 - p50])
             axes.errorbar(
-                [median_rois(p) for p in points],
+                [median_rois(p.run) for p in points],
                 p50,
                 up,
                 color=COLOURS[i % 8],
@@ -202,7 +209,8 @@ def _fps(path: Path, lines: list[Line]) -> None:
     """VALID runs filled, the paper's figures hollow."""
     devices = list(dict.fromkeys(line.device for line in lines))
     with drawn(path, 480) as figure:
-        axes = _curves(figure, 480, "Frames per second against multiply-accumulates", "million MACs", "fps")
+        title = f"Frames per second against multiply-accumulates{rois_of(x.record for x in lines)}"
+        axes = _curves(figure, 480, title, "million MACs", "fps")
         for i, device in enumerate(devices):
             mine = sorted(_point(x.record) for x in lines if x.device == device)
             macs, rates = np.array(mine).T

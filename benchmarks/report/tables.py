@@ -12,12 +12,13 @@ import numpy as np
 from pocketdet.benchmarks.interleaved import summarise
 from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
 from pocketdet.benchmarks.report.entries import Entry
-from pocketdet.benchmarks.verdict import totals
+from pocketdet.benchmarks.verdict import median_rois, totals
 
 ARM: Final = "Snapdragon 845"
 X86: Final = "Xeon E5-2682v4"
 GPU: Final = "GeForce 1080Ti"
 INPUT: Final = (320, 320)
+DEVICE_COLUMNS: Final = 4  # of the first table: fps, RoIs, the paper's fps, parity
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,22 @@ def _device_name(record: Record) -> str:
     return f"{record.engine.processor if on_gpu else record.device.name}, PyTorch"
 
 
+def shown_rois(record: Record) -> str:
+    """Show the number of RoIs of a record in tables and plots.
+
+    Args:
+        record: The record.
+
+    Returns:
+        The median number, with that of the bundle if it is less; "-" without a run or a head.
+    """
+    kept = record.bundle.rois
+    if record.run is None or not kept:
+        return "-"
+    found = median_rois(record.run)
+    return str(found) if found >= kept else f"{found} of {kept}"
+
+
 def paper_device(record: Record) -> str | None:
     """Return the paper's device of the same kind as that of a record; `None` if it has none."""
     if record.engine.processor != "CPU":
@@ -141,7 +158,8 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         chip = record.device.soc if record.engine.processor == "CPU" else None
         soc = f", {chip}" if chip and chip not in device else ""
         theirs = paper_device(record)
-        head += [f"{device}{soc}: fps", f"paper, {theirs}" if theirs else "paper", "parity with PyTorch"]
+        paper = f"paper, {theirs}" if theirs else "paper"
+        head += [f"{device}{soc}: fps", "RoIs", paper, "parity with PyTorch"]
     unmet = [d for d in (ARM, X86) if d not in {paper_device(r) for r in cells.values()}]
     head += [f"paper, {theirs}" for theirs in unmet]
     rows = []
@@ -150,13 +168,14 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         row = [model, f"{bundle.macs / 1e6:.0f}"]
         for device in columns:
             found = cells.get((model, device))
-            row += ["-"] * 3 if found is None else _cells(found, notes)
+            row += ["-"] * DEVICE_COLUMNS if found is None else _cells(found, notes)
         row += [_paper(bundle, theirs) for theirs in unmet]
         rows.append(tuple(row))
     first = entries[0].record
+    rois = rois_of(entry.record for entry in entries)
     conditions = (
         f"fps is 1000 / median, {first.engine.threads} thread, one pinned core, "
-        f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}{_rois(entries)}. "
+        f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}{rois}. "
         "The paper's figures were measured on its own devices, whose names head the columns."
     )
     return Table(
@@ -168,15 +187,16 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     )
 
 
-def _rois(entries: Sequence[Entry]) -> str:
-    """The number of RoIs of the two-stage detectors among the records."""
-    found = {e.record.bundle.rois for e in entries}
+def rois_of(records: Iterable[Record]) -> str:
+    """Return the number of RoIs that the two-stage detectors among comparable records keep, as a phrase."""
+    found = {record.bundle.rois for record in records}
     whose = " in two-stage detectors" if 0 in found else ""
     return f", {max(found)} RoIs{whose}" if max(found) else ""
 
 
 def _cells(record: Record, notes: list[str]) -> list[str]:
-    return [_fps(record, notes), _paper(record.bundle, paper_device(record)), parity(record)]
+    fps, rois = _fps(record, notes), shown_rois(record)
+    return [fps, rois, _paper(record.bundle, paper_device(record)), parity(record)]
 
 
 def _macs(entry: Entry) -> int:
@@ -184,12 +204,12 @@ def _macs(entry: Entry) -> int:
 
 
 def _fps(record: Record, notes: list[str]) -> str:
-    """Frames per second of a VALID run; otherwise INVALID, and a note with the reason."""
+    """Frames per second of a VALID run; otherwise the verdict, and a note with the reason."""
     quick = " quick" if record.verdict.quick else ""
     if record.summary is not None and record.summary.fps is not None:
         return f"{record.summary.fps:.1f}{quick}"
     notes.append(f"{record.bundle.name} on {record.device.name}: {record.verdict}")
-    return f"INVALID{quick}"
+    return "no time" if record.verdict.proved else f"INVALID{quick}"
 
 
 def _paper(bundle: BundleInfo, device: str | None) -> str:
@@ -206,7 +226,7 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean)
         rates = (s.fps, s.fps_p90)
         rows.append((
-            r.bundle.name, device, "VALID" if r.verdict.valid else "INVALID",
+            r.bundle.name, device, r.verdict.label, shown_rois(r),
             *(f"{value:.2f}" for value in figures),
             *("-" if fps is None else f"{fps:.1f}" for fps in rates),
             str(r.run.frames), f"{r.run.measured_s:.0f}",
@@ -215,6 +235,7 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         "model",
         "device",
         "verdict",
+        "RoIs",
         "median",
         "p90",
         "p99",
@@ -235,8 +256,9 @@ def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     for entry, device in timed:
         medians = stage_medians(entry.record)
         cells = (f"{medians[stage]:.2f}" if stage in medians else "-" for stage in stages)
-        rows.append((entry.record.bundle.name, device, *cells))
-    return Table("Median milliseconds of each stage", ("model", "device", *stages), tuple(rows), 2)
+        rows.append((entry.record.bundle.name, device, shown_rois(entry.record), *cells))
+    head = ("model", "device", "RoIs", *stages)
+    return Table("Median milliseconds of each stage", head, tuple(rows), 2)
 
 
 def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
@@ -286,13 +308,8 @@ def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def _swept(point: SweepPoint) -> str:
-    median, rois = summarise(totals(point.run)).median, median_rois(point)
+    median, rois = summarise(totals(point.run)).median, median_rois(point.run)
     return f"{median:.2f}" if rois == point.rois else f"{median:.2f} ({rois})"
-
-
-def median_rois(point: SweepPoint) -> int:
-    """Return the median of the actual numbers of RoIs of a sweep point's frames."""
-    return int(np.median(point.run.proposals))
 
 
 def _sources(entries: Sequence[Entry], devices: Sequence[str]) -> Table:

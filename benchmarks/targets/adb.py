@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pocketdet.benchmarks.phones import load_phones
 from pocketdet.benchmarks.record import TargetKind
 from pocketdet.benchmarks.targets.base import ProcessResult, Tick, last_line, run_process
 from pocketdet.benchmarks.targets.remote import SHORT_S, RemoteTarget
@@ -32,22 +33,6 @@ _STATES = {
     "offline": "plug it in again, or adb kill-server",
     "no permissions": "the user may not open the USB device: add udev rules for it",
 }
-# marketing names of chips by ro.board.platform and ro.soc.model
-_CHIPS = {
-    "sdm660": "Snapdragon 660",
-    "msm8998": "Snapdragon 835",
-    "sdm845": "Snapdragon 845",
-    "sm8150": "Snapdragon 855",
-    "msmnile": "Snapdragon 855",
-    "sm8250": "Snapdragon 865",
-    "kona": "Snapdragon 865",
-    "sm8350": "Snapdragon 888",
-    "lahaina": "Snapdragon 888",
-    "sm8450": "Snapdragon 8 Gen 1",
-    "sm8550": "Snapdragon 8 Gen 2",
-    "sm8650": "Snapdragon 8 Gen 3",
-}
-
 
 PACKAGE: Final = "io.pocketdet.app"
 _ACTIVITY = f"{PACKAGE}/.BenchActivity"
@@ -101,7 +86,7 @@ class AdbTarget(RemoteTarget):
         model = f"{found['manufacturer']} {found['model']}".strip()
         return {
             "name": model,
-            "soc": _CHIPS.get(chip.lower(), f"{found['soc_manufacturer']} {chip}".strip()),
+            "soc": load_phones().chip_of(chip) or f"{found['soc_manufacturer']} {chip}".strip(),
             "system": "Android",
             "release": found["android"],
             **found,

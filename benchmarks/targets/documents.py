@@ -139,10 +139,15 @@ def images_from(document: Document) -> tuple[Image, ...]:
         document: The document.
 
     Returns:
-        Name and size of each image.
+        Name, size and digest of each image.
     """
     return tuple(
-        Image(name=image["image"].rpartition("/")[2], width=image["width"], height=image["height"])
+        Image(
+            name=image["image"].rpartition("/")[2],
+            width=image["width"],
+            height=image["height"],
+            sha256=image["sha256"],
+        )
         for image in document["images"]
     )
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pocketdet import __version__
 from pocketdet.benchmarks.engines import TorchEngine
+from pocketdet.benchmarks.images import describe_image
 from pocketdet.benchmarks.machine import cpu_khz, current_cpu, describe_machine, read_sensors, read_usage
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
@@ -93,10 +94,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         return {
             **_header("bench", bundle, detector),
             "machine": describe_machine(),
-            "images": [
-                {"image": name, "width": image.shape[1], "height": image.shape[0]}
-                for name, image in zip(names, images, strict=True)
-            ],
+            "images": [_image(name, pixels) for name, pixels in zip(names, images, strict=True)],
             "affinity": affinity,
             "before": before,
             "after": after,
@@ -104,6 +102,11 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             "stages": detector.stages,
             **samples,
         }, 0
+
+
+def _image(name: str, pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    found = describe_image(name, pixels)
+    return {"image": name, "width": found.width, "height": found.height, "sha256": found.sha256}
 
 
 def _detector(bundle: Bundle, arguments: argparse.Namespace, rois: int | None = None) -> Detector:

@@ -127,11 +127,11 @@ def changed(**fields: Any) -> bytes:
         (b"{}", "expected a record of pocketdet bench, found something else"),
         (changed(kind="engine contest"), "found the record of bench-engines"),
         (changed(program="pocketdet-run 0.1.0"), "found the raw output of pocketdet-run bench"),
-        (changed(schema_version=2), "schema_version 2 needs a newer pocketdet"),
+        (changed(schema_version=3), "schema_version 3 needs a newer pocketdet"),
         (changed(schema_version=0), "schema_version 0 cannot be read any more"),
         (changed(schema_version="1"), "expected a schema_version, found '1'"),
         (changed(schema_version=True), "expected a schema_version, found True"),
-        (changed(colour="red"), "field 'colour' is unknown in schema version 1"),
+        (changed(colour="red"), "field 'colour' is unknown in schema version 2"),
         (changed(target={"kind": "usb", "address": "x"}), "field 'target.kind': expected 'local'"),
         (changed(target={"kind": "ssh"}), "field 'target.address' is missing"),
         (changed(summary=None), "expected a summary if frames were timed"),
@@ -177,12 +177,36 @@ def test_an_older_version_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
         protocol["cpu"] = document["protocol"]["core"]
         return {**document, "protocol": protocol, "schema_version": 1}
 
-    monkeypatch.setattr(record_io, "MIGRATIONS", {0: rename})
+    monkeypatch.setattr(record_io, "MIGRATIONS", {**record_io.MIGRATIONS, 0: rename})
     made = record()
     document = json.loads(to_json(made))
     document["schema_version"] = 0
     document["protocol"]["core"] = document["protocol"].pop("cpu")
     assert parse_record(json.dumps(document).encode(), "r.json") == made
+
+
+def version_1(**changes: Any) -> dict[str, Any]:
+    """A record as schema version 1 had it: no digests, and a verdict that accepts any number of RoIs."""
+    made = complete(measurement(**changes), rules=1)
+    document = json.loads(to_json(made))
+    del document["protocol"]["pictures"][0]["sha256"], document["protocol"]["attempt"]
+    return {**document, "schema_version": 1}
+
+
+def test_version_1_is_read_and_its_rois_are_judged() -> None:
+    full = parse_record(json.dumps(version_1()).encode(), "r.json")
+    assert full.verdict.valid
+    assert full.protocol.pictures[0].sha256 is None
+    assert full.protocol.attempt == 1
+    few = version_1(run=run(proposals=(10,) * 1024))
+    assert few["summary"]["fps"] == pytest.approx(25.0)
+    found = parse_record(json.dumps(few).encode(), "r.json")
+    assert [reason.cause for reason in found.verdict.reasons] == ["rois"]
+    assert found.summary is not None
+    assert found.summary.fps is None
+    few["summary"]["fps"] = 99.0
+    with pytest.raises(UsageError, match=r"summary\.fps is 99\.0, the samples say 25\.0"):
+        parse_record(json.dumps(few).encode(), "r.json")
 
 
 def test_the_published_schema_is_up_to_date() -> None:

@@ -12,13 +12,21 @@ from bench_records import CPU, record, run
 
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import write_record
-from pocketdet.benchmarks.report import Entry, check_comparable, make_tables, read_entries, write_report
+from pocketdet.benchmarks.report import (
+    Entry,
+    check_comparable,
+    comparable_groups,
+    make_tables,
+    read_entries,
+    write_report,
+)
 from pocketdet.benchmarks.report.tables import ARM, GPU, TABLE_9, X86, paper_device, paper_fps
 from pocketdet.benchmarks.report.write import to_csv, to_markdown
 from pocketdet.errors import UsageError
 
 XEON = {"name": "Xeon E5-2690", "soc": None, "system": "Linux", "architecture": "x86_64"}
 LOCAL = {"kind": "local", "address": "localhost"}
+PICTURE = {"name": "standard1-0.png", "width": 640, "height": 480}
 
 
 def of(model: str, ms: float = 40.0, **changes: Any) -> Record:
@@ -71,13 +79,13 @@ def test_table_9() -> None:
     parity = "✓ 2/2, 0.012 px"
     assert table.head == (
         "model", "MMACs",
-        "OnePlus 6, Snapdragon 845: fps", "paper, Snapdragon 845", "parity with PyTorch",
-        "Xeon E5-2690: fps", "paper, Xeon E5-2682v4", "parity with PyTorch",
+        "OnePlus 6, Snapdragon 845: fps", "RoIs", "paper, Snapdragon 845", "parity with PyTorch",
+        "Xeon E5-2690: fps", "RoIs", "paper, Xeon E5-2682v4", "parity with PyTorch",
     )  # fmt: skip
     assert table.rows == (
-        ("thundernet-snet49", "264", "24.4", "24.1", parity, "50.0", "47.3", parity),
-        ("thundernet-snet146", "502", "13.9", "13.8", parity, "32.3", "32.3", parity),
-        ("thundernet-snet535", "1299", "INVALID", "5.8", parity, "-", "-", "-"),
+        ("thundernet-snet49", "264", "24.4", "200", "24.1", parity, "50.0", "200", "47.3", parity),
+        ("thundernet-snet146", "502", "13.9", "200", "13.8", parity, "32.3", "200", "32.3", parity),
+        ("thundernet-snet535", "1299", "INVALID", "200", "5.8", parity, "-", "-", "-", "-"),
     )
     assert table.notes[1] == (
         "thundernet-snet535 on OnePlus 6: INVALID: moved between cores: ran on cores 4, 7, 7 was asked for"
@@ -91,9 +99,9 @@ def test_pytorch_on_a_gpu_has_its_own_columns() -> None:
     shown = entries(of("snet49", 40.0), of("snet49", 4.0, **on_gpu), of("snet49", 80.0, **on_cpu))
     check_comparable(shown)
     table = make_tables(shown)[0]
-    assert table.head[5:7] == ("NVIDIA H200, PyTorch: fps", "paper, GeForce 1080Ti")
-    assert table.head[8:10] == ("Xeon E5-2690, PyTorch: fps", "paper, Xeon E5-2682v4")
-    figures = [table.rows[0][i] for i in (2, 3, 5, 6, 8, 9)]
+    assert table.head[6:9] == ("NVIDIA H200, PyTorch: fps", "RoIs", "paper, GeForce 1080Ti")
+    assert table.head[10:13] == ("Xeon E5-2690, PyTorch: fps", "RoIs", "paper, Xeon E5-2682v4")
+    figures = [table.rows[0][i] for i in (2, 4, 6, 8, 10, 12)]
     assert figures == ["25.0", "24.1", "250.0", "267.0", "12.5", "47.3"]
 
 
@@ -113,8 +121,9 @@ def test_one_and_two_stage_detectors_share_a_table(tmp_path: Path) -> None:
     assert "200 RoIs in two-stage detectors. " in frames.notes[0]
     assert [row[2] for row in frames.rows] == ["25.0", "20.0"]
     head = ("preprocess", "features", "proposals", "roi_align", "head", "model", "boxes")
-    assert set(stages.head[2:]) == set(head)
+    assert set(stages.head[2:]) == {"RoIs", *head}
     found = [dict(zip(stages.head, row, strict=True)) for row in stages.rows]
+    assert [row["RoIs"] for row in found] == ["-", "200"]
     assert [row["model"] for row in found] == ["45.00", "-"]
     assert [row["boxes"] for row in found] == ["2.00", "0.80"]
     assert [row["features"] for row in found] == ["-", "30.00"]
@@ -151,15 +160,17 @@ def test_times_of_an_emulator_are_not_shown(tmp_path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert "emulated" in text
         assert not re.search(r"\b234[56]\b|\b0\.4\b", text)
-    assert make_tables(entries(emulated))[0].rows[0][2] == "INVALID"
+    table = make_tables(entries(emulated))[0]
+    assert table.rows[0][2] == "no time"
+    assert table.notes[1] == "thundernet-snet49 on emulated cortex-a76: results proved, no time"
 
 
 def test_the_papers_other_device_comes_last() -> None:
     table = make_tables(entries(of("snet49", 20.0, device=XEON, target=LOCAL)))[0]
     assert table.head[2:] == (
-        "Xeon E5-2690: fps", "paper, Xeon E5-2682v4", "parity with PyTorch", "paper, Snapdragon 845",
+        "Xeon E5-2690: fps", "RoIs", "paper, Xeon E5-2682v4", "parity with PyTorch", "paper, Snapdragon 845",
     )  # fmt: skip
-    assert table.rows[0][2:] == ("50.0", "47.3", "✓ 2/2, 0.012 px", "24.1")
+    assert table.rows[0][2:] == ("50.0", "200", "47.3", "✓ 2/2, 0.012 px", "24.1")
 
 
 def test_quick_is_marked() -> None:
@@ -171,7 +182,7 @@ def test_devices_of_the_same_name_have_their_address() -> None:
     other = of("snet49", target={"kind": "adb", "address": "SECOND"})
     table = make_tables(entries(of("snet49"), other))[0]
     assert table.head[2] == "OnePlus 6 (0123456789ABCDEF), Snapdragon 845: fps"
-    assert table.head[5] == "OnePlus 6 (SECOND), Snapdragon 845: fps"
+    assert table.head[6] == "OnePlus 6 (SECOND), Snapdragon 845: fps"
 
 
 def test_a_failed_golden_test_has_no_times() -> None:
@@ -179,13 +190,14 @@ def test_a_failed_golden_test_has_no_times() -> None:
     failed = of("snet49", golden={"checks": (check,)}, run=None)
     tables = make_tables(entries(failed))
     assert [t.title for t in tables][1:] == ["Where the numbers come from"]
-    assert tables[0].rows[0][2:] == ("INVALID", "24.1", "✗ 0/1", "47.3")
+    assert tables[0].rows[0][2:] == ("INVALID", "-", "24.1", "✗ 0/1", "47.3")
 
 
 def test_csv_has_all_digits() -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(full()))))
     assert len(rows) == 5
     assert float(rows[0]["fps"]) == pytest.approx(1000 / 41)
+    assert (rows[0]["rois"], rows[0]["rois_kept"]) == ("200", "200")
     assert (rows[0]["paper_device"], rows[0]["paper_fps"]) == ("Snapdragon 845", "24.1")
     assert (rows[2]["valid"], rows[2]["fps"]) == ("False", "")
     assert rows[2]["reasons"].startswith("moved between cores")
@@ -236,14 +248,37 @@ def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:
         ({"engine": {"runner": "pocketdet-python 0.1.0"}}, "the runner is pocketdet-run 0.1.0 in 0.json"),
         (
             {"protocol": {"pictures": ({"name": "photo", "width": 640, "height": 480},)}},
-            "the images is golden 960x720 in 0.json and photo 640x480 in 1.json",
+            "the set of images is standard1-0.png 640x480 bbbbbbbb in 0.json and photo 640x480 in 1.json",
+        ),
+        (
+            {"protocol": {"pictures": ({**PICTURE, "sha256": "c" * 64},)}},
+            "standard1-0.png 640x480 bbbbbbbb in 0.json and standard1-0.png 640x480 cccccccc in 1.json",
         ),
     ],
 )
 def test_records_of_different_settings_are_refused(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        check_comparable(entries(of("snet49"), of("snet146", **changes)))
-    assert "these records cannot be compared: " + words in str(caught.value)
+    pair = entries(of("snet49"), of("snet146", **changes))
+    with pytest.raises(UsageError, match="these records cannot be compared: the ") as caught:
+        check_comparable(pair)
+    assert words in str(caught.value)
+    assert comparable_groups(pair) == (pair[:1], pair[1:])
+
+
+def test_records_are_grouped_as_reports_accept_them() -> None:
+    small = {"bundle": {"input": (224, 224), "digest": "e" * 64}}
+    made = entries(of("snet49"), of("snet49", **small), of("snet146"), of("snet49", 41.0))
+    groups = comparable_groups(made)
+    assert groups == ((made[0], made[2]), (made[1],), (made[3],))
+    for group in groups:
+        check_comparable(group)
+
+
+def test_rois_below_those_of_the_bundle_are_shown(tmp_path: Path) -> None:
+    few = entries(of("snet49", run=run(proposals=(58,) * 1024)))
+    tables = make_tables(few)
+    assert tables[0].rows[0][2:4] == ("INVALID", "58 of 200")
+    assert [t.rows[0][t.head.index("RoIs")] for t in tables[1:3]] == ["58 of 200"] * 2
+    assert "few RoIs: the median frame has 58 proposals" in tables[0].notes[1]
 
 
 def test_two_bundles_of_one_name_are_refused() -> None:

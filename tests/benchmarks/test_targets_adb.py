@@ -168,7 +168,7 @@ def test_a_device_that_disappears_does_not_stop_the_other(
 
 
 @pytest.mark.parametrize(
-    ("disk_bytes", "name"), [(10, "pocketdet-run"), (200_000, r"bundle-[0-9a-f]{12}\.pocketdet")]
+    ("disk_bytes", "name"), [(10, "pocketdet-run"), (500_000, r"bundle-[0-9a-f]{12}\.pocketdet")]
 )
 def test_a_full_disk(
     make_device: MakeDevice, small_bundle: Path, runner: Path, tmp_path: Path, disk_bytes: int, name: str

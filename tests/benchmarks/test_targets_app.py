@@ -16,10 +16,12 @@ from adb_device import AdbDevice, connecting
 from command_line import Ending, command, wait_until
 
 from pocketdet.benchmarks.devices import BenchRequest, BenchResults, run_devices
+from pocketdet.benchmarks.images import describe_image
 from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets, through_app
 from pocketdet.benchmarks.targets.adb import PACKAGE
+from pocketdet.datasets.standard_frames import standard_frames
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 
@@ -50,7 +52,8 @@ import subprocess, sys
 folder, *words = sys.argv[1:]
 extras = {name: value for _, name, value in zip(words[::3], words[1::3], words[2::3], strict=True)}
 out, command = f"{folder}/{extras.pop('out')}", extras.pop("command")
-places = [extras.pop(name) for name in ("bundle", "images") if name in extras]
+places = [extras.pop("bundle")] if "bundle" in extras else []
+places += extras.pop("images").split(",") if "images" in extras else []
 options = [f"--{name}={value}" for name, value in extras.items()]
 runner = [sys.executable, "-m", "pocketdet.benchmarks.targets.python_runner", command, *places, *options]
 done = subprocess.run(runner, capture_output=True, text=True)
@@ -132,6 +135,9 @@ def test_the_app_writes_a_record(make_phone: MakePhone, small_bundle: Path, tmp_
     assert (record.device.name, record.device.soc) == ("Acme Phone 1", "Snapdragon 845")
     assert record.run is not None
     assert record.run.frames == 3
+    assert [(p.name, p.sha256) for p in record.protocol.pictures] == [
+        (f"{name}.png", describe_image(name, frame).sha256) for name, frame in standard_frames().items()
+    ]
     assert phone.answers() == []  # nothing is left there
     commands = [words[words.index("command") + 1] for words in starts(phone)]
     assert commands == ["machine", "verify", "bench"]

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from native_runner import Runner
 from needs import NATIVE
 from stand_in import MODULE, write_stand_in
 
+from pocketdet.benchmarks import protocol
+from pocketdet.benchmarks.images import StagedImage, stage_images
 from pocketdet.benchmarks.machine import describe_machine, read_sensors
 from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.protocol import Bench, StagedBundle, choose_cpu, cool_down, read_device
@@ -23,6 +26,7 @@ from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.two_stage import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
+Measure = Callable[..., Record]
 BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")
 
 
@@ -48,22 +52,30 @@ def _python_runner(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.delenv("POCKETDET_RUN_AARCH64", raising=False)
 
 
-def measure(
-    bundle: Path, plan: BenchPlan, runner: Path | None = None, steps: StepRecorder | None = None
-) -> Record:
-    session = open_session(open_target("local"), runner)
-    device = read_device(session, plan.device_name)
-    with load_bundle(bundle) as loaded:
-        return Bench(session, device, plan, steps or StepRecorder()).measure(
-            StagedBundle(loaded, str(bundle))
-        )
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[StagedImage, ...]:
+    return stage_images((), tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def measure(images: tuple[StagedImage, ...]) -> Measure:
+    def measure(
+        bundle: Path, plan: BenchPlan, runner: Path | None = None, steps: StepRecorder | None = None
+    ) -> Record:
+        session = open_session(open_target("local"), runner)
+        device = read_device(session, plan.device_name)
+        with load_bundle(bundle) as loaded:
+            bench = Bench(session, device, plan, steps or StepRecorder())
+            return bench.measure(StagedBundle(loaded, str(bundle), images))
+
+    return measure
 
 
 def causes(record: Record) -> set[str]:
     return {reason.cause for reason in record.verdict.reasons}
 
 
-def test_everything_is_measured_in_order(small_bundle: Path) -> None:
+def test_everything_is_measured_in_order(measure: Measure, small_bundle: Path) -> None:
     steps = StepRecorder()
     plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, rois=(1, 20), sustained_min=0.005)
     record = measure(small_bundle, plan, steps=steps)
@@ -79,10 +91,13 @@ def test_everything_is_measured_in_order(small_bundle: Path) -> None:
     assert record.engine.language == "Python"
     assert record.verdict.quick
     assert not causes(record) & {"affinity", "moved", "golden", "emulated"}
+    assert [(p.name, p.width, p.height) for p in record.protocol.pictures] == [
+        (f"standard1-{i}.png", 640, 480) for i in range(4)
+    ]
     assert parse_record(to_json(record).encode(), "r") == record
 
 
-def test_a_one_stage_detector_has_its_own_stages(tiny_one_stage_template: Path) -> None:
+def test_a_one_stage_detector_has_its_own_stages(measure: Measure, tiny_one_stage_template: Path) -> None:
     plan = BenchPlan(quick=True, frames=4, seconds=5.0, warm_up=1, sustained_min=0.005)
     record = measure(tiny_one_stage_template, plan)
     assert record.golden.ok
@@ -101,7 +116,9 @@ def test_a_one_stage_detector_has_its_own_stages(tiny_one_stage_template: Path) 
     assert parse_record(to_json(record).encode(), "r") == record
 
 
-def test_a_sweep_over_rois_of_a_one_stage_detector_is_refused(tiny_one_stage_template: Path) -> None:
+def test_a_sweep_over_rois_of_a_one_stage_detector_is_refused(
+    measure: Measure, tiny_one_stage_template: Path
+) -> None:
     steps = StepRecorder()
     with pytest.raises(UsageError, match=r"--rois 10,50: .*pocketdet is a one-stage detector, which has no"):
         measure(
@@ -123,7 +140,7 @@ def busy_core() -> Iterator[int]:
     child.communicate()
 
 
-def test_a_busy_core_is_invalid(small_bundle: Path, busy_core: int) -> None:
+def test_a_busy_core_is_invalid(measure: Measure, small_bundle: Path, busy_core: int) -> None:
     plan = BenchPlan(quick=True, frames=100_000, seconds=1.5, warm_up=1, cpu=busy_core)
     record = measure(small_bundle, plan)
     assert "background" in causes(record)
@@ -132,7 +149,7 @@ def test_a_busy_core_is_invalid(small_bundle: Path, busy_core: int) -> None:
     assert record.summary.fps is None
 
 
-def test_an_ignored_affinity_is_invalid(small_bundle: Path, tmp_path: Path) -> None:
+def test_an_ignored_affinity_is_invalid(measure: Measure, small_bundle: Path, tmp_path: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         pytest.skip("this machine has one core: no affinity can be wrong")
@@ -152,7 +169,9 @@ def test_an_ignored_affinity_is_invalid(small_bundle: Path, tmp_path: Path) -> N
     assert record.summary.fps is None
 
 
-def test_a_bundle_that_fails_golden_is_not_timed(small_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_fails_golden_is_not_timed(
+    measure: Measure, small_bundle: Path, tmp_path: Path
+) -> None:
     steps = StepRecorder()
     spoil = f"""[ "$1" = verify ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed 's/"ok": true/"ok": false/g'
@@ -164,7 +183,9 @@ exit 1"""
     assert causes(record) == {"golden"}
 
 
-def test_a_bundle_changed_during_the_copy_is_refused(small_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_changed_during_the_copy_is_refused(
+    measure: Measure, small_bundle: Path, tmp_path: Path
+) -> None:
     other = 's/"digest": "[0-9a-f]*"/"digest": "00"/'
     spoil = f"""[ "$1" = bench ] || exec {sys.executable} -m {MODULE} "$@"
 {sys.executable} -m {MODULE} "$@" | sed '{other}'
@@ -173,7 +194,30 @@ exit 0"""
         measure(small_bundle, BenchPlan(quick=True, frames=2), write_stand_in(tmp_path, spoil))
 
 
-def test_a_missing_core_is_refused(small_bundle: Path) -> None:
+def test_other_images_are_refused(measure: Measure, small_bundle: Path, tmp_path: Path) -> None:
+    spoil = f"""[ "$1" = bench ] || exec {sys.executable} -m {MODULE} "$@"
+{sys.executable} -m {MODULE} "$@" | sed 's/"sha256": "[0-9a-f]/"sha256": "x/; s/"sha256": "x/"sha256": "0/'
+exit 0"""
+    sentence = "local:localhost: the runner measured on other images than it was given"
+    with pytest.raises(EngineError, match=sentence):
+        measure(small_bundle, BenchPlan(quick=True, frames=2, warm_up=0), write_stand_in(tmp_path, spoil))
+
+
+def test_an_invalid_run_is_repeated(
+    measure: Measure, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([True, True, False])
+    monkeypatch.setattr(protocol, "is_worth_repeating", lambda *_: next(answers))
+    steps = StepRecorder()
+    plan = BenchPlan(quick=True, frames=2, warm_up=0, cool_down_s=0.0, retries=5)
+    record = measure(small_bundle, plan, steps=steps)
+    assert steps.steps == ["golden", "timing", "INVALID, retry 1 of 5", "INVALID, retry 2 of 5"]
+    assert record.protocol.attempt == 3
+    monkeypatch.setattr(protocol, "is_worth_repeating", lambda *_: True)
+    assert measure(small_bundle, replace(plan, retries=1)).protocol.attempt == 2
+
+
+def test_a_missing_core_is_refused(measure: Measure, small_bundle: Path) -> None:
     with pytest.raises(UsageError, match=r"--cpu 4000: .* has the cores 0"):
         measure(small_bundle, BenchPlan(quick=True, frames=2, cpu=4000))
 
@@ -263,12 +307,15 @@ def test_sensors_of_a_phone(tmp_path: Path) -> None:
 
 
 def keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [found for found in map(keys, value) if found]
     return {k: keys(v) for k, v in value.items() if k in BOTH} if isinstance(value, dict) else None
 
 
 BOTH = {
     "schema_version", "program", "command", "bundle", "digest", "engine", "ncnn", "cpu_features", "threads",
-    "precision_asked", "precision", "machine", "images", "affinity", "affinity_after", "before", "after",
+    "precision_asked", "precision", "machine", "images", "image", "width", "height", "sha256",
+    "affinity", "affinity_after", "before", "after",
     "sensors", "usage", "user_s", "system_s", "measured_s", "stages", "samples", "milliseconds", "started_s",
     "cpu_before", "cpu_after", "rois", "detections", "clocks",
 }  # fmt: skip

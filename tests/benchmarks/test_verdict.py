@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 from bench_records import CPU, measurement, run, snapshot
 
-from pocketdet.benchmarks.verdict import derive_verdict, statistics, totals
+from pocketdet.benchmarks.verdict import (
+    derive_verdict,
+    first_and_last_minute,
+    is_worth_repeating,
+    statistics,
+    totals,
+)
 
 
 def causes(**changes: Any) -> list[str]:
@@ -63,9 +69,48 @@ def test_golden() -> None:
     assert str(verdict) == "INVALID: golden failed: head is not a number (tolerance 0.001)"
 
 
-def test_emulation_is_always_invalid() -> None:
-    assert causes(target={"kind": "emulated", "address": "cortex-a76"}) == ["emulated"]
+def test_emulation_proves_results_and_has_no_time() -> None:
+    emulated = {"target": {"kind": "emulated", "address": "cortex-a76"}, "protocol": {"quick": True}}
+    assert causes(**emulated) == ["emulated"]
     assert causes(device={"emulated": True}) == ["emulated"]
+    verdict = derive_verdict(measurement(**emulated))
+    assert (str(verdict), verdict.proved, verdict.valid) == ("results proved, no time", True, False)
+    check = {"name": "head", "max_abs": 0.5, "tolerance": 1e-3, "ok": False, "note": ""}
+    failed = derive_verdict(measurement(**emulated, golden={"checks": (check,)}, run=None))
+    assert failed.label == "INVALID"
+    assert not failed.proved
+
+
+def test_fewer_rois_than_the_bundle_keeps() -> None:
+    few = measurement(run=run(proposals=(*(200,) * 500, *(58,) * 524)))
+    assert str(derive_verdict(few)) == (
+        "INVALID: few RoIs: the median frame has 58 proposals, the bundle keeps 200, and fewer take less time"
+    )
+    assert derive_verdict(few, rules=1).valid
+    assert causes(run=run(proposals=(*(200,) * 524, *(58,) * 500))) == []
+    assert causes(run=run(proposals=(0,) * 1024), bundle={"rois": 0}) == []
+
+
+def test_what_is_worth_repeating() -> None:
+    def worth(**changes: Any) -> bool:
+        m = measurement(run=run(**changes))
+        assert m.run is not None
+        return is_worth_repeating(m.run, CPU, m.device, m.bundle.rois)
+
+    moved = (*(CPU,) * 1023, 6)
+    assert not worth()
+    assert worth(cpu_after=moved)
+    assert not worth(affinity=(0, 1))
+    assert not worth(cpu_after=moved, proposals=(58,) * 1024)
+
+
+def test_a_sustained_run_has_a_first_and_a_last_minute() -> None:
+    base = run(3000, 40.0)
+    rows = base["milliseconds"]
+    late = tuple(tuple(2 * ms for ms in row) for row in rows[2000:])
+    m = measurement(sustained={**base, "milliseconds": rows[:2000] + late})
+    assert m.sustained is not None
+    assert first_and_last_minute(m.sustained) == pytest.approx((40.0, 80.0))
 
 
 def test_an_ignored_affinity() -> None:

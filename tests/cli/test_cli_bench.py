@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -10,11 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from bench_records import record, run
 from command_line import PATIENCE, Ending, command, process, wait_until
 from needs import NATIVE_ARM, QEMU
+from rich.console import Console
 from stand_in import MODULE, write_stand_in
 
 from pocketdet.benchmarks.record_io import read_record
+from pocketdet.cli import bench_display
+from pocketdet.cli.bench_display import print_records
+from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.runtime.two_stage import STAGES
 
 __all__ = ["command"]
@@ -43,17 +49,17 @@ def test_bench_and_report_of_one_bundle(command: Command, small_bundle: Path, tm
     out = tmp_path / "records"
     ending = command("bench", small_bundle, "--quick", "--rois", "5,50", "--out", out, "--device-name", "Box")
     (path,) = out.iterdir()
-    record = read_record(path)
-    assert ending.code == (0 if record.verdict.valid else 1), ending.err
+    found = read_record(path)
+    assert ending.code == (0 if found.verdict.valid else 1), ending.err
     assert path.name.startswith("box_small_fp32_20")
     assert "Box (local): milliseconds from image to boxes" in ending.out
     assert "12/12" in ending.out
-    assert ("VALID, quick" if record.verdict.valid else "INVALID, quick") in ending.out
-    for reason in record.verdict.reasons:
+    assert ("VALID, quick" if found.verdict.valid else "INVALID, quick") in ending.out
+    for reason in found.verdict.reasons:
         assert f"small on Box: {reason.sentence}" in ending.out
     assert f"wrote {path}" in ending.out
     assert f"next: pocketdet report {path}" in ending.out
-    assert [point.rois for point in record.roi_sweep] == [5, 50]
+    assert [point.rois for point in found.roi_sweep] == [5, 50]
     reported = command("report", path, "--out", tmp_path / "report")
     assert reported.code == 0, reported.err
     assert "Box: fps" in reported.out
@@ -81,13 +87,102 @@ def test_an_emulated_processor_verifies_results_without_times(
     options = ("--target", "emulated:cortex-a76", "--runner", BUILT_ARM)
     ending = command("bench", small_bundle, *options, "--out", tmp_path / "records")
     assert ending.code == 0, ending.err
-    assert re.search(r"small +12/12 +- +- +- +- +- INVALID, quick", ending.out)
+    assert re.search(r"small +12/12 +\S+( of 200)? +- +- +- +- +results proved, no time", ending.out)
+    assert "INVALID" not in ending.out
     assert "emulated: its time says nothing about a device" in ending.out
     (path,) = (tmp_path / "records").iterdir()
-    record = read_record(path)
-    assert "dotprod" in record.device.cpu_features  # a cortex-a76 has it
-    assert record.run is not None
-    assert record.run.frames == 3
+    found = read_record(path)
+    assert "dotprod" in found.device.cpu_features  # a cortex-a76 has it
+    assert found.run is not None
+    assert found.run.frames == 3
+
+
+def test_an_emulated_processor_has_no_time(
+    command: Command, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python runner stands for the emulated one: what is printed is the same."""
+    monkeypatch.setattr("pocketdet.benchmarks.targets.local.LocalTarget.kind", "emulated")
+    ending = command("bench", small_bundle, "--out", tmp_path / "records")
+    assert ending.code == 0, ending.err
+    assert "results proved, no time" in ending.out
+    assert "INVALID" not in ending.out
+
+
+def test_the_next_step_is_one_that_report_accepts(
+    command: Command, small_bundle: Path, plain_bundle: Path, tiny_one_stage: Path, tmp_path: Path
+) -> None:
+    bundles = (small_bundle, plain_bundle, tiny_one_stage)
+    ending = command("bench", *bundles, "--quick", "--out", tmp_path / "two words")
+    assert ending.code in (0, 1), ending.err
+    steps = [line for line in ending.out.splitlines() if line.startswith("next: pocketdet ")]
+    assert len(steps) == 2
+    assert "these records cannot be compared: the input size is" in ending.out
+    for i, step in enumerate(steps, 1):
+        words = shlex.split(step.removeprefix("next: pocketdet "))
+        assert words[-2:] == ["--out", f"bench-report-{i}"]
+        reported = command(*words[:-1], tmp_path / words[-1])
+        assert reported.code == 0, reported.err
+    assert (tmp_path / "bench-report-1" / "report.md").read_text().count("| small |") > 0
+
+
+def test_all_images_of_a_folder(command: Command, small_bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a", "b"):
+        shutil.copyfile(ROOT / "docs" / "images" / "scene.jpg", folder / f"{name}.jpg")
+    ending = command("bench", small_bundle, "--quick", "--images", folder, "--out", tmp_path / "records")
+    assert ending.code in (0, 1), ending.err
+    (path,) = (tmp_path / "records").iterdir()
+    pictures = read_record(path).protocol.pictures
+    assert [picture.name for picture in pictures] == ["a.png", "b.png"]
+    assert len({picture.sha256 for picture in pictures}) == 1
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_table_fits(columns: int) -> None:
+    few = record(
+        run=run(proposals=(58,) * 1024),
+        bundle={"name": "thundernet-snet146"},
+        protocol={"quick": True},
+    )
+    emulated = record(target={"kind": "emulated", "address": "cortex-a76"}, device={"name": "emulated"})
+    console = Console(width=columns, record=True)
+    with console.capture() as capture:
+        print_records([(Path("a.json"), few), (Path("b.json"), emulated)], console)
+    out = capture.get()
+    assert "…" not in out
+    row = next(line for line in out.splitlines() if line.startswith("thundernet-snet146 "))
+    assert row.split()[:9] == ["thundernet-snet146", "2/2", "58", "of", "200", "40.00", "40.00", "48.00", "-"]
+    assert "INVALID, quick" in out
+    assert "few RoIs: the median frame has 58 proposals, the bundle keeps 200" in out
+
+
+def test_notes_of_retries_and_of_a_sustained_run() -> None:
+    made = record(protocol={"attempt": 3}, sustained=run(4000, 40.0))
+    console = Console(width=200)
+    with console.capture() as capture:
+        print_records([(Path("a.json"), made)], console)
+    assert "run 3, after INVALID ones" in capture.get()
+    assert "sustained: median 40.00 ms in the first minute, 40.00 ms in the last" in capture.get()
+
+
+def test_progress_without_a_terminal_is_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bench_display.time, "monotonic", lambda: now[0])
+    with bench_display.ProgressDisplay() as display:
+        device = display.device("adb:1")
+        device.step("golden", 0.0)
+        device.step("sustained", 600.0)
+        for second in range(0, 150, 30):
+            now[0] = float(second)
+            device.tick()
+    assert capsys.readouterr().err.splitlines() == [
+        "adb:1: sustained, at most 10:00",
+        "adb:1: sustained, 1:00 of 10:00",
+        "adb:1: sustained, 2:00 of 10:00",
+    ]
 
 
 def test_a_failed_golden_test_is_exit_code_1(command: Command, small_bundle: Path, tmp_path: Path) -> None:
@@ -141,12 +236,12 @@ def test_pytorch_is_measured_by_the_same_protocol(
     assert ending.code in (0, 1), ending.err
     (path,) = (tmp_path / "records").iterdir()
     assert "_small_torch-cpu_" in path.name
-    record = read_record(path)
-    assert (record.engine.name, record.engine.processor) == ("torch", "CPU")
-    assert record.engine.version == version("torch")
-    assert record.golden.ok
-    assert record.run is not None
-    assert record.run.stages == STAGES
+    found = read_record(path)
+    assert (found.engine.name, record.engine.processor) == ("torch", "CPU")
+    assert found.engine.version == version("torch")
+    assert found.golden.ok
+    assert found.run is not None
+    assert found.run.stages == STAGES
 
 
 @pytest.mark.parametrize(
@@ -161,6 +256,8 @@ def test_pytorch_is_measured_by_the_same_protocol(
         (("--device", "cuda"), "--device cuda: ncnn runs on the CPU; use --engine torch"),
         (("--rois", "ten"), "--rois ten: expected numbers such as 10,50,100"),
         (("--rois", "0"), "--rois 0: expected different numbers"),
+        (("--retry", "-1"), "--retry -1: expected a number from 0 to 100"),
+        (("--images", "absent"), "absent"),
         (("--sustained", "-1"), "--sustained -1: expected minutes"),
         (("--target", "usb"), "--target usb: expected local, ssh:HOST"),
         (("--runner", "absent"), "absent: there is no runner; build it with: make native"),
@@ -190,3 +287,14 @@ def test_a_duplicate_bundle_is_refused(command: Command, small_bundle: Path, tmp
     ending = command("bench", small_bundle, small_bundle, "--quick", "--out", tmp_path / "records")
     assert (ending.code, ending.out) == (2, "")
     assert "the same bundle as" in ending.err
+
+
+@pytest.mark.parametrize("name", ["bench", "detect", "predict"])
+def test_weights_are_exported_first(command: Command, tmp_path: Path, name: str) -> None:
+    (tmp_path / "my model.onnx").write_bytes(b"")
+    for given in ("thundernet-snet49-fod", zoo_weights(FOD), tmp_path / "my model.onnx"):
+        rest = {"bench": (), "detect": ("photo.jpg",), "predict": ("--device", "raspberry")}[name]
+        ending = command(name, given, *rest)
+        assert (ending.code, ending.out) == (2, "")
+        export = shlex.join(["pocketdet", "export", str(given), "--out", "bundles"])
+        assert f"{given}: expected a bundle, found weights; export it first: {export}" in ending.err

@@ -26,7 +26,7 @@ def test_two_bundles_with_record_and_plot(
     options = ("--rounds", 2, "--json", record, "--plot", plot, "--target", "avx2")
     ending = command("bench-engines", plain_bundle, small_bundle, *options)
     assert ending.code == 0, ending.err
-    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, golden image" in ending.out
+    assert "small: 1 thread, fp32, 2 rounds of 6 frames in turn, standard1-0 (" in ending.out
     assert f"wrote {record}" in ending.out
     found = json.loads(record.read_text(encoding="utf-8"))
     assert found["ok"]

@@ -1,17 +1,20 @@
 """The golden image and its threshold: stable detections on every level, or a mark that is no tick."""
 
+import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.export.examples import synthetic_image
 from pocketdet.export.golden import ENOUGH, GoldenChoice, Trial, choose_golden
 from pocketdet.export.reference.base import Identity
-from pocketdet.export.reference.factory import reference_of
 from pocketdet.export.reference.onnx_reference import OnnxReference
+from pocketdet.export.reference.two_stage import TwoStageReference
 from pocketdet.models.config import Preprocessing
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.parity import TOLERANCES
@@ -158,7 +161,22 @@ def test_a_lowered_threshold_lies_between_scores(seed: int) -> None:
         assert trial.at(threshold).detections == int((scores > threshold).sum())
 
 
-def test_two_stages_take_the_first_image(small_model: ThunderNet) -> None:
-    choice = choose_golden(reference_of(small_model), images(), FP32)
-    assert choice.score_threshold is None
-    np.testing.assert_array_equal(choice.image, synthetic_image(SIZE, 0))
+def test_two_stages_take_the_first_image_that_fills_the_head(small_model: ThunderNet) -> None:
+    model = copy.copy(small_model)
+
+    def keeping(most: int) -> TwoStageReference:
+        model.config = replace(
+            small_model.config, proposals=replace(small_model.config.proposals, post_nms_top_n=most)
+        )
+        return TwoStageReference(model)
+
+    tried = [synthetic_image(SIZE, 0), standard_frame(0), standard_frame(1)]
+    counts = [len(keeping(10_000).stages(image)["proposal_boxes"]) for image in tried]
+    best = int(np.argmax(counts))
+    for most, chosen in ((counts[0], 0), (max(counts), best), (max(counts) + 1, best)):
+        choice = choose_golden(keeping(most), iter(tried), FP32)
+        assert choice.score_threshold is None
+        np.testing.assert_array_equal(choice.image, tried[chosen])
+        assert (choice.rois, choice.most_rois) == (min(counts[chosen], most), most)
+        mark = "✓" if max(counts) >= most else "?"
+        assert choice.line() == f"-[{mark}] golden image: {choice.rois} of {most} RoIs"

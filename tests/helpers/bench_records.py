@@ -62,7 +62,7 @@ def measurement(**changes: Any) -> Measurement:
     check = {"name": "features.sam", "max_abs": 1e-5, "tolerance": 1e-3, "ok": True, "note": ""}
     boxes = {"name": "image to boxes", "max_abs": 0.012, "tolerance": 0.1, "ok": True, "note": "12/12 agree"}
     base: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "kind": "bench",
         "created": "2026-11-21T10:00:00Z",
         "source": {"version": "0.1.0", "commit": "0" * 40, "changed": False},
@@ -113,7 +113,7 @@ def measurement(**changes: Any) -> Measurement:
             "seconds": 60.0,
             "cool_down_s": 30.0,
             "cpu": CPU,
-            "pictures": ({"name": "golden", "width": 960, "height": 720},),
+            "pictures": ({"name": "standard1-0.png", "width": 640, "height": 480, "sha256": "b" * 64},),
         },
         "golden": {"checks": (check, boxes)},
         "run": run(),

@@ -186,17 +186,23 @@ def test_an_input_size_that_does_not_fit_names_the_nearest(size: tuple[int, int]
 @pytest.mark.parametrize(
     ("arch", "hint"),
     [
-        ("thundernet-snet494", "did you mean 'thundernet-snet49'?"),
-        ("thundernet-snet533", "did you mean 'thundernet-snet535'?"),
-        ("thundernet_snet146", "did you mean 'thundernet-snet146'?"),
-        ("resnet", "known: thundernet-snet49, thundernet-snet146, thundernet-snet535"),
-        ("", "known: thundernet-snet49, thundernet-snet146, thundernet-snet535"),
+        ("thundernet-snet494", "did you mean 'thundernet-snet49'? "),
+        ("thundernet-snet533", "did you mean 'thundernet-snet535'? "),
+        ("thundernet_snet146", "did you mean 'thundernet-snet146'? "),
+        ("thundernet", "did you mean 'thundernet-snet49'? "),
+        ("resnet", ""),
+        ("", ""),
     ],
 )
 def test_an_unknown_architecture_suggests_a_known_one(arch: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         build_detector(DetectorConfig(arch, NAMES))
-    assert str(caught.value) == f"unknown architecture {arch!r}: {hint}"
+    known = (
+        "thundernet-snet49, thundernet-snet146, thundernet-snet535, retinanet-r50, lw-retinanet-v1-r50, "
+        "lw-retinanet-v2-r50, lw-retinanet-v3-r50, passd-vgg16, passd-r101, passd-mobilenet, mimicdet-r50, "
+        "mimicdet-r101, mimicdet-x101-64x4d"
+    )
+    assert str(caught.value) == f"unknown architecture {arch!r}: {hint}known: {known}"
 
 
 def test_anchors_of_another_stride_than_the_maps_are_refused() -> None:

@@ -5,6 +5,7 @@
 #include "arguments.h"
 #include "commands.h"
 #include "golden.h"
+#include "sha256.h"
 
 namespace pocketdet {
 
@@ -101,7 +102,11 @@ OrderedJson json_of_images(const std::vector<Image>& images, const std::vector<s
     OrderedJson all = OrderedJson::array();
     for (size_t i = 0; i < images.size(); ++i) {
         const std::string name = paths.size() > 1 ? paths[i + 1] : "golden";
-        all.push_back({{"image", name}, {"width", images[i].width}, {"height", images[i].height}});
+        const std::vector<uint8_t>& pixels = images[i].pixels;
+        all.push_back({{"image", name},
+                       {"width", images[i].width},
+                       {"height", images[i].height},
+                       {"sha256", sha256_of(pixels.data(), pixels.size())}});
     }
     return all;
 }

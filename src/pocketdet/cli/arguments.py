@@ -1,12 +1,14 @@
 """Parsing of arguments shared by several commands."""
 
 import importlib.util
+import shlex
 from pathlib import Path
 
 from pocketdet.errors import ImageError, UsageError
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
 ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 
 
 def require_export_packages() -> None:
@@ -45,6 +47,16 @@ def require_files(*paths: Path | None) -> None:
     missing = [str(path) for path in paths if path is not None and not path.exists()]
     if missing:
         raise UsageError("; ".join(f"{path}: no such file" for path in missing))
+
+
+def require_bundle(path: Path) -> None:
+    """Raise `UsageError` with the command to export it if `path` is weights, a name in models/zoo or ONNX."""
+    from pocketdet.models.zoo import zoo_names
+
+    is_name = not path.exists() and str(path) in zoo_names()
+    if is_name or (path.is_file() and path.suffix.lower() in WEIGHTS_SUFFIXES):
+        command = shlex.join(["pocketdet", "export", str(path), "--out", "bundles"])
+        raise UsageError(f"{path}: expected a bundle, found weights; export it first: {command}")
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -31,7 +31,7 @@ _ROUNDS = 25
 def bench_engines(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help=".pocketdet folders or zip files.")],
     image: Annotated[
-        Path | None, typer.Option(help="Image to detect on; each bundle's golden image by default.")
+        Path | None, typer.Option(help="Image to detect on; a standard frame by default.")
     ] = None,
     rois: Annotated[
         int | None, typer.Option(help="Proposals kept; the bundle's own number by default.")
@@ -62,17 +62,18 @@ def bench_engines(
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
     from pocketdet.benchmarks.plan import InterleavedPlan
     from pocketdet.benchmarks.report.comparison import print_report
+    from pocketdet.datasets.standard_frames import FIRST_FRAME, standard_frame
     from pocketdet.export.passes.channel_alignment import alignment_target
     from pocketdet.runtime.images import read_image
     from pocketdet.runtime.options import DetectorOptions
 
     plan = InterleavedPlan(rounds=rounds if rounds is not None else _QUICK_ROUNDS if quick else _ROUNDS)
     DetectorOptions(rois=rois)  # raises for an invalid number before the work begins
-    pixels = read_image(image) if image else None
+    pixels = read_image(image) if image else standard_frame()
     machine, (before, instructions) = read_machine(), fma_peak()
     results = tuple(_run(bundle, pixels, rois, plan, alignment_target(target)) for bundle in bundles)
     peak = Peak(instructions, before, fma_peak()[0])
-    name = image.name if image else "golden image"
+    name = image.name if image else FIRST_FRAME
     report = ComparisonReport(machine, load_average(), peak, plan, name, results)
     print_report(report, Console(highlight=False))
     _write(report, record, plot)
@@ -82,7 +83,7 @@ def bench_engines(
 
 def _run(
     path: Path,
-    image: "NDArray[np.uint8] | None",
+    image: "NDArray[np.uint8]",
     rois: int | None,
     plan: "InterleavedPlan",
     target: "AlignmentTarget",
@@ -105,8 +106,7 @@ def _run(
             label = f"{bundle.manifest.name}: {part}"
             progress.update(task, description=label, total=bursts, completed=seen[part], refresh=True)
 
-        pixels = image if image is not None else bundle.golden()["image"]
-        return compare_engines(comparison, pixels, rois, plan, step)
+        return compare_engines(comparison, image, rois, plan, step)
 
 
 @contextlib.contextmanager

@@ -147,7 +147,7 @@ def _detect(detector: "Detector", image: "NDArray[Any]", annotated: Path, consol
 
 
 def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None:
-    from pocketdet.benchmarks.stage_times import measure_stages, stage_table
+    from pocketdet.benchmarks.stage_times import count_rois, measure_stages, stage_table
 
     one = detector.detect(image).total_milliseconds / 1e3
     frames = max(5, min(FRAMES, int(SECONDS / one)))
@@ -158,4 +158,5 @@ def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None
         )
     arch = detector.bundle.manifest.architecture
     console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {frames} frames"))
-    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total)")
+    rois = count_rois(detector, image)
+    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total{rois})")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pocketdet.cli.arguments import require_bundle
 from pocketdet.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def detect(
     from pocketdet.runtime.options import DetectorOptions
     from pocketdet.runtime.sources import iter_source
 
+    require_bundle(bundle)
     # Errors of files are reported in one sentence each, without the logs of OpenCV and FFmpeg.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2_logging.setLogLevel(cv2_logging.LOG_LEVEL_SILENT)
@@ -116,6 +118,7 @@ def _run(
     window: "Window | None",
     summary: "Summary",
 ) -> None:
+    from pocketdet.benchmarks.stage_times import count_rois
     from pocketdet.runtime.draw import draw_detections
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -129,6 +132,7 @@ def _run(
                     detector.detect(
                         frame.image
                     )  # warm-up: excludes allocations and cold caches from the times
+                    summary.rois = count_rois(detector, frame.image)
                     warm = True
                 found = detector.detect(frame.image)
                 summary.add(frame, found)

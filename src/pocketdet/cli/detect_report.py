@@ -20,7 +20,10 @@ _ROWS = 20
 
 @dataclass
 class Summary:
-    """Collects the results of all frames. `keep_records` stores each detection for JSON output."""
+    """Collects the results of all frames. `keep_records` stores each detection for JSON output.
+
+    `rois` is a phrase with the number of RoIs of the first frame, on which the times depend.
+    """
 
     stages: tuple[str, ...]
     keep_records: bool = False
@@ -30,6 +33,7 @@ class Summary:
     records: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     last: Detections | None = None
+    rois: str = ""
 
     def add(self, frame: Frame, found: Detections) -> None:
         """Add one frame."""
@@ -86,7 +90,8 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
     times = summary.times()
     if times:
         console.print(stage_table(times, title))
-        console.print(f"{times.fps:.1f} fps: 1000 / median total, without reading, drawing and writing")
+        rois = f"{summary.rois} in the first image" if summary.rois else ""
+        console.print(f"{times.fps:.1f} fps{rois}: 1000 / median total, without reading, drawing, writing")
     for path in written[:3]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if len(written) > 3:

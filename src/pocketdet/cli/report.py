@@ -43,13 +43,15 @@ def report(
 
 def _print(table_9: "Table", console: Console) -> None:
     """The first table of the report, a device below the other: a terminal is narrow."""
+    from pocketdet.benchmarks.report.tables import DEVICE_COLUMNS
+
     console.print(Text(table_9.title, style="bold"), soft_wrap=True)
-    for start in range(2, len(table_9.head), 3):
+    for start in range(2, len(table_9.head), DEVICE_COLUMNS):
         shown = RichTable(box=None, padding=(0, 2, 0, 0))
-        for i, name in enumerate((*table_9.head[:2], *table_9.head[start : start + 3])):
+        for i, name in enumerate((*table_9.head[:2], *table_9.head[start : start + DEVICE_COLUMNS])):
             shown.add_column(Text(name), justify="right" if i else "left", overflow="fold", no_wrap=not i)
         for row in table_9.rows:
-            shown.add_row(*(Text(cell) for cell in (*row[:2], *row[start : start + 3])))
+            shown.add_row(*(Text(cell) for cell in (*row[:2], *row[start : start + DEVICE_COLUMNS])))
         console.print(shown)
     for note in table_9.notes:
         console.print(note, markup=False, soft_wrap=True)

@@ -64,13 +64,55 @@ def test_all_devices_can_be_listed(command: Command) -> None:
     shown = command("predict", "--list")
     assert "Qualcomm SM8150-AC Snapdragon 855+" in shown.out
     assert "from neighbours: Qualcomm SDM845 Snapdragon 845 (derived)" in shown.out
+    assert "Snapdragon 888" not in shown.out  # its runs have 8 threads
+    assert "31 more with other numbers of threads, such as --threads 4" in shown.out
+    assert "phones by name, for example: --list --device pixel" in shown.out
+    lines = shown.out.splitlines()
+    assert len(lines) < 75
+    assert max(map(len, lines)) <= 80
     assert len(json.loads(command("predict", "--list", "--json").out)["devices"]) == 204
+
+
+def test_the_list_can_be_filtered(command: Command) -> None:
+    shown = command("predict", "--list", "--device", "snapdragon")
+    assert shown.out.count("Snapdragon") == 9
+    assert "Raspberry" not in shown.out
+    assert len(json.loads(command("predict", "--list", "--device", "888", "--json").out)["devices"]) == 1
+    assert "Snapdragon 888" in command("predict", "--list", "--device", "888", "--threads", 8).out
+    phones = command("predict", "--list", "--device", "galaxy s9").out
+    assert phones.splitlines() == ["Samsung Galaxy S9: Snapdragon 845", "Samsung Galaxy S9: Exynos 9810"]
+    unknown = command("predict", "--list", "--device", "nokia")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "no device or phone is named nokia" in unknown.err
+
+
+def test_a_phone_is_predicted_by_its_chip(command: Command, tiny_bundle: Path) -> None:
+    by_phone, by_chip = (
+        json.loads(command("predict", tiny_bundle, "--device", name, "--json").out)
+        for name in ("galaxy s23", "Snapdragon 8 Gen 2")
+    )
+    assert by_phone[0]["notes"][0] == "Samsung Galaxy S23: its chip is the Snapdragon 8 Gen 2"
+    by_phone[0]["notes"] = by_phone[0]["notes"][1:]
+    assert by_phone == by_chip
+    ending = command("predict", tiny_bundle, "--device", "galaxy s9")
+    assert "Samsung Galaxy S9: its chip in some regions is the Snapdragon 845" in ending.out
+    several = json.loads(command("predict", tiny_bundle, "--device", "pixel", "--json").out)
+    assert [record["notes"][0].partition(":")[0] for record in several] == [
+        "Google Pixel", "Google Pixel 2", "Google Pixel 3",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--device", "Snapdragon 855"), "did you mean 'Qualcomm SM8150-AC Snapdragon 855+'"),
+        (
+            ("--device", "Pixel 8"),
+            "Google Pixel 8 has the Google Tensor G3, of which no run is published; its fast core, "
+            "Cortex-X3, is also in Snapdragon 8 Gen 2",
+        ),
+        (("--device", "Pixel 5"), "Google Pixel 5 has the Snapdragon 765G: "),
+        (("--device", "Pixel 5"), "pass --threads 4"),
         (("--device", "Snapdragon 888"), "pass --threads 8"),
         (("--device", "Snapdragon 845", "--threads", 4), "no published run is of a device"),
         ((), "name a bundle and a --device; --list shows the devices"),
