@@ -34,7 +34,7 @@ def describe_image(name: str, pixels: NDArray[np.uint8]) -> Image:
     Returns:
         Name, size, and the SHA-256 of the pixels.
     """
-    digest = hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     return Image(name=name, width=pixels.shape[1], height=pixels.shape[0], sha256=digest)
 
 

@@ -25,6 +25,7 @@ Cpu = Annotated[int, Field(ge=0, le=4095)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TargetKind = Literal["local", "ssh", "adb", "emulated"]
 EngineName = Literal["ncnn", "torch"]
+Rules = Literal[1, 2]
 Cause = Literal[
     "golden", "emulated", "affinity", "moved", "throttled", "drift", "background", "short", "rois"
 ]
@@ -319,11 +320,13 @@ class Reason(StrictModel):
 class Verdict(StrictModel):
     """VALID without reasons; without a time if the only one is an emulator; otherwise INVALID.
 
-    `quick`: the run is shorter than the protocol requires.
+    `quick`: the run is shorter than the protocol requires. `rules`: the schema version whose rules it
+    follows; a record keeps the verdict of the version that it was written under.
     """
 
     reasons: tuple[Reason, ...]
     quick: bool
+    rules: Rules = 1
 
     @property
     def valid(self) -> bool:

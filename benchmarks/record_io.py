@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record
+from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record, Rules
 from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_replace, atomic_write, read_regular
@@ -26,7 +26,7 @@ MIGRATIONS: Mapping[int, Migration] = {
 """Functions that convert a document of a schema version to the next one, by version. Others are refused."""
 
 
-def complete(measurement: Measurement, rules: int = SCHEMA_VERSION) -> Record:
+def complete(measurement: Measurement, rules: Rules = SCHEMA_VERSION) -> Record:
     """Derive the verdict and the summary of a measurement.
 
     Args:
@@ -60,7 +60,7 @@ def to_json(record: Record) -> str:
 
 
 def parse_record(data: bytes, label: str) -> Record:
-    """Parse a record from untrusted JSON; older schema versions are migrated, and get a new verdict.
+    """Parse a record from untrusted JSON; older schema versions are migrated.
 
     Args:
         data: The content of a file.
@@ -79,15 +79,13 @@ def parse_record(data: bytes, label: str) -> Record:
         raise UsageError(f"{label}: expected a record, found JSON nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{label}: expected JSON, found something else: {error}") from error
-    document = _check_kind(document, label)
-    version = _version(document, label)
-    document = _migrate(document, version, label)
+    document = _migrate(_check_kind(document, label), label)
     try:
         record = Record.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise UsageError(_sentence(error, label)) from None
-    _check_derived(record, version, label)
-    return record if version == SCHEMA_VERSION else complete(record)
+    _check_derived(record, label)
+    return record
 
 
 def read_record(path: Path) -> Record:
@@ -151,7 +149,7 @@ def _check_kind(document: object, label: str) -> dict[str, Any]:
     return document
 
 
-def _version(document: dict[str, Any], label: str) -> int:
+def _migrate(document: dict[str, Any], label: str) -> dict[str, Any]:
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool):
         raise UsageError(f"{label}: expected a schema_version, found {version!r}")
@@ -160,10 +158,6 @@ def _version(document: dict[str, Any], label: str) -> int:
             f"{label}: schema_version {version} needs a newer pocketdet, this one reads up to version "
             f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
-    return version
-
-
-def _migrate(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
     while version < SCHEMA_VERSION:
         if version not in MIGRATIONS:
             raise UsageError(
@@ -175,8 +169,8 @@ def _migrate(document: dict[str, Any], version: int, label: str) -> dict[str, An
     return document
 
 
-def _check_derived(record: Record, version: int, label: str) -> None:
-    expected = complete(record, version)
+def _check_derived(record: Record, label: str) -> None:
+    expected = complete(record, record.verdict.rules)
     if record.verdict != expected.verdict:
         raise UsageError(
             f"{label}: the verdict does not follow from the samples: it says {str(record.verdict)[:80]!r}, "

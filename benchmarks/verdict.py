@@ -18,6 +18,7 @@ from pocketdet.benchmarks.record import (
     Device,
     Measurement,
     Reason,
+    Rules,
     Run,
     Statistics,
     Verdict,
@@ -34,7 +35,7 @@ _MINUTE: Final = 60.0
 TRANSIENT: Final = frozenset[Cause]({"moved", "throttled", "drift", "background"})
 
 
-def derive_verdict(measurement: Measurement, rules: int = SCHEMA_VERSION) -> Verdict:
+def derive_verdict(measurement: Measurement, rules: Rules = SCHEMA_VERSION) -> Verdict:
     """Apply every rule. On an emulator only the golden test counts: its times mean nothing.
 
     Args:
@@ -59,7 +60,7 @@ def derive_verdict(measurement: Measurement, rules: int = SCHEMA_VERSION) -> Ver
             reasons.append(_reason("short", f"{sentence}, expected {LEAST_FRAMES} or {LEAST_SECONDS:.0f} s"))
         if rules > 1:
             reasons += _rois(m.run, m.bundle.rois)
-    return Verdict(reasons=tuple(reasons), quick=m.protocol.quick)
+    return Verdict(reasons=tuple(reasons), quick=m.protocol.quick, rules=rules)
 
 
 def find_reasons(run: Run, cpu: int, device: Device) -> list[Reason]:

@@ -50,10 +50,10 @@ def standard_frame(number: int = 0) -> Image:
     numbers = _numbers(number)
     y, x = np.ogrid[:HEIGHT, :WIDTH]
     ground = np.array([70 + next(numbers) % 80 for _ in range(3)])
-    image = ground + (20 * x // WIDTH + 20 * y // HEIGHT)[..., None]
+    image: Grid = ground + (20 * x // WIDTH + 20 * y // HEIGHT)[..., None]
     for _ in range(OBJECTS):
         _draw_object(image, numbers)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def _numbers(seed: int) -> Iterator[int]:

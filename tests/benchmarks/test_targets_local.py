@@ -109,7 +109,7 @@ def test_a_one_stage_detector_has_its_own_stages(measure: Measure, tiny_one_stag
     assert record.run is not None
     assert record.run.stages == ("preprocess", "model", "boxes")
     assert set(record.run.proposals) == {0}
-    assert set(record.run.detections) == {18}
+    assert len(record.run.detections) == 4
     # stem and its three readers see 8x8 cells, maps 4x4, down 2x2
     assert record.bundle.macs == 64 * (216 + 144 + 576) + 16 * 112 + 4 * 504
     assert record.bundle.rois == 0
