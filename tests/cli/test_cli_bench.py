@@ -102,7 +102,8 @@ def test_an_emulated_processor_has_no_time(
 ) -> None:
     """The Python runner stands for the emulated one: what is printed is the same."""
     monkeypatch.setattr("pocketdet.benchmarks.targets.local.LocalTarget.kind", "emulated")
-    ending = command("bench", small_bundle, "--out", tmp_path / "records")
+    runner = write_stand_in(tmp_path / "bin")
+    ending = command("bench", small_bundle, "--runner", runner, "--out", tmp_path / "records")
     assert ending.code == 0, ending.err
     assert "results proved, no time" in ending.out
     assert "INVALID" not in ending.out
@@ -151,7 +152,7 @@ def test_the_table_fits(columns: int) -> None:
         print_records([(Path("a.json"), few), (Path("b.json"), emulated)], console)
     out = capture.get()
     assert "…" not in out
-    row = next(line for line in out.splitlines() if line.startswith("thundernet-snet146 "))
+    row = next(line for line in out.splitlines() if line.startswith("thundernet-snet146 2/2"))
     assert row.split()[:9] == ["thundernet-snet146", "2/2", "58", "of", "200", "40.00", "40.00", "48.00", "-"]
     assert "INVALID, quick" in out
     assert "few RoIs: the median frame has 58 proposals, the bundle keeps 200" in out

@@ -53,7 +53,8 @@ class ProgressDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
 
 
 class DeviceProgress:
@@ -113,7 +114,7 @@ def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) ->
         by_device.setdefault(f"{record.device.name} ({record.target.kind})", []).append(record)
     for device, rows in by_device.items():
         console.print(Text(f"{device}: milliseconds from image to boxes", style="bold"), soft_wrap=True)
-        table = Table(box=None, padding=(0, 2, 0, 0))
+        table = Table(box=None, padding=(0, 1, 0, 0))
         table.add_column("bundle", overflow="fold")
         table.add_column("golden", no_wrap=True)
         for column in ("RoIs", "median", "p90", "p99", "fps"):

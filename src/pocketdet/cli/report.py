@@ -1,8 +1,9 @@
 """`pocketdet report`: records of `pocketdet bench` as tables, plots and one page."""
 
 import importlib.util
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -13,6 +14,8 @@ from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.benchmarks.report import Table
+
+_NARROW: Final = 10  # characters of a column whose cells are short
 
 
 def report(
@@ -47,11 +50,16 @@ def _print(table_9: "Table", console: Console) -> None:
 
     console.print(Text(table_9.title, style="bold"), soft_wrap=True)
     for start in range(2, len(table_9.head), DEVICE_COLUMNS):
+        columns = (0, 1, *range(start, min(start + DEVICE_COLUMNS, len(table_9.head))))
         shown = RichTable(box=None, padding=(0, 2, 0, 0))
-        for i, name in enumerate((*table_9.head[:2], *table_9.head[start : start + DEVICE_COLUMNS])):
-            shown.add_column(Text(name), justify="right" if i else "left", overflow="fold", no_wrap=not i)
+        for i in columns:
+            widest = max(len(row[i]) for row in table_9.rows)
+            head = textwrap.fill(
+                table_9.head[i], max(widest, _NARROW), break_long_words=False
+            )  # a head is broken, a cell is not
+            shown.add_column(Text(head), justify="right" if i else "left", overflow="fold", no_wrap=True)
         for row in table_9.rows:
-            shown.add_row(*(Text(cell) for cell in (*row[:2], *row[start : start + DEVICE_COLUMNS])))
+            shown.add_row(*(Text(row[i]) for i in columns))
         console.print(shown)
     for note in table_9.notes:
         console.print(note, markup=False, soft_wrap=True)
