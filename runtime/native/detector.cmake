@@ -1,41 +1,26 @@
-# The whole detector in C++ (ncnn and core) and the program that runs it. Included with POCKETDET_NCNN set.
-if(NOT EXISTS "${POCKETDET_NCNN}/build.json")
-  message(FATAL_ERROR "${POCKETDET_NCNN} holds no ncnn; build one with: python runtime/native/build_ncnn.py")
-endif()
-unset(ncnn_DIR CACHE)  # of an earlier POCKETDET_NCNN
-find_package(ncnn REQUIRED CONFIG PATHS "${POCKETDET_NCNN}/lib/cmake/ncnn" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+# The whole detector in C++ (ncnn and core), the library and the program that run it. Included for POCKETDET_DETECTOR.
+include(ncnn.cmake)
 
-file(READ "${POCKETDET_NCNN}/build.json" ncnn_build)
-string(JSON ncnn_compiler GET "${ncnn_build}" compiler)
-string(JSON ncnn_options GET "${ncnn_build}" options)
-string(JSON ncnn_option_count LENGTH "${ncnn_options}")
-math(EXPR last "${ncnn_option_count} - 1")
-set(ncnn_flags "${ncnn_compiler}")
-foreach(index RANGE ${last})
-  string(JSON name MEMBER "${ncnn_options}" ${index})
-  string(JSON value GET "${ncnn_options}" ${name})
-  if(name MATCHES "^NCNN_(OPENMP|INT8|BF16|RUNTIME|ARM|AVX)")
-    string(APPEND ncnn_flags ", ${name}=${value}")
-  endif()
-endforeach()
 file(STRINGS ../../src/pocketdet/__init__.py version_line REGEX "^__version__ = " LIMIT_COUNT 1)
 string(REGEX REPLACE "^__version__ = \"(.*)\"$" "\\1" pocketdet_version "${version_line}")
 
-add_library(pocketdet_third_party STATIC third_party/lodepng/lodepng.cpp)
-target_include_directories(pocketdet_third_party SYSTEM PUBLIC third_party third_party/lodepng)
+add_library(pocketdet_third_party STATIC third_party/lodepng/lodepng.cpp third_party/wuffs/wuffs.cpp)
+target_include_directories(pocketdet_third_party SYSTEM PUBLIC third_party third_party/lodepng third_party/wuffs)
 # reading from memory alone
 target_compile_definitions(pocketdet_third_party PUBLIC LODEPNG_NO_COMPILE_ENCODER LODEPNG_NO_COMPILE_DISK
   LODEPNG_NO_COMPILE_ANCILLARY_CHUNKS)
 target_compile_options(pocketdet_third_party PRIVATE ${pocketdet_sanitizers})
+set_target_properties(pocketdet_third_party PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 add_library(pocketdet_detector STATIC
-  detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/files.cpp detector/golden.cpp
-  detector/graph_check.cpp detector/image_file.cpp detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
-  detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
+  detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/exif.cpp
+  detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/jpeg.cpp
+  detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp
+  detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
   detector/output_fields.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
   detector/stages.cpp detector/two_stage.cpp)
 target_include_directories(pocketdet_detector PUBLIC detector)
-target_include_directories(pocketdet_detector SYSTEM PUBLIC "${POCKETDET_NCNN}/include")
+target_include_directories(pocketdet_detector SYSTEM PUBLIC "${ncnn_include}")
 target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
 target_link_libraries(pocketdet_detector PUBLIC pocketdet_core pocketdet_graph ncnn pocketdet_third_party)
 set_target_properties(pocketdet_detector PROPERTIES POSITION_INDEPENDENT_CODE ON)
@@ -52,7 +37,12 @@ set_target_properties(pocketdet_tools PROPERTIES POSITION_INDEPENDENT_CODE ON)
 add_executable(pocketdet-run tools/pocketdet_run.cpp)
 target_link_libraries(pocketdet-run PRIVATE pocketdet_tools)
 
+include(library.cmake)
+
 if(POCKETDET_TESTS)
+  add_executable(api_test tests/api_test.cpp)
+  target_link_libraries(api_test PRIVATE pocketdet_api pocketdet_options)
+  add_test(NAME api_test COMMAND api_test)
   add_executable(bundle_test tests/bundle_test.cpp)
   add_executable(detector_test tests/detector_test.cpp tools/arguments.cpp)
   target_include_directories(detector_test PRIVATE tools)

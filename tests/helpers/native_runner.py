@@ -1,4 +1,4 @@
-"""pocketdet-run as a test runs it."""
+"""pocketdet-run as a test runs it, and what Python finds in the same images."""
 
 import json
 import os
@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from same_detections import Found
 
+from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import Check
 
 
@@ -50,3 +55,30 @@ def assert_same_checks(document: dict[str, Any], checks: list[Check]) -> None:
         assert ours["tolerance"] == pytest.approx(theirs.tolerance)
         assert ours["max_abs"] == pytest.approx(theirs.max_abs, abs=1e-7)
         assert ours["note"] == theirs.note
+
+
+def raw_pixels(image: NDArray[np.uint8], layout: str) -> bytes:
+    """An RGB image as packed pixels: rgb, bgr, rgba or bgra."""
+    alpha = np.full((*image.shape[:2], 1), 9, np.uint8)
+    packed = {
+        "rgb": image,
+        "bgr": image[..., ::-1],
+        "rgba": np.concatenate([image, alpha], -1),
+        "bgra": np.concatenate([image[..., ::-1], alpha], -1),
+    }
+    return packed[layout].tobytes()
+
+
+def read_ppm(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a binary PPM without comments."""
+    magic, size, most, pixels = path.read_bytes().split(b"\n", 3)
+    assert (magic, most) == (b"P6", b"255")
+    width, height = map(int, size.split())
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:
+    """The detections of the Python runtime."""
+    with Detector(bundle, DetectorOptions(**options)) as detector:
+        results = [detector.detect(image) for image in images]
+    return [Found(r.boxes, r.scores, r.labels) for r in results]

@@ -9,12 +9,14 @@ import json
 import re
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "helpers")]
 
+import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from bases import make_bases  # noqa: E402
 from copies import ZIP, make_copy  # noqa: E402
@@ -60,6 +62,7 @@ def write_seeds(folder: Path, copies: int = 300) -> None:
                 _collect(copy.path, folder, str(seed))
         _write_dictionaries(bases, folder)
     (folder / "image" / "sound.ppm").write_bytes(b"P6\n# comment\n4 3\n255\n" + bytes(36))
+    _write_jpegs(folder / "image")
 
 
 def _collect(bundle: Path, folder: Path, name: str) -> None:
@@ -72,6 +75,21 @@ def _collect(bundle: Path, folder: Path, name: str) -> None:
                 (folder / target / f"{name}-{i}").write_bytes(data)
 
 
+def _write_jpegs(folder: Path) -> None:
+    """Baseline and progressive, grey and colour of each subsampling, with restarts, with an orientation."""
+    image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    samplings = [
+        getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{s}") for s in ("411", "420", "422", "440", "444")
+    ]
+    for i, (sampling, progressive) in enumerate(product(samplings, (0, 1))):
+        words = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+        words += [cv2.IMWRITE_JPEG_RST_INTERVAL, i % 3]
+        data = cv2.imencode(".jpg", image if i % 4 else image[..., 0], words)[1].tobytes()
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes((i % 9, 0, 0, 0)) + bytes(4)
+        segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+        (folder / f"{i}.jpg").write_bytes(data[:2] + segment + data[2:])
+
+
 def _write_dictionaries(bases: dict[str, Path], folder: Path) -> None:
     words: set[str] = set()
     layers: set[str] = set()
@@ -80,7 +98,7 @@ def _write_dictionaries(bases: dict[str, Path], folder: Path) -> None:
         for param in base.glob("*.param"):
             layers |= set(re.findall(r"[^ \n]+", param.read_text()))
     stages = {"F32", "F64", "I32", "I64", "U8", "BOOL", "dtype", "shape", "data_offsets", "__metadata__"}
-    chunks = {"IHDR", "IDAT", "IEND", "PLTE", "tRNS", "P6"}
+    chunks = {"IHDR", "IDAT", "IEND", "PLTE", "tRNS", "P6", "Exif", "JFIF", "Adobe"}
     for target, found in (("manifest", words), ("param", layers), ("golden", stages), ("image", chunks)):
         lines = [
             json.dumps(word) for word in sorted(found | set(NUMBERS)) if word.isascii() and word.isprintable()

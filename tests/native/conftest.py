@@ -42,6 +42,12 @@ def runner() -> Runner:
 
 
 @pytest.fixture(scope="session")
+def native_build(runner: Runner) -> Path:
+    """The build folder of pocketdet-run, with libpocketdet.so."""
+    return Path(runner.command[0]).resolve().parent
+
+
+@pytest.fixture(scope="session")
 def arm_runner() -> Callable[[str], Runner]:
     """QEMU's name of an ARM processor -> pocketdet-run on it."""
     program = built("native-aarch64", "POCKETDET_RUN_AARCH64", needs.NATIVE_ARM)

@@ -9,30 +9,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from native_runner import Runner, assert_same_checks
-from numpy.typing import NDArray
-from same_detections import Found, difference, found_in
+from native_runner import Runner, assert_same_checks, by_python, raw_pixels, read_ppm
+from same_detections import difference, found_in
 
 from pocketdet.errors import ImageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.two_stage import STAGES
 from pocketdet.runtime.verification import compare_stages, golden_stages
-
-
-def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:
-    with Detector(bundle, DetectorOptions(**options)) as detector:
-        results = [detector.detect(image) for image in images]
-    return [Found(r.boxes, r.scores, r.labels) for r in results]
-
-
-def read_ppm(path: Path) -> NDArray[np.uint8]:
-    magic, size, most, pixels = path.read_bytes().split(b"\n", 3)
-    assert (magic, most) == (b"P6", b"255")
-    width, height = map(int, size.split())
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
 @pytest.mark.parametrize("arch", ["small", "thundernet-snet49"])
@@ -85,17 +70,6 @@ def test_letterboxed_bundle(runner: Runner, tiny_bundle: Path, image_files: list
     assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
 
 
-def raw_bytes(image: NDArray[np.uint8], layout: str) -> bytes:
-    alpha = np.full((*image.shape[:2], 1), 9, np.uint8)
-    packed = {
-        "rgb": image,
-        "bgr": image[..., ::-1],
-        "rgba": np.concatenate([image, alpha], -1),
-        "bgra": np.concatenate([image[..., ::-1], alpha], -1),
-    }
-    return packed[layout].tobytes()
-
-
 @pytest.mark.parametrize("layout", ["rgb", "bgr", "rgba", "bgra"])
 def test_raw_pixels(
     runner: Runner, small_bundle: Path, image_files: list[Path], tmp_path: Path, layout: str
@@ -103,7 +77,7 @@ def test_raw_pixels(
     image = read_ppm(image_files[0])
     height, width, _ = image.shape
     raw = tmp_path / "raw"
-    raw.write_bytes(raw_bytes(image, layout))
+    raw.write_bytes(raw_pixels(image, layout))
     words = ["--raw", f"{width}x{height}", "--format", layout]
     found = found_in(runner.json("detect", small_bundle, raw, *words))
     expected = found_in(runner.json("detect", small_bundle, image_files[0]))

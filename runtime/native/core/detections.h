@@ -32,7 +32,7 @@ struct DetectOptions {
 };
 
 struct Detection {
-    Box box;  // network pixels
+    Box box;  // in network pixels from the core, in pixels of the source image from pocketdet::Detector
     float score;
     int32_t label;  // 0-based, without the background class
     int32_t index;  // of the RoI (two-stage) or of the anchor (one-stage)

@@ -14,6 +14,8 @@
 
 namespace pocketdet {
 
+// The implementation, for programs that contain these sources; api/include has the API that is installed.
+//
 // Not safe from several threads at once: it keeps its workspaces. Make one per thread.
 class Detector {
 public:
@@ -26,7 +28,8 @@ public:
     // What `Detections::milliseconds` are of; one-stage detectors have other stages than two-stage ones.
     const std::vector<std::string>& stages() const { return stages_; }
 
-    // Throws ImageError for an image without pixels or of more than 32767 a side, EngineError.
+    // Boxes in pixels of `image`. Throws ImageError for an image without pixels or beyond the limits of image.h,
+    // EngineError.
     Detections detect(const ImageView& image);
 
     // The stages by themselves, for checks.

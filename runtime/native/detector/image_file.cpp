@@ -6,6 +6,7 @@
 
 #include "errors.h"
 #include "files.h"
+#include "jpeg.h"
 
 namespace pocketdet {
 
@@ -115,8 +116,9 @@ Image decode_image(const std::vector<uint8_t>& data, const std::string& label, i
     if (data.size() >= 8 && data[0] == 0x89 && data[1] == 'P' && data[2] == 'N' && data[3] == 'G') {
         return decode_png(data, label, max_pixels);
     }
+    if (is_jpeg(data)) return decode_jpeg(data, label, max_pixels);
     if (data.size() >= 2 && data[0] == 'P' && data[1] == '6') return decode_ppm(data, label, max_pixels);
-    throw ImageError(label + ": expected a PNG or a binary PPM (P6), found another format; convert it first");
+    throw ImageError(label + ": expected a JPEG, a PNG or a binary PPM (P6), found another format; convert it first");
 }
 
 Image read_image(const std::string& path) { return decode_image(read_bytes(path), path); }

@@ -1,4 +1,4 @@
-// Images from files: PNG, binary PPM, and raw pixels whose size the caller knows.
+// Images from files: JPEG, PNG, binary PPM, and raw pixels whose size the caller knows.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ struct Image {
 // Throws ImageError unless each side has 1 to kMaxImageSide pixels and all have at most `max_pixels`.
 void check_image_size(uint64_t width, uint64_t height, const std::string& label, int64_t max_pixels = kMaxImagePixels);
 
-// A PNG (8 or 16 bits, any colour type; alpha is dropped) or a PPM (P6, 8 bits) as RGB. Throws ImageError.
+// A JPEG (see jpeg.h), a PNG (8 or 16 bits, any colour type; alpha is dropped) or a PPM (P6, 8 bits) as RGB. Throws
+// ImageError.
 Image read_image(const std::string& path);
 
 // The same from memory; `label` names the image in messages. An image of more than `max_pixels` is refused before

@@ -32,7 +32,7 @@ private:
 };
 
 struct Detections {
-    std::vector<Detection> found;      // best first
+    std::vector<Detection> found;      // best first; boxes in pixels of the source image
     std::vector<double> milliseconds;  // of each stage, wall time
     size_t rois = 0;                   // proposals that a head saw; one-stage detectors have none
 };

@@ -97,8 +97,9 @@ void test_images() {
     const auto refuse = [](const std::string& data, const char* message) {
         CHECK(contains(message_of<ImageError>([&] { decode_image(bytes_of(data), "p"); }), message));
     };
-    refuse("", "expected a PNG or a binary PPM");
-    refuse("\xff\xd8\xff\xe0 a JPEG", "expected a PNG or a binary PPM");
+    refuse("", "expected a JPEG, a PNG or a binary PPM");
+    refuse("GIF89a", "expected a JPEG, a PNG or a binary PPM");
+    refuse("\xff\xd8\xff\xe0 a JPEG", "the JPEG cannot be decoded: jpeg: truncated input");
     refuse("P6", "expected a PPM header");
     refuse("P6 2 1 65535\nabcdef", "expected a PPM header");
     refuse("P6 2 1 255\nabcde", "expected 6 bytes of pixels after the PPM header, found 5");

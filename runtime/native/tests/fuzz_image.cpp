@@ -1,4 +1,4 @@
-// libFuzzer: an image file, PNG or PPM.
+// libFuzzer: an image file, JPEG, PNG or PPM.
 #include "fuzz_target.h"
 #include "image_file.h"
 

@@ -10,9 +10,10 @@ namespace {
 const char* const kUsage =
     "pocketdet-run detect BUNDLE IMAGE... [options]\n"
     "\n"
-    "Finds objects in images: PNG, binary PPM (P6), or raw pixels with --raw. The output has, per image, boxes\n"
-    "[x1, y1, x2, y2] in pixels of that image, scores, labels, and the milliseconds of each stage. Of several images,\n"
-    "those that cannot be read are listed under \"failures\", and the exit code is 1.\n"
+    "Finds objects in images: JPEG, PNG, binary PPM (P6), or raw pixels with --raw. The EXIF orientation of a JPEG is\n"
+    "applied. The output has, per image, boxes [x1, y1, x2, y2] in pixels of that image, scores, labels, and the\n"
+    "milliseconds of each stage. Of several images, those that cannot be read are listed under \"failures\", and the\n"
+    "exit code is 1.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {

@@ -18,7 +18,7 @@ const char* const kHelp =
     "pocketdet-run COMMAND ... runs a detector bundle (a folder NAME.pocketdet) on this machine.\n"
     "\n"
     "  verify BUNDLE              replay its golden image and compare every stage with PyTorch\n"
-    "  detect BUNDLE IMAGE...     find objects in images (PNG, PPM, raw)\n"
+    "  detect BUNDLE IMAGE...     find objects in images (JPEG, PNG, PPM, raw)\n"
     "  bench BUNDLE [IMAGE...]    time it, frame by frame and stage by stage\n"
     "  machine                    what this machine is, and its clocks, temperatures and load\n"
     "\n"

@@ -1,0 +1,48 @@
+# libpocketdet.so with the C API, and the C++ API in its headers: the target pocketdet::detector, and what
+# `cmake --install` puts where. With POCKETDET_STATIC there is no shared library, and pocketdet-run alone is installed.
+set(pocketdet_abi 1)  # changes with every incompatible change of pocketdet.h
+set(library_type SHARED)
+if(POCKETDET_STATIC)
+  set(library_type STATIC)
+endif()
+add_library(pocketdet_api ${library_type} api/detector_api.cpp api/guard.cpp api/options_api.cpp)
+add_library(pocketdet::detector ALIAS pocketdet_api)
+set_target_properties(pocketdet_api PROPERTIES OUTPUT_NAME pocketdet EXPORT_NAME detector
+  VERSION ${pocketdet_version} SOVERSION ${pocketdet_abi})
+target_include_directories(pocketdet_api PUBLIC
+  $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/api/include> $<INSTALL_INTERFACE:include>)
+target_compile_definitions(pocketdet_api PRIVATE POCKETDET_VERSION="${pocketdet_version}")
+target_link_libraries(pocketdet_api PRIVATE pocketdet_detector)
+if(NOT POCKETDET_STATIC AND NOT APPLE)
+  # nothing but pocketdet_* is visible, neither ncnn nor templates of the standard library
+  set(version_script "${CMAKE_CURRENT_SOURCE_DIR}/api/pocketdet.map")
+  target_link_options(pocketdet_api PRIVATE "-Wl,--version-script=${version_script}")
+  set_target_properties(pocketdet_api PROPERTIES LINK_DEPENDS "${version_script}")
+endif()
+
+if(NOT POCKETDET_INSTALL)
+  return()
+endif()
+include(GNUInstallDirs)
+install(TARGETS pocketdet-run)
+set(documents "${CMAKE_INSTALL_DATADIR}/doc/pocketdet")
+install(FILES ../../LICENSE DESTINATION "${documents}")
+foreach(project lodepng ncnn nlohmann wuffs)
+  install(FILES third_party/${project}/LICENSE DESTINATION "${documents}/licenses" RENAME ${project}.txt)
+endforeach()
+if(POCKETDET_STATIC)
+  return()
+endif()
+include(CMakePackageConfigHelpers)
+install(TARGETS pocketdet_api EXPORT pocketdet)
+install(DIRECTORY api/include/pocketdet DESTINATION include)
+install(DIRECTORY examples DESTINATION "${documents}")
+set(package "${CMAKE_INSTALL_LIBDIR}/cmake/pocketdet")
+# no dependencies: ncnn is inside
+install(EXPORT pocketdet NAMESPACE pocketdet:: FILE pocketdetConfig.cmake DESTINATION "${package}")
+set(version_file "${CMAKE_CURRENT_BINARY_DIR}/pocketdetConfigVersion.cmake")
+write_basic_package_version_file("${version_file}" VERSION ${pocketdet_version} COMPATIBILITY SameMinorVersion)
+install(FILES "${version_file}" DESTINATION "${package}")
+file(RELATIVE_PATH to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+configure_file(api/pocketdet.pc.in pocketdet.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/pocketdet.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

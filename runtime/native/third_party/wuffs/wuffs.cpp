@@ -1,0 +1,2 @@
+#define WUFFS_IMPLEMENTATION
+#include "wuffs.h"
