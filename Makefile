@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
+SCORE  ?= 0.35
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
 .PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format tidy help clean
@@ -34,7 +35,7 @@ $(VENV)/dev.stamp: $(VENV)/export.stamp
 	@touch $@
 
 demo: $(VENV)/export.stamp ## export SNet49, verify it, detect on an image (IMAGE=photo.jpg)
-	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
+	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)' --score $(SCORE)
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 # if ncnn has been built before, pocketdet-run is a minute's work, and its tests take part

@@ -1,12 +1,14 @@
 """Export a trained PyTorch detector to a bundle, and verify that its detections did not change.
 
-`pocketdet.export(model, out)` calls `export_detector`: the package is callable.
+    import pocketdet
+    result = pocketdet.export(model, "bundles")
+
+`pocketdet.export(model, out)` calls `export_detector`, whose documentation has all arguments.
 """
 
 import sys
-import types
-from typing import Any
 
+from pocketdet.export.callable_package import CallablePackage
 from pocketdet.export.exporter import ExportResult, export_detector
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.verify import verify
@@ -25,10 +27,4 @@ __all__ = [
     "verify",
 ]
 
-
-class _CallablePackage(types.ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> ExportResult:
-        return export_detector(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _CallablePackage
+sys.modules[__name__].__class__ = CallablePackage

@@ -19,7 +19,7 @@ Outputs are compared field by field of their description. The golden image is on
 detects (`golden`).
 """
 
-import copy
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,8 +49,8 @@ from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
 from pocketdet.export.precision import GraphPlan
 from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.reference.base import Image, Reference
-from pocketdet.export.reference.description import Description, read_description
-from pocketdet.export.reference.factory import reference_from_module, reference_of
+from pocketdet.export.reference.description import Description
+from pocketdet.export.reference.factory import reference_from_model
 from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.export.to_int8 import Calibration, Progress
 from pocketdet.export.write_bundle import (
@@ -94,10 +94,10 @@ class ExportResult:
 
 def export_detector(
     model: AnyDetector | nn.Module,
-    out: Path = Path(),
+    out: str | os.PathLike[str] = "",
     options: ExportOptions | None = None,
     *,
-    description: Description | Path | None = None,
+    description: Description | str | os.PathLike[str] | None = None,
     example: Tensor | None = None,
     card: Mapping[str, str] | None = None,
     log: Log = lambda line: None,
@@ -123,27 +123,14 @@ def export_detector(
     Raises:
         ExportError: if a step fails or the bundle cannot be written.
         CheckFailed: if a step changes the model's outputs.
-        UsageError: if the name is no file name, a choice matches no layer, int8 cannot be calibrated, or a
-            description is missing or does not fit.
+        UsageError: if `model` is no module, the name is no file name, a choice matches no layer, int8 cannot
+            be calibrated, or a description is missing or does not fit.
         ImageError: if the golden image or a calibration image cannot be read.
     """
-    reference: Reference
-    if isinstance(model, AnyDetector):
-        if description is not None or example is not None:
-            raise UsageError(
-                f"{type(model).__name__} describes its own outputs: leave out description and example"
-            )
-        # the caller's model keeps its device and mode
-        reference = reference_of(copy.deepcopy(model).cpu().eval())
-    elif description is None:
-        raise UsageError(
-            f"{type(model).__name__} is no detector of pocketdet: give description=, which says what its "
-            "outputs mean (docs/reference/description.md)"
-        )
-    else:
-        known = read_description(description) if isinstance(description, Path) else description
-        reference = reference_from_module(model, known, example)
-    return export_reference(reference, out, options, card=card, log=log, progress=progress)
+    if not isinstance(options, ExportOptions | None):
+        raise UsageError(f"options: expected ExportOptions, found {type(options).__name__}")
+    reference = reference_from_model(model, description, example)
+    return export_reference(reference, Path(out), options, card=card, log=log, progress=progress)
 
 
 def export_reference(

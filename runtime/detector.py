@@ -2,75 +2,54 @@
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import BundleError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
-from pocketdet.runtime.engines import Array, Engine, make_engine
-from pocketdet.runtime.images import as_rgb
+from pocketdet.runtime.detections import Detections
+from pocketdet.runtime.engines import Engine, make_engine
+from pocketdet.runtime.images import ColorOrder, as_rgb
 from pocketdet.runtime.one_stage import OneStagePipeline
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.pipeline import Pipeline, Stopwatch
 from pocketdet.runtime.precision import Arithmetic, Precision, fallback_note
+from pocketdet.runtime.sources import Frame, iter_source
 from pocketdet.runtime.two_stage import TwoStagePipeline
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Detections of one image, best first.
-
-    Attributes:
-        boxes: (N, 4) float32, `(x1, y1, x2, y2)` in pixels of the input image.
-        scores: (N,) float32 in [0, 1], descending.
-        labels: (N,) int32, class indices from 0.
-        names: class name of each box.
-        milliseconds: wall time of each stage, by stage name.
-    """
-
-    boxes: Array
-    scores: Array
-    labels: NDArray[np.int32]
-    names: tuple[str, ...]
-    milliseconds: dict[str, float]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @property
-    def total_milliseconds(self) -> float:
-        """Wall time of all stages in milliseconds."""
-        return sum(self.milliseconds.values())
 
 
 class Detector:
     """Runs the detector of a bundle on images.
 
     `detect` is thread-safe. A forked process may use the detector: its first call reloads the networks, so
-    the parent must not close the detector before. A detector cannot be pickled; with `multiprocessing`'s
-    "spawn", create one in each process from the path of the bundle.
+    the parent must not close the detector before. A detector that was made from a path can be pickled and
+    sent to a process of `multiprocessing`'s "spawn": its path and options are sent, and it is loaded anew.
 
     Args:
         bundle: path of a bundle folder or zip file, or a loaded `Bundle`. A detector closes only a bundle
             that it loaded itself.
         options: engine, threads and overrides of the bundle's settings. Default: `DetectorOptions()`.
-        engine: runs the networks instead of the engine named by `options`.
+        engine: "ncnn" or "onnxruntime"; or an object that runs the networks.
+        threads, precision, score_threshold, nms, nms_iou, rois, max_detections: each replaces the field of
+            `options` with its name, see `DetectorOptions`.
 
     Raises:
         BundleError: if the bundle is missing, damaged or invalid.
         GraphError: if a network of the bundle is invalid.
         EngineError: if the engine is not installed or cannot load a network.
-        UsageError: for options that this detector does not have.
+        UsageError: for an option out of range, or one that this detector does not have.
 
     Example:
-        >>> with Detector("thundernet-snet49.pocketdet") as detector:
+        >>> with Detector("thundernet-snet49.pocketdet", threads=2, score_threshold=0.4) as detector:
         ...     detections = detector.detect(read_image("photo.jpg"))
     """
 
@@ -79,19 +58,41 @@ class Detector:
         bundle: str | os.PathLike[str] | Bundle,
         options: DetectorOptions | None = None,
         *,
-        engine: Engine | None = None,
+        engine: EngineName | Engine | None = None,
+        threads: int | None = None,
+        precision: Arithmetic | None = None,
+        score_threshold: float | None = None,
+        nms: Literal["hard", "linear", "gaussian"] | None = None,
+        nms_iou: float | None = None,
+        rois: int | None = None,
+        max_detections: int | None = None,
     ) -> None:
-        self.options = options or DetectorOptions()
-        self._owns_bundle = not isinstance(bundle, Bundle)
+        given = {
+            "engine": engine if isinstance(engine, str) else None,
+            "threads": threads,
+            "precision": precision,
+            "score_threshold": score_threshold,
+            "nms": nms,
+            "nms_iou": nms_iou,
+            "rois": rois,
+            "max_detections": max_detections,
+        }
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        self.options = replace(options or DetectorOptions(), **chosen)
         self._closed = False
+        self._owns_bundle = not isinstance(bundle, Bundle)
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        # what a pickled detector is loaded from in another process, which may have another working folder
+        self._home = None if isinstance(bundle, Bundle) else Path(bundle).absolute()
         try:
-            self.engine = engine or make_engine(self.bundle, self.options)
+            if engine is None or isinstance(engine, str):
+                self.engine = make_engine(self.bundle, self.options)
+            else:
+                self.engine, self._home = engine, None
             self.pipeline = make_pipeline(self.bundle.manifest, self.engine, self.options)
         except BaseException:
             self.close()
             raise
-        self._names = self.bundle.manifest.class_names
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -136,12 +137,13 @@ class Detector:
         """A sentence if the arithmetic in use differs from the requested one, else an empty string."""
         return fallback_note(self.requested_precision, self.precision)
 
-    def detect(self, image: NDArray[Any]) -> Detections:
+    def detect(self, image: NDArray[Any], *, color: ColorOrder = "RGB") -> Detections:
         """Detect objects in an image.
 
         Args:
-            image: (H, W, 3) uint8 RGB. Also accepts (H, W) and (H, W, 1) grey, (H, W, 4) RGBA (alpha is
-                ignored) and uint16 arrays, which are converted.
+            image: (H, W, 3) uint8. Also accepts (H, W) and (H, W, 1) grey, (H, W, 4) with alpha, which is
+                ignored, and uint16 arrays, which are converted.
+            color: order of the channels of `image`: "RGB", or "BGR" as OpenCV reads images.
 
         Returns:
             The detections, boxes in pixels of `image`.
@@ -149,15 +151,57 @@ class Detector:
         Raises:
             ImageError: if the array is not an image or is too large.
             EngineError: if the engine fails.
-            UsageError: if the detector is closed.
+            UsageError: if the detector is closed, or for another `color`.
         """
         if self._closed:
             raise UsageError("the detector is closed; make a new one")
-        pixels = as_rgb(image)
+        pixels = as_rgb(image, color)
         watch = Stopwatch()
         found = self.pipeline.run(pixels, watch)
-        names = tuple(self._names[i] for i in found.labels)
+        names = self.bundle.manifest.class_names
         return Detections(found.boxes, found.scores, found.labels, names, watch.milliseconds)
+
+    def detect_batch(self, images: Iterable[NDArray[Any]], *, color: ColorOrder = "RGB") -> list[Detections]:
+        """Detect objects in several images, one after the other: the networks of a bundle take one image.
+
+        Args:
+            images: a sequence of images of any sizes, or an array (N, H, W, 3). Each as in `detect`.
+            color: order of the channels of every image.
+
+        Returns:
+            The detections of each image, in the same order.
+
+        Raises:
+            ImageError, EngineError, UsageError: as `detect`. An `ImageError` names the position from 0.
+        """
+        if isinstance(images, np.ndarray) and images.ndim != 4:
+            raise ImageError(
+                f"expected several images, a sequence or an array (N, H, W, 3), found {images.shape}; "
+                "use detect for one image"
+            )
+        found = []
+        for position, image in enumerate(images):
+            try:
+                found.append(self.detect(image, color=color))
+            except ImageError as error:
+                raise ImageError(f"image {position}: {error}") from error
+        return found
+
+    def detect_video(self, source: str | os.PathLike[str] | int) -> Iterator[tuple[Frame, Detections]]:
+        """Detect objects in each frame of a video, lazily.
+
+        Args:
+            source: a video file, a camera index, or a folder of images, as in `iter_source`.
+
+        Returns:
+            An iterator of each frame, whose `image` is (H, W, 3) uint8 RGB, and its detections.
+
+        Raises:
+            ImageError: if the source does not exist or contains no image; during iteration for a frame that
+                cannot be read, or at the end of a truncated video. To go on after an unreadable file, call
+                `detect` on the frames of `iter_source`, which takes a function for such problems.
+        """
+        return ((frame, self.detect(frame.image)) for frame in iter_source(source))
 
     def pipeline_at(self, score_threshold: float | None) -> Pipeline:
         """Return a pipeline that shares the networks and has another score threshold; its own for `None`."""
@@ -166,11 +210,14 @@ class Detector:
         options = replace(self.options, score_threshold=score_threshold)
         return make_pipeline(self.bundle.manifest, self.engine, options)
 
-    def __reduce__(self) -> NoReturn:
-        raise UsageError(
-            "a detector cannot be sent to another process or saved: "
-            f"make one there, from the path of its bundle ({self.bundle.source})"
-        )
+    def __reduce__(self) -> tuple[Callable[..., "Detector"], tuple[Path, DetectorOptions, str]]:
+        if self._home is None or self._closed:
+            state = "closed" if self._closed else "made from a loaded bundle or with an engine"
+            raise UsageError(
+                f"a detector that is {state} cannot be sent to another process or saved: "
+                f"make one there, from the path of its bundle ({self.bundle.source})"
+            )
+        return _restore, (self._home, self.options, self.bundle.digest)
 
     def close(self) -> None:
         """Close the detector, and its bundle if the detector loaded it. Closing twice is allowed.
@@ -188,6 +235,15 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _restore(path: Path, options: DetectorOptions, digest: str) -> Detector:
+    """Load a pickled detector. Raises `BundleError` if its bundle has changed since."""
+    detector = Detector(path, options)
+    if detector.bundle.digest != digest:
+        detector.close()
+        raise BundleError(f"{path}: the bundle has changed since the detector was pickled; make a new one")
+    return detector
 
 
 def make_pipeline(manifest: Manifest, engine: Engine, options: DetectorOptions) -> Pipeline:

@@ -3,17 +3,19 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import ImageError
+from pocketdet.errors import ImageError, UsageError
 from pocketdet.io import MAX_IMAGE_BYTES, atomic_replace, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
+
+ColorOrder = Literal["RGB", "BGR"]
 
 MAX_JPEG_SIDE = 65500  # of libjpeg
 _BLOCK = 1 << 22  # pixels per conversion step
@@ -67,19 +69,23 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> ND
     return np.asarray(rgb, np.uint8)
 
 
-def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
+def as_rgb(image: NDArray[Any], color: ColorOrder = "RGB") -> NDArray[np.uint8]:
     """Convert an array to contiguous uint8 RGB.
 
     Args:
-        image: uint8 or uint16 (converted by `round(value / 257)`) of shape (H, W), (H, W, 1), (H, W, 3) RGB
-            or (H, W, 4) RGBA (alpha is ignored).
+        image: uint8 or uint16 (converted by `round(value / 257)`) of shape (H, W), (H, W, 1), (H, W, 3) or
+            (H, W, 4) (alpha is ignored).
+        color: order of the first three channels, "RGB" or "BGR".
 
     Returns:
-        (H, W, 3) uint8; `image` itself if it needs no conversion.
+        (H, W, 3) uint8 RGB; `image` itself if it needs no conversion.
 
     Raises:
         ImageError: for any other array.
+        UsageError: for another order.
     """
+    if color not in ("RGB", "BGR"):
+        raise UsageError(f"color={color!r}: expected RGB or BGR")
     if not isinstance(image, np.ndarray):
         raise ImageError(f"expected an image as a numpy array (H, W, 3) uint8, found {type(image).__name__}")
     if image.dtype.kind != "u" or image.dtype.itemsize > 2:
@@ -96,11 +102,12 @@ def as_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
     check_size(image.shape[1], image.shape[0], "image")
     pixels = image.reshape(*image.shape[:2], channels)[..., :3]
     if image.dtype == np.uint8 and channels != 1:
-        return np.ascontiguousarray(pixels)
-    rgb = np.empty((*image.shape[:2], 3), np.uint8)
-    for rows in _row_blocks(pixels):
-        rgb[rows] = _to_8_bit(pixels[rows])
-    return rgb
+        ordered = np.ascontiguousarray(pixels)
+    else:
+        ordered = np.empty((*image.shape[:2], 3), np.uint8)
+        for rows in _row_blocks(pixels):
+            ordered[rows] = _to_8_bit(pixels[rows])
+    return ordered if color == "RGB" else np.asarray(cv2.cvtColor(ordered, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:

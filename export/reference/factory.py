@@ -1,5 +1,8 @@
 """The reference of a model, of an ONNX file or of a bundle. Only this module lists the kinds of detectors."""
 
+import copy
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from torch import Tensor, nn
 from pocketdet.errors import UsageError
 from pocketdet.export.onnx_graph.read import read_onnx
 from pocketdet.export.reference.base import Identity, Reference
-from pocketdet.export.reference.description import Description
+from pocketdet.export.reference.description import Description, read_description
 from pocketdet.export.reference.description_checks import OutputEvidence, check_description
 from pocketdet.export.reference.module_outputs import find_outputs, prepare_module
 from pocketdet.export.reference.module_reference import ModuleReference
@@ -28,6 +31,53 @@ from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 def reference_of(model: AnyDetector) -> Reference:
     """The reference of a PyTorch model, which must be in eval mode and on the CPU."""
     return TwoStageReference(model) if isinstance(model, ThunderNet) else TorchOneStageReference(model)
+
+
+def reference_from_model(
+    model: nn.Module,
+    description: Description | str | os.PathLike[str] | None = None,
+    example: Tensor | None = None,
+) -> Reference:
+    """The reference of a detector of pocketdet, or of any module with a description of its outputs.
+
+    Args:
+        model: on any device and in any mode; it is not changed.
+        description: the meaning of the outputs or the file with it, for modules that are no detectors of
+            pocketdet.
+        example: an input (1, 3, h, w) of such a module.
+
+    Raises:
+        UsageError: if `model` is no module, or the description is missing, not needed or does not fit.
+        ExportError: if the module cannot be copied, run, traced or converted.
+    """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"expected a torch.nn.Module, found {_not_a_module(model)}")
+    name = type(model).__name__
+    if isinstance(model, AnyDetector):
+        if description is not None or example is not None:
+            raise UsageError(f"{name} describes its own outputs: leave out description and example")
+        # the caller's model keeps its device and mode
+        return reference_of(copy.deepcopy(model).cpu().eval())
+    if description is None:
+        raise UsageError(
+            f"{name} is no detector of pocketdet: give description=, which says what its outputs mean "
+            "(docs/reference/description.md)"
+        )
+    if not isinstance(description, Description):
+        description = read_description(Path(description))
+    return reference_from_module(model, description, example)
+
+
+def _not_a_module(found: object) -> str:
+    """The type of an object, and what to do if it is one that is often given instead of a module."""
+    kind = type(found).__name__
+    if isinstance(found, str | os.PathLike):
+        return f"{kind}; the command pocketdet export reads files of weights and ONNX files: {found}"
+    if isinstance(found, type):
+        return f"the class {found.__name__}; give an instance of it"
+    if isinstance(found, Mapping):
+        return f"{kind}; make the module and give it these weights with load_state_dict"
+    return kind
 
 
 def reference_from_onnx(path: Path, description: Description) -> Reference:

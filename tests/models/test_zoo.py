@@ -7,7 +7,6 @@ import pytest
 import torch
 from needs import SHARED_DATA
 
-from pocketdet.cli.demo import SHOWN_SCORE
 from pocketdet.datasets import Dataset, evenly_spaced, read_coco, read_stored_image
 from pocketdet.datasets.scenes import kinds
 from pocketdet.errors import UsageError
@@ -65,7 +64,7 @@ def test_the_objects_of_the_demo_image_are_found(detector: ThunderNet) -> None:
         there = np.flatnonzero(iou[:, place] >= 0.5)
         best = there[found.scores[there].argmax()]
         assert kinds()[found.labels[best]] == kinds()[label]
-        assert found.scores[best] >= SHOWN_SCORE
+        assert found.scores[best] >= 0.35  # what `make demo` shows
 
 
 @pytest.mark.slow

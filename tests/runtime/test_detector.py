@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError, EngineError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
-from pocketdet.runtime.detector import Detections, Detector
+from pocketdet.runtime.detections import Detections
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.pipeline import Boxes

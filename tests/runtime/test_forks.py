@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError, UsageError
-from pocketdet.runtime.detector import Detections, Detector
+from pocketdet.runtime.detections import Detections
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
 
 IMAGE = np.random.default_rng(3).integers(0, 256, (70, 90, 3), np.uint8)

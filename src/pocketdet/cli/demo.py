@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SEED = 7
 FRAMES, SECONDS = 100, 30.0  # limits of the timed run; at least five frames
-SHOWN_SCORE = 0.35
 
 
 def demo(
@@ -40,6 +39,9 @@ def demo(
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
         typer.Option(help="Target of channel alignment, as in export."),
     ] = "neon-fp16",
+    score: Annotated[
+        float | None, typer.Option(help="Score threshold, 0..1; the bundle's by default.")
+    ] = None,
 ) -> None:
     """Export a detector to a bundle, verify it against PyTorch, detect on an image and time each stage.
 
@@ -49,7 +51,6 @@ def demo(
     from pocketdet.cli.export import next_commands
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.images import read_image
-    from pocketdet.runtime.options import DetectorOptions
 
     if arch and weights:
         raise UsageError(f"--arch uses random weights: remove --weights {weights}")
@@ -64,7 +65,7 @@ def demo(
     bundle = _export(model, card, pixels, out, None if target == "none" else target, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
     _verify(bundle, console)
-    with Detector(bundle, DetectorOptions(score_threshold=SHOWN_SCORE)) as detector:
+    with Detector(bundle, score_threshold=score) as detector:
         console.rule("4  detect")
         _detect(detector, pixels, out / "detections.jpg", console)
         console.rule("5  time, one thread")
@@ -134,15 +135,12 @@ def _verify(bundle: Path, console: Console) -> None:
 
 def _detect(detector: "Detector", image: "NDArray[Any]", annotated: Path, console: Console) -> None:
     from pocketdet.cli.detect_report import detection_table
-    from pocketdet.runtime.draw import draw_detections
     from pocketdet.runtime.images import write_image
 
     found = detector.detect(image)
-    write_image(annotated, draw_detections(image, found))
+    write_image(annotated, found.draw(image))
     console.print(detection_table(found))
-    console.print(
-        f"scores above {SHOWN_SCORE:g}; pocketdet detect --score sets another threshold", markup=False
-    )
+    console.print(f"scores above {detector.score_threshold:g}; --score sets another threshold", markup=False)
     console.print(f"wrote {annotated}", markup=False)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketdet.benchmarks.stage_times import StageTimes, stage_table
-from pocketdet.runtime.detector import Detections
+from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.sources import Frame, Problem
 
 _ROWS = 20
@@ -127,14 +127,5 @@ def _frame_table(summary: Summary) -> Table:
 
 
 def _record(frame: Frame, found: Detections) -> dict[str, Any]:
-    rows = zip(found.names, found.labels, found.scores, found.boxes, strict=True)
-    return {
-        "name": frame.name,
-        "width": frame.image.shape[1],
-        "height": frame.image.shape[0],
-        "detections": [
-            {"name": n, "label": int(label), "score": float(s), "box": [float(v) for v in b]}
-            for n, label, s, b in rows
-        ],
-        "milliseconds": found.milliseconds,
-    }
+    height, width = frame.image.shape[:2]
+    return {"name": frame.name, "width": width, "height": height, **found.to_dict()}
