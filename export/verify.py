@@ -4,6 +4,7 @@ The bundle holds the reference values of the golden image. Other images need the
 bundle holds unless it was exported with `slim`.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -42,11 +43,11 @@ from pocketdet.runtime.verification import (
 
 
 def verify(
-    path: Path,
-    images: Sequence[Path] = (),
+    path: str | os.PathLike[str],
+    images: Sequence[str | os.PathLike[str]] = (),
     *,
     layers: bool = False,
-    weights: Path | None = None,
+    weights: str | os.PathLike[str] | None = None,
     module: nn.Module | None = None,
 ) -> VerifyReport:
     """Compare every stage of a bundle with its reference, on the golden image and on `images`.
@@ -68,7 +69,7 @@ def verify(
         ImageError: if an image cannot be read.
     """
     with load_bundle(path) as bundle:
-        original = reference_of_bundle(bundle, weights, module)
+        original = reference_of_bundle(bundle, None if weights is None else Path(weights), module)
         if original is None and (images or layers):
             raise UsageError(
                 f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "

@@ -203,9 +203,12 @@ class Detections:
         Raises:
             UsageError: if torch is not installed.
         """
-        tensor = _installed("torch").tensor
-        labels = self.labels.astype(np.int64)
-        return {"boxes": tensor(self.boxes), "scores": tensor(self.scores), "labels": tensor(labels)}
+        from_numpy = _installed("torch").from_numpy
+        return {
+            "boxes": from_numpy(self.boxes.copy()),
+            "scores": from_numpy(self.scores.copy()),
+            "labels": from_numpy(self.labels.astype(np.int64)),
+        }
 
     @classmethod
     def from_torchvision(
@@ -230,9 +233,9 @@ class Detections:
     def _of_any(cls, boxes: Any, scores: Any, labels: Any, class_names: Sequence[str]) -> Self:
         """Make detections of arrays or tensors, copied."""
         return cls(
-            np.array(_on_cpu(boxes), np.float32),
-            np.array(_on_cpu(scores), np.float32),
-            np.array(_on_cpu(labels), np.int32),
+            np.array(_as_numpy(boxes), np.float32),
+            np.array(_as_numpy(scores), np.float32),
+            np.array(_as_numpy(labels), np.int32),
             tuple(class_names),
         )
 
@@ -250,9 +253,9 @@ def _rows(index: Any) -> NDArray[np.integer[Any]] | NDArray[np.bool_]:
     return rows
 
 
-def _on_cpu(values: Any) -> Any:
-    """Return a tensor without its gradient on the CPU, or the array itself."""
-    return values.detach().cpu() if hasattr(values, "detach") else values
+def _as_numpy(values: Any) -> Any:
+    """Return the values of a tensor on any device, or the array itself."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
 def _installed(package: str) -> ModuleType:

@@ -186,7 +186,7 @@ def test_types_are_found_by_a_type_checker(environment: Path, tmp_path: Path) ->
     if shutil.which("mypy", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("mypy is not installed")
     (tmp_path / "user.py").write_text(
-        "from pocketdet import Detector\nreveal_type(Detector('x').detect)\nDetector('x', threads=3)\n"
+        "from pocketdet import Detector\nreveal_type(Detector('x').detect)\nDetector('x', thread=3)\n"
     )
     command = [
         sys.executable,
@@ -198,4 +198,4 @@ def test_types_are_found_by_a_type_checker(environment: Path, tmp_path: Path) ->
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Detections" in done.stdout, done.stdout + done.stderr
-    assert 'Unexpected keyword argument "threads"' in done.stdout
+    assert 'Unexpected keyword argument "thread"' in done.stdout

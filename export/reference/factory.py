@@ -47,12 +47,15 @@ def reference_from_model(
         example: an input (1, 3, h, w) of such a module.
 
     Raises:
-        UsageError: if `model` is no module, or the description is missing, not needed or does not fit.
+        UsageError: if `model` is no module or a compiled one, or the description is missing, not needed or
+            does not fit.
         ExportError: if the module cannot be copied, run, traced or converted.
     """
     if not isinstance(model, nn.Module):
         raise UsageError(f"expected a torch.nn.Module, found {_not_a_module(model)}")
     name = type(model).__name__
+    if isinstance(model, torch.jit.ScriptModule) or hasattr(model, "_orig_mod"):
+        raise UsageError(f"{name} is the result of a compiler: give the torch.nn.Module that was compiled")
     if isinstance(model, AnyDetector):
         if description is not None or example is not None:
             raise UsageError(f"{name} describes its own outputs: leave out description and example")

@@ -58,17 +58,19 @@ class _NotInstalledError(UsageError, AttributeError):
     """An AttributeError too, so that `help` and `hasattr` pass over the name."""
 
 
-def __getattr__(name: str) -> Any:
-    if name == "export":
-        try:
-            return importlib.import_module("pocketdet.export")
-        except ModuleNotFoundError as error:
-            raise _NotInstalledError(
-                f"pocketdet.export needs {error.name}: pip install 'pocketdet[export]'"
-            ) from error
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'pocketdet' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker, every name would exist
+
+    def __getattr__(name: str) -> Any:
+        if name == "export":
+            try:
+                return importlib.import_module("pocketdet.export")
+            except ModuleNotFoundError as error:
+                raise _NotInstalledError(
+                    f"pocketdet.export needs {error.name}: pip install 'pocketdet[export]'"
+                ) from error
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'pocketdet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

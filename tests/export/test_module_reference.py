@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,11 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     (folder / "d.toml").write_text(case.description, encoding="utf-8")
     module, lines = case.make().train(), list[str]()
     result = pocketdet.export(
-        module, folder, description=folder / "d.toml", example=torch.rand(1, 3, SIDE, SIDE), log=lines.append
+        module,
+        str(folder),
+        description=str(folder / "d.toml"),
+        example=torch.rand(1, 3, SIDE, SIDE),
+        log=lines.append,
     )
     assert module.training
     return Exported(case, module.eval(), result, lines)
@@ -180,6 +185,32 @@ def test_nested_outputs_have_names_and_five_axes_become_a_map(tmp_path: Path) ->
     np.testing.assert_allclose(reference.raw(image)["heads.0"], expected, rtol=1e-5, atol=1e-5)
     assert reference.notes == ("outputs that the description does not name were dropped: pooled",)
     assert not reference.warnings
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("yolo.onnx", "str; the command pocketdet export reads files of weights and ONNX files: yolo.onnx"),
+        (Path("w.pt"), "Path; the command pocketdet export reads .*: w.pt"),
+        (Nested, "the class Nested; give an instance of it"),
+        ({"conv.weight": torch.zeros(1)}, "dict; make the module and give it these weights"),
+        (nn.Identity().forward, "method"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_module_is_named(model: Any, found: str, tmp_path: Path) -> None:
+    for description in (None, described(tmp_path, NESTED)):
+        with pytest.raises(UsageError, match=f"^expected a torch.nn.Module, found .*{found}"):
+            pocketdet.export(model, tmp_path, description=description)
+    with pytest.raises(UsageError, match="^options: expected ExportOptions, found PosixPath"):
+        pocketdet.export(Nested(), tmp_path, tmp_path / "d.toml")
+
+
+@pytest.mark.parametrize("compiler", [torch.jit.script, pytest.param(torch.compile, marks=pytest.mark.slow)])
+def test_compiled_modules_are_refused(compiler: Any, tmp_path: Path) -> None:
+    compiled = compiler(nn.Conv2d(3, 3, 1))
+    with pytest.raises(UsageError, match="is the result of a compiler: give the torch.nn.Module"):
+        pocketdet.export(compiled, tmp_path, description=described(tmp_path, NESTED))
 
 
 def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path) -> None:

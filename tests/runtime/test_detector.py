@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError, EngineError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
-from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions
@@ -27,11 +26,6 @@ Images = list[NDArray[np.uint8]]
 @pytest.fixture(scope="module")
 def detector(small_bundle: Path) -> Detector:
     return Detector(small_bundle)
-
-
-def same(first: Detections, second: Detections) -> bool:
-    fields = ("boxes", "scores", "labels")
-    return all(np.array_equal(getattr(first, f), getattr(second, f)) for f in fields)
 
 
 def without_answers(graph: str, value: float) -> Callable[..., dict[str, NDArray[np.float32]]]:
@@ -79,11 +73,11 @@ def test_grey_rgba_and_16_bit_become_rgb(detector: Detector, images: Images) -> 
     alpha = np.random.default_rng(0).integers(0, 256, (*image.shape[:2], 1), np.uint8)
     grey = image[..., 0]
     assert len(expected) > 0
-    assert same(detector.detect(np.concatenate([image, alpha], axis=2)), expected)
-    assert same(detector.detect(image.astype(np.uint16) * 257), expected)
+    assert detector.detect(np.concatenate([image, alpha], axis=2)) == expected
+    assert detector.detect(image.astype(np.uint16) * 257) == expected
     as_three = detector.detect(np.stack([grey] * 3, axis=2))
-    assert same(detector.detect(grey), as_three)
-    assert same(detector.detect(grey[..., None]), as_three)
+    assert detector.detect(grey) == as_three
+    assert detector.detect(grey[..., None]) == as_three
 
 
 def test_strides_do_not_matter(detector: Detector, images: Images) -> None:
@@ -96,10 +90,10 @@ def test_strides_do_not_matter(detector: Detector, images: Images) -> None:
         image[..., ::-1],
     ]
     for view in views:
-        assert same(detector.detect(view), detector.detect(view.copy(order="C")))
+        assert detector.detect(view) == detector.detect(view.copy(order="C"))
     frozen = image.copy()
     frozen.flags.writeable = False
-    assert same(detector.detect(frozen), detector.detect(image))
+    assert detector.detect(frozen) == detector.detect(image)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +128,7 @@ def test_eight_threads_on_one_detector(detector: Detector, images: Images) -> No
     expected = [detector.detect(p) for p in images]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(detector.detect, images * 8))
-    assert all(same(f, expected[i % len(images)]) for i, f in enumerate(found))
+    assert found == expected * 8
 
 
 @pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
@@ -143,8 +137,8 @@ def test_two_detectors_at_once(small_bundle: Path, detector: Detector, images: I
         alone = [(one.detect(p), detector.detect(p)) for p in images]
         together = [(pool.submit(one.detect, p), pool.submit(detector.detect, p)) for p in images * 4]
         for i, (first, second) in enumerate(together):
-            assert same(first.result(), alone[i % len(images)][0])
-            assert same(second.result(), alone[i % len(images)][1])
+            assert first.result() == alone[i % len(images)][0]
+            assert second.result() == alone[i % len(images)][1]
 
 
 @pytest.mark.parametrize(

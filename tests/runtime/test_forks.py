@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import pickle
 import threading
 from collections.abc import Callable
 from multiprocessing.context import ForkContext, SpawnContext
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.errors import BundleError, UsageError
+from pocketdet.errors import BundleError
 from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
@@ -140,11 +139,3 @@ def test_a_child_after_the_parent_closed_is_one_sentence(small_bundle: Path) -> 
         return str(caught.value)
 
     assert "the bundle is closed; load it again" in detect_in_child(multiprocessing.get_context("fork"), work)
-
-
-def test_a_detector_is_not_sent(small_bundle: Path) -> None:
-    with (
-        Detector(small_bundle) as detector,
-        pytest.raises(UsageError, match=r"make one there, from the path"),
-    ):
-        pickle.dumps(detector)

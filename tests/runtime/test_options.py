@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
-from pocketdet.runtime.detector import Detections, Detector
+from pocketdet.runtime.detections import Detections
+from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
