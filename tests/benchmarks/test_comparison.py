@@ -202,6 +202,7 @@ def test_the_record_holds_every_sample(bundle: Bundle) -> None:
     assert aligned["samples"] == [[4.0] * 3] * 4
 
 
+@pytest.mark.slow
 def test_the_plot_has_a_fixed_width_and_marks_missing_engines(bundle: Bundle, tmp_path: Path) -> None:
     one, failed = fake_result(bundle), fake_result(bundle, {"liar": ("x",)})
     sizes = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from command_line import PATIENCE, Ending, command, process
 
 from pocketdet.runtime.bundle import load_bundle
@@ -16,6 +17,7 @@ __all__ = ["command"]
 SCENE = Path(__file__).parents[2] / "docs" / "images" / "scene.jpg"
 
 
+@pytest.mark.slow
 def test_demo_exports_verifies_detects_and_times(tmp_path: Path) -> None:
     image = np.random.default_rng(2).integers(0, 256, (12, 16, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "my photo.png"), cv2.resize(image, (320, 240)))
@@ -41,6 +43,7 @@ def test_demo_exports_verifies_detects_and_times(tmp_path: Path) -> None:
         assert f"{step} '{out}/thundernet-snet49.pocketdet'" in text
 
 
+@pytest.mark.slow
 def test_the_objects_of_the_scene_are_listed(command: Callable[..., Ending], tmp_path: Path) -> None:
     ending = command("demo", "--image", SCENE, "--out", tmp_path)
     assert ending.code == 0

@@ -265,7 +265,10 @@ def test_a_step_that_changes_answers_exits_with_one(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("reached", ["folded backbone", "onnx sam", "ncnn sam"])
+@pytest.mark.parametrize(
+    "reached",
+    ["folded backbone", *(pytest.param(step, marks=pytest.mark.slow) for step in ("onnx sam", "ncnn sam"))],
+)
 def test_ctrl_c_leaves_nothing(weights: Path, tmp_path: Path, reached: str) -> None:
     out = tmp_path / "out"
     child = process("export", weights / "w.safetensors", "--out", out, start_new_session=True)

@@ -141,6 +141,7 @@ def test_damaged_weights(tmp_path: Path, data: bytes) -> None:
         info(path)
 
 
+@pytest.mark.slow
 def test_the_paper_s_table() -> None:
     rows = info_json("--macs")
     assert len({row["arch"] for row in rows}) == 3 + 10
@@ -159,6 +160,7 @@ def test_the_paper_s_table() -> None:
     assert "156" in table
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_papers_fit_80_columns() -> None:
     ended = runner.invoke(app, ["info", "--macs"], catch_exceptions=False, env={"COLUMNS": "80"})
     lines = ended.stdout.splitlines()

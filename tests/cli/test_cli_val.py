@@ -100,6 +100,7 @@ def test_the_classes_of_a_bundle(command: Command, small_bundle: Path, project: 
     assert (report.data.file, report.data.sha256) == ("test.json", digest)
 
 
+@pytest.mark.slow
 def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_part_is_never_called_the_whole_and_comes_out_the_same_again(
     assert "all 4 images" in command(*part[:-2], "--limit", 9).out
 
 
+@pytest.mark.slow
 def test_several_targets_in_one_table(
     command: Command, small_model: ThunderNet, weights: Path, project: Path, tmp_path: Path
 ) -> None:

@@ -31,12 +31,17 @@ def _runs_quickly(block: CodeBlock) -> bool:
     return _runs(block) and block.directive != "slow"
 
 
-PAGES = [path for path in markdown_files() if any(map(_runs_quickly, code_blocks(path)))]
-SLOW_PAGES = [path for path in markdown_files() if any(b.directive == "slow" for b in code_blocks(path))]
-
-
 def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+LONG = ("docs/tutorials/own-onnx-model.md",)  # exports three detectors
+PAGES = [
+    pytest.param(path, marks=[pytest.mark.slow] * (_id(path) in LONG))
+    for path in markdown_files()
+    if any(map(_runs_quickly, code_blocks(path)))
+]
+SLOW_PAGES = [path for path in markdown_files() if any(b.directive == "slow" for b in code_blocks(path))]
 
 
 @pytest.fixture

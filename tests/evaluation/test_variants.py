@@ -72,6 +72,7 @@ def assert_same(one: Detections, boxes: object, scores: object, labels: object) 
     np.testing.assert_array_equal(one.labels, np.asarray(labels))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_has_four_backends(variants: tuple[Variant, ...], small_bundle: Path) -> None:
     assert [variant.backend for variant in variants] == list(ALL_BACKENDS)
     assert [variant.name for variant in variants] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
@@ -82,6 +83,7 @@ def test_a_checkpoint_has_four_backends(variants: tuple[Variant, ...], small_bun
     assert {variant.rule for variant in variants} == {Postprocessing()}
 
 
+@pytest.mark.slow
 def test_each_form_answers_as_on_its_own(
     variants: tuple[Variant, ...],
     small_model: ThunderNet,

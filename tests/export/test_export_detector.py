@@ -54,6 +54,7 @@ def test_forms_of_one_bundle_detect_the_same(
     assert leftovers(tmp_path) == ["both.pocketdet.zip", "slim.pocketdet", "zipped.pocketdet.zip"]
 
 
+@pytest.mark.slow
 def test_half_precision_storage_is_recorded_and_smaller(small_model: ThunderNet, tmp_path: Path) -> None:
     full = export_detector(small_model, tmp_path, ExportOptions(name="full")).manifest
     half = export_detector(small_model, tmp_path, ExportOptions(name="half", precision="fp16")).manifest

@@ -71,6 +71,7 @@ def test_a_half_precision_bundle_is_judged_by_the_limits_of_fp32(half_bundle: Pa
     assert verify(half_bundle, layers=True).ok
 
 
+@pytest.mark.slow
 def test_the_cost_of_rounding_is_told(small_model: ThunderNet, tmp_path: Path) -> None:
     lines: list[str] = []
     export_detector(small_model, tmp_path, ExportOptions(precision="fp16"), log=lines.append)

@@ -128,6 +128,7 @@ def test_a_damaged_layer_is_named_by_the_name_in_the_module(exported: Exported, 
     assert exported.case.damaged in named
 
 
+@pytest.mark.slow
 def test_half_precision_is_proved_against_rounded_weights(tmp_path: Path) -> None:
     (tmp_path / "d.toml").write_text(SSD_DESCRIPTION, encoding="utf-8")
     choice = LayerChoice("backbone.*", "fp32")

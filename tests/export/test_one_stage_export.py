@@ -59,7 +59,13 @@ def tiny(arch: str) -> TorchOneStageReference:
     return TorchOneStageReference(model)
 
 
-@pytest.mark.parametrize("arch", sorted(FAMILIES))
+@pytest.mark.parametrize(
+    "arch",
+    [
+        arch if arch == "passd-mobilenet" else pytest.param(arch, marks=pytest.mark.slow)
+        for arch in sorted(FAMILIES)
+    ],
+)
 def test_a_family_keeps_its_answers(arch: str, tmp_path: Path) -> None:
     reference = tiny(arch)
     result = export_reference(reference, tmp_path)
@@ -146,6 +152,7 @@ def test_every_form_of_a_checkpoint_finds_the_same(passd: Path, exported: Export
         assert compare_detections("form", vars(found[0]), boxes, TOLERANCES["fp32"]).ok
 
 
+@pytest.mark.slow
 def test_half_precision_leaves_the_offsets_alone(tmp_path: Path) -> None:
     reference = tiny("passd-mobilenet")
     result = export_reference(reference, tmp_path, ExportOptions(precision="fp16"))

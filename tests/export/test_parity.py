@@ -19,7 +19,7 @@ from pocketdet.runtime.verification import compare_stages
 MAX_RELATIVE_ERROR = 1e-3
 
 
-@pytest.mark.parametrize("engine", ["ncnn", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["ncnn", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "arch", [pytest.param(a, marks=[] if "snet49" in a else pytest.mark.slow) for a in ARCHITECTURES]
 )

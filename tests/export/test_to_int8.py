@@ -113,6 +113,7 @@ def test_golden_is_a_calibration_image(bundle: Path, scenes: tuple[Path, ...]) -
     assert downscale(small) is small
 
 
+@pytest.mark.slow
 def test_the_same_images_give_the_same_bundle(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_same_images_give_the_same_bundle(
         assert document["report"]["layers"]
 
 
+@pytest.mark.slow
 def test_single_layers_stay_as_they_were(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +137,7 @@ def test_single_layers_stay_as_they_were(
     assert 20 < counts["features"] < int8_layers(bundle)["features"]
 
 
+@pytest.mark.slow
 def test_a_limit_of_error_keeps_layers(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_metric_tells_fp32_from_int8(bundle: Path, trained_bundle: Path, lab
         assert metric("head", head) > 50
 
 
+@pytest.mark.slow
 def test_ap_limits_what_is_quantised(
     trained_model: ThunderNet, scenes: tuple[Path, ...], labelled: Dataset, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def test_more_is_widened_than_the_cost_model_would(graph: Graph) -> None:
     assert steps[0].startswith("4 lanes, ")
 
 
+@pytest.mark.slow
 def test_a_region_that_is_slower_is_excluded(graph: Graph) -> None:
     """Every convolution is faster with whole lanes, but 248 channels are slower than 245."""
 

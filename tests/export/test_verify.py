@@ -75,6 +75,7 @@ def test_a_slim_bundle_says_what_it_needs(small_model: ThunderNet, tmp_path: Pat
         verify(slim, layers=True)
 
 
+@pytest.mark.slow
 def test_half_precision_weights_verify_layer_by_layer(half_bundle: Path) -> None:
     report = verify(half_bundle, layers=True)
     assert report.ok

@@ -60,7 +60,7 @@ def each_kill(
 
 
 @pytest.mark.parametrize("suffix", [".pocketdet", ".pocketdet.zip"])
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("overwrite", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_bundle(tiny_bundle_template: Path, tmp_path: Path, suffix: str, overwrite: bool) -> None:
     folder = tmp_path / "out"
     target = folder / f"x{suffix}"

@@ -90,7 +90,7 @@ def test_without_cem_the_rpn_reads_c4_alone_and_the_rois_c5_alone() -> None:
     torch.testing.assert_close(for_rois, late)
 
 
-@pytest.mark.parametrize("row", "ace")
+@pytest.mark.parametrize("row", ["c", *(pytest.param(row, marks=pytest.mark.slow) for row in "ae")])
 def test_a_variant_is_exported_and_proved(row: str, tmp_path: Path) -> None:
     variant = next(v for v in TABLE_7 if v.row == row)
     result = export_detector(random_thundernet(of(variant), SEED), tmp_path)

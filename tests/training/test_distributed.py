@@ -73,6 +73,7 @@ def whole(part: dict[str, object], name: str) -> Seen:
     return Seen(**part[name])  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_loss_curve_is_that_of_one_process(seen: list[dict[str, object]], tmp_path: Path) -> None:
     alone, pair = run(config(tmp_path), double=True), whole(seen[0], "exact")
     assert len(alone.losses) == STEPS
@@ -88,6 +89,7 @@ def test_the_loss_curve_is_that_of_one_process(seen: list[dict[str, object]], tm
     assert moved > 0.1  # against which 1e-6 is little
 
 
+@pytest.mark.slow
 def test_in_float32_the_first_step_agrees(seen: list[dict[str, object]], tmp_path: Path) -> None:
     alone = run(config(tmp_path, images=SHORT), stop_after=1)
     ours, theirs = alone.losses[0], whole(seen[0], "whole").losses[0]
@@ -95,6 +97,7 @@ def test_in_float32_the_first_step_agrees(seen: list[dict[str, object]], tmp_pat
         assert theirs[name] == pytest.approx(ours[name], rel=1e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exact", "whole"])
 def test_all_processes_have_the_same_weights(seen: list[dict[str, object]], name: str) -> None:
     first, second = whole(seen[0], name), whole(seen[1], name)
@@ -103,6 +106,7 @@ def test_all_processes_have_the_same_weights(seen: list[dict[str, object]], name
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
+@pytest.mark.slow
 def test_a_stopped_pair_goes_on_identically(seen: list[dict[str, object]]) -> None:
     for part in seen:
         first, rest, uncut = whole(part, "first"), whole(part, "rest"), whole(part, "whole")
@@ -111,6 +115,7 @@ def test_a_stopped_pair_goes_on_identically(seen: list[dict[str, object]]) -> No
         assert all(torch.equal(rest.weights[key], uncut.weights[key]) for key in uncut.weights)
 
 
+@pytest.mark.slow
 def test_batch_norm_over_two_processes_is_that_of_the_whole_batch(seen: list[dict[str, object]]) -> None:
     alone = batch_norm(SINGLE_PROCESS)
     halves = [part["batch_norm"] for part in seen]
@@ -122,6 +127,7 @@ def test_batch_norm_over_two_processes_is_that_of_the_whole_batch(seen: list[dic
     assert alone.keys() == halves[0].keys()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_failure_in_one_process_is_told_in_all(seen: list[dict[str, object]]) -> None:
     own, shared = "CheckpointError: the disk is gone", "UsageError: process {}: the disk is gone"
     batch = "UsageError: schedule.batch is 9"
@@ -132,10 +138,12 @@ def test_a_failure_in_one_process_is_told_in_all(seen: list[dict[str, object]]) 
     assert second[2].startswith(batch)  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_different_steps_are_refused(seen: list[dict[str, object]]) -> None:
     assert all("checkpoints of steps 1, 2" in str(part["stale"]) for part in seen)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_ends_the_run(folder: Path) -> None:
     said = (folder / "said.txt").read_text(encoding="utf-8")
     assert f"exitcode  : {DEAD}" in said

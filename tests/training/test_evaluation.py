@@ -202,6 +202,7 @@ def test_an_evaluation_can_be_stopped(tmp_path: Path) -> None:
     assert len(seen) == 2
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_each_evaluation_once(tmp_path: Path) -> None:
     run(config(tmp_path / "whole"))
     setup = config(tmp_path / "parted")
@@ -243,6 +244,7 @@ def test_the_best_weights_are_kept_across_a_resume(tmp_path: Path) -> None:
             assert logger.best == wanted
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_curves_without_the_steps_that_were_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,9 +53,9 @@ def mimicdet() -> AnyDetector:
     ("arch", "build", "count", "steps", "rate", "ap50", "left"),
     [
         ("thundernet-snet49", thundernet, 2, 30, 2e-3, 0.95, 0.1),
-        ("passd-mobilenet", passd, 2, 40, 2e-3, 0.9, 0.2),
+        pytest.param("passd-mobilenet", passd, 2, 40, 2e-3, 0.9, 0.2, marks=pytest.mark.slow),
         ("lw-retinanet-v3-r50", retinanet, 4, 20, 2e-3, 0.9, 0.2),
-        ("mimicdet-r50", mimicdet, 2, 40, 3e-3, 0.5, 0.2),
+        pytest.param("mimicdet-r50", mimicdet, 2, 40, 3e-3, 0.5, 0.2, marks=pytest.mark.slow),
     ],
 )
 def test_a_few_images_are_overfitted(

@@ -53,7 +53,7 @@ def run(
     return list(train(setup, pipeline(), state, workers=workers, stop=lambda: state.step >= stop_after))
 
 
-@pytest.mark.parametrize(("kind", "ema"), [("adamw", 0.9), ("sgd", 0.0)])
+@pytest.mark.parametrize(("kind", "ema"), [("adamw", 0.9), pytest.param("sgd", 0.0, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_identically(tmp_path: Path, kind: str, ema: float) -> None:
     whole = run(config(tmp_path / "whole", kind, ema))
     parted = config(tmp_path / "parted", kind, ema)
@@ -66,7 +66,7 @@ def test_a_stopped_run_goes_on_identically(tmp_path: Path, kind: str, ema: float
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_images_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
     whole = run(config(tmp_path / "whole"))
     setup = config(tmp_path / "ahead")

@@ -44,7 +44,7 @@ def test_a_sound_model_keeps_nothing(small_model: ThunderNet, tmp_path: Path) ->
         assert bundle.manifest.layout.fp32_modules == ()
 
 
-@pytest.mark.parametrize("target", [None, "neon-fp16"])
+@pytest.mark.parametrize("target", [None, pytest.param("neon-fp16", marks=pytest.mark.slow)])
 def test_what_would_overflow_is_named_and_kept(
     small_model: ThunderNet, tmp_path: Path, target: str | None
 ) -> None:
@@ -65,6 +65,7 @@ def test_what_would_overflow_is_named_and_kept(
     assert verify(path, layers=True).ok
 
 
+@pytest.mark.slow
 def test_the_pass_leaves_no_risk(small_model: ThunderNet, tmp_path: Path) -> None:
     """Measured once more on the finished graph, without what the export knows."""
     path, _ = export(overflowing(small_model, "the head"), tmp_path, precision="fp16")
@@ -79,6 +80,7 @@ def test_the_pass_leaves_no_risk(small_model: ThunderNet, tmp_path: Path) -> Non
     assert {w.storage for x in graph.layers for w in x.weights.values()} == {"fp32"}
 
 
+@pytest.mark.slow
 def test_a_file_of_choices_is_followed(small_model: ThunderNet, tmp_path: Path) -> None:
     choices = (LayerChoice("backbone.conv1.*", "fp32"), LayerChoice("head/*", "fp32"))
     path, _ = export(small_model, tmp_path, precision="fp16", layers=choices)
@@ -95,6 +97,7 @@ def test_a_file_of_choices_is_followed(small_model: ThunderNet, tmp_path: Path) 
     assert verify(path, layers=True).ok
 
 
+@pytest.mark.slow
 def test_one_layer_in_half_precision(small_model: ThunderNet, tmp_path: Path) -> None:
     path, _ = export(small_model, tmp_path, layers=(LayerChoice("head.fc", "fp16"),), target=None)
     found = graphs(path)
@@ -138,6 +141,7 @@ def test_calibration_pictures_take_part(
     assert any("no other can overflow (5 images)" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_weight_beyond_a_half_is_not_rounded(small_model: ThunderNet, tmp_path: Path) -> None:
     """The weight alone is too large; the values are not, for its inputs are small."""
     broken = overflowing(small_model, "a branch of the backbone", 2.0**-24)
