@@ -1,8 +1,9 @@
 """Everything that is wrong with a dataset, named at once and before training starts."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pocketdet.datasets.image_file import read_stored_image
 from pocketdet.datasets.records import Dataset, ImageAnnotations, Problem
@@ -14,18 +15,37 @@ SHOWN_PER_KIND = 5
 def check_dataset(dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Dataset:
     """The dataset without the images that cannot be used, which join its problems.
 
-    Every image is decoded once; `progress` is called after each.
+    Every image is decoded once; `progress` is called after each. A folder that has none of its images is one
+    problem.
     """
-    problems = list(dataset.problems)
+    problems = [*dataset.problems, *_empty_folders(dataset)]
+    empty = {problem.where for problem in problems if problem.kind == "missing folder"}
     sound = []
     for image in dataset.images:
-        problem = _image_problem(image)
+        missing = str(image.path.parent) in empty
+        problem = None if missing else _image_problem(image)
         progress()
+        if missing:
+            continue
         if problem is None:
             sound.append(image)
         else:
             problems.append(problem)
     return replace(dataset, images=tuple(sound), problems=tuple(problems))
+
+
+def _empty_folders(dataset: Dataset) -> Iterator[Problem]:
+    """The folders of more than one image that have none of them."""
+    by_folder: dict[Path, list[Path]] = {}
+    for image in dataset.images:
+        by_folder.setdefault(image.path.parent, []).append(image.path)
+    for folder, paths in by_folder.items():
+        if not folder.is_dir():
+            detail = f"no such folder: {len(paths)} images are expected in it, such as {paths[0].name}"
+            yield Problem("missing folder", str(folder), detail)
+        elif len(paths) > 1 and not any(path.is_file() for path in paths):
+            detail = f"none of {len(paths)} images is in it, such as {paths[0].name}"
+            yield Problem("missing folder", str(folder), detail)
 
 
 def _image_problem(image: ImageAnnotations) -> Problem | None:

@@ -1,9 +1,11 @@
 """COCO json. Format: the "object detection" section of the COCO data format page."""
 
 import json
+import mmap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -16,8 +18,9 @@ from pocketdet.datasets.records import (
     clip_box,
     image_annotations,
 )
-from pocketdet.errors import UsageError
+from pocketdet.errors import UsageError, did_you_mean
 
+_SECTIONS = ("images", "annotations", "categories")
 Objects = list[tuple[tuple[float, float, float, float], int, bool]]
 
 
@@ -41,6 +44,32 @@ class _Category(BaseModel):
     name: str
 
 
+@dataclass(frozen=True)
+class CocoFile:
+    """A COCO json file and the folder of its images, as `layout.AnnotatedData`."""
+
+    path: Path
+    images: Path
+
+    splits: ClassVar[tuple[str, ...]] = ()
+
+    def files(self, split: str | None) -> tuple[Path, ...]:
+        """The files that hold the annotations."""
+        return (self.path,)
+
+    def read(self, split: str | None, class_names: Sequence[str] | None) -> Dataset:
+        """As `read_coco`."""
+        return read_coco(self.path, self.images, class_names)
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a file looks like COCO json, by the names of its sections."""
+    if path.suffix.lower() != ".json" or not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return all(content.find(f'"{section}"'.encode()) >= 0 for section in _SECTIONS)
+
+
 def read_coco(path: Path, images: Path, class_names: Sequence[str] | None = None) -> Dataset:
     """Read a COCO json file whose images lie in the folder `images`.
 
@@ -59,7 +88,7 @@ def read_coco(path: Path, images: Path, class_names: Sequence[str] | None = None
         problems.append(Problem("empty annotation file", str(path), "it lists no images"))
     objects: dict[int, Objects] = {image_id: [] for image_id in by_id}
     for index, raw in enumerate(content["annotations"]):
-        _add(index, raw, by_id, label_of, names_of, objects, problems)
+        _add(index, raw, by_id, label_of, names_of, names, objects, problems)
     if by_id and not content["annotations"]:
         problems.append(Problem("empty annotation file", str(path), "it has no annotations"))
     found = [_record(images, image, objects[image.id]) for image in by_id.values()]
@@ -81,9 +110,8 @@ def _load(path: Path) -> dict[str, Any]:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not json: {error}") from error
-    sections = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(s), list) for s in sections):
-        raise UsageError(f"{path}: not COCO json: expected the lists {', '.join(sections)}")
+    if not isinstance(content, dict) or not all(isinstance(content.get(s), list) for s in _SECTIONS):
+        raise UsageError(f"{path}: not COCO json: expected the lists {', '.join(_SECTIONS)}")
     return content
 
 
@@ -121,6 +149,7 @@ def _add(
     by_id: Mapping[int, _Image],
     label_of: Mapping[int, int],
     names_of: Mapping[int, str],
+    names: Sequence[str],
     objects: dict[int, Objects],
     problems: list[Problem],
 ) -> None:
@@ -138,7 +167,9 @@ def _add(
     if entry.category_id not in label_of:
         name = names_of.get(entry.category_id)
         found = f"category {name!r}" if name is not None else f"category id {entry.category_id}"
-        problems.append(Problem("unknown category", image.file_name, f"{found} is not among the classes"))
+        hint = did_you_mean(name or "", names)
+        detail = f"{found} is not among the classes{hint}"
+        problems.append(Problem("unknown category", image.file_name, detail))
         return
     x, y, width, height = entry.bbox
     box, size = (x, y, x + width, y + height), (image.width, image.height)

@@ -1,15 +1,19 @@
 """Decoding the images of a dataset."""
 
+import io
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import ImageError
+from pocketdet.errors import ImageError, UsageError
 from pocketdet.io import MAX_IMAGE_BYTES, read_regular
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_EXIF_ORIENTATION = 0x0112
 
 
 def read_stored_image(path: Path) -> NDArray[np.uint8]:
@@ -18,10 +22,7 @@ def read_stored_image(path: Path) -> NDArray[np.uint8]:
     Raises `ImageError` if the file is missing, is no image, or is a JPEG that stops before its end
     (which decoders fill with grey and call a success).
     """
-    try:
-        data = read_regular(path, MAX_IMAGE_BYTES)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
+    data = _read(path)
     if data.startswith(_JPEG_START) and _JPEG_END not in data[-1024:]:
         raise ImageError(f"{path}: the JPEG stops before its end")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -30,3 +31,31 @@ def read_stored_image(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: no image that can be decoded ({len(data)} bytes)")
     rgb: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
     return rgb
+
+
+def read_stored_size(path: Path) -> tuple[tuple[int, int], int]:
+    """The (width, height) of the stored pixels and the EXIF orientation, 1 to 8, without decoding.
+
+    Raises:
+        ImageError: if the file is missing or no image.
+        UsageError: if Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UsageError("YOLO labels need Pillow: pip install 'pocketdet[accuracy]'") from error
+    data = _read(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of large images
+            image = Image.open(io.BytesIO(data))
+            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, ... for a bad file
+        raise ImageError(f"{path}: no image that can be decoded ({len(data)} bytes)") from error
+    return image.size, orientation if orientation in range(1, 9) else 1
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_regular(path, MAX_IMAGE_BYTES)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal[
+    "missing folder",
     "missing image",
     "corrupt image",
     "wrong image size",

@@ -122,19 +122,18 @@ class Postprocessing(ValidatedConfig):
 class Parts(ValidatedConfig):
     """What ThunderNet adds to the compressed Light-Head R-CNN of its Table 7, each to be left out.
 
-    Attributes:
-        small_rpn: a 5x5 depthwise and a 1x1 convolution in place of a 3x3 convolution.
-        context_enhancement: CEM; without it the RPN reads C4 and the RoIs are taken from C5, upsampled.
-        spatial_attention: SAM.
     The fourth, the small R-CNN subnet, is `RoIHead.fc_channels`: 1024, or 2048 without it.
     """
 
     # a table of a training configuration too, and TOML comes as a dict: strict by field, not as a record
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     small_rpn: StrictBool = True
+    """A 5x5 depthwise and a 1x1 convolution in place of a 3x3 convolution."""
     context_enhancement: StrictBool = True
+    """CEM; without it the RPN reads C4 and the RoIs are taken from C5, upsampled."""
     spatial_attention: StrictBool = True
+    """SAM."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.passd import PASSD
 from pocketdet.models.retinanet import RetinaNet
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.training.config import (
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+from pocketdet.training.loss_config import (
     LossConfig,
     MimicDetLossConfig,
     PASSDLossConfig,
     RetinaNetLossConfig,
     ThunderNetLossConfig,
 )
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
 from pocketdet.training.mimicdet_loss import MimicDetLoss, MimicDetTerms
 from pocketdet.training.passd_loss import PASSDLoss, PASSDTerms
 from pocketdet.training.retinanet_loss import RetinaNetLoss, RetinaNetTerms

@@ -4,18 +4,10 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pocketdet.datasets import (
-    VOC_CLASSES,
-    Dataset,
-    check_dataset,
-    evenly_spaced,
-    keep_sound,
-    read_coco,
-    read_voc,
-)
+from pocketdet.datasets import Dataset, check_dataset, evenly_spaced, keep_sound, read_source, read_sources
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
-from pocketdet.training.config import Evaluation, Source, TrainConfig
+from pocketdet.training.config import Evaluation, TrainConfig
 from pocketdet.training.image_cache import build_cache, load_samples
 
 Progress = Callable[[str, int], Callable[[], None]]
@@ -35,7 +27,7 @@ class Data:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Number of classes, background not counted."""
+        """Names of the classes, background not counted."""
         return self.training[0].class_names
 
 
@@ -47,15 +39,16 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
     """
     if config.evaluation is not None:
         _require_packages()
-    found = [_read(source) for source in config.data]
+    found = read_sources(config.data, config.class_names)
     for source, dataset in zip(config.data, found, strict=True):
         if dataset.class_names != found[0].class_names:
             first = config.data[0].annotations
             raise UsageError(
-                f"{source.annotations}: its classes are not those of {first}, or in another order"
+                f"{source.annotations}: its classes are not those of {first}, or in another order; "
+                "class_names in the recipe sets them for all sources"
             )
     if config.evaluation is not None:
-        found.append(_read(config.evaluation, found[0].class_names))
+        found.append(read_source(config.evaluation, found[0].class_names))
     advance = progress("checking the data", sum(len(dataset.images) for dataset in found))
     checked = [check_dataset(dataset, advance) for dataset in found]
     problems = tuple(problem for dataset in checked for problem in dataset.problems)
@@ -78,13 +71,6 @@ def make_augment_pipeline(
     ]
     total = sum(source.share for source in config.data)
     return AugmentPipeline(caches, [source.share / total for source in config.data], config.augment)
-
-
-def _read(source: Source | Evaluation, class_names: tuple[str, ...] | None = None) -> Dataset:
-    if source.images is not None:
-        return read_coco(source.annotations, source.images, class_names)
-    assert source.split is not None
-    return read_voc(source.annotations, source.split, class_names or VOC_CLASSES)
 
 
 def _require_packages() -> None:

@@ -21,12 +21,13 @@ from pocketdet.models.random_init import calibrate_batch_norm
 from pocketdet.training.augment.pipeline import plain_view
 from pocketdet.training.batches import to_batch
 from pocketdet.training.build_loss import build_loss
-from pocketdet.training.config import Augment, MimicDetLossConfig, Optimizer, Schedule, Source, TrainConfig
+from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.evaluation import detect
 from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import StepReport, one_step
+from pocketdet.training.loss_config import MimicDetLossConfig
 from pocketdet.training.renamed_option import add_renamed
 from pocketdet.training.sample import Sample
 from pocketdet.training.start import initialise, make_optimizer

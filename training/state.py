@@ -5,6 +5,7 @@ generator state is stored: weights, their average, the optimizer's state and the
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError
 from pocketdet.io import atomic_write
-from pocketdet.models.build import AnyDetector
+from pocketdet.models.build import AnyDetector, config_of
+from pocketdet.training.config_file import RESUMABLE, changed_fields
 
 
 class Ema:
@@ -44,6 +46,7 @@ class Ema:
 
 
 STATE_FILE = "state.pt"
+SHOWN_NAMES = 8  # of classes, in a sentence
 
 
 @dataclass
@@ -65,6 +68,7 @@ def save_state(folder: Path, state: RunState, fingerprint: str) -> None:
     """Write `state.pt`, whole or not at all. Raises `UsageError` if it cannot."""
     content = {
         "fingerprint": fingerprint,
+        "class_names": list(config_of(state.model).class_names),
         "step": state.step,
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -75,6 +79,10 @@ def save_state(folder: Path, state: RunState, fingerprint: str) -> None:
     atomic_write(folder / STATE_FILE, file.getvalue())
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= SHOWN_NAMES else f"{', '.join(names[:SHOWN_NAMES])} ..."
+
+
 def load_state(folder: Path, state: RunState, fingerprint: str) -> None:
     """Go on from `state.pt`. Raises `CheckpointError` if it is missing, damaged or of another run."""
     path = folder / STATE_FILE
@@ -82,10 +90,14 @@ def load_state(folder: Path, state: RunState, fingerprint: str) -> None:
         raise CheckpointError(f"{path}: no such file; there is nothing to resume, leave out --resume")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if content["fingerprint"] != fingerprint:
+        changes = changed_fields(content["fingerprint"], fingerprint)
+        names = list(config_of(state.model).class_names)
+        if content.get("class_names", names) != names:  # runs before 0.2 do not say
+            changes.append(f"the classes were {_listed(content['class_names'])} and are {_listed(names)}")
+        if changes:
             raise CheckpointError(
-                f"{path}: it belongs to another configuration; resume with the one it was started with, "
-                "or choose another output folder"
+                f"{path}: {'; '.join(changes)}: a resumed run may change {' and '.join(RESUMABLE)}; change "
+                "what else is different back, or choose another folder (out)"
             )
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from pocketdet.models.ops import box_iou, clip_boxes, decode_boxes, encode_boxes
-from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.matching import covered, match_anchors
 
 UNIT = (1.0, 1.0, 1.0, 1.0)

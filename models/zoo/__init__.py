@@ -1,9 +1,8 @@
 """Trained weights that come with the project, each with its card in a .md file beside it."""
 
-import difflib
 from pathlib import Path
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import UsageError, did_you_mean
 
 FOD = "thundernet-snet49-fod"  # things that do not belong on a runway: tools, bolts, cans; 31 classes
 SUFFIX = ".safetensors"
@@ -18,11 +17,9 @@ def zoo_weights(name: str) -> Path:
     """The checkpoint of that name, for `load_checkpoint`. Raises `UsageError` for an unknown name."""
     path = Path(__file__).parent / f"{name}{SUFFIX}"
     if name not in zoo_names():
-        near = difflib.get_close_matches(name, zoo_names(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(
             f"{name}: no such file, nor the name of weights that come with pocketdet "
-            f"({', '.join(zoo_names())}){hint}"
+            f"({', '.join(zoo_names())}){did_you_mean(name, zoo_names())}"
         )
     return path
 

@@ -5,6 +5,8 @@ code of
 the command line: 2 for invalid input or usage, 1 for a failed check.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -46,3 +48,9 @@ class CheckFailed(PocketdetError):
     """A check completed and failed."""
 
     exit_code: ClassVar[int] = 1
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: "; did you mean X?", or nothing if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -23,8 +23,8 @@ from train_together import DEAD, SHORT, STEPS, Seen, batch_norm, config, run
 from pocketdet.errors import CheckFailed, UsageError
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.training import distributed
-from pocketdet.training.config import ThunderNetLossConfig
 from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, init_distributed, sync_errors
+from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.thundernet_loss import hardest
 
 HELPERS = Path(__file__).resolve().parents[1] / "helpers"

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.thundernet_loss import ThunderNetTerms, head_losses, rpn_losses
 
 

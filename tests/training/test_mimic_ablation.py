@@ -13,7 +13,7 @@ from pocketdet.models.config import Preprocessing
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.training.batches import to_batch
 from pocketdet.training.build_loss import build_loss
-from pocketdet.training.config import MimicDetLossConfig
+from pocketdet.training.loss_config import MimicDetLossConfig
 from pocketdet.training.mimic_ablation import main
 from pocketdet.training.mimicdet_loss import MimicDetTerms
 from pocketdet.training.start import initialise

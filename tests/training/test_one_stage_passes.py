@@ -14,7 +14,12 @@ from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.models.passd import PASSD, PASSDConfig, passd_spec
 from pocketdet.models.retinanet import RetinaNet, RetinaNetConfig
 from pocketdet.training.build_loss import build_loss, term_names
-from pocketdet.training.config import LossConfig, MimicDetLossConfig, PASSDLossConfig, RetinaNetLossConfig
+from pocketdet.training.loss_config import (
+    LossConfig,
+    MimicDetLossConfig,
+    PASSDLossConfig,
+    RetinaNetLossConfig,
+)
 from pocketdet.training.loss_functions import all_levels, by_prior, make_priors
 from pocketdet.training.matching import Targets, match_priors
 from pocketdet.training.mimicdet_loss import propose, sample_proposals

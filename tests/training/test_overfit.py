@@ -18,7 +18,7 @@ from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.spec.one_stage import Selection
-from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.overfit import accuracy_on, learn, overfit_config
 from pocketdet.training.start import initialise
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, ps_roi_align
-from pocketdet.training.config import ThunderNetLossConfig
+from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.matching import match_anchors
 from pocketdet.training.thundernet_loss import dense_ps_roi_align
 from pocketdet.training.thundernet_targets import (

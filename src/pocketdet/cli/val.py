@@ -21,8 +21,8 @@ from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
-    from pocketdet.cli.val_data import EvaluationData, Source
-    from pocketdet.datasets import Dataset
+    from pocketdet.cli.val_data import EvaluationData
+    from pocketdet.datasets import Dataset, DataSource
     from pocketdet.evaluation.evaluate import Evaluated
     from pocketdet.evaluation.inputs import EvaluationInput
     from pocketdet.evaluation.report import AccuracyReport
@@ -49,10 +49,20 @@ def val(
             help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="Annotated images: a COCO json file.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
-    voc: Annotated[Path | None, typer.Option(help="Instead of --data: a Pascal VOC folder.")] = None,
-    split: Annotated[str | None, typer.Option(help="List in its ImageSets/Main; test by default.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Annotated images: a COCO json file, a Pascal VOC folder, a YOLO folder or data.yaml."
+        ),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of a COCO file.")] = None,
+    voc: Annotated[
+        Path | None, typer.Option(help="Instead of --data: a folder that is read as Pascal VOC.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Part of a folder; the first of test, val, valid that exists by default."),
+    ] = None,
     only: Annotated[list[BackendName] | None, typer.Option(help="A backend to measure; repeatable.")] = None,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score threshold, 0..1; the detector's own by default.")
@@ -192,7 +202,7 @@ def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName])
     return backends
 
 
-def _check_classes(targets: "Sequence[EvaluationInput]", source: "Source", dataset: "Dataset") -> None:
+def _check_classes(targets: "Sequence[EvaluationInput]", source: "DataSource", dataset: "Dataset") -> None:
     from pocketdet.evaluation.evaluate import check_classes
 
     for target in targets:
@@ -226,7 +236,7 @@ def _measure(
 
 
 def _report(
-    source: "Source",
+    source: "DataSource",
     test_data: "EvaluationData",
     targets: "Sequence[EvaluationInput]",
     evaluated: "Sequence[Sequence[Evaluated]]",

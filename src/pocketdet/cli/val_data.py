@@ -1,43 +1,49 @@
 """The annotated images that `pocketdet val` measures on."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketdet.datasets import Dataset, check_dataset, evenly_spaced, keep_sound, read_coco, read_voc
+from pocketdet.datasets import (
+    Dataset,
+    DataSource,
+    check_dataset,
+    evenly_spaced,
+    first_split,
+    keep_sound,
+)
+from pocketdet.datasets.voc import VocFolder, open_voc
 from pocketdet.errors import UsageError
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where they are: a COCO file and the folder of its images, or a Pascal VOC folder and a split."""
-
-    annotations: Path
-    images: Path | None = None
-    split: str | None = None
-
-    def __str__(self) -> str:
-        return str(self.annotations)
+SPLITS = ("test", "val", "valid", "validation")  # the first that exists is measured
 
 
-def choose_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> Source:
+def choose_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> DataSource:
     """What the options name. Raises `UsageError` unless they name one source, whole."""
     if (data is None) == (voc is None):
         raise UsageError(
             "name the annotated images in one of two ways: --data test.json --images DIR (COCO), "
-            "or --voc DIR --split test (Pascal VOC)"
+            "or --data DIR --split test (Pascal VOC and YOLO)"
         )
+    if images is not None and voc is not None:
+        raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
+    if images is not None and split is not None:
+        raise UsageError("--split belongs to a folder; name another COCO file with --data instead")
     if voc is not None:
-        if images is not None:
-            raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
-        return Source(voc, split=split or "test")
-    if split is not None:
-        raise UsageError("--split belongs to --voc; name another COCO file with --data instead")
-    if images is None:
-        raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
+        open_voc(voc)
+        return _with_split(DataSource(voc, split=split))
     assert data is not None
-    return Source(data, images=images)
+    if images is not None:
+        return DataSource(data, images)
+    if data.suffix.lower() == ".json":
+        raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
+    return _with_split(DataSource(data, split=split))
+
+
+def _with_split(source: DataSource) -> DataSource:
+    """The source with the first split of `SPLITS` that it has, if it has splits and none is named."""
+    return source if source.split else replace(source, split=first_split(source.open(), SPLITS))
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class EvaluationData:
 
 
 def read_evaluation_data(
-    source: Source,
+    source: DataSource,
     class_names: tuple[str, ...],
     *,
     limit: int,
@@ -62,18 +68,19 @@ def read_evaluation_data(
     A VOC folder does not say which classes it has: it must have no others than `class_names`.
     Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
     """
-    if source.images is not None:
-        dataset = read_coco(source.annotations, source.images)
-    else:
-        dataset = read_voc(source.annotations, source.split or "", class_names)
+    data = source.open()
+    if isinstance(data, VocFolder):
+        dataset = data.read(source.split, class_names)
         _refuse_other_classes(source, dataset)
-    digest, listed = _digest(source), len(dataset.images)
+    else:
+        dataset = data.read(source.split, None)
+    digest, listed = _digest(data.files(source.split)), len(dataset.images)
     part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
     return EvaluationData(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 
 
-def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
+def _refuse_other_classes(source: DataSource, dataset: Dataset) -> None:
     """Whatever --skip-bad says: without these objects, detections of them would count as mistakes."""
     found = [p.detail for p in dataset.problems if p.kind == "unknown category"]
     if found:
@@ -83,14 +90,10 @@ def _refuse_other_classes(source: Source, dataset: Dataset) -> None:
         )
 
 
-def _digest(source: Source) -> str:
-    """SHA-256 of the COCO file, or of the list of a VOC split and, in its order, its annotations."""
-    if source.images is not None:
-        return hashlib.sha256(source.annotations.read_bytes()).hexdigest()
-    split = (source.annotations / "ImageSets" / "Main" / f"{source.split}.txt").read_bytes()
-    digest = hashlib.sha256(split)
-    for line in split.decode().splitlines():
-        path = source.annotations / "Annotations" / f"{line.split()[0]}.xml" if line.split() else None
-        if path is not None and path.is_file():
+def _digest(files: Sequence[Path]) -> str:
+    """SHA-256 of the annotation files, one after another."""
+    digest = hashlib.sha256()
+    for path in files:
+        if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
