@@ -10,7 +10,7 @@ from pydantic import Field
 from pocketdet.datasets.coco import CocoFile, is_coco
 from pocketdet.datasets.folders import folder_named, no_such_path
 from pocketdet.datasets.records import Dataset
-from pocketdet.datasets.voc import VocFolder, open_voc
+from pocketdet.datasets.voc import VocFolder
 from pocketdet.datasets.yolo import YAML_FILES, YoloFolder
 from pocketdet.errors import UsageError
 
@@ -92,40 +92,52 @@ def open_folder(path: Path) -> VocFolder | YoloFolder:
 
     Raises `UsageError` if there are none, or of more than one layout.
     """
+    found = find_layout(path)
+    if isinstance(found, tuple):
+        raise UsageError(
+            f"{path}: has COCO files: name one, such as {found[0]}, and the folder of its images"
+        )
+    return found
+
+
+def find_layout(path: Path) -> VocFolder | YoloFolder | tuple[Path, ...]:
+    """As `open_folder`, but of a folder with COCO json files and no other annotations, these files."""
+    if path.is_file():
+        return _open_file(path)
     if not path.exists():
         raise no_such_path(path)
-    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
-        yolo = YoloFolder.open(path)
-    elif path.is_file():
-        if path.suffix.lower() == ".json":
-            raise UsageError(f"{path}: a COCO json file needs images, the folder of its images")
-        raise UsageError(
-            f"{path}: expected a COCO json file, a data.yaml (YOLO), or a folder (Pascal VOC, YOLO)"
-        )
-    elif path.name.lower() == "annotations":
-        return open_voc(path.parent)
-    else:
-        yolo = YoloFolder.open(path.parent if path.name == "labels" else path)
-    voc = VocFolder.open(path) if path.is_dir() and path.name != "labels" else None
-    coco = coco_files(path)
+    inside = path.parent if path.name.lower() in ("annotations", "labels") else None
+    part = _open_part(path, inside) if inside else None
+    if part is not None:
+        return part
+    voc, yolo, coco = VocFolder.open(path), YoloFolder.open(path), _coco_files(path)
     if (voc is not None) + (yolo is not None) + bool(coco) > 1:
         raise _ambiguous(path, voc, yolo, coco)
-    if coco:
-        raise UsageError(
-            f"{path}: holds COCO files: name one, such as {coco[0]}, and the folder of its images"
-        )
-    if voc is None and yolo is None:
+    found = voc or yolo or coco
+    if not found:
         raise _nothing(path)
-    data = voc or yolo
-    assert data is not None
-    return data
+    return found
 
 
-def coco_files(folder: Path) -> list[Path]:
-    """The COCO json files in a folder, in its folder annotations, and in the folders in it."""
-    return sorted(
-        path for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern) if is_coco(path)
-    )
+def _open_file(path: Path) -> YoloFolder:
+    if path.suffix.lower() in (".yaml", ".yml"):
+        found = YoloFolder.open(path)
+        assert found is not None
+        return found
+    if path.suffix.lower() == ".json":
+        raise UsageError(f"{path}: a COCO json file needs images, the folder of its images")
+    raise UsageError(f"{path}: expected a COCO json file, a data.yaml (YOLO), or a folder (Pascal VOC, YOLO)")
+
+
+def _open_part(path: Path, root: Path) -> VocFolder | YoloFolder | None:
+    """The data of a folder that is named by its annotations."""
+    return YoloFolder.open(root) if path.name == "labels" else VocFolder.open(root)
+
+
+def _coco_files(folder: Path) -> tuple[Path, ...]:
+    """The COCO json files in a folder and in the folders in it."""
+    found = (path for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern))
+    return tuple(sorted(path for path in found if is_coco(path)))
 
 
 def first_split(data: AnnotatedData, names: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from pocketdet.datasets.records import (
     image_annotations,
 )
 from pocketdet.datasets.yolo_yaml import read_data_yaml
-from pocketdet.errors import ImageError, UsageError
+from pocketdet.errors import ImageError, UsageError, did_you_mean
 
 Box = tuple[float, float, float, float]
 NAMES_FILES = ("classes.txt", "obj.names")
@@ -192,7 +192,7 @@ def _read(
             continue
         box = _in_pixels(_stored(displayed, orientation), size)
         if name not in names:
-            detail = f"category {name!r} is not among the classes"
+            detail = f"category {name!r} is not among the classes{did_you_mean(name, names)}"
             problem: Problem | None = Problem("unknown category", where, detail)
         else:
             problem = box_problem(box, size, where)

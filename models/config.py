@@ -131,9 +131,9 @@ class Parts(ValidatedConfig):
     small_rpn: StrictBool = True
     """A 5x5 depthwise and a 1x1 convolution in place of a 3x3 convolution."""
     context_enhancement: StrictBool = True
-    """CEM; without it the RPN reads C4 and the RoIs are taken from C5, upsampled."""
+    """CEM, the context enhancement module; without it the RPN reads C4, and RoIs come from upsampled C5."""
     spatial_attention: StrictBool = True
-    """SAM."""
+    """SAM, the spatial attention module."""
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,9 @@ def _unchanged(item: list[Sample]) -> list[Sample]:
 
 
 def _ignore_interrupts(worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the one that trains decides when to stop."""
+    """Ctrl-C, and often SIGTERM, reaches every process; the one that trains decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager

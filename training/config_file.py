@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -52,12 +52,21 @@ def read_config(path: Path) -> TrainConfig:
         raise UsageError(f"{path}: arch: {unknown_architecture(config.arch, architectures)}")
     folder = path.parent
     return replace(
-        config,
-        data=tuple(_located(source, folder) for source in config.data),
-        evaluation=None if config.evaluation is None else _located(config.evaluation, folder),
+        with_data_paths(config, lambda given: folder / given),
         out=folder / config.out,
         weights=None if config.weights is None else _weights(config.weights, folder),
     )
+
+
+def with_data_paths(config: TrainConfig, change: Callable[[Path], Path]) -> TrainConfig:
+    """The configuration with every path of annotations and images changed."""
+
+    def changed(data: _Data) -> _Data:
+        images = None if data.images is None else change(data.images)
+        return replace(data, annotations=change(data.annotations), images=images)
+
+    evaluation = None if config.evaluation is None else changed(config.evaluation)
+    return replace(config, data=tuple(map(changed, config.data)), evaluation=evaluation)
 
 
 def fingerprint(config: TrainConfig) -> str:
@@ -115,11 +124,6 @@ def _weights(weights: Path, folder: Path) -> Path:
     """A file beside the configuration, or one of the zoo where there is none."""
     in_zoo = weights_file(weights)
     return folder / weights if in_zoo == weights or (folder / weights).exists() else in_zoo
-
-
-def _located(data: _Data, folder: Path) -> _Data:
-    images = None if data.images is None else folder / data.images
-    return replace(data, annotations=folder / data.annotations, images=images)
 
 
 def _first(error: pydantic.ValidationError) -> str:

@@ -19,7 +19,7 @@ from pocketdet.training.config import TrainConfig
 from pocketdet.training.config_file import fingerprint
 from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, parallel
 from pocketdet.training.sample import Sample
-from pocketdet.training.schedule import learning_rate
+from pocketdet.training.schedule import learning_rate, warmup_warning
 from pocketdet.training.start import initialise, make_optimizer, start_from
 from pocketdet.training.state import STATE_FILE, Ema, RunState, load_state, save_state
 
@@ -52,18 +52,24 @@ def start_run(
         detector: the detector to build.
         resume: whether to load the last checkpoint.
         context: the processes that share a batch.
-        log: receives a line about parts that do not use `config.weights`.
+        log: receives lines about layers that do not use `config.weights`, and warnings.
 
     Raises:
         CheckpointError: if there is no checkpoint to resume from, or `config.weights` do not fit.
         UsageError: if a new run would overwrite another, or the processes cannot divide its batches.
     """
     context.part(config.schedule.batch)
+    warning = warmup_warning(config.schedule)
+    if warning:
+        log(f"warning: {warning}")
     model = build_detector(detector)
     initialise(model, config.seed, config.background_bias)
     if config.weights is not None and not resume:
-        fresh = start_from(model, config.weights)
-        log(f"starts from {config.weights.name}" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
+        start = start_from(model, config.weights)
+        layers = f"; fresh: {', '.join(start.fresh)}" if start.fresh else ""
+        log(f"starts from {config.weights.name}{layers}")
+        if start.warning:
+            log(f"warning: {start.warning}")
     model.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     synchronise(model, context)
     optimizer = make_optimizer(model, config.optimizer, config.schedule.learning_rate)

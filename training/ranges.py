@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, GetJsonSchemaHandler
@@ -37,7 +36,6 @@ class RangeChecked:
                 raise ValueError(f"{name} is {value}: expected {limits.low:g} to {limits.high:g}")
 
 
-@cache
 def _ranges(record: type) -> Mapping[str, Range]:
     hints = get_type_hints(record, include_extras=True)
     found = ((name, part) for name, hint in hints.items() for part in get_args(hint)[1:])

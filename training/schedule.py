@@ -20,6 +20,19 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     return schedule.learning_rate * warm * factor
 
 
+def warmup_warning(schedule: Schedule) -> str:
+    """A sentence if the run is over before its warm-up, else ""."""
+    steps = schedule.steps
+    if schedule.warmup_steps < steps:
+        return ""
+    length = f"the run has {steps} step{'s' if steps > 1 else ''}"
+    return (
+        f"schedule.warmup_steps is {schedule.warmup_steps} and {length} ({schedule.images} images in batches "
+        f"of {schedule.batch}): the learning rate does not reach {schedule.learning_rate:g}; "
+        f"set warmup_steps to {steps // 10} or so"
+    )
+
+
 def input_side(schedule: Schedule, seed: int, step: int) -> int:
     """The side of the images of a step, drawn from the sizes of its part of the run."""
     early = schedule.early_sizes and step < schedule.early_share * schedule.steps

@@ -1,18 +1,20 @@
 """The weights that a run starts with, and its optimizer."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from pocketdet.errors import CheckpointError
-from pocketdet.models.build import AnyDetector, config_of
+from pocketdet.models.build import AnyConfig, AnyDetector, config_of
 from pocketdet.models.checkpoint import load_detector
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.necks import TopDown
 from pocketdet.models.one_stage import OneStageDetector
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.models.retinanet import RetinaNet
 from pocketdet.models.retinanet.head import PRIOR_PROBABILITY
@@ -61,13 +63,28 @@ def _predictors(model: AnyDetector) -> list[nn.Module]:
     return found
 
 
-def start_from(model: AnyDetector, path: Path) -> tuple[str, ...]:
-    """Take over the weights at `path`; returns the parts of `model` that keep their own.
+@dataclass(frozen=True)
+class Start:
+    """What came of the weights that a run starts from.
 
-    Of a ThunderNet that is the classifier where the classes are others, or in another order, and the RPN's
-    predictors where the anchors are others; of a one-stage detector the layers that give class scores, where
-    the classes are others. Raises `CheckpointError` if the file is damaged, of another architecture or has
-    other parts.
+    Attributes:
+        fresh: the layers that do not use them.
+        warning: a sentence if trained layers are lost for anchors that the recipe could keep, else "".
+    """
+
+    fresh: tuple[str, ...]
+    warning: str
+
+
+def start_from(model: AnyDetector, path: Path) -> Start:
+    """Take over the weights at `path`.
+
+    Not taken over are, of a ThunderNet, the classifier where the classes are others, or in another order, and
+    the RPN's predictors where the anchors are others; of a one-stage detector the layers that give class
+    scores, where the classes are others.
+
+    Raises:
+        CheckpointError: if the file is damaged, of another architecture or has other parts.
     """
     given = load_detector(path)
     theirs, own = config_of(given), config_of(model)
@@ -85,7 +102,27 @@ def start_from(model: AnyDetector, path: Path) -> tuple[str, ...]:
         raise CheckpointError(
             f"{path}: its weights do not fit: {str(error).splitlines()[-1].strip()}"
         ) from error
-    return fresh
+    return Start(fresh, _anchor_warning(path, theirs, own))
+
+
+def _anchor_warning(path: Path, theirs: AnyConfig, own: AnyConfig) -> str:
+    if isinstance(theirs, DetectorConfig) and isinstance(own, DetectorConfig):
+        if theirs.anchors == own.anchors:
+            return ""
+        scales, wanted = (f"[{', '.join(f'{s:g}' for s in c.anchors.scales)}]" for c in (theirs, own))
+        return (
+            f"{path.name} was trained with anchor_scales = {scales}, and the recipe has {wanted}: the "
+            "trained layers rpn.scores and rpn.deltas are discarded; take over the scales to keep them"
+        )
+    assert isinstance(theirs, OneStageConfig)
+    assert isinstance(own, OneStageConfig)
+    if theirs.base_size == own.base_size:
+        return ""
+    size, wanted = (str(c.base_size or "the paper's") for c in (theirs, own))
+    return (
+        f"base_size of {path.name} is {size}, and of the recipe {wanted}: its box layers were trained for "
+        "other anchors; set base_size to that of the weights"
+    )
 
 
 def _fresh_of_two_stages(path: Path, given: DetectorConfig, own: DetectorConfig) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`pocketdet train`: a run from a TOML file."""
+"""`pocketdet train`: a run from a TOML file, or with --init such a file."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from pocketdet.cli.arguments import require_training
-from pocketdet.errors import PocketdetError
+from pocketdet.cli.train_progress import StepLines, advancing, progress_bar, step_text
+from pocketdet.errors import PocketdetError, UsageError
 
 if TYPE_CHECKING:
     from pocketdet.training.augment import AugmentPipeline
@@ -23,11 +24,32 @@ if TYPE_CHECKING:
     from pocketdet.training.run_logger import RunLogger
     from pocketdet.training.state import RunState
 
-SMOOTHING = 0.97  # of the losses on screen; the log has each step's own
+RECIPE = Path("train.toml")
+START = "thundernet-snet49-fod"  # the weights that a new recipe starts from
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A TOML file; training/recipes has examples.")],
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML file; --init writes one, train.toml by default.")
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA",
+            help="Write a commented recipe for annotated images (a COCO json file, a Pascal VOC or YOLO "
+            "folder, a data.yaml), and do not train.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help=f"With --init: weights to start from, a file, a zoo name or none; {START} by default."
+        ),
+    ] = None,
+    images_seen: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --init: images to train on in all; 40 times the data by default."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out images and boxes that are wrong.")
@@ -46,12 +68,24 @@ def train(
     so many steps and after the last one: evaluations.csv, an image of what is found, and best.safetensors
     lie beside the weights. TensorBoard reads the folder tensorboard.
 
-    Ctrl-C writes a checkpoint after the step in progress. Example: pocketdet train fod_a.toml --resume
+    Ctrl-C and SIGTERM write a checkpoint after the step in progress. --resume goes on from it, also with
+    other values of schedule.images and schedule.learning_rate.
+
+    Example: pocketdet train --init my_voc_folder && pocketdet train train.toml
 
     Several GPUs, or CPUs with --device cpu, share each batch if torchrun starts them, one process for each:
     torchrun --nproc-per-node 4 --no-python pocketdet train fod_a.toml --workers 4
     """
     require_training()
+    if init is not None:
+        _init(config or RECIPE, init, weights, images_seen)
+        return
+    if weights is not None or images_seen is not None:
+        raise UsageError(
+            "--weights and --images-seen belong to --init; set weights and schedule.images in the file"
+        )
+    if config is None:
+        raise UsageError("name a TOML file; pocketdet train --init DATA writes one for annotated images")
     import torch
 
     from pocketdet.training.device import keep_freed_memory, use_autocast
@@ -75,6 +109,37 @@ def train(
             _follow(steps)
 
 
+def _init(path: Path, data: Path, weights: str | None, images: int | None) -> None:
+    """Write a recipe and say what it is for."""
+    from pocketdet.training.recipe import new_recipe
+    from pocketdet.training.recipe_text import write_recipe
+
+    console = Console(highlight=False)
+    recipe = new_recipe(data, None if weights == "none" else weights or START, images)
+    write_recipe(path, recipe)
+    config = recipe.config
+    for name, dataset in (("training", recipe.training), ("evaluation", recipe.evaluation)):
+        if dataset is not None:
+            _say(console, f"{name}: {len(dataset.images)} images, {dataset.objects} objects")
+            if dataset.problems:
+                _say(
+                    console,
+                    f"  {len(dataset.problems)} problems; train lists them, and --skip-bad leaves them out",
+                )
+    _say(console, f"{len(recipe.training.class_names)} classes: {', '.join(recipe.training.class_names)}")
+    schedule = config.schedule
+    _say(
+        console, f"{schedule.steps} steps of {schedule.batch} images, from {config.weights or 'new weights'}"
+    )
+    _say(console, f"wrote {path}")
+    _say(console, f"next: pocketdet train {path}")
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line that may have the names of files."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
 def _prepare(
     console: Console, config: Path, context: "DistributedContext", *, resume: bool, skip_bad: bool
 ) -> "tuple[TrainConfig, AugmentPipeline, RunState, Evaluator | None]":
@@ -85,13 +150,13 @@ def _prepare(
     from pocketdet.training.evaluation import Evaluator
     from pocketdet.training.loop import start_run
 
-    with sync_errors(context), _bar(console) as bar:
+    with sync_errors(context), progress_bar(console) as bar:
         setup = read_config(config)
-        advancing = _advancing(bar)
-        data = read_data(setup, skip_bad=skip_bad, progress=advancing)
+        progress = advancing(bar)
+        data = read_data(setup, skip_bad=skip_bad, progress=progress)
         detector = setup.detector(data.class_names)
-        state = start_run(setup, detector, resume=resume, context=context, log=console.print)
-        pipeline = make_augment_pipeline(setup, data.training, advancing)
+        state = start_run(setup, detector, resume=resume, context=context, log=partial(_say, console))
+        pipeline = make_augment_pipeline(setup, data.training, progress)
     evaluator = None
     if setup.evaluation is not None and data.evaluation is not None and context.first:
         evaluator = Evaluator(detector, data.evaluation, setup.evaluation.limit)
@@ -113,9 +178,12 @@ def _run(
 
     shown: dict[str, float] = {}
     total = setup.schedule.steps
+    if state.step >= total:
+        _say(console, f"step {state.step} of {total} is done: raise schedule.images to go on")
+    lines = StepLines(console, total)
     with (
         RunLogger(setup, state, evaluator) as logger,
-        _bar(console) as bar,
+        progress_bar(console) as bar,
         _deferred_interrupt() as interrupted,
     ):
         if not logger.tensorboard.installed:
@@ -124,8 +192,9 @@ def _run(
         _evaluate(bar, logger, interrupted)  # where the last run was stopped before it could
         for report in steps(stop=interrupted, log=logger.step):
             bar.advance(task)
+            lines.step(report)
             _evaluate(bar, logger, interrupted)
-            bar.update(task, description=_line(report, shown, logger.last_ap))
+            bar.update(task, description=step_text(report, shown, logger.last_ap))
     if state.step < total:
         console.print(f"stopped after {state.step} of {total} steps; go on with --resume")
     elif logger.due:
@@ -133,10 +202,10 @@ def _run(
     if evaluator is not None and logger.best is not None:
         ap, step = logger.best
         best = f"best AP {ap:.3f} on {evaluator.extent}, at step {step}: {setup.out / BEST_FILE}"
-        console.print(best, markup=False, soft_wrap=True)
+        _say(console, best)
     weights = setup.out / WEIGHTS_FILE
-    console.print(f"wrote {weights}", markup=False)
-    console.print(f"next: pocketdet export {weights} --out bundles", markup=False, soft_wrap=True)
+    _say(console, f"wrote {weights}")
+    _say(console, f"next: pocketdet export {weights} --out bundles")
 
 
 def _follow(steps: "Callable[..., Iterator[StepReport]]") -> None:
@@ -165,45 +234,29 @@ def _evaluate(bar: Progress, logger: "RunLogger", interrupted: Callable[[], bool
     task = bar.add_task("evaluating", total=images)
     try:
         for evaluated in logger.evaluate(lambda: bar.advance(task), interrupted):
-            bar.console.print(str(evaluated), markup=False, soft_wrap=True)
+            _say(bar.console, str(evaluated))
     finally:
         bar.remove_task(task)
 
 
-def _line(report: "StepReport", shown: dict[str, float], ap: float | None) -> str:
-    """The smoothed losses of a run and its last AP, for the left of its bar."""
-    for name in ("loss", "accuracy"):
-        value = report.losses[name]
-        shown[name] = SMOOTHING * shown.get(name, value) + (1 - SMOOTHING) * value
-    losses = f"{report.side} px  loss {shown['loss']:.3f}  class accuracy {shown['accuracy']:.2f}"
-    return losses if ap is None else f"{losses}  AP {ap:.3f}"
-
-
 @contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a flag that the yielded function reads; a second one ends the process as usual."""
+    """Ctrl-C and SIGTERM set a flag that the yielded function reads; a second one acts as usual."""
     asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def note(number: int, frame: object) -> None:
         nonlocal asked
         asked = True
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    before = signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console)
-
-
-def _advancing(bar: Progress) -> Callable[[str, int], Callable[[], None]]:
-    def begin(title: str, total: int) -> Callable[[], None]:
-        task = bar.add_task(title, total=total)
-        return lambda: bar.advance(task)
-
-    return begin
+        restore()

@@ -1,0 +1,113 @@
+"""A recipe as a TOML file, with every field that concerns its detector and a comment on each."""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pocketdet.errors import UsageError
+from pocketdet.io import atomic_replace
+from pocketdet.models.build import is_one_stage
+from pocketdet.training.config_file import with_data_paths
+from pocketdet.training.recipe import NewRecipe
+from pocketdet.training.recipe_fields import RecipeField, recipe_tables
+
+TWO_STAGE_FIELDS = ("anchor_scales", "fc_channels", "background_bias")
+ONE_STAGE_FIELDS = ("base_size",)
+WIDTH = 100  # characters of a comment
+
+
+def write_recipe(path: Path, recipe: NewRecipe) -> None:
+    """Write a recipe as TOML, with paths in its folder relative to it.
+
+    Raises:
+        UsageError: if there is a file already, or it cannot be written.
+    """
+    content = "\n".join(_lines(path, recipe)) + "\n"
+    try:
+        atomic_replace(path, content.encode(), exist_ok=False)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists: choose another name for the recipe, or remove it") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _lines(path: Path, recipe: NewRecipe) -> Iterator[str]:
+    folder, config = path.resolve().parent, recipe.config
+    config = with_data_paths(config, lambda given: _relative(given, folder))
+    if config.weights is not None and config.weights.exists():
+        config = replace(config, weights=_relative(config.weights, folder))
+    one_stage = is_one_stage(config.arch)
+    yield from _head(path, recipe)
+    tables = recipe_tables()
+    for field in tables[""].fields:
+        if field.name not in (TWO_STAGE_FIELDS if one_stage else ONE_STAGE_FIELDS):
+            yield from _field(field, getattr(config, field.name))
+    for name in ("data", "evaluation", "schedule", "optimizer", "augment", "parts", config.loss_table):
+        if name == "parts" and one_stage:
+            continue
+        value = config.data[0] if name == "data" else getattr(config, name)
+        yield ""
+        yield from _comment(tables[name].meaning)
+        if value is None:
+            yield from _missing_evaluation()
+            continue
+        yield "[[data]]" if name == "data" else f"[{name}]"
+        for field in tables[name].fields:
+            yield from _field(field, getattr(value, field.name))
+
+
+def _head(path: Path, recipe: NewRecipe) -> Iterator[str]:
+    dataset, config = recipe.training, recipe.config
+    counts = f"{len(dataset.images)} images, {dataset.objects} objects, {len(dataset.class_names)} classes"
+    yield from _comment(f"Training on {config.data[0].annotations}: {counts}.")
+    yield f"#   pocketdet train {path.name}             start"
+    yield f"#   pocketdet train {path.name} --resume    go on after Ctrl-C, or with more schedule.images"
+    yield "# Paths are relative to this file. Values are those of the recipes in training/recipes."
+    if config.weights is not None:
+        classes = "and classes" if recipe.keeps_classes else "but not the classes"
+        yield from _comment(
+            f"Anchors, architecture and input size {classes} are those of the weights {config.weights}."
+        )
+
+
+def _missing_evaluation() -> Iterator[str]:
+    yield from _comment(
+        "No images to measure on were found. Keep some apart from the training data, and name them:"
+    )
+    yield from ("# [evaluation]", '# annotations = "val"')
+
+
+def _field(field: RecipeField, value: object) -> Iterator[str]:
+    limits = field.limits or (field.kind if '"' in field.kind else "")
+    yield from _comment(f"{field.meaning} [{limits}]" if limits else field.meaning)
+    yield f"# {field.name} = {_example(field)}" if value is None else f"{field.name} = {_toml(value)}"
+
+
+def _example(field: RecipeField) -> str:
+    """A value of a field that the recipe does not set."""
+    return {"path": '"images"', "text": '"train"', "number": "4.0"}.get(field.kind) or field.kind.partition(
+        ","
+    )[0]
+
+
+def _comment(text: str) -> Iterator[str]:
+    for line in textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False):
+        yield f"# {line}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    # JSON's escapes are TOML's, but for the one character that JSON leaves as it is
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    whole = path.resolve()
+    return whole.relative_to(folder) if whole.is_relative_to(folder) else whole
