@@ -51,11 +51,12 @@ def read_config(path: Path) -> TrainConfig:
     if config.arch not in architectures:
         raise UsageError(f"{path}: arch: {unknown_architecture(config.arch, architectures)}")
     folder = path.parent
-    return replace(
-        with_data_paths(config, lambda given: folder / given),
-        out=folder / config.out,
-        weights=None if config.weights is None else _weights(config.weights, folder),
-    )
+    try:
+        weights = None if config.weights is None else _weights(config.weights, folder)
+    except UsageError as error:
+        raise UsageError(f"{path}: weights: {error}") from error
+    config = with_data_paths(config, lambda given: folder / given)
+    return replace(config, out=folder / config.out, weights=weights)
 
 
 def with_data_paths(config: TrainConfig, change: Callable[[Path], Path]) -> TrainConfig:
@@ -99,10 +100,9 @@ def changed_fields(before: str, now: str) -> list[str]:
     adapter = pydantic.TypeAdapter(dict[str, Any])
     usual = {n: _CONFIG.dump_python(_usual(), mode="json")[n] for n in _DEFAULTS}
     old, new = (_flat({**usual, **adapter.validate_json(text)}) for text in (before, now))
-    names = dict.fromkeys((*new, *old))
     return [
         f"{'data.share' if name == 'shares' else name} was {old.get(name)} and is {new.get(name)}"
-        for name in names
+        for name in sorted({*old, *new})
         if name not in RESUMABLE and old.get(name) != new.get(name)
     ]
 
@@ -121,9 +121,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _weights(weights: Path, folder: Path) -> Path:
-    """A file beside the configuration, or one of the zoo where there is none."""
+    """A file beside the configuration, or one of the zoo where there is none. Raises `UsageError`."""
+    if (folder / weights).exists():
+        return folder / weights
     in_zoo = weights_file(weights)
-    return folder / weights if in_zoo == weights or (folder / weights).exists() else in_zoo
+    return folder / weights if in_zoo == weights else in_zoo
 
 
 def _first(error: pydantic.ValidationError) -> str:
@@ -133,7 +135,10 @@ def _first(error: pydantic.ValidationError) -> str:
     if detail["type"] == "unexpected_keyword_argument":
         table, name = _table(detail["loc"][:-1]), str(detail["loc"][-1])
         known = [field.name for field in fields(table)]
-        return f"{where}: unknown field{did_you_mean(name, known) or '; known: ' + ', '.join(known)}"
+        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        if name in (field.name for field in fields(TrainConfig)):
+            hint = f"; {name} belongs above the first table of the file"
+        return f"{where}: unknown field{hint}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "literal_error":
         message += did_you_mean(str(detail["input"]), re.findall(r"'([^']*)'", detail["ctx"]["expected"]))

@@ -40,6 +40,7 @@ def _lines(path: Path, recipe: NewRecipe) -> Iterator[str]:
         config = replace(config, weights=_relative(config.weights, folder))
     one_stage = is_one_stage(config.arch)
     yield from _head(path, recipe)
+    yield ""
     tables = recipe_tables()
     for field in tables[""].fields:
         if field.name not in (TWO_STAGE_FIELDS if one_stage else ONE_STAGE_FIELDS):

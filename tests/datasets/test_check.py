@@ -56,6 +56,19 @@ def test_one_report_names_them_all_and_skip_bad_goes_on(tmp_path: Path) -> None:
     assert keep_sound(checked, skip_bad=True) is checked
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_without_its_images_is_one_problem(tmp_path: Path, exists: bool) -> None:
+    folder = tmp_path / "photos"
+    if exists:
+        folder.mkdir()
+    images = [record(folder / f"{index}.jpg") for index in range(48)]
+    checked = check_dataset(Dataset(("bolt",), (record(image_file(tmp_path, "good.jpg")), *images)))
+    assert [image.path.name for image in checked.images] == ["good.jpg"]
+    (problem,) = checked.problems
+    assert (problem.kind, problem.where) == ("missing folder", str(folder))
+    assert ("none of 48 images" if exists else "no such folder: 48 images") in problem.detail
+
+
 def test_data_without_boxes_is_refused_even_then(tmp_path: Path) -> None:
     crowd = image_annotations(image_file(tmp_path, "a.png"), (40, 30), [((1, 2, 11, 22), 0, True)], 0)
     with pytest.raises(UsageError, match="no box"):

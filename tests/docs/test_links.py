@@ -16,6 +16,7 @@ GENERATED = {
     "docs/reference/command-line.md",
     "docs/reference/bundle-manifest.md",
     "docs/reference/bench-record.md",
+    "docs/reference/recipe.md",
 }
 FILES = markdown_files()
 IDS = [str(path.relative_to(ROOT)) for path in FILES]

@@ -1,5 +1,6 @@
 """Training configurations: the paper's by default, strict about what they do not know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 import pocketdet.training as recipes
 from pocketdet.errors import UsageError
 from pocketdet.training.config import Evaluation, Schedule, Source, TrainConfig
-from pocketdet.training.config_file import fingerprint, read_config
-from pocketdet.training.schedule import input_side, learning_rate
+from pocketdet.training.config_file import changed_fields, fingerprint, read_config
+from pocketdet.training.loss_config import PASSDLossConfig
+from pocketdet.training.schedule import input_side, learning_rate, warmup_warning
 
 SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "images"\n'
 
@@ -62,11 +64,23 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (SMALLEST + "[losses]\nrpn_negative = 0.9\n", "rpn_negative"),
         (SMALLEST + "[schedule]\nlearning_rate = nan\n", "learning_rate is nan"),
         ('nms = "none"\n' + SMALLEST, "nms"),
-        (SMALLEST + '[evaluation]\nannotations = "a"\n', "either images"),
+        (SMALLEST + '[evaluation]\nannotations = "a.json"\n', "a.json needs images"),
         (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nevery = 0\n', "every is 0"),
         (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nlimit = -1\n', "limit is -1"),
         (SMALLEST + '[evaluation]\nannotations = "a"\nimages = "b"\nshare = 1.0\n', "share"),
-        ('out = "run"\n[[data]]\nannotations = "a"\n', "images"),
+        ('out = "run"\n[[data]]\nannotations = "a.json"\n', "a.json needs images"),
+        (
+            SMALLEST + "[schedule]\nlerning_rate = 1\n",
+            "schedule.lerning_rate: unknown field; did you mean learning_rate?",
+        ),
+        (SMALLEST + '[schedule]\ndecay = "cosin"\n', "did you mean cosine?"),
+        (SMALLEST + "input_size = [64, 64]\n", "data.0.input_size: unknown field; input_size belongs above"),
+        ("imput_size = [64, 64]\n" + SMALLEST, "imput_size: unknown field; did you mean input_size?"),
+        ("zzz = 1\n" + SMALLEST, "zzz: unknown field; known: data, out"),
+        ('arch = "thundernet-snet94"\n' + SMALLEST, "did you mean 'thundernet-snet49'?"),
+        ("class_names = []\n" + SMALLEST, "class_names: expected"),
+        ('class_names = ["a", "a"]\n' + SMALLEST, "class_names: expected"),
+        ('weights = "thundernet-snet49-fud"\n' + SMALLEST, "did you mean thundernet-snet49-fod?"),
         ('out = "run"\n[[data]]\nannotations = "a"\nimages = "b"\nsplit = "c"\n', "either"),
     ],
 )
@@ -78,8 +92,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, part: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"none\.toml"):
+    with pytest.raises(UsageError, match=r"none\.toml: no such file"):
         read_config(tmp_path / "none.toml")
+    write(tmp_path, SMALLEST)
+    with pytest.raises(UsageError, match=r"did you mean train\.toml"):
+        read_config(tmp_path / "tain.toml")
 
 
 def test_the_fingerprint_sees_the_recipe_and_not_the_folders() -> None:
@@ -91,6 +108,30 @@ def test_the_fingerprint_sees_the_recipe_and_not_the_folders() -> None:
     assert fingerprint(base) == fingerprint(TrainConfig((source,), Path("out"), nms="hard", save_every=9))
     assert fingerprint(base) != fingerprint(TrainConfig((source,), Path("out"), seed=2))
     assert fingerprint(base) != fingerprint(TrainConfig((source, source), Path("out")))
+
+
+def test_a_changed_field_is_named_unless_a_resumed_run_may_change_it() -> None:
+    source = Source(Path("a"), Path("b"))
+    base = TrainConfig((source,), Path("out"))
+    longer = replace(base, schedule=Schedule(images=9, learning_rate=0.5), class_names=("a",))
+    assert changed_fields(fingerprint(base), fingerprint(longer)) == []
+    other = replace(longer, base_size=2.0, seed=7, passd=PASSDLossConfig(negatives=5.0))
+    assert changed_fields(fingerprint(base), fingerprint(other)) == [
+        "base_size was None and is 2.0",
+        "passd.negatives was 3.0 and is 5.0",
+        "seed was 1 and is 7",
+    ]
+    mixed = replace(base, data=(source, source))
+    assert changed_fields(fingerprint(mixed), fingerprint(base)) == ["data.share was [1.0, 1.0] and is [1.0]"]
+
+
+@pytest.mark.parametrize(
+    ("images", "warmup", "warned"), [(64, 2, True), (64, 1, True), (64, 0, False), (192, 2, False)]
+)
+def test_a_warm_up_that_exceeds_the_run_is_a_warning(images: int, warmup: int, warned: bool) -> None:
+    sentence = warmup_warning(Schedule(images=images, batch=64, warmup_steps=warmup))
+    assert bool(sentence) is warned
+    assert not warned or "the run has 1 step (64 images in batches of 64)" in sentence
 
 
 def test_step_decay_divides_by_ten_at_half_and_three_quarters() -> None:

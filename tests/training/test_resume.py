@@ -16,6 +16,7 @@ from pocketdet.training.loop import StepReport, start_run, train
 from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.run_logger import CsvLogger, step_cells, step_columns
 from pocketdet.training.sample import Sample
+from pocketdet.training.schedule import learning_rate
 from pocketdet.training.state import STATE_FILE
 
 NAMES = ("bolt", "nut")
@@ -76,6 +77,19 @@ def test_images_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
     assert [*first, *rest] == whole
 
 
+def test_more_images_and_another_rate_can_be_resumed(tmp_path: Path) -> None:
+    setup = config(tmp_path)
+    run(setup)
+    schedule = replace(setup.schedule, images=4 * (STEPS + 2), learning_rate=1e-4)
+    longer = replace(setup, schedule=schedule)
+    rest = run(longer, resume=True)
+    assert [report.step for report in rest] == [STEPS + 1, STEPS + 2]
+    assert rest[0].learning_rate == learning_rate(schedule, STEPS)
+    assert rest[0].learning_rate < 1e-4
+    assert run(setup, resume=True) == []
+    assert '"images":32' in read_card(tmp_path / "weights.safetensors")["recipe"]
+
+
 def test_a_killed_run_loses_at_most_one_interval(tmp_path: Path) -> None:
     whole = run(config(tmp_path / "whole"))
     setup = config(tmp_path / "killed")
@@ -108,8 +122,12 @@ def test_what_cannot_be_resumed_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         run(setup, resume=True)
     run(setup, stop_after=1)
-    with pytest.raises(CheckpointError, match="another configuration"):
+    with pytest.raises(CheckpointError, match=r"state\.pt: seed was 1 and is 9: a resumed run may change"):
         run(replace(setup, seed=9), resume=True)
+    with pytest.raises(CheckpointError, match=r"schedule\.batch was 4 and is 2; schedule\.decay was cosine"):
+        run(replace(setup, schedule=replace(setup.schedule, batch=2, decay="step")), resume=True)
+    with pytest.raises(CheckpointError, match="the classes were bolt, nut and are nut, bolt"):
+        start_run(setup, setup.detector(NAMES[::-1]), resume=True)
     content = (tmp_path / STATE_FILE).read_bytes()
     (tmp_path / STATE_FILE).write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match="cannot be resumed"):

@@ -10,6 +10,7 @@ from pocketdet.errors import CheckpointError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig, RoIHead
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.training.config import Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config
@@ -55,9 +56,25 @@ def test_all_that_means_the_same_is_taken_over(
     started = start_run(setup, setup.detector(names), log=said.append).model.state_dict()
     unlike = [k for k in started if started[k].shape != weights[k].shape or (started[k] != weights[k]).any()]
     assert sorted(unlike) == sorted(fresh)
-    assert len(said) == 1
+    assert len(said) == (2 if scales != (16, 32) else 1)
+    for line in said[1:]:
+        assert line.startswith(
+            "warning: trained.safetensors was trained with anchor_scales = [16, 32], and the "
+        )
+        assert "the trained layers rpn.scores and rpn.deltas are discarded" in line
     assert said[0].startswith("starts from trained.safetensors")
     assert all(key.rpartition(".")[0] in said[0] for key in fresh)
+
+
+def test_other_anchors_of_a_one_stage_detector_are_a_warning(tmp_path: Path) -> None:
+    given = OneStageConfig("passd-mobilenet", NAMES, (64, 64), base_size=2.0)
+    save_checkpoint(tmp_path / "given.safetensors", build_detector(given))
+    for size, count in ((2.0, 1), (None, 2)):
+        setup = replace(config(tmp_path, tmp_path / "given.safetensors"), arch=given.arch, base_size=size)
+        said = list[str]()
+        start_run(setup, setup.detector(NAMES), log=said.append)
+        assert len(said) == count
+    assert said[1].startswith("warning: base_size of given.safetensors is 2.0, and of the recipe the paper's")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
