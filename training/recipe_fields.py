@@ -90,7 +90,8 @@ def _kind(value: Mapping[str, Any]) -> str:
     if value["type"] == "array":
         items = value.get("prefixItems") or [value["items"]]
         length = f"{len(items)} " if "prefixItems" in value else ""
-        return f"list of {length}{_kind(items[0])}s"
+        kind = _kind(items[0])
+        return f"list of {length}{kind}{'' if kind == 'text' else 's'}"
     return "path" if value.get("format") == "path" else _KINDS[value["type"]]
 
 

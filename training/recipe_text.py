@@ -9,6 +9,7 @@ from pathlib import Path
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_replace
 from pocketdet.models.build import is_one_stage
+from pocketdet.training.config import TrainConfig
 from pocketdet.training.config_file import with_data_paths
 from pocketdet.training.recipe import NewRecipe
 from pocketdet.training.recipe_fields import RecipeField, recipe_tables
@@ -39,7 +40,7 @@ def _lines(path: Path, recipe: NewRecipe) -> Iterator[str]:
     if config.weights is not None and config.weights.exists():
         config = replace(config, weights=_relative(config.weights, folder))
     one_stage = is_one_stage(config.arch)
-    yield from _head(path, recipe)
+    yield from _head(path, recipe, config)
     yield ""
     tables = recipe_tables()
     for field in tables[""].fields:
@@ -59,17 +60,18 @@ def _lines(path: Path, recipe: NewRecipe) -> Iterator[str]:
             yield from _field(field, getattr(value, field.name))
 
 
-def _head(path: Path, recipe: NewRecipe) -> Iterator[str]:
-    dataset, config = recipe.training, recipe.config
+def _head(path: Path, recipe: NewRecipe, config: TrainConfig) -> Iterator[str]:
+    dataset = recipe.training
+    name = path.name if path.name.isprintable() else "RECIPE"
     counts = f"{len(dataset.images)} images, {dataset.objects} objects, {len(dataset.class_names)} classes"
-    yield from _comment(f"Training on {config.data[0].annotations}: {counts}.")
-    yield f"#   pocketdet train {path.name}             start"
-    yield f"#   pocketdet train {path.name} --resume    go on after Ctrl-C, or with more schedule.images"
+    yield from _comment(f"Training on {_toml(config.data[0].annotations)}: {counts}.")
+    yield f"#   pocketdet train {name}             start"
+    yield f"#   pocketdet train {name} --resume    go on after Ctrl-C, or with more images"
     yield "# Paths are relative to this file. Values are those of the recipes in training/recipes."
     if config.weights is not None:
         classes = "and classes" if recipe.keeps_classes else "but not the classes"
         yield from _comment(
-            f"Anchors, architecture and input size {classes} are those of the weights {config.weights}."
+            f"Anchors, architecture and input size {classes} are those of {_toml(config.weights)}."
         )
 
 

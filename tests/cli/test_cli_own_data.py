@@ -10,7 +10,7 @@ from own_data import NAMES, write_voc, write_yolo
 
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.models.checkpoint import load_checkpoint
-from pocketdet.runtime import load_bundle
+from pocketdet.runtime.bundle.load import load_bundle
 
 __all__ = ["command"]
 
@@ -36,8 +36,54 @@ def shrink(recipe: Path) -> None:
     recipe.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize(("write", "order"), [(write_voc, tuple(sorted(NAMES))), (write_yolo, NAMES)])
-def test_from_own_images_to_average_precision(
+def made(command: Command, folder: Path) -> Path:
+    """The best weights of a run on the data in `folder`/parts, from scratch, by a recipe that --init wrote."""
+    ending = command("train", "--init", "parts", "--images-seen", 16, "--weights", "none")
+    assert (ending.code, ending.err) == (0, "")
+    assert "training: 8 images, 12 objects\nevaluation: 4 images, 4 objects\n3 classes: " in ending.out
+    assert ending.out.endswith("wrote train.toml\nnext: pocketdet train train.toml\n")
+    shrink(folder / "train.toml")
+    ending = command("train", "train.toml")
+    assert (ending.code, ending.err) == (0, "")
+    assert "8 images, 12 objects, 3 classes" in ending.out
+    assert "on all 4 images" in ending.out
+    return Path("runs/parts/best.safetensors")
+
+
+def evaluated(command: Command, target: Path, backend: str) -> AccuracyReport:
+    """The report of `pocketdet val` on the data in parts."""
+    arguments = ("--data", "parts", "--only", backend, "--out", "accuracy")
+    ending = command("val", target, *arguments)
+    assert (ending.code, ending.err) == (0, "")
+    assert "all 4 images, 4 objects, 3 classes" in ending.out
+    return AccuracyReport.model_validate_json(Path("accuracy/accuracy.json").read_bytes())
+
+
+EACH = [(write_voc, tuple(sorted(NAMES))), (write_yolo, NAMES)]
+LAYOUTS = pytest.mark.parametrize(("write", "order"), EACH, ids=["VOC", "YOLO"])
+
+
+@LAYOUTS
+def test_own_images_are_trained_and_evaluated(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path], Path],
+    order: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pocketdet.evaluation.write_curves", lambda *_: None)
+    monkeypatch.setattr("pocketdet.evaluation.write_gallery", lambda *_: None)
+    write(tmp_path / "parts")
+    weights = made(command, tmp_path)
+    assert load_checkpoint(weights).config.class_names == order
+    data = evaluated(command, weights, "pytorch").data
+    assert (data.file, data.split, set(data.class_names)) == ("parts", "val", set(NAMES))
+
+
+@pytest.mark.slow
+@LAYOUTS
+def test_own_images_are_trained_exported_and_evaluated(
     command: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -46,28 +92,9 @@ def test_from_own_images_to_average_precision(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "parts")
-    ending = command("train", "--init", "parts", "--images-seen", 16, "--weights", "none")
+    ending = command("export", made(command, tmp_path), "--out", "bundles", "--name", "parts")
     assert (ending.code, ending.err) == (0, "")
-    assert "training: 8 images, 12 objects\nevaluation: 4 images, 5 objects\n" in ending.out
-    assert f"3 classes: {', '.join(order)}\n" in ending.out
-    assert ending.out.endswith("wrote train.toml\nnext: pocketdet train train.toml\n")
-    shrink(tmp_path / "train.toml")
-
-    ending = command("train", "train.toml")
-    assert (ending.code, ending.err) == (0, "")
-    assert "8 images, 12 objects, 3 classes" in ending.out
-    assert "on all 4 images" in ending.out
-    weights = Path("runs/parts/best.safetensors")
-    assert load_checkpoint(weights).config.class_names == order
-
-    ending = command("export", weights, "--out", "bundles", "--name", "parts")
-    assert (ending.code, ending.err) == (0, "")
-    with load_bundle("bundles/parts.pocketdet") as bundle:
-        assert bundle.manifest.class_names == order
-
-    only = ("--only", "ncnn-fp32", "--out", "accuracy")
-    ending = command("val", "bundles/parts.pocketdet", "--data", "parts", *only)
-    assert (ending.code, ending.err) == (0, "")
-    assert "all 4 images, 5 objects, 3 classes" in ending.out
-    report = AccuracyReport.model_validate_json(Path("accuracy/accuracy.json").read_bytes())
-    assert (report.data.file, report.data.split, set(report.data.class_names)) == ("parts", "val", set(NAMES))
+    bundle = Path("bundles/parts.pocketdet")
+    with load_bundle(bundle) as loaded:
+        assert loaded.manifest.class_names == order
+    assert evaluated(command, bundle, "ncnn-fp32").data.pictures == 4

@@ -127,10 +127,9 @@ def _init(path: Path, data: Path, weights: str | None, images: int | None) -> No
                     f"  {len(dataset.problems)} problems; train lists them, and --skip-bad leaves them out",
                 )
     _say(console, f"{len(recipe.training.class_names)} classes: {', '.join(recipe.training.class_names)}")
-    schedule = config.schedule
-    _say(
-        console, f"{schedule.steps} steps of {schedule.batch} images, from {config.weights or 'new weights'}"
-    )
+    steps, batch = config.schedule.steps, config.schedule.batch
+    origin = config.weights or "new weights"
+    _say(console, f"{steps} step{'s' if steps > 1 else ''} of {batch} images, from {origin}")
     _say(console, f"wrote {path}")
     _say(console, f"next: pocketdet train {path}")
 

@@ -28,17 +28,16 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
         )
     if images is not None and voc is not None:
         raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
-    if images is not None and split is not None:
-        raise UsageError("--split belongs to a folder; name another COCO file with --data instead")
     if voc is not None:
         open_voc(voc)
         return _with_split(DataSource(voc, split=split))
     assert data is not None
-    if images is not None:
-        return DataSource(data, images)
-    if data.suffix.lower() == ".json":
+    is_file = images is not None or data.suffix.lower() == ".json"
+    if is_file and split is not None:
+        raise UsageError("--split belongs to a folder; name another COCO file with --data instead")
+    if is_file and images is None:
         raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
-    return _with_split(DataSource(data, split=split))
+    return DataSource(data, images) if is_file else _with_split(DataSource(data, split=split))
 
 
 def _with_split(source: DataSource) -> DataSource:
