@@ -37,7 +37,7 @@ def shrink(recipe: Path) -> None:
 
 
 def made(command: Command, folder: Path) -> Path:
-    """The best weights of a run on the data in `folder`/parts, from scratch, by a recipe that --init wrote."""
+    """The best weights of a run on the data in parts, from scratch, by a recipe that --init wrote."""
     ending = command("train", "--init", "parts", "--images-seen", 16, "--weights", "none")
     assert (ending.code, ending.err) == (0, "")
     assert "training: 8 images, 12 objects\nevaluation: 4 images, 4 objects\n3 classes: " in ending.out
