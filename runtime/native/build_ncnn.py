@@ -140,13 +140,13 @@ def main() -> int:
     try:
         folder = build(target, arguments.cache, arguments.jobs, arguments.source)
     except BuildError as error:
-        _say(f"build_ncnn: {error}")
+        say(f"build_ncnn: {error}")
         return 2
     except OSError as error:
-        _say(f"build_ncnn: {error.filename or arguments.cache}: {error.strerror}")
+        say(f"build_ncnn: {error.filename or arguments.cache}: {error.strerror}")
         return 2
     except KeyboardInterrupt:
-        _say("build_ncnn: interrupted; the next run goes on from here")
+        say("build_ncnn: interrupted; the next run goes on from here")
         return 130
     sys.stdout.write(f"{folder}\n")
     return 0
@@ -170,13 +170,13 @@ def build(target: Target, cache: Path, jobs: int, source: Path | None) -> Path:
     if final.exists():
         return final
     cache.mkdir(parents=True, exist_ok=True)
-    with _only_one(cache / f"{final.name}.lock"):
+    with only_one(cache / f"{final.name}.lock"):
         if final.exists():
             return final
         work = cache / f"{final.name}.part"
         _check_space(cache)
         tree = unpack(archive(cache, source), work)
-        _say(f"building ncnn {VERSION} for {target.name} (some minutes, once), in {work}")
+        say(f"building ncnn {VERSION} for {target.name} (some minutes, once), in {work}")
         _compile(tree, work, target, options, jobs)
         (work / "installed" / "build.json").write_text(json.dumps({"version": VERSION, **recipe}, indent=2))
         (work / "installed").rename(final)
@@ -210,7 +210,7 @@ def archive(cache: Path, source: Path | None) -> Path:
         _check_hash(cached)
         return cached
     with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
-        _say(f"fetching ncnn {VERSION} from the package index")
+        say(f"fetching ncnn {VERSION} from the package index")
         # unearth, since pip refuses the sdist for its date-stamped version
         command = [sys.executable, "-m", "unearth", f"ncnn=={VERSION}", "--no-binary", "--download", folder]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -240,7 +240,7 @@ def unpack(path: Path, work: Path) -> Path:
 
 
 def _compile(tree: Path, work: Path, target: Target, options: dict[str, str], jobs: int) -> None:
-    cmake, ninja = _tool("cmake"), _tool("ninja")
+    cmake, ninja = tool("cmake"), tool("ninja")
     log = work / "build.log"
     configure = [cmake, "-S", str(tree), "-B", str(work / "build"), "-G", "Ninja"]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={target.compiler}"]
@@ -250,12 +250,12 @@ def _compile(tree: Path, work: Path, target: Target, options: dict[str, str], jo
     configure += [f"-D{name}={value}" for name, value in options.items()]
     configure += _layer_options(tree)
     log.write_text("")
-    _logged(configure, log)
-    _logged([ninja, "-C", str(work / "build"), f"-j{jobs}"], log)
-    _logged([cmake, "--install", str(work / "build"), "--strip"], log)
+    run_logged(configure, log)
+    run_logged([ninja, "-C", str(work / "build"), f"-j{jobs}"], log)
+    run_logged([cmake, "--install", str(work / "build"), "--strip"], log)
 
 
-def _logged(command: list[str], log: Path) -> None:
+def run_logged(command: list[str], log: Path) -> None:
     """Run a command into the log, reporting ninja's progress every 15 seconds."""
     reported = time.monotonic()
     with log.open("a") as stream:
@@ -269,7 +269,7 @@ def _logged(command: list[str], log: Path) -> None:
                 stream.write(line)
                 if line.startswith("[") and time.monotonic() - reported > 15:
                     reported = time.monotonic()
-                    _say(f"  {line[1:].partition(']')[0]} files compiled")
+                    say(f"  {line[1:].partition(']')[0]} files compiled")
         except BaseException:
             process.terminate()
             raise
@@ -307,7 +307,7 @@ def _check_space(folder: Path) -> None:
         )
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     """A program of this Python's environment, or of the system."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -321,17 +321,19 @@ def _output(command: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock file."""
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("waiting for another build of the same")
+            say("waiting for another build of the same")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the person who waits."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

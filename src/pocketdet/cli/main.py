@@ -13,6 +13,7 @@ from rich.text import Text
 from pocketdet.cli.align import align
 from pocketdet.cli.bench import bench
 from pocketdet.cli.bench_engines import bench_engines
+from pocketdet.cli.cycles import cycles
 from pocketdet.cli.demo import demo
 from pocketdet.cli.describe import describe
 from pocketdet.cli.detect import detect
@@ -50,6 +51,7 @@ for command in (
     bench,
     bench_engines,
     predict,
+    cycles,
     report,
 ):
     app.command()(command)

@@ -1,0 +1,87 @@
+"""Devices whose core has a model: the clock, and the published run of ncnn's benchmark to compare with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pocketdet.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Device:
+    """One cluster of one device.
+
+    Attributes:
+        name: Name in tables.
+        core: Name of its core.
+        ghz: Its highest clock in GHz, as the published run states it.
+        published: Name of the published run (`read_runs`).
+        cores: The cores that the run was allowed to use.
+        note: What is to be known about the run.
+    """
+
+    name: str
+    core: str
+    ghz: float
+    published: str
+    cores: Literal["all", "big", "little"] = "all"
+    note: str = ""
+
+
+_CLUSTER = "the times are those of the 2.8 GHz cluster, not of the prime core"
+_OLD = "published before ncnn's half precision was the default"
+DEVICES = (
+    Device("Snapdragon 855+", "cortex-a76", 2.96, "Qualcomm SM8150-AC Snapdragon 855+", "big"),
+    Device("Raspberry Pi 5", "cortex-a76", 2.4, "Raspberry Pi 5 Broadcom BCM2712, Cortex-A76"),
+    Device("RK3588", "cortex-a76", 2.4, "Rockchip RK3588 [2]"),
+    Device(
+        "RK3588S, Android",
+        "cortex-a76",
+        2.4,
+        "Station-M3/ROC-RK3588S-PC, Rockchip RK3588S StationOS (Android)",
+    ),
+    Device("RK3588, older ncnn", "cortex-a76", 2.4, "Rockchip RK3588", "big", _OLD),
+    Device("Jetson Orin Nano", "cortex-a78", 1.5, "NVIDIA Jetson Orin Nano"),
+    Device("Jetson AGX Orin", "cortex-a78", 2.2, "NVIDIA Jetson AGX Orin"),
+    Device(
+        "Snapdragon 8 Gen 2, 2.8 GHz",
+        "cortex-a715",
+        2.8,
+        "Qualcomm SM8550-AB Snapdragon 8 Gen 2",
+        "big",
+        _CLUSTER,
+    ),
+    Device("Radxa Orion O6", "cortex-a720", 2.6, "Radxa Orion O6", "big"),
+    Device("Azure Cobalt 100", "neoverse-n2", 3.4, "Microsoft Azure Standard D64ps v6 Instance"),
+    Device("Dimensity 9300", "cortex-x4", 3.25, "MediaTek Dimensity 9300 (MT6989)", "big"),
+    Device(
+        "RK3566, Android", "cortex-a55", 1.8, "Station-M2/ROC-RK3566-PC, Rockchip RK3566 StationOS (Android)"
+    ),
+    Device("RK3566, Orange Pi CM4", "cortex-a55", 1.8, "OrangePicm4, Rockchip Rk3566"),
+    Device("RK3568, Station P2", "cortex-a55", 2.0, "Station P2, Rockchip RK3568"),
+    Device("RK3568, Rock 3A", "cortex-a55", 2.0, "Rock3A, Rockchip RK3568 ubuntu 20.04"),
+    Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", _OLD),
+)
+
+
+def find_devices(queries: Sequence[str]) -> list[Device]:
+    """Look up devices by words of their names, without duplicates.
+
+    Args:
+        queries: Words such as "855+" or "pi 5".
+
+    Returns:
+        Every device whose name has all words of a query, in the order of the queries.
+
+    Raises:
+        UsageError: For a query that nothing matches.
+    """
+    found = {}
+    for query in queries:
+        words = query.lower().split()
+        matching = [d for d in DEVICES if words and all(word in d.name.lower() for word in words)]
+        if not matching:
+            names = "; ".join(device.name for device in DEVICES)
+            raise UsageError(f"--device {query!r}: no device whose core can be modelled; there are {names}")
+        found.update({device.name: device for device in matching})
+    return list(found.values())

@@ -1,0 +1,107 @@
+"""Run a program for 64-bit ARM under qemu and count the blocks that it executes.
+
+The program sees one processor, that of the core, whatever machine this is: ncnn chooses kernels and tiles by
+the instructions, the identification and the caches that it finds in /proc and /sys.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from pocketdet.armmodel.cores import Core
+from pocketdet.armmodel.instrument import Emulator, Llvm
+from pocketdet.armmodel.symbols import Symbols, parse_symbols
+from pocketdet.armmodel.trace import Trace, parse_trace
+from pocketdet.benchmarks.targets.base import last_line, run_process
+from pocketdet.errors import EngineError, UsageError
+
+LIMIT_S = 3600.0
+
+
+def read_symbols(llvm: Llvm, program: Path) -> Symbols:
+    """List the functions of a program. Raises `EngineError` if it has none."""
+    done = run_process([str(llvm.nm), "--demangle", str(program)], LIMIT_S)
+    symbols = parse_symbols(done.out.decode(errors="replace"))
+    if not symbols.addresses:
+        raise EngineError(f"{program}: expected a program with a symbol table, found none")
+    return symbols
+
+
+def count_blocks(
+    emulator: Emulator,
+    core: Core,
+    command: Sequence[str],
+    watched: Iterable[int],
+    tick: Callable[[], None] = lambda: None,
+) -> tuple[Trace, bytes]:
+    """Run a program to its end.
+
+    Args:
+        emulator: qemu and its plugin.
+        core: The core to emulate.
+        command: The program and its arguments, with absolute paths.
+        watched: Addresses that split the counts.
+        tick: Called while it runs.
+
+    Returns:
+        The counts, and what the program wrote to its standard output.
+
+    Raises:
+        UsageError: If the program refuses its input.
+        EngineError: If it crashes, or qemu fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketdet-") as name:
+        folder = Path(name)
+        counts = folder / "counts"
+        plugin = [f"{emulator.plugin},out={counts}", *(f"watch={address:#x}" for address in watched)]
+        write_machine(core, folder / "root")
+        qemu = [
+            str(emulator.qemu),
+            "-cpu",
+            core.emulated,
+            "-L",
+            str(folder / "root"),
+            "-plugin",
+            ",".join(plugin),
+        ]
+        # no variables of this machine: the place of the stack would depend on them
+        done = run_process(["/usr/bin/env", "-i", *qemu, *command], LIMIT_S, tick)
+        if done.code == 2:
+            raise UsageError(last_line(done.err))
+        if done.code != 0:
+            program = Path(command[0]).name
+            raise EngineError(f"{program} under qemu ended with exit code {done.code}: {last_line(done.err)}")
+        try:
+            with counts.open(encoding="ascii") as lines:
+                return parse_trace(lines), done.out
+        except OSError as error:
+            raise EngineError(f"qemu wrote no block counts: {error.strerror or error}") from error
+
+
+def write_machine(core: Core, root: Path) -> None:
+    """Write the files in which Linux describes a machine with one core.
+
+    Args:
+        core: The core.
+        root: A new folder that stands for the root of the file system.
+    """
+    cpu = "sys/devices/system/cpu/cpu0"
+    texts = {
+        "proc/cpuinfo": f"processor\t: 0\nCPU implementer\t: {core.midr >> 24:#04x}\nCPU architecture: 8\n"
+        f"CPU variant\t: 0x0\nCPU part\t: {core.midr >> 4 & 0xFFF:#05x}\nCPU revision\t: 0\n",
+        f"{cpu}/regs/identification/midr_el1": f"{core.midr:#018x}\n",
+        f"{cpu}/cpufreq/cpuinfo_max_freq": "2000000\n",
+        f"{cpu}/topology/thread_siblings_list": "0\n",
+        f"{cpu}/topology/core_cpus_list": "0\n",
+    }
+    caches = ((1, "Data", core.l1_kib), (1, "Instruction", core.l1_kib), (2, "Unified", core.l2_kib))
+    for index, (level, kind, kib) in enumerate(caches):
+        files = {"level": level, "type": kind, "size": f"{kib}K", "shared_cpu_map": 1, "shared_cpu_list": 0}
+        texts |= {f"{cpu}/cache/index{index}/{name}": f"{value}\n" for name, value in files.items()}
+    texts |= {
+        f"{cpu}/cache/index{index}/level": "0\n" for index in range(len(caches), 10)
+    }  # hides the host's
+    for name, text in texts.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")

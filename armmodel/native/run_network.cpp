@@ -1,0 +1,93 @@
+// run_network PARAM BIN|- PRECISION FRAMES INPUT=SHAPE... : runs a network of ncnn on constant inputs, one thread.
+//
+// BIN is "-" for weights of zero. PRECISION is fp32, fp16-storage, fp16 or bf16-storage. A shape is W, HxW or CxHxW.
+// What lies between the two clock readings of run_frame is a frame, as in Detector::detect of pocketdet-run.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <ncnn/datareader.h>
+#include <ncnn/net.h>
+
+namespace {
+
+class ZeroWeights : public ncnn::DataReader {
+public:
+    size_t read(void* to, size_t size) const override {
+        std::memset(to, 0, size);
+        return size;
+    }
+};
+
+struct Input {
+    std::string name;
+    ncnn::Mat value;
+};
+
+Input parse_input(const std::string& word) {
+    const size_t equals = word.rfind('=');
+    int sides[3] = {0, 0, 0};
+    const int count = std::sscanf(word.c_str() + equals + 1, "%dx%dx%d", &sides[0], &sides[1], &sides[2]);
+    ncnn::Mat value = count == 1   ? ncnn::Mat(sides[0])
+                      : count == 2 ? ncnn::Mat(sides[1], sides[0])
+                                   : ncnn::Mat(sides[2], sides[1], sides[0]);
+    value.fill(0.01f);
+    return {word.substr(0, equals), value};
+}
+
+void set_precision(ncnn::Option& option, const std::string& precision) {
+    const bool half = precision == "fp16" || precision == "fp16-storage";
+    option.use_fp16_packed = option.use_fp16_storage = half;
+    option.use_fp16_arithmetic = precision == "fp16";
+    option.use_bf16_packed = option.use_bf16_storage = precision == "bf16-storage";
+    option.use_vulkan_compute = false;
+    option.num_threads = 1;
+}
+
+}  // namespace
+
+// not inlined: its address marks the beginning of a frame
+extern "C" __attribute__((noinline)) long run_frame(const ncnn::Net& net, const std::vector<Input>& inputs) {
+    const auto start = std::chrono::steady_clock::now();
+    {
+        ncnn::Extractor extractor = net.create_extractor();
+        for (const Input& input : inputs) {
+            if (extractor.input(input.name.c_str(), input.value) != 0) return -1;
+        }
+        for (const int output : net.output_indexes()) {
+            ncnn::Mat value;
+            if (extractor.extract(output, value) != 0) return -1;
+        }
+    }
+    return static_cast<long>((std::chrono::steady_clock::now() - start).count());
+}
+
+int main(int argc, char** argv) {
+    if (argc < 6) {
+        std::fprintf(stderr, "run_network PARAM BIN|- PRECISION FRAMES INPUT=SHAPE...\n");
+        return 2;
+    }
+    std::vector<Input> inputs;
+    for (int i = 5; i < argc; ++i) inputs.push_back(parse_input(argv[i]));
+    ncnn::Net net;
+    set_precision(net.opt, argv[3]);
+    if (net.load_param(argv[1]) != 0) {
+        std::fprintf(stderr, "ncnn refuses the graph: a layer type is not in this build, or the file is damaged\n");
+        return 2;
+    }
+    const ZeroWeights zeros;
+    if ((std::strcmp(argv[2], "-") == 0 ? net.load_model(zeros) : net.load_model(argv[2])) != 0) {
+        std::fprintf(stderr, "ncnn refuses the weights\n");
+        std::_Exit(2);  // ncnn crashes when it takes down layers that it did not set up
+    }
+    for (int frame = 0; frame < std::atoi(argv[4]); ++frame) {
+        if (run_frame(net, inputs) < 0) {
+            std::fprintf(stderr, "ncnn fails to run the network\n");
+            return 2;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,81 @@
+"""Pictures of modelled cycles."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pocketdet.armmodel.modelled import LayerFigures, Modelled
+from pocketdet.evaluation.figures import COLOURS, INK, MUTED, RULE, WIDTH, drawn, shortened
+
+_LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 330, 60, 84, 56, 22  # pixels
+_ROWS = 24
+
+
+def plot_layers(path: Path, models: Sequence[Modelled]) -> None:
+    """Draw the cycles of the most expensive layers and other stages, with the limit of the SIMD units.
+
+    Args:
+        path: The picture to write.
+        models: One model, or several, one below the other.
+
+    Raises:
+        UsageError: If matplotlib is missing, or the file cannot be written.
+    """
+    rows = [_rows(model) for model in models]
+    height = sum(_TOP + _BOTTOM + _ROW * len(r) for r in rows)
+    with drawn(path, height) as figure:
+        top = height
+        for model, shown in zip(models, rows, strict=True):
+            tall = _ROW * len(shown)
+            figure.text(24 / WIDTH, (top - 34) / height, _title(model), size=12)
+            figure.text(24 / WIDTH, (top - 56) / height, _LEGEND, size=9, color=MUTED)
+            box = (
+                _LEFT / WIDTH,
+                (top - _TOP - tall) / height,
+                (WIDTH - _LEFT - _RIGHT) / WIDTH,
+                tall / height,
+            )
+            axes = figure.add_axes(box)
+            values, limits = [r[1] / 1e6 for r in shown], [r[2] / 1e6 for r in shown]
+            axes.barh(range(len(shown)), values, height=0.72, color=COLOURS[0])
+            axes.barh(range(len(shown)), limits, height=0.3, color=COLOURS[4])
+            for row, value in enumerate(values):
+                share = 1e6 * value / model.total.cycles
+                axes.text(value, row, f" {share:.1%}", va="center", color=INK, size=8)
+            axes.set_yticks(range(len(shown)), [shortened(r[0], 56) for r in shown])
+            axes.set_ylim(len(shown) - 0.5, -0.5)
+            axes.set_xlim(0, 1.1 * max(values))
+            axes.tick_params(axis="y", length=0, labelcolor=INK)
+            axes.set_xlabel("million cycles, modelled")
+            axes.grid(axis="x", color=RULE, linewidth=0.6)
+            axes.set_axisbelow(True)
+            for side in ("top", "right", "left"):
+                axes.spines[side].set_visible(False)
+            top -= _TOP + tall + _BOTTOM
+
+
+_LEGEND = (
+    "blue: modelled cycles; orange: the fewest cycles that the multiply-accumulates take on the SIMD units"
+)
+
+
+def _title(model: Modelled) -> str:
+    total = f"{model.total.cycles / 1e6:.1f} million cycles"
+    return f"{model.subject} on {model.core.name}, {model.precision}: {total}, modelled, not measured"
+
+
+def _rows(model: Modelled) -> list[tuple[str, float, float]]:
+    """Label, cycles and limit: stages without a network, layers, and the rest of the layers together."""
+    named = {layer.stage for layer in model.layers}
+    rows = [(f"stage {s.name}", s.figures.cycles, 0.0) for s in model.stages if s.name not in named]
+    rows += [(_label(layer), layer.figures.cycles, layer.figures.limit) for layer in model.layers]
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    rest = rows[_ROWS:]
+    if rest:
+        total = sum(row[1] for row in rest), sum(row[2] for row in rest)
+        rows = [*rows[:_ROWS], (f"{len(rest)} others", *total)]
+    return rows
+
+
+def _label(layer: LayerFigures) -> str:
+    facts = layer.facts
+    return f"{facts.module or facts.name} {facts.type} {'x'.join(map(str, facts.output or ()))}"

@@ -1,0 +1,173 @@
+"""What is modelled: a detector bundle through pocketdet-run, or any network of ncnn through run_network."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pocketdet.armmodel.account import CountedFrame
+from pocketdet.armmodel.cores import Core
+from pocketdet.armmodel.emulate import count_blocks, read_symbols
+from pocketdet.armmodel.frame import Marks, last_frame
+from pocketdet.armmodel.instrument import Instrument
+from pocketdet.armmodel.network import LayerFacts, layers_in_order
+from pocketdet.benchmarks.devices import stage_bundle, stage_image
+from pocketdet.errors import EngineError, GraphError, UsageError
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.ncnn_graph import Graph, Shape, read_graph
+from pocketdet.runtime.ncnn_graph.shapes import infer_shapes
+
+Tick = Callable[[], None]
+PRECISIONS = ("fp32", "fp16-storage", "fp16", "bf16-storage")
+_FRAMES = 2  # the second has its memory already
+
+
+@dataclass(frozen=True)
+class Run:
+    """One frame, counted on an emulated core.
+
+    Attributes:
+        frame: The executed blocks.
+        stages: Names of its stages.
+        layers: The layers of each stage that runs a network, in the order of execution.
+        functions: The function at each address that a block begins at.
+        precision: The arithmetic that ncnn used.
+        rois: Proposals that the head saw, 0 for none.
+    """
+
+    frame: CountedFrame
+    stages: tuple[str, ...]
+    layers: Mapping[str, tuple[LayerFacts, ...]]
+    functions: Mapping[int, str]
+    precision: str
+    rois: int
+
+
+class Subject(Protocol):
+    """Something that can be run."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    def run(self, instrument: Instrument, core: Core, tick: Tick) -> Run:
+        """Count one frame on a core. Raises `PocketdetError`."""
+
+
+@dataclass(frozen=True)
+class BundleSubject:
+    """A detector, from image to boxes.
+
+    Attributes:
+        bundle: The bundle.
+        precision: The arithmetic requested of ncnn, None for the bundle's.
+        image: The image; None stands for the golden one.
+        rois: Most proposals for the head, None for the bundle's number.
+    """
+
+    bundle: Bundle
+    precision: str | None = None
+    image: Path | None = None
+    rois: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name in the manifest."""
+        return self.bundle.manifest.name
+
+    def run(self, instrument: Instrument, core: Core, tick: Tick) -> Run:
+        """Count one frame of `pocketdet-run bench`. Raises `PocketdetError`."""
+        symbols = read_symbols(instrument.llvm, instrument.runner)
+        marks = Marks.of(symbols, "pocketdet::Detector::detect(")
+        with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
+            words = [str(instrument.runner.resolve()), "bench", str(stage_bundle(self.bundle, Path(folder)))]
+            words += [str(stage_image(self.image, Path(folder)))] if self.image else []
+            words += ["--warmup", str(_FRAMES - 1), "--frames", "1"]
+            words += ["--precision", self.precision] if self.precision else []
+            words += ["--rois", str(self.rois)] if self.rois else []
+            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
+        document = _document(out)
+        stages = tuple(document["stages"])
+        frame = CountedFrame(trace.blocks, last_frame(trace, marks, len(stages)))
+        precision, rois = document["engine"]["precision"], int(document["samples"]["rois"][-1])
+        layers = self._layers(half=precision == "fp16", rois=rois)
+        frame.check_layers({stages.index(name): len(facts) for name, facts in layers.items()})
+        functions = {address: symbols.at(address) for address in frame.addresses()}
+        return Run(frame, stages, layers, functions, precision, rois)
+
+    def _layers(self, *, half: bool, rois: int) -> dict[str, tuple[LayerFacts, ...]]:
+        found = {}
+        for name, spec in self.bundle.manifest.graphs.by_name().items():
+            graph = read_graph(self.bundle.path(spec.param), self.bundle.path(spec.bin))
+            inputs, outputs = spec.input_shapes(max(rois, 1)), [t.blob for t in spec.outputs]
+            if name != "head" or rois:  # without proposals the head does not run
+                found[name] = tuple(layers_in_order(graph, inputs, outputs, spec.layer_sources, half=half))
+        return found
+
+
+@dataclass(frozen=True)
+class NetworkSubject:
+    """A network of ncnn on constant inputs.
+
+    Attributes:
+        param: The .param file.
+        weights: The .bin file; None for weights of zero.
+        precision: The arithmetic, one of `PRECISIONS`.
+        inputs: Shapes of the inputs that the .param file does not give; the key "" stands for all of them.
+    """
+
+    param: Path
+    weights: Path | None
+    precision: str
+    inputs: Mapping[str, Shape]
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.param.name.removesuffix(".param").removesuffix(".ncnn")
+
+    def run(self, instrument: Instrument, core: Core, tick: Tick) -> Run:
+        """Count one frame of `run_network`. Raises `PocketdetError`."""
+        graph = read_graph(self.param)
+        shapes = self._input_shapes(graph)
+        program = instrument.emulator.run_network
+        symbols = read_symbols(instrument.llvm, program)
+        marks = Marks.of(symbols, "run_frame")
+        weights = str(self.weights.resolve()) if self.weights else "-"
+        words = [str(program), str(self.param.resolve()), weights, self.precision, str(_FRAMES)]
+        words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
+        try:
+            trace, _ = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
+        except UsageError as error:
+            raise GraphError(f"{self.param}: {error}") from error
+        frame = CountedFrame(trace.blocks, last_frame(trace, marks, 1))
+        half = self.precision == "fp16"
+        layers = tuple(layers_in_order(graph, shapes, graph.output_names(), {}, half=half))
+        frame.check_layers({0: len(layers)})
+        functions = {address: symbols.at(address) for address in frame.addresses()}
+        return Run(frame, ("network",), {"network": layers}, functions, self.precision, 0)
+
+    def _input_shapes(self, graph: Graph) -> dict[str, Shape]:
+        names = graph.input_names()
+        given = {name: self.inputs.get(name, self.inputs.get("")) for name in names}
+        shapes = infer_shapes(graph, {name: shape for name, shape in given.items() if shape}, partial=True)
+        missing = [name for name in names if name not in shapes]
+        if missing:
+            raise UsageError(
+                f"{self.param}: the shape of input {missing[0]!r} is not in the file; give it with "
+                f"--shape {missing[0]}=3x320x320"
+            )
+        return {name: shapes[name] for name in names}
+
+
+def _document(out: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(out)
+        assert isinstance(document, dict)
+        return document
+    except (ValueError, AssertionError) as error:
+        raise EngineError(
+            f"pocketdet-run under qemu wrote {len(out)} bytes that are no JSON document"
+        ) from error

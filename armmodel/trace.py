@@ -1,0 +1,85 @@
+"""The output of the plugin `native/count_blocks.c`: blocks, and executions between watched addresses."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pocketdet.errors import EngineError
+
+Words = tuple[int, ...]
+"""The instruction words of a block, in order."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Instructions that run one after the other; `address` is where they begin."""
+
+    address: int
+    words: Words
+
+
+@dataclass
+class Segment:
+    """What was executed from one watched address to the next.
+
+    `reached` is the address it begins at, 0 for the beginning of the program. `counts` are executions by the
+    index of the block.
+    """
+
+    reached: int
+    counts: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Trace:
+    """One run of a program."""
+
+    blocks: list[Block]
+    segments: list[Segment]
+
+
+def parse_trace(lines: Iterable[str]) -> Trace:
+    """Parse the output of the plugin.
+
+    Args:
+        lines: The lines of its file.
+
+    Returns:
+        The blocks by index, and the segments in the order of execution.
+
+    Raises:
+        EngineError: If a line is not understood or the end is missing.
+    """
+    blocks: list[Block] = []
+    segments = [Segment(0)]
+    for number, line in enumerate(lines, 1):
+        kind, *words = line.split() or [""]
+        try:
+            if kind == "end":
+                return Trace(blocks, segments)
+            _PARSERS[kind](words, blocks, segments)
+        except (KeyError, ValueError, IndexError) as error:
+            raise EngineError(f"block counts, line {number}: {error!r} in {line[:60]!r}") from error
+    raise EngineError(
+        "block counts: the end is missing; the program or qemu was stopped, or the disk is full"
+    )
+
+
+def _block(words: list[str], blocks: list[Block], segments: list[Segment]) -> None:
+    if int(words[0]) != len(blocks):
+        raise ValueError(f"block {words[0]} after {len(blocks)} blocks")
+    blocks.append(Block(int(words[1], 16), tuple(int(word, 16) for word in words[2:])))
+
+
+def _count(words: list[str], blocks: list[Block], segments: list[Segment]) -> None:
+    index, executions = map(int, words)
+    if not 0 <= index < len(blocks):
+        raise IndexError(f"block {index} of {len(blocks)} blocks")
+    segments[-1].counts[index] = executions
+
+
+def _reach(words: list[str], blocks: list[Block], segments: list[Segment]) -> None:
+    (address,) = words
+    segments.append(Segment(int(address, 16)))
+
+
+_PARSERS = {"block": _block, "count": _count, "reach": _reach}

@@ -1,0 +1,148 @@
+"""`pocketdet cycles`: model the cycles of a detector on an ARM core that is not there."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from pocketdet.cli.arguments import parse_shapes
+from pocketdet.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketdet.armmodel.subject import Subject
+    from pocketdet.cli.cycles_report import Clock
+
+_DEFAULT_CORE = "cortex-a76"
+
+
+def cycles(
+    target: Annotated[
+        Path | None, typer.Argument(metavar="TARGET", help="A bundle, or a .param file of any ncnn model.")
+    ] = None,
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="Another one, for a table side by side.")
+    ] = None,
+    core: Annotated[
+        list[str] | None,
+        typer.Option(help="cortex-a76 (the default), cortex-a55, cortex-a78, cortex-a710...; repeatable."),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help='Words of a device\'s name, such as "855+": its core and its clock; repeatable.'),
+    ] = None,
+    ghz: Annotated[
+        float | None, typer.Option(min=0.05, max=10.0, help="A clock of the cores, for milliseconds.")
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
+        typer.Option(help="Arithmetic requested of ncnn; by default the bundle's, fp16 for a .param file."),
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Image to detect on; the golden one by default.")] = None,
+    rois: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Most proposals for the head; the bundle's by default."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Shape of an input that a .param file does not contain: 3x320x320 or in0=3x320x320."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="Layers and functions in the tables.")] = 12,
+    plot: Annotated[Path | None, typer.Option(help="Picture to write (.png): where the cycles go.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the cores and devices.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Model the cycles of one frame on an ARM core, by stage, layer and function. Nothing is measured.
+
+    The ARM program runs in an emulator, which counts how often each block of instructions is executed; LLVM's
+    model of the core's pipeline says how many cycles a block takes. The sum is the time of one thread, as far
+    as the pipeline decides it: the model has no caches and no memory. The guide has its errors against
+    published times. The weights of a .param file are those of the .bin file beside it, or zero without one.
+
+    The first run takes some minutes; blocks that were analysed before are kept. `make arm-model` builds what
+    is needed.
+
+    Example: pocketdet cycles snet49.pocketdet --device "855+" --device "Pi 5" --precision fp16
+
+    Example: pocketdet cycles plain.param aligned.param --core cortex-a55 --shape 3x320x320
+    """
+    from pocketdet.armmodel.instrument import find_instrument
+    from pocketdet.armmodel.modelled import model
+    from pocketdet.armmodel.plots import plot_layers
+    from pocketdet.cli.cycles_report import (
+        CyclesProgress,
+        print_list,
+        print_modelled,
+        print_pair,
+        record_of,
+    )
+
+    console = Console(highlight=False)
+    if show:
+        print_list(console)
+        return
+    if target is None:
+        raise UsageError("name a bundle or a .param file; --list shows the cores and devices")
+    clocks = _clocks(core or [], device or [], ghz)
+    with contextlib.ExitStack() as stack:
+        subjects = [
+            stack.enter_context(_subject(path, precision, image, rois, shape or []))
+            for path in (target, other)
+            if path is not None
+        ]
+        instrument = find_instrument()
+        cores = list({clock.core.name: clock.core for clock in clocks}.values())
+        with CyclesProgress() as progress:
+            results = [list(model(subject, cores, instrument, progress)) for subject in subjects]
+    if plot:
+        plot_layers(plot, [found[0] for found in results])
+    if as_json:
+        records = [record_of(m, clocks) for found in results for m in found]
+        typer.echo(json.dumps(records, indent=1))
+        return
+    for found in zip(*results, strict=True):
+        if other is None:
+            print_modelled(found[0], clocks, top, console)
+        else:
+            print_pair(found[0], found[1], clocks, top, console)
+
+
+def _clocks(cores: list[str], devices: list[str], ghz: float | None) -> "list[Clock]":
+    """The clusters to model: the devices, then the cores that were named."""
+    from pocketdet.armmodel.cores import CORES, find_cores
+    from pocketdet.armmodel.devices import find_devices
+    from pocketdet.cli.cycles_report import Clock
+
+    if ghz is not None and devices:
+        raise UsageError("--ghz is the clock of --core; a --device has its own")
+    clocks = [Clock(found.name, CORES[found.core], found.ghz) for found in find_devices(devices)]
+    names = cores or ([] if devices else [_DEFAULT_CORE])
+    return clocks + [Clock(found.name, found, ghz) for found in find_cores(names)]
+
+
+@contextlib.contextmanager
+def _subject(
+    path: Path, precision: str | None, image: Path | None, rois: int | None, shapes: list[str]
+) -> "Iterator[Subject]":
+    """What a path names: a .param file, or a bundle."""
+    from pocketdet.armmodel.subject import BundleSubject, NetworkSubject
+    from pocketdet.runtime.bundle import load_bundle
+
+    if path.suffix == ".param":
+        if image or rois:
+            raise UsageError(f"--image and --rois are for bundles; {path} is a .param file")
+        weights = path.with_suffix(".bin")
+        found = weights if weights.is_file() else None
+        yield NetworkSubject(path, found, precision or "fp16", parse_shapes(shapes))
+        return
+    if shapes:
+        raise UsageError(f"--shape is for .param files; {path} is not one")
+    with load_bundle(path) as bundle:
+        if rois and bundle.manifest.detector == "one-stage":
+            raise UsageError(f"--rois: {path} is a one-stage detector, which has no proposals")
+        yield BundleSubject(bundle, precision, image, rois)
