@@ -8,7 +8,7 @@ OUT    ?= demo
 SCORE  ?= 0.35
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format tidy help clean
+.PHONY: demo test test-all native native-aarch64 arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format tidy help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -75,6 +75,16 @@ native-aarch64: NCNN_OPTIONS := --target aarch64
 native-aarch64: NATIVE_OUT := native-aarch64
 native-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_STATIC=ON
 native-aarch64: ## the same for 64-bit ARM Linux and Android shells
+
+# meson builds qemu, where the system's has no plugins
+$(VENV)/arm-model.stamp: $(VENV)/native.stamp
+	@$(PIP) install -q -c constraints.txt meson
+	@touch $@
+
+arm-model: native-aarch64 $(VENV)/arm-model.stamp ## what pocketdet cycles needs: pocketdet-run for ARM, a qemu that counts blocks
+	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py --target aarch64)" && \
+	  $(BIN)/python runtime/native/build_arm_model.py --ncnn "$$ncnn"
+
 native-sanitize: NCNN_OPTIONS := --sanitize
 native-sanitize: NATIVE_OUT := native-sanitize
 native-sanitize: NATIVE_OPTIONS := -DPOCKETDET_SANITIZE=ON

@@ -17,6 +17,7 @@ class Device:
         ghz: Its highest clock in GHz, as the published run states it.
         published: Name of the published run (`read_runs`).
         cores: The cores that the run was allowed to use.
+        precision: The arithmetic that ncnn used in it.
         note: What is to be known about the run.
     """
 
@@ -25,11 +26,12 @@ class Device:
     ghz: float
     published: str
     cores: Literal["all", "big", "little"] = "all"
+    precision: Literal["fp32", "fp16"] = "fp16"
     note: str = ""
 
 
 _CLUSTER = "the times are those of the 2.8 GHz cluster, not of the prime core"
-_OLD = "published before ncnn's half precision was the default"
+_OLD = "an older ncnn, without half precision"
 DEVICES = (
     Device("Snapdragon 855+", "cortex-a76", 2.96, "Qualcomm SM8150-AC Snapdragon 855+", "big"),
     Device("Raspberry Pi 5", "cortex-a76", 2.4, "Raspberry Pi 5 Broadcom BCM2712, Cortex-A76"),
@@ -40,7 +42,7 @@ DEVICES = (
         2.4,
         "Station-M3/ROC-RK3588S-PC, Rockchip RK3588S StationOS (Android)",
     ),
-    Device("RK3588, older ncnn", "cortex-a76", 2.4, "Rockchip RK3588", "big", _OLD),
+    Device("RK3588, older ncnn", "cortex-a76", 2.4, "Rockchip RK3588", "big", "fp32", _OLD),
     Device("Jetson Orin Nano", "cortex-a78", 1.5, "NVIDIA Jetson Orin Nano"),
     Device("Jetson AGX Orin", "cortex-a78", 2.2, "NVIDIA Jetson AGX Orin"),
     Device(
@@ -49,7 +51,7 @@ DEVICES = (
         2.8,
         "Qualcomm SM8550-AB Snapdragon 8 Gen 2",
         "big",
-        _CLUSTER,
+        note=_CLUSTER,
     ),
     Device("Radxa Orion O6", "cortex-a720", 2.6, "Radxa Orion O6", "big"),
     Device("Azure Cobalt 100", "neoverse-n2", 3.4, "Microsoft Azure Standard D64ps v6 Instance"),
@@ -60,7 +62,7 @@ DEVICES = (
     Device("RK3566, Orange Pi CM4", "cortex-a55", 1.8, "OrangePicm4, Rockchip Rk3566"),
     Device("RK3568, Station P2", "cortex-a55", 2.0, "Station P2, Rockchip RK3568"),
     Device("RK3568, Rock 3A", "cortex-a55", 2.0, "Rock3A, Rockchip RK3568 ubuntu 20.04"),
-    Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", _OLD),
+    Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", "fp32", _OLD),
 )
 
 

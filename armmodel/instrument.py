@@ -62,10 +62,14 @@ def find_instrument() -> Instrument:
     Raises:
         UsageError: If one is missing; the message says how to get it.
     """
-    llvm, emulator = find_llvm(), find_emulator()
+    return Instrument(find_llvm(), find_emulator(), find_runner())
+
+
+def find_runner() -> Path:
+    """Find pocketdet-run for 64-bit ARM. Raises `UsageError` if it is missing."""
     if not AARCH64.runner.is_file():
         raise UsageError(f"{AARCH64.runner}: there is no runner for aarch64; {INSTALL}")
-    return Instrument(llvm, emulator, AARCH64.runner)
+    return AARCH64.runner
 
 
 def find_llvm() -> Llvm:

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pocketdet.armmodel.devices import DEVICES
 from pocketdet.armmodel.modelled import LayerFigures, Modelled
-from pocketdet.evaluation.figures import COLOURS, INK, MUTED, RULE, WIDTH, drawn, shortened
+from pocketdet.armmodel.validation import Validation, errors_of
+from pocketdet.evaluation.figures import (
+    COLOURS,
+    INK,
+    MARKS,
+    MUTED,
+    RULE,
+    WIDTH,
+    drawn,
+    plain_axes,
+    shortened,
+)
 
 _LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 330, 60, 84, 56, 22  # pixels
 _ROWS = 24
@@ -51,6 +63,39 @@ def plot_layers(path: Path, models: Sequence[Modelled]) -> None:
             for side in ("top", "right", "left"):
                 axes.spines[side].set_visible(False)
             top -= _TOP + tall + _BOTTOM
+
+
+def plot_validation(path: Path, validation: Validation) -> None:
+    """Draw modelled against published milliseconds of all devices.
+
+    Args:
+        path: The picture to write.
+        validation: What is known.
+
+    Raises:
+        UsageError: If matplotlib is missing, or the file cannot be written.
+    """
+    height = 800
+    with drawn(path, height) as figure:
+        figure.text(24 / WIDTH, 1 - 34 / height, "One thread: modelled against published", size=13)
+        axes = figure.add_axes((0.07, 0.08, 0.55, 0.84))
+        plain_axes(axes)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("published milliseconds")
+        axes.set_ylabel("modelled milliseconds")
+        axes.plot((2, 2000), (2, 2000), color=INK, linewidth=0.8)
+        for i, device in enumerate(DEVICES):
+            ratios = validation.ratios.get(device.name)
+            if not ratios:
+                continue
+            milliseconds = validation.milliseconds(device)
+            modelled = [milliseconds[network] for network in ratios]
+            times = [ms / ratio for ms, ratio in zip(modelled, ratios.values(), strict=True)]
+            label = f"{device.name} ({device.core}): median error {errors_of(ratios)[0]:.1%}"
+            colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+            axes.plot(times, modelled, mark, color=colour, markersize=5, label=label, alpha=0.8)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False)
 
 
 _LEGEND = (

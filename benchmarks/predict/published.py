@@ -15,7 +15,7 @@ from pocketdet.runtime.ncnn_graph import Shape, infer_shapes, read_graph
 
 RUNS, STRUCTURES = "benchncnn_runs.json", "benchmark_params"
 # Inputs of benchncnn that the .param file does not specify.
-_INPUTS: Mapping[str, Shape] = {"FastestDet": (3, 352, 352)}
+INPUTS: Mapping[str, Shape] = {"FastestDet": (3, 352, 352)}
 _ATTENTION_MODELS = frozenset({"vision_transformer"})
 _CORES: Mapping[int, Cores] = {0: "all", 1: "little", 2: "big"}
 _CLOCKS = re.compile(r"\s*\((?:[^()]*(?:Hz|ARMv|cores|cpu)[^()]*)\)?", re.IGNORECASE)
@@ -53,8 +53,8 @@ def read_workloads(folder: Path) -> dict[str, Workload]:
     for path in paths:
         if path.stem not in _ATTENTION_MODELS:
             graph = read_graph(path)
-            inputs = {graph.input_names()[0]: _INPUTS[path.stem]} if path.stem in _INPUTS else {}
-            works[_model(path.stem)] = graph_work(graph, infer_shapes(graph, inputs, partial=True))
+            inputs = {graph.input_names()[0]: INPUTS[path.stem]} if path.stem in INPUTS else {}
+            works[model_name(path.stem)] = graph_work(graph, infer_shapes(graph, inputs, partial=True))
     return works
 
 
@@ -102,7 +102,7 @@ def _named(records: list[dict[str, Any]]) -> list[PublishedRun]:
             taken[title] += 1
             numbers[device] = taken[title]
         number = f" [{numbers[device]}]" if numbers[device] > 1 else ""
-        times = {_model(name): float(least) for name, (least, _) in record["d"].items()}
+        times = {model_name(name): float(least) for name, (least, _) in record["d"].items()}
         runs.append(PublishedRun(title + number, header, setting[1], _CORES[setting[2]], times))
     return runs
 
@@ -115,6 +115,6 @@ def short_name(header: str) -> str:
     return plain.strip(" ,") or header
 
 
-def _model(name: str) -> str:
+def model_name(name: str) -> str:
     """Replace hyphens, which older runs and some files have in place of underscores."""
     return name.replace("-", "_")

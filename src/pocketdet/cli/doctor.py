@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pocketdet import __version__
+from pocketdet.errors import PocketdetError
 
 # Distribution and the extra that installs it; "" marks required packages.
 PACKAGES = (
@@ -61,6 +63,15 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One part of what `pocketdet cycles` needs. `detail`: what was found, or how to get it."""
+
+    name: str
+    status: Status
+    detail: str
+
+
+@dataclass(frozen=True)
 class Machine:
     """The machine that runs this command."""
 
@@ -85,15 +96,22 @@ def doctor(
     machine = _machine()
     packages = [_package(name, extra) for name, extra in PACKAGES]
     engines = [try_engine(name) for name in ("core", "ncnn", "onnxruntime")]
+    parts = cycles_parts()
     needed = all(p.version for p in packages if not p.extra)
     ok = needed and all(
         e.status == "works" or (e.status, e.name) == ("missing", "onnxruntime") for e in engines
     )
     if as_json:
-        parts = {"machine": asdict(machine), "packages": [asdict(p) for p in packages]}
-        typer.echo(json.dumps({**parts, "engines": [asdict(e) for e in engines], "ok": ok}, indent=2))
+        report = {
+            "machine": asdict(machine),
+            "packages": [asdict(p) for p in packages],
+            "engines": [asdict(e) for e in engines],
+            "cycles": [asdict(p) for p in parts],
+            "ok": ok,
+        }
+        typer.echo(json.dumps(report, indent=2))
     else:
-        _print(machine, packages, engines, ok)
+        _print(machine, packages, engines, parts, ok)
     if not ok:
         raise typer.Exit(1)
 
@@ -121,6 +139,23 @@ def try_engine(name: str) -> Engine:
         return Engine(name, "broken", lines[-1] if lines else f"ended with exit code {child.returncode}")
     features = json.loads(child.stdout.strip().splitlines()[-1])["features"]
     return Engine(name, "works", "", tuple(features))
+
+
+def cycles_parts() -> list[Part]:
+    """Look for the parts of `pocketdet cycles`. None of them is required."""
+    from pocketdet.armmodel.instrument import find_emulator, find_llvm, find_runner
+
+    def look(name: str, find: Callable[[], object]) -> Part:
+        try:
+            return Part(name, "works", str(find()))
+        except PocketdetError as error:
+            return Part(name, "missing", str(error))
+
+    return [
+        look("LLVM", lambda: f"llvm-mca {find_llvm().version}"),
+        look("qemu", lambda: find_emulator().qemu),
+        look("ARM runner", find_runner),
+    ]
 
 
 def _machine() -> Machine:
@@ -161,7 +196,9 @@ def _install(extra: str) -> str:
     return f"pip install 'pocketdet[{extra}]'" if extra else "pip install --force-reinstall pocketdet"
 
 
-def _print(machine: Machine, packages: list[Package], engines: list[Engine], ok: bool) -> None:
+def _print(
+    machine: Machine, packages: list[Package], engines: list[Engine], parts: list[Part], ok: bool
+) -> None:
     console = Console(highlight=False)
     table = Table(title="machine", title_justify="left", show_header=False)
     for key, value in asdict(machine).items():
@@ -176,6 +213,10 @@ def _print(machine: Machine, packages: list[Package], engines: list[Engine], ok:
     marks = {"works": "[green]✓[/]", "missing": "[yellow]-[/]", "broken": "[red]x[/]"}
     for engine in engines:
         table.add_row(marks[engine.status], engine.name, escape(engine.detail or " ".join(engine.features)))
+    console.print(table)
+    table = Table("", "part", "", title="for pocketdet cycles, optional", title_justify="left")
+    for part in parts:
+        table.add_row(marks[part.status], part.name, escape(part.detail))
     console.print(table)
     if ok:
         console.print("ready: bundles run on this machine", style="green")
