@@ -54,6 +54,11 @@ class LayerFigures:
     figures: Figures
     functions: tuple[tuple[str, float], ...]
 
+    @property
+    def label(self) -> str:
+        """The PyTorch module, or else ncnn's type and name."""
+        return self.facts.module or f"{self.facts.type} {self.facts.name}"
+
 
 @dataclass(frozen=True)
 class FunctionFigures:

@@ -122,5 +122,4 @@ def _rows(model: Modelled) -> list[tuple[str, float, float]]:
 
 
 def _label(layer: LayerFigures) -> str:
-    facts = layer.facts
-    return f"{facts.module or facts.name} {facts.type} {'x'.join(map(str, facts.output or ()))}"
+    return f"{shortened(layer.label, 36)} {'x'.join(map(str, layer.facts.output or ()))}"

@@ -21,7 +21,6 @@ from pocketdet.runtime.ncnn_graph.shapes import infer_shapes
 
 Tick = Callable[[], None]
 PRECISIONS = ("fp32", "fp16-storage", "fp16", "bf16-storage")
-_FRAMES = 2  # the second has its memory already
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class BundleSubject:
         with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
             words = [str(instrument.runner.resolve()), "bench", str(stage_bundle(self.bundle, Path(folder)))]
             words += [str(stage_image(self.image, Path(folder)))] if self.image else []
-            words += ["--warmup", str(_FRAMES - 1), "--frames", "1"]
+            words += ["--warmup", "0", "--frames", "1"]  # a warm frame differs by its allocations alone
             words += ["--precision", self.precision] if self.precision else []
             words += ["--rois", str(self.rois)] if self.rois else []
             trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
@@ -136,7 +135,7 @@ class NetworkSubject:
         symbols = read_symbols(instrument.llvm, program)
         marks = Marks.of(symbols, "run_frame")
         weights = str(self.weights.resolve()) if self.weights else "-"
-        words = [str(program), str(self.param.resolve()), weights, self.precision, str(_FRAMES)]
+        words = [str(program), str(self.param.resolve()), weights, self.precision, "1"]
         words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
         try:
             trace, _ = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)

@@ -139,6 +139,8 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
     done = {(p.network, p.core, p.precision) for p in validation.points if p.cycles}
     wanted = sorted({(kernels_core(d), d.precision) for d in DEVICES}, key=lambda w: (w[1] == "fp32", w[0]))
     paths = sorted((folder / STRUCTURES).glob("*.param"))
+    times = published[DEVICES[0].name]
+    paths.sort(key=lambda path: times.get(model_name(path.stem), float("inf")))  # the quickest first
     for core, precision in wanted:
         for path in paths:
             name = model_name(path.stem)

@@ -1,4 +1,4 @@
-"""The build for `pocketdet cycles`: what it fetches, what it refuses, and what it says where it cannot go on."""
+"""The build for `pocketdet cycles`: what it fetches and refuses, and what it says where it cannot go on."""
 
 import importlib.util
 import subprocess
@@ -21,7 +21,7 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "build_arm_model", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "glib_flags", lambda: [])
+    monkeypatch.setattr(module, "glib_flags", list)
     monkeypatch.setattr(module, "system_qemu", lambda cache, flags: None)
     return module
 
@@ -60,7 +60,8 @@ def test_apt_that_fails_is_quoted(
     monkeypatch.setattr(build, "source_line", lambda: "deb-src http://mirror bookworm main\n")
     monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: failed)
     assert run(build, monkeypatch) == 2
-    assert "apt-get update fails: E: Unable to locate package qemu; or give --source" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "apt-get update fails: E: Unable to locate package qemu; or give --source" in error
 
 
 def test_what_a_compiler_says_is_quoted(build: ModuleType, tmp_path: Path) -> None:

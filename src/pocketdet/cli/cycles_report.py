@@ -101,7 +101,7 @@ def _print_layers(modelled: "Modelled", top: int, console: Console) -> None:
     for layer in sorted(modelled.layers, key=lambda one: -one.figures.cycles)[:top]:
         share = layer.figures.cycles / modelled.total.cycles
         figures = f"{layer.figures.cycles / 1e6:.3f}", f"{share:.1%}", *_rates(layer.figures)
-        table.add_row(escape(layer_label(layer)), *figures, escape(_function(layer)))
+        table.add_row(escape(layer.label), *figures, escape(_function(layer)))
     console.print(table)
 
 
@@ -239,11 +239,6 @@ def _rates(figures: "Figures") -> tuple[str, str, str]:
 def _pair(first: float, second: float) -> tuple[str, str, str, str]:
     ratio = f"{first / second:.2f}" if first and second else ""
     return f"{first / 1e6:.2f}", f"{second / 1e6:.2f}", f"{(second - first) / 1e6:+.2f}", ratio
-
-
-def layer_label(layer: "LayerFigures") -> str:
-    """The layer's PyTorch module, or else ncnn's name, with its type."""
-    return f"{layer.facts.module or layer.facts.name} {layer.facts.type}"
 
 
 def _function(layer: "LayerFigures") -> str:

@@ -1,0 +1,83 @@
+"""A network and a bundle through qemu and LLVM, where `make arm-model` has built what they need."""
+
+from pathlib import Path
+
+import pytest
+
+from pocketdet.armmodel.cores import CORES, Core
+from pocketdet.armmodel.instrument import Instrument, find_instrument
+from pocketdet.armmodel.modelled import Modelled, model
+from pocketdet.armmodel.subject import BundleSubject, NetworkSubject, Subject
+from pocketdet.errors import GraphError, UsageError
+from pocketdet.runtime.bundle import load_bundle
+
+pytestmark = pytest.mark.slow
+NETWORK = """7767517
+4 4
+Input            in0   0 1 in0 0=32 1=32 2=16
+Convolution      conv  1 1 in0 a 0=32 1=3 4=1 5=1 6=4608
+ReLU             relu  1 1 a b
+Pooling          pool  1 1 b out0 0=1 4=1
+"""
+A76 = CORES["cortex-a76"]
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    try:
+        return find_instrument()
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instrument: Instrument) -> NetworkSubject:
+    monkeypatch.setattr("pocketdet.armmodel.modelled.cache_folder", lambda: tmp_path)
+    path = tmp_path / "small.param"
+    path.write_text(NETWORK)
+    return NetworkSubject(path, None, "fp16", {})
+
+
+def one(subject: Subject, core: Core, instrument: Instrument) -> Modelled:
+    (modelled,) = model(subject, [core], instrument)
+    return modelled
+
+
+def test_two_runs_agree_exactly(network: NetworkSubject, instrument: Instrument, tmp_path: Path) -> None:
+    first = one(network, A76, instrument)
+    for store in tmp_path.glob("block-costs-*"):
+        store.unlink()
+    assert one(network, A76, instrument) == first
+
+
+def test_layers_have_names_and_make_up_the_network(network: NetworkSubject, instrument: Instrument) -> None:
+    modelled = one(network, A76, instrument)
+    assert [layer.facts.name for layer in modelled.layers] == ["conv", "relu", "pool"]
+    conv = modelled.layers[0]
+    assert conv.facts.macs == conv.figures.macs == 32 * 32 * 32 * 16 * 9
+    assert conv.functions[0][0].startswith("ncnn::")
+    spent = sum(layer.figures.cycles for layer in modelled.layers)
+    assert 0.9 * modelled.total.cycles < spent <= modelled.total.cycles
+    assert modelled.unmodelled < 0.01
+
+
+def test_a_little_core_takes_more_cycles(network: NetworkSubject, instrument: Instrument) -> None:
+    little = one(network, CORES["cortex-a55"], instrument)
+    assert little.total.cycles > 1.3 * one(network, A76, instrument).total.cycles
+
+
+def test_a_network_that_ncnn_does_not_have(instrument: Instrument, tmp_path: Path) -> None:
+    path = tmp_path / "odd.param"
+    path.write_text(NETWORK.replace("ReLU             relu ", "NoSuchLayer      relu "))
+    with pytest.raises(GraphError, match="odd.param: .*a layer type is not in this build"):
+        one(NetworkSubject(path, None, "fp16", {}), A76, instrument)
+
+
+def test_a_bundle_by_stage(small_bundle: Path, instrument: Instrument) -> None:
+    with load_bundle(small_bundle) as bundle:
+        modelled = one(BundleSubject(bundle, "fp16"), A76, instrument)
+    names = [stage.name for stage in modelled.stages]
+    assert names == ["preprocess", "features", "proposals", "roi_align", "head", "boxes"]
+    assert sum(stage.figures.cycles for stage in modelled.stages) == pytest.approx(modelled.total.cycles)
+    assert modelled.precision == "fp16"
+    assert any(layer.facts.module.startswith("backbone.") for layer in modelled.layers)
