@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pocketdet.benchmarks.predict.coefficients import tokens
 from pocketdet.errors import UsageError
 
 
@@ -80,8 +81,8 @@ def find_devices(queries: Sequence[str]) -> list[Device]:
     """
     found = {}
     for query in queries:
-        words = query.lower().split()
-        matching = [d for d in DEVICES if words and all(word in d.name.lower() for word in words)]
+        words = tokens(query)
+        matching = [device for device in DEVICES if words and words <= tokens(device.name)]
         if not matching:
             names = "; ".join(device.name for device in DEVICES)
             raise UsageError(f"--device {query!r}: no device whose core can be modelled; there are {names}")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from pocketdet.armmodel.cores import CORES
+from pocketdet.armmodel.cores import CORES, Core
 from pocketdet.armmodel.devices import DEVICES, Device
 from pocketdet.armmodel.instrument import find_instrument
 from pocketdet.armmodel.modelled import model
@@ -61,7 +61,8 @@ class Validation(BaseModel):
 
     def compare(self, published: Mapping[str, Mapping[str, float]]) -> None:
         """Compute the ratios from published milliseconds by device and network."""
-        self.ratios = {device.name: self._ratios(device, published[device.name]) for device in DEVICES}
+        compared = {device.name: self._ratios(device, published.get(device.name, {})) for device in DEVICES}
+        self.ratios = {name: ratios for name, ratios in compared.items() if ratios}
 
     def milliseconds(self, device: Device) -> dict[str, float]:
         """Modelled milliseconds of the networks on a device."""
@@ -168,6 +169,33 @@ def _point(path: Path, core: str, precision: str) -> Point:
     except PocketdetError as error:
         return Point(network=name, core=core, precision=precision, cycles=None, failure=str(error)[:200])
     return Point(network=name, core=core, precision=precision, cycles=modelled.total.cycles)
+
+
+def known_errors(core: Core, path: Path = PATH) -> list[str]:
+    """What the validation says of a core: a sentence per device whose core has the same model and kernels.
+
+    Args:
+        core: The core.
+        path: The validation.
+
+    Returns:
+        The sentences, none if no published run is of such a core.
+
+    Raises:
+        UsageError: If the validation cannot be read.
+    """
+    validation = load_validation(path)
+    sentences = []
+    for device in DEVICES:
+        ratios = validation.ratios.get(device.name, {})
+        other = CORES[device.core]
+        if ratios and (other.model, other.kernels) == (core.model, core.kernels):
+            median, p90, _ = errors_of(ratios)
+            sentences.append(
+                f"{device.name} ({device.precision}): median error {median:.1%}, 90th percentile {p90:.0%}, "
+                f"{len(ratios)} networks"
+            )
+    return sentences
 
 
 def summary(validation: Validation) -> Table:

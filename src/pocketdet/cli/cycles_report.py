@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from pocketdet.armmodel.cores import Core
     from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled
 
-MODELLED = (
-    "Modelled, not measured: the pipeline of the core alone, without caches and memory, one thread. "
-    "docs/guides/cycles.md has the errors against published times."
-)
+MODELLED = "Modelled, not measured: the pipeline of the core alone, without caches and memory, one thread."
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,20 @@ def print_modelled(modelled: "Modelled", clocks: Sequence[Clock], top: int, cons
         _print_layers(modelled, top, console)
         _print_functions(modelled, top, console)
     console.print(_limits(modelled), markup=False)
+    _print_errors(modelled, console)
+
+
+def _print_errors(modelled: "Modelled", console: Console) -> None:
+    from pocketdet.armmodel.validation import known_errors
+
     console.print(MODELLED, markup=False)
+    errors = known_errors(modelled.core)
+    if errors:
+        console.print("Against published times of ncnn's benchmark:", markup=False)
+        for sentence in errors:
+            console.print(f"  {sentence}", markup=False)
+    else:
+        console.print(f"No published times of {modelled.core.name} to compare with.", markup=False)
 
 
 def _print_layers(modelled: "Modelled", top: int, console: Console) -> None:
@@ -151,7 +161,7 @@ def print_pair(
     for name in differing[:top]:
         table.add_row(escape(short_name(name)), *_pair(spent[0].get(name, 0.0), spent[1].get(name, 0.0)))
     console.print(table)
-    console.print(MODELLED, markup=False)
+    _print_errors(first, console)
 
 
 def print_list(console: Console) -> None:
@@ -171,6 +181,8 @@ def print_list(console: Console) -> None:
 
 def record_of(modelled: "Modelled", clocks: Sequence[Clock]) -> dict[str, Any]:
     """A JSON object whose keys cannot be mistaken for a measurement."""
+    from pocketdet.armmodel.validation import known_errors
+
     core = modelled.core
     times = {c.label: c.milliseconds(modelled.total.cycles) for c in clocks if c.core == core and c.ghz}
     return {
@@ -182,6 +194,7 @@ def record_of(modelled: "Modelled", clocks: Sequence[Clock]) -> dict[str, Any]:
         "rois": modelled.rois,
         **_figures(modelled.total),
         "modelled_ms": times,
+        "errors_against_published_times": known_errors(core),
         "share_of_instructions_without_model": modelled.unmodelled,
         "share_of_instructions_estimated": modelled.estimated,
         "stages": [{"name": stage.name, **_figures(stage.figures)} for stage in modelled.stages],
