@@ -13,7 +13,8 @@ from pocketdet.armmodel.emulate import count_blocks, read_symbols
 from pocketdet.armmodel.frame import Marks, last_frame
 from pocketdet.armmodel.instrument import Instrument
 from pocketdet.armmodel.network import LayerFacts, layers_in_order
-from pocketdet.benchmarks.devices import stage_bundle, stage_image
+from pocketdet.benchmarks.devices import stage_bundle
+from pocketdet.benchmarks.images import stage_images
 from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import Graph, Shape, read_graph
@@ -82,7 +83,7 @@ class BundleSubject:
         marks = Marks.of(symbols, "pocketdet::Detector::detect(")
         with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
             words = [str(instrument.runner.resolve()), "bench", str(stage_bundle(self.bundle, Path(folder)))]
-            words += [str(stage_image(self.image, Path(folder)))] if self.image else []
+            words += [stage_images([self.image], Path(folder))[0].path] if self.image else []
             words += ["--warmup", "0", "--frames", "1"]  # a warm frame differs by its allocations alone
             words += ["--precision", self.precision] if self.precision else []
             words += ["--rois", str(self.rois)] if self.rois else []

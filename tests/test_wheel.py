@@ -16,8 +16,15 @@ from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cli", "models", "export", "runtime", "benchmarks", "datasets", "evaluation", "spec")
-CHECKOUT_ONLY = ("training/", "datasets/scenes/", "models/training/", "models/scenes/", "benchmarks/results/")
+PACKAGES = ("cli", "models", "export", "runtime", "benchmarks", "datasets", "evaluation", "spec", "armmodel")
+CHECKOUT_ONLY = (
+    "training/",
+    "datasets/scenes/",
+    "models/training/",
+    "models/scenes/",
+    "benchmarks/results/",
+    "armmodel/native/",
+)
 NO_INDEX = (
     "Failed to establish a new connection",
     "Temporary failure in name resolution",
