@@ -14,9 +14,9 @@ namespace {
 const char* const kUsage =
     "pocketdet-run bench BUNDLE [IMAGE...] [options]\n"
     "\n"
-    "Times a bundle on one thread: warm-up, then frames one after the other, the images (PNG or PPM; the golden\n"
-    "one if none is given) by turns. The output keeps every frame's milliseconds per stage and the processor it\n"
-    "began and ended on, and clocks, temperatures, load and battery before, during and after. It decides nothing.\n"
+    "Times a bundle on one thread: warm-up, then frames one after the other, the images (JPEG, PNG or PPM; the\n"
+    "golden one if none is given) by turns. The output keeps every frame's milliseconds per stage and the processor\n"
+    "it began and ended on, and clocks, temperatures, load and battery before, during and after. It decides nothing.\n"
     "\n"
     "Ends after --frames or --seconds, whichever comes first; with one of the two given, by that one alone.\n"
     "\n";
