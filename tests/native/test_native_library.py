@@ -7,14 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from markdown_files import code_blocks
 from native_runner import Runner, by_python, read_ppm
 from numpy.typing import NDArray
 
 import pocketdet
+from pocketdet.runtime.images import read_image
 
 NATIVE = Path(__file__).parents[2] / "runtime" / "native"
+GUIDE = NATIVE.parents[1] / "docs" / "guides" / "native.md"
 HEADER = NATIVE / "api" / "include" / "pocketdet" / "pocketdet.h"
 
 
@@ -27,9 +31,15 @@ def tool(name: str) -> str:
     return found
 
 
-def run(*command: str | Path, **environment: str) -> str:
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
+    """Standard output of a command that must succeed."""
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=os.environ | environment, check=False
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        cwd=cwd,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -72,7 +82,7 @@ def rows(text: str) -> NDArray[np.float64]:
 
 
 def python_rows(bundle: Path, image: Path) -> NDArray[np.float64]:
-    (found,) = by_python(bundle, [read_ppm(image)])
+    (found,) = by_python(bundle, [read_image(image)])
     return np.concatenate([found.scores[:, None], found.boxes], axis=1).astype(np.float64)
 
 
@@ -110,9 +120,23 @@ def test_pkg_config(prefix: Path, small_bundle: Path, image_files: list[Path], t
     np.testing.assert_allclose(found[:, 1:], python_rows(small_bundle, image_files[0])[:, 1:], atol=6e-3)
 
 
-def test_the_example_is_short() -> None:
-    code = (NATIVE / "examples" / "detect.cpp").read_text().splitlines()
-    assert len(code) <= 25
+def test_the_project_of_the_guide(
+    prefix: Path, small_bundle: Path, image_files: list[Path], tmp_path: Path
+) -> None:
+    blocks = code_blocks(GUIDE)
+    for name, language in (("CMakeLists.txt", "cmake"), ("main.cpp", "cpp")):
+        text = next(block.text for block in blocks if block.language == language)
+        assert len(text.splitlines()) <= 20
+        (tmp_path / name).write_text(text)
+    run(*configure(tmp_path, tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"))
+    run(tool("cmake"), "--build", tmp_path / "build")
+    cv2.imwrite(str(tmp_path / "photo.jpg"), read_ppm(image_files[0])[..., ::-1])
+    (tmp_path / "my.pocketdet").symlink_to(small_bundle)
+    found = rows(run(tmp_path / "build" / "app", cwd=tmp_path))
+    expected = python_rows(small_bundle, tmp_path / "photo.jpg")
+    assert len(expected) > 0
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], atol=6e-4)
+    np.testing.assert_allclose(found[:, 1:], expected[:, 1:], atol=0.06)
 
 
 def test_only_the_public_functions_are_visible(prefix: Path) -> None:

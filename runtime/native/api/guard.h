@@ -1,4 +1,4 @@
-// The border of the C API: exceptions become a status and a sentence.
+// Exceptions do not leave the C API: they become a status and a sentence.
 #pragma once
 
 #include <exception>
