@@ -75,7 +75,7 @@ def _config(
         base,
         data=(Source(own.training.annotations, own.training.images, own.training.split),),
         evaluation=Evaluation(measured.annotations, measured.images, measured.split) if measured else None,
-        out=Path("runs") / own.training.annotations.resolve().with_suffix("").name,
+        out=Path("runs") / _name(own.training.annotations.resolve()),
         weights=Path(weights) if weights else None,
         class_names=names,
         augment=Augment(kind="ssd"),
@@ -87,6 +87,13 @@ def _config(
         scales, width = given.anchors.scales, given.head.fc_channels
         return replace(config, anchor_scales=scales, fc_channels=width, parts=given.parts)
     return replace(config, base_size=given.base_size)
+
+
+def _name(data: Path) -> str:
+    """What the data are called, for the folder of the run."""
+    if data.is_dir():
+        return data.name
+    return data.stem if data.suffix.lower() == ".json" else data.parent.name
 
 
 def _schedule(config: TrainConfig, images: int) -> Schedule:

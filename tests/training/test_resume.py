@@ -1,5 +1,8 @@
 """A run that was stopped goes on as if it had not been: the same losses, the same weights, the same log."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +78,19 @@ def test_images_made_ahead_are_the_same(tmp_path: Path, workers: int) -> None:
     first = run(setup, stop_after=2, workers=workers)
     rest = run(setup, resume=True, workers=workers)
     assert [*first, *rest] == whole
+
+
+def test_workers_outlive_the_signals_that_stop_a_run(tmp_path: Path) -> None:
+    """A terminal, or who ends a job, may signal every process; the checkpoint still needs the workers."""
+    setup = config(tmp_path)
+    state, reached = start_run(setup, setup.detector(NAMES)), 0
+    for report in train(setup, pipeline(), state, workers=1):
+        reached = report.step
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGINT)
+            os.kill(child.pid, signal.SIGTERM)
+    assert reached == STEPS
 
 
 def test_more_images_and_another_rate_can_be_resumed(tmp_path: Path) -> None:

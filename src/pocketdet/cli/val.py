@@ -252,7 +252,7 @@ def _report(
     ]
     data = data_report(
         test_data.dataset,
-        file=source.annotations.name,
+        file=source.annotations.absolute().name,
         split=source.split,
         sha256=test_data.sha256,
         listed=test_data.listed,
