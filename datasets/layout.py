@@ -104,8 +104,15 @@ def find_layout(path: Path) -> VocFolder | YoloFolder | tuple[Path, ...]:
     """As `open_folder`, but of a folder with COCO json files and no other annotations, these files."""
     if path.is_file():
         return _open_file(path)
-    if not path.exists():
+    if not path.is_dir():
         raise no_such_path(path)
+    try:
+        return _find_in_folder(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _find_in_folder(path: Path) -> VocFolder | YoloFolder | tuple[Path, ...]:
     inside = path.parent if path.name.lower() in ("annotations", "labels") else None
     part = _open_part(path, inside) if inside else None
     if part is not None:
@@ -154,8 +161,8 @@ def _ambiguous(
         folder = folder_named(path, "annotations") or path / "Annotations, with the XML files"
         ways.append(f"the folder {folder} (Pascal VOC)")
     if yolo is not None:
-        named = yolo.source if yolo.source.is_file() else path / "labels"
-        ways.append(f"{named} (YOLO)")
+        labels = path / "labels" if (path / "labels").is_dir() else path / "data.yaml, to be written"
+        ways.append(f"{yolo.source if yolo.source.is_file() else labels} (YOLO)")
     ways += [f"the file {coco[0]} (COCO)"] if coco else []
     return UsageError(f"{path}: has annotations of more than one layout: name {', or '.join(ways)}")
 

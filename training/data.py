@@ -4,7 +4,15 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pocketdet.datasets import Dataset, check_dataset, evenly_spaced, keep_sound, read_source, read_sources
+from pocketdet.datasets import (
+    Dataset,
+    Problem,
+    check_dataset,
+    evenly_spaced,
+    keep_sound,
+    read_source,
+    read_sources,
+)
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, TrainConfig
@@ -51,13 +59,19 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
         found.append(read_source(config.evaluation, found[0].class_names))
     advance = progress("checking the data", sum(len(dataset.images) for dataset in found))
     checked = [check_dataset(dataset, advance) for dataset in found]
-    problems = tuple(problem for dataset in checked for problem in dataset.problems)
+    problems = _once([problem for dataset in checked for problem in dataset.problems])
     everything = replace(
         checked[0], images=tuple(image for d in checked for image in d.images), problems=problems
     )
     keep_sound(everything, skip_bad=skip_bad)
     training = tuple(keep_sound(dataset, skip_bad=True) for dataset in checked[: len(config.data)])
     return Data(training, None if config.evaluation is None else _measurable(config.evaluation, checked[-1]))
+
+
+def _once(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems, with each missing folder once: several parts of the data may be in it."""
+    folders = {problem.where: problem for problem in reversed(problems) if problem.kind == "missing folder"}
+    return tuple(p for p in problems if p.kind != "missing folder" or folders[p.where] is p)
 
 
 def make_augment_pipeline(

@@ -196,7 +196,7 @@ def test_a_warm_up_longer_than_the_run_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_one_problem(tmp_path: Path) -> None:
-    config = project(tmp_path)
+    config = project(tmp_path, evaluated=True)
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('images = "."', 'images = "photos"'), encoding="utf-8")
     with pytest.raises(UsageError) as raised:

@@ -1,5 +1,7 @@
 """The layout of a folder is recognised; what could be two, or is none, is refused."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -126,12 +128,25 @@ def test_two_layouts_in_one_folder_are_refused_and_can_be_named(tmp_path: Path) 
     assert len(read_source(DataSource(root / "labels", split="val")).images) == 4
 
 
+def test_a_folder_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        read_source(DataSource(tmp_path))
+
+
 def test_what_is_no_data_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.md").touch()
+    os.mkfifo(tmp_path / "pipe")
     coco = write_coco(tmp_path / "coco")
     for path, words in (
         (tmp_path / "coca", "no such file or folder; did you mean coco?"),
         (tmp_path / "x" / "y" / "z", f"{tmp_path / 'x'} does not exist"),
+        (tmp_path / "pipe", "no such file or folder"),
         (tmp_path / "notes.md", "expected a COCO json file, a data.yaml"),
         (coco / "train", "no annotations found: expected a Pascal VOC folder"),
         (coco / "annotations" / "instances_train.json", "needs images"),
