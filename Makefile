@@ -128,7 +128,7 @@ types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
 docs: $(VENV)/dev.stamp ## the documentation site, into build/site; a warning fails
 	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/python -m mkdocs build -q
 
-FORMATTED := $(shell find runtime/native android_demo -name '*.cpp' -o -name '*.hpp' -o -name '*.[ch]' -o -name '*.java' | grep -v third_party)
+FORMATTED := $(shell find runtime/native android_demo armmodel/native -name '*.cpp' -o -name '*.hpp' -o -name '*.[ch]' -o -name '*.java' | grep -v third_party)
 
 format-check: $(VENV)/dev.stamp ## clang-format on C++ and Java: fails if a file is not formatted
 	@$(BIN)/clang-format --dry-run --Werror $(FORMATTED)

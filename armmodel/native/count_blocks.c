@@ -34,13 +34,13 @@ typedef struct {
     uint64_t seen; /* executions that have been written */
 } Block;
 
-static GHashTable *index_of; /* address and length of a block, as one key, to its index + 1 */
-static GPtrArray *blocks;
-static FILE *output;
+static GHashTable* index_of; /* address and length of a block, as one key, to its index + 1 */
+static GPtrArray* blocks;
+static FILE* output;
 static uint64_t watched[kMostWatched];
 static size_t watched_count;
 
-static uint64_t executions(const Block *block) {
+static uint64_t executions(const Block* block) {
 #if QEMU_PLUGIN_VERSION >= 2
     return qemu_plugin_u64_sum(block->counter);
 #else
@@ -48,7 +48,7 @@ static uint64_t executions(const Block *block) {
 #endif
 }
 
-static void count_executions(struct qemu_plugin_tb *tb, Block *block) {
+static void count_executions(struct qemu_plugin_tb* tb, Block* block) {
 #if QEMU_PLUGIN_VERSION >= 2
     qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, block->counter, 1);
 #else
@@ -56,7 +56,7 @@ static void count_executions(struct qemu_plugin_tb *tb, Block *block) {
 #endif
 }
 
-static uint32_t word_of(struct qemu_plugin_insn *instruction) {
+static uint32_t word_of(struct qemu_plugin_insn* instruction) {
     uint32_t word;
 #if QEMU_PLUGIN_VERSION >= 3
     qemu_plugin_insn_data(instruction, &word, sizeof word);
@@ -68,21 +68,21 @@ static uint32_t word_of(struct qemu_plugin_insn *instruction) {
 
 static void write_counts(void) {
     for (guint i = 0; i < blocks->len; ++i) {
-        Block *block = g_ptr_array_index(blocks, i);
+        Block* block = g_ptr_array_index(blocks, i);
         const uint64_t now = executions(block);
         if (now != block->seen) fprintf(output, "count %u %" PRIu64 "\n", i, now - block->seen);
         block->seen = now;
     }
 }
 
-static void on_watched(unsigned int vcpu, void *address) {
+static void on_watched(unsigned int vcpu, void* address) {
     (void)vcpu;
     write_counts();
     fprintf(output, "reach %" PRIxPTR "\n", (uintptr_t)address);
 }
 
-static Block *new_block(struct qemu_plugin_tb *tb, uint64_t address, size_t length) {
-    Block *block = g_new0(Block, 1);
+static Block* new_block(struct qemu_plugin_tb* tb, uint64_t address, size_t length) {
+    Block* block = g_new0(Block, 1);
 #if QEMU_PLUGIN_VERSION >= 2
     block->counter = qemu_plugin_scoreboard_u64(qemu_plugin_scoreboard_new(sizeof(uint64_t)));
 #endif
@@ -94,27 +94,27 @@ static Block *new_block(struct qemu_plugin_tb *tb, uint64_t address, size_t leng
 }
 
 /* qemu may translate a block again: it keeps its index */
-static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
     (void)id;
     const uint64_t address = qemu_plugin_tb_vaddr(tb);
-    const size_t length = qemu_plugin_tb_n_insns(tb);             /* at most 512 */
+    const size_t length = qemu_plugin_tb_n_insns(tb);                   /* at most 512 */
     const gpointer key = (gpointer)(uintptr_t)(address << 10 | length); /* addresses have 48 bits */
     const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(index_of, key));
-    Block *block = known ? g_ptr_array_index(blocks, known - 1) : new_block(tb, address, length);
+    Block* block = known ? g_ptr_array_index(blocks, known - 1) : new_block(tb, address, length);
     if (!known) g_hash_table_insert(index_of, key, GUINT_TO_POINTER(blocks->len));
     count_executions(tb, block);
     for (size_t i = 0; i < length; ++i) {
-        struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(tb, i);
+        struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(tb, i);
         const uint64_t at = qemu_plugin_insn_vaddr(instruction);
         for (size_t j = 0; j < watched_count; ++j) {
             if (at != watched[j]) continue;
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_watched, QEMU_PLUGIN_CB_NO_REGS,
-                                                   (void *)(uintptr_t)at);
+                                                   (void*)(uintptr_t)at);
         }
     }
 }
 
-static void on_exit_of_program(qemu_plugin_id_t id, void *unused) {
+static void on_exit_of_program(qemu_plugin_id_t id, void* unused) {
     (void)id;
     (void)unused;
     write_counts();
@@ -122,17 +122,17 @@ static void on_exit_of_program(qemu_plugin_id_t id, void *unused) {
     fclose(output);
 }
 
-QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
     (void)info;
-    const char *path = NULL;
+    const char* path = NULL;
     for (int i = 0; i < argc; ++i) {
         if (strncmp(argv[i], "out=", 4) == 0) {
             path = argv[i] + 4;
         } else if (strncmp(argv[i], "watch=", 6) == 0 && watched_count < kMostWatched) {
             watched[watched_count++] = strtoull(argv[i] + 6, NULL, 16);
         } else {
-            fprintf(stderr, "count_blocks: expected out=FILE and at most %d of watch=ADDRESS, found %s\n",
-                    kMostWatched, argv[i]);
+            fprintf(stderr, "count_blocks: expected out=FILE and at most %d of watch=ADDRESS, found %s\n", kMostWatched,
+                    argv[i]);
             return 1;
         }
     }

@@ -26,7 +26,8 @@ public:
 
 class IdleLayer : public ncnn::Layer {
 public:
-    int forward(const std::vector<ncnn::Mat>&, std::vector<ncnn::Mat>& tops, const ncnn::Option& option) const override {
+    int forward(const std::vector<ncnn::Mat>&, std::vector<ncnn::Mat>& tops,
+                const ncnn::Option& option) const override {
         for (ncnn::Mat& top : tops) {
             top.create(8, 2, sizeof(float), option.blob_allocator);
             if (top.empty()) return -100;
@@ -67,7 +68,7 @@ void set_precision(ncnn::Option& option, const std::string& precision) {
 
 // not inlined: its address marks the beginning of a frame
 extern "C" __attribute__((noinline)) long run_frame(const ncnn::Net& net, const std::vector<Input>& inputs,
-                                                     const std::vector<std::string>& outputs) {
+                                                    const std::vector<std::string>& outputs) {
     const auto start = std::chrono::steady_clock::now();
     {
         ncnn::Extractor extractor = net.create_extractor();
