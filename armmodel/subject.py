@@ -136,16 +136,15 @@ class NetworkSubject:
         symbols = read_symbols(instrument.llvm, program)
         marks = Marks.of(symbols, "run_frame")
         weights = str(self.weights.resolve()) if self.weights else "-"
-        outputs = graph.output_names()
         words = [str(program), str(self.param.resolve()), weights, self.precision]
-        words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()] + outputs
+        words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
         try:
-            trace, _ = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
+            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
         except UsageError as error:
             raise GraphError(f"{self.param}: {error}") from error
         frame = CountedFrame(trace.blocks, last_frame(trace, marks, 1))
         half = self.precision == "fp16"
-        layers = tuple(layers_in_order(graph, shapes, outputs, {}, half=half))
+        layers = tuple(layers_in_order(graph, shapes, out.decode().split(), {}, half=half))
         frame.check_layers({0: len(layers)})
         functions = {address: symbols.at(address) for address in frame.addresses()}
         return Run(frame, ("network",), {"network": layers}, functions, self.precision, 0)

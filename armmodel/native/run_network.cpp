@@ -1,5 +1,6 @@
-// run_network PARAM BIN|- PRECISION INPUT=SHAPE... OUTPUT... : runs a network of ncnn once, on constant inputs.
+// run_network PARAM BIN|- PRECISION INPUT=SHAPE... : runs a network of ncnn once, on constant inputs and one thread.
 //
+// Prints the names of the outputs, in the order in which it extracts them.
 // BIN is "-" for weights of zero. PRECISION is fp32, fp16-storage, fp16 or bf16-storage. A shape is W, HxW or CxHxW.
 // Layers that decode boxes at the end of published networks, which no bundle holds, are replaced by idle ones.
 // What lies between the two clock readings of run_frame is a frame, as in Detector::detect of pocketdet-run.
@@ -67,17 +68,16 @@ void set_precision(ncnn::Option& option, const std::string& precision) {
 }  // namespace
 
 // not inlined: its address marks the beginning of a frame
-extern "C" __attribute__((noinline)) long run_frame(const ncnn::Net& net, const std::vector<Input>& inputs,
-                                                    const std::vector<std::string>& outputs) {
+extern "C" __attribute__((noinline)) long run_frame(const ncnn::Net& net, const std::vector<Input>& inputs) {
     const auto start = std::chrono::steady_clock::now();
     {
         ncnn::Extractor extractor = net.create_extractor();
         for (const Input& input : inputs) {
             if (extractor.input(input.name.c_str(), input.value) != 0) return -1;
         }
-        for (const std::string& output : outputs) {
+        for (const int output : net.output_indexes()) {
             ncnn::Mat value;
-            if (extractor.extract(output.c_str(), value) != 0) return -1;
+            if (extractor.extract(output, value) != 0) return -1;
         }
     }
     return static_cast<long>((std::chrono::steady_clock::now() - start).count());
@@ -85,18 +85,11 @@ extern "C" __attribute__((noinline)) long run_frame(const ncnn::Net& net, const 
 
 int main(int argc, char** argv) {
     if (argc < 5) {
-        std::fprintf(stderr, "run_network PARAM BIN|- PRECISION INPUT=SHAPE... OUTPUT...\n");
+        std::fprintf(stderr, "run_network PARAM BIN|- PRECISION INPUT=SHAPE...\n");
         return 2;
     }
     std::vector<Input> inputs;
-    std::vector<std::string> outputs;
-    for (int i = 4; i < argc; ++i) {
-        if (std::strchr(argv[i], '=') != nullptr) {
-            inputs.push_back(parse_input(argv[i]));
-        } else {
-            outputs.emplace_back(argv[i]);
-        }
-    }
+    for (int i = 4; i < argc; ++i) inputs.push_back(parse_input(argv[i]));
     ncnn::Net net;
     set_precision(net.opt, argv[3]);
     for (const char* type : {"PriorBox", "DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput"}) {
@@ -111,7 +104,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "ncnn refuses the weights\n");
         std::_Exit(2);  // ncnn crashes when it takes down layers that it did not set up
     }
-    if (run_frame(net, inputs, outputs) < 0) {
+    for (const char* name : net.output_names()) std::printf("%s\n", name);
+    if (run_frame(net, inputs) < 0) {
         std::fprintf(stderr, "ncnn fails to run the network\n");
         return 2;
     }

@@ -247,7 +247,7 @@ def _compile(tree: Path, work: Path, jobs: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         say("configuring qemu")
-        options = [f"--meson={meson}", f"--ninja={ninja}", f"--python={sys.executable}", *_OPTIONS]
+        options = [f"--meson={meson}", f"--ninja={ninja}", *_OPTIONS]
         done = subprocess.run(
             [str(tree / "configure"), *options], cwd=folder, text=True, capture_output=True, check=False
         )
