@@ -78,13 +78,15 @@ def plot_validation(path: Path, validation: Validation) -> None:
     height = 800
     with drawn(path, height) as figure:
         figure.text(24 / WIDTH, 1 - 34 / height, "One thread: modelled against published", size=13)
-        axes = figure.add_axes((0.07, 0.08, 0.55, 0.84))
+        axes = figure.add_axes((0.07, 0.08, 0.52, 0.84))
         plain_axes(axes)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
         axes.set_xlabel("published milliseconds")
         axes.set_ylabel("modelled milliseconds")
-        axes.plot((2, 2000), (2, 2000), color=INK, linewidth=0.8)
+        axes.axline((10, 10), (100, 100), color=INK, linewidth=0.8)
         for i, device in enumerate(DEVICES):
             ratios = validation.ratios.get(device.name)
             if not ratios:
@@ -93,7 +95,7 @@ def plot_validation(path: Path, validation: Validation) -> None:
             modelled = [milliseconds[network] for network in ratios]
             times = [ms / ratio for ms, ratio in zip(modelled, ratios.values(), strict=True)]
             label = f"{device.name} ({device.core}): median error {errors_of(ratios)[0]:.1%}"
-            colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+            colour, mark = COLOURS[i % len(COLOURS)], MARKS[(i + i // len(COLOURS)) % len(MARKS)]
             axes.plot(times, modelled, mark, color=colour, markersize=5, label=label, alpha=0.8)
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False)
 
