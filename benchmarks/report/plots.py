@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 300, 110, 64, 56, 46  # pixels
+_LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 370, 110, 64, 56, 46  # pixels
 _WINDOWS = 60  # of a sustained run
 
 
@@ -37,14 +37,18 @@ _WINDOWS = 60  # of a sustained run
 class Line:
     """A record in a plot: a row or a curve."""
 
-    label: str
     device: str
     record: Record
 
     @property
     def name(self) -> str:
-        """Its label, marked if the record is INVALID."""
-        return self.label if self.record.verdict.valid else f"{self.label} (INVALID)"
+        """Bundle, RoIs, a mark if INVALID, and device, which may be cut off."""
+        rois = shown_rois(self.record)
+        marks = [f"{rois} RoIs"] if rois != "-" else []
+        if not self.record.verdict.valid:
+            marks.append("INVALID")
+        marked = f" ({', '.join(marks)})" if marks else ""
+        return f"{self.record.bundle.name}{marked}, {self.device}"
 
 
 def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
@@ -61,7 +65,7 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
         UsageError: If matplotlib is missing, or a file cannot be written.
     """
     lines = [
-        Line(f"{e.record.bundle.name}{_with_rois(e.record)}, {device}", device, e.record)
+        Line(device, e.record)
         for e, device in zip(entries, device_labels(entries), strict=True)
         if not e.emulated and e.record.run is not None
     ]
@@ -78,12 +82,6 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
             draw(folder / name, drawable)
             written[title] = folder / name
     return written
-
-
-def _with_rois(record: Record) -> str:
-    """The number of RoIs of a two-stage detector, in brackets."""
-    rois = shown_rois(record)
-    return "" if rois == "-" else f" ({rois} RoIs)"
 
 
 def _rows(figure: "Figure", lines: Sequence[Line], height: int, title: str, label: str) -> "Axes":

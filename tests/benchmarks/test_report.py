@@ -20,6 +20,7 @@ from pocketdet.benchmarks.report import (
     read_entries,
     write_report,
 )
+from pocketdet.benchmarks.report.plots import Line
 from pocketdet.benchmarks.report.tables import ARM, GPU, TABLE_9, X86, paper_device, paper_fps
 from pocketdet.benchmarks.report.write import to_csv, to_markdown
 from pocketdet.errors import UsageError
@@ -227,6 +228,16 @@ def test_the_page_is_self_contained(tmp_path: Path) -> None:
         assert image.std() > 5
     # a report may be made again
     assert write_report(tmp_path / "new", full()) == files
+
+
+def test_lines_of_plots_have_their_rois_and_a_mark() -> None:
+    few = of("snet49", run=run(proposals=(58,) * 1024))
+    names = [Line("Xeon", record).name for record in (of("snet49"), few, one_stage())]
+    assert names == [
+        "thundernet-snet49 (200 RoIs), Xeon",
+        "thundernet-snet49 (58 of 200 RoIs, INVALID), Xeon",
+        "passd, Xeon",
+    ]
 
 
 def test_records_are_read_by_device_and_size(tmp_path: Path) -> None:

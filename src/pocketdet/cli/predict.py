@@ -47,6 +47,7 @@ def predict(
     Each device has a few rates (per multiply-accumulate of a class of layers, per value moved), fitted to
     the times of ncnn's benchmark with the defaults of ncnn at that time: mostly fp16 if the core has it. The
     band contains four of five models that were excluded from the fit. Use it to choose between models or
+    devices before you have the device; then measure.
 
     Example: pocketdet predict snet49.pocketdet --device "Snapdragon 855+" --device "Raspberry Pi 5"
     """
