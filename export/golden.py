@@ -88,7 +88,7 @@ class GoldenChoice:
     def line(self) -> str:
         """A line of the log; a mark other than a tick if something is not proved."""
         if self.rois is not None:
-            mark = "✓" if self.rois >= self.most_rois else "?"
+            mark = "✓" if self.rois >= self.most_rois else "i"
             return f"-[{mark}] golden image: {self.rois} of {self.most_rois} RoIs"
         if not self.detections:
             return (

@@ -238,7 +238,7 @@ def test_pytorch_is_measured_by_the_same_protocol(
     (path,) = (tmp_path / "records").iterdir()
     assert "_small_torch-cpu_" in path.name
     found = read_record(path)
-    assert (found.engine.name, record.engine.processor) == ("torch", "CPU")
+    assert (found.engine.name, found.engine.processor) == ("torch", "CPU")
     assert found.engine.version == version("torch")
     assert found.golden.ok
     assert found.run is not None

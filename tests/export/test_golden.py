@@ -178,5 +178,5 @@ def test_two_stages_take_the_first_image_that_fills_the_head(small_model: Thunde
         assert choice.score_threshold is None
         np.testing.assert_array_equal(choice.image, tried[chosen])
         assert (choice.rois, choice.most_rois) == (min(counts[chosen], most), most)
-        mark = "✓" if max(counts) >= most else "?"
+        mark = "✓" if max(counts) >= most else "i"
         assert choice.line() == f"-[{mark}] golden image: {choice.rois} of {most} RoIs"
