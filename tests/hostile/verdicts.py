@@ -66,6 +66,7 @@ class NativeLoader:
     ) -> None:
         self._command, self._limits, self._plain = command, limits, plain
         self._environment = os.environ | _SANITIZERS | (environment or {})
+        self.emulated = "QEMU_CPU" in self._environment
 
     def __call__(self, bundle: Path) -> Verdict:
         """The verdict on a folder."""
