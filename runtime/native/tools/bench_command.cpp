@@ -62,11 +62,12 @@ struct Recording {
     double seconds = 0;
 };
 
-Recording measure(Detector& detector, const std::vector<Image>& images, const Plan& plan) {
+Recording measure(Detector& detector, const std::vector<Image>& images, const Plan& plan, const Cancel& cancel) {
     Recording recording;
     const Clock clock;
     double next_clock_reading = 0;
     for (int i = 0; i < plan.frames && (i == 0 || clock.seconds() < plan.seconds); ++i) {
+        cancel();
         if (clock.seconds() >= next_clock_reading) {
             const int cpu = current_cpu();
             recording.clocks.push_back({{"at_s", clock.seconds()}, {"cpu", cpu}, {"khz", cpu_khz(cpu)}});
@@ -113,7 +114,7 @@ OrderedJson json_of_images(const std::vector<Image>& images, const std::vector<s
 
 }  // namespace
 
-int run_bench(const std::vector<std::string>& words, const Sink& out) {
+int run_bench(const std::vector<std::string>& words, const Sink& out, const Cancel& cancel) {
     const Arguments arguments("bench", words, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
@@ -136,10 +137,13 @@ int run_bench(const std::vector<std::string>& words, const Sink& out) {
                            {"seconds", std::isinf(plan.seconds) ? OrderedJson() : OrderedJson(plan.seconds)},
                            {"rois", most_rois(bundle.manifest, options)},
                            {"cpu", cpu ? OrderedJson(*cpu) : OrderedJson()}};
-    for (int i = 0; i < plan.warmup; ++i) detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+    for (int i = 0; i < plan.warmup; ++i) {
+        cancel();
+        detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+    }
     document["affinity"] = allowed_cpus();
     document["before"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
-    Recording recording = measure(detector, images, plan);
+    Recording recording = measure(detector, images, plan, cancel);
     document["after"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
     document["affinity_after"] = allowed_cpus();
     document["measured_s"] = recording.seconds;

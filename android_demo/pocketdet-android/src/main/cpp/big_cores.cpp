@@ -1,6 +1,9 @@
 #include "big_cores.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -8,7 +11,8 @@ namespace pocketdet {
 
 std::vector<int> big_cores() {
     std::vector<std::pair<int, long>> clocks;
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    const long configured = sysconf(_SC_NPROCESSORS_CONF);
+    for (int cpu = 0; cpu < configured; ++cpu) {
         const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
         std::ifstream file(folder + "/cpufreq/cpuinfo_max_freq");
         long khz = 0;
@@ -28,12 +32,11 @@ std::vector<int> big_cores() {
 OnCores::OnCores(const std::vector<int>& cores) {
     CPU_ZERO(&asked_);
     for (const int cpu : cores) CPU_SET(static_cast<size_t>(cpu), &asked_);
-    if (cores.empty() || sched_getaffinity(0, sizeof before_, &before_) != 0) return;
-    set_ = sched_setaffinity(0, sizeof asked_, &asked_) == 0;
+    set_ = !cores.empty() && sched_setaffinity(0, sizeof asked_, &asked_) == 0;
 }
 
 OnCores::~OnCores() {
-    if (set_) sched_setaffinity(0, sizeof before_, &before_);
+    if (set_) allow_all_cores();
 }
 
 bool OnCores::holds() const {
@@ -43,6 +46,12 @@ bool OnCores::holds() const {
         if (CPU_ISSET(cpu, &now) && !CPU_ISSET(cpu, &asked_)) return false;
     }
     return true;
+}
+
+void allow_all_cores() {
+    cpu_set_t all;
+    std::memset(&all, 0xff, sizeof all);  // the system leaves out what there is not, and what the app may not use now
+    sched_setaffinity(0, sizeof all, &all);
 }
 
 }  // namespace pocketdet

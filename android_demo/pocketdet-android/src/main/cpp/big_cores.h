@@ -11,7 +11,12 @@ namespace pocketdet {
 // its big cluster); empty where the system does not tell clocks, since then no core is known to be bigger.
 std::vector<int> big_cores();
 
-// While it lives the calling thread runs on `cores` alone, if the system lets it; empty changes nothing.
+// Lets the calling thread run on every core again. What it was allowed before is no guide: while an app is in the
+// background a system narrows that for a time, and a thread that is set to the narrow mask keeps it.
+void allow_all_cores();
+
+// While it lives the calling thread runs on `cores` alone, if the system lets it, and then on all; empty changes
+// nothing.
 class OnCores {
 public:
     explicit OnCores(const std::vector<int>& cores);
@@ -23,7 +28,7 @@ public:
     bool holds() const;
 
 private:
-    cpu_set_t before_, asked_;
+    cpu_set_t asked_;
     bool set_ = false;
 };
 

@@ -29,13 +29,20 @@ void find_exception(JNIEnv* env, const char* name, jclass& type, jmethodID& cons
     constructor = checked(env, env->GetMethodID(type, "<init>", "(Ljava/lang/String;)V"));
 }
 
-void leave(JNIEnv* env, jclass type, jmethodID constructor, const std::string& message) {
+// Allocates nothing in C++, where nothing may be left.
+void leave_out_of_memory(JNIEnv* env) {
+    env->ThrowNew(g_exceptions.engine, "out of memory; close other detectors or use a smaller one");
+}
+
+void leave(JNIEnv* env, jclass type, jmethodID constructor, const char* message, const char* before = "") {
     try {
-        jstring text = to_java(env, message);
+        jstring text = to_java(env, std::string(before) + message);
         auto error = static_cast<jthrowable>(checked(env, env->NewObject(type, constructor, text)));
         env->Throw(error);
     } catch (const Thrown&) {
-        // out of memory: that exception waits in its place
+        // Java is out of memory: that exception waits in its place
+    } catch (const std::bad_alloc&) {
+        leave_out_of_memory(env);
     }
 }
 
@@ -88,10 +95,24 @@ void load_classes(JNIEnv* env) {
     c.new_bundle_info =
         checked(env, env->GetMethodID(c.bundle_info, "<init>", "([Ljava/lang/String;[Ljava/lang/String;II)V"));
     c.check = find_class(env, "io/pocketdet/SelfTest$Check");
+    c.thread = find_class(env, "java/lang/Thread");
+    c.current_thread = checked(env, env->GetStaticMethodID(c.thread, "currentThread", "()Ljava/lang/Thread;"));
+    c.is_interrupted = checked(env, env->GetMethodID(c.thread, "isInterrupted", "()Z"));
+    c.cancellation = find_class(env, "java/util/concurrent/CancellationException");
     c.new_check = checked(env, env->GetMethodID(c.check, "<init>", "(Ljava/lang/String;ZDDLjava/lang/String;Z)V"));
 }
 
 const Classes& classes() { return g_classes; }
+
+void check_interrupt(JNIEnv* env) {
+    jobject thread = checked(env, env->CallStaticObjectMethod(g_classes.thread, g_classes.current_thread));
+    const jboolean interrupted = checked(env, env->CallBooleanMethod(thread, g_classes.is_interrupted));
+    env->DeleteLocalRef(thread);
+    if (interrupted == JNI_TRUE) {
+        env->ThrowNew(g_classes.cancellation, "the run was cancelled");
+        throw Thrown{};
+    }
+}
 
 void rethrow_to_java(JNIEnv* env) {
     const Exceptions& e = g_exceptions;
@@ -110,9 +131,9 @@ void rethrow_to_java(JNIEnv* env) {
     } catch (const UsageError& error) {
         leave(env, e.usage, e.new_usage, error.what());
     } catch (const std::bad_alloc&) {
-        leave(env, e.engine, e.new_engine, "out of memory; close other detectors or use a smaller one");
+        leave_out_of_memory(env);
     } catch (const std::exception& error) {
-        leave(env, e.any, e.new_any, std::string("unexpected: ") + error.what());
+        leave(env, e.any, e.new_any, error.what(), "unexpected: ");
     } catch (...) {
         leave(env, e.any, e.new_any, "unexpected failure of the native library");
     }

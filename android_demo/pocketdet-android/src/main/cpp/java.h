@@ -26,10 +26,13 @@ Value checked(JNIEnv* env, Value value) {
 void load_classes(JNIEnv* env);
 
 struct Classes {
-    jclass string, bundle_info, check;
-    jmethodID new_bundle_info, new_check;
+    jclass string, bundle_info, check, thread, cancellation;
+    jmethodID new_bundle_info, new_check, current_thread, is_interrupted;
 };
 const Classes& classes();
+
+// Leaves a java.util.concurrent.CancellationException and throws Thrown if the calling Java thread is interrupted.
+void check_interrupt(JNIEnv* env);
 
 // Within a catch block: leaves what was caught as a waiting Java exception of the class that belongs to it.
 void rethrow_to_java(JNIEnv* env);

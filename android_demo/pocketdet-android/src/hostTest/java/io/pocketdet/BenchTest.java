@@ -8,6 +8,10 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CancellationException;
 import org.junit.Test;
 
 /** The documents go to files, which android_demo/check reads as the desktop does. */
@@ -23,7 +27,6 @@ public class BenchTest {
         BenchOptions pinned = BenchOptions.builder().frames(3).warmup(0).cpu(cpu).build();
         write("bench", Bench.run(bundle, DetectorOptions.builder().rois(50).build(), few));
         write("pinned", Bench.run(bundle, DEFAULTS, pinned));
-        assertEquals(before, Memory.status("Cpus_allowed_list"));
         write("verify", Bench.verify(bundle, DEFAULTS));
         write("machine", Bench.machine());
     }
@@ -42,6 +45,41 @@ public class BenchTest {
         refused("digest=", () -> Bench.verify(bundle, none));
         refused("digest=", () -> Bench.run(bundle, none, BenchOptions.defaults()));
         assertThrows(BundleException.class, () -> Bench.run(new File("/nowhere"), DEFAULTS, BenchOptions.defaults()));
+    }
+
+    /** As in an app that was narrowed in the background and is in front again. */
+    @Test
+    public void aPinnedThreadGetsAllCoresBackWhateverItHadBefore() throws IOException, InterruptedException {
+        File bundle = Fixtures.bundle("tiny");
+        String[] cores = Memory.status("Cpus_allowed_list").split("[,-]");
+        BenchOptions pinned =
+                BenchOptions.builder().frames(1).warmup(0).cpu(Integer.parseInt(cores[cores.length - 1])).build();
+        Bench.run(bundle, DEFAULTS, pinned);
+        String all = Memory.status("Cpus_allowed_list");
+        String thread = new File("/proc/thread-self").getCanonicalFile().getName();
+        assertEquals(0, new ProcessBuilder("taskset", "-cp", cores[0], thread).start().waitFor());
+        assertEquals(cores[0], Memory.status("Cpus_allowed_list"));
+        Bench.run(bundle, DEFAULTS, pinned);
+        assertEquals(all, Memory.status("Cpus_allowed_list"));
+    }
+
+    @Test
+    public void anInterruptEndsARunBeforeItsNextFrame() throws InterruptedException {
+        File bundle = Fixtures.bundle("tiny");
+        BenchOptions endless = BenchOptions.builder().frames(10_000_000).build();
+        Thread.currentThread().interrupt();
+        assertThrows(CancellationException.class, () -> Bench.run(bundle, DEFAULTS, endless));
+        assertTrue(Thread.interrupted());
+        List<Throwable> ended = Collections.synchronizedList(new ArrayList<>());
+        Thread other = new Thread(() -> Bench.run(bundle, DEFAULTS, endless));
+        other.setUncaughtExceptionHandler((thread, error) -> ended.add(error));
+        other.start();
+        while (other.getStackTrace().length == 0 || !other.getStackTrace()[0].isNativeMethod()) {
+            Thread.yield(); // until it is in native code
+        }
+        other.interrupt();
+        other.join();
+        assertEquals("the run was cancelled", ended.get(0).getMessage());
     }
 
     private static void refused(String words, org.junit.function.ThrowingRunnable work) {

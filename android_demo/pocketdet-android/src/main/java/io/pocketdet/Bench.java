@@ -11,10 +11,12 @@ public final class Bench {
 
     /**
      * Measures a bundle on the calling thread: milliseconds per stage and core of each frame; clocks, temperatures,
-     * load and battery before and after. Does not decide whether they are valid.
+     * load and battery before and after. Does not decide whether they are valid. Interrupting the thread ends the run
+     * before its next frame. With {@link BenchOptions#cpu} the thread may use all cores afterwards.
      *
      * @return the JSON document of `pocketdet-run bench`
      * @throws PocketDetException as {@link Detector#open}
+     * @throws java.util.concurrent.CancellationException if the thread is interrupted; its interrupt status stays set
      */
     public static String run(File bundle, DetectorOptions detector, BenchOptions bench) {
         List<String> arguments = arguments("bench", bundle, detector);

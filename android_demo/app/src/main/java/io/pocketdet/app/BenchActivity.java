@@ -38,6 +38,8 @@ public final class BenchActivity extends PaintedActivity {
         Map<String, Object> extras = extras(getIntent());
         if (extras.isEmpty()) {
             work(this::chosen, found -> measure(found, true));
+        } else if (saved != null) {
+            finish(); // the request was answered, or cancelled, when the screen before this one was destroyed
         } else {
             showMessage(getString(R.string.bench_remote), true);
             LoadMarks marks = new Bundles(this).marks();

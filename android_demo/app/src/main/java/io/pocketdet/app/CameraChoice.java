@@ -20,10 +20,9 @@ final class CameraChoice {
     /** Of the sensor against the device's natural orientation, degrees. */
     final int sensor;
 
-    /** {width, height} of the frames to detect on and of the preview, as the sensor has them; null if it has none. */
-    final int[] frames;
+    /** Null if it has none to detect on. */
+    final StreamSizes sizes;
 
-    final int[] preview;
     final boolean focuses;
 
     private CameraChoice(String id, CameraCharacteristics about) {
@@ -33,10 +32,9 @@ final class CameraChoice {
         Integer orientation = about.get(CameraCharacteristics.SENSOR_ORIENTATION);
         sensor = orientation == null ? 0 : orientation;
         StreamConfigurationMap map = about.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP);
-        frames = StreamSizes.forDetection(sizes(map == null ? null : map.getOutputSizes(ImageFormat.YUV_420_888)));
-        int[] shown =
-                frames == null ? null : StreamSizes.forPreview(sizes(map.getOutputSizes(SurfaceTexture.class)), frames);
-        preview = shown == null ? frames : shown;
+        sizes = map == null ? null
+                            : StreamSizes.of(sizes(map.getOutputSizes(ImageFormat.YUV_420_888)),
+                                    sizes(map.getOutputSizes(SurfaceTexture.class)));
         focuses = has(about.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES));
     }
 

@@ -13,6 +13,7 @@ import io.pocketdet.app.logic.Controller;
 import io.pocketdet.app.logic.PreviewTransform;
 import io.pocketdet.app.logic.RefCountedCloser;
 import io.pocketdet.app.logic.SensorRotation;
+import io.pocketdet.app.logic.StreamSizes;
 import io.pocketdet.app.logic.ViewFit;
 
 /**
@@ -28,20 +29,26 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         /** A text resource that says why. */
         void onCameraFailed(int reason);
 
+        /** Nobody uses the camera that was wanted last. */
+        void onCameraAvailable();
+
         /** On the camera's thread; the listener closes the frame. */
         void onFrame(CameraFrame frame);
     }
+
+    /** One for the process, never ended: a camera that opens after its screen is gone is closed there. */
+    private static final Handler CAMERA = cameraThread();
 
     private final CameraManager manager;
     private final TextureView view;
     private final Display display;
     private final Handler main;
     private final Listener listener;
-    private final HandlerThread thread = new HandlerThread("camera");
-    private final Handler camera;
+    private final CameraManager.AvailabilityCallback availability = new Availability();
     private boolean wanted;
     private boolean facingUser;
     private CameraChoice choice;
+    private StreamSizes sizes;
     private CameraSession session;
     private volatile int degrees;
 
@@ -51,14 +58,20 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         this.display = display;
         this.main = main;
         this.listener = listener;
-        thread.start();
-        camera = new Handler(thread.getLooper());
         view.setSurfaceTextureListener(this);
+        manager.registerAvailabilityCallback(availability, main);
+    }
+
+    private static Handler cameraThread() {
+        HandlerThread thread = new HandlerThread("camera");
+        thread.start();
+        return new Handler(thread.getLooper());
     }
 
     /** Which camera {@link #start} opens. */
     void setFacingUser(boolean front) {
         facingUser = front;
+        sizes = null;
     }
 
     @Override
@@ -73,20 +86,20 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         closeThen(() -> {});
     }
 
-    /** Ends the camera's thread; the owner is of no use after it. */
+    /** The owner is of no use after it. */
     void release() {
         stop();
-        thread.quitSafely();
+        manager.unregisterAvailabilityCallback(availability);
     }
 
     /** The display was turned, or the view has another size. */
     void onGeometry() {
-        if (choice == null || view.getWidth() == 0 || view.getHeight() == 0) {
+        if (sizes == null || view.getWidth() == 0 || view.getHeight() == 0) {
             return;
         }
         degrees = SensorRotation.degrees(choice.sensor, display.getRotation(), choice.facesUser);
         boolean swapped = SensorRotation.swaps(degrees);
-        int[] size = choice.preview;
+        int[] size = sizes.preview;
         ViewFit fit = ViewFit.inside(
                 size[swapped ? 1 : 0], size[swapped ? 0 : 1], view.getWidth(), view.getHeight(), choice.facesUser);
         float[] m = PreviewTransform.matrix(
@@ -108,12 +121,13 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         }
         if (choice == null) {
             listener.onNoCamera();
-        } else if (choice.frames == null) {
+        } else if (choice.sizes == null) {
             listener.onCameraFailed(R.string.camera_no_size);
         } else {
+            sizes = sizes == null ? choice.sizes : sizes; // kept, for a camera that has refused larger ones
             onGeometry();
             Events events = new Events();
-            session = new CameraSession(manager, choice, view.getSurfaceTexture(), camera, events);
+            session = new CameraSession(manager, choice, sizes, view.getSurfaceTexture(), CAMERA, events);
             events.teller = session;
             session.open();
         }
@@ -121,9 +135,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
 
     private void closeThen(Runnable after) {
         if (session == null) {
-            if (!camera.post(after)) {
-                after.run(); // its thread has ended, and with it all that it drew
-            }
+            CAMERA.post(after);
         } else {
             session.close(after);
             session = null;
@@ -161,6 +173,19 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         }
 
         @Override
+        public void onRefused() {
+            tell(() -> {
+                session = null;
+                sizes = sizes.smaller();
+                if (sizes == null) {
+                    listener.onCameraFailed(R.string.camera_broken);
+                } else {
+                    openIfPossible();
+                }
+            });
+        }
+
+        @Override
         public void onFailed(int reason) {
             tell(() -> {
                 session = null;
@@ -179,6 +204,15 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
                     event.run();
                 }
             });
+        }
+    }
+
+    private final class Availability extends CameraManager.AvailabilityCallback {
+        @Override
+        public void onCameraAvailable(String id) {
+            if (choice != null && choice.id.equals(id)) {
+                listener.onCameraAvailable();
+            }
         }
     }
 }

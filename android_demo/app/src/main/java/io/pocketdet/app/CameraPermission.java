@@ -9,32 +9,29 @@ final class CameraPermission {
     private static final int REQUEST = 1;
 
     private final Activity activity;
-    private final Settings settings;
+    private boolean rationaleBefore = true; // unknown if the process ended since: then nothing is final
 
-    CameraPermission(Activity activity, Settings settings) {
+    CameraPermission(Activity activity) {
         this.activity = activity;
-        this.settings = settings;
     }
 
     boolean isGranted() {
         return activity.checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED;
     }
 
-    /** False once it was refused for good. */
-    boolean mayAsk() {
-        return !settings.hasAsked() || activity.shouldShowRequestPermissionRationale(Manifest.permission.CAMERA);
+    /** Whether the system wants the question to be explained. */
+    boolean wantsRationale() {
+        return activity.shouldShowRequestPermissionRationale(Manifest.permission.CAMERA);
+    }
+
+    /** As it was when the question was last put. */
+    boolean wantedRationale() {
+        return rationaleBefore;
     }
 
     /** The answer comes to the activity. */
     void ask() {
-        settings.setAsked();
+        rationaleBefore = wantsRationale();
         activity.requestPermissions(new String[] {Manifest.permission.CAMERA}, REQUEST);
-    }
-
-    /** Asks if nobody ever did. */
-    void askOnce() {
-        if (!isGranted() && !settings.hasAsked()) {
-            ask();
-        }
     }
 }

@@ -12,6 +12,7 @@ import android.media.ImageReader;
 import android.os.Handler;
 import android.view.Surface;
 import io.pocketdet.app.logic.RefCountedCloser;
+import io.pocketdet.app.logic.StreamSizes;
 import java.util.Arrays;
 
 /**
@@ -22,6 +23,9 @@ final class CameraSession {
     /** Called on the camera's thread, nothing after {@link #close}. */
     interface Listener {
         void onOn();
+
+        /** The camera does not take these sizes. */
+        void onRefused();
 
         /** A text resource that says why. */
         void onFailed(int reason);
@@ -35,6 +39,7 @@ final class CameraSession {
 
     private final CameraManager manager;
     private final CameraChoice choice;
+    private final StreamSizes sizes;
     private final SurfaceTexture texture;
     private final Handler thread;
     private final Listener listener;
@@ -44,10 +49,11 @@ final class CameraSession {
     private RefCountedCloser closer;
     private boolean closed;
 
-    CameraSession(
-            CameraManager manager, CameraChoice choice, SurfaceTexture texture, Handler thread, Listener listener) {
+    CameraSession(CameraManager manager, CameraChoice choice, StreamSizes sizes, SurfaceTexture texture, Handler thread,
+            Listener listener) {
         this.manager = manager;
         this.choice = choice;
+        this.sizes = sizes;
         this.texture = texture;
         this.thread = thread;
         this.listener = listener;
@@ -70,7 +76,7 @@ final class CameraSession {
         if (closed) {
             return;
         }
-        ImageReader made = ImageReader.newInstance(choice.frames[0], choice.frames[1], ImageFormat.YUV_420_888, IMAGES);
+        ImageReader made = ImageReader.newInstance(sizes.frames[0], sizes.frames[1], ImageFormat.YUV_420_888, IMAGES);
         reader = made;
         closer = new RefCountedCloser(made::close);
         reader.setOnImageAvailableListener(this::onImageAvailable, thread);
@@ -85,11 +91,13 @@ final class CameraSession {
 
     private void start(CameraDevice camera) {
         device = camera;
-        texture.setDefaultBufferSize(choice.preview[0], choice.preview[1]);
+        texture.setDefaultBufferSize(sizes.preview[0], sizes.preview[1]);
         preview = new Surface(texture);
         try {
             device.createCaptureSession(Arrays.asList(preview, reader.getSurface()), new CaptureCallback(), thread);
-        } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
+        } catch (IllegalArgumentException error) {
+            end(listener::onRefused);
+        } catch (CameraAccessException | IllegalStateException error) {
             fail(R.string.camera_broken);
         }
     }
@@ -127,10 +135,15 @@ final class CameraSession {
     }
 
     private void fail(int reason) {
+        end(() -> listener.onFailed(reason));
+    }
+
+    /** Closes the camera and tells of it, unless it was closed before. */
+    private void end(Runnable tell) {
         boolean wasClosed = closed;
         closeHere();
         if (!wasClosed) {
-            listener.onFailed(reason);
+            tell.run();
         }
     }
 
@@ -199,7 +212,7 @@ final class CameraSession {
 
         @Override
         public void onConfigureFailed(CameraCaptureSession session) {
-            fail(R.string.camera_broken);
+            end(listener::onRefused);
         }
     }
 }

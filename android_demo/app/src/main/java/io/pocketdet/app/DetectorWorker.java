@@ -22,7 +22,6 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
     private final LoadMarks marks;
     private final Detector detector;
     private final Report report;
-    private final float leastScore;
     private boolean ran;
 
     DetectorWorker(BundleEntry entry, Choice choice, LoadMarks marks, Report report) throws IOException {
@@ -30,7 +29,6 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
         String digest = BundleCatalog.digest(entry.folder);
         detector = marks.during(digest, () -> Detector.open(entry.folder, options(choice, digest)));
         this.report = report;
-        leastScore = choice.leastScore;
     }
 
     /** `digest` is that of the load's mark, so that no other bundle is loaded under it. */
@@ -55,7 +53,7 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
         Detections found = ran ? detector.detect(frame.frame())
                                : marks.during(detector.info().digest(), () -> detector.detect(frame.frame()));
         ran = true;
-        return new Result(found, frame.mirrored, leastScore);
+        return new Result(found, frame.mirrored);
     }
 
     @Override

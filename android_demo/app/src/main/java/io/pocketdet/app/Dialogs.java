@@ -10,17 +10,19 @@ import android.widget.LinearLayout;
 import android.widget.RadioButton;
 import android.widget.RadioGroup;
 import android.widget.ScrollView;
+import android.widget.SeekBar;
 import android.widget.TextView;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
 /** Questions to the user. */
 final class Dialogs {
+    private static final int SCORE_STEPS = 20;
+
     private Dialogs() {
     }
 
@@ -55,8 +57,9 @@ final class Dialogs {
                 .show();
     }
 
-    /** Arithmetic, threads, cores and scores; the choice is used when the dialog is closed by its button. */
-    static void options(Activity activity, Choice present, Consumer<Choice> chosen) {
+    /** Arithmetic, threads and cores, used when the dialog is closed by its button; the least score, used at once. */
+    static void options(
+            Activity activity, Choice present, float score, Consumer<Float> scored, Consumer<Choice> chosen) {
         String asBundle = activity.getString(R.string.options_as_bundle);
         int pad = (int) (20 * activity.getResources().getDisplayMetrics().density);
         LinearLayout column = new LinearLayout(activity);
@@ -65,8 +68,7 @@ final class Dialogs {
         RadioGroup precisions = group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
                 name -> name.isEmpty() ? asBundle : name);
         RadioGroup threads = group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
-        RadioGroup scores = group(column, R.string.options_score, Choice.SCORES, present.leastScore,
-                score -> score == 0 ? asBundle : String.format(Locale.getDefault(), "%.1f", score));
+        slider(column, score, scored);
         CheckBox bigCores = new CheckBox(activity);
         bigCores.setText(R.string.options_big_cores);
         bigCores.setChecked(present.bigCores);
@@ -79,8 +81,7 @@ final class Dialogs {
                 .setPositiveButton(R.string.close,
                         (dialog, which)
                                 -> chosen.accept(new Choice(Choice.PRECISIONS.get(precisions.getCheckedRadioButtonId()),
-                                        Choice.THREADS.get(threads.getCheckedRadioButtonId()), bigCores.isChecked(),
-                                        Choice.SCORES.get(scores.getCheckedRadioButtonId()))))
+                                        Choice.THREADS.get(threads.getCheckedRadioButtonId()), bigCores.isChecked())))
                 .show();
     }
 
@@ -100,6 +101,33 @@ final class Dialogs {
         group.check(values.indexOf(present));
         column.addView(group);
         return group;
+    }
+
+    private static void slider(LinearLayout column, float score, Consumer<Float> scored) {
+        TextView heading = new TextView(column.getContext());
+        SeekBar bar = new SeekBar(column.getContext());
+        bar.setMax(SCORE_STEPS);
+        bar.setProgress(Math.round(score * SCORE_STEPS));
+        Consumer<Float> show
+                = next -> heading.setText(column.getContext().getString(R.string.options_score, Texts.decimals(next)));
+        show.accept(score);
+        bar.setOnSeekBarChangeListener(new SeekBar.OnSeekBarChangeListener() {
+            @Override
+            public void onProgressChanged(SeekBar moved, int step, boolean byUser) {
+                show.accept(step / (float) SCORE_STEPS);
+                scored.accept(step / (float) SCORE_STEPS);
+            }
+
+            @Override
+            public void onStartTrackingTouch(SeekBar moved) {
+            }
+
+            @Override
+            public void onStopTrackingTouch(SeekBar moved) {
+            }
+        });
+        column.addView(heading);
+        column.addView(bar);
     }
 
     private static final class Entries extends ArrayAdapter<BundleEntry> {

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 
 /** Answers a request that came by adb: the library's document in a file, or why there is none. */
 public final class HeadlessBench {
@@ -27,16 +28,18 @@ public final class HeadlessBench {
 
     /**
      * Does what the extras say and leaves the result in the folder; true if it is done, false if the sentence there
-     * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all.
+     * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all. One at a time:
+     * a second one waits for the end of the first.
      */
-    public static boolean answer(Catalog catalog, LoadMarks marks, File folder, Map<String, Object> extras)
+    public static synchronized boolean answer(Catalog catalog, LoadMarks marks, File folder, Map<String, Object> extras)
             throws IOException {
         ResultFile result = new ResultFile(folder, BenchRequest.fileName(extras));
         result.begin();
         try {
             result.done(document(catalog, marks, BenchRequest.from(extras)));
             return true;
-        } catch (PocketDetException | IllegalArgumentException | IOException | OutOfMemoryError error) {
+        } catch (PocketDetException | IllegalArgumentException | IOException | CancellationException
+                | OutOfMemoryError error) {
             result.failed(String.valueOf(error.getMessage()));
             return false;
         }
@@ -72,9 +75,10 @@ public final class HeadlessBench {
 
     /**
      * The document of a measurement. The mark covers a load and one frame before it: a measurement that the user ends
-     * with the app is no bundle that crashes.
+     * with the app is no bundle that crashes. Ends with a CancellationException once its thread is interrupted. One at
+     * a time: a second one waits for the end of the first.
      */
-    static String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench) throws IOException {
+    static synchronized String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench) throws IOException {
         BenchOptions once = BenchOptions.builder().warmup(0).frames(1).images(bench.images()).build();
         marks.during(BundleCatalog.digest(bundle), () -> Bench.run(bundle, options, once));
         return Bench.run(bundle, options, bench);

@@ -49,7 +49,9 @@ final class ImageLoader {
         }
         Matrix turn = new Matrix();
         turn.postRotate(degrees);
-        return Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), turn, true);
+        Bitmap upright = Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), turn, true);
+        bitmap.recycle(); // a turn of 90 degrees and more is a copy
+        return upright;
     }
 
     private static InputStream open(ContentResolver resolver, Uri uri) throws IOException {

@@ -22,6 +22,7 @@ import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
 import io.pocketdet.app.logic.Controller;
 import io.pocketdet.app.logic.FrameStats;
+import io.pocketdet.app.logic.Pace;
 import io.pocketdet.app.logic.RateMeter;
 import io.pocketdet.app.logic.StatusText;
 import java.io.IOException;
@@ -36,6 +37,7 @@ public final class MainActivity extends Activity
     private final ExecutorService background = Executors.newSingleThreadExecutor();
     private final FrameStats stats = new FrameStats();
     private final RateMeter cameraRate = new RateMeter();
+    private final Pace statusPace = new Pace(250_000_000);
     private Settings settings;
     private CameraPermission permission;
     private Bundles bundles;
@@ -54,7 +56,8 @@ public final class MainActivity extends Activity
         action = findViewById(R.id.action);
         action.setOnClickListener(view -> act());
         settings = new Settings(this);
-        permission = new CameraPermission(this, settings);
+        overlay.setLeastScore(settings.leastScore());
+        permission = new CameraPermission(this);
         bundles = new Bundles(this);
         camera = new CameraOwner(getSystemService(CameraManager.class), findViewById(R.id.preview),
                 getWindowManager().getDefaultDisplay(), main, this);
@@ -69,8 +72,7 @@ public final class MainActivity extends Activity
     @Override
     protected void onStart() {
         super.onStart();
-        controller.onForeground(permission.isGranted(), permission.mayAsk());
-        permission.askOnce();
+        controller.onForeground(permission.isGranted());
     }
 
     @Override
@@ -90,7 +92,8 @@ public final class MainActivity extends Activity
     @Override
     public void onRequestPermissionsResult(int request, String[] names, int[] granted) {
         if (names.length > 0) { // none: the question was interrupted and will be put again
-            controller.onPermission(permission.isGranted(), permission.mayAsk());
+            controller.onPermissionAnswer(
+                    permission.isGranted(), permission.wantedRationale(), permission.wantsRationale());
         }
     }
 
@@ -127,6 +130,7 @@ public final class MainActivity extends Activity
 
     @Override
     public void show(AppState state) {
+        statusPace.reset();
         if (state.model != AppState.Model.READY || state.camera != AppState.Camera.ON) {
             stats.clear();
             overlay.setResult(null);
@@ -154,10 +158,14 @@ public final class MainActivity extends Activity
             return;
         }
         stats.add(result.totalMs);
-        int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
         overlay.setResult(result);
+        long now = System.nanoTime();
+        if (!statusPace.isDue(now)) {
+            return;
+        }
+        int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
         overlay.setStatus(StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
-                cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(System.nanoTime())));
+                cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(now)));
     }
 
     @Override
@@ -186,7 +194,13 @@ public final class MainActivity extends Activity
 
     @Override
     public void onCameraFailed(int reason) {
-        controller.onCameraFailed(getString(reason));
+        controller.onCameraFailed(
+                getString(reason), reason == R.string.camera_in_use || reason == R.string.camera_lost);
+    }
+
+    @Override
+    public void onCameraAvailable() {
+        controller.onCameraAvailable();
     }
 
     @Override
@@ -226,7 +240,8 @@ public final class MainActivity extends Activity
         if (id == R.id.menu_model) {
             chooseModel();
         } else if (id == R.id.menu_options) {
-            Dialogs.options(this, controller.state().choice, this::changeOptions);
+            Dialogs.options(
+                    this, controller.state().choice, settings.leastScore(), this::changeScore, this::changeOptions);
         } else if (id == R.id.menu_still) {
             startActivity(new Intent(this, StillActivity.class));
         } else if (id == R.id.menu_bench) {
@@ -241,10 +256,15 @@ public final class MainActivity extends Activity
         return true;
     }
 
+    private void changeScore(float score) {
+        settings.setLeastScore(score);
+        overlay.setLeastScore(score);
+    }
+
     private void changeOptions(Choice choice) {
-        BundleEntry entry = controller.state().entry;
-        if (entry != null) {
-            choose(entry, choice);
+        AppState state = controller.state();
+        if (state.entry != null && !choice.isSame(state.choice)) {
+            choose(state.entry, choice);
         }
     }
 

@@ -7,6 +7,7 @@ import android.graphics.Paint;
 import android.graphics.RectF;
 import android.util.AttributeSet;
 import android.view.View;
+import io.pocketdet.app.draw.Box;
 import io.pocketdet.app.draw.OverlayPainter;
 import io.pocketdet.app.draw.PanelPainter;
 import io.pocketdet.app.draw.Theme;
@@ -21,6 +22,7 @@ public final class OverlayView extends View {
     private final Theme theme;
     private Bitmap image;
     private Result result;
+    private float leastScore;
     private List<String> status = Collections.emptyList();
     private String notice;
     private String alarmTitle;
@@ -34,6 +36,12 @@ public final class OverlayView extends View {
     /** The upright image below the boxes; null where a preview shows through. */
     void setImage(Bitmap upright) {
         image = upright;
+        invalidate();
+    }
+
+    /** The score from which boxes are shown. */
+    void setLeastScore(float score) {
+        leastScore = score;
         invalidate();
     }
 
@@ -78,7 +86,7 @@ public final class OverlayView extends View {
         }
         if (result != null && alarmTitle == null) {
             ViewFit fit = ViewFit.inside(result.width, result.height, getWidth(), getHeight(), result.mirrored);
-            OverlayPainter.paint(surface, result.boxes, fit, theme.unit);
+            OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, theme.unit);
         }
         if (!status.isEmpty()) {
             PanelPainter.status(surface, status, theme.unit);

@@ -9,6 +9,7 @@ import android.widget.TextView;
 import io.pocketdet.PocketDetException;
 import io.pocketdet.app.logic.BundleCatalog;
 import java.io.IOException;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -34,7 +35,7 @@ abstract class PaintedActivity extends Activity {
 
     @Override
     protected void onDestroy() {
-        background.shutdown();
+        background.shutdownNow(); // interrupts a measurement, which ends before its next frame
         super.onDestroy();
     }
 
@@ -44,6 +45,8 @@ abstract class PaintedActivity extends Activity {
             try {
                 T result = work.run();
                 onScreen(() -> then.use(result));
+            } catch (CancellationException error) {
+                return; // the screen is gone
             } catch (IOException | PocketDetException | IllegalArgumentException | OutOfMemoryError error) {
                 onScreen(() -> showMessage(Texts.sentence(this, error), false));
             }

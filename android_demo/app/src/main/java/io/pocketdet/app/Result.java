@@ -26,10 +26,9 @@ final class Result {
     /** Whether it ran on the cores that were asked for. */
     final boolean pinned;
 
-    /** Keeps boxes of at least this score. */
-    Result(Detections found, boolean mirrored, float leastScore) {
+    Result(Detections found, boolean mirrored) {
         List<Box> all = new ArrayList<>();
-        for (int i = 0; i < found.size() && found.score(i) >= leastScore; i++) {
+        for (int i = 0; i < found.size(); i++) {
             all.add(new Box(
                     found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
         }

@@ -20,7 +20,7 @@ final class Settings {
 
     Choice choice() {
         return new Choice(stored.getString("precision", ""), stored.getInt("threads", 1),
-                stored.getBoolean("bigCores", false), stored.getFloat("leastScore", Choice.SCORES.get(0)));
+                stored.getBoolean("bigCores", false));
     }
 
     void remember(BundleEntry entry, Choice choice) {
@@ -29,17 +29,16 @@ final class Settings {
                 .putString("precision", choice.precision)
                 .putInt("threads", choice.threads)
                 .putBoolean("bigCores", choice.bigCores)
-                .putFloat("leastScore", choice.leastScore)
                 .apply();
     }
 
-    /** Whether the user was ever asked for the camera: the system does not tell "never" from "refused for good". */
-    boolean hasAsked() {
-        return stored.getBoolean("asked", false);
+    /** The score from which boxes are shown. */
+    float leastScore() {
+        return stored.getFloat("leastScore", 0.5f);
     }
 
-    void setAsked() {
-        stored.edit().putBoolean("asked", true).apply();
+    void setLeastScore(float score) {
+        stored.edit().putFloat("leastScore", score).apply();
     }
 
     boolean facesUser() {

@@ -5,7 +5,6 @@ import android.content.ActivityNotFoundException;
 import android.content.Intent;
 import android.graphics.Bitmap;
 import android.net.Uri;
-import android.os.BadParcelableException;
 import android.os.Bundle;
 import android.os.Handler;
 import android.os.Looper;
@@ -15,6 +14,7 @@ import io.pocketdet.Detector;
 import io.pocketdet.DetectorOptions;
 import io.pocketdet.Frame;
 import io.pocketdet.PocketDetException;
+import io.pocketdet.app.draw.Box;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.Choice;
@@ -41,6 +41,7 @@ public final class StillActivity extends Activity {
         super.onCreate(saved);
         view = new OverlayView(this, null);
         view.setFitsSystemWindows(true);
+        view.setLeastScore(new Settings(this).leastScore());
         setContentView(view);
         Uri sent = sent();
         Uri before = saved == null ? null : saved.getParcelable(SHOWN);
@@ -71,7 +72,7 @@ public final class StillActivity extends Activity {
         try {
             Object stream = getIntent().getParcelableExtra(Intent.EXTRA_STREAM);
             return stream instanceof Uri ? (Uri) stream : null;
-        } catch (BadParcelableException error) {
+        } catch (RuntimeException error) { // another app may put anything there, which is read only now
             return null;
         }
     }
@@ -94,19 +95,23 @@ public final class StillActivity extends Activity {
 
     private void show(Uri image) {
         shown = image;
-        view.setResult(null);
         view.setAlarm(null, null);
         background.execute(() -> {
             try {
                 Bitmap upright = read(image);
                 if (upright != null) {
-                    onScreen(() -> view.setImage(upright));
+                    onScreen(() -> showImage(upright));
                     detect(upright);
                 }
             } catch (IOException | PocketDetException | OutOfMemoryError error) {
                 fail(Texts.sentence(this, error));
             }
         });
+    }
+
+    private void showImage(Bitmap upright) {
+        view.setResult(null); // which an image before may have left meanwhile
+        view.setImage(upright);
     }
 
     /** The image upright, or null after showing why there is none: the app that sent it may throw anything. */
@@ -132,7 +137,7 @@ public final class StillActivity extends Activity {
         onScreen(() -> view.setNotice(Texts.notice(this, found.entry, found.skipped)));
         String digest = BundleCatalog.digest(found.entry.folder);
         DetectorOptions options = DetectorWorker.options(choice, digest);
-        ImageRun run = bundles.marks().during(digest, () -> detect(upright, found.entry, options, choice.leastScore));
+        ImageRun run = bundles.marks().during(digest, () -> detect(upright, found.entry, options));
         onScreen(() -> {
             view.setResult(run.result);
             view.setStatus(Arrays.asList(run.title, run.found));
@@ -140,16 +145,17 @@ public final class StillActivity extends Activity {
         });
     }
 
-    private ImageRun detect(Bitmap upright, BundleEntry entry, DetectorOptions options, float leastScore) {
+    private ImageRun detect(Bitmap upright, BundleEntry entry, DetectorOptions options) {
         ByteBuffer pixels = ByteBuffer.allocateDirect(upright.getByteCount());
         upright.copyPixelsToBuffer(pixels);
         pixels.rewind();
         Frame frame = Frame.rgba(pixels, upright.getWidth(), upright.getHeight(), upright.getRowBytes());
         try (Detector detector = Detector.open(entry.folder, options)) {
-            Result result = new Result(detector.detect(frame), false, leastScore);
+            float leastScore = new Settings(this).leastScore();
+            Result result = new Result(detector.detect(frame), false);
             String times = String.format(Locale.getDefault(), "%.1f", result.totalMs);
             return new ImageRun(result, entry.name + " · " + Texts.precision(this, detector.info()),
-                    getString(R.string.status_still, result.boxes.size(), times));
+                    getString(R.string.status_still, Box.atLeast(result.boxes, leastScore).size(), times));
         }
     }
 

@@ -35,7 +35,7 @@ final class Texts {
         switch (state.camera) {
             case NO_PERMISSION:
                 return pair(context, R.string.alarm_permission_title, context.getString(R.string.alarm_permission));
-            case REFUSED_FOR_GOOD:
+            case REFUSED:
                 return pair(context, R.string.alarm_permission_title, context.getString(R.string.alarm_refused));
             case NONE:
                 return pair(context, R.string.alarm_camera_title, context.getString(R.string.alarm_no_camera));
@@ -64,7 +64,7 @@ final class Texts {
         switch (state.camera) {
             case NO_PERMISSION:
                 return R.string.action_allow;
-            case REFUSED_FOR_GOOD:
+            case REFUSED:
                 return R.string.action_settings;
             case NONE:
                 return R.string.menu_still;
@@ -149,6 +149,11 @@ final class Texts {
         String good = context.getString(R.string.selftest_good, test.checks().size() - open);
         return open == 0 ? good
                          : good + " " + context.getString(R.string.selftest_open, String.join(", ", test.notProved()));
+    }
+
+    /** A score, as boxes are labelled with it. */
+    static String decimals(float score) {
+        return String.format(Locale.getDefault(), "%.2f", score);
     }
 
     private static String number(double value) {

@@ -9,10 +9,12 @@ import static org.junit.Assert.fail;
 import io.pocketdet.app.logic.LoadMarks;
 import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import org.junit.Rule;
 import org.junit.Test;
 import org.junit.rules.TemporaryFolder;
@@ -37,6 +39,10 @@ public class HeadlessBenchTest {
     private String refusal(Map<String, Object> extras) throws IOException {
         assertFalse(HeadlessBench.answer(name -> null, marks(), folder.getRoot(), extras));
         assertArrayEquals(new String[] {"run.json.failed"}, folder.getRoot().list());
+        return failure();
+    }
+
+    private String failure() throws IOException {
         File file = new File(folder.getRoot(), "run.json.failed");
         return new String(Files.readAllBytes(file.toPath()), StandardCharsets.UTF_8);
     }
@@ -68,5 +74,44 @@ public class HeadlessBenchTest {
             assertEquals("extra 'out' is '../run.json'; expected a plain name such as run.json", error.getMessage());
         }
         assertEquals(0, folder.getRoot().list().length);
+    }
+
+    @Test
+    public void aRequestThatIsCancelled() throws IOException {
+        HeadlessBench.Catalog cancelled = name -> {
+            throw new CancellationException("the run was cancelled");
+        };
+        Map<String, Object> extras = extras("out", "run.json", "bundle", "a");
+        assertFalse(HeadlessBench.answer(cancelled, marks(), folder.getRoot(), extras));
+        assertEquals("the run was cancelled\n", failure());
+    }
+
+    /** Two screens, as after a recreation or a second command, answer to the same file one after the other. */
+    @Test
+    public void oneRequestAtATime() throws Exception {
+        StringBuffer order = new StringBuffer();
+        Map<String, Object> extras = extras("out", "run.json", "bundle", "a");
+        Thread second = new Thread(() -> answer(name -> {
+            order.append("second ");
+            return null;
+        }, extras));
+        answer(name -> {
+            second.start();
+            while (second.getState() != Thread.State.BLOCKED) {
+                Thread.yield();
+            }
+            order.append("first ");
+            return null;
+        }, extras);
+        second.join();
+        assertEquals("first second ", order.toString());
+    }
+
+    private void answer(HeadlessBench.Catalog catalog, Map<String, Object> extras) {
+        try {
+            HeadlessBench.answer(catalog, marks(), folder.getRoot(), extras);
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
     }
 }

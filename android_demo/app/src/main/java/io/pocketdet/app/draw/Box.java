@@ -1,5 +1,7 @@
 package io.pocketdet.app.draw;
 
+import java.util.List;
+
 /** One detection: corners in pixels of the upright image, score 0..1, label from 0. */
 public final class Box {
     public final float x1;
@@ -18,5 +20,14 @@ public final class Box {
         this.score = score;
         this.label = label;
         this.name = name;
+    }
+
+    /** Those of at least this score, of boxes that are sorted best first. */
+    public static List<Box> atLeast(List<Box> boxes, float score) {
+        int count = 0;
+        while (count < boxes.size() && boxes.get(count).score >= score) {
+            count++;
+        }
+        return boxes.subList(0, count);
     }
 }

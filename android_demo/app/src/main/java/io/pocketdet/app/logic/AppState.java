@@ -3,7 +3,7 @@ package io.pocketdet.app.logic;
 /** What the camera screen shows, but for boxes and times. Immutable. */
 public final class AppState {
     /** How the camera is. */
-    public enum Camera { OFF, NO_PERMISSION, REFUSED_FOR_GOOD, NONE, FAILED, STARTING, ON }
+    public enum Camera { OFF, NO_PERMISSION, REFUSED, NONE, FAILED, STARTING, ON }
 
     /** How the detector is. */
     public enum Model { SEARCHING, NO_BUNDLES, SKIPPED, LOADING, FAILED, SELF_TEST_FAILED, READY }
@@ -59,8 +59,8 @@ public final class AppState {
 
     /** Whether something keeps boxes from being shown that the user must know of. */
     public boolean isAlarming() {
-        boolean cameraFails = camera == Camera.NO_PERMISSION || camera == Camera.REFUSED_FOR_GOOD
-                || camera == Camera.NONE || camera == Camera.FAILED;
+        boolean cameraFails = camera == Camera.NO_PERMISSION || camera == Camera.REFUSED || camera == Camera.NONE
+                || camera == Camera.FAILED;
         return cameraFails || model == Model.NO_BUNDLES || model == Model.SKIPPED || model == Model.FAILED
                 || model == Model.SELF_TEST_FAILED;
     }

@@ -13,22 +13,19 @@ public final class Choice {
     /** Counts of threads that the library runs: its ncnn is built for one, the way `pocketdet bench` measures. */
     public static final List<Integer> THREADS = Collections.singletonList(1);
 
-    /**
-     * Scores from which boxes are shown; 0 is "as the bundle says". Showing fewer makes no frame faster: the detector
-     * runs with the bundle's threshold.
-     */
-    public static final List<Float> SCORES = Collections.unmodifiableList(Arrays.asList(0f, 0.1f, 0.3f, 0.5f, 0.7f));
-
     public final String precision;
     public final int threads;
     public final boolean bigCores;
-    public final float leastScore;
 
     /** A value that is not among those that can be chosen, as from old settings, becomes the first of them. */
-    public Choice(String precision, int threads, boolean bigCores, float leastScore) {
+    public Choice(String precision, int threads, boolean bigCores) {
         this.precision = PRECISIONS.contains(precision) ? precision : PRECISIONS.get(0);
         this.threads = THREADS.contains(threads) ? threads : THREADS.get(0);
         this.bigCores = bigCores;
-        this.leastScore = SCORES.contains(leastScore) ? leastScore : SCORES.get(0);
+    }
+
+    /** Whether a detector that runs as this says need not be loaded again for the other. */
+    public boolean isSame(Choice other) {
+        return precision.equals(other.precision) && threads == other.threads && bigCores == other.bigCores;
     }
 }

@@ -30,6 +30,7 @@ public final class Controller {
     private final Screen screen;
     private AppState state;
     private boolean visible;
+    private boolean cameraLent;
     private int number;
 
     public Controller(CameraPort camera, EnginePort engine, Screen screen, Choice choice) {
@@ -43,13 +44,13 @@ public final class Controller {
         return state;
     }
 
-    /** The app is in front. `mayAsk` is false once the user has refused for good. */
-    public void onForeground(boolean permitted, boolean mayAsk) {
+    /** The app is in front. */
+    public void onForeground(boolean permitted) {
         visible = true;
         if (state.entry != null) {
             load();
         }
-        onPermission(permitted, mayAsk);
+        onPermission(permitted, AppState.Camera.NO_PERMISSION);
     }
 
     /** The app is no longer seen: the camera is for others, the processor too. */
@@ -61,12 +62,22 @@ public final class Controller {
         show(state.with(AppState.Camera.OFF, ""));
     }
 
-    public void onPermission(boolean permitted, boolean mayAsk) {
+    /**
+     * The user was asked for the camera. Where the system wants a rationale neither before the question nor after a
+     * denial, it put no question, or the user closed it: then the settings are offered. The next time the app comes to
+     * the front it may ask again, since neither "never asked" nor a grant that has lapsed can be told from that.
+     */
+    public void onPermissionAnswer(boolean permitted, boolean rationaleBefore, boolean rationaleAfter) {
+        boolean mayAsk = rationaleBefore || rationaleAfter;
+        onPermission(permitted, mayAsk ? AppState.Camera.NO_PERMISSION : AppState.Camera.REFUSED);
+    }
+
+    private void onPermission(boolean permitted, AppState.Camera otherwise) {
         if (permitted && visible) {
             show(state.with(AppState.Camera.STARTING, ""));
             camera.start();
         } else if (!permitted) {
-            show(state.with(mayAsk ? AppState.Camera.NO_PERMISSION : AppState.Camera.REFUSED_FOR_GOOD, ""));
+            show(state.with(otherwise, ""));
         }
     }
 
@@ -81,19 +92,27 @@ public final class Controller {
         show(state.with(AppState.Camera.NONE, ""));
     }
 
-    /** It is in use elsewhere, disabled or broken; `detail` is what the system says. */
-    public void onCameraFailed(String detail) {
+    /** It is in use elsewhere, disabled or broken; `detail` is what the system says, `lent` that another app has it. */
+    public void onCameraFailed(String detail, boolean lent) {
         if (visible) {
+            cameraLent = lent;
             show(state.with(AppState.Camera.FAILED, detail));
+        }
+    }
+
+    /** Nobody uses the camera. One that failed for another reason than its use would only fail again. */
+    public void onCameraAvailable() {
+        if (state.camera == AppState.Camera.FAILED && cameraLent) {
+            restartCamera();
         }
     }
 
     /** Open the camera anew: after it failed, or because another one is wanted. */
     public void restartCamera() {
-        boolean permitted = state.camera != AppState.Camera.NO_PERMISSION;
-        if (visible && permitted && state.camera != AppState.Camera.REFUSED_FOR_GOOD) {
+        boolean permitted = state.camera != AppState.Camera.NO_PERMISSION && state.camera != AppState.Camera.REFUSED;
+        if (visible && permitted) {
             camera.stop();
-            onPermission(true, true);
+            onPermission(true, AppState.Camera.NO_PERMISSION);
         }
     }
 

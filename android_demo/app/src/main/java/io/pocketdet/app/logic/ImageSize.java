@@ -4,8 +4,8 @@ import io.pocketdet.Frame;
 
 /** How an image of any size is decoded into the memory that an app has. */
 public final class ImageSize {
-    /** Pixels a side of what is shown. Detection runs on it, too. */
-    public static final int MOST_SHOWN = 4096;
+    /** Pixels a side of what is shown, 16 MB at most. Detection runs on it, too; detectors resize it to less. */
+    public static final int MOST_SHOWN = 2048;
 
     private ImageSize() {
     }

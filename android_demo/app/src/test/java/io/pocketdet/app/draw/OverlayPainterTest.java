@@ -54,6 +54,18 @@ public class OverlayPainterTest {
     }
 
     @Test
+    public void boxesFromAScoreOn() {
+        List<Box> boxes = new ArrayList<>();
+        for (float score : new float[] {0.9f, 0.5f, 0.5f, 0.1f}) {
+            boxes.add(new Box(0, 0, 1, 1, score, 0, "bolt"));
+        }
+        assertEquals(boxes, Box.atLeast(boxes, 0));
+        assertEquals(boxes.subList(0, 3), Box.atLeast(boxes, 0.5f));
+        assertEquals(0, Box.atLeast(boxes, 0.95f).size());
+        assertEquals(0, Box.atLeast(Collections.emptyList(), 0).size());
+    }
+
+    @Test
     public void theBestLiesOnTop() {
         ViewFit fit = ViewFit.inside(400, 600, 400, 600, false);
         List<Box> boxes =

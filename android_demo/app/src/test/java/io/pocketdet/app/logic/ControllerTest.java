@@ -51,7 +51,7 @@ public class ControllerTest {
                 calls.add("engine off");
             }
         };
-        controller = new Controller(camera, engine, state -> {}, new Choice("", 1, false, 0.5f));
+        controller = new Controller(camera, engine, state -> {}, new Choice("", 1, false));
     }
 
     private void expect(AppState.Camera camera, AppState.Model model, boolean alarming) {
@@ -62,7 +62,7 @@ public class ControllerTest {
 
     @Test
     public void fromStartToBoxesAndBack() {
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
         controller.onBundles(catalog, "b");
         controller.onCameraOn();
@@ -74,7 +74,7 @@ public class ControllerTest {
         controller.onBackground();
         expect(AppState.Camera.OFF, AppState.Model.READY, false);
         assertFalse(controller.isCurrent(1));
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         assertEquals("[camera, load 1 b , camera off, engine off, load 3 b , camera]", calls.toString());
         controller.onModelReady(1, "late");
         expect(AppState.Camera.STARTING, AppState.Model.LOADING, false);
@@ -84,9 +84,9 @@ public class ControllerTest {
 
     @Test
     public void anAnswerForAnotherModelIsDropped() {
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         controller.onBundles(catalog, null);
-        controller.choose(catalog.find("b"), new Choice("fp32", 1, false, 0.5f));
+        controller.choose(catalog.find("b"), new Choice("fp32", 1, false));
         assertEquals("load 2 b fp32", calls.get(2));
         controller.onModelFailed(1, "the bundle is damaged");
         controller.onSelfTestFailed(1, "fp16", "differs");
@@ -101,33 +101,52 @@ public class ControllerTest {
     }
 
     @Test
-    public void permissionRefusedAskedAgainAndGiven() {
-        controller.onForeground(false, true);
+    public void permissionIsAskedForUntilTheSystemAsksNoMore() {
+        controller.onForeground(false);
         expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
-        controller.onPermission(false, false);
-        expect(AppState.Camera.REFUSED_FOR_GOOD, AppState.Model.SEARCHING, true);
+        controller.onPermissionAnswer(false, false, true); // the first denial
+        expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
+        controller.onPermissionAnswer(false, true, false); // the second, which is final
+        expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
+        controller.onPermissionAnswer(false, false, false); // no question was put
+        expect(AppState.Camera.REFUSED, AppState.Model.SEARCHING, true);
         controller.restartCamera();
         assertTrue(calls.isEmpty());
-        controller.onPermission(true, false);
+        controller.onPermissionAnswer(true, false, false);
         expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
         assertEquals("[camera]", calls.toString());
     }
 
     @Test
-    public void permissionGivenWhileAwayStartsNothing() {
-        controller.onForeground(false, true);
+    public void aQuestionThatWasClosedAndAGrantThatLapsedAreNotFinal() {
+        controller.onForeground(false);
+        controller.onPermissionAnswer(false, false, false);
+        expect(AppState.Camera.REFUSED, AppState.Model.SEARCHING, true);
         controller.onBackground();
-        controller.onPermission(true, true);
+        controller.onForeground(false);
+        expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
+        controller.onPermissionAnswer(true, false, false); // only this time
+        controller.onBackground();
+        controller.onForeground(false);
+        expect(AppState.Camera.NO_PERMISSION, AppState.Model.SEARCHING, true);
+    }
+
+    @Test
+    public void permissionGivenWhileAwayStartsNothing() {
+        controller.onForeground(false);
+        controller.onBackground();
+        controller.onPermissionAnswer(true, false, false);
         controller.onCameraOn();
-        controller.onCameraFailed("late");
+        controller.onCameraFailed("late", true);
+        controller.onCameraAvailable();
         expect(AppState.Camera.OFF, AppState.Model.SEARCHING, false);
         assertEquals("[camera off, engine off]", calls.toString());
     }
 
     @Test
     public void aCameraThatFailsIsTriedAgain() {
-        controller.onForeground(true, true);
-        controller.onCameraFailed("in use by another app");
+        controller.onForeground(true);
+        controller.onCameraFailed("in use by another app", true);
         expect(AppState.Camera.FAILED, AppState.Model.SEARCHING, true);
         assertEquals("in use by another app", controller.state().cameraDetail);
         controller.restartCamera();
@@ -138,12 +157,28 @@ public class ControllerTest {
     }
 
     @Test
+    public void aCameraThatAnotherAppHadIsOpenedAgainWhenItIsFree() {
+        controller.onForeground(true);
+        controller.onCameraAvailable();
+        controller.onCameraOn();
+        controller.onCameraAvailable();
+        assertEquals("[camera]", calls.toString());
+        controller.onCameraFailed("broken", false);
+        controller.onCameraAvailable();
+        assertEquals("[camera]", calls.toString());
+        controller.onCameraFailed("taken away", true);
+        controller.onCameraAvailable();
+        expect(AppState.Camera.STARTING, AppState.Model.SEARCHING, false);
+        assertEquals("[camera, camera off, camera]", calls.toString());
+    }
+
+    @Test
     public void noBundlesAndAChoiceWhileAway() throws IOException {
         controller.onBundles(BundleCatalog.scan(null, null, Collections.emptySet()), "a");
         expect(AppState.Camera.OFF, AppState.Model.NO_BUNDLES, true);
         controller.choose(catalog.find("a"), controller.state().choice);
         assertTrue(calls.isEmpty());
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         assertEquals("[load 1 a , camera]", calls.toString());
     }
 
@@ -157,7 +192,7 @@ public class ControllerTest {
 
     @Test
     public void anotherBundleRunsInPlaceOfOneThatEndedTheApp() {
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         controller.onBundles(unreturned("b"), "b");
         assertEquals("[camera, load 1 a ]", calls.toString());
         assertEquals("b", controller.state().skipped.name);
@@ -165,7 +200,7 @@ public class ControllerTest {
         controller.onCameraOn();
         expect(AppState.Camera.ON, AppState.Model.READY, false);
         controller.onBackground();
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         assertEquals("b", controller.state().skipped.name); // said until the user decides
         controller.choose(controller.state().skipped, controller.state().choice);
         assertEquals("load 4 b ", calls.get(calls.size() - 1));
@@ -174,12 +209,12 @@ public class ControllerTest {
 
     @Test
     public void nothingIsLoadedIfEveryBundleEndedTheApp() {
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         controller.onBundles(unreturned("a", "b"), "b");
         controller.onCameraOn();
         expect(AppState.Camera.ON, AppState.Model.SKIPPED, true);
         controller.onBackground();
-        controller.onForeground(true, true);
+        controller.onForeground(true);
         assertFalse(calls.toString(), calls.toString().contains("load"));
         controller.choose(controller.state().skipped, controller.state().choice);
         assertEquals("b", controller.state().entry.name);
@@ -188,11 +223,12 @@ public class ControllerTest {
 
     @Test
     public void settingsOfAnotherVersion() {
-        Choice choice = new Choice("fp64", 99, true, 0.42f);
+        Choice choice = new Choice("fp64", 99, true);
         assertEquals("", choice.precision);
         assertEquals(1, choice.threads);
         assertTrue(choice.bigCores);
-        assertEquals("the bundle's", 0f, choice.leastScore, 0);
-        assertEquals(0.1f, new Choice("fp16", 1, false, 0.1f).leastScore, 0);
+        assertTrue(choice.isSame(new Choice("", 1, true)));
+        assertFalse(choice.isSame(new Choice("", 1, false)));
+        assertFalse(choice.isSame(new Choice("fp16", 1, true)));
     }
 }

@@ -4,8 +4,8 @@ import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNull;
 
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import org.junit.Test;
 
@@ -96,19 +96,39 @@ public class GeometryTest {
         }
     }
 
+    private static List<int[]> sizes(int... sides) {
+        List<int[]> all = new ArrayList<>();
+        for (int i = 0; i < sides.length; i += 2) {
+            all.add(new int[] {sides[i], sides[i + 1]});
+        }
+        return all;
+    }
+
+    private static void expect(int[] frames, int[] preview, StreamSizes found) {
+        assertArrayEquals(frames, found.frames);
+        assertArrayEquals(preview, found.preview);
+    }
+
     @Test
-    public void sizesOfStreams() {
-        List<int[]> sizes = Arrays.asList(new int[] {4000, 3000}, new int[] {1920, 1080}, new int[] {1600, 1200},
-                new int[] {640, 480}, new int[] {640, 360}, new int[] {320, 240});
-        int[] small = StreamSizes.forDetection(sizes);
-        assertArrayEquals(new int[] {640, 480}, small);
-        assertArrayEquals(new int[] {1600, 1200}, StreamSizes.forPreview(sizes, small));
-        List<int[]> wide = Arrays.asList(new int[] {1920, 1080}, new int[] {1280, 720});
-        assertArrayEquals(new int[] {1280, 720}, StreamSizes.forDetection(wide));
-        assertArrayEquals(new int[] {1920, 1080}, StreamSizes.forPreview(wide, wide.get(1)));
-        List<int[]> odd = Collections.singletonList(new int[] {4000, 3000});
-        assertArrayEquals(new int[] {4000, 3000}, StreamSizes.forPreview(odd, small));
-        assertNull(StreamSizes.forDetection(Collections.emptyList()));
-        assertNull(StreamSizes.forPreview(Collections.emptyList(), small));
+    public void sizesOfStreamsAreThoseThatEveryDeviceTakes() {
+        List<int[]> all = sizes(
+                4000, 3000, 1920, 1440, 1920, 1080, 1600, 1200, 1440, 1080, 1280, 960, 640, 480, 640, 360, 320, 240);
+        expect(new int[] {640, 480}, new int[] {1440, 1080}, StreamSizes.of(all, all));
+        List<int[]> wide = sizes(3840, 2160, 1920, 1080, 1280, 720);
+        expect(new int[] {1280, 720}, new int[] {1920, 1080}, StreamSizes.of(wide, wide));
+        expect(new int[] {640, 480}, new int[] {640, 480}, StreamSizes.of(all, sizes(4000, 3000)));
+        expect(new int[] {640, 480}, new int[] {640, 480}, StreamSizes.of(all, sizes()));
+        expect(new int[] {4000, 3000}, new int[] {4000, 3000}, StreamSizes.of(sizes(4000, 3000), all));
+        assertNull(StreamSizes.of(sizes(), all));
+    }
+
+    @Test
+    public void aCameraThatRefusesItsSizesIsTriedOnceMore() {
+        List<int[]> wide = sizes(1920, 1080, 1280, 720);
+        StreamSizes small = StreamSizes.of(wide, wide).smaller();
+        expect(new int[] {640, 480}, new int[] {640, 480}, small);
+        assertNull(small.smaller());
+        List<int[]> all = sizes(1440, 1080, 640, 480);
+        expect(new int[] {640, 480}, new int[] {640, 480}, StreamSizes.of(all, all).smaller());
     }
 }

@@ -12,11 +12,11 @@ public class ImageSizeTest {
     @Test
     public void sidesAreDividedUntilTheyCanBeShown() {
         assertEquals(1, ImageSize.sampling(1, 1));
-        assertEquals(1, ImageSize.sampling(4096, 4096));
-        assertEquals(2, ImageSize.sampling(4_097, 10));
-        assertEquals(4, ImageSize.sampling(12_000, 9_000));
-        assertEquals(4, ImageSize.sampling(12_240, 16_320));
-        assertEquals(16, ImageSize.sampling(65_535, 4_096));
+        assertEquals(1, ImageSize.sampling(2048, 2048));
+        assertEquals(2, ImageSize.sampling(2_049, 10));
+        assertEquals(8, ImageSize.sampling(12_000, 9_000));
+        assertEquals(8, ImageSize.sampling(12_240, 16_320));
+        assertEquals(32, ImageSize.sampling(65_535, 4_096));
         for (int side = 1; side <= 65_535; side += 97) {
             int shown = side / ImageSize.sampling(side, 1);
             assertTrue(side + " pixels", shown >= 1 && shown <= ImageSize.MOST_SHOWN);
@@ -31,6 +31,6 @@ public class ImageSizeTest {
                     assertThrows(ImageException.class, () -> ImageSize.sampling(size[0], size[1])).getMessage();
             assertTrue(message, message.contains("found " + size[0] + " x " + size[1]));
         }
-        assertEquals(4, ImageSize.sampling(16_384, 16_384));
+        assertEquals(8, ImageSize.sampling(16_384, 16_384));
     }
 }
