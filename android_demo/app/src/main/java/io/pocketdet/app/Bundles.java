@@ -2,7 +2,12 @@ package io.pocketdet.app;
 
 import android.content.Context;
 import android.content.res.AssetManager;
+import android.net.Uri;
+import io.pocketdet.Detector;
+import io.pocketdet.DetectorOptions;
 import io.pocketdet.app.logic.BundleCatalog;
+import io.pocketdet.app.logic.BundleEntry;
+import io.pocketdet.app.logic.BundleImporter;
 import io.pocketdet.app.logic.BundleUnpacker;
 import io.pocketdet.app.logic.LoadMarks;
 import java.io.File;
@@ -44,6 +49,29 @@ final class Bundles {
             BundleUnpacker.unpack(new Assets(context.getAssets()), ROOT, unpacked);
         }
         return BundleCatalog.scan(unpacked, pushed(), marks().unreturned());
+    }
+
+    /**
+     * Adds the bundle that a document of another app is: unpacked, and opened once with all checks of the library.
+     * Returns its id. Throws IOException, PocketDetException for a bundle that does not pass, and any RuntimeException
+     * that comes from the app whose document it is. Not for the screen's thread.
+     */
+    String add(Uri document) throws IOException {
+        File parent = pushed();
+        if (parent == null) {
+            throw new IOException(context.getString(R.string.failed_file, ROOT));
+        }
+        try (InputStream zip = ImageLoader.open(context.getContentResolver(), document)) {
+            return BundleEntry.Origin.FILES.id(BundleImporter.unpack(zip, parent, this::check));
+        }
+    }
+
+    private void check(File folder, String digest) throws IOException {
+        DetectorOptions options = DetectorOptions.builder().digest(digest).build();
+        marks().during(digest, () -> {
+            Detector.open(folder, options).close();
+            return null;
+        });
     }
 
     private static final class Assets implements BundleUnpacker.Tree {

@@ -34,7 +34,7 @@ final class CameraChoice {
         StreamConfigurationMap map = about.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP);
         sizes = map == null ? null
                             : StreamSizes.of(sizes(map.getOutputSizes(ImageFormat.YUV_420_888)),
-                                    sizes(map.getOutputSizes(SurfaceTexture.class)));
+                                      sizes(map.getOutputSizes(SurfaceTexture.class)));
         focuses = has(about.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES));
     }
 

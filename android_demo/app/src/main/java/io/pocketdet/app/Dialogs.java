@@ -34,27 +34,27 @@ final class Dialogs {
                 .show();
     }
 
-    /** All bundles; those that cannot be used are there with the reason, and cannot be chosen. */
-    static void models(Activity activity, BundleCatalog catalog, BundleEntry present, Consumer<BundleEntry> chosen) {
+    /** All bundles; those that cannot be used are there with the reason, and cannot be chosen. And a way to add one. */
+    static void models(Activity activity, BundleCatalog catalog, BundleEntry present, Consumer<BundleEntry> chosen,
+            Runnable adding) {
         List<BundleEntry> entries = catalog.entries();
+        AlertDialog.Builder dialog = new AlertDialog.Builder(activity)
+                                             .setTitle(R.string.picker_model)
+                                             .setNeutralButton(R.string.picker_add, (shown, which) -> adding.run())
+                                             .setNegativeButton(R.string.close, null);
         if (entries.isEmpty()) {
             String folder = String.valueOf(new Bundles(activity).pushed());
-            failure(activity, activity.getString(R.string.alarm_bundles, folder));
+            dialog.setMessage(activity.getString(R.string.alarm_bundles, folder)).show();
             return;
         }
         int checked = -1;
         for (int i = 0; i < entries.size(); i++) {
             checked = present != null && entries.get(i).id().equals(present.id()) ? i : checked;
         }
-        new AlertDialog.Builder(activity)
-                .setTitle(R.string.picker_model)
-                .setSingleChoiceItems(new Entries(activity, entries), checked,
-                        (dialog, i) -> {
-                            dialog.dismiss();
-                            chosen.accept(entries.get(i));
-                        })
-                .setNegativeButton(R.string.close, null)
-                .show();
+        dialog.setSingleChoiceItems(new Entries(activity, entries), checked, (shown, i) -> {
+                  shown.dismiss();
+                  chosen.accept(entries.get(i));
+              }).show();
     }
 
     /** Arithmetic, threads and cores, used when the dialog is closed by its button; the least score, used at once. */
@@ -108,8 +108,8 @@ final class Dialogs {
         SeekBar bar = new SeekBar(column.getContext());
         bar.setMax(SCORE_STEPS);
         bar.setProgress(Math.round(score * SCORE_STEPS));
-        Consumer<Float> show
-                = next -> heading.setText(column.getContext().getString(R.string.options_score, Texts.decimals(next)));
+        Consumer<Float> show =
+                next -> heading.setText(column.getContext().getString(R.string.options_score, Texts.decimals(next)));
         show.accept(score);
         bar.setOnSeekBarChangeListener(new SeekBar.OnSeekBarChangeListener() {
             @Override

@@ -78,7 +78,8 @@ public final class HeadlessBench {
      * with the app is no bundle that crashes. Ends with a CancellationException once its thread is interrupted. One at
      * a time: a second one waits for the end of the first.
      */
-    static synchronized String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench) throws IOException {
+    static synchronized String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench)
+            throws IOException {
         BenchOptions once = BenchOptions.builder().warmup(0).frames(1).images(bench.images()).build();
         marks.during(BundleCatalog.digest(bundle), () -> Bench.run(bundle, options, once));
         return Bench.run(bundle, options, bench);

@@ -54,7 +54,7 @@ final class ImageLoader {
         return upright;
     }
 
-    private static InputStream open(ContentResolver resolver, Uri uri) throws IOException {
+    static InputStream open(ContentResolver resolver, Uri uri) throws IOException {
         InputStream in = resolver.openInputStream(uri);
         if (in == null) {
             throw new FileNotFoundException(String.valueOf(uri));

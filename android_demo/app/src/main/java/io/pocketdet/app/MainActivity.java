@@ -1,6 +1,7 @@
 package io.pocketdet.app;
 
 import android.app.Activity;
+import android.content.ActivityNotFoundException;
 import android.content.Intent;
 import android.content.res.Configuration;
 import android.hardware.camera2.CameraManager;
@@ -14,6 +15,7 @@ import android.view.MenuItem;
 import android.view.View;
 import android.view.WindowManager;
 import android.widget.Button;
+import android.widget.Toast;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.AppState;
@@ -27,12 +29,16 @@ import io.pocketdet.app.logic.RateMeter;
 import io.pocketdet.app.logic.StatusText;
 import java.io.IOException;
 import java.util.Collections;
+import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 
 /** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
 public final class MainActivity extends Activity
         implements Controller.Screen, CameraOwner.Listener, Engine.Listener, DisplayManager.DisplayListener {
+    private static final int ADD_REQUEST = 2; // CameraPermission has 1
+
     private final Handler main = new Handler(Looper.getMainLooper());
     private final ExecutorService background = Executors.newSingleThreadExecutor();
     private final FrameStats stats = new FrameStats();
@@ -97,30 +103,62 @@ public final class MainActivity extends Activity
         }
     }
 
-    private interface Found {
-        void use(BundleCatalog catalog);
+    private interface Work {
+        void run() throws IOException;
     }
 
-    private void search(Found found) {
+    /** Off the screen's thread; what it throws is shown. */
+    private void work(Work work) {
         background.execute(() -> {
             try {
-                BundleCatalog catalog = bundles.scan();
-                main.post(() -> ifNotDestroyed(() -> found.use(catalog)));
-            } catch (IOException error) {
-                main.post(() -> ifNotDestroyed(() -> Dialogs.failure(this, Texts.sentence(this, error))));
+                work.run();
+            } catch (IOException | RuntimeException | OutOfMemoryError error) {
+                onScreen(() -> Dialogs.failure(this, Texts.sentence(this, error)));
             }
         });
     }
 
-    private void ifNotDestroyed(Runnable event) {
-        if (!isDestroyed()) {
-            event.run();
-        }
+    private void onScreen(Runnable event) {
+        main.post(() -> {
+            if (!isDestroyed()) {
+                event.run();
+            }
+        });
+    }
+
+    private void search(Consumer<BundleCatalog> found) {
+        work(() -> {
+            BundleCatalog catalog = bundles.scan();
+            onScreen(() -> found.accept(catalog));
+        });
     }
 
     private void chooseModel() {
-        AppState state = controller.state();
-        search(catalog -> Dialogs.models(this, catalog, state.entry, entry -> choose(entry, state.choice)));
+        search(catalog
+                -> Dialogs.models(this, catalog, controller.state().entry,
+                        entry -> choose(entry, controller.state().choice), this::chooseDocument));
+    }
+
+    private void chooseDocument() {
+        Intent open = new Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*");
+        try {
+            startActivityForResult(open, ADD_REQUEST);
+        } catch (ActivityNotFoundException error) {
+            Dialogs.failure(this, getString(R.string.picker_no_chooser));
+        }
+    }
+
+    @Override
+    protected void onActivityResult(int request, int result, Intent data) {
+        if (request == ADD_REQUEST && result == RESULT_OK && data != null && data.getData() != null) {
+            Toast.makeText(this, R.string.picker_adding, Toast.LENGTH_LONG).show();
+            Uri document = data.getData();
+            work(() -> {
+                String id = bundles.add(document);
+                BundleEntry added = Objects.requireNonNull(bundles.scan().find(id), id);
+                onScreen(() -> choose(added, controller.state().choice));
+            });
+        }
     }
 
     private void choose(BundleEntry entry, Choice choice) {

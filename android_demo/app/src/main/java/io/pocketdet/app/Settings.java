@@ -19,8 +19,8 @@ final class Settings {
     }
 
     Choice choice() {
-        return new Choice(stored.getString("precision", ""), stored.getInt("threads", 1),
-                stored.getBoolean("bigCores", false));
+        return new Choice(
+                stored.getString("precision", ""), stored.getInt("threads", 1), stored.getBoolean("bigCores", false));
     }
 
     void remember(BundleEntry entry, Choice choice) {

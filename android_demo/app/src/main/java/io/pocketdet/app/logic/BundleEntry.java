@@ -5,7 +5,15 @@ import java.io.File;
 /** One folder that holds a bundle, or should: what a picker shows before anything is loaded. */
 public final class BundleEntry {
     /** Where it came from: with the app, or pushed into the app's files. */
-    public enum Origin { ASSETS, FILES }
+    public enum Origin {
+        ASSETS,
+        FILES;
+
+        /** What settings remember a bundle in this folder by: stable over restarts, different for each folder. */
+        public String id(File folder) {
+            return this + "/" + folder.getName();
+        }
+    }
 
     /** Why it cannot be chosen; what a whole bundle may still lack is found when it is opened. */
     public enum Problem { NONE, NO_MANIFEST, UNREADABLE, NO_JSON, INCOMPLETE }
@@ -64,8 +72,8 @@ public final class BundleEntry {
         return problem == Problem.NONE;
     }
 
-    /** What settings remember a choice by: stable over restarts, different for each folder. */
+    /** See {@link Origin#id}. */
     public String id() {
-        return origin + "/" + folder.getName();
+        return origin.id(folder);
     }
 }

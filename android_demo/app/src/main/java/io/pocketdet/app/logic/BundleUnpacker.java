@@ -84,7 +84,7 @@ public final class BundleUnpacker {
         }
     }
 
-    private static void delete(File file) throws IOException {
+    static void delete(File file) throws IOException {
         for (File child : listed(file)) {
             delete(child);
         }
