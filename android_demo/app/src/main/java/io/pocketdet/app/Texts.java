@@ -136,6 +136,18 @@ final class Texts {
         }
     }
 
+    /** The verdict of a self-test, and a line for each stage: largest difference and tolerance. */
+    static String selfTest(Context context, SelfTest test) {
+        StringBuilder text = new StringBuilder(verdict(context, test)).append('\n');
+        for (SelfTest.Check check : test.checks()) {
+            String mark = !check.ok() ? "\u2717" : check.proved() ? "\u2713" : "?";
+            text.append('\n').append(mark).append(' ').append(check.stage()).append(": ");
+            text.append(number(check.maxAbs())).append(" / ").append(number(check.tolerance()));
+            text.append(check.note().isEmpty() ? "" : " (" + check.note() + ")");
+        }
+        return text.toString();
+    }
+
     /** The verdict of a self-test. */
     static String verdict(Context context, SelfTest test) {
         for (SelfTest.Check check : test.checks()) {

@@ -11,7 +11,6 @@ final class Themes {
     static Theme of(Context context) {
         return new Theme(context.getResources().getDisplayMetrics().density, context.getColor(R.color.background),
                 context.getColor(R.color.card), context.getColor(R.color.text), context.getColor(R.color.muted),
-                context.getColor(R.color.track), context.getColor(R.color.accent), context.getColor(R.color.good),
-                context.getColor(R.color.bad));
+                context.getColor(R.color.track), context.getColor(R.color.accent), context.getColor(R.color.bad));
     }
 }

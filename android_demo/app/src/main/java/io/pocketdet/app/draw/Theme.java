@@ -8,14 +8,13 @@ public final class Theme {
     public final int muted;
     public final int track;
     public final int accent;
-    public final int good;
     public final int bad;
     public final float unit;
 
-    /** `colours`: background, card, text, muted text, track of a bar, accent, good, bad. */
+    /** `colours`: background, card, text, muted text, track of a bar, accent, bad. */
     public Theme(float unit, int... colours) {
-        if (colours.length != 8) {
-            throw new IllegalArgumentException("expected 8 colours, found " + colours.length);
+        if (colours.length != 7) {
+            throw new IllegalArgumentException("expected 7 colours, found " + colours.length);
         }
         this.unit = unit;
         background = colours[0];
@@ -24,7 +23,6 @@ public final class Theme {
         muted = colours[3];
         track = colours[4];
         accent = colours[5];
-        good = colours[6];
-        bad = colours[7];
+        bad = colours[6];
     }
 }

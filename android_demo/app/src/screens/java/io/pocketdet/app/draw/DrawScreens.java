@@ -42,7 +42,7 @@ public final class DrawScreens {
         strings = new Strings("string", new File(resources, "values/strings.xml"));
         Strings colours = new Strings(
                 "color", new File(resources, "values/colors.xml"), new File(resources, "values-night/colors.xml"));
-        String[] names = {"background", "card", "text", "muted", "track", "accent", "good", "bad"};
+        String[] names = {"background", "card", "text", "muted", "track", "accent", "bad"};
         int[] values = new int[names.length];
         for (int i = 0; i < names.length; i++) {
             values[i] = colours.colour(names[i]);
@@ -58,7 +58,7 @@ public final class DrawScreens {
         File bundle = new File(arguments[2]);
         screens.camera(bundle);
         screens.benchmark(bundle);
-        screens.selfTests(bundle, new File(arguments[3]));
+        screens.selfTest(new File(arguments[3]));
     }
 
     private Frame frame() {
@@ -117,30 +117,14 @@ public final class DrawScreens {
         write("android-benchmark.png", screen);
     }
 
-    /** One that passes, and what the camera screen shows of one that fails, side by side. */
-    private void selfTests(File good, File bad) throws Exception {
-        BufferedImage both = new BufferedImage(2 * WIDTH + 20, HEIGHT, BufferedImage.TYPE_INT_RGB);
-        Graphics2D graphics = both.createGraphics();
-        graphics.fillRect(0, 0, both.getWidth(), both.getHeight());
-        try (Detector detector = Detector.open(good, DetectorOptions.defaults())) {
-            SelfTest test = detector.selfTest();
-            List<SelfTestPainter.Row> rows = new ArrayList<>();
-            for (SelfTest.Check c : test.checks()) {
-                rows.add(new SelfTestPainter.Row(c.stage(), c.ok(), c.maxAbs(), c.tolerance(), c.note(), c.proved()));
-            }
-            BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
-            String title = detector.info().name() + " \u00b7 " + detector.info().storage();
-            String verdict = strings.get("selftest_good", rows.size());
-            SelfTestPainter.paint(new ImageSurface(screen), title, verdict, rows, theme);
-            graphics.drawImage(screen, 0, 0, null);
-        }
+    /** What the camera screen shows of a self-test that fails. */
+    private void selfTest(File bad) throws Exception {
         try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {
             BufferedImage screen = blackWithImage(WIDTH, HEIGHT);
             String title = strings.get("alarm_selftest_title", detector.info().name());
             PanelPainter.alarm(new ImageSurface(screen), title, verdict(detector.selfTest()), theme);
-            graphics.drawImage(screen, WIDTH + 20, 0, null);
+            write("android-selftest.png", screen);
         }
-        write("android-selftest.png", both);
     }
 
     private String verdict(SelfTest test) {

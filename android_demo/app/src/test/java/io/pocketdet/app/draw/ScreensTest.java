@@ -1,7 +1,6 @@
 package io.pocketdet.app.draw;
 
 import static org.junit.Assert.assertEquals;
-import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertTrue;
 
 import io.pocketdet.app.logic.BenchSummary;
@@ -13,7 +12,7 @@ import org.junit.Before;
 import org.junit.Test;
 
 public class ScreensTest {
-    private static final Theme THEME = new Theme(1, 1, 2, 3, 4, 5, 6, 0xFF00AA00, 0xFFB3261E);
+    private static final Theme THEME = new Theme(1, 1, 2, 3, 4, 5, 6, 0xFFB3261E);
     private static final String DOCUMENT =
             "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0\", \"precision_asked\": \"fp32\", "
             + "\"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
@@ -79,21 +78,6 @@ public class ScreensTest {
                 surface.said());
         assertInside();
         assertTrue(end < 800);
-    }
-
-    @Test
-    public void aSelfTestThatFails() {
-        List<SelfTestPainter.Row> rows = Arrays.asList(new SelfTestPainter.Row("features", true, 1e-5, 1e-3, "", true),
-                new SelfTestPainter.Row("boxes", false, Double.NaN, 0.5, "3/7 agree", true));
-        SelfTestPainter.paint(surface, "snet49", "stage 'boxes' differs", rows, THEME);
-        assertEquals(THEME.bad, surface.fills.get(1).colour);
-        String said = surface.said();
-        assertTrue(said, said.contains("NaN / 0.50\nboxes\n3/7 agree\n"));
-        assertInside();
-        RecordingSurface good = new RecordingSurface(400, 800);
-        SelfTestPainter.paint(good, "snet49", "all agree", rows.subList(0, 1), THEME);
-        assertEquals(THEME.good, good.fills.get(1).colour);
-        assertFalse(good.said().contains("boxes"));
     }
 
     @Test
