@@ -8,8 +8,6 @@ import android.view.MenuItem;
 import android.view.WindowManager;
 import io.pocketdet.Bench;
 import io.pocketdet.BenchOptions;
-import io.pocketdet.app.draw.BenchPainter;
-import io.pocketdet.app.draw.Theme;
 import io.pocketdet.app.logic.BenchSummary;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
@@ -26,7 +24,7 @@ import java.util.Map;
  * A measurement by the protocol of `pocketdet bench`: of the chosen bundle for whoever looks, or of what the extras of
  * the intent say for `pocketdet bench --target adb --via app` (see {@link io.pocketdet.app.logic.BenchRequest}).
  */
-public final class BenchActivity extends PaintedActivity {
+public final class BenchActivity extends TextActivity {
     private static final String FOLDER = "bench";
 
     private boolean measuring;
@@ -119,19 +117,19 @@ public final class BenchActivity extends PaintedActivity {
         }
         String core = summary.cpu < 0 ? getString(R.string.bench_cores) : getString(R.string.bench_core, summary.cpu);
         String rates = getString(R.string.bench_rates, number(summary.fps()), number(summary.p90));
-        BenchPainter.Labels labels = new BenchPainter.Labels(
-                getString(R.string.bench_details, precision, summary.frames, core, summary.engine),
-                getString(R.string.milliseconds), rates, getString(R.string.bench_stages),
-                getString(R.string.bench_frames),
-                (notice == null ? "" : notice + " ") + getString(R.string.bench_footnote, file));
-        Theme theme = Themes.of(this);
-        showPainted(surface
-                -> BenchPainter.paint(surface, summary, labels, theme),
-                summary.bundle + ". " + number(summary.median) + " " + labels.milliseconds + ". " + rates);
+        StringBuilder text = new StringBuilder(summary.bundle + "\n"
+                + getString(R.string.bench_details, precision, summary.frames, core, summary.engine) + "\n\n"
+                + number(summary.median) + " " + getString(R.string.milliseconds) + "\n" + rates + "\n\n"
+                + getString(R.string.bench_stages));
+        for (int i = 0; i < summary.stageMedians.length; i++) {
+            text.append('\n').append(summary.stages.get(i)).append(": ").append(number(summary.stageMedians[i]));
+        }
+        text.append("\n\n").append(notice == null ? "" : notice + "\n\n");
+        showMessage(text + getString(R.string.bench_footnote, file), false);
     }
 
     private static String number(double value) {
-        return String.format(Locale.getDefault(), "%.1f", value);
+        return String.format(Locale.getDefault(), "%.2f", value);
     }
 
     @Override

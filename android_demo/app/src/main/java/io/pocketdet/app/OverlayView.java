@@ -10,7 +10,6 @@ import android.view.View;
 import io.pocketdet.app.draw.Box;
 import io.pocketdet.app.draw.OverlayPainter;
 import io.pocketdet.app.draw.PanelPainter;
-import io.pocketdet.app.draw.Theme;
 import io.pocketdet.app.logic.ViewFit;
 import java.util.Collections;
 import java.util.List;
@@ -19,7 +18,7 @@ import java.util.List;
 public final class OverlayView extends View {
     private final CanvasSurface surface = new CanvasSurface();
     private final Paint smooth = new Paint(Paint.FILTER_BITMAP_FLAG);
-    private final Theme theme;
+    private final float unit;
     private Bitmap image;
     private Result result;
     private float leastScore;
@@ -30,7 +29,7 @@ public final class OverlayView extends View {
 
     public OverlayView(Context context, AttributeSet attributes) {
         super(context, attributes);
-        theme = Themes.of(context);
+        unit = context.getResources().getDisplayMetrics().density;
     }
 
     /** The upright image below the boxes; null where a preview shows through. */
@@ -86,16 +85,16 @@ public final class OverlayView extends View {
         }
         if (result != null && alarmTitle == null) {
             ViewFit fit = ViewFit.inside(result.width, result.height, getWidth(), getHeight(), result.mirrored);
-            OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, theme.unit);
+            OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, unit);
         }
         if (!status.isEmpty()) {
-            PanelPainter.status(surface, status, theme.unit);
+            PanelPainter.status(surface, status, unit);
         }
         if (notice != null) {
-            PanelPainter.notice(surface, notice, theme.unit);
+            PanelPainter.notice(surface, notice, unit);
         }
         if (alarmTitle != null) {
-            PanelPainter.alarm(surface, alarmTitle, alarmMessage, theme);
+            PanelPainter.alarm(surface, alarmTitle, alarmMessage, unit);
         }
     }
 }

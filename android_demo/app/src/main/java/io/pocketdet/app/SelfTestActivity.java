@@ -8,7 +8,7 @@ import io.pocketdet.app.logic.BundleEntry;
 import java.io.IOException;
 
 /** The golden image of the chosen bundle, replayed on this device, stage by stage. */
-public final class SelfTestActivity extends PaintedActivity {
+public final class SelfTestActivity extends TextActivity {
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);

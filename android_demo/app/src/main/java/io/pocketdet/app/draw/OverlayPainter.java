@@ -24,7 +24,9 @@ public final class OverlayPainter {
         this.unit = unit;
     }
 
-    /** Draws boxes, best first in the list and on top in the view; `unit`: see {@link Theme}. */
+    /**
+     * Draws boxes, best first in the list and on top in the view; `unit`: the pixels of one density-independent unit.
+     */
     public static void paint(Surface surface, List<Box> boxes, ViewFit fit, float unit) {
         OverlayPainter painter = new OverlayPainter(surface, fit, unit);
         List<float[]> places = new ArrayList<>();

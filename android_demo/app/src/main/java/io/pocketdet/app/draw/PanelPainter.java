@@ -6,6 +6,7 @@ import java.util.List;
 public final class PanelPainter {
     private static final int GLASS = 0xC8101418;
     private static final int WHITE = 0xFFFFFFFF;
+    private static final int RED = 0xFFC93A31;
     private static final int GREY = 0xFFC4CCD4;
     private static final float TITLE = 15;
     private static final float LINE = 13;
@@ -44,14 +45,13 @@ public final class PanelPainter {
     }
 
     /** A red card in the middle: what is wrong and what to do. */
-    public static void alarm(Surface surface, String title, String message, Theme theme) {
-        float unit = theme.unit;
+    public static void alarm(Surface surface, String title, String message, float unit) {
         float margin = 16 * unit;
         float width = surface.width() - 2 * margin - 2 * PAD * unit;
         List<String> lines = Words.wrap(surface, message, (LINE + 1) * unit, width);
         float height = (2 * PAD + 26 + (STEP + 1) * lines.size()) * unit;
         float top = Math.max(margin, (surface.height() - height) / 2 - 40 * unit);
-        surface.fill(margin, top, surface.width() - margin, top + height, 10 * unit, theme.bad);
+        surface.fill(margin, top, surface.width() - margin, top + height, 10 * unit, RED);
         float x = margin + PAD * unit;
         float baseline = top + (PAD + TITLE) * unit;
         surface.text(Words.fit(surface, title, 17 * unit, true, width), x, baseline, 17 * unit, true, WHITE);

@@ -20,9 +20,6 @@ public final class BenchSummary {
     /** The median of each stage in milliseconds. */
     public final double[] stageMedians;
 
-    /** Whole frames in the order in which they were measured, in milliseconds. */
-    public final double[] totals;
-
     /** The only core that was allowed, or -1 if there were several. */
     public final int cpu;
 
@@ -37,7 +34,7 @@ public final class BenchSummary {
         }
         List<?> rows = list(document, "samples", "milliseconds");
         frames = rows.size();
-        totals = new double[frames];
+        double[] totals = new double[frames];
         double[][] columns = new double[stages.size()][frames];
         for (int i = 0; i < frames; i++) {
             List<?> row = rows.get(i) instanceof List ? (List<?>) rows.get(i) : new ArrayList<>();

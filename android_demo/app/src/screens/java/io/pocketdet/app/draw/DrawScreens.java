@@ -1,13 +1,10 @@
 package io.pocketdet.app.draw;
 
-import io.pocketdet.Bench;
-import io.pocketdet.BenchOptions;
 import io.pocketdet.Detections;
 import io.pocketdet.Detector;
 import io.pocketdet.DetectorOptions;
 import io.pocketdet.Frame;
 import io.pocketdet.SelfTest;
-import io.pocketdet.app.logic.BenchSummary;
 import io.pocketdet.app.logic.FrameStats;
 import io.pocketdet.app.logic.StatusText;
 import io.pocketdet.app.logic.ViewFit;
@@ -22,7 +19,7 @@ import java.util.Locale;
 import javax.imageio.ImageIO;
 
 /**
- * What the app paints, painted on a computer with a real detector behind it: the same painters, strings and colours.
+ * What the app paints, painted on a computer with a real detector behind it: the same painters and strings.
  * Android's own bars and buttons are not in the images, and times are those of the computer.
  *
  * <p>Arguments: resources, image, bundle, a bundle whose golden values are wrong, folder for the results.
@@ -34,20 +31,11 @@ public final class DrawScreens {
     private static final int FRAMES = 100;
 
     private final Strings strings;
-    private final Theme theme;
     private final BufferedImage image;
     private final File out;
 
     private DrawScreens(File resources, File image, File out) throws Exception {
-        strings = new Strings("string", new File(resources, "values/strings.xml"));
-        Strings colours = new Strings(
-                "color", new File(resources, "values/colors.xml"), new File(resources, "values-night/colors.xml"));
-        String[] names = {"background", "card", "text", "muted", "track", "accent", "bad"};
-        int[] values = new int[names.length];
-        for (int i = 0; i < names.length; i++) {
-            values[i] = colours.colour(names[i]);
-        }
-        theme = new Theme(UNIT, values);
+        strings = new Strings(new File(resources, "values/strings.xml"));
         this.image = ImageIO.read(image);
         this.out = out;
     }
@@ -57,7 +45,6 @@ public final class DrawScreens {
         DrawScreens screens = new DrawScreens(new File(arguments[0]), new File(arguments[1]), new File(arguments[4]));
         File bundle = new File(arguments[2]);
         screens.camera(bundle);
-        screens.benchmark(bundle);
         screens.selfTest(new File(arguments[3]));
     }
 
@@ -100,29 +87,12 @@ public final class DrawScreens {
         }
     }
 
-    private void benchmark(File bundle) throws Exception {
-        BenchOptions options = BenchOptions.builder().warmup(5).frames(FRAMES).cpu(0).build();
-        BenchSummary summary = BenchSummary.parse(Bench.run(bundle, DetectorOptions.defaults(), options));
-        BenchPainter.Labels labels = new BenchPainter.Labels(
-                strings.get("bench_details", summary.precision, summary.frames, strings.get("bench_core", summary.cpu),
-                        summary.engine),
-                strings.get("milliseconds"),
-                strings.get("bench_rates", String.format("%.1f", summary.fps()), String.format("%.1f", summary.p90)),
-                strings.get("bench_stages"), strings.get("bench_frames"),
-                strings.get("bench_footnote", summary.bundle + "-1795273200000.json"));
-        BufferedImage screen = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);
-        float end = BenchPainter.paint(new ImageSurface(screen), summary, labels, theme);
-        screen = new BufferedImage(WIDTH, (int) end, BufferedImage.TYPE_INT_RGB);
-        BenchPainter.paint(new ImageSurface(screen), summary, labels, theme);
-        write("android-benchmark.png", screen);
-    }
-
     /** What the camera screen shows of a self-test that fails. */
     private void selfTest(File bad) throws Exception {
         try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {
             BufferedImage screen = blackWithImage(WIDTH, HEIGHT);
             String title = strings.get("alarm_selftest_title", detector.info().name());
-            PanelPainter.alarm(new ImageSurface(screen), title, verdict(detector.selfTest()), theme);
+            PanelPainter.alarm(new ImageSurface(screen), title, verdict(detector.selfTest()), UNIT);
             write("android-selftest.png", screen);
         }
     }

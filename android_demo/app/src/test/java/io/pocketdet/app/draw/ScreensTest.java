@@ -3,7 +3,6 @@ package io.pocketdet.app.draw;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertTrue;
 
-import io.pocketdet.app.logic.BenchSummary;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -12,11 +11,6 @@ import org.junit.Before;
 import org.junit.Test;
 
 public class ScreensTest {
-    private static final Theme THEME = new Theme(1, 1, 2, 3, 4, 5, 6, 0xFFB3261E);
-    private static final String DOCUMENT =
-            "{\"bundle\": {\"name\": \"snet49\"}, \"engine\": {\"ncnn\": \"ncnn 1.0\", \"precision_asked\": \"fp32\", "
-            + "\"precision\": \"fp32\"}, \"stages\": [\"preprocess\", \"model\"], \"affinity\": [7], "
-            + "\"samples\": {\"milliseconds\": [[1, 10], [2, 20], [3, 30]]}}";
     private final RecordingSurface surface = new RecordingSurface(400, 800);
 
     @Before
@@ -59,25 +53,13 @@ public class ScreensTest {
     public void anAlarmIsRedAndWrapsItsMessage() {
         String message = "stage 'boxes' differs from PyTorch by 12 where 0.5 is allowed: what this device detects with "
                 + "this bundle cannot be trusted";
-        PanelPainter.alarm(surface, "Self-test failed", message, THEME);
-        assertEquals(THEME.bad, surface.fills.get(0).colour);
+        PanelPainter.alarm(surface, "Self-test failed", message, 1);
+        assertEquals(0xFFC93A31, surface.fills.get(0).colour);
         assertEquals("Self-test failed " + message, surface.said().trim().replace('\n', ' '));
         assertTrue(surface.texts.size() > 2);
         assertInside();
         RecordingSurface.Mark last = surface.texts.get(surface.texts.size() - 1);
         assertTrue(last.y2 < surface.fills.get(0).y2);
-    }
-
-    @Test
-    public void aBenchmark() {
-        BenchPainter.Labels labels = new BenchPainter.Labels(
-                "fp32, core 7", "ms", "45.5 fps, p90 30.8 ms", "Stages", "Frames", "Not judged.");
-        float end = BenchPainter.paint(surface, BenchSummary.parse(DOCUMENT), labels, THEME);
-        assertEquals("snet49\nfp32, core 7\n22.0\nms\n45.5 fps, p90 30.8 ms\nStages\npreprocess\n2.00\nmodel\n20.00\n"
-                        + "Frames\nNot judged.\n",
-                surface.said());
-        assertInside();
-        assertTrue(end < 800);
     }
 
     @Test

@@ -13,8 +13,8 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** A screen that waits for one long piece of work, then paints what came of it or says why nothing did. */
-abstract class PaintedActivity extends Activity {
+/** A screen that waits for one long piece of work, then shows what came of it or why nothing did. */
+abstract class TextActivity extends Activity {
     /** Work off the screen's thread. */
     interface Work<T> {
         T run() throws IOException;
@@ -30,7 +30,7 @@ abstract class PaintedActivity extends Activity {
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
-        setContentView(R.layout.painted);
+        setContentView(R.layout.text);
     }
 
     @Override
@@ -73,16 +73,7 @@ abstract class PaintedActivity extends Activity {
     }
 
     final void showMessage(String message, boolean working) {
-        findViewById(R.id.waiting).setVisibility(View.VISIBLE);
         findViewById(R.id.progress).setVisibility(working ? View.VISIBLE : View.GONE);
-        findViewById(R.id.painted).setVisibility(View.GONE);
         ((TextView) findViewById(R.id.message)).setText(message);
-    }
-
-    final void showPainted(PaintedView.Painter painter, CharSequence spoken) {
-        PaintedView view = findViewById(R.id.painted);
-        findViewById(R.id.waiting).setVisibility(View.GONE);
-        view.setVisibility(View.VISIBLE);
-        view.setPainter(painter, spoken);
     }
 }
