@@ -49,8 +49,8 @@ public class HeadlessBenchTest {
 
     @Test
     public void aWrongExtra() throws IOException {
-        assertEquals("extra 'frames' is '0'; expected a number from 1 to 10000000 (--ei)\n",
-                refusal(extras("out", "run.json", "bundle", "a", "frames", 0)));
+        assertEquals("extra 'frames' is '10'; expected an integer (--ei)\n",
+                refusal(extras("out", "run.json", "bundle", "a", "frames", "10")));
     }
 
     @Test

@@ -127,10 +127,9 @@ public final class BundleCatalog {
         if (missing != null) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.INCOMPLETE, missing);
         }
-        String architecture = text(document, "architecture");
         int[] size = {width.intValue(), height.intValue(), classes.size()};
-        return new BundleEntry(folder, origin, name, digest, !unreturned.contains(digest),
-                architecture == null ? "" : architecture, precision(document, storage), size);
+        return new BundleEntry(
+                folder, origin, name, digest, !unreturned.contains(digest), precision(document, storage), size);
     }
 
     private static byte[] manifest(File folder) throws IOException {

@@ -34,8 +34,6 @@ public final class BundleEntry {
     /** False if the app ended during the last load of the bundle with this digest; see {@link LoadMarks}. */
     public final boolean returned;
 
-    public final String architecture;
-
     /** How weights are stored and what they are computed in, such as "int8" or "fp16 / fp32". */
     public final String precision;
 
@@ -43,13 +41,13 @@ public final class BundleEntry {
     public final int height;
     public final int classes;
 
-    BundleEntry(File folder, Origin origin, String name, String digest, boolean returned, String architecture,
-            String precision, int[] size) {
-        this(folder, origin, Problem.NONE, "", name, digest, returned, architecture, precision, size);
+    BundleEntry(
+            File folder, Origin origin, String name, String digest, boolean returned, String precision, int[] size) {
+        this(folder, origin, Problem.NONE, "", name, digest, returned, precision, size);
     }
 
     private BundleEntry(File folder, Origin origin, Problem problem, String detail, String name, String digest,
-            boolean returned, String architecture, String precision, int[] size) {
+            boolean returned, String precision, int[] size) {
         this.folder = folder;
         this.origin = origin;
         this.problem = problem;
@@ -57,7 +55,6 @@ public final class BundleEntry {
         this.name = name;
         this.digest = digest;
         this.returned = returned;
-        this.architecture = architecture;
         this.precision = precision;
         width = size[0];
         height = size[1];
@@ -65,7 +62,7 @@ public final class BundleEntry {
     }
 
     static BundleEntry bad(File folder, Origin origin, Problem problem, String detail) {
-        return new BundleEntry(folder, origin, problem, detail, folder.getName(), "", true, "", "", new int[3]);
+        return new BundleEntry(folder, origin, problem, detail, folder.getName(), "", true, "", new int[3]);
     }
 
     public boolean isUsable() {

@@ -55,7 +55,6 @@ public class BundlesTest {
         BundleEntry first = catalog.entries().get(0);
         assertEquals("first", first.name);
         assertEquals("int8 / fp32", first.precision);
-        assertEquals("thundernet-snet49", first.architecture);
         assertEquals(480, first.width);
         assertEquals(320, first.height);
         assertEquals(2, first.classes);
