@@ -33,9 +33,10 @@ def build_arm(work: Path) -> str:
 def _build(target: str, work: Path, options: list[str], targets: list[str]) -> Path:
     folder = work / f"jni-{target}"
     include = ";".join(str(path) for path in jni_folders())
-    configure: list[str | Path] = [program("cmake"), "-S", LIBRARY / "main" / "cpp", "-B", folder, "-G", "Ninja"]
-    configure += [*options, f"-DCMAKE_MAKE_PROGRAM={program('ninja')}", "-DPOCKETDET_WERROR=ON"]
-    configure += [f"-DPOCKETDET_PYTHON_PROGRAM={sys.executable}", f"-DPOCKETDET_JNI={include}"]
+    configure: list[str | Path] = [program("cmake"), "-S", LIBRARY / "main" / "cpp", "-B", folder]
+    configure += ["-G", "Ninja", *options, f"-DCMAKE_MAKE_PROGRAM={program('ninja')}"]
+    configure += ["-DPOCKETDET_WERROR=ON", f"-DPOCKETDET_JNI={include}"]
+    configure += [f"-DPOCKETDET_PYTHON_PROGRAM={sys.executable}"]
     run(configure, f"configuring the JNI library for {target}", work / f"jni-{target}-configure.log")
     if "native/build_ncnn.py" not in (folder / "build.ninja").read_text():
         raise FailedError(f"{folder}: a newer ncnn would not be linked; expected build_ncnn.py as an input")

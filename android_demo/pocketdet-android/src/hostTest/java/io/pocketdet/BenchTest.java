@@ -50,7 +50,7 @@ public class BenchTest {
     /** As in an app that was narrowed in the background and is in front again. */
     @Test
     public void aPinnedThreadGetsAllCoresBackWhateverItHadBefore() throws IOException, InterruptedException {
-        File bundle = Fixtures.bundle("tiny");
+        File bundle = Fixtures.bundle("shipped");
         String[] cores = Memory.status("Cpus_allowed_list").split("[,-]");
         BenchOptions pinned =
                 BenchOptions.builder().frames(1).warmup(0).cpu(Integer.parseInt(cores[cores.length - 1])).build();
@@ -65,7 +65,7 @@ public class BenchTest {
 
     @Test
     public void anInterruptEndsARunBeforeItsNextFrame() throws InterruptedException {
-        File bundle = Fixtures.bundle("tiny");
+        File bundle = Fixtures.bundle("shipped");
         BenchOptions endless = BenchOptions.builder().frames(10_000_000).build();
         Thread.currentThread().interrupt();
         assertThrows(CancellationException.class, () -> Bench.run(bundle, DEFAULTS, endless));
