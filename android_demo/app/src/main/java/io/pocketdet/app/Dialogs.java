@@ -68,7 +68,7 @@ final class Dialogs {
         RadioGroup precisions = group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
                 name -> name.isEmpty() ? asBundle : name);
         RadioGroup threads = group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
-        slider(column, score, scored);
+        slider(column, asBundle, score, scored);
         CheckBox bigCores = new CheckBox(activity);
         bigCores.setText(R.string.options_big_cores);
         bigCores.setChecked(present.bigCores);
@@ -103,13 +103,14 @@ final class Dialogs {
         return group;
     }
 
-    private static void slider(LinearLayout column, float score, Consumer<Float> scored) {
+    private static void slider(LinearLayout column, String asBundle, float score, Consumer<Float> scored) {
         TextView heading = new TextView(column.getContext());
         SeekBar bar = new SeekBar(column.getContext());
         bar.setMax(SCORE_STEPS);
         bar.setProgress(Math.round(score * SCORE_STEPS));
-        Consumer<Float> show =
-                next -> heading.setText(column.getContext().getString(R.string.options_score, Texts.decimals(next)));
+        Consumer<Float> show = next
+                -> heading.setText(column.getContext().getString(
+                        R.string.options_score, next == 0 ? asBundle : Texts.decimals(next)));
         show.accept(score);
         bar.setOnSeekBarChangeListener(new SeekBar.OnSeekBarChangeListener() {
             @Override

@@ -32,9 +32,9 @@ final class Settings {
                 .apply();
     }
 
-    /** The score from which boxes are shown. */
+    /** The score from which boxes are shown; 0 shows all that the bundle's threshold leaves. */
     float leastScore() {
-        return stored.getFloat("leastScore", 0.5f);
+        return stored.getFloat("leastScore", 0);
     }
 
     void setLeastScore(float score) {
