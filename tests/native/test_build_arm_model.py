@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 
@@ -73,3 +74,37 @@ def test_what_a_compiler_says_is_quoted(build: ModuleType, tmp_path: Path) -> No
         build.compile_once(tmp_path, "broken", ["no-such-gcc", str(source)], [], b"2")
     source.write_text("int main(void) { return 0; }\n")
     assert build.compile_once(tmp_path, "fine", ["gcc", str(source)], [], b"3").is_file()
+
+
+def test_qemu_is_built_once_and_kept_whole(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Everything but qemu's own compilation, with an archive in its place."""
+    tree = tmp_path / "qemu-1.0"
+    (tree / "include" / "qemu").mkdir(parents=True)
+    (tree / "include" / "qemu" / "qemu-plugin.h").write_text("/* header */\n")
+    (tree / "COPYING").write_text("GPL\n")
+    (tree / "configure").write_text("#!/bin/sh\necho > build.ninja\n")
+    (tree / "configure").chmod(0o755)
+    archive = tmp_path / "qemu_1.0.orig.tar.xz"
+    with tarfile.open(archive, "w:xz") as stream:
+        stream.add(tree, "qemu-1.0")
+    compiled: list[list[str]] = []
+
+    def compile_it(command: list[str], log: Path) -> None:
+        compiled.append(command)
+        (log.parent / "build" / "qemu-aarch64").write_text("program\n")
+
+    monkeypatch.setattr(build, "fetch", lambda work: archive)
+    monkeypatch.setattr(build, "run_logged", compile_it)
+    monkeypatch.setattr(build, "tool", lambda name: f"/usr/bin/{name}")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    first = build.built_qemu(cache, None, 3)
+    assert first.program.read_text() == "program\n"
+    assert (first.include / "qemu-plugin.h").is_file()
+    assert archive.name in (first.include / "build.json").read_text()
+    assert not list(cache.glob("*.part"))
+    assert build.built_qemu(cache, None, 3) == first
+    assert len(compiled) == 1
+    assert "-j3" in compiled[0]
