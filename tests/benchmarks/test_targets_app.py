@@ -210,7 +210,7 @@ def test_the_java_code_of_the_app_answers(make_phone: MakePhone, small_bundle: P
         session.ask("verify", str(tmp_path / "absent.pocketdet"))
     assert "the runner's verify refuses: " in str(caught.value)
     assert "absent.pocketdet" in str(caught.value)
-    with pytest.raises(EngineError, match=r"refuses: .*--frames 0: expected a number from 1"):
+    with pytest.raises(EngineError, match=r"refuses: .*--frames 0: expected a whole number from 1"):
         session.ask("bench", str(small_bundle), "--frames", "0")
 
 
