@@ -18,7 +18,7 @@ from pocketdet.runtime.options import DetectorOptions
 
 ROOT = Path(__file__).parents[2]
 RUNNER = ROOT / "build" / "native-host" / "pocketdet-run"
-CHOICE = "app/src/main/java/io/pocketdet/app/logic/Choice.java"
+SETTINGS = "app/src/main/java/io/pocketdet/app/Settings.java"
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_program_in_cpp(bundle: Path, photo: Path) -> None:
 
 
 def test_the_app_shows_what_the_detector_finds() -> None:
-    """Its detector has the bundle's threshold; the first of the scores from which boxes are shown is 0."""
-    text = (ROOT / "android_demo" / CHOICE).read_text("utf-8")
-    (first,) = re.findall(r"List<Float> SCORES = .*asList\(([\d.]+)f", text)
+    """Its detector has the bundle's threshold; the score from which boxes are shown is 0 until it is set."""
+    text = (ROOT / "android_demo" / SETTINGS).read_text("utf-8")
+    (first,) = re.findall(r'getFloat\("leastScore", ([\d.]+)f?\)', text)
     assert float(first) == 0

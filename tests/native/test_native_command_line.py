@@ -34,7 +34,7 @@ def test_help_of_all_and_version(runner: Runner) -> None:
         (["detect"], "expected a bundle and one or more images"),
         (["detect", "{bundle}"], "expected a bundle and one or more images"),
         (["detect", "{bundle}", "{nowhere}"], "the image cannot be read: No such file"),
-        (["detect", "{bundle}", "{text}"], "expected a PNG or a binary PPM"),
+        (["detect", "{bundle}", "{text}"], "expected a JPEG, a PNG or a binary PPM"),
         (["detect", "{bundle}", "{text}", "--raw", "4"], "expected WIDTHxHEIGHT"),
         (["detect", "{bundle}", "{text}", "--raw", "4x4"], "expected 48 bytes"),
         (["detect", "{bundle}", "{text}", "--format", "bgr"], "--format is for --raw images"),
