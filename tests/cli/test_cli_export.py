@@ -72,6 +72,7 @@ def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_pa
         assert np.array_equal(bundle.golden()["image"], read_image(weights / "photo.png"))
 
 
+@pytest.mark.slow
 def test_half_precision_with_choices(command: Command, weights: Path, tmp_path: Path) -> None:
     (tmp_path / "layers.toml").write_text('[layers]\n"head/*" = "fp32"\n"backbone.conv1.*" = "fp32"\n')
     words = ("--precision", "fp16", "--layers", tmp_path / "layers.toml", "--calib", weights)

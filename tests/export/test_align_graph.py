@@ -108,6 +108,7 @@ def test_direct_convolution_is_forced_on_x86_only(plain_bundle: Path, target: st
     assert [layer.name for layer in graph.layers if FEATURE_MASK in layer.params] == ["convrelu_0"] * asked
 
 
+@pytest.mark.slow
 def test_half_precision_weights_are_not_rounded_again(small_model: ThunderNet, tmp_path: Path) -> None:
     options = [
         ExportOptions(name=name, precision="fp16", target=t) for name, t in (("a", None), ("b", "avx2"))

@@ -170,6 +170,7 @@ def project(folder: Path, batch: int = 4) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_torchrun_and_ctrl_c(tmp_path: Path) -> None:
     """The command line under torchrun: one bar, one log, and a checkpoint after Ctrl-C."""
     start = tmp_path / "start.py"

@@ -11,6 +11,7 @@ def counts():
     return [count_one_stage(row) for row in PAPER_COUNTS]
 
 
+@pytest.mark.slow
 def test_macs_of_table_3(counts):
     rows = [row for row in counts if row.paper.gmacs]
     for row, derived in zip(rows, DERIVED, strict=True):
@@ -18,6 +19,7 @@ def test_macs_of_table_3(counts):
         assert row.macs / 1e9 == pytest.approx(row.paper.gmacs, rel=0.045), row
 
 
+@pytest.mark.slow
 def test_parameters_and_boxes_of_passd(counts):
     rows = [row for row in counts if row.paper.parameters]
     assert len(rows) == 7
