@@ -39,6 +39,11 @@ class Core:
         is_little = (self.midr >> 4 & 0xFFF) in _LITTLE_PARTS
         return self.emulated, self.l2_kib, self.midr if is_little else 0
 
+    @property
+    def cycles_depend_on(self) -> tuple[str, tuple[str, int, int]]:
+        """Cores that agree in it have the same modelled cycles: the pipeline model and the code."""
+        return self.model, self.kernels
+
     def macs_per_instruction(self, kind: Literal["fp32", "fp16", "int8"]) -> int:
         """Multiply-accumulates of the widest 128-bit instruction: FMLA, SDOT, or SMMLA with i8mm."""
         return {"fp32": 4, "fp16": 8, "int8": 32 if self.emulated == _V9 else 16}[kind]

@@ -38,8 +38,8 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class StageFigures:
-    """One stage."""
+class NamedFigures:
+    """One stage, or one function of the program."""
 
     name: str
     figures: Figures
@@ -58,14 +58,6 @@ class LayerFigures:
     def label(self) -> str:
         """The PyTorch module, or else ncnn's type and name."""
         return self.facts.module or f"{self.facts.type} {self.facts.name}"
-
-
-@dataclass(frozen=True)
-class FunctionFigures:
-    """One function of the program."""
-
-    name: str
-    figures: Figures
 
 
 @dataclass(frozen=True)
@@ -90,9 +82,9 @@ class Modelled:
     precision: str
     rois: int
     total: Figures
-    stages: tuple[StageFigures, ...]
+    stages: tuple[NamedFigures, ...]
     layers: tuple[LayerFigures, ...]
-    functions: tuple[FunctionFigures, ...]
+    functions: tuple[NamedFigures, ...]
     unmodelled: float
     estimated: float
 
@@ -176,19 +168,19 @@ def _layer(
     return LayerFigures(stage, facts, figures, tuple(sorted(spent, key=_most_first)))
 
 
-def _stage(name: str, index: int, account: Account, layers: Sequence[LayerFigures]) -> StageFigures:
+def _stage(name: str, index: int, account: Account, layers: Sequence[LayerFigures]) -> NamedFigures:
     amounts = [amount for (stage, _), amount in account.by_part.items() if stage == index]
     own = [layer.figures for layer in layers if layer.stage == name]
     spent = sum(a.cycles for a in amounts), sum(a.instructions for a in amounts)
-    return StageFigures(name, Figures(*spent, sum(f.macs for f in own), sum(f.limit for f in own)))
+    return NamedFigures(name, Figures(*spent, sum(f.macs for f in own), sum(f.limit for f in own)))
 
 
-def _functions(account: Account) -> tuple[FunctionFigures, ...]:
+def _functions(account: Account) -> tuple[NamedFigures, ...]:
     amounts: dict[str, Amount] = defaultdict(Amount)
     for (_, _, name), amount in account.by_function.items():
         amounts[name].add(amount.instructions, amount.cycles)
     ordered = sorted(amounts.items(), key=lambda item: _most_first((item[0], item[1].cycles)))
-    return tuple(FunctionFigures(name, Figures(a.cycles, a.instructions)) for name, a in ordered)
+    return tuple(NamedFigures(name, Figures(a.cycles, a.instructions)) for name, a in ordered)
 
 
 def _most_first(item: tuple[str, float]) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""Pictures of modelled cycles."""
+"""Plots of modelled cycles."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def plot_layers(path: Path, models: Sequence[Modelled]) -> None:
     """Draw the cycles of the most expensive layers and other stages, with the limit of the SIMD units.
 
     Args:
-        path: The picture to write.
+        path: The image file to write.
         models: One model, or several, one below the other.
 
     Raises:
@@ -69,7 +69,7 @@ def plot_validation(path: Path, validation: Validation) -> None:
     """Draw modelled against published milliseconds of all devices.
 
     Args:
-        path: The picture to write.
+        path: The image file to write.
         validation: What is known.
 
     Raises:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from pocketdet.armmodel.cores import CORES, Core
 from pocketdet.armmodel.devices import DEVICES, Device
-from pocketdet.armmodel.instrument import find_instrument
+from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import model
 from pocketdet.armmodel.subject import NetworkSubject
 from pocketdet.benchmarks.predict.published import (
@@ -80,8 +80,8 @@ class Validation(BaseModel):
 
 def kernels_core(device: Device) -> str:
     """The first core with the same model and kernels: the others have its cycles."""
-    own = CORES[device.core]
-    return next(c.name for c in CORES.values() if (c.model, c.kernels) == (own.model, own.kernels))
+    own = CORES[device.core].cycles_depend_on
+    return next(core.name for core in CORES.values() if core.cycles_depend_on == own)
 
 
 def load_validation(path: Path = PATH) -> Validation:
@@ -149,7 +149,7 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
                 continue
             if networks and name not in networks:
                 continue
-            point = _point(path, core, precision)
+            point = _point(path, core, precision, instrument)
             same = (point.network, point.core, point.precision)
             others = [p for p in validation.points if (p.network, p.core, p.precision) != same]
             validation.points = [*others, point]
@@ -160,12 +160,12 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
     return validation
 
 
-def _point(path: Path, core: str, precision: str) -> Point:
+def _point(path: Path, core: str, precision: str, instrument: Instrument) -> Point:
     name = model_name(path.stem)
     inputs = {"": INPUTS[path.stem]} if path.stem in INPUTS else {}
     try:
         subject = NetworkSubject(path, None, precision, inputs)
-        (modelled,) = model(subject, [CORES[core]], find_instrument())
+        (modelled,) = model(subject, [CORES[core]], instrument)
     except PocketdetError as error:
         return Point(network=name, core=core, precision=precision, cycles=None, failure=str(error)[:200])
     return Point(network=name, core=core, precision=precision, cycles=modelled.total.cycles)
@@ -188,8 +188,7 @@ def known_errors(core: Core, path: Path = PATH) -> list[str]:
     sentences = []
     for device in DEVICES:
         ratios = validation.ratios.get(device.name, {})
-        other = CORES[device.core]
-        if ratios and (other.model, other.kernels) == (core.model, core.kernels):
+        if ratios and CORES[device.core].cycles_depend_on == core.cycles_depend_on:
             median, p90, _ = errors_of(ratios)
             sentences.append(
                 f"{device.name} ({device.precision}): median error {median:.1%}, 90th percentile {p90:.0%}, "
@@ -239,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=PATH, help="file of the results (%(default)s)")
     parser.add_argument("--core", action="append", default=[], help="only this core; repeatable")
     parser.add_argument("--network", action="append", default=[], help="only this network; repeatable")
-    parser.add_argument("--plot", type=Path, help="picture of modelled against published (.png)")
+    parser.add_argument("--plot", type=Path, help="plot of modelled against published times (.png)")
     chosen = parser.parse_args(arguments)
     try:
         validation = validate(chosen.devices, chosen.out, chosen.core, chosen.network)

@@ -17,8 +17,9 @@ from pocketdet.datasets.records import (
     box_problem,
     clip_box,
     image_annotations,
+    unknown_category,
 )
-from pocketdet.errors import UsageError, did_you_mean
+from pocketdet.errors import UsageError
 
 _SECTIONS = ("images", "annotations", "categories")
 Objects = list[tuple[tuple[float, float, float, float], int, bool]]
@@ -166,10 +167,11 @@ def _add(
         return
     if entry.category_id not in label_of:
         name = names_of.get(entry.category_id)
-        found = f"category {name!r}" if name is not None else f"category id {entry.category_id}"
-        hint = did_you_mean(name or "", names)
-        detail = f"{found} is not among the classes{hint}"
-        problems.append(Problem("unknown category", image.file_name, detail))
+        if name is None:
+            detail = f"category id {entry.category_id} is not among the classes"
+            problems.append(Problem("unknown category", image.file_name, detail))
+        else:
+            problems.append(unknown_category(image.file_name, name, names))
         return
     x, y, width, height = entry.bbox
     box, size = (x, y, x + width, y + height), (image.width, image.height)

@@ -1,6 +1,6 @@
 """Which layout a dataset has, seen from its files, and datasets read by where they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -147,9 +147,9 @@ def _coco_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if is_coco(path)))
 
 
-def first_split(data: AnnotatedData, names: Sequence[str]) -> str | None:
-    """The first of `names` that is a split of the data, if there is one."""
-    return next((name for name in names if name in data.splits), None)
+def first_split(wanted: Sequence[str], splits: Collection[str]) -> str | None:
+    """The first of the `wanted` names that is among `splits`, if there is one."""
+    return next((name for name in wanted if name in splits), None)
 
 
 def _ambiguous(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketdet.datasets.coco import is_coco, read_coco
-from pocketdet.datasets.layout import DataSource, find_layout
+from pocketdet.datasets.layout import DataSource, find_layout, first_split
 from pocketdet.errors import UsageError
 
 TRAINING_SPLITS = ("train", "training", "trainval")
@@ -40,7 +40,7 @@ def find_own_data(path: Path) -> OwnData:
     if not found.splits:
         return OwnData(DataSource(path), None)
     part = _training_part(path, found.splits)
-    measured = _first(EVALUATION_SPLITS, [name for name in found.splits if name != part])
+    measured = first_split(EVALUATION_SPLITS, [name for name in found.splits if name != part])
     evaluation = DataSource(path, split=measured) if measured else None
     return OwnData(DataSource(path, split=part), evaluation)
 
@@ -48,19 +48,15 @@ def find_own_data(path: Path) -> OwnData:
 def _of_files(training: Path, others: list[Path]) -> OwnData:
     """COCO files: one to train on, and the one of the others whose name says that it is for evaluation."""
     parts = {_part_of(Path(file.parent.name, file.name)): file for file in others}
-    measured = _first(EVALUATION_SPLITS, parts)
+    measured = first_split(EVALUATION_SPLITS, parts)
     return OwnData(_coco_source(training), _coco_source(parts[measured]) if measured else None)
 
 
 def _training_part(path: Path, parts: Collection[str]) -> str:
-    name = next(iter(parts)) if len(parts) == 1 else _first(TRAINING_SPLITS, parts)
+    name = next(iter(parts)) if len(parts) == 1 else first_split(TRAINING_SPLITS, parts)
     if name is None:
         raise UsageError(f"{path}: has the parts {', '.join(parts)}: expected one called train to train on")
     return name
-
-
-def _first(names: Collection[str], among: Collection[str]) -> str | None:
-    return next((name for name in names if name in among), None)
 
 
 def _part_of(file: Path) -> str:

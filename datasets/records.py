@@ -1,11 +1,14 @@
 """What a dataset is once it is read, whatever its format was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pocketdet.errors import did_you_mean
 
 Kind = Literal[
     "missing folder",
@@ -87,6 +90,12 @@ def image_annotations(
         np.array([ignored for _, _, ignored in objects], np.bool_),
         image_id,
     )
+
+
+def unknown_category(where: str, name: str, names: Sequence[str]) -> Problem:
+    """An object whose category is not among the class names."""
+    detail = f"category {name!r} is not among the classes{did_you_mean(name, names)}"
+    return Problem("unknown category", where, detail)
 
 
 def box_problem(box: tuple[float, float, float, float], size: tuple[int, int], where: str) -> Problem | None:

@@ -15,8 +15,10 @@ from pocketdet.datasets.records import (
     box_problem,
     clip_box,
     image_annotations,
+    unknown_category,
 )
-from pocketdet.errors import UsageError, did_you_mean
+from pocketdet.errors import UsageError
+from pocketdet.io import read_lines
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -168,11 +170,7 @@ def _lists_a_class(name: str, lists: Mapping[str, Path]) -> bool:
 
 
 def _listed(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of images: {error}") from error
-    return [line.split()[0] for line in lines if line.split()]
+    return [line.split()[0] for line in read_lines(path, "a list of images") if line.split()]
 
 
 def _parse(path: Path) -> ET.Element:
@@ -196,8 +194,7 @@ def _object(
 ) -> tuple[tuple[float, float, float, float], int, bool] | None:
     name = _name(element)
     if name not in names:
-        detail = f"category {name!r} is not among the classes{did_you_mean(name, names)}"
-        problems.append(Problem("unknown category", where, detail))
+        problems.append(unknown_category(where, name, names))
         return None
     try:
         x1, y1, x2, y2 = (_number(element, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax"))

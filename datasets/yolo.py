@@ -19,9 +19,11 @@ from pocketdet.datasets.records import (
     box_problem,
     clip_box,
     image_annotations,
+    unknown_category,
 )
 from pocketdet.datasets.yolo_yaml import read_data_yaml
-from pocketdet.errors import ImageError, UsageError, did_you_mean
+from pocketdet.errors import ImageError, UsageError
+from pocketdet.io import read_lines
 
 Box = tuple[float, float, float, float]
 NAMES_FILES = ("classes.txt", "obj.names")
@@ -133,11 +135,7 @@ def label_file(image: Path) -> Path:
 
 def read_names_file(path: Path) -> tuple[str, ...]:
     """The class names of a text file, one a line. Raises `UsageError`."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of class names: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in read_lines(path, "a list of class names") if line.strip())
     if not names or len(set(names)) < len(names):
         raise UsageError(f"{path}: expected one class name a line, each once, found {len(names)} names")
     return names
@@ -164,10 +162,7 @@ def _has_labelled_image(folder: Path) -> bool:
 
 def _listed(path: Path) -> list[Path]:
     """The images of a list, relative to its folder."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of images: {error}") from error
+    lines = read_lines(path, "a list of images")
     return [path.parent / line.strip() for line in lines if line.strip()]
 
 
@@ -192,8 +187,7 @@ def _read(
             continue
         box = _in_pixels(_stored(displayed, orientation), size)
         if name not in names:
-            detail = f"category {name!r} is not among the classes{did_you_mean(name, names)}"
-            problem: Problem | None = Problem("unknown category", where, detail)
+            problem: Problem | None = unknown_category(where, name, names)
         else:
             problem = box_problem(box, size, where)
         if problem is None:

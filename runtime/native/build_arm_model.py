@@ -21,7 +21,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_ncnn import BuildError, cache_folder, only_one, run_logged, say, targets, tool
+from build_ncnn import (
+    BuildError,
+    cache_folder,
+    only_one,
+    print_built,
+    run_logged,
+    say,
+    sha256_of,
+    targets,
+    tool,
+    unpack,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "armmodel" / "native" / "count_blocks.c"
@@ -55,21 +66,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at a time")
     arguments = parser.parse_args()
     cache = cache_folder()
-    try:
+
+    def build_alone() -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with only_one(cache / "arm-model.lock"):
-            record = build(cache, arguments.ncnn, arguments.source, arguments.jobs)
-    except BuildError as error:
-        say(f"build_arm_model: {error}")
-        return 2
-    except OSError as error:
-        say(f"build_arm_model: {error.filename or cache}: {error.strerror}")
-        return 2
-    except KeyboardInterrupt:
-        say("build_arm_model: interrupted; the next run goes on from here")
-        return 130
-    sys.stdout.write(f"{record}\n")
-    return 0
+            return build(cache, arguments.ncnn, arguments.source, arguments.jobs)
+
+    code: int = print_built("build_arm_model", cache, build_alone)
+    return code
 
 
 def build(cache: Path, ncnn: Path, source: Path | None, jobs: int) -> Path:
@@ -132,12 +136,11 @@ def built_qemu(cache: Path, source: Path | None, jobs: int) -> Qemu:
     final = cache / f"qemu-aarch64-plugins-{hashlib.sha256(' '.join(_OPTIONS).encode()).hexdigest()[:12]}"
     if not final.exists():
         work = cache / f"{final.name}.part"
-        shutil.rmtree(work / "unpacking", ignore_errors=True)
         work.mkdir(exist_ok=True)
         archive = checked(source) if source is not None else fetch(work)
         say(f"building qemu from {archive.name} (some minutes, once), in {work}")
-        _compile(unpacked(archive, work), work, jobs)
-        digest = _sha256(archive)
+        _compile(unpack(archive, work), work, jobs)
+        digest = sha256_of(archive)
         (work / "installed" / "build.json").write_text(
             json.dumps({"archive": archive.name, "sha256": digest})
         )
@@ -191,23 +194,13 @@ def source_line() -> str:
 
 def checked(archive: Path, *, from_apt: bool = False) -> Path:
     """The archive, if its hash is the known one. Raises `BuildError`."""
-    expected, found = SHA256.get(archive.name), _sha256(archive)
+    expected, found = SHA256.get(archive.name), sha256_of(archive)
     if expected is None and from_apt:
         return archive
     if found != expected:
         known = expected or f"the name of a known archive: {', '.join(SHA256)}"
         raise BuildError(f"{archive}: expected SHA-256 {known}, found {found}; delete it and try again")
     return archive
-
-
-def unpacked(archive: Path, work: Path) -> Path:
-    """The source tree below `work`. An existing one is used again."""
-    tree = work / "source"
-    if not tree.exists():
-        shutil.unpack_archive(archive, work / "unpacking")  # its hash or its signature is checked
-        (top,) = (work / "unpacking").iterdir()
-        top.rename(tree)
-    return tree
 
 
 def compile_plugin(qemu: Qemu, flags: list[str], cache: Path) -> Path:
@@ -261,11 +254,6 @@ def _compile(tree: Path, work: Path, jobs: int) -> None:
     shutil.copy2(folder / "qemu-aarch64", installed)
     shutil.copy2(tree / "include" / "qemu" / "qemu-plugin.h", installed)
     shutil.copy2(tree / "COPYING", installed)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,18 +137,27 @@ def main() -> int:
     target = targets()[arguments.target]
     if arguments.sanitize:
         target = target.sanitized()
+    return print_built(
+        "build_ncnn",
+        arguments.cache,
+        lambda: build(target, arguments.cache, arguments.jobs, arguments.source),
+    )
+
+
+def print_built(program: str, cache: Path, build_it: Callable[[], Path]) -> int:
+    """Print the path that `build_it` returns, or a sentence about the failure; return the exit code."""
     try:
-        folder = build(target, arguments.cache, arguments.jobs, arguments.source)
+        built = build_it()
     except BuildError as error:
-        say(f"build_ncnn: {error}")
+        say(f"{program}: {error}")
         return 2
     except OSError as error:
-        say(f"build_ncnn: {error.filename or arguments.cache}: {error.strerror}")
+        say(f"{program}: {error.filename or cache}: {error.strerror}")
         return 2
     except KeyboardInterrupt:
-        say("build_ncnn: interrupted; the next run goes on from here")
+        say(f"{program}: interrupted; the next run goes on from here")
         return 130
-    sys.stdout.write(f"{folder}\n")
+    sys.stdout.write(f"{built}\n")
     return 0
 
 
@@ -234,8 +243,10 @@ def unpack(path: Path, work: Path) -> Path:
     tree = work / "source"
     if not tree.exists():
         shutil.rmtree(work / "unpacking", ignore_errors=True)
-        shutil.unpack_archive(path, work / "unpacking")  # its hash is checked; Python 3.11.2 has no filters
-        (work / "unpacking" / f"ncnn-{VERSION}").rename(tree)
+        # its hash or its signature is checked; Python 3.11.2 has no filters
+        shutil.unpack_archive(path, work / "unpacking")
+        (top,) = (work / "unpacking").iterdir()
+        top.rename(tree)
     return tree
 
 
@@ -292,9 +303,14 @@ def _layer_options(tree: Path) -> list[str]:
     return [f"-DWITH_LAYER_{name.lower()}={'ON' if name in LAYERS else 'OFF'}" for name in every]
 
 
-def _check_hash(path: Path) -> None:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_hash(path: Path) -> None:
+    found = sha256_of(path)
     if found != SHA256:
         raise BuildError(f"{path}: expected SHA-256 {SHA256}, found {found}; delete it and try again")
 

@@ -128,6 +128,15 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
         return stream.read(limit + 1)
 
 
+def read_lines(path: Path, what: str) -> list[str]:
+    """Read the lines of a UTF-8 text file. Raises `UsageError` that says `what` it was to be read as."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: cannot be read as {what}: {reason}") from error
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left in `folder`, as far as it can be removed."""
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from pocketdet.armmodel.cores import CORES
-from pocketdet.armmodel.modelled import Figures, FunctionFigures, LayerFigures, Modelled, StageFigures
+from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled, NamedFigures
 from pocketdet.armmodel.network import LayerFacts
 from pocketdet.armmodel.plots import plot_layers, plot_validation
 from pocketdet.armmodel.validation import Point, Validation, errors_of, known_errors, one_factor
@@ -31,9 +31,9 @@ def modelled() -> Modelled:
         "fp16",
         200,
         Figures(2.0e6, 4_000_000, 1_000_000, FACTS.limit(A76)),
-        (StageFigures("preprocess", other), StageFigures("features", conv)),
+        (NamedFigures("preprocess", other), NamedFigures("features", conv)),
         (LayerFigures("features", FACTS, conv, ((FUNCTION, 1.5e6),)),),
-        (FunctionFigures(FUNCTION, conv), FunctionFigures("__memcpy_generic", other)),
+        (NamedFigures(FUNCTION, conv), NamedFigures("__memcpy_generic", other)),
         0.001,
         0.002,
     )

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from pocketdet.errors import ImageError, UsageError
+from pocketdet.io import read_lines
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
 ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
@@ -91,12 +92,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: if the file cannot be read, is empty or has a duplicate name.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path}: cannot be read as a list of class names: {reason}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in read_lines(path, "a list of class names") if line.strip())
     if not names:
         raise UsageError(f"{path}: expected one class name per line, found none")
     if len(set(names)) < len(names):

@@ -53,7 +53,7 @@ def cycles(
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="Layers and functions in the tables.")] = 12,
-    plot: Annotated[Path | None, typer.Option(help="Picture to write (.png): where the cycles go.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot to write (.png): where the cycles go.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the cores and devices.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:

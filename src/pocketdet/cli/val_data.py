@@ -42,7 +42,7 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
 
 def _with_split(source: DataSource) -> DataSource:
     """The source with the first split of `SPLITS` that it has, if it has splits and none is named."""
-    return source if source.split else replace(source, split=first_split(source.open(), SPLITS))
+    return source if source.split else replace(source, split=first_split(SPLITS, source.open().splits))
 
 
 @dataclass(frozen=True)
