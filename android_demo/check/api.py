@@ -1,7 +1,8 @@
 """Class files with the signatures of the Android API, made once from Debian's source of Android.
 
 `api/current.txt` of the source package android-platform-frameworks-base is the official list of API level 29,
-Java's own classes included. It and the classes are kept below ${XDG_CACHE_HOME:-~/.cache}/pocketdet.
+Java's own classes included; newer_api.txt adds what the app calls of later levels. The list and the
+classes are kept below ${XDG_CACHE_HOME:-~/.cache}/pocketdet.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from tools import MissingError, run
 
 PACKAGE = "android-platform-frameworks-base"
 API = "api/current.txt"  # in its source
+NEWER = Path(__file__).with_name("newer_api.txt")
 SHA256 = "542d4115065177ec3872f4de3757d1d5607411c918ce433e0024713fd8009aee"
 
 
@@ -29,7 +31,7 @@ def api_classes(work: Path) -> tuple[Path, int]:
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketdet"
     cache.mkdir(parents=True, exist_ok=True)
-    text = _text(cache / f"android-api-{SHA256[:12]}.txt")
+    text = _text(cache / f"android-api-{SHA256[:12]}.txt") + NEWER.read_text(encoding="utf-8")
     recipe = hashlib.sha256(
         text.encode() + b"".join(Path(str(m.__file__)).read_bytes() for m in (signatures, stubs))
     ).hexdigest()[:12]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools import JUNIT, FailedError, program, run, sources
+from tools import JARS, FailedError, program, run, sources
 
 _OK = re.compile(r"^OK \((\d+) tests?\)$", re.MULTILINE)
 # what -Xcheck:jni says of native methods that break JNI's rules
@@ -18,7 +18,7 @@ def compile_for_android(folders: Sequence[Path], classpath: Sequence[Path], api:
 
 def compile_for_tests(folders: Sequence[Path], classpath: Sequence[Path], out: Path) -> int:
     """Compile tests and what else runs on this computer alone."""
-    return _compile(folders, [*classpath, *map(Path, JUNIT)], out, ["-source", "17", "-target", "17"])
+    return _compile(folders, [*classpath, *map(Path, JARS)], out, ["-source", "17", "-target", "17"])
 
 
 def junit(
@@ -37,7 +37,7 @@ def junit(
         for path in sources(folder)
         if path.stem.endswith("Test")
     ]
-    paths = ":".join(map(str, [*classpath, *JUNIT]))
+    paths = ":".join(map(str, [*classpath, *JARS]))
     output = run(
         [program("java"), *options, "-cp", paths, "org.junit.runner.JUnitCore", *names], "JUnit", log
     )

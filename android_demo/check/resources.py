@@ -1,13 +1,31 @@
-"""The app's resources and manifest, compiled and linked by aapt2 against Debian's build of the framework."""
+"""The app's resources and manifest, compiled and linked by aapt2 against a build of the framework."""
 
 import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools import APP, DEMO, FRAMEWORK, FailedError, program, run
 
+NAMESPACE = "http://schemas.android.com/apk/res/android"
+DEBIANS_LEVEL = 29
+# attributes that Debian's framework does not know, and the API level that has them
+NEWER_ATTRIBUTES = {"enableOnBackInvokedCallback": 33, "localeConfig": 33}
 
-def link(work: Path) -> tuple[Path, str]:
-    """The folder with R.java, and what was linked."""
+
+@dataclass(frozen=True)
+class Framework:
+    """What resources are linked against: framework-res.apk of Debian, or an SDK's android.jar."""
+
+    path: Path
+    level: int
+
+
+DEBIANS = Framework(Path(FRAMEWORK), DEBIANS_LEVEL)
+
+
+def link(work: Path, framework: Framework = DEBIANS, *variants: str) -> tuple[Path, str]:
+    """The folder with R.java, and what was linked into resources.apk; `variants` are other source sets."""
     compiled = work / "resources"
     compiled.mkdir(parents=True, exist_ok=True)
     folders = APP / "main" / "res"
@@ -18,34 +36,70 @@ def link(work: Path) -> tuple[Path, str]:
     )
     generated = work / "generated"
     generated.mkdir(exist_ok=True)
-    command: list[str | Path] = [
-        program("aapt2"),
-        "link",
-        "-I",
-        FRAMEWORK,
-        "--manifest",
-        _manifest(compiled),
-        "--java",
-        generated,
-    ]
-    command += ["--min-sdk-version", "26", "--target-sdk-version", "29", "-o", work / "resources.apk"]
+    sdk, version = _sdk(), _version()
+    command: list[str | Path] = [program("aapt2"), "link", "-I", framework.path, "--java", generated]
+    command += ["--manifest", _manifest(compiled, framework.level, variants)]
+    command += ["--min-sdk-version", sdk["minSdk"], "--target-sdk-version", sdk["targetSdk"]]
+    command += ["--version-code", "1", "--version-name", version, "-o", work / "resources.apk"]
     output = run([*command, compiled / "all.zip"], "linking resources", work / "aapt2-link.log")
     if "warn" in output:
         raise FailedError(f"aapt2 warns: {output.strip()}")
     files = list(folders.rglob("*.xml"))
     languages = sorted(p.parent.name.partition("-")[2] or "en" for p in folders.glob("values*/strings.xml"))
+    _check_languages(folders / "xml" / "locales.xml", languages)
     return generated, f"{len(files)} resources and the manifest linked, texts in {', '.join(languages)}"
 
 
-def _manifest(folder: Path) -> Path:
-    """The manifest with the package that Gradle takes from build.gradle."""
-    gradle = (DEMO / "app" / "build.gradle").read_text()
-    namespace = re.search(r"namespace\s*=?\s*['\"]([\w.]+)['\"]", gradle)
-    if namespace is None:
-        raise FailedError(f"{DEMO / 'app' / 'build.gradle'}: expected a namespace")
-    text = (APP / "main" / "AndroidManifest.xml").read_text(encoding="utf-8")
+def _check_languages(path: Path, languages: list[str]) -> None:
+    listed = sorted(one.attrib[f"{{{NAMESPACE}}}name"] for one in _parse(path).iter("locale"))
+    if listed != languages:
+        raise FailedError(
+            f"{path}: expected the languages {languages} of values*/strings.xml, found {listed}"
+        )
+
+
+def gradle_value(name: str) -> str:
+    """A value that app/build.gradle sets. Raises `FailedError`."""
+    path = DEMO / "app" / "build.gradle"
+    found = re.search(rf"\b{name}\s*=?\s*['\"]?([\w.]+)", path.read_text(encoding="utf-8"))
+    if found is None:
+        raise FailedError(f"{path}: expected {name}")
+    return found[1]
+
+
+def _sdk() -> dict[str, str]:
+    return {name: gradle_value(name) for name in ("minSdk", "targetSdk")}
+
+
+def _version() -> str:
+    text = (DEMO.parent / "src" / "pocketdet" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise FailedError("src/pocketdet/__init__.py: expected __version__")
+    return found[1]
+
+
+def _manifest(folder: Path, level: int, variants: tuple[str, ...]) -> Path:
+    """The manifests of all source sets as Gradle merges them: package, applicationId, activities."""
+    ElementTree.register_namespace("android", NAMESPACE)
+    root = _parse(APP / "main" / "AndroidManifest.xml")
+    root.set("package", gradle_value("namespace"))
+    application = root.find("application")
+    assert application is not None
+    for variant in variants:
+        other = _parse(APP / variant / "AndroidManifest.xml").find("application")
+        application.extend([] if other is None else list(other))
+    for name, since in NEWER_ATTRIBUTES.items():
+        key = f"{{{NAMESPACE}}}{name}"
+        if key not in application.attrib:
+            raise FailedError(f"AndroidManifest.xml: expected android:{name}")
+        if level < since:
+            del application.attrib[key]
     path = folder / "AndroidManifest.xml"
-    path.write_text(
-        re.sub(r"<manifest\b", f'<manifest package="{namespace[1]}"', text, count=1), encoding="utf-8"
-    )
+    text = ElementTree.tostring(root, encoding="unicode")
+    path.write_text(text.replace("${applicationId}", gradle_value("applicationId")), encoding="utf-8")
     return path
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    return ElementTree.parse(path).getroot()  # noqa: S314 - the repository's own file

@@ -1,4 +1,7 @@
-"""The types and members of an API text in metalava's format 2.0, such as Android's api/current.txt."""
+"""The types and members of an API text in metalava's format 2.0, such as Android's api/current.txt.
+
+A type that comes twice has the members of both.
+"""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +47,12 @@ class Callable:
 
 def outermost_types(text: str) -> list[Type]:
     """All types of an API text, nested ones within theirs, with every method that a class must have."""
-    types = {one.full_name: one for one in parse(text)}
+    types: dict[str, Type] = {}
+    for one in parse(text):
+        if one.full_name in types:  # what a supplement adds
+            types[one.full_name].members += one.members
+        else:
+            types[one.full_name] = one
     for one in types.values():
         one.members += _LEFT_OUT.get(one.full_name, []) + _missing(one, types)
     outermost: list[Type] = []

@@ -32,6 +32,16 @@ public class LambdaMetafactory {
             Object... others) { throw null; }
 }
 """
+# The library's annotations for Kotlin, in place of the JSpecify that Gradle compiles against.
+NULLNESS = {
+    "Nullable": "TYPE_USE",
+    "NullMarked": "PACKAGE",
+}
+NULLNESS_SOURCE = """package org.jspecify.annotations;
+
+@java.lang.annotation.Target(java.lang.annotation.ElementType.{target})
+public @interface {name} {{}}
+"""
 _SIMPLE_NAME = re.compile(r"(?<![\w.$])[A-Z]\w*(?!\w|\.\w)")
 
 
@@ -43,6 +53,9 @@ def write_stubs(text: str, folder: Path) -> int:
         _write(folder, one.full_name, f"package {one.package};\n\n{_source(one, lang, set())}")
     _write(folder, HIDDEN, HIDDEN_SOURCE)
     _write(folder, LAMBDAS, LAMBDAS_SOURCE)
+    for name, target in NULLNESS.items():
+        source = NULLNESS_SOURCE.format(name=name, target=target)
+        _write(folder, f"org.jspecify.annotations.{name}", source)
     return len(types)
 
 

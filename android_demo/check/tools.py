@@ -24,9 +24,15 @@ NEEDED = {
     "aapt2": "aapt",
     "/usr/share/java/junit4.jar": "junit4",
     "/usr/share/java/hamcrest-core.jar": "libhamcrest-java",
+    "/usr/share/java/com.android.json.jar": "libandroid-json-java",
     "/usr/share/android-framework-res/framework-res.apk": "android-framework-res",
 }
-JUNIT = ("/usr/share/java/junit4.jar", "/usr/share/java/hamcrest-core.jar")
+# for tests: JUnit, and Android's own org.json, which is part of the system on a phone
+JARS = (
+    "/usr/share/java/junit4.jar",
+    "/usr/share/java/hamcrest-core.jar",
+    "/usr/share/java/com.android.json.jar",
+)
 FRAMEWORK = "/usr/share/android-framework-res/framework-res.apk"
 
 

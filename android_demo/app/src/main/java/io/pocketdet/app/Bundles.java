@@ -18,6 +18,7 @@ import java.io.InputStream;
 final class Bundles {
     private static final String ROOT = "bundles";
     private static final String MARKS = "loads";
+    private static final String RESULTS = "bench";
 
     private static LoadMarks marks; // one per process, guarded by the class
 
@@ -30,6 +31,15 @@ final class Bundles {
     /** The folder that bundles are pushed into; made so that it is there to push into. Null without storage. */
     File pushed() {
         return context.getExternalFilesDir(ROOT);
+    }
+
+    /** The folder of benchmark results. */
+    File results() throws IOException {
+        File folder = context.getExternalFilesDir(RESULTS);
+        if (folder == null) {
+            throw new IOException(context.getString(R.string.failed_file, RESULTS));
+        }
+        return folder;
     }
 
     /** What every load of a bundle runs under. */

@@ -4,14 +4,12 @@ import android.graphics.Matrix;
 import android.graphics.SurfaceTexture;
 import android.hardware.camera2.CameraAccessException;
 import android.hardware.camera2.CameraManager;
-import android.media.Image;
 import android.os.Handler;
 import android.os.HandlerThread;
 import android.view.Display;
 import android.view.TextureView;
 import io.pocketdet.app.logic.Controller;
 import io.pocketdet.app.logic.PreviewTransform;
-import io.pocketdet.app.logic.RefCountedCloser;
 import io.pocketdet.app.logic.SensorRotation;
 import io.pocketdet.app.logic.StreamSizes;
 import io.pocketdet.app.logic.ViewFit;
@@ -33,7 +31,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         void onCameraAvailable();
 
         /** On the camera's thread; the listener closes the frame. */
-        void onFrame(CameraFrame frame);
+        void onFrame(CameraSession.CameraImage frame);
     }
 
     /** One for the process, never ended: a camera that opens after its screen is gone is closed there. */
@@ -47,9 +45,12 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     private final CameraManager.AvailabilityCallback availability = new Availability();
     private boolean wanted;
     private boolean facingUser;
-    private CameraChoice choice;
+    private CameraInfo choice;
     private StreamSizes sizes;
     private CameraSession session;
+    private ViewFit fit;
+    private float zoom = 1;
+    private boolean torch;
     private volatile int degrees;
 
     CameraOwner(CameraManager manager, TextureView view, Display display, Handler main, Listener listener) {
@@ -72,6 +73,32 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     void setFacingUser(boolean front) {
         facingUser = front;
         sizes = null;
+        zoom = 1;
+        torch = false;
+    }
+
+    /** Multiplies the zoom within what the camera has. */
+    void zoomBy(float factor) {
+        if (session != null) {
+            zoom = Math.max(1, Math.min(zoom * factor, choice.maxZoom));
+            session.set(zoom, torch);
+        }
+    }
+
+    /** Switches the camera's lamp, if it has one; whether it is on now. */
+    boolean switchTorch() {
+        torch = session != null && choice.hasTorch && !torch;
+        if (session != null) {
+            session.set(zoom, torch);
+        }
+        return torch;
+    }
+
+    /** Focuses on what a point of the view shows. */
+    void focusAt(float x, float y) {
+        if (session != null && fit != null) {
+            session.focus(fit.acrossAt(x), fit.downAt(y));
+        }
     }
 
     @Override
@@ -83,6 +110,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     @Override
     public void stop() {
         wanted = false;
+        torch = false;
         closeThen(() -> {});
     }
 
@@ -100,7 +128,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         degrees = SensorRotation.degrees(choice.sensor, display.getRotation(), choice.facesUser);
         boolean swapped = SensorRotation.swaps(degrees);
         int[] size = sizes.preview;
-        ViewFit fit = ViewFit.inside(
+        fit = ViewFit.inside(
                 size[swapped ? 1 : 0], size[swapped ? 0 : 1], view.getWidth(), view.getHeight(), choice.facesUser);
         float[] m = PreviewTransform.matrix(
                 size[0], size[1], choice.sensor, display.getRotation(), view.getWidth(), view.getHeight(), fit);
@@ -114,7 +142,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
             return;
         }
         try {
-            choice = CameraChoice.find(manager, facingUser);
+            choice = CameraInfo.find(manager, facingUser);
         } catch (CameraAccessException | IllegalArgumentException error) {
             listener.onCameraFailed(R.string.camera_broken);
             return;
@@ -129,7 +157,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
             Events events = new Events();
             session = new CameraSession(manager, choice, sizes, view.getSurfaceTexture(), CAMERA, events);
             events.teller = session;
-            session.open();
+            session.open(zoom, torch);
         }
     }
 
@@ -164,7 +192,6 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
 
     /** What one opening of the camera tells; the screen hears of it only while that opening is the present one. */
     private final class Events implements CameraSession.Listener {
-        private final boolean mirrored = choice.facesUser;
         private CameraSession teller;
 
         @Override
@@ -194,8 +221,13 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         }
 
         @Override
-        public void onImage(Image image, RefCountedCloser closer) {
-            listener.onFrame(new CameraFrame(image, closer, degrees, mirrored));
+        public void onImage(CameraSession.CameraImage image) {
+            listener.onFrame(image);
+        }
+
+        @Override
+        public int degrees() {
+            return degrees;
         }
 
         private void tell(Runnable event) {

@@ -1,17 +1,21 @@
 package io.pocketdet.app;
 
 import android.graphics.ImageFormat;
+import android.graphics.Rect;
 import android.graphics.SurfaceTexture;
 import android.hardware.camera2.CameraAccessException;
 import android.hardware.camera2.CameraCaptureSession;
 import android.hardware.camera2.CameraDevice;
 import android.hardware.camera2.CameraManager;
 import android.hardware.camera2.CaptureRequest;
+import android.hardware.camera2.params.MeteringRectangle;
 import android.media.Image;
 import android.media.ImageReader;
 import android.os.Handler;
 import android.view.Surface;
+import io.pocketdet.Frame;
 import io.pocketdet.app.logic.RefCountedCloser;
+import io.pocketdet.app.logic.SensorArea;
 import io.pocketdet.app.logic.StreamSizes;
 import java.util.Arrays;
 
@@ -30,29 +34,72 @@ final class CameraSession {
         /** A text resource that says why. */
         void onFailed(int reason);
 
-        /** An image that the listener must close. */
-        void onImage(Image image, RefCountedCloser closer);
+        /** The listener closes it. */
+        void onImage(CameraImage image);
+
+        /** Degrees clockwise that make an image upright now. */
+        int degrees();
+    }
+
+    /** One image in the camera's memory, valid until it is closed. */
+    static final class CameraImage implements AutoCloseable {
+        private final Image image;
+        private final RefCountedCloser closer; // keeps the memory while the camera closes
+        private final int degrees;
+        final boolean mirrored;
+
+        private CameraImage(Image image, RefCountedCloser closer, int degrees, boolean mirrored) {
+            this.image = image;
+            this.closer = closer;
+            this.degrees = degrees;
+            this.mirrored = mirrored;
+        }
+
+        /** The upright image, valid while this is open. */
+        Frame frame() {
+            Image.Plane[] planes = image.getPlanes();
+            Rect part = image.getCropRect();
+            return Frame
+                    .yuv420(planes[0].getBuffer(), planes[1].getBuffer(), planes[2].getBuffer(), image.getWidth(),
+                            image.getHeight(), planes[0].getRowStride(), planes[1].getRowStride(),
+                            planes[1].getPixelStride())
+                    .crop(part.left, part.top, part.right, part.bottom)
+                    .rotate(degrees);
+        }
+
+        @Override
+        public void close() {
+            image.close();
+            closer.release();
+        }
     }
 
     /** One in the detector, one that waits, one that arrives, one in a detector that is being replaced. */
     private static final int IMAGES = 4;
 
+    private static final long FOCUS_MS = 5000;
+
     private final CameraManager manager;
-    private final CameraChoice choice;
+    private final CameraInfo info;
     private final StreamSizes sizes;
     private final SurfaceTexture texture;
     private final Handler thread;
     private final Listener listener;
+    private final Runnable refocus = () -> focusHere(null);
     private CameraDevice device;
+    private CameraCaptureSession capture;
     private ImageReader reader;
     private Surface preview;
     private RefCountedCloser closer;
     private boolean closed;
+    private float zoom;
+    private boolean torch;
+    private MeteringRectangle focus; // null: the camera chooses
 
-    CameraSession(CameraManager manager, CameraChoice choice, StreamSizes sizes, SurfaceTexture texture, Handler thread,
+    CameraSession(CameraManager manager, CameraInfo info, StreamSizes sizes, SurfaceTexture texture, Handler thread,
             Listener listener) {
         this.manager = manager;
-        this.choice = choice;
+        this.info = info;
         this.sizes = sizes;
         this.texture = texture;
         this.thread = thread;
@@ -60,8 +107,12 @@ final class CameraSession {
     }
 
     /** May be called on any thread. */
-    void open() {
-        thread.post(this::openHere);
+    void open(float zoomed, boolean lit) {
+        thread.post(() -> {
+            zoom = zoomed;
+            torch = lit;
+            openHere();
+        });
     }
 
     /** May be called on any thread. `after` runs on the camera's thread once the camera uses nothing any more. */
@@ -69,6 +120,28 @@ final class CameraSession {
         thread.post(() -> {
             closeHere();
             after.run();
+        });
+    }
+
+    /** Zoom from 1 to the camera's largest, and its lamp. May be called on any thread. */
+    void set(float zoomed, boolean lit) {
+        thread.post(() -> {
+            zoom = zoomed;
+            torch = lit;
+            repeat();
+        });
+    }
+
+    /** Focuses around a point of the upright image for some seconds; see {@link SensorArea#around}. On any thread. */
+    void focus(double u, double v) {
+        if (!info.focusesOnRequest) {
+            return;
+        }
+        thread.post(() -> {
+            int[] area =
+                    SensorArea.around(crop(), sizes.frames[0] / (double) sizes.frames[1], listener.degrees(), u, v);
+            focusHere(new MeteringRectangle(info.active.left + area[0], info.active.top + area[1], area[2], area[3],
+                    MeteringRectangle.METERING_WEIGHT_MAX));
         });
     }
 
@@ -81,7 +154,7 @@ final class CameraSession {
         closer = new RefCountedCloser(made::close);
         reader.setOnImageAvailableListener(this::onImageAvailable, thread);
         try {
-            manager.openCamera(choice.id, new DeviceCallback(), thread);
+            manager.openCamera(info.id, new DeviceCallback(), thread);
         } catch (CameraAccessException error) {
             fail(reason(error.getReason()));
         } catch (SecurityException | IllegalArgumentException error) {
@@ -102,19 +175,63 @@ final class CameraSession {
         }
     }
 
-    private void repeat(CameraCaptureSession session) {
+    /** Requests images as zoom, lamp and focus are now; nothing before the camera is on. */
+    private boolean repeat() {
+        if (closed || capture == null) {
+            return false;
+        }
         try {
-            CaptureRequest.Builder request = device.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW);
-            request.addTarget(preview);
-            request.addTarget(reader.getSurface());
-            if (choice.focuses) {
-                request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_VIDEO);
-            }
-            session.setRepeatingRequest(request.build(), null, thread);
-            listener.onOn();
+            capture.setRepeatingRequest(request().build(), null, thread);
+            return true;
+        } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
+            fail(R.string.camera_broken);
+            return false;
+        }
+    }
+
+    private void focusHere(MeteringRectangle area) {
+        focus = area;
+        thread.removeCallbacks(refocus);
+        if (!repeat() || area == null) {
+            return;
+        }
+        thread.postDelayed(refocus, FOCUS_MS);
+        try {
+            CaptureRequest.Builder once = request();
+            once.set(CaptureRequest.CONTROL_AF_TRIGGER, CaptureRequest.CONTROL_AF_TRIGGER_START);
+            capture.capture(once.build(), null, thread);
         } catch (CameraAccessException | IllegalStateException | IllegalArgumentException error) {
             fail(R.string.camera_broken);
         }
+    }
+
+    private CaptureRequest.Builder request() throws CameraAccessException {
+        CaptureRequest.Builder request = device.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW);
+        request.addTarget(preview);
+        request.addTarget(reader.getSurface());
+        if (focus != null) {
+            request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_AUTO);
+            request.set(CaptureRequest.CONTROL_AF_REGIONS, new MeteringRectangle[] {focus});
+        } else if (info.focusesByItself) {
+            request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_VIDEO);
+        }
+        if (focus != null && info.measuresRegions) {
+            request.set(CaptureRequest.CONTROL_AE_REGIONS, new MeteringRectangle[] {focus});
+        }
+        if (zoom > 1) {
+            int[] crop = crop();
+            Rect part = new Rect(0, 0, crop[2], crop[3]);
+            part.offset(info.active.left + crop[0], info.active.top + crop[1]);
+            request.set(CaptureRequest.SCALER_CROP_REGION, part);
+        }
+        if (torch && info.hasTorch) {
+            request.set(CaptureRequest.FLASH_MODE, CaptureRequest.FLASH_MODE_TORCH);
+        }
+        return request;
+    }
+
+    private int[] crop() {
+        return SensorArea.crop(info.active.width(), info.active.height(), zoom);
     }
 
     private void onImageAvailable(ImageReader source) {
@@ -130,7 +247,7 @@ final class CameraSession {
         if (closed || !closer.acquire()) {
             image.close();
         } else {
-            listener.onImage(image, closer);
+            listener.onImage(new CameraImage(image, closer, listener.degrees(), info.facesUser));
         }
     }
 
@@ -152,6 +269,7 @@ final class CameraSession {
             return;
         }
         closed = true;
+        thread.removeCallbacks(refocus);
         if (device != null) {
             device.close();
         }
@@ -205,8 +323,9 @@ final class CameraSession {
     private final class CaptureCallback extends CameraCaptureSession.StateCallback {
         @Override
         public void onConfigured(CameraCaptureSession session) {
-            if (!closed) {
-                repeat(session);
+            capture = session;
+            if (repeat()) {
+                listener.onOn();
             }
         }
 

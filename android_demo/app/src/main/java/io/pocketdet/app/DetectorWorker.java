@@ -1,9 +1,11 @@
 package io.pocketdet.app;
 
+import android.content.Context;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.Detections;
 import io.pocketdet.Detector;
 import io.pocketdet.DetectorOptions;
+import io.pocketdet.Frame;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
@@ -13,22 +15,29 @@ import io.pocketdet.app.logic.LoadMarks;
 import java.io.IOException;
 
 /** The library's detector as an inference loop wants it. */
-final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> {
+final class DetectorWorker implements InferenceLoop.Worker<CameraSession.CameraImage, Result> {
     /** Called on the loop's thread. */
     interface Report {
         void tested(BundleInfo info, SelfTest test);
+
+        /** Whether results are to hold their image. */
+        boolean keepsImages();
     }
 
     private final LoadMarks marks;
     private final Detector detector;
     private final Report report;
+    private final WorkHints hints;
     private boolean ran;
 
-    DetectorWorker(BundleEntry entry, Choice choice, LoadMarks marks, Report report) throws IOException {
+    /** For the calling thread. */
+    DetectorWorker(Context context, BundleEntry entry, Choice choice, LoadMarks marks, Report report)
+            throws IOException {
         this.marks = marks;
         String digest = BundleCatalog.digest(entry.folder);
         detector = marks.during(digest, () -> Detector.open(entry.folder, options(choice, digest)));
         this.report = report;
+        hints = new WorkHints(context);
     }
 
     /** `digest` is that of the load's mark, so that no other bundle is loaded under it. */
@@ -49,15 +58,18 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraFrame, Result> 
     }
 
     @Override
-    public Result run(CameraFrame frame) throws IOException {
-        Detections found = ran ? detector.detect(frame.frame())
-                               : marks.during(detector.info().digest(), () -> detector.detect(frame.frame()));
+    public Result run(CameraSession.CameraImage frame) throws IOException {
+        Frame image = frame.frame();
+        Detections found =
+                ran ? detector.detect(image) : marks.during(detector.info().digest(), () -> detector.detect(image));
         ran = true;
-        return new Result(found, frame.mirrored);
+        hints.report(found.times().total());
+        return new Result(found, frame.mirrored, report.keepsImages() ? image.rgb() : null);
     }
 
     @Override
     public void close() {
+        hints.close();
         detector.close();
     }
 }

@@ -1,5 +1,6 @@
 package io.pocketdet.app;
 
+import android.content.Context;
 import android.os.Handler;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.SelfTest;
@@ -20,12 +21,15 @@ final class Engine implements Controller.EnginePort {
         void onResult(int number, Result result);
     }
 
+    private final Context context;
     private final Handler main;
     private final LoadMarks marks;
     private final Listener listener;
-    private volatile InferenceLoop<CameraFrame, Result> loop;
+    private volatile boolean keepsImages;
+    private volatile InferenceLoop<CameraSession.CameraImage, Result> loop;
 
-    Engine(Handler main, LoadMarks marks, Listener listener) {
+    Engine(Context context, Handler main, LoadMarks marks, Listener listener) {
+        this.context = context;
         this.main = main;
         this.marks = marks;
         this.listener = listener;
@@ -34,7 +38,17 @@ final class Engine implements Controller.EnginePort {
     @Override
     public void load(int number, BundleEntry entry, Choice choice) {
         stop();
-        DetectorWorker.Report report = (info, test) -> main.post(() -> listener.onTested(number, info, test));
+        DetectorWorker.Report report = new DetectorWorker.Report() {
+            @Override
+            public void tested(BundleInfo info, SelfTest test) {
+                main.post(() -> listener.onTested(number, info, test));
+            }
+
+            @Override
+            public boolean keepsImages() {
+                return keepsImages;
+            }
+        };
         InferenceLoop.Listener<Result> results = new InferenceLoop.Listener<Result>() {
             @Override
             public void onResult(Result result) {
@@ -46,7 +60,7 @@ final class Engine implements Controller.EnginePort {
                 main.post(() -> listener.onFailed(number, error));
             }
         };
-        loop = new InferenceLoop<>(() -> new DetectorWorker(entry, choice, marks, report), results, loop);
+        loop = new InferenceLoop<>(() -> new DetectorWorker(context, entry, choice, marks, report), results, loop);
         loop.start();
     }
 
@@ -57,9 +71,14 @@ final class Engine implements Controller.EnginePort {
         }
     }
 
+    /** Whether results hold their image from the next frame on. */
+    void keepImages(boolean keep) {
+        keepsImages = keep;
+    }
+
     /** A frame, on any thread; it is closed here if nothing runs. */
-    void offer(CameraFrame frame) {
-        InferenceLoop<CameraFrame, Result> current = loop;
+    void offer(CameraSession.CameraImage frame) {
+        InferenceLoop<CameraSession.CameraImage, Result> current = loop;
         if (current == null) {
             frame.close();
         } else {

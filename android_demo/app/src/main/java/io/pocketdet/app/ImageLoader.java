@@ -3,6 +3,7 @@ package io.pocketdet.app;
 import android.content.ContentResolver;
 import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
+import android.graphics.Color;
 import android.graphics.Matrix;
 import android.media.ExifInterface;
 import android.net.Uri;
@@ -40,9 +41,7 @@ final class ImageLoader {
         if (bitmap == null) {
             throw new IOException(options.outMimeType);
         }
-        if (bitmap.getConfig() != Bitmap.Config.ARGB_8888) {
-            bitmap = bitmap.copy(Bitmap.Config.ARGB_8888, false);
-        }
+        bitmap = shown(bitmap);
         int degrees = degrees(resolver, uri);
         if (degrees == 0) {
             return bitmap;
@@ -52,6 +51,20 @@ final class ImageLoader {
         Bitmap upright = Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), turn, true);
         bitmap.recycle(); // a turn of 90 degrees and more is a copy
         return upright;
+    }
+
+    /** With four bytes a pixel, which detectors read. */
+    static Bitmap shown(Bitmap bitmap) {
+        return bitmap.getConfig() == Bitmap.Config.ARGB_8888 ? bitmap : bitmap.copy(Bitmap.Config.ARGB_8888, false);
+    }
+
+    /** Of packed rows of red, green and blue. */
+    static Bitmap bitmap(byte[] rgb, int width, int height) {
+        int[] colours = new int[width * height];
+        for (int i = 0; i < colours.length; i++) {
+            colours[i] = Color.rgb(rgb[3 * i] & 255, rgb[3 * i + 1] & 255, rgb[3 * i + 2] & 255);
+        }
+        return Bitmap.createBitmap(colours, width, height, Bitmap.Config.ARGB_8888);
     }
 
     static InputStream open(ContentResolver resolver, Uri uri) throws IOException {

@@ -1,20 +1,22 @@
 package io.pocketdet.app;
 
-import android.app.Activity;
+import android.Manifest;
 import android.content.ActivityNotFoundException;
 import android.content.Intent;
+import android.content.pm.PackageManager;
 import android.content.res.Configuration;
 import android.hardware.camera2.CameraManager;
 import android.hardware.display.DisplayManager;
 import android.net.Uri;
 import android.os.Bundle;
-import android.os.Handler;
-import android.os.Looper;
+import android.view.GestureDetector;
 import android.view.Menu;
 import android.view.MenuItem;
+import android.view.MotionEvent;
+import android.view.ScaleGestureDetector;
+import android.view.TextureView;
 import android.view.View;
 import android.view.WindowManager;
-import android.widget.Button;
 import android.widget.Toast;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.SelfTest;
@@ -27,50 +29,57 @@ import io.pocketdet.app.logic.FrameStats;
 import io.pocketdet.app.logic.Pace;
 import io.pocketdet.app.logic.RateMeter;
 import io.pocketdet.app.logic.StatusText;
-import java.io.IOException;
+import io.pocketdet.app.logic.ThermalState;
 import java.util.Collections;
+import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 
 /** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
-public final class MainActivity extends Activity
+public final class MainActivity extends WorkingActivity
         implements Controller.Screen, CameraOwner.Listener, Engine.Listener, DisplayManager.DisplayListener {
-    private static final int ADD_REQUEST = 2; // CameraPermission has 1
+    private static final int PERMISSION_REQUEST = 1;
+    private static final int ADD_REQUEST = 2;
+    private static final long STATUS_NS = 250_000_000;
+    private static final long THERMAL_NS = 2_000_000_000;
 
-    private final Handler main = new Handler(Looper.getMainLooper());
-    private final ExecutorService background = Executors.newSingleThreadExecutor();
     private final FrameStats stats = new FrameStats();
     private final RateMeter cameraRate = new RateMeter();
-    private final Pace statusPace = new Pace(250_000_000);
+    private final Pace statusPace = new Pace(STATUS_NS);
+    private final Pace thermalPace = new Pace(THERMAL_NS);
     private Settings settings;
-    private CameraPermission permission;
     private Bundles bundles;
     private CameraOwner camera;
     private Engine engine;
     private Controller controller;
     private OverlayView overlay;
-    private Button action;
+    private Panels panels;
+    private Thermal thermal;
+    private ThermalState warmth;
+    private boolean explainedBefore = true; // unknown if the process ended since: then no denial is final
+    private boolean freezing;
+    private boolean frozen;
 
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
-        setContentView(R.layout.main);
+        setContentView(R.layout.screen);
         getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
-        overlay = findViewById(R.id.overlay);
-        action = findViewById(R.id.action);
-        action.setOnClickListener(view -> act());
         settings = new Settings(this);
-        overlay.setLeastScore(settings.leastScore());
-        permission = new CameraPermission(this);
+        panels = new Panels(this);
+        thermal = new Thermal(this);
         bundles = new Bundles(this);
-        camera = new CameraOwner(getSystemService(CameraManager.class), findViewById(R.id.preview),
-                getWindowManager().getDefaultDisplay(), main, this);
+        overlay = findViewById(R.id.overlay);
+        overlay.setLeastScore(settings.leastScore());
+        TextureView preview = findViewById(R.id.preview);
+        preview.setVisibility(View.VISIBLE);
+        camera = new CameraOwner(
+                getSystemService(CameraManager.class), preview, getWindowManager().getDefaultDisplay(), main, this);
         camera.setFacingUser(settings.facesUser());
-        engine = new Engine(main, bundles.marks(), this);
+        engine = new Engine(getApplicationContext(), main, bundles.marks(), this);
         controller = new Controller(camera, engine, this, settings.choice());
         overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
+        overlay.setOnTouchListener(gestures());
         getSystemService(DisplayManager.class).registerDisplayListener(this, main);
         search(catalog -> controller.onBundles(catalog, settings.bundle()));
     }
@@ -78,7 +87,7 @@ public final class MainActivity extends Activity
     @Override
     protected void onStart() {
         super.onStart();
-        controller.onForeground(permission.isGranted());
+        controller.onForeground(isPermitted());
     }
 
     @Override
@@ -91,46 +100,57 @@ public final class MainActivity extends Activity
     protected void onDestroy() {
         getSystemService(DisplayManager.class).unregisterDisplayListener(this);
         camera.release();
-        background.shutdown();
         super.onDestroy();
+    }
+
+    @Override
+    void showFailure(String sentence) {
+        Dialogs.failure(this, sentence);
+    }
+
+    /** Two fingers zoom, a tap focuses. */
+    private View.OnTouchListener gestures() {
+        ScaleGestureDetector scale =
+                new ScaleGestureDetector(this, new ScaleGestureDetector.SimpleOnScaleGestureListener() {
+                    @Override
+                    public boolean onScale(ScaleGestureDetector fingers) {
+                        camera.zoomBy(fingers.getScaleFactor());
+                        return true;
+                    }
+                });
+        GestureDetector tap = new GestureDetector(this, new GestureDetector.SimpleOnGestureListener() {
+            @Override
+            public boolean onSingleTapUp(MotionEvent finger) {
+                camera.focusAt(finger.getX(), finger.getY());
+                return true;
+            }
+        });
+        return (view, event) -> {
+            scale.onTouchEvent(event);
+            tap.onTouchEvent(event);
+            return true;
+        };
+    }
+
+    private boolean isPermitted() {
+        return checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED;
+    }
+
+    private void askForCamera() {
+        explainedBefore = shouldShowRequestPermissionRationale(Manifest.permission.CAMERA);
+        requestPermissions(new String[] {Manifest.permission.CAMERA}, PERMISSION_REQUEST);
     }
 
     @Override
     public void onRequestPermissionsResult(int request, String[] names, int[] granted) {
         if (names.length > 0) { // none: the question was interrupted and will be put again
             controller.onPermissionAnswer(
-                    permission.isGranted(), permission.wantedRationale(), permission.wantsRationale());
+                    isPermitted(), explainedBefore, shouldShowRequestPermissionRationale(Manifest.permission.CAMERA));
         }
     }
 
-    private interface Work {
-        void run() throws IOException;
-    }
-
-    /** Off the screen's thread; what it throws is shown. */
-    private void work(Work work) {
-        background.execute(() -> {
-            try {
-                work.run();
-            } catch (IOException | RuntimeException | OutOfMemoryError error) {
-                onScreen(() -> Dialogs.failure(this, Texts.sentence(this, error)));
-            }
-        });
-    }
-
-    private void onScreen(Runnable event) {
-        main.post(() -> {
-            if (!isDestroyed()) {
-                event.run();
-            }
-        });
-    }
-
     private void search(Consumer<BundleCatalog> found) {
-        work(() -> {
-            BundleCatalog catalog = bundles.scan();
-            onScreen(() -> found.accept(catalog));
-        });
+        work(bundles::scan, found);
     }
 
     private void chooseModel() {
@@ -155,9 +175,8 @@ public final class MainActivity extends Activity
             Uri document = data.getData();
             work(() -> {
                 String id = bundles.add(document);
-                BundleEntry added = Objects.requireNonNull(bundles.scan().find(id), id);
-                onScreen(() -> choose(added, controller.state().choice));
-            });
+                return Objects.requireNonNull(bundles.scan().find(id), id);
+            }, added -> choose(added, controller.state().choice));
         }
     }
 
@@ -169,41 +188,64 @@ public final class MainActivity extends Activity
     @Override
     public void show(AppState state) {
         statusPace.reset();
-        if (state.model != AppState.Model.READY || state.camera != AppState.Camera.ON) {
+        boolean runs = state.model == AppState.Model.READY && state.camera == AppState.Camera.ON;
+        if (!runs) {
             stats.clear();
+        }
+        if (state.isAlarming()) {
+            freeze(false);
+        }
+        if (!runs && !frozen) {
             overlay.setResult(null);
         }
-        String[] alarm = state.isAlarming() ? Texts.alarm(this, state, bundles.pushed()) : null;
-        overlay.setAlarm(alarm == null ? null : alarm[0], alarm == null ? null : alarm[1]);
-        overlay.setNotice(Texts.notice(this, state));
-        overlay.setStatus(state.model == AppState.Model.LOADING
-                        ? Collections.singletonList(getString(R.string.status_loading, state.entry.name))
-                        : state.model == AppState.Model.SEARCHING
-                        ? Collections.singletonList(getString(R.string.status_searching))
-                        : Collections.emptyList());
-        int label = Texts.action(state);
-        action.setVisibility(label == 0 ? View.GONE : View.VISIBLE);
-        if (label != 0) {
-            action.setText(label);
-            action.setTag(label);
-        }
+        String[] alarm = state.isAlarming() ? Texts.alarm(this, state, bundles.pushed()) : new String[2];
+        panels.setAlarm(alarm[0], alarm[1]);
+        panels.setNotice(Texts.notice(this, state));
+        panels.setAction(Texts.action(state), () -> act(Texts.action(controller.state())));
+        String waiting = Texts.waiting(this, state);
+        panels.setStatus(waiting == null ? Collections.emptyList() : Collections.singletonList(waiting));
     }
 
     @Override
     public void onResult(int number, Result result) {
         AppState state = controller.state();
-        if (!controller.isCurrent(number) || state.model != AppState.Model.READY) {
+        if (!controller.isCurrent(number) || state.model != AppState.Model.READY || frozen) {
             return;
         }
         stats.add(result.totalMs);
         overlay.setResult(result);
-        long now = System.nanoTime();
-        if (!statusPace.isDue(now)) {
-            return;
+        if (freezing && result.rgb != null) {
+            overlay.setImage(ImageLoader.bitmap(result.rgb, result.width, result.height));
+            frozen = true;
+            engine.keepImages(false);
+            invalidateOptionsMenu();
         }
-        int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
-        overlay.setStatus(StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
-                cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(now)));
+        long now = System.nanoTime();
+        if (statusPace.isDue(now)) {
+            if (thermalPace.isDue(now)) {
+                warmth = thermal.read();
+            }
+            int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
+            List<String> lines =
+                    StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
+                            cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(now));
+            if (warmth.isKnown()) {
+                lines.add(Texts.warmth(this, warmth));
+            }
+            panels.setStatus(lines);
+        }
+    }
+
+    /** Holds the next frame that is detected on, with its boxes, or goes on. */
+    private void freeze(boolean hold) {
+        freezing = hold;
+        engine.keepImages(hold);
+        if (!hold && frozen) {
+            frozen = false;
+            overlay.setImage(null);
+            overlay.setResult(null);
+        }
+        invalidateOptionsMenu();
     }
 
     @Override
@@ -242,7 +284,7 @@ public final class MainActivity extends Activity
     }
 
     @Override
-    public void onFrame(CameraFrame frame) {
+    public void onFrame(CameraSession.CameraImage frame) {
         cameraRate.tick(System.nanoTime());
         engine.offer(frame);
     }
@@ -273,6 +315,13 @@ public final class MainActivity extends Activity
     }
 
     @Override
+    public boolean onPrepareOptionsMenu(Menu menu) {
+        menu.findItem(R.id.menu_freeze).setTitle(frozen ? R.string.menu_go_on : R.string.menu_freeze);
+        menu.findItem(R.id.menu_share).setVisible(frozen);
+        return true;
+    }
+
+    @Override
     public boolean onOptionsItemSelected(MenuItem item) {
         int id = item.getItemId();
         if (id == R.id.menu_model) {
@@ -280,14 +329,20 @@ public final class MainActivity extends Activity
         } else if (id == R.id.menu_options) {
             Dialogs.options(
                     this, controller.state().choice, settings.leastScore(), this::changeScore, this::changeOptions);
-        } else if (id == R.id.menu_still) {
-            startActivity(new Intent(this, StillActivity.class));
+        } else if (id == R.id.menu_media) {
+            startActivity(new Intent(this, MediaActivity.class));
         } else if (id == R.id.menu_bench) {
-            startActivity(new Intent(this, BenchActivity.class));
+            startActivity(new Intent(this, BenchmarkActivity.class));
         } else if (id == R.id.menu_selftest) {
             startActivity(new Intent(this, SelfTestActivity.class));
         } else if (id == R.id.menu_switch) {
             switchCamera();
+        } else if (id == R.id.menu_freeze) {
+            freeze(!frozen);
+        } else if (id == R.id.menu_share) {
+            sharePicture(overlay);
+        } else if (id == R.id.menu_torch) {
+            camera.switchTorch();
         } else {
             return super.onOptionsItemSelected(item);
         }
@@ -307,22 +362,22 @@ public final class MainActivity extends Activity
     }
 
     private void switchCamera() {
+        freeze(false);
         settings.setFacesUser(!settings.facesUser());
         camera.setFacingUser(settings.facesUser());
         controller.restartCamera();
     }
 
-    private void act() {
-        int label = (Integer) action.getTag();
+    private void act(int label) {
         if (label == R.string.action_allow) {
-            permission.ask();
+            askForCamera();
         } else if (label == R.string.action_settings) {
             Uri us = Uri.fromParts("package", getPackageName(), null);
             startActivity(new Intent(android.provider.Settings.ACTION_APPLICATION_DETAILS_SETTINGS, us));
         } else if (label == R.string.action_retry) {
             controller.restartCamera();
-        } else if (label == R.string.menu_still) {
-            startActivity(new Intent(this, StillActivity.class));
+        } else if (label == R.string.menu_media) {
+            startActivity(new Intent(this, MediaActivity.class));
         } else if (label == R.string.action_skipped) {
             choose(controller.state().skipped, controller.state().choice);
         } else if (label == R.string.action_selftest) {

@@ -9,12 +9,9 @@ import android.util.AttributeSet;
 import android.view.View;
 import io.pocketdet.app.draw.Box;
 import io.pocketdet.app.draw.OverlayPainter;
-import io.pocketdet.app.draw.PanelPainter;
 import io.pocketdet.app.logic.ViewFit;
-import java.util.Collections;
-import java.util.List;
 
-/** Boxes, status line and alarm over a preview, or over an image of its own. */
+/** Boxes over a preview, or over an image of its own. */
 public final class OverlayView extends View {
     private final CanvasSurface surface = new CanvasSurface();
     private final Paint smooth = new Paint(Paint.FILTER_BITMAP_FLAG);
@@ -22,10 +19,6 @@ public final class OverlayView extends View {
     private Bitmap image;
     private Result result;
     private float leastScore;
-    private List<String> status = Collections.emptyList();
-    private String notice;
-    private String alarmTitle;
-    private String alarmMessage;
 
     public OverlayView(Context context, AttributeSet attributes) {
         super(context, attributes);
@@ -50,51 +43,39 @@ public final class OverlayView extends View {
         invalidate();
     }
 
-    void setStatus(List<String> lines) {
-        status = lines;
-        invalidate();
-    }
-
-    /** Null for none. */
-    void setNotice(String sentence) {
-        boolean same = String.valueOf(sentence).equals(String.valueOf(notice));
-        notice = sentence;
-        if (!same) {
-            setContentDescription(sentence == null ? "" : sentence);
+    /** The image with its boxes in the image's own size; null without an image. */
+    Bitmap picture() {
+        if (image == null) {
+            return null;
         }
-        invalidate();
-    }
-
-    /** Null for no alarm. */
-    void setAlarm(String title, String message) {
-        boolean same = String.valueOf(message).equals(String.valueOf(alarmMessage));
-        alarmTitle = title;
-        alarmMessage = message;
-        if (!same) {
-            setContentDescription(title == null ? "" : title + ". " + message);
-        }
-        invalidate();
+        Bitmap picture = image.copy(Bitmap.Config.ARGB_8888, true);
+        float scale = Math.max(1, Math.min(image.getWidth(), image.getHeight()) / 480f);
+        paint(new Canvas(picture), picture.getWidth(), picture.getHeight(), scale);
+        return picture;
     }
 
     @Override
     protected void onDraw(Canvas canvas) {
-        surface.on(canvas, getWidth(), getHeight());
+        paint(canvas, getWidth(), getHeight(), unit);
+    }
+
+    private void paint(Canvas canvas, int width, int height, float scale) {
         if (image != null) {
-            ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), getWidth(), getHeight(), false);
-            canvas.drawBitmap(image, null, new RectF(fit.left(), fit.top(), fit.right(), fit.bottom()), smooth);
+            ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), width, height, mirrored());
+            RectF place = new RectF(fit.left(), fit.top(), fit.right(), fit.bottom());
+            canvas.save();
+            canvas.scale(mirrored() ? -1 : 1, 1, place.centerX(), place.centerY());
+            canvas.drawBitmap(image, null, place, smooth);
+            canvas.restore();
         }
-        if (result != null && alarmTitle == null) {
-            ViewFit fit = ViewFit.inside(result.width, result.height, getWidth(), getHeight(), result.mirrored);
-            OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, unit);
+        if (result != null) {
+            ViewFit fit = ViewFit.inside(result.width, result.height, width, height, mirrored());
+            surface.on(canvas, width, height);
+            OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, scale);
         }
-        if (!status.isEmpty()) {
-            PanelPainter.status(surface, status, unit);
-        }
-        if (notice != null) {
-            PanelPainter.notice(surface, notice, unit);
-        }
-        if (alarmTitle != null) {
-            PanelPainter.alarm(surface, alarmTitle, alarmMessage, unit);
-        }
+    }
+
+    private boolean mirrored() {
+        return result != null && result.mirrored;
     }
 }

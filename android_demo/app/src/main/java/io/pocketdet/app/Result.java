@@ -26,7 +26,10 @@ final class Result {
     /** Whether it ran on the cores that were asked for. */
     final boolean pinned;
 
-    Result(Detections found, boolean mirrored) {
+    /** The image itself, packed rows of red, green and blue; null unless it was asked for. */
+    final byte[] rgb;
+
+    Result(Detections found, boolean mirrored, byte[] rgb) {
         List<Box> all = new ArrayList<>();
         for (int i = 0; i < found.size(); i++) {
             all.add(new Box(
@@ -36,6 +39,7 @@ final class Result {
         width = found.width();
         height = found.height();
         this.mirrored = mirrored;
+        this.rgb = rgb;
         StageTimes times = found.times();
         partMs = new double[] {times.pre(), times.infer(), times.post()};
         totalMs = times.total();

@@ -1,65 +1,19 @@
 package io.pocketdet.app;
 
-import android.app.Activity;
+import android.os.Build;
 import android.os.Bundle;
-import android.os.Handler;
-import android.os.Looper;
 import android.view.View;
+import android.view.WindowManager;
 import android.widget.TextView;
-import io.pocketdet.PocketDetException;
 import io.pocketdet.app.logic.BundleCatalog;
 import java.io.IOException;
-import java.util.concurrent.CancellationException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 
 /** A screen that waits for one long piece of work, then shows what came of it or why nothing did. */
-abstract class TextActivity extends Activity {
-    /** Work off the screen's thread. */
-    interface Work<T> {
-        T run() throws IOException;
-    }
-
-    interface Use<T> {
-        void use(T result);
-    }
-
-    private final Handler main = new Handler(Looper.getMainLooper());
-    private final ExecutorService background = Executors.newSingleThreadExecutor();
-
+abstract class TextActivity extends WorkingActivity {
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
         setContentView(R.layout.text);
-    }
-
-    @Override
-    protected void onDestroy() {
-        background.shutdownNow(); // interrupts a measurement, which ends before its next frame
-        super.onDestroy();
-    }
-
-    /** Does the work and uses its result on the screen's thread, if the screen is still there; shows what it throws. */
-    final <T> void work(Work<T> work, Use<T> then) {
-        background.execute(() -> {
-            try {
-                T result = work.run();
-                onScreen(() -> then.use(result));
-            } catch (CancellationException error) {
-                return; // the screen is gone
-            } catch (IOException | PocketDetException | IllegalArgumentException | OutOfMemoryError error) {
-                onScreen(() -> showMessage(Texts.sentence(this, error), false));
-            }
-        });
-    }
-
-    /** From any thread. */
-    final void onScreen(Runnable event) {
-        main.post(() -> {
-            if (!isDestroyed()) {
-                event.run();
-            }
-        });
     }
 
     /** The bundle that was chosen last, or what runs in its place. Not for the screen's thread. */
@@ -70,6 +24,24 @@ abstract class TextActivity extends Activity {
             throw new IOException(Texts.noModel(this, found, bundles.pushed()));
         }
         return found;
+    }
+
+    /** A phone that sleeps measures itself asleep, and an app that is not seen is kept off the big cores. */
+    @SuppressWarnings("deprecation") // the flags are what API 26 has
+    final void stayAwake() {
+        getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
+        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.O_MR1) {
+            setShowWhenLocked(true);
+            setTurnScreenOn(true);
+        } else {
+            getWindow().addFlags(
+                    WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON | WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED);
+        }
+    }
+
+    @Override
+    final void showFailure(String sentence) {
+        showMessage(sentence, false);
     }
 
     final void showMessage(String message, boolean working) {

@@ -7,6 +7,7 @@ import io.pocketdet.app.logic.AppState;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
 import io.pocketdet.app.logic.StatusText;
+import io.pocketdet.app.logic.ThermalState;
 import java.io.File;
 import java.util.Locale;
 
@@ -27,6 +28,19 @@ final class Texts {
     static StatusText.Formats status(Context context) {
         return new StatusText.Formats(context.getString(R.string.status_model),
                 context.getString(R.string.status_times), context.getString(R.string.status_rates));
+    }
+
+    /** That a model is looked for or loaded; null if neither. */
+    static String waiting(Context context, AppState state) {
+        return state.model == AppState.Model.LOADING      ? context.getString(R.string.status_loading, state.entry.name)
+                : state.model == AppState.Model.SEARCHING ? context.getString(R.string.status_searching)
+                                                          : null;
+    }
+
+    /** Throttling, and how near the device is to severe throttling. */
+    static String warmth(Context context, ThermalState warmth) {
+        String percent = Float.isNaN(warmth.headroom) ? "\u2013" : String.valueOf(Math.round(100 * warmth.headroom));
+        return context.getString(R.string.status_thermal, warmth.status.isEmpty() ? "\u2013" : warmth.status, percent);
     }
 
     /** Title and message of what keeps boxes from being shown; null if nothing does. */
@@ -67,7 +81,7 @@ final class Texts {
             case REFUSED:
                 return R.string.action_settings;
             case NONE:
-                return R.string.menu_still;
+                return R.string.menu_media;
             case FAILED:
                 return R.string.action_retry;
             default:

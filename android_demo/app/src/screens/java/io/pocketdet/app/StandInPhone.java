@@ -1,6 +1,7 @@
 package io.pocketdet.app;
 
 import io.pocketdet.app.logic.LoadMarks;
+import io.pocketdet.app.logic.ThermalState;
 import java.io.File;
 import java.util.HashMap;
 import java.util.Map;
@@ -27,6 +28,7 @@ public final class StandInPhone {
                                       : value);
         }
         File folder = new File(arguments[0]);
-        HeadlessBench.answer(name -> null, new LoadMarks(new File(folder.getParentFile(), "loads")), folder, extras);
+        LoadMarks marks = new LoadMarks(new File(folder.getParentFile(), "loads"));
+        HeadlessBench.answer(name -> null, marks, () -> new ThermalState(0, 0.25f), folder, extras);
     }
 }

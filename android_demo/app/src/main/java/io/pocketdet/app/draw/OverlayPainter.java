@@ -79,7 +79,7 @@ public final class OverlayPainter {
         float size = TEXT * unit;
         float pad = PAD * unit;
         String label = box.name + " " + String.format(Locale.getDefault(), "%.2f", box.score);
-        String text = Words.fit(surface, label, size, true, surface.width() - 2 * pad);
+        String text = fitting(surface, label, size, true, surface.width() - 2 * pad);
         float width = surface.textWidth(text, size, true) + 2 * pad;
         float[] chip = leastOverlapping(place, width, CHIP * unit);
         taken.add(chip);
@@ -88,6 +88,20 @@ public final class OverlayPainter {
             surface.fill(chip[0], chip[1], chip[2], chip[3], 4 * unit, colour);
             surface.text(text, chip[0] + pad, chip[3] - 6 * unit, size, true, Palette.textOn(colour));
         };
+    }
+
+    /** The text, cut and ended with an ellipsis if it is wider than {@code maxWidth}. */
+    static String fitting(Surface surface, String text, float size, boolean bold, float maxWidth) {
+        if (surface.textWidth(text, size, bold) <= maxWidth) {
+            return text;
+        }
+        for (int end = text.length() - 1; end > 0; end--) {
+            String shorter = text.substring(0, end).trim() + "\u2026";
+            if (surface.textWidth(shorter, size, bold) <= maxWidth) {
+                return shorter;
+            }
+        }
+        return "";
     }
 
     /** Returns the label position at the box with the least overlap with other labels. */

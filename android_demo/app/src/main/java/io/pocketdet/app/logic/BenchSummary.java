@@ -2,6 +2,8 @@ package io.pocketdet.app.logic;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.json.JSONArray;
+import org.json.JSONObject;
 
 /** What a screen shows of the document that a benchmark writes. It decides nothing: `pocketdet bench` does. */
 public final class BenchSummary {
@@ -23,28 +25,29 @@ public final class BenchSummary {
     /** The only core that was allowed, or -1 if there were several. */
     public final int cpu;
 
-    private BenchSummary(Object document) {
-        bundle = text(document, "bundle", "name");
-        engine = text(document, "engine", "ncnn").split(" \\(", 2)[0];
-        precisionAsked = text(document, "engine", "precision_asked");
-        precision = text(document, "engine", "precision");
+    private BenchSummary(JSONObject document) {
+        bundle = required(document, String.class, "bundle", "name");
+        engine = required(document, String.class, "engine", "ncnn").split(" \\(", 2)[0];
+        precisionAsked = required(document, String.class, "engine", "precision_asked");
+        precision = required(document, String.class, "engine", "precision");
+        JSONArray names = required(document, JSONArray.class, "stages");
         stages = new ArrayList<>();
-        for (Object stage : list(document, "stages")) {
-            stages.add(String.valueOf(stage));
+        for (int k = 0; k < names.length(); k++) {
+            stages.add(names.optString(k));
         }
-        List<?> rows = list(document, "samples", "milliseconds");
-        frames = rows.size();
+        JSONArray rows = required(document, JSONArray.class, "samples", "milliseconds");
+        frames = rows.length();
         double[] totals = new double[frames];
         double[][] columns = new double[stages.size()][frames];
         for (int i = 0; i < frames; i++) {
-            List<?> row = rows.get(i) instanceof List ? (List<?>) rows.get(i) : new ArrayList<>();
+            JSONArray row = rows.optJSONArray(i);
             for (int k = 0; k < columns.length; k++) {
-                Object value = k < row.size() ? row.get(k) : null;
-                if (!(value instanceof Double)) {
+                double time = row == null ? Double.NaN : row.optDouble(k);
+                if (Double.isNaN(time)) {
                     throw new IllegalArgumentException("frame " + i + " has no time for stage " + stages.get(k));
                 }
-                columns[k][i] = (Double) value;
-                totals[i] += columns[k][i];
+                columns[k][i] = time;
+                totals[i] += time;
             }
         }
         stageMedians = new double[columns.length];
@@ -53,28 +56,21 @@ public final class BenchSummary {
         }
         median = FrameStats.percentile(totals, 50);
         p90 = FrameStats.percentile(totals, 90);
-        List<?> cores = list(document, "affinity");
-        cpu = cores.size() == 1 && cores.get(0) instanceof Double ? ((Double) cores.get(0)).intValue() : -1;
+        JSONArray cores = required(document, JSONArray.class, "affinity");
+        cpu = cores.length() == 1 ? cores.optInt(0, -1) : -1;
     }
 
     /** Throws IllegalArgumentException for a text that is not such a document. */
     public static BenchSummary parse(String document) {
-        return new BenchSummary(Json.parse(document));
+        return new BenchSummary(Documents.parse(document));
     }
 
     public double fps() {
         return 1000 / median;
     }
 
-    private static String text(Object document, String... names) {
-        return required(Json.find(document, String.class, names), names);
-    }
-
-    private static List<?> list(Object document, String... names) {
-        return required(Json.find(document, List.class, names), names);
-    }
-
-    private static <T> T required(T found, String... names) {
+    private static <T> T required(JSONObject document, Class<T> type, String... names) {
+        T found = Documents.find(document, type, names);
         if (found == null) {
             throw new IllegalArgumentException("the document has no " + String.join(".", names));
         }

@@ -10,10 +10,12 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import org.json.JSONArray;
+import org.json.JSONObject;
 
 /** All bundles that lie in some folders, those that cannot be used with the reason. */
 public final class BundleCatalog {
@@ -106,28 +108,28 @@ public final class BundleCatalog {
         if (!new File(folder, MANIFEST).isFile()) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.NO_MANIFEST, MANIFEST);
         }
-        Object document;
+        JSONObject document;
         String digest;
         try {
             byte[] bytes = manifest(folder);
             digest = sha256(bytes);
-            document = Json.parse(new String(bytes, StandardCharsets.UTF_8));
+            document = Documents.parse(new String(bytes, StandardCharsets.UTF_8));
         } catch (IOException error) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.UNREADABLE, String.valueOf(error.getMessage()));
         } catch (IllegalArgumentException error) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.NO_JSON, error.getMessage());
         }
         String name = text(document, "name");
-        Double height = Json.find(document, Double.class, "input", "height");
-        Double width = Json.find(document, Double.class, "input", "width");
-        List<?> classes = Json.find(document, List.class, "class_names");
+        Number height = Documents.find(document, Number.class, "input", "height");
+        Number width = Documents.find(document, Number.class, "input", "width");
+        JSONArray classes = Documents.find(document, JSONArray.class, "class_names");
         String storage = text(document, "layout", "weight_storage");
         String missing = name == null ? "name" : height == null || width == null ? "input" : null;
         missing = missing != null ? missing : classes == null ? "class_names" : storage == null ? "layout" : null;
         if (missing != null) {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.INCOMPLETE, missing);
         }
-        int[] size = {width.intValue(), height.intValue(), classes.size()};
+        int[] size = {width.intValue(), height.intValue(), classes.length()};
         return new BundleEntry(
                 folder, origin, name, digest, !unreturned.contains(digest), precision(document, storage), size);
     }
@@ -150,18 +152,18 @@ public final class BundleCatalog {
     }
 
     /** A text that can be shown: null for one that is longer than the manifest's schema allows. */
-    private static String text(Object document, String... names) {
-        String found = Json.find(document, String.class, names);
+    private static String text(JSONObject document, String... names) {
+        String found = Documents.find(document, String.class, names);
         return found == null || found.length() > LONGEST_TEXT ? null : found;
     }
 
     /** Storage, and what the graphs were made to be computed in where that is named otherwise. */
-    private static String precision(Object document, String storage) {
-        Map<?, ?> graphs = Json.find(document, Map.class, "graphs");
+    private static String precision(JSONObject document, String storage) {
+        JSONObject graphs = Documents.find(document, JSONObject.class, "graphs");
         Set<String> names = new LinkedHashSet<>();
         names.add(storage);
-        for (Object graph : graphs == null ? Collections.emptyList() : graphs.values()) {
-            String arithmetic = text(graph, "arithmetic");
+        for (Iterator<String> each = graphs == null ? Collections.emptyIterator() : graphs.keys(); each.hasNext();) {
+            String arithmetic = text(graphs.optJSONObject(each.next()), "arithmetic");
             names.add(arithmetic == null ? "fp32" : arithmetic);
         }
         return String.join(" / ", names);

@@ -1,7 +1,7 @@
 package io.pocketdet.app.logic;
 
-import java.util.Collections;
-import java.util.List;
+import org.json.JSONArray;
+import org.json.JSONObject;
 
 /** Which core a measurement stays on. */
 public final class MachineCores {
@@ -13,9 +13,10 @@ public final class MachineCores {
      * `pocketdet bench` chooses. Null where it lists none.
      */
     public static Integer fastest(String machine) {
-        List<?> cores = Json.find(Json.parse(machine), List.class, "machine", "cpus");
+        JSONArray cores = Documents.find(Documents.parse(machine), JSONArray.class, "machine", "cpus");
         double[] best = null;
-        for (Object core : cores == null ? Collections.emptyList() : cores) {
+        for (int i = 0; cores != null && i < cores.length(); i++) {
+            JSONObject core = cores.optJSONObject(i);
             double[] rank = {number(core, "most_khz"), number(core, "capacity"), number(core, "cpu")};
             if (best == null || isAbove(rank, best)) {
                 best = rank;
@@ -33,8 +34,7 @@ public final class MachineCores {
         return false;
     }
 
-    private static double number(Object core, String name) {
-        Double found = Json.find(core, Double.class, name);
-        return found == null ? 0 : found;
+    private static double number(JSONObject core, String name) {
+        return core == null ? 0 : core.optDouble(name, 0);
     }
 }

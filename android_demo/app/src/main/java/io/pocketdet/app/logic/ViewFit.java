@@ -41,6 +41,17 @@ public final class ViewFit {
         return top + scale * row;
     }
 
+    /** Where in the image's width a column of the view is, 0..1 within the image, unmirrored. */
+    public float acrossAt(float x) {
+        float part = (x - left) / (scale * width);
+        return mirrored ? 1 - part : part;
+    }
+
+    /** Where in the image's height a row of the view is, 0..1 within the image. */
+    public float downAt(float y) {
+        return (y - top) / (scale * height);
+    }
+
     /** Edges of the whole image in the view. */
     public float left() {
         return left;

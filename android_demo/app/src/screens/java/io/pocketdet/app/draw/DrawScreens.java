@@ -8,8 +8,6 @@ import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.FrameStats;
 import io.pocketdet.app.logic.StatusText;
 import io.pocketdet.app.logic.ViewFit;
-import java.awt.Graphics2D;
-import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 import java.io.File;
 import java.nio.ByteBuffer;
@@ -19,23 +17,28 @@ import java.util.Locale;
 import javax.imageio.ImageIO;
 
 /**
- * What the app paints, painted on a computer with a real detector behind it: the same painters and strings.
- * Android's own bars and buttons are not in the images, and times are those of the computer.
+ * Drawings of the app's screens with a real detector behind them: the app's painter of boxes, its strings and its
+ * colours; see {@link PhoneScreen} for the rest. Times are those of the computer.
  *
  * <p>Arguments: resources, image, bundle, a bundle whose golden values are wrong, folder for the results.
  */
 public final class DrawScreens {
-    private static final float UNIT = 1.5f;
-    private static final int WIDTH = (int) (360 * UNIT);
-    private static final int HEIGHT = (int) (680 * UNIT);
+    private static final int WIDTH = 360;
+    private static final int HEIGHT = 720;
     private static final int FRAMES = 100;
+    private static final int BLACK = 0xFF000000;
+    private static final int WHITE = 0xFFFFFFFF;
 
-    private final Strings strings;
+    private final Resources texts;
+    private final Resources day;
+    private final Resources night;
     private final BufferedImage image;
     private final File out;
 
     private DrawScreens(File resources, File image, File out) throws Exception {
-        strings = new Strings(new File(resources, "values/strings.xml"));
+        texts = new Resources(new File(resources, "values/strings.xml"), "string");
+        day = new Resources(new File(resources, "values/colors.xml"), "color");
+        night = new Resources(new File(resources, "values-night/colors.xml"), "color");
         this.image = ImageIO.read(image);
         this.out = out;
     }
@@ -43,9 +46,13 @@ public final class DrawScreens {
     public static void main(String[] arguments) throws Exception {
         Locale.setDefault(Locale.ENGLISH);
         DrawScreens screens = new DrawScreens(new File(arguments[0]), new File(arguments[1]), new File(arguments[4]));
-        File bundle = new File(arguments[2]);
-        screens.camera(bundle);
-        screens.selfTest(new File(arguments[3]));
+        try (Detector detector = Detector.open(new File(arguments[2]), DetectorOptions.defaults())) {
+            screens.camera(detector);
+            screens.selfTest(detector);
+        }
+        try (Detector bad = Detector.open(new File(arguments[3]), DetectorOptions.defaults())) {
+            screens.alarm(bad);
+        }
     }
 
     private Frame frame() {
@@ -60,63 +67,76 @@ public final class DrawScreens {
         return Frame.rgba(pixels, image.getWidth(), image.getHeight(), 4 * image.getWidth());
     }
 
-    private void camera(File bundle) throws Exception {
-        try (Detector detector = Detector.open(bundle, DetectorOptions.builder().scoreThreshold(0.5f).build())) {
-            FrameStats stats = new FrameStats();
-            Detections found = null;
-            for (int i = 0; i < FRAMES; i++) {
-                found = detector.detect(frame());
-                stats.add(found.times().total());
-            }
-            List<Box> boxes = new ArrayList<>();
-            for (int i = 0; i < found.size(); i++) {
-                boxes.add(new Box(found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i),
-                        found.name(i)));
-            }
-            double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
-            List<String> status = StatusText.lines(new StatusText.Formats(strings.get("status_model"),
-                                                           strings.get("status_times"), strings.get("status_rates")),
-                    detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
-            BufferedImage screen = blackWithImage((int) (560 * UNIT), (int) (574 * UNIT));
-            ImageSurface surface = new ImageSurface(screen);
-            ViewFit fit =
-                    ViewFit.inside(image.getWidth(), image.getHeight(), screen.getWidth(), screen.getHeight(), false);
-            OverlayPainter.paint(surface, boxes, fit, UNIT);
-            PanelPainter.status(surface, status, UNIT);
-            write("android-camera.png", screen);
+    private void camera(Detector detector) throws Exception {
+        FrameStats stats = new FrameStats();
+        Detections found = null;
+        for (int i = 0; i < FRAMES; i++) {
+            found = detector.detect(frame());
+            stats.add(found.times().total());
         }
+        List<Box> boxes = new ArrayList<>();
+        for (int i = 0; i < found.size(); i++) {
+            boxes.add(new Box(
+                    found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
+        }
+        double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
+        List<String> status = StatusText.lines(
+                new StatusText.Formats(texts.get("status_model"), texts.get("status_times"), texts.get("status_rates")),
+                detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
+        PhoneScreen screen = overImage(boxes);
+        screen.status(status, day.colour("glass"));
+        write("android-camera.png", screen.finish());
     }
 
     /** What the camera screen shows of a self-test that fails. */
-    private void selfTest(File bad) throws Exception {
-        try (Detector detector = Detector.open(bad, DetectorOptions.defaults())) {
-            BufferedImage screen = blackWithImage(WIDTH, HEIGHT);
-            String title = strings.get("alarm_selftest_title", detector.info().name());
-            PanelPainter.alarm(new ImageSurface(screen), title, verdict(detector.selfTest()), UNIT);
-            write("android-selftest.png", screen);
-        }
-    }
-
-    private String verdict(SelfTest test) {
-        for (SelfTest.Check check : test.checks()) {
+    private void alarm(Detector bad) throws Exception {
+        PhoneScreen screen = overImage(new ArrayList<>());
+        String title = texts.get("alarm_selftest_title", bad.info().name());
+        for (SelfTest.Check check : bad.selfTest().checks()) {
             if (!check.ok()) {
-                return strings.get("selftest_bad", check.stage(), String.format("%.2g", check.maxAbs()),
-                        String.format("%.2g", check.tolerance()),
-                        check.note().isEmpty() ? "" : " (" + check.note() + ")");
+                String message = texts.get("selftest_bad", check.stage(), number(check.maxAbs()),
+                        number(check.tolerance()), check.note().isEmpty() ? "" : " (" + check.note() + ")");
+                screen.alarm(title, message, day.colour("alarm"));
+                write("android-alarm.png", screen.finish());
+                return;
             }
         }
         throw new IllegalStateException("the damaged bundle passes its self-test");
     }
 
-    private BufferedImage blackWithImage(int width, int height) {
-        BufferedImage screen = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), width, height, false);
-        Graphics2D graphics = screen.createGraphics();
-        graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
-        int x = Math.round(fit.left());
-        int y = Math.round(fit.top());
-        graphics.drawImage(image, x, y, Math.round(fit.right()) - x, Math.round(fit.bottom()) - y, null);
+    /** The screen of the self-test, by day and by night. */
+    private void selfTest(Detector detector) throws Exception {
+        SelfTest test = detector.selfTest();
+        int proved = test.checks().size() - test.notProved().size();
+        StringBuilder text = new StringBuilder(detector.info().name() + " · " + detector.info().storage() + "\n\n"
+                + texts.get("selftest_good", proved) + "\n");
+        for (SelfTest.Check check : test.checks()) {
+            text.append(
+                    "\n\u2713 " + check.stage() + ": " + number(check.maxAbs()) + " / " + number(check.tolerance()));
+        }
+        for (Resources colours : new Resources[] {day, night}) {
+            int bar = day.colour(colours == day ? "brand" : "brand_dark");
+            PhoneScreen screen = new PhoneScreen(WIDTH, HEIGHT, texts.get("selftest_title"), bar,
+                    colours.colour("background"), colours.colour("text"));
+            screen.text(text.toString());
+            write(colours == day ? "android-selftest-light.png" : "android-selftest-dark.png", screen.finish());
+        }
+    }
+
+    private PhoneScreen overImage(List<Box> boxes) {
+        PhoneScreen screen = new PhoneScreen(WIDTH, HEIGHT, texts.get("app_name"), BLACK, BLACK, WHITE);
+        int height = Math.round(screen.image.getHeight() - screen.top());
+        ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), screen.image.getWidth(), height, false);
+        int top = Math.round(screen.top());
+        screen.picture(image, Math.round(fit.left()), top + Math.round(fit.top()), Math.round(fit.right()),
+                top + Math.round(fit.bottom()));
+        BufferedImage below = screen.image.getSubimage(0, top, screen.image.getWidth(), screen.image.getHeight() - top);
+        OverlayPainter.paint(new ImageSurface(below), boxes, fit, screen.unit());
         return screen;
+    }
+
+    private static String number(double value) {
+        return String.format(Locale.ROOT, "%.2g", value);
     }
 
     private void write(String name, BufferedImage screen) throws Exception {

@@ -128,4 +128,12 @@ public class OverlayPainterTest {
             }
         }
     }
+
+    @Test
+    public void aTextThatIsTooWideIsCut() {
+        RecordingSurface surface = new RecordingSurface(400, 800);
+        assertEquals("abcdefgh", OverlayPainter.fitting(surface, "abcdefgh", 10, false, 400));
+        assertEquals("abc\u2026", OverlayPainter.fitting(surface, "abcdefgh", 10, false, 20));
+        assertEquals("", OverlayPainter.fitting(surface, "abc", 10, false, 1));
+    }
 }

@@ -80,7 +80,7 @@ public class BenchFilesTest {
                 {DOCUMENT.replace("\"stages\"", "\"steps\""), "the document has no stages"},
                 {DOCUMENT.replace("[2, 20]", "[2]"), "frame 1 has no time for stage model"},
                 {DOCUMENT.replace("[2, 20]", "7"), "frame 1 has no time for stage preprocess"},
-                {"[", "no JSON at character 1: expected a value"},
+                {"{", "no JSON: End of input at character 1 of {"},
         };
         for (String[] one : cases) {
             try {

@@ -72,8 +72,9 @@ public class BundlesTest {
         add(files, "d-list", "[]");
         BundleCatalog catalog = scan(null, files);
         BundleEntry.Problem[] expected = {BundleEntry.Problem.NO_MANIFEST, BundleEntry.Problem.NO_JSON,
-                BundleEntry.Problem.INCOMPLETE, BundleEntry.Problem.INCOMPLETE};
-        String[] details = {"manifest.json", "no JSON at character 9: expected a value", "input", "name"};
+                BundleEntry.Problem.INCOMPLETE, BundleEntry.Problem.NO_JSON};
+        String[] details = {"manifest.json", "no JSON: End of input at character 9 of {\"name\": ", "input",
+                "no JSON: Value [] of type org.json.JSONArray cannot be converted to JSONObject"};
         assertEquals(expected.length, catalog.entries().size());
         for (int i = 0; i < expected.length; i++) {
             assertEquals(expected[i], catalog.entries().get(i).problem);
@@ -157,7 +158,7 @@ public class BundlesTest {
         }
         BundleCatalog catalog = scan(null, files);
         assertEquals(BundleEntry.Problem.NO_JSON, catalog.entries().get(0).problem);
-        assertTrue(catalog.entries().get(0).detail.endsWith("expected at most 262144 values"));
+        assertTrue(catalog.entries().get(0).detail.contains("262144 values"));
         assertEquals(BundleEntry.Problem.INCOMPLETE, catalog.entries().get(1).problem);
         assertEquals("name", catalog.entries().get(1).detail);
         assertEquals(BundleEntry.Problem.UNREADABLE, catalog.entries().get(2).problem);

@@ -131,4 +131,50 @@ public class GeometryTest {
         List<int[]> all = sizes(1440, 1080, 640, 480);
         expect(new int[] {640, 480}, new int[] {640, 480}, StreamSizes.of(all, all).smaller());
     }
+
+    @Test
+    public void aPointOfTheViewIsFoundInTheImage() {
+        for (boolean mirrored : new boolean[] {false, true}) {
+            ViewFit fit = ViewFit.inside(300, 400, 1000, 500, mirrored);
+            assertEquals(0.25f, fit.acrossAt(fit.x(75)), 1e-6f);
+            assertEquals(0.75f, fit.downAt(fit.y(300)), 1e-6f);
+        }
+    }
+
+    @Test
+    public void zoomCropsTheCentre() {
+        assertArrayEquals(new int[] {0, 0, 4000, 3000}, SensorArea.crop(4000, 3000, 1));
+        assertArrayEquals(new int[] {1000, 750, 2000, 1500}, SensorArea.crop(4000, 3000, 2));
+    }
+
+    /** A sensor with as many pixels as the frames: the area is centred on the pixel that the point shows. */
+    @Test
+    public void focusFollowsTheRotation() {
+        for (int degrees : new int[] {0, 90, 180, 270}) {
+            float[] upright = turn(400, 120, 640, 480, degrees);
+            boolean swapped = SensorRotation.swaps(degrees);
+            int[] area = SensorArea.around(new int[] {0, 0, 640, 480}, 4 / 3.0, degrees,
+                    upright[0] / (swapped ? 480 : 640), upright[1] / (swapped ? 640 : 480));
+            assertArrayEquals(String.valueOf(degrees), new int[] {370, 90, 60, 60}, area);
+        }
+    }
+
+    @Test
+    public void focusStaysWithinTheCropAndKnowsItsShape() {
+        int[] crop = {1000, 750, 2000, 1500};
+        assertArrayEquals(new int[] {1000, 750, 187, 187}, SensorArea.around(crop, 4 / 3.0, 0, 0, 0));
+        assertArrayEquals(new int[] {2813, 2063, 187, 187}, SensorArea.around(crop, 4 / 3.0, 0, 1, 1));
+        // frames of 16:9 show three quarters of the height, frames of 1:1 three quarters of the width
+        assertEquals(750 + 188 - 94, SensorArea.around(crop, 16 / 9.0, 0, 0.5, 0)[1], 1);
+        assertEquals(1000 + 250 - 94, SensorArea.around(crop, 1, 0, 0, 0.5)[0], 1);
+    }
+
+    @Test
+    public void aVideoHasAFrameEachTenthOfASecond() {
+        assertEquals(1, VideoSteps.count(0));
+        assertEquals(1, VideoSteps.count(100));
+        assertEquals(16, VideoSteps.count(1501));
+        assertEquals(Integer.MAX_VALUE, VideoSteps.count(Long.MAX_VALUE / 2));
+        assertEquals(1_500_000, VideoSteps.microseconds(15));
+    }
 }

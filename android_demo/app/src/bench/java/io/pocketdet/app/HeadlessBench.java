@@ -8,12 +8,14 @@ import io.pocketdet.app.logic.BenchRequest;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.LoadMarks;
 import io.pocketdet.app.logic.ResultFile;
+import io.pocketdet.app.logic.ThermalState;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 
 /** Answers a request that came by adb: the library's document in a file, or why there is none. */
 public final class HeadlessBench {
@@ -31,12 +33,12 @@ public final class HeadlessBench {
      * says why not. Throws IOException or IllegalArgumentException if nothing can be left there at all. One at a time:
      * a second one waits for the end of the first.
      */
-    public static synchronized boolean answer(Catalog catalog, LoadMarks marks, File folder, Map<String, Object> extras)
-            throws IOException {
+    public static synchronized boolean answer(Catalog catalog, LoadMarks marks, Supplier<ThermalState> thermal,
+            File folder, Map<String, Object> extras) throws IOException {
         ResultFile result = new ResultFile(folder, BenchRequest.fileName(extras));
         result.begin();
         try {
-            result.done(document(catalog, marks, BenchRequest.from(extras)));
+            result.done(document(catalog, marks, thermal, BenchRequest.from(extras)));
             return true;
         } catch (PocketDetException | IllegalArgumentException | IOException | CancellationException
                 | OutOfMemoryError error) {
@@ -45,7 +47,8 @@ public final class HeadlessBench {
         }
     }
 
-    private static String document(Catalog catalog, LoadMarks marks, BenchRequest request) throws IOException {
+    private static String document(
+            Catalog catalog, LoadMarks marks, Supplier<ThermalState> thermal, BenchRequest request) throws IOException {
         if (request.command == BenchRequest.Command.MACHINE) {
             return Bench.machine();
         }
@@ -70,19 +73,7 @@ public final class HeadlessBench {
                                      .cpu(request.cpu)
                                      .images(images)
                                      .build();
-        return run(marks, bundle, options, bench);
-    }
-
-    /**
-     * The document of a measurement. The mark covers a load and one frame before it: a measurement that the user ends
-     * with the app is no bundle that crashes. Ends with a CancellationException once its thread is interrupted. One at
-     * a time: a second one waits for the end of the first.
-     */
-    static synchronized String run(LoadMarks marks, File bundle, DetectorOptions options, BenchOptions bench)
-            throws IOException {
-        BenchOptions once = BenchOptions.builder().warmup(0).frames(1).images(bench.images()).build();
-        marks.during(BundleCatalog.digest(bundle), () -> Bench.run(bundle, options, once));
-        return Bench.run(bundle, options, bench);
+        return Benchmark.run(marks, thermal, bundle, options, bench);
     }
 
     private static File bundle(Catalog catalog, String name) throws IOException {

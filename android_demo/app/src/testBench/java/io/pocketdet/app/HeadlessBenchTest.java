@@ -7,6 +7,7 @@ import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
 
 import io.pocketdet.app.logic.LoadMarks;
+import io.pocketdet.app.logic.ThermalState;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,12 +16,15 @@ import java.nio.file.Files;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 import org.junit.Rule;
 import org.junit.Test;
 import org.junit.rules.TemporaryFolder;
 
 /** What whoever asked by adb is told, without the native library; tests/benchmarks/test_targets_app.py has it. */
 public class HeadlessBenchTest {
+    private static final Supplier<ThermalState> UNKNOWN = () -> new ThermalState(-1, Float.NaN);
+
     @Rule public final TemporaryFolder folder = new TemporaryFolder();
 
     private static Map<String, Object> extras(Object... pairs) {
@@ -37,7 +41,7 @@ public class HeadlessBenchTest {
 
     /** The sentence that is left instead of a result. */
     private String refusal(Map<String, Object> extras) throws IOException {
-        assertFalse(HeadlessBench.answer(name -> null, marks(), folder.getRoot(), extras));
+        assertFalse(HeadlessBench.answer(name -> null, marks(), UNKNOWN, folder.getRoot(), extras));
         assertArrayEquals(new String[] {"run.json.failed"}, folder.getRoot().list());
         return failure();
     }
@@ -68,7 +72,7 @@ public class HeadlessBenchTest {
     @Test
     public void nowhereToAnswerTo() throws IOException {
         try {
-            HeadlessBench.answer(name -> null, marks(), folder.getRoot(), extras("out", "../run.json"));
+            HeadlessBench.answer(name -> null, marks(), UNKNOWN, folder.getRoot(), extras("out", "../run.json"));
             fail();
         } catch (IllegalArgumentException error) {
             assertEquals("extra 'out' is '../run.json'; expected a plain name such as run.json", error.getMessage());
@@ -82,7 +86,7 @@ public class HeadlessBenchTest {
             throw new CancellationException("the run was cancelled");
         };
         Map<String, Object> extras = extras("out", "run.json", "bundle", "a");
-        assertFalse(HeadlessBench.answer(cancelled, marks(), folder.getRoot(), extras));
+        assertFalse(HeadlessBench.answer(cancelled, marks(), UNKNOWN, folder.getRoot(), extras));
         assertEquals("the run was cancelled\n", failure());
     }
 
@@ -109,7 +113,7 @@ public class HeadlessBenchTest {
 
     private void answer(HeadlessBench.Catalog catalog, Map<String, Object> extras) {
         try {
-            HeadlessBench.answer(catalog, marks(), folder.getRoot(), extras);
+            HeadlessBench.answer(catalog, marks(), UNKNOWN, folder.getRoot(), extras);
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }

@@ -1,85 +1,26 @@
 package io.pocketdet.app;
 
-import android.content.Intent;
-import android.os.Build;
 import android.os.Bundle;
 import android.view.Menu;
 import android.view.MenuItem;
-import android.view.WindowManager;
 import io.pocketdet.Bench;
 import io.pocketdet.BenchOptions;
 import io.pocketdet.app.logic.BenchSummary;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
-import io.pocketdet.app.logic.LoadMarks;
 import io.pocketdet.app.logic.MachineCores;
 import io.pocketdet.app.logic.ResultFile;
-import java.io.File;
-import java.io.IOException;
-import java.util.HashMap;
 import java.util.Locale;
-import java.util.Map;
 
-/**
- * A measurement by the protocol of `pocketdet bench`: of the chosen bundle for whoever looks, or of what the extras of
- * the intent say for `pocketdet bench --target adb --via app` (see {@link io.pocketdet.app.logic.BenchRequest}).
- */
-public final class BenchActivity extends TextActivity {
-    private static final String FOLDER = "bench";
-
+/** A measurement of the chosen bundle by the protocol of `pocketdet bench`, for whoever looks. */
+public final class BenchmarkActivity extends TextActivity {
     private boolean measuring;
 
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
         stayAwake();
-        Map<String, Object> extras = extras(getIntent());
-        if (extras.isEmpty()) {
-            work(this::chosen, found -> measure(found, true));
-        } else if (saved != null) {
-            finish(); // the request was answered, or cancelled, when the screen before this one was destroyed
-        } else {
-            showMessage(getString(R.string.bench_remote), true);
-            LoadMarks marks = new Bundles(this).marks();
-            work(() -> HeadlessBench.answer(this::find, marks, folder(), extras), answered -> finish());
-        }
-    }
-
-    /** A phone that sleeps measures itself asleep, and an app that is not seen is kept off the big cores. */
-    @SuppressWarnings("deprecation") // the flags are what API 26 has
-    private void stayAwake() {
-        getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
-        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.O_MR1) {
-            setShowWhenLocked(true);
-            setTurnScreenOn(true);
-        } else {
-            getWindow().addFlags(
-                    WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON | WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED);
-        }
-    }
-
-    private static Map<String, Object> extras(Intent intent) {
-        Map<String, Object> found = new HashMap<>();
-        Bundle extras = intent.getExtras();
-        if (extras != null) {
-            for (String name : extras.keySet()) {
-                found.put(name, extras.get(name));
-            }
-        }
-        return found;
-    }
-
-    private File folder() throws IOException {
-        File folder = getExternalFilesDir(FOLDER);
-        if (folder == null) {
-            throw new IOException(getString(R.string.failed_file, FOLDER));
-        }
-        return folder;
-    }
-
-    private File find(String name) throws IOException {
-        BundleEntry entry = new Bundles(this).scan().find(name);
-        return entry == null ? null : entry.folder;
+        work(this::chosen, found -> measure(found, true));
     }
 
     /** As `pocketdet bench`, with or without --quick; core and arithmetic as chosen. */
@@ -87,13 +28,14 @@ public final class BenchActivity extends TextActivity {
         BundleEntry entry = found.entry;
         measuring = true;
         showMessage(getString(R.string.bench_running, entry.name), true);
+        Bundles bundles = new Bundles(this);
         work(() -> {
             try {
                 String digest = BundleCatalog.digest(entry.folder);
-                String document = HeadlessBench.run(new Bundles(this).marks(), entry.folder,
+                String document = Benchmark.run(bundles.marks(), new Thermal(this)::read, entry.folder,
                         DetectorWorker.options(new Settings(this).choice(), digest), options(quick));
                 String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
-                new ResultFile(folder(), name).done(document);
+                new ResultFile(bundles.results(), name).done(document);
                 return new String[] {document, name};
             } finally {
                 onScreen(() -> measuring = false);
@@ -134,9 +76,7 @@ public final class BenchActivity extends TextActivity {
 
     @Override
     public boolean onCreateOptionsMenu(Menu menu) {
-        if (extras(getIntent()).isEmpty()) {
-            getMenuInflater().inflate(R.menu.bench, menu);
-        }
+        getMenuInflater().inflate(R.menu.bench, menu);
         return true;
     }
 

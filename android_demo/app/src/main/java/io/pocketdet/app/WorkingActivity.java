@@ -1,0 +1,66 @@
+package io.pocketdet.app;
+
+import android.app.Activity;
+import android.graphics.Bitmap;
+import android.os.Handler;
+import android.os.Looper;
+import java.io.IOException;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Consumer;
+
+/** A screen with one thread for what takes long; it is interrupted when the screen is destroyed. */
+abstract class WorkingActivity extends Activity {
+    /** Work off the screen's thread. */
+    interface Work<T> {
+        T run() throws IOException;
+    }
+
+    final Handler main = new Handler(Looper.getMainLooper());
+    private final ExecutorService background = Executors.newSingleThreadExecutor();
+
+    @Override
+    protected void onDestroy() {
+        background.shutdownNow(); // a measurement or a video ends before its next frame
+        super.onDestroy();
+    }
+
+    /** What the user is told of a failure. */
+    abstract void showFailure(String sentence);
+
+    /** Does the work and uses its result on the screen's thread, if the screen is still there; shows what it throws. */
+    final <T> void work(Work<T> work, Consumer<T> then) {
+        background.execute(() -> {
+            try {
+                T result = work.run();
+                onScreen(() -> then.accept(result));
+            } catch (CancellationException error) {
+                return; // the screen is gone
+            } catch (IOException | RuntimeException | OutOfMemoryError error) {
+                // a RuntimeException may come from another app's provider
+                onScreen(() -> showFailure(Texts.sentence(this, error)));
+            }
+        });
+    }
+
+    /** Lets the user send what the view shows to another app; nothing without an image. */
+    final void sharePicture(OverlayView view) {
+        Bitmap picture = view.picture();
+        if (picture != null) {
+            work(() -> {
+                SharedPicture.write(this, picture);
+                return picture;
+            }, written -> SharedPicture.send(this));
+        }
+    }
+
+    /** From any thread. */
+    final void onScreen(Runnable event) {
+        main.post(() -> {
+            if (!isDestroyed()) {
+                event.run();
+            }
+        });
+    }
+}
