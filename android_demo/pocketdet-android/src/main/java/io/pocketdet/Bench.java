@@ -3,6 +3,7 @@ package io.pocketdet;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Commands of pocketdet-run for benchmarks, in this process. They return the same JSON documents. */
 public final class Bench {
@@ -61,7 +62,7 @@ public final class Bench {
         return arguments;
     }
 
-    private static void add(List<String> arguments, String option, Object value) {
+    private static void add(List<String> arguments, String option, @Nullable Object value) {
         if (value != null) {
             arguments.add("--" + option + "=" + value);
         }

@@ -4,6 +4,7 @@ import java.io.File;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Options of {@link Bench}. Null means the default of `pocketdet-run bench`. Immutable. */
 public final class BenchOptions {
@@ -24,22 +25,22 @@ public final class BenchOptions {
     }
 
     /** Returns the number of measured frames. If set alone, there is no time limit. */
-    public Integer frames() {
+    public @Nullable Integer frames() {
         return chosen.frames;
     }
 
     /** Returns the measured time in seconds. If set alone, there is no frame limit. */
-    public Double seconds() {
+    public @Nullable Double seconds() {
         return chosen.seconds;
     }
 
     /** Returns the number of warm-up frames. */
-    public Integer warmup() {
+    public @Nullable Integer warmup() {
         return chosen.warmup;
     }
 
     /** Returns the processor that the thread is pinned to. */
-    public Integer cpu() {
+    public @Nullable Integer cpu() {
         return chosen.cpu;
     }
 
@@ -50,10 +51,10 @@ public final class BenchOptions {
 
     /** Builds options. {@link Bench#run} validates them and throws {@link UsageException} if one is out of range. */
     public static final class Builder {
-        private Integer frames;
-        private Double seconds;
-        private Integer warmup;
-        private Integer cpu;
+        private @Nullable Integer frames;
+        private @Nullable Double seconds;
+        private @Nullable Integer warmup;
+        private @Nullable Integer cpu;
         private List<File> images = Collections.emptyList();
 
         private Builder() {
@@ -67,22 +68,22 @@ public final class BenchOptions {
             images = Collections.unmodifiableList(new ArrayList<>(other.images));
         }
 
-        public Builder frames(Integer count) {
+        public Builder frames(@Nullable Integer count) {
             frames = count;
             return this;
         }
 
-        public Builder seconds(Double time) {
+        public Builder seconds(@Nullable Double time) {
             seconds = time;
             return this;
         }
 
-        public Builder warmup(Integer count) {
+        public Builder warmup(@Nullable Integer count) {
             warmup = count;
             return this;
         }
 
-        public Builder cpu(Integer number) {
+        public Builder cpu(@Nullable Integer number) {
             cpu = number;
             return this;
         }

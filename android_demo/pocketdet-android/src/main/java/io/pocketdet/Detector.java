@@ -1,6 +1,7 @@
 package io.pocketdet;
 
 import java.io.File;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs the detector of a bundle on frames. Thread-safe; processes one frame at a time. Open a second detector to run
@@ -107,7 +108,7 @@ public final class Detector implements AutoCloseable {
     }
 
     /** Returns the digest of the options, or null. Rejects an empty digest, which would disable the check. */
-    static String checkedDigest(DetectorOptions options) {
+    static @Nullable String checkedDigest(DetectorOptions options) {
         if (options.digest() != null && options.digest().isEmpty()) {
             throw new UsageException("digest=: expected 64 hexadecimal digits, or null for any bundle");
         }

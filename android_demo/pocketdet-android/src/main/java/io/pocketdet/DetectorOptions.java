@@ -1,5 +1,7 @@
 package io.pocketdet;
 
+import org.jspecify.annotations.Nullable;
+
 /** Options of a {@link Detector}. Null means the value of the bundle. Immutable. */
 public final class DetectorOptions {
     private final Builder chosen;
@@ -22,32 +24,32 @@ public final class DetectorOptions {
      * Returns the requested arithmetic: "fp32", "fp16-storage", "fp16" or "bf16-storage". Falls back to fp32 on
      * processors without it, see {@link BundleInfo#arithmeticUsed}.
      */
-    public String precision() {
+    public @Nullable String precision() {
         return chosen.precision;
     }
 
     /** Returns the number of threads. This library supports 1 only. */
-    public Integer threads() {
+    public @Nullable Integer threads() {
         return chosen.threads;
     }
 
     /** Returns the score threshold in [0, 1]. */
-    public Float scoreThreshold() {
+    public @Nullable Float scoreThreshold() {
         return chosen.scoreThreshold;
     }
 
     /** Returns the IoU threshold of NMS in [0, 1]. */
-    public Float nmsIou() {
+    public @Nullable Float nmsIou() {
         return chosen.nmsIou;
     }
 
     /** Returns the maximum number of detections per image, 1 to 10,000. */
-    public Integer maxDetections() {
+    public @Nullable Integer maxDetections() {
         return chosen.maxDetections;
     }
 
     /** Returns the number of proposals of a two-stage detector, 1 to 10,000. */
-    public Integer rois() {
+    public @Nullable Integer rois() {
         return chosen.rois;
     }
 
@@ -56,7 +58,7 @@ public final class DetectorOptions {
      * The manifest lists the hashes of all other files, so the digest identifies the bundle. `pocketdet info` and
      * {@link BundleInfo#digest} report it.
      */
-    public String digest() {
+    public @Nullable String digest() {
         return chosen.digest;
     }
 
@@ -69,13 +71,13 @@ public final class DetectorOptions {
      * Builds options. {@link Detector#open} validates them and throws {@link UsageException} if one is out of range.
      */
     public static final class Builder {
-        private String precision;
-        private Integer threads;
-        private Float scoreThreshold;
-        private Float nmsIou;
-        private Integer maxDetections;
-        private Integer rois;
-        private String digest;
+        private @Nullable String precision;
+        private @Nullable Integer threads;
+        private @Nullable Float scoreThreshold;
+        private @Nullable Float nmsIou;
+        private @Nullable Integer maxDetections;
+        private @Nullable Integer rois;
+        private @Nullable String digest;
         private boolean bigCores;
 
         private Builder() {
@@ -92,37 +94,37 @@ public final class DetectorOptions {
             bigCores = other.bigCores;
         }
 
-        public Builder precision(String name) {
+        public Builder precision(@Nullable String name) {
             precision = name;
             return this;
         }
 
-        public Builder threads(Integer count) {
+        public Builder threads(@Nullable Integer count) {
             threads = count;
             return this;
         }
 
-        public Builder scoreThreshold(Float threshold) {
+        public Builder scoreThreshold(@Nullable Float threshold) {
             scoreThreshold = threshold;
             return this;
         }
 
-        public Builder nmsIou(Float overlap) {
+        public Builder nmsIou(@Nullable Float overlap) {
             nmsIou = overlap;
             return this;
         }
 
-        public Builder maxDetections(Integer count) {
+        public Builder maxDetections(@Nullable Integer count) {
             maxDetections = count;
             return this;
         }
 
-        public Builder rois(Integer count) {
+        public Builder rois(@Nullable Integer count) {
             rois = count;
             return this;
         }
 
-        public Builder digest(String sha256) {
+        public Builder digest(@Nullable String sha256) {
             digest = sha256;
             return this;
         }

@@ -1,6 +1,7 @@
 package io.pocketdet;
 
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 
 /** The native library. The holder of a handle must use it from one thread at a time. */
 final class Native {
@@ -28,8 +29,8 @@ final class Native {
      * Returns a new handle. `digest` and `precision` may be null. `present` has a bit for each number that is set, bit
      * 0 for the first: threads, maxDetections, rois, scoreThreshold, nmsIou.
      */
-    static native long open(String bundle, String digest, String precision, int present, int threads, int maxDetections,
-            int rois, float scoreThreshold, float nmsIou, boolean bigCores);
+    static native long open(String bundle, @Nullable String digest, @Nullable String precision, int present,
+            int threads, int maxDetections, int rois, float scoreThreshold, float nmsIou, boolean bigCores);
 
     static native BundleInfo info(long handle);
 
