@@ -8,7 +8,7 @@ OUT    ?= demo
 SCORE  ?= 0.35
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check native-test lint types docs format-check format tidy help clean
+.PHONY: demo test test-all native native-aarch64 arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types docs format-check format tidy help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -117,6 +117,9 @@ arm-parity: native native-aarch64 $(PARITY) ## the shipped detector on emulated 
 
 android-check: $(VENV)/dev.stamp $(VENV)/native.stamp ## the checks of android_demo that need no Android: Java, resources, JNI in a JVM
 	@$(BIN)/python android_demo/check/run
+
+apk: $(VENV)/native.stamp ## the Android app without Gradle, by the SDK in ANDROID_HOME and the NDK in ANDROID_NDK
+	@$(BIN)/python android_demo/check/apk.py $(if $(BUNDLES),--bundles '$(BUNDLES)')
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .

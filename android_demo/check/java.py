@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import stubs
 from tools import JARS, FailedError, program, run, sources
 
 _OK = re.compile(r"^OK \((\d+) tests?\)$", re.MULTILINE)
@@ -19,6 +20,14 @@ def compile_for_android(folders: Sequence[Path], classpath: Sequence[Path], api:
 def compile_for_tests(folders: Sequence[Path], classpath: Sequence[Path], out: Path) -> int:
     """Compile tests and what else runs on this computer alone."""
     return _compile(folders, [*classpath, *map(Path, JARS)], out, ["-source", "17", "-target", "17"])
+
+
+def nullness(work: Path) -> Path:
+    """The folder with class files of the library's annotations, where the API lacks them."""
+    sources_of = work / "nullness-sources"
+    stubs.write_nullness(sources_of)
+    _compile([sources_of], [], work / "nullness", ["-source", "8", "-target", "8"])
+    return work / "nullness"
 
 
 def junit(

@@ -4,9 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+from package import PAGE
 from tools import LIBRARY, ROOT, FailedError, jni_folders, program, run
-
-PAGE = 16384  # bytes; Android 15 and later load nothing that is aligned to less
 
 
 def build_host(work: Path) -> Path:

@@ -89,6 +89,8 @@ def _manifest(folder: Path, level: int, variants: tuple[str, ...]) -> Path:
     for variant in variants:
         other = _parse(APP / variant / "AndroidManifest.xml").find("application")
         application.extend([] if other is None else list(other))
+    # libraries are mapped from the APK, as AGP has it
+    application.set(f"{{{NAMESPACE}}}extractNativeLibs", "false")
     for name, since in NEWER_ATTRIBUTES.items():
         key = f"{{{NAMESPACE}}}{name}"
         if key not in application.attrib:

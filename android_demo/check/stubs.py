@@ -53,10 +53,15 @@ def write_stubs(text: str, folder: Path) -> int:
         _write(folder, one.full_name, f"package {one.package};\n\n{_source(one, lang, set())}")
     _write(folder, HIDDEN, HIDDEN_SOURCE)
     _write(folder, LAMBDAS, LAMBDAS_SOURCE)
+    write_nullness(folder)
+    return len(types)
+
+
+def write_nullness(folder: Path) -> None:
+    """Write the sources of `NULLNESS` alone."""
     for name, target in NULLNESS.items():
         source = NULLNESS_SOURCE.format(name=name, target=target)
         _write(folder, f"org.jspecify.annotations.{name}", source)
-    return len(types)
 
 
 def _source(one: Type, lang: set[str], outer_variables: set[str]) -> str:

@@ -22,6 +22,8 @@ NEEDED = {
     "cmake": "cmake",
     "ninja": "ninja-build",
     "aapt2": "aapt",
+    "apksigner": "apksigner",
+    "zipalign": "zipalign",
     "/usr/share/java/junit4.jar": "junit4",
     "/usr/share/java/hamcrest-core.jar": "libhamcrest-java",
     "/usr/share/java/com.android.json.jar": "libandroid-json-java",
