@@ -25,6 +25,7 @@ from pocketdet.models.build import (
     config_of,
     is_one_stage,
 )
+from pocketdet.models.build_one_stage import unknown_architecture
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
 from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.mimicdet import MimicDet
@@ -94,7 +95,7 @@ def load_detector(
     changes: dict[str, Any] = {"arch": arch, "class_names": class_names, "input_size": input_size}
     changes = {k: v for k, v in changes.items() if v is not None}
     if "config" in metadata:
-        config = dataclasses.replace(_stored_config(path, metadata), **changes)
+        config = _changed_config(path, _stored_config(path, metadata), changes)
     else:
         config = _told_config(path, weights, changes)
     try:
@@ -136,6 +137,18 @@ def _stored_config(path: Path, metadata: Mapping[str, str]) -> AnyConfig:
     except (pydantic.ValidationError, UsageError) as error:
         raise CheckpointError(f"{path}: its configuration cannot be read: {_first(error)}") from error
     return config
+
+
+def _changed_config(path: Path, stored: AnyConfig, changes: dict[str, Any]) -> AnyConfig:
+    """What a file says, with the caller's changes. The kind of a detector cannot be changed."""
+    arch = changes.get("arch", stored.arch)
+    if "arch" in changes and arch not in architecture_names():
+        raise unknown_architecture(arch, architecture_names())
+    if is_one_stage(arch) != isinstance(stored, OneStageConfig):
+        raise UsageError(
+            f"{path} says that it is {stored.arch}, and its weights do not fit {arch}: leave out --arch"
+        )
+    return dataclasses.replace(stored, **changes)
 
 
 def _told_config(path: Path, weights: Mapping[str, Tensor], changes: dict[str, Any]) -> AnyConfig:

@@ -57,6 +57,7 @@ def test_bench_and_report_of_one_bundle(command: Command, small_bundle: Path, tm
     assert ("VALID, quick" if found.verdict.valid else "INVALID, quick") in ending.out
     for reason in found.verdict.reasons:
         assert f"small on Box: {reason.sentence}" in ending.out
+    assert "small on Box: measured in Python; make native builds pocketdet-run" in ending.out
     assert f"wrote {path}" in ending.out
     assert f"next: pocketdet report {path}" in ending.out
     assert [point.rois for point in found.roi_sweep] == [5, 50]
@@ -290,11 +291,14 @@ def test_a_duplicate_bundle_is_refused(command: Command, small_bundle: Path, tmp
     assert "the same bundle as" in ending.err
 
 
-@pytest.mark.parametrize("name", ["bench", "detect", "predict"])
+@pytest.mark.parametrize("name", ["bench", "cycles", "detect", "info", "predict", "verify"])
 def test_weights_are_exported_first(command: Command, tmp_path: Path, name: str) -> None:
-    (tmp_path / "my model.onnx").write_bytes(b"")
-    for given in ("thundernet-snet49-fod", zoo_weights(FOD), tmp_path / "my model.onnx"):
-        rest = {"bench": (), "detect": ("photo.jpg",), "predict": ("--device", "raspberry")}[name]
+    weights, model = tmp_path / "weights.pt", tmp_path / "my model.onnx"
+    for path in (weights, model):
+        path.write_bytes(b"")
+    described = (FOD, weights)  # what pocketdet info does not describe itself
+    for given in described if name == "info" else (FOD, weights, zoo_weights(FOD), model):
+        rest = {"detect": ("photo.jpg",), "predict": ("--device", "raspberry")}.get(name, ())
         ending = command(name, given, *rest)
         assert (ending.code, ending.out) == (2, "")
         export = shlex.join(["pocketdet", "export", str(given), "--out", "bundles"])

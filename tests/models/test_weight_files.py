@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pocketdet.errors import CheckpointError, UsageError
-from pocketdet.models.build import build_detector
-from pocketdet.models.checkpoint import load_checkpoint, read_card, save_checkpoint
+from pocketdet.models.build import architecture_names, build_detector
+from pocketdet.models.checkpoint import load_checkpoint, load_detector, read_card, save_checkpoint
 from pocketdet.models.config import DetectorConfig
+from pocketdet.models.one_stage_config import OneStageConfig
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import read_metadata, read_weights
 
@@ -225,6 +226,18 @@ def test_what_the_file_says_wrongly_is_blamed_on_the_file(
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_another_architecture_than_the_file_says(model: ThunderNet, tmp_path: Path) -> None:
+    small = build_detector(OneStageConfig("passd-mobilenet", ("bolt", "nut"), (64, 64)))
+    for detector, other in ((model, "passd-mobilenet"), (small, ARCH)):
+        path = tmp_path / "w.safetensors"
+        save_checkpoint(path, detector)
+        with pytest.raises(UsageError, match=f"says that it is .*do not fit {other}: leave out --arch"):
+            load_detector(path, arch=other)
+        with pytest.raises(UsageError, match="unknown architecture 'passd'.*") as caught:
+            load_detector(path, arch="passd")
+        assert all(name in str(caught.value) for name in architecture_names())
 
 
 @pytest.mark.parametrize("card", ["[]", "7", '{"a": 1}', '{"a": {"b": "c"}}', '{"a": null}', "{", ""])

@@ -147,6 +147,8 @@ def _cells(record: "Record") -> tuple[str | Text, ...]:
 def _print_notes(record: "Record", console: Console) -> None:
     engine, name = record.engine, f"{record.bundle.name} on {record.device.name}"
     notes = []
+    if engine.language == "Python" and engine.name == "ncnn":
+        notes.append("measured in Python; make native builds pocketdet-run, which measures if it is there")
     if engine.precision_requested != engine.precision_observed:
         notes.append(f"{engine.precision_requested} was requested, {engine.precision_observed} was used")
     if record.protocol.attempt > 1:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pocketdet.cli.arguments import require_export_packages
+from pocketdet.cli.arguments import require_bundle, require_export_packages
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write, check_writable
 
@@ -92,6 +92,7 @@ def _run(
     from pocketdet.cli.bench_cases import make_comparison
     from pocketdet.runtime.bundle import load_bundle
 
+    require_bundle(path)
     with (
         load_bundle(path) as bundle,
         tempfile.TemporaryDirectory(prefix="pocketdet-bench-") as scratch,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import parse_shapes
+from pocketdet.cli.arguments import parse_shapes, require_bundle
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _subject(
         return
     if shapes:
         raise UsageError(f"--shape is for .param files; {path} is not one")
+    require_bundle(path)
     with load_bundle(path) as bundle:
         if rois and bundle.manifest.detector == "one-stage":
             raise UsageError(f"--rois: {path} is a one-stage detector, which has no proposals")

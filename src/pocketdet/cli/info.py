@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes, require_export_packages
+from pocketdet.cli.arguments import parse_shapes, require_bundle, require_export_packages
 from pocketdet.cli.info_macs import print_ablation, print_macs
 from pocketdet.cli.info_onnx import onnx_card, print_onnx
 from pocketdet.errors import UsageError
@@ -81,6 +81,7 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
         return param_card(target, shapes)
     if target.suffix == ".safetensors":
         return weights_card(target)
+    require_bundle(target)
     with load_bundle(target) as bundle:
         return bundle_card(bundle)
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pocketdet.cli.arguments import require_bundle
 from pocketdet.cli.user_code import module_from_code
 from pocketdet.errors import UsageError
 
@@ -47,6 +48,7 @@ def verify(
 
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
+    require_bundle(bundle)
     report = _report(bundle, image or [], layers, weights, module)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
