@@ -21,6 +21,23 @@ def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
     )
 
 
+def hold_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:
+    """The dataset without a share of its images, and these: evenly spaced, the same ones each time.
+
+    Args:
+        dataset: its problems stay with the first part.
+        share: 0 to 1; for more than 0, each part has one image at least, if there are two.
+    """
+    total = len(dataset.images)
+    count = min(max(1, round(share * total)), total - 1) if share else 0
+    held = set(evenly_spaced_indices(total, count)) if count > 0 else set()
+    first, second = (
+        tuple(image for index, image in enumerate(dataset.images) if (index in held) is wanted)
+        for wanted in (False, True)
+    )
+    return replace(dataset, images=first), replace(dataset, images=second, problems=())
+
+
 def coverage_text(images: int, total: int) -> str:
     """How much of a dataset something was measured on, in words."""
     if images < total:

@@ -24,6 +24,7 @@ from pocketdet.training.ranges import Range, RangeChecked
 
 STRIDE = 32
 Share = Annotated[float, Range(0, 1)]
+HeldOut = Annotated[float, Range(0, 0.9)]
 
 
 def _check_place(source: DataSource) -> None:
@@ -39,6 +40,8 @@ class Source(DataSource, RangeChecked):
 
     share: Annotated[float, Range(1e-6, 1e6)] = 1.0
     """How often it is drawn from, relative to the shares of the other sources."""
+    hold_out: HeldOut = 0.0
+    """Share of its images, evenly spaced, that are not trained on but kept for [evaluation]."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,10 +59,19 @@ class Evaluation(DataSource, RangeChecked):
     """Steps between evaluations; one more follows the last step."""
     limit: Annotated[int, Range(0, 1e9)] = 200
     """Images of an evaluation, evenly spaced over the set; 0 takes all, as the last one does too."""
+    hold_out: HeldOut = 0.0
+    """Only these images: the share that a [[data]] table of the same annotations holds out; 0 takes all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_place(self)
+
+    def is_held_out_of(self, source: Source) -> bool:
+        """Whether the images are those that `source` holds out."""
+        return all(
+            getattr(self, name) == getattr(source, name)
+            for name in ("annotations", "images", "split", "hold_out")
+        )
 
 
 @dataclass(frozen=True)
@@ -185,6 +197,12 @@ class TrainConfig(RangeChecked):
         if not self.data:
             raise ValueError("data is empty: expected at least one source")
         names = self.class_names
+        measured = self.evaluation
+        if measured is not None and measured.hold_out and not any(map(measured.is_held_out_of, self.data)):
+            raise ValueError(
+                f"evaluation.hold_out = {measured.hold_out:g}: expected a [[data]] table with the same "
+                "annotations, images, split and hold_out, so that its images are not trained on"
+            )
         if names is not None and (not all(names) or len(set(names)) < max(1, len(names))):
             raise ValueError("class_names: expected at least one name, each once, none of them empty")
 

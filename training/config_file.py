@@ -83,6 +83,8 @@ def fingerprint(config: TrainConfig) -> str:
         if getattr(config, name) == default:
             values.pop(name)
     shares = [s.share for s in config.data]
+    if any(source.hold_out for source in config.data):
+        values["data.hold_out"] = [source.hold_out for source in config.data]
     return pydantic.TypeAdapter(dict[str, Any]).dump_json({**values, "shares": shares}).decode()
 
 

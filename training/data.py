@@ -13,6 +13,7 @@ from pocketdet.datasets import (
     read_source,
     read_sources,
 )
+from pocketdet.datasets.subset import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, TrainConfig
@@ -55,8 +56,9 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
                 f"{source.annotations}: its classes are not those of {first}, or in another order; "
                 "class_names in the recipe sets them for all sources"
             )
+    found = [hold_out(dataset, s.hold_out)[0] for dataset, s in zip(found, config.data, strict=True)]
     if config.evaluation is not None:
-        found.append(read_source(config.evaluation, found[0].class_names))
+        found.append(_read_evaluation(config.evaluation, found[0].class_names))
     advance = progress("checking the data", sum(len(dataset.images) for dataset in found))
     checked = [check_dataset(dataset, advance) for dataset in found]
     problems = _once([problem for dataset in checked for problem in dataset.problems])
@@ -66,6 +68,11 @@ def read_data(config: TrainConfig, *, skip_bad: bool, progress: Progress = no_pr
     keep_sound(everything, skip_bad=skip_bad)
     training = tuple(keep_sound(dataset, skip_bad=True) for dataset in checked[: len(config.data)])
     return Data(training, None if config.evaluation is None else _measurable(config.evaluation, checked[-1]))
+
+
+def _read_evaluation(rule: Evaluation, class_names: tuple[str, ...]) -> Dataset:
+    dataset = read_source(rule, class_names)
+    return hold_out(dataset, rule.hold_out)[1] if rule.hold_out else dataset
 
 
 def _once(problems: Sequence[Problem]) -> tuple[Problem, ...]:

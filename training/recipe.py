@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pocketdet.datasets import Dataset, read_sources
 from pocketdet.datasets.own_data import OwnData, find_own_data
+from pocketdet.datasets.subset import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.models.build import AnyConfig, config_of, is_one_stage
 from pocketdet.models.checkpoint import load_detector
@@ -15,6 +16,8 @@ from pocketdet.training.config_file import read_config
 
 RECIPES = Path(__file__).parent / "recipes"
 REPETITIONS = 40  # of each image, by default
+HELD_OUT = 0.1  # of the images, where none are for evaluation
+FEWEST_TO_PART = 10  # images
 FEWEST, MOST = 3000, 150_000  # images seen, by default
 
 
@@ -47,8 +50,8 @@ def new_recipe(data: Path, weights: str | None, images: int | None) -> NewRecipe
     """
     own = find_own_data(data)
     sources = [own.training, *([own.evaluation] if own.evaluation else [])]
-    datasets = read_sources(sources)
-    names = datasets[0].class_names
+    training, *others = read_sources(sources)
+    names = training.class_names
     if not names:
         raise UsageError(f"{data}: has no objects")
     given = config_of(load_detector(weights_file(Path(weights)))) if weights else None
@@ -56,12 +59,25 @@ def new_recipe(data: Path, weights: str | None, images: int | None) -> NewRecipe
     if given is not None and keeps_classes:
         names = given.class_names
     config = _config(own, given, weights, names)
-    schedule = _schedule(config, images or min(MOST, max(FEWEST, REPETITIONS * len(datasets[0].images))))
+    measured = others[0] if others else None
+    if measured is None and len(training.images) >= FEWEST_TO_PART:
+        kept, held = hold_out(training, HELD_OUT)
+        if held.objects:
+            training, measured = kept, held
+            config = _holding_out(config)
+    schedule = _schedule(config, images or min(MOST, max(FEWEST, REPETITIONS * len(training.images))))
     config = replace(config, schedule=schedule, save_every=min(250, max(1, schedule.steps // 4)))
     if config.evaluation is not None:
         evaluation = replace(config.evaluation, every=max(1, schedule.steps // 10))
         config = replace(config, evaluation=evaluation)
-    return NewRecipe(config, datasets[0], datasets[1] if own.evaluation else None, keeps_classes)
+    return NewRecipe(config, training, measured, keeps_classes)
+
+
+def _holding_out(config: TrainConfig) -> TrainConfig:
+    """The configuration with a part of its only data held out of training, to be measured on."""
+    (source,) = config.data
+    evaluation = Evaluation(source.annotations, source.images, source.split, hold_out=HELD_OUT)
+    return replace(config, data=(replace(source, hold_out=HELD_OUT),), evaluation=evaluation)
 
 
 def _config(

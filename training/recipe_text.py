@@ -29,7 +29,9 @@ def write_recipe(path: Path, recipe: NewRecipe) -> None:
     try:
         atomic_replace(path, content.encode(), exist_ok=False)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists: choose another name for the recipe, or remove it") from error
+        raise UsageError(
+            f"{path} exists: remove it, or name another file: pocketdet train --init DATA other.toml"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -110,6 +110,16 @@ def test_the_fingerprint_sees_the_recipe_and_not_the_folders() -> None:
     assert fingerprint(base) != fingerprint(TrainConfig((source, source), Path("out")))
 
 
+def test_images_are_measured_on_or_trained_on() -> None:
+    source, measured = Source(Path("a"), hold_out=0.2), Evaluation(Path("a"), hold_out=0.2)
+    config = TrainConfig((source,), Path("out"), evaluation=measured)
+    kept = TrainConfig((replace(source, hold_out=0.0),), Path("out"))
+    assert changed_fields(fingerprint(kept), fingerprint(config)) == ["data.hold_out was None and is [0.2]"]
+    for other in (replace(source, hold_out=0.0), replace(source, split="train"), Source(Path("b"))):
+        with pytest.raises(ValueError, match=r"evaluation\.hold_out = 0\.2: expected a \[\[data\]\] table"):
+            replace(config, data=(other,))
+
+
 def test_a_changed_field_is_named_unless_a_resumed_run_may_change_it() -> None:
     source = Source(Path("a"), Path("b"))
     base = TrainConfig((source,), Path("out"))

@@ -116,8 +116,26 @@ def test_every_field_of_every_table_is_described() -> None:
             assert field.kind
 
 
-def test_a_recipe_without_images_to_measure_on(tmp_path: Path) -> None:
+def test_a_recipe_holds_out_images_where_none_are_for_evaluation(tmp_path: Path) -> None:
     made = new_recipe(write_voc(tmp_path / "voc", lists=False), None, 64)
+    assert made.evaluation is not None
+    assert (len(made.training.images), len(made.evaluation.images)) == (11, 1)
+    write_recipe(tmp_path / "train.toml", made)
+    config = read_config(tmp_path / "train.toml")
+    assert config.evaluation is not None
+    assert config.data[0].hold_out == config.evaluation.hold_out == 0.1
+    data = read_data(config, skip_bad=False)
+    assert data.evaluation is not None
+    parts = [{image.path.name for image in d.images} for d in (data.training[0], data.evaluation)]
+    assert [len(part) for part in parts] == [11, 1]
+    assert not set.intersection(*parts)
+
+
+def test_a_recipe_without_images_to_measure_on(tmp_path: Path) -> None:
+    voc = write_voc(tmp_path / "voc", lists=False)
+    for path in sorted((voc / "Annotations").iterdir())[9:]:
+        path.unlink()
+    made = new_recipe(voc, None, 64)
     write_recipe(tmp_path / "train.toml", made)
     assert read_config(tmp_path / "train.toml").evaluation is None
     assert "# [evaluation]" in (tmp_path / "train.toml").read_text(encoding="utf-8")
@@ -125,7 +143,7 @@ def test_a_recipe_without_images_to_measure_on(tmp_path: Path) -> None:
 
 def test_a_recipe_does_not_write_over_another(tmp_path: Path, recipe: NewRecipe) -> None:
     (tmp_path / "train.toml").write_text("mine", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"train\.toml exists: choose another name"):
+    with pytest.raises(UsageError, match=r"train\.toml exists: remove it, or name another file"):
         write_recipe(tmp_path / "train.toml", recipe)
     assert (tmp_path / "train.toml").read_text(encoding="utf-8") == "mine"
     with pytest.raises(UsageError, match="cannot be written"):

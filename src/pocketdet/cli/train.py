@@ -204,7 +204,8 @@ def _run(
         _say(console, best)
     weights = setup.out / WEIGHTS_FILE
     _say(console, f"wrote {weights}")
-    _say(console, f"next: pocketdet export {weights} --out bundles")
+    chosen = weights if evaluator is None or logger.best is None else setup.out / BEST_FILE
+    _say(console, f"next: pocketdet export {chosen} --out bundles")
 
 
 def _follow(steps: "Callable[..., Iterator[StepReport]]") -> None:
