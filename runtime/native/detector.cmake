@@ -15,8 +15,8 @@ set_target_properties(pocketdet_third_party PROPERTIES POSITION_INDEPENDENT_CODE
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/exif.cpp
   detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/jpeg.cpp
-  detector/json_fields.cpp detector/manifest.cpp detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp
-  detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
+  detector/json_fields.cpp detector/layer_timer.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
+  detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
   detector/output_fields.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
   detector/stages.cpp detector/two_stage.cpp)
 target_include_directories(pocketdet_detector PUBLIC detector)

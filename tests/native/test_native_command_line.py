@@ -91,6 +91,9 @@ def test_a_bench_keeps_every_frame(runner: Runner, small_bundle: Path) -> None:
         assert record[when]["sensors"]["jiffies"]
         assert record[when]["usage"]["user_s"] > 0
     assert record["clocks"]
+    assert record["load_ms"] > 0
+    assert record["first_frame_ms"] > 0
+    assert "layers" not in record
     assert record["machine"]["architecture"] == os.uname().machine
     assert record["engine"]["ncnn"].startswith("ncnn 1.0.")
 
@@ -102,6 +105,34 @@ def test_a_bench_ends_in_time(runner: Runner, small_bundle: Path) -> None:
     started = record["samples"]["started_s"]
     assert len(started) >= 1
     assert all(at < 0.3 for at in started[:-1])  # after the time is over at most the frame that it ended in
+
+
+def test_layers_are_timed_in_one_frame_of_each_pair(runner: Runner, small_bundle: Path) -> None:
+    plain = runner.json("bench", small_bundle, "--frames", "6", "--warmup", "0")
+    record = runner.json("bench", small_bundle, "--frames", "6", "--warmup", "0", "--layers")
+    assert record["samples"]["detections"] == plain["samples"]["detections"]
+    assert record["samples"]["rois"] == plain["samples"]["rois"]
+    layers = record["layers"]
+    assert layers["timed"] == [True, False, False, True, True, False]
+    times, names = np.array(layers["nanoseconds"]), layers["names"]
+    assert times.shape == (3, len(names))
+    assert (times > 0).all()
+    stages = np.array(record["samples"]["milliseconds"])[layers["timed"]]
+    for stage in ("features", "head"):
+        mine = [layer["stage"] == stage for layer in names]
+        # the layers of a stage are timed one after the other, within its own two readings of the clock
+        assert (times[:, mine].sum(axis=1) <= 1e6 * stages[:, STAGES.index(stage)] + 1).all()
+    assert record["first_frame_ms"] == pytest.approx(sum(record["samples"]["milliseconds"][0]))
+
+
+def test_pairs_with_and_without_layers_have_the_same_image(
+    runner: Runner, small_bundle: Path, image_files: list[Path]
+) -> None:
+    files = image_files[4:6]
+    alone = [len(i["detections"]) for i in runner.json("detect", small_bundle, *files)["images"]]
+    words = ("--frames", "8", "--warmup", "0", "--layers")
+    record = runner.json("bench", small_bundle, *files, *words)
+    assert record["samples"]["detections"] == [n for n in alone for _ in range(2)] * 2
 
 
 def test_images_take_turns(runner: Runner, small_bundle: Path, image_files: list[Path]) -> None:

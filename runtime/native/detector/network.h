@@ -10,6 +10,7 @@
 #include <ncnn/mat.h>
 
 #include "bundle.h"
+#include "layer_timer.h"
 
 namespace ncnn {
 class Net;
@@ -41,11 +42,15 @@ public:
     // gives (`rois` for the count of RoIs). Throws EngineError.
     std::vector<ncnn::Mat> run(const ncnn::Mat& input, int rois) const;
 
+    // The clock of its layers; off at first.
+    LayerTimer& layer_timer() { return *layer_timer_; }
+
 private:
     GraphSpec spec_;
     std::string label_;
     std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_, workspace_;  // outlive the net
     std::unique_ptr<ncnn::Net> net_;
+    std::unique_ptr<LayerTimer> layer_timer_;
 };
 
 }  // namespace pocketdet

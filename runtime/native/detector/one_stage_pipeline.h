@@ -13,6 +13,7 @@ public:
     OneStagePipeline(const Bundle& bundle, const OneStageParts& parts, const DetectorOptions& options);
 
     std::vector<std::string> stages() const override;
+    std::vector<StageNetwork> networks() override { return {{"model", model_}}; }
     void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) override;
     double score_threshold() const override { return decoder_.spec().selection.score_threshold; }
     void set_score_threshold(double threshold) override;

@@ -12,6 +12,7 @@
 #include "bundle.h"
 #include "detections.h"
 #include "golden.h"
+#include "network.h"
 #include "options.h"
 #include "parity.h"
 
@@ -37,6 +38,12 @@ struct Detections {
     size_t rois = 0;                   // proposals that a head saw; one-stage detectors have none
 };
 
+// A network, and the name of the stage that runs it.
+struct StageNetwork {
+    const char* stage;
+    Network& network;
+};
+
 // Not safe from several threads at once: it keeps its workspaces.
 class Pipeline {
 public:
@@ -45,6 +52,9 @@ public:
 
     // The names of its stages, the first of which follows "preprocess".
     virtual std::vector<std::string> stages() const = 0;
+
+    // In the order of their stages.
+    virtual std::vector<StageNetwork> networks() = 0;
 
     // All of them in a row, each one's time appended; boxes are in pixels of an image of `source`. Throws EngineError.
     virtual void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) = 0;

@@ -14,6 +14,7 @@ public:
     TwoStagePipeline(const Bundle& bundle, const TwoStageParts& parts, const DetectorOptions& options);
 
     std::vector<std::string> stages() const override;
+    std::vector<StageNetwork> networks() override { return {{"features", features_}, {"head", head_}}; }
     void run(const ncnn::Mat& tensor, Size source, Stopwatch& watch, Detections& detections) override;
     double score_threshold() const override { return detect_options_.rule.score_threshold; }
     void set_score_threshold(double threshold) override {

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "arguments.h"
 #include "commands.h"
@@ -19,6 +20,9 @@ const char* const kUsage =
     "it began and ended on, and clocks, temperatures, load and battery before, during and after. It decides nothing.\n"
     "\n"
     "Ends after --frames or --seconds, whichever comes first; with one of the two given, by that one alone.\n"
+    "\n"
+    "--layers times every layer of the networks, too. The frames then come in pairs on the same image, one with the\n"
+    "clock of the layers and one without, so that the difference is what that clock costs.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
@@ -27,6 +31,7 @@ const std::vector<OptionSpec>& option_specs() {
         {"seconds", "SECONDS", "measured time (60)"},
         {"warmup", "COUNT", "frames before (20)"},
         {"cpu", "NUMBER", "pin to this processor"},
+        {"layers", "", "time every layer in every second frame"},
     });
     return specs;
 }
@@ -62,7 +67,49 @@ struct Recording {
     double seconds = 0;
 };
 
-Recording measure(Detector& detector, const std::vector<Image>& images, const Plan& plan, const Cancel& cancel) {
+// The times of layers, in one frame of each pair: either the first or the second, by turns.
+class LayerRecording {
+public:
+    LayerRecording(Detector& detector, bool wanted) {
+        if (wanted) networks_ = detector.pipeline().networks();
+    }
+
+    bool wanted() const { return !networks_.empty(); }
+
+    void before(int frame) {
+        timed_ = wanted() && frame % 2 == frame / 2 % 2;
+        for (const StageNetwork& one : networks_) one.network.layer_timer().set(timed_);
+    }
+
+    void after() {
+        timed_frames_.push_back(timed_);
+        if (!timed_) return;
+        OrderedJson row = OrderedJson::array();
+        for (const StageNetwork& one : networks_) {
+            for (const auto& time : one.network.layer_timer().times()) row.push_back(time.count());
+        }
+        nanoseconds_.push_back(std::move(row));
+    }
+
+    OrderedJson json() {
+        OrderedJson names = OrderedJson::array();
+        for (const StageNetwork& one : networks_) {
+            for (const std::string& name : one.network.layer_timer().names()) {
+                names.push_back({{"stage", one.stage}, {"name", name}});
+            }
+        }
+        return {{"names", names}, {"timed", std::move(timed_frames_)}, {"nanoseconds", std::move(nanoseconds_)}};
+    }
+
+private:
+    std::vector<StageNetwork> networks_;
+    OrderedJson timed_frames_ = OrderedJson::array();  // [frame]
+    OrderedJson nanoseconds_ = OrderedJson::array();   // [timed frame][layer]
+    bool timed_ = false;
+};
+
+Recording measure(Detector& detector, const std::vector<Image>& images, const Plan& plan, LayerRecording& layers,
+                  const Cancel& cancel) {
     Recording recording;
     const Clock clock;
     double next_clock_reading = 0;
@@ -73,11 +120,14 @@ Recording measure(Detector& detector, const std::vector<Image>& images, const Pl
             recording.clocks.push_back({{"at_s", clock.seconds()}, {"cpu", cpu}, {"khz", cpu_khz(cpu)}});
             next_clock_reading = clock.seconds() + 1.0;
         }
+        const int image = layers.wanted() ? i / 2 : i;
+        layers.before(i);
         recording.started_s.push_back(clock.seconds());
         const int before = current_cpu();
-        const Detections found = detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+        const Detections found = detector.detect(images[static_cast<size_t>(image) % images.size()].view());
         recording.cpu_after.push_back(current_cpu());
         recording.cpu_before.push_back(before);
+        layers.after();
         recording.milliseconds.push_back(found.milliseconds);
         recording.rois.push_back(found.rois);
         recording.detections.push_back(found.found.size());
@@ -85,6 +135,8 @@ Recording measure(Detector& detector, const std::vector<Image>& images, const Pl
     recording.seconds = clock.seconds();
     return recording;
 }
+
+double total(const std::vector<double>& stages) { return std::accumulate(stages.begin(), stages.end(), 0.0); }
 
 // Proposals that the head may see.
 int most_rois(const Manifest& manifest, const DetectorOptions& options) {
@@ -126,9 +178,11 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
     const Plan plan = plan_of(arguments);
     const std::optional<int> cpu = arguments.integer("cpu", 0, 1023);
     if (cpu) pin_to_cpu(*cpu);
+    const Clock loading;
     const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
-    const std::vector<Image> images = load_images(bundle, paths);
     Detector detector(bundle, options);
+    const double load_ms = 1000 * loading.seconds();
+    const std::vector<Image> images = load_images(bundle, paths);
     OrderedJson document = header_of("bench", bundle, detector);
     document["machine"] = describe_machine();
     document["images"] = json_of_images(images, paths);
@@ -137,15 +191,20 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
                            {"seconds", std::isinf(plan.seconds) ? OrderedJson() : OrderedJson(plan.seconds)},
                            {"rois", most_rois(bundle.manifest, options)},
                            {"cpu", cpu ? OrderedJson(*cpu) : OrderedJson()}};
+    std::optional<double> first_frame_ms;
     for (int i = 0; i < plan.warmup; ++i) {
         cancel();
-        detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+        const double ms = total(detector.detect(images[static_cast<size_t>(i) % images.size()].view()).milliseconds);
+        first_frame_ms = first_frame_ms.value_or(ms);
     }
     document["affinity"] = allowed_cpus();
     document["before"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
-    Recording recording = measure(detector, images, plan, cancel);
+    LayerRecording layers(detector, arguments.has("layers"));
+    Recording recording = measure(detector, images, plan, layers, cancel);
     document["after"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
     document["affinity_after"] = allowed_cpus();
+    document["load_ms"] = load_ms;
+    document["first_frame_ms"] = first_frame_ms.value_or(total(recording.milliseconds[0].get<std::vector<double>>()));
     document["measured_s"] = recording.seconds;
     document["stages"] = detector.stages();
     document["samples"] = {{"milliseconds", std::move(recording.milliseconds)},
@@ -155,6 +214,7 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
                            {"rois", std::move(recording.rois)},
                            {"detections", std::move(recording.detections)}};
     document["clocks"] = std::move(recording.clocks);
+    if (layers.wanted()) document["layers"] = layers.json();
     out(document);
     return 0;
 }
