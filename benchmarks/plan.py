@@ -16,6 +16,8 @@ LEAST_FRAMES: Final = 1024  # of a run that is not quick, unless it takes
 LEAST_SECONDS: Final = 60.0
 SWEEP_FRAMES: Final = 200
 SWEEP_SECONDS: Final = 10.0
+LAYER_FRAMES: Final = 400
+LAYER_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class BenchPlan:
         processor: Device of the torch engine, as torch names it.
         device_name: Name of the device in tables; by default its own.
         images: Image files to detect on; by default the standard frames.
+        layers: Whether every layer is timed, too, in a run of its own.
         retries: How many times a run is repeated while it is INVALID for a reason that may pass.
 
     Raises:
@@ -91,6 +94,7 @@ class BenchPlan:
     processor: str = "cpu"
     device_name: str | None = None
     images: tuple[Path, ...] = ()
+    layers: bool = False
     retries: int = 0
 
     def __post_init__(self) -> None:
@@ -111,6 +115,8 @@ class BenchPlan:
             raise UsageError(f"--device {self.processor}: ncnn runs on the CPU; use --engine torch")
         if self.engine == "torch" and self.precision not in (None, "fp32"):
             raise UsageError(f"--precision {self.precision}: --engine torch is measured in fp32")
+        if self.engine == "torch" and self.layers:
+            raise UsageError("--layers: the layers are those of ncnn; leave --engine torch out")
 
     def for_target(self, kind: TargetKind) -> "BenchPlan":
         """Return the plan for a kind of target: a few frames on an emulator, whose times mean nothing.
@@ -125,7 +131,7 @@ class BenchPlan:
             return self
         frames = min(3, self.frames)
         few = replace(self, quick=True, frames=frames, warm_up=0, cool_down_s=0.0)
-        return replace(few, sustained_min=0.0, retries=0)
+        return replace(few, sustained_min=0.0, retries=0, layers=False)
 
     def check_bundle(self, bundle: Bundle) -> None:
         """Check that a bundle can be measured by this plan.

@@ -7,7 +7,7 @@ anything is timed; a bundle that fails it is not timed.
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,14 @@ from typing import Protocol
 from pocketdet import __version__
 from pocketdet.benchmarks import record
 from pocketdet.benchmarks.images import StagedImage
-from pocketdet.benchmarks.plan import SWEEP_FRAMES, SWEEP_SECONDS, BenchPlan
+from pocketdet.benchmarks.layers import layer_names
+from pocketdet.benchmarks.plan import LAYER_FRAMES, LAYER_SECONDS, SWEEP_FRAMES, SWEEP_SECONDS, BenchPlan
 from pocketdet.benchmarks.record import (
     BundleInfo,
     Device,
     Engine,
     Golden,
+    LayerRun,
     Measurement,
     Record,
     Run,
@@ -129,7 +131,7 @@ class Bench:
     progress: Progress
 
     def measure(self, staged: StagedBundle, cooled_down_s: float = 0.0) -> Record:
-        """Run the golden test, the run, the sweep over RoIs and the sustained run, as far as planned.
+        """Run the golden test, the run, the sweep over RoIs, the layers and the sustained run, as planned.
 
         Args:
             staged: The bundle.
@@ -146,13 +148,17 @@ class Bench:
         plan.check_bundle(staged.bundle)
         cpu = choose_cpu(self.device, plan.cpu)
         golden, engine = self._verify(staged)
-        run, sweep, sustained, attempt = None, [], None, 1
+        if plan.layers and engine.language == "Python":
+            raise UsageError("--layers: layers are timed by pocketdet-run, which is not built: make native")
+        run, sweep, layers, sustained, attempt = None, [], None, None, 1
         if golden.ok:
             run, attempt = self._run(staged, engine, cpu)
             for rois in plan.rois:
                 limits = min(SWEEP_SECONDS, plan.seconds), min(SWEEP_FRAMES, plan.frames)
                 point = self._time(staged, engine, cpu, f"{rois} RoIs", *limits, rois)
                 sweep.append(SweepPoint(rois=rois, run=point))
+            if plan.layers:
+                layers = self._time_layers(staged, engine, cpu)
             if plan.sustained_min:
                 sustained = self._time(staged, engine, cpu, "sustained", 60 * plan.sustained_min)
         target = self.session.target
@@ -179,6 +185,7 @@ class Bench:
             run=run,
             roi_sweep=tuple(sweep),
             sustained=sustained,
+            layers=layers,
         )
         return complete(measurement)
 
@@ -217,16 +224,38 @@ class Bench:
         frames: int | None = None,
         rois: int | None = None,
     ) -> Run:
+        options = [] if rois is None else ["--rois", str(rois)]
+        document = self._bench(staged, engine, cpu, label, seconds, frames, options)
+        with documents.parse_errors("document 'bench'", str(self.session)):
+            return documents.run_from(document)
+
+    def _time_layers(self, staged: StagedBundle, engine: Engine, cpu: int) -> LayerRun:
+        seconds, frames = min(LAYER_SECONDS, self.plan.seconds), min(LAYER_FRAMES, max(self.plan.frames, 2))
+        document = self._bench(staged, engine, cpu, "layers", seconds, frames, ["--layers"])
+        with documents.parse_errors("document 'bench'", str(self.session)):
+            return documents.layers_from(document, layer_names(staged.bundle))
+
+    def _bench(
+        self,
+        staged: StagedBundle,
+        engine: Engine,
+        cpu: int,
+        label: str,
+        seconds: float,
+        frames: int | None,
+        options: Sequence[str],
+    ) -> documents.Document:
+        """Ask the runner to time the bundle, and check that it timed what it was asked for."""
         self.progress.step(label, seconds)
         limits = ["--warmup", str(self.plan.warm_up), "--seconds", f"{seconds:g}", "--cpu", str(cpu)]
         limits += ["--frames", str(frames)] if frames is not None else []
-        limits += ["--rois", str(rois)] if rois is not None else []
         document = self.session.ask(
             "bench",
             staged.path,
             *(image.path for image in staged.images),
             *self._common_args(staged.bundle),
             *limits,
+            *options,
             limit_s=_OVERHEAD_S + seconds,
             tick=self.progress.tick,
         )
@@ -239,7 +268,7 @@ class Bench:
                 )
             if documents.images_from(document) != tuple(image.image for image in staged.images):
                 raise EngineError(f"{where}: the runner measured on other images than it was given")
-            return documents.run_from(document)
+        return document
 
     def _common_args(self, bundle: Bundle) -> tuple[str, ...]:
         args = ["--digest", bundle.digest]

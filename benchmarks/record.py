@@ -1,4 +1,4 @@
-"""The record of one benchmark: one bundle on one device, with everything that was measured. Schema version 2.
+"""The record of one benchmark: one bundle on one device, with everything that was measured. Schema version 3.
 
 A record is strict: every field is typed, unknown fields are refused, and what is derived (`summary`,
 `verdict`) must follow from what was measured. Times of frames are in milliseconds, one row per frame, one
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pocketdet.runtime.precision import Arithmetic, Storage
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+RULES: Final = 2  # schema version whose rules a new verdict follows
 KIND: Final = "bench"
 MOST_IMAGES: Final = 1000
 PROVED: Final = "results proved, no time"
@@ -115,6 +116,10 @@ class Run(StrictModel):
     `milliseconds` has one row per frame and one column per stage; `started_s`, `cpu_before`, `cpu_after`,
     `proposals` and `detections` have one entry per frame. `affinity` and `affinity_after` are the cores that
     the process was allowed on, as read back. A one-stage detector has 0 proposals.
+
+    `load_ms` is from the files of the bundle to a detector that is ready: they are hashed and checked, and
+    ncnn prepares the weights. `first_frame_ms` is the first frame of the process, during warm-up if there is
+    one. Both are `None` in records of schema versions 1 and 2.
     """
 
     stages: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32)]
@@ -130,6 +135,8 @@ class Run(StrictModel):
     clocks: tuple[ClockReading, ...]
     before: Snapshot
     after: Snapshot
+    load_ms: Time | None = None
+    first_frame_ms: Time | None = None
 
     @model_validator(mode="after")
     def _frames_agree(self) -> Self:
@@ -287,10 +294,46 @@ class SweepPoint(StrictModel):
     run: Run
 
 
+class LayerTime(StrictModel):
+    """One layer of a network: the median over the timed frames, 0 if it did not run.
+
+    `stage` is the stage that runs the network. `name` and `type` are ncnn's; `module` is the PyTorch module
+    whose values the layer's first output has, "" if that is not known. The conversions of type and layout
+    that ncnn makes before a layer are part of its time, those of an output part of the layer before.
+    """
+
+    stage: Text
+    name: Text
+    type: Text
+    module: str
+    milliseconds: Time
+
+
+class LayerRun(StrictModel):
+    """A run with the times of layers.
+
+    The frames come in pairs on the same image: in one of the two, `timed`, a clock is read after each layer.
+    What that costs is the difference between the two. `layers` are those of all networks in the order of
+    their files.
+    """
+
+    run: Run
+    timed: tuple[bool, ...]
+    layers: Annotated[tuple[LayerTime, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _frames_of_both_kinds(self) -> Self:
+        if len(self.timed) != self.run.frames:
+            raise ValueError(f"timed has {len(self.timed)} entries for {self.run.frames} frames")
+        if len(set(self.timed)) < 2:
+            raise ValueError("expected frames with and without the clock of layers")
+        return self
+
+
 class Measurement(StrictModel):
     """Everything that was requested and measured. `run` is `None` if the golden test failed."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     kind: Literal["bench"]
     created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     source: Source
@@ -303,6 +346,7 @@ class Measurement(StrictModel):
     run: Run | None
     roi_sweep: tuple[SweepPoint, ...]
     sustained: Run | None
+    layers: LayerRun | None = None
 
     @property
     def arithmetic(self) -> str:
@@ -321,7 +365,7 @@ class Verdict(StrictModel):
     """VALID without reasons; without a time if the only one is an emulator; otherwise INVALID.
 
     `quick`: the run is shorter than the protocol requires. `rules`: the schema version whose rules it
-    follows; a record keeps the verdict of the version that it was written under.
+    follows; a record keeps the verdict of the version that it was written under. Version 3 has those of 2.
     """
 
     reasons: tuple[Reason, ...]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pocketdet.benchmarks.record import KIND, SCHEMA_VERSION, Measurement, Record, Rules
+from pocketdet.benchmarks.record import KIND, RULES, SCHEMA_VERSION, Measurement, Record, Rules
 from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_replace, atomic_write, read_regular
@@ -21,12 +21,14 @@ from pocketdet.runtime.strict_json import parse_strict
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: Mapping[int, Migration] = {
-    1: lambda document: {**document, "schema_version": 2},  # the fields of version 2 have defaults
+    # the fields that they add have defaults
+    1: lambda document: {**document, "schema_version": 2},
+    2: lambda document: {**document, "schema_version": 3},
 }
 """Functions that convert a document of a schema version to the next one, by version. Others are refused."""
 
 
-def complete(measurement: Measurement, rules: Rules = SCHEMA_VERSION) -> Record:
+def complete(measurement: Measurement, rules: Rules = RULES) -> Record:
     """Derive the verdict and the summary of a measurement.
 
     Args:

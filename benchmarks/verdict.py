@@ -12,7 +12,7 @@ import numpy as np
 from pocketdet.benchmarks.interleaved import summarise
 from pocketdet.benchmarks.plan import LEAST_FRAMES, LEAST_SECONDS
 from pocketdet.benchmarks.record import (
-    SCHEMA_VERSION,
+    RULES,
     Cause,
     CpuTime,
     Device,
@@ -35,7 +35,7 @@ _MINUTE: Final = 60.0
 TRANSIENT: Final = frozenset[Cause]({"moved", "throttled", "drift", "background"})
 
 
-def derive_verdict(measurement: Measurement, rules: Rules = SCHEMA_VERSION) -> Verdict:
+def derive_verdict(measurement: Measurement, rules: Rules = RULES) -> Verdict:
     """Apply every rule. On an emulator only the golden test counts: its times mean nothing.
 
     Args:

@@ -12,6 +12,8 @@ import numpy as np
 from pocketdet.benchmarks.interleaved import summarise
 from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
 from pocketdet.benchmarks.report.entries import Entry
+from pocketdet.benchmarks.report.layers import layer_tables
+from pocketdet.benchmarks.report.table import Table
 from pocketdet.benchmarks.verdict import median_rois, totals
 
 ARM: Final = "Snapdragon 845"
@@ -36,17 +38,6 @@ TABLE_9: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of text cells: the first `left` columns are names, the others numbers; notes follow it."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-    notes: tuple[str, ...] = ()
-
-
 def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
     """Make all tables of a report.
 
@@ -54,10 +45,11 @@ def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
         entries: Records that `check_comparable` accepts.
 
     Returns:
-        Table 9, times, stages, the sweep over RoIs and the sources; tables without rows are omitted.
+        Table 9, times, stages, layers, the sweep over RoIs and the sources; tables without rows are omitted.
     """
     devices = device_labels(entries)
     made = [_table_9(entries, devices), _times(entries, devices), _stages(entries, devices)]
+    made += layer_tables([entry.record for entry in entries], devices)
     made += [_sweep(entries, devices), _sources(entries, devices)]
     return tuple(table for table in made if table.rows)
 
@@ -229,6 +221,7 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
             r.bundle.name, device, r.verdict.label, shown_rois(r),
             *(f"{value:.2f}" for value in figures),
             *("-" if fps is None else f"{fps:.1f}" for fps in rates),
+            *("-" if ms is None else f"{ms:.1f}" for ms in (r.run.first_frame_ms, r.run.load_ms)),
             str(r.run.frames), f"{r.run.measured_s:.0f}",
         ))  # fmt: skip
     head = (
@@ -243,6 +236,8 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         "trimmed mean",
         "fps",
         "fps at p90",
+        "first frame",
+        "load",
         "frames",
         "s",
     )

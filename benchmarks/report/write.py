@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pocketdet.benchmarks.report.entries import Entry, check_comparable
 from pocketdet.benchmarks.report.plots import write_plots
-from pocketdet.benchmarks.report.tables import Table, device_labels, make_tables, paper_device, paper_fps
+from pocketdet.benchmarks.report.table import Table
+from pocketdet.benchmarks.report.tables import device_labels, make_tables, paper_device, paper_fps
 from pocketdet.benchmarks.verdict import median_rois
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write, scratch_folder
@@ -107,20 +108,21 @@ def to_csv(entries: Sequence[Entry]) -> str:
         "model", "architecture", "mmacs", "device", "soc", "target", "engine", "processor", "precision",
         "valid", "quick", "fps", "fps_p90", "rois", "rois_kept", "paper_device", "paper_fps",
         "median_ms", "p90_ms", "p99_ms", "mean_ms", "trimmed_mean_ms",
-        "frames", "golden_ok", "reasons", "bundle_digest", "record",
+        "first_frame_ms", "load_ms", "frames", "golden_ok", "reasons", "bundle_digest", "record",
     ))  # fmt: skip
     for entry, device in zip(entries, device_labels(entries), strict=True):
         r = entry.record
         s = None if entry.emulated else r.summary
         times = (s.fps, s.fps_p90) if s else (None, None)
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean) if s else (None,) * 5
+        starts = (r.run.first_frame_ms, r.run.load_ms) if r.run and s else (None, None)
         writer.writerow((
             r.bundle.name, r.bundle.architecture, r.bundle.macs / 1e6, device, r.device.soc or "",
             r.target.kind, r.engine.name, r.engine.processor, r.arithmetic,
             r.verdict.valid, r.verdict.quick, *times, median_rois(r.run) if r.run else "", r.bundle.rois,
             paper_device(r) or "", paper_fps(r.bundle, paper_device(r)), *figures,
-            r.run.frames if r.run else 0, r.golden.ok, "; ".join(x.sentence for x in r.verdict.reasons),
-            r.bundle.digest, entry.path.name,
+            *starts, r.run.frames if r.run else 0, r.golden.ok,
+            "; ".join(x.sentence for x in r.verdict.reasons), r.bundle.digest, entry.path.name,
         ))  # fmt: skip
     return text.getvalue()
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
+from pocketdet.benchmarks.layers import LayerNames
 from pocketdet.benchmarks.record import (
     ClockReading,
     Core,
@@ -21,6 +23,8 @@ from pocketdet.benchmarks.record import (
     Golden,
     GoldenCheck,
     Image,
+    LayerRun,
+    LayerTime,
     Run,
     Snapshot,
     Supply,
@@ -179,7 +183,33 @@ def run_from(document: Document) -> Run:
         ),
         before=_snapshot(document["before"]),
         after=_snapshot(document["after"]),
+        load_ms=float(document["load_ms"]),
+        first_frame_ms=float(document["first_frame_ms"]),
     )
+
+
+def layers_from(document: Document, names: LayerNames) -> LayerRun:
+    """Convert a `bench` document with the times of layers.
+
+    Args:
+        document: The document.
+        names: Type and PyTorch module of every layer, by stage and name.
+
+    Returns:
+        The run, and the median of every layer.
+    """
+    found = document["layers"]
+    keys = [(layer["stage"], layer["name"]) for layer in found["names"]]
+    timed = tuple(found["timed"])
+    times = np.asarray(found["nanoseconds"], np.float64)
+    if times.shape != (sum(timed), len(keys)):
+        raise ValueError(f"times of {times.shape} for {sum(timed)} frames and {len(keys)} layers")
+    medians = np.median(times, axis=0) / 1e6
+    layers = (
+        LayerTime(stage=key[0], name=key[1], type=names[key][0], module=names[key][1], milliseconds=ms)
+        for key, ms in zip(keys, medians.tolist(), strict=True)
+    )
+    return LayerRun(run=run_from(document), timed=timed, layers=tuple(layers))
 
 
 def _snapshot(document: Document) -> Snapshot:

@@ -76,12 +76,15 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             os.sched_setaffinity(0, {arguments.cpu})
         except OSError as error:
             raise UsageError(f"--cpu {arguments.cpu}: {error.strerror}") from error
+    start = time.perf_counter()
     with load_bundle(arguments.bundle) as bundle:
         detector = _detector(bundle, arguments, arguments.rois)
+        load_ms = 1000 * (time.perf_counter() - start)
         names = [Path(name).name for name in arguments.images] or ["golden"]
         images = [read_image(name) for name in arguments.images] or [bundle.golden()["image"]]
-        for i in range(arguments.warmup):
-            detector.detect(images[i % len(images)])
+        warm_up = [
+            detector.detect(images[i % len(images)]).total_milliseconds for i in range(arguments.warmup)
+        ]
         proposals = [detector.pipeline.count_proposals(image) for image in images]
         gc.collect()
         gc.disable()
@@ -90,6 +93,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         samples = _measure(detector, images, *_limits(arguments))
         after = {"sensors": read_sensors(), "usage": read_usage()}
         frames = len(samples["samples"]["started_s"])
+        first_frame_ms = warm_up[0] if warm_up else sum(samples["samples"]["milliseconds"][0])
         samples["samples"]["rois"] = [proposals[i % len(images)] for i in range(frames)]
         return {
             **_header("bench", bundle, detector),
@@ -100,6 +104,8 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
             "after": after,
             "affinity_after": sorted(os.sched_getaffinity(0)),
             "stages": detector.stages,
+            "load_ms": load_ms,
+            "first_frame_ms": first_frame_ms,
             **samples,
         }, 0
 

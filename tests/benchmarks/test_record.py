@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_records import CPU, STAGES, measurement, record, run, snapshot
+from bench_records import CPU, STAGES, layer_run, measurement, record, run, snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,11 +128,11 @@ def changed(**fields: Any) -> bytes:
         (b"{}", "expected a record of pocketdet bench, found something else"),
         (changed(kind="engine contest"), "found the record of bench-engines"),
         (changed(program="pocketdet-run 0.1.0"), "found the raw output of pocketdet-run bench"),
-        (changed(schema_version=3), "schema_version 3 needs a newer pocketdet"),
+        (changed(schema_version=4), "schema_version 4 needs a newer pocketdet"),
         (changed(schema_version=0), "schema_version 0 cannot be read any more"),
         (changed(schema_version="1"), "expected a schema_version, found '1'"),
         (changed(schema_version=True), "expected a schema_version, found True"),
-        (changed(colour="red"), "field 'colour' is unknown in schema version 2"),
+        (changed(colour="red"), "field 'colour' is unknown in schema version 3"),
         (changed(target={"kind": "usb", "address": "x"}), "field 'target.kind': expected 'local'"),
         (changed(target={"kind": "ssh"}), "field 'target.address' is missing"),
         (changed(summary=None), "expected a summary if frames were timed"),
@@ -211,6 +211,25 @@ def test_version_1_is_read_and_keeps_its_verdict() -> None:
     few["summary"]["fps"] = 99.0
     with pytest.raises(UsageError, match=r"summary\.fps is 99\.0, the samples say 25\.0"):
         parse_record(json.dumps(few).encode(), "r.json")
+
+
+def test_version_2_is_read_without_the_times_of_the_start() -> None:
+    document = json.loads(to_json(record(run={**run(), "load_ms": 31.0, "first_frame_ms": 55.0})))
+    assert parse_record(json.dumps(document).encode(), "r.json").run.first_frame_ms == 55.0  # type: ignore[union-attr]
+    del document["run"]["load_ms"], document["run"]["first_frame_ms"], document["layers"]
+    found = parse_record(json.dumps({**document, "schema_version": 2}).encode(), "r.json")
+    assert found.run is not None
+    assert (found.run.load_ms, found.run.first_frame_ms, found.layers) == (None, None, None)
+    assert found.verdict.valid
+
+
+@pytest.mark.parametrize(
+    ("timed", "problem"),
+    [((True,) * 8, "with and without the clock"), ((True, False), "timed has 2 entries for 8 frames")],
+)
+def test_layers_need_frames_of_both_kinds(timed: tuple[bool, ...], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        record(layers={**layer_run(), "timed": timed})
 
 
 def test_the_published_schema_is_up_to_date() -> None:

@@ -316,7 +316,8 @@ BOTH = {
     "schema_version", "program", "command", "bundle", "digest", "engine", "ncnn", "cpu_features", "threads",
     "precision_asked", "precision", "machine", "images", "image", "width", "height", "sha256",
     "affinity", "affinity_after", "before", "after",
-    "sensors", "usage", "user_s", "system_s", "measured_s", "stages", "samples", "milliseconds", "started_s",
+    "sensors", "usage", "user_s", "system_s", "measured_s", "load_ms", "first_frame_ms", "stages",
+    "samples", "milliseconds", "started_s",
     "cpu_before", "cpu_after", "rois", "detections", "clocks",
 }  # fmt: skip
 

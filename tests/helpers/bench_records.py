@@ -57,12 +57,32 @@ def run(frames: int = 1024, ms: float = 40.0, **changes: Any) -> dict[str, Any]:
     return {**base, **changes}
 
 
+LAYERS = (
+    ("features", "conv_0", "Convolution", "backbone.stem.0", 3.0),
+    ("features", "relu_1", "ReLU", "", 0.5),
+    ("features", "conv_2", "Convolution", "cem.reduce", 1.5),
+    ("head", "gemm_0", "Gemm", "head.fc", 5.0),
+)
+
+
+def layer_run(frames: int = 8, without: float = 10.0, cost: float = 0.25) -> dict[str, Any]:
+    """Frames in pairs: with and without the clock of `LAYERS`, which costs `cost` milliseconds."""
+    timed = tuple(i % 2 == i // 2 % 2 for i in range(frames))
+    totals = [without + cost * on for on in timed]
+    names = ("stage", "name", "type", "module", "milliseconds")
+    return {
+        "run": run(frames, milliseconds=tuple(tuple(t * share for share in SHARES) for t in totals)),
+        "timed": timed,
+        "layers": tuple(dict(zip(names, layer, strict=True)) for layer in LAYERS),
+    }
+
+
 def measurement(**changes: Any) -> Measurement:
     """A VALID measurement of SNet49 on a Snapdragon 845, with whole fields replaced by `changes`."""
     check = {"name": "features.sam", "max_abs": 1e-5, "tolerance": 1e-3, "ok": True, "note": ""}
     boxes = {"name": "image to boxes", "max_abs": 0.012, "tolerance": 0.1, "ok": True, "note": "12/12 agree"}
     base: dict[str, Any] = {
-        "schema_version": 2,
+        "schema_version": 3,
         "kind": "bench",
         "created": "2026-11-21T10:00:00Z",
         "source": {"version": "0.1.0", "commit": "0" * 40, "changed": False},
@@ -121,7 +141,7 @@ def measurement(**changes: Any) -> Measurement:
         "sustained": None,
     }
     for name, change in changes.items():
-        whole = not isinstance(change, dict) or name in ("run", "sustained")
+        whole = not isinstance(change, dict) or name in ("run", "sustained", "layers")
         base[name] = change if whole else {**base[name], **change}
     return Measurement.model_validate(base)
 

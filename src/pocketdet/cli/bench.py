@@ -46,6 +46,9 @@ def bench(
     sustained: Annotated[
         float, typer.Option(metavar="MINUTES", help="Continue for so long, for the curve over time.")
     ] = 0.0,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Time every layer, too, in a run of its own (pocketdet-run).")
+    ] = False,
     retry: Annotated[
         int,
         typer.Option(
@@ -96,6 +99,7 @@ def bench(
         precision=precision,
         rois=_counts(rois),
         sustained_min=sustained,
+        layers=layers,
         cpu=cpu,
         cool_down_s=base.cool_down_s if cool_down is None else cool_down,
         engine=engine,
@@ -112,6 +116,8 @@ def bench(
             raise UsageError(
                 f"--runner {runner}: with --via app the app is the runner; leave one of them out"
             )
+        if layers:
+            raise UsageError("--layers: with --via app layers are not timed; leave one of them out")
         targets = through_app(targets)
     with contextlib.ExitStack() as stack:
         loaded = _load(bundles, stack)

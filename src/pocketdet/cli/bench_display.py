@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -123,10 +123,31 @@ def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) ->
         for record in rows:
             table.add_row(*_cells(record))
         console.print(table)
+    _print_layers([record for _, record in records], console)
     for path, record in records:
         _print_notes(record, console)
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     _print_next(records, console)
+
+
+def _print_layers(records: "Sequence[Record]", console: Console) -> None:
+    from pocketdet.benchmarks.report.layers import layer_tables
+
+    for record in records:
+        name = f"{record.bundle.name} on {record.device.name}"
+        for found in layer_tables([record], [record.device.name]):
+            if not found.rows:
+                continue
+            console.print(Text(f"{name}: {found.title}", style="bold"), soft_wrap=True)
+            table = Table(box=None, padding=(0, 1, 0, 0))
+            for i in range(2, len(found.head)):  # without model and device
+                justify: Literal["left", "right"] = "left" if i < found.left else "right"
+                table.add_column(found.head[i], overflow="fold", justify=justify)
+            for row in found.rows:
+                table.add_row(*map(Text, row[2:]))
+            console.print(table)
+            for note in found.notes:
+                console.print(note, markup=False, soft_wrap=True)
 
 
 def _cells(record: "Record") -> tuple[str | Text, ...]:
