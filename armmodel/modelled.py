@@ -15,6 +15,7 @@ from pocketdet.armmodel.instrument import Instrument, cache_folder
 from pocketdet.armmodel.network import LayerFacts
 from pocketdet.armmodel.pipeline import ITERATIONS, PipelineModel
 from pocketdet.armmodel.subject import Run, Subject
+from pocketdet.benchmarks.layers import layer_label
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class LayerFigures:
     @property
     def label(self) -> str:
         """The PyTorch module, or else ncnn's type and name."""
-        return self.facts.module or f"{self.facts.type} {self.facts.name}"
+        return layer_label(self.facts.type, self.facts.name, self.facts.module)
 
 
 @dataclass(frozen=True)

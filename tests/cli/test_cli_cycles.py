@@ -42,6 +42,8 @@ def test_cores_and_devices_are_listed(command: Command) -> None:
         (("PARAM", "--rois", "5"), "--image and --rois are for bundles"),
         (("BUNDLE", "--shape", "3x8x8"), "--shape is for .param files"),
         (("no-such.pocketdet",), "no-such.pocketdet"),
+        (("PARAM", "--measured", "r.json"), "--measured r.json: a record stands beside one bundle"),
+        (("BUNDLE", "--measured", "no-such.json"), "no-such.json: cannot be read"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -4,8 +4,10 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bench_records import layer_run, record
 from rich.console import Console
 
 from pocketdet.armmodel.cores import CORES
@@ -13,8 +15,13 @@ from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled, NamedFi
 from pocketdet.armmodel.network import LayerFacts
 from pocketdet.armmodel.plots import plot_layers, plot_validation
 from pocketdet.armmodel.validation import Point, Validation, errors_of, known_errors, one_factor
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.record_io import write_record
+from pocketdet.cli.cycles_measured import print_side_by_side, read_measured, with_measured
 from pocketdet.cli.cycles_report import Clock, print_modelled, print_pair, record_of
+from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write
+from pocketdet.runtime.bundle import load_bundle
 
 FUNCTION = "ncnn::convolution_im2col_gemm_fp16sa(ncnn::Mat const&, ncnn::Option const&)"
 FACTS = LayerFacts("conv_12", "Convolution", "backbone.stage2.0.branch.0.2", (32, 80, 80), 1_000_000, "fp16")
@@ -76,6 +83,41 @@ def test_json_cannot_be_taken_for_a_measurement(modelled: Modelled) -> None:
     }
     assert record["layers"][0]["module"] == FACTS.module
     assert not any("fps" in key for key in record)
+
+
+def with_layers(**changes: Any) -> Record:
+    """A record whose layers were timed; conv_0 is the layer of the model."""
+    timed = layer_run()
+    first = {**timed["layers"][0], "name": FACTS.name, "module": FACTS.module}
+    return record(layers={**timed, "layers": (first, *timed["layers"][1:])}, **changes)
+
+
+def test_modelled_and_measured_stand_in_columns_of_their_own(modelled: Modelled) -> None:
+    text = printed(print_side_by_side, modelled, with_layers(), CLOCKS, 12)
+    assert "measured on OnePlus 6, fp32" in text
+    assert "modelled in fp16, measured in fp32: other work" in text
+    row = next(line for line in text.splitlines() if line.startswith("backbone.stage2"))
+    assert row.split()[1:] == ["1.500", "0.507", "0.625", "3.000"]
+    features = next(line for line in text.splitlines() if line.startswith("features"))
+    assert features.split()[-1] == "30.000"  # three quarters of 40 ms
+    assert "the clock of the layers costs" in " ".join(text.split())
+    found = with_measured(record_of(modelled, CLOCKS), with_layers())
+    assert found["layers"][0]["measured_ms"] == 3.0
+    assert found["layers"][0]["modelled_cycles"] == 1.5e6
+    assert found["measured_on"] == "OnePlus 6"
+    assert found["measured"] is False
+
+
+def test_a_record_of_something_else_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    with load_bundle(tiny_bundle) as bundle:
+        write_record(path, record())
+        with pytest.raises(UsageError, match="expected a record of tiny"):
+            read_measured(path, bundle)
+        path.unlink()
+        write_record(path, record(bundle={"digest": bundle.digest}))
+        with pytest.raises(UsageError, match="its layers were not timed"):
+            read_measured(path, bundle)
 
 
 def test_the_limit_of_a_layer() -> None:

@@ -14,6 +14,7 @@ from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketdet.armmodel.subject import Subject
+    from pocketdet.benchmarks.record import Record
     from pocketdet.cli.cycles_report import Clock
 
 _DEFAULT_CORE = "cortex-a76"
@@ -52,6 +53,12 @@ def cycles(
             help="Shape of an input that a .param file does not contain: 3x320x320 or in0=3x320x320."
         ),
     ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECORD", help="Record of bench --layers of the bundle, to stand beside the model."
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=0, help="Layers and functions in the tables.")] = 12,
     plot: Annotated[Path | None, typer.Option(help="Plot to write (.png): where the cycles go.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the cores and devices.")] = False,
@@ -69,11 +76,14 @@ def cycles(
 
     Example: pocketdet cycles snet49.pocketdet --device "855+" --device "Pi 5" --precision fp16
 
+    --measured adds what `pocketdet bench --layers` measured of the same bundle, in columns of its own.
+
     Example: pocketdet cycles plain.param aligned.param --core cortex-a55 --shape 3x320x320
     """
     from pocketdet.armmodel.instrument import find_instrument
     from pocketdet.armmodel.modelled import model
     from pocketdet.armmodel.plots import plot_layers
+    from pocketdet.cli.cycles_measured import print_side_by_side, with_measured
     from pocketdet.cli.cycles_report import (
         CyclesProgress,
         print_list,
@@ -95,6 +105,7 @@ def cycles(
             for path in (target, other)
             if path is not None
         ]
+        record = None if measured is None else _measured(measured, subjects)
         instrument = find_instrument()
         cores = list({clock.core.name: clock.core for clock in clocks}.values())
         with CyclesProgress() as progress:
@@ -103,13 +114,26 @@ def cycles(
         plot_layers(plot, [found[0] for found in results])
     if as_json:
         records = [record_of(m, clocks) for found in results for m in found]
+        records = [with_measured(document, record) for document in records] if record else records
         typer.echo(json.dumps(records, indent=1))
         return
     for found in zip(*results, strict=True):
         if other is None:
             print_modelled(found[0], clocks, top, console)
+            if record:
+                print_side_by_side(found[0], record, clocks, top, console)
         else:
             print_pair(found[0], found[1], clocks, top, console)
+
+
+def _measured(path: Path, subjects: "list[Subject]") -> "Record":
+    """The record of the only subject, which must be a bundle."""
+    from pocketdet.armmodel.subject import BundleSubject
+    from pocketdet.cli.cycles_measured import read_measured
+
+    if len(subjects) > 1 or not isinstance(subjects[0], BundleSubject):
+        raise UsageError(f"--measured {path}: a record stands beside one bundle; name one")
+    return read_measured(path, subjects[0].bundle)
 
 
 def _clocks(cores: list[str], devices: list[str], ghz: float | None) -> "list[Clock]":
