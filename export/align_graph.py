@@ -32,10 +32,10 @@ MAX_DIFFERENCE_INT8 = 2e-2
 """The same if activations are rounded to 8 bits: some fall to the other side of a step of 1/127. ncnn's
 packed int8 depthwise kernel on x86 multiplies by an approximate reciprocal of its scales."""
 
-MEASURED_SLOWER = "measured: not faster with padding"
+TRIED_SLOWER = "tried: not faster with padding"
 
-MeasureSpeedup = Callable[[Graph, Graph], float]
-"""How many times as fast the second graph runs as the first: the lower bound of the measurement."""
+Speedup = Callable[[Graph, Graph], float]
+"""How many times as fast the second graph runs as the first: a measurement's lower bound, or modelled."""
 
 
 def align_graph(graph: Graph, inputs: Mapping[str, Shape], target: AlignmentTarget) -> Alignment:
@@ -89,13 +89,13 @@ def tune_alignment(
     graph: Graph,
     inputs: Mapping[str, Shape],
     target: AlignmentTarget,
-    measure_speedup: MeasureSpeedup,
+    speedup: Speedup,
     *,
     wide_outputs: bool = False,
     preserve: Iterable[str] = (),
     progress: Callable[[str], None] = lambda step: None,
 ) -> Alignment:
-    """Return the alignment that is measured to be fastest, or the graph itself if none is faster.
+    """Return the alignment that is fastest when it is tried, or the graph itself if none is faster.
 
     Every lane count up to the target's is tried twice, as the cost model chooses and with everything widened;
     then each region of the fastest is tried without padding. A try is kept only if its speed-up is above 1
@@ -105,7 +105,7 @@ def tune_alignment(
         graph: The graph; it is not changed.
         inputs: Shape of every input, (c, h, w) without batch.
         target: The machines to align for.
-        measure_speedup: Times two graphs on this machine.
+        speedup: Times two graphs on this machine, or models them on another.
         wide_outputs: As in `align_channels`.
         preserve: As in `align_channels`.
         progress: Called with the name of each try.
@@ -119,7 +119,7 @@ def tune_alignment(
             lanes,
             wide_outputs=wide_outputs,
             preserve=preserved,
-            exclude=dict.fromkeys(exclude, MEASURED_SLOWER),
+            exclude=dict.fromkeys(exclude, TRIED_SLOWER),
             rates=rates,
             min_gain=min_gain,
         )
@@ -128,7 +128,7 @@ def tune_alignment(
         if tried.graph is best:
             return False
         progress(name)
-        return measure_speedup(best, tried.graph) > 1.0
+        return speedup(best, tried.graph) > 1.0
 
     lanes, rates = target.lanes, target.rates
     best = align(lanes, rates, min_gain=float("inf"))  # nothing gains that much: the original graph

@@ -11,11 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pocketdet.cli.arguments import parse_shapes
+from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
+    from pocketdet.armmodel.alignment import AlignmentCycles, PairCycles
     from pocketdet.cli.align_timing import PairTiming
     from pocketdet.export.compare_graphs import OutputDifference
     from pocketdet.export.passes.channel_alignment import AlignmentReport
+    from pocketdet.runtime.ncnn_graph import Graph
 
 _UNCHANGED = "the model is unchanged, so both models would run equally fast"
 
@@ -49,6 +52,13 @@ def align(
     measure: Annotated[
         bool, typer.Option("--measure", help="Decide by timing on this machine, not by the cost model.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CORE",
+            help="Decide by modelled cycles of an ARM core, such as cortex-a76 (make arm-model).",
+        ),
+    ] = None,
     bench: Annotated[bool, typer.Option("--bench", help="Time both models on this machine.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
@@ -60,6 +70,9 @@ def align(
     anything is written; if an output changed, nothing is written (exit code 1). A model with nothing to gain
     is written unchanged. A layer without a shape rule, and what depends on it, is kept and not run.
 
+    --tune models every width on an ARM core as `pocketdet cycles` does, then every region without padding,
+    and keeps what takes the fewest cycles. It takes minutes.
+
     Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
     from pocketdet.cli.align_timing import DECIDING, REPORTING, compare_pair
@@ -70,6 +83,9 @@ def align(
 
     console = Console(highlight=False)
     machine = alignment_target(target, lanes)
+    if measure and tune:
+        raise UsageError("--measure decides by this machine, --tune by a model of another: give one of them")
+    modelling = _modelling(tune, target) if tune else None
     check_output_paths(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, parse_shapes(shape or []), preserve or [])
     graph, inputs, understood = model.graph, model.inputs, model.understood
@@ -77,18 +93,22 @@ def align(
     fixed = [*(blob for blob in preserve or [] if blob in known_blobs), *model.kept_blobs]
     outputs = extractable_blobs(understood, fixed)
     options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": fixed}
+
+    def speedup(best: "Graph", tried: "Graph") -> float:
+        plain, aligned = model.before_barriers(best), model.before_barriers(tried)
+        if modelling:
+            return modelling.cycles(plain, inputs) / modelling.cycles(aligned, inputs)
+        return compare_pair(plain, aligned, inputs, outputs, DECIDING).ratio.low
+
     with console.status("aligning") as status:
-        if measure:
+        if measure or modelling:
+            doing = "modelling" if modelling else "timing"
             alignment = tune_alignment(
                 graph,
                 inputs,
                 machine,
-                lambda best, tried: (
-                    compare_pair(
-                        model.before_barriers(best), model.before_barriers(tried), inputs, outputs, DECIDING
-                    ).ratio.low
-                ),
-                progress=lambda step: status.update(f"timing: {step}"),
+                speedup,
+                progress=lambda step: status.update(f"{doing}: {step}"),
                 **options,
             )
         else:
@@ -100,20 +120,37 @@ def align(
         timing = None
         if bench and alignment.report.changed:
             timing = compare_pair(understood, aligned, inputs, outputs, REPORTING)
+        cycles = None
+        if modelling:
+            status.update("modelling")
+            cycles = modelling.pair(understood, aligned, inputs)
     write_model(alignment.graph, out_param, out_weights)
     not_timed = _UNCHANGED if bench and timing is None else None
     if as_json:
-        typer.echo(json.dumps(_record(alignment.report, differences, timing, not_timed), indent=2))
+        typer.echo(json.dumps(_record(alignment.report, differences, timing, not_timed, cycles), indent=2))
         return
     _print(alignment.report, differences, console)
     if model.barriers:
         names = ", ".join(f"{layer.type} {layer.name}" for layer in model.barriers)
         console.print(f"kept as they are, without a shape rule or behind such a layer: {names}", markup=False)
+    if cycles:
+        console.print(str(cycles), markup=False)
     if timing:
         console.print(f"this machine, one thread: {timing}", markup=False)
     if not_timed:
         console.print(f"not timed: {not_timed}", markup=False)
     console.print(f"wrote {out_param} and {out_weights}", markup=False)
+
+
+def _modelling(core: str, target: str) -> "AlignmentCycles":
+    from pocketdet.armmodel.alignment import AlignmentCycles
+    from pocketdet.armmodel.cores import find_cores
+    from pocketdet.armmodel.instrument import find_instrument
+
+    if not target.startswith("neon-"):
+        raise UsageError(f"--tune {core} models an ARM core: give --target neon-fp16 or neon-fp32")
+    (found,) = find_cores([core])
+    return AlignmentCycles(find_instrument(), found, target.removeprefix("neon-"))
 
 
 def _print(report: "AlignmentReport", differences: "Sequence[OutputDifference]", console: Console) -> None:
@@ -151,10 +188,12 @@ def _record(
     differences: "Sequence[OutputDifference]",
     timing: "PairTiming | None",
     not_timed: str | None,
+    cycles: "PairCycles | None",
 ) -> dict[str, Any]:
     return {
         **asdict(report),
         "proof": [asdict(difference) for difference in differences],
         "milliseconds": asdict(timing) if timing else None,
         "not_timed": not_timed,
+        "modelled_cycles": asdict(cycles) if cycles else None,
     }
