@@ -15,11 +15,19 @@ set_target_properties(pocketdet_third_party PROPERTIES POSITION_INDEPENDENT_CODE
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/exif.cpp
   detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/jpeg.cpp
-  detector/json_fields.cpp detector/layer_timer.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
+  detector/json_fields.cpp detector/layer_line.cpp detector/layer_timer.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
   detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
-  detector/output_fields.cpp detector/parity.cpp detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp
-  detector/stages.cpp detector/two_stage.cpp)
-target_include_directories(pocketdet_detector PUBLIC detector)
+  detector/output_fields.cpp detector/own_layers.cpp detector/parity.cpp detector/precision.cpp
+  detector/preprocessor.cpp detector/packed_convolutions.cpp detector/packed_pooling.cpp detector/packed_products.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
+  target_sources(pocketdet_detector PRIVATE kernels/half_kernels.cpp kernels/single_kernels.cpp)
+  # the order of instructions is that of the source: GCC would run out of registers
+  set(pocketdet_in_order $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
+  set_source_files_properties(kernels/single_kernels.cpp PROPERTIES COMPILE_OPTIONS "${pocketdet_in_order}")
+  set_source_files_properties(kernels/half_kernels.cpp PROPERTIES
+    COMPILE_OPTIONS "-march=armv8.2-a+fp16;${pocketdet_in_order}")
+endif()
+target_include_directories(pocketdet_detector PUBLIC detector kernels)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${ncnn_include}")
 target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
 target_link_libraries(pocketdet_detector PUBLIC pocketdet_core pocketdet_graph ncnn pocketdet_third_party)
@@ -48,7 +56,8 @@ if(POCKETDET_TESTS)
   target_include_directories(detector_test PRIVATE tools)
   add_executable(one_stage_bundle_test tests/one_stage_bundle_test.cpp)
   add_executable(deformable_conv_test tests/deformable_conv_test.cpp)
-  foreach(test bundle_test deformable_conv_test detector_test one_stage_bundle_test)
+  add_executable(packed_layers_test tests/packed_layers_test.cpp)
+  foreach(test bundle_test deformable_conv_test detector_test one_stage_bundle_test packed_layers_test)
     target_link_libraries(${test} PRIVATE pocketdet_detector)
     add_test(NAME ${test} COMMAND ${test})
   endforeach()

@@ -16,7 +16,10 @@ bool all_finite(const float* values, size_t count) {
 // Adds RoI `r` to the pool of every class whose probability exceeds the threshold.
 void classify(const HeadOutput& head, size_t r, float score_threshold, DetectWorkspace& workspace) {
     const float* logits = head.logits_of(r);
-    const double highest = static_cast<double>(*std::max_element(logits, logits + head.classes));
+    const double best = static_cast<double>(*std::max_element(logits + 1, logits + head.classes));
+    const double highest = std::max(best, static_cast<double>(logits[0]));
+    // no probability is above its exponential, since the sum of them is at least 1
+    if (!(static_cast<float>(std::exp(best - highest)) > score_threshold)) return;
     double sum = 0.0;
     for (size_t c = 0; c < head.classes; ++c) {
         workspace.exponentials[c] = std::exp(static_cast<double>(logits[c]) - highest);

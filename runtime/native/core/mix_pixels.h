@@ -18,24 +18,34 @@ constexpr int kOne = 1 << kFractionBits;
 // (kOne - f) * a + f * b with one multiplication.
 inline int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
 
+// The weights of two neighbours, 16 bits each: kOne - fraction, then fraction in the upper half.
+inline uint32_t shares_of(int32_t fraction) {
+    return static_cast<uint32_t>(fraction) << 16 | static_cast<uint32_t>(kOne - fraction);
+}
+
 // Interpolates between the pixel at `pixel` and the next one, both of kStep bytes:
-// out[c] = mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2, fraction below kOne. out[3] is undefined.
-// Reads eight bytes.
+// out[c] = mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2 and the shares of a fraction below kOne. out[3] is
+// undefined. Reads eight bytes.
 template <int kStep>
-inline void mix_with_next(const uint8_t* pixel, int32_t fraction, int32_t* out) {
+inline void mix_with_next(const uint8_t* pixel, uint32_t shares, int32_t* out) {
 #if defined(__SSE2__)
     const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixel));
     const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 8 * kStep));
     const __m128i wide = _mm_unpacklo_epi8(pairs, _mm_setzero_si128());
-    const __m128i shares = _mm_set1_epi32((fraction << 16) | (kOne - fraction));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_madd_epi16(wide, shares));
+    const __m128i weights = _mm_set1_epi32(static_cast<int32_t>(shares));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_madd_epi16(wide, weights));
 #elif defined(__ARM_NEON)
+    constexpr uint8_t kNone = 255;  // of a table: zero
+    constexpr uint8_t kFirst[8] = {0, kNone, 1, kNone, 2, kNone, kNone, kNone};
+    constexpr uint8_t kSecond[8] = {kStep, kNone, kStep + 1, kNone, kStep + 2, kNone, kNone, kNone};
     const uint8x8_t both = vld1_u8(pixel);
-    const uint8x8_t next = vreinterpret_u8_u64(vshr_n_u64(vreinterpret_u64_u8(both), 8 * kStep));
-    const uint32x4_t scaled = vmull_n_u16(vget_low_u16(vmovl_u8(both)), static_cast<uint16_t>(kOne - fraction));
-    const uint16x4_t second = vget_low_u16(vmovl_u8(next));
-    vst1q_s32(out, vreinterpretq_s32_u32(vmlal_n_u16(scaled, second, static_cast<uint16_t>(fraction))));
+    const uint16x4_t first = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kFirst)));
+    const uint16x4_t second = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kSecond)));
+    const uint16x4_t weights = vreinterpret_u16_u32(vdup_n_u32(shares));
+    const uint32x4_t sum = vmlal_lane_u16(vmull_lane_u16(first, weights, 0), second, weights, 1);
+    vst1q_s32(out, vreinterpretq_s32_u32(sum));
 #else
+    const int32_t fraction = static_cast<int32_t>(shares >> 16);
     for (int c = 0; c < 3; ++c) out[c] = mix(pixel[c], pixel[kStep + c], fraction);
 #endif
 }

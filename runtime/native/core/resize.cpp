@@ -24,8 +24,9 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
         const int64_t left = std::clamp<int64_t>(base, 0, s - 1);
         const int64_t right = std::clamp<int64_t>(base + 1, 0, s - 1);
         // At the edges both are the same pixel; fraction 0 allows reading the pixel after `left` instead of `right`.
-        taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right),
-                                        left == right ? 0 : static_cast<int32_t>(position - base * kOne)};
+        const int32_t fraction = left == right ? 0 : static_cast<int32_t>(position - base * kOne);
+        taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right), fraction,
+                                        shares_of(fraction)};
     }
 }
 
@@ -41,7 +42,7 @@ void mix_packed(const uint8_t* row, int source_width, const std::vector<PixelTap
     const PixelTap* const end = tap + columns.size();
     const PixelTap* safe_end = end;
     while (safe_end != tap && safe_end[-1].left * kStep + 8 > source_width * kStep) --safe_end;
-    for (; tap != safe_end; ++tap, out += kLanes) mix_with_next<kStep>(row + tap->left * kStep, tap->fraction, out);
+    for (; tap != safe_end; ++tap, out += kLanes) mix_with_next<kStep>(row + tap->left * kStep, tap->shares, out);
     for (; tap != end; ++tap, out += kLanes) {
         mix_pixel(row + tap->left * kStep, row + tap->right * kStep, tap->fraction, out);
     }

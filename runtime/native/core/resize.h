@@ -40,6 +40,7 @@ NormaliseTable make_normalise_table(const float* mean, const float* std);
 // The two source positions of a destination position, and the weight of `right` in units of 1 / kOne.
 struct PixelTap {
     int32_t left, right, fraction;
+    uint32_t shares;  // of `fraction`: see mix_pixels.h
 };
 
 // Buffers of both functions, reused between calls.

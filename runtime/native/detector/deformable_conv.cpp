@@ -3,19 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <sstream>
 
 #include <ncnn/layer_type.h>
 #include <ncnn/modelbin.h>
-#include <ncnn/net.h>
 #include <ncnn/paramdict.h>
 
 namespace pocketdet {
 
 namespace {
 
-constexpr char kNcnnType[] = "DeformableConv2D";
-constexpr char kOwnType[] = "PocketdetDeformableConv2D";
 constexpr int kTile = 64;  // output places at a time: 0.6 MB of columns for 9 taps of 256 channels
 
 // The weights are halves or single in the file; sums of thousands of products and places are not halved.
@@ -176,20 +172,10 @@ int DeformableConvolution::forward(const std::vector<ncnn::Mat>& inputs, std::ve
     return 0;
 }
 
-std::string with_own_deformable_convolutions(ncnn::Net& net, const std::string& param) {
-    net.register_custom_layer(kOwnType, [](void*) -> ncnn::Layer* { return new DeformableConvolution; });
-    std::istringstream lines(param);
-    std::string result, line;
-    while (std::getline(lines, line)) {
-        std::istringstream words(line);
-        std::string type, name, word;
-        int inputs = 0;
-        words >> type >> name >> inputs;
-        bool is_plain = type == kNcnnType && inputs == 2;
-        while (words >> word) is_plain = is_plain && word.rfind("9=", 0) != 0;
-        result += (is_plain ? line.replace(line.find(kNcnnType), sizeof(kNcnnType) - 1, kOwnType) : line) + "\n";
-    }
-    return result;
+OwnLayer own_deformable_convolution() {
+    const auto computes = [](const LayerLine& line) { return line.inputs == 2 && line.params.count(9) == 0; };
+    const auto create = [](void*) -> ncnn::Layer* { return new DeformableConvolution; };
+    return {"DeformableConv2D", "PocketdetDeformableConv2D", computes, create, nullptr};
 }
 
 }  // namespace pocketdet

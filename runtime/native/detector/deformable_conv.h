@@ -3,14 +3,11 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include <ncnn/layer.h>
 
-namespace ncnn {
-class Net;
-}  // namespace ncnn
+#include "own_layers.h"
 
 namespace pocketdet {
 
@@ -54,8 +51,7 @@ constexpr bool kNcnnSamplesSlowly =
     true;
 #endif
 
-// Registers DeformableConvolution with the net and returns the text of its graph with the name of that type in the
-// place of DeformableConv2D, where it computes the same.
-std::string with_own_deformable_convolutions(ncnn::Net& net, const std::string& param);
+// DeformableConvolution in the place of DeformableConv2D, where it computes the same.
+OwnLayer own_deformable_convolution();
 
 }  // namespace pocketdet

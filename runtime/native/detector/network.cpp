@@ -9,9 +9,9 @@
 #include <ncnn/net.h>
 #include <ncnn/platform.h>
 
-#include "deformable_conv.h"
 #include "errors.h"
 #include "graph_check.h"
+#include "own_layers.h"
 
 namespace pocketdet {
 
@@ -85,13 +85,13 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
       net_(std::make_unique<ncnn::Net>()) {
     check_network(bundle, spec, rois);
     const std::vector<uint8_t>& param = bundle.graph_files.at(spec.param);
-    const std::string text(param.begin(), param.end());
+    const Arithmetic arithmetic = arithmetic_in_use(asked.value_or(spec.arithmetic));
     net_->opt.num_threads = 1;
     net_->opt.use_vulkan_compute = false;
-    set_arithmetic(net_->opt, arithmetic_in_use(asked.value_or(spec.arithmetic)));
+    set_arithmetic(net_->opt, arithmetic);
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
-    const std::string graph = kNcnnSamplesSlowly ? with_own_deformable_convolutions(*net_, text) : text;
+    const std::string graph = with_own_layers(*net_, {param.begin(), param.end()}, own_layers_for(arithmetic));
     if (net_->load_param_mem(graph.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }

@@ -218,7 +218,7 @@ void test_resize() {
 template <int kStep>
 void check_mixing(const uint8_t* pixels, int32_t fraction) {
     int32_t mixed[4];
-    mix_with_next<kStep>(pixels, fraction, mixed);
+    mix_with_next<kStep>(pixels, shares_of(fraction), mixed);
     for (int c = 0; c < 3; ++c) CHECK(mixed[c] == (kOne - fraction) * pixels[c] + fraction * pixels[kStep + c]);
 }
 

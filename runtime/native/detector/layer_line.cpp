@@ -1,0 +1,35 @@
+#include "layer_line.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+namespace pocketdet {
+
+LayerLine::LayerLine(const std::string& text) {
+    std::istringstream words(text);
+    std::string name, word;
+    int outputs = 0;
+    words >> type >> name >> inputs >> outputs;
+    for (int blobs = inputs + outputs; blobs > 0 && words >> word; --blobs) {
+    }
+    while (words >> word) {
+        const size_t equals = word.find('=');
+        if (equals == std::string::npos) continue;
+        char* end = nullptr;
+        const long value = std::strtol(word.c_str() + equals + 1, &end, 10);
+        params[std::atoi(word.c_str())] = *end == '\0' ? static_cast<int>(value) : kOther;
+    }
+}
+
+int LayerLine::get(int id, int otherwise) const {
+    const auto found = params.find(id);
+    return found == params.end() ? otherwise : found->second;
+}
+
+bool LayerLine::has_only(std::initializer_list<int> ids) const {
+    return std::all_of(params.begin(), params.end(),
+                       [&](const auto& param) { return std::find(ids.begin(), ids.end(), param.first) != ids.end(); });
+}
+
+}  // namespace pocketdet

@@ -1,0 +1,25 @@
+// A line of a graph's text: one layer of ncnn.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <string>
+
+namespace pocketdet {
+
+// Parameters by their numbers. A value that is no plain integer, such as an array, is `kOther`.
+struct LayerLine {
+    static constexpr int kOther = -(1 << 30);
+
+    explicit LayerLine(const std::string& text);
+
+    int get(int id, int otherwise) const;
+    // Whether every parameter that is given is one of these.
+    bool has_only(std::initializer_list<int> ids) const;
+
+    std::string type;
+    int inputs = 0;
+    std::map<int, int> params;
+};
+
+}  // namespace pocketdet

@@ -1,0 +1,34 @@
+// Layers of our own in the place of ncnn's, where they are faster. Graphs in bundles are ncnn's: the text of a graph is
+// changed when it is loaded, and a layer keeps its name, its blobs and its weights.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <ncnn/layer.h>
+
+#include "layer_line.h"
+#include "precision.h"
+
+namespace ncnn {
+class Net;
+}  // namespace ncnn
+
+namespace pocketdet {
+
+struct OwnLayer {
+    const char* ncnn_type;
+    const char* type;
+    std::function<bool(const LayerLine&)> computes;  // the same as a layer of ncnn's type
+    ncnn::layer_creator_func create;
+    void* userdata;  // of `create`
+};
+
+// Our layers that are faster than ncnn's on this processor in an arithmetic that it has.
+std::vector<OwnLayer> own_layers_for(Arithmetic arithmetic);
+
+// Registers layers with the net and returns the text of its graph with their types in the place of ncnn's.
+std::string with_own_layers(ncnn::Net& net, const std::string& param, const std::vector<OwnLayer>& layers);
+
+}  // namespace pocketdet

@@ -1,0 +1,277 @@
+// Convolutions on packed maps.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <ncnn/modelbin.h>
+#include <ncnn/paramdict.h>
+
+#include "packed_layer.h"
+#include "packed_layers.h"
+
+namespace pocketdet {
+
+namespace {
+
+constexpr int kMostPlanes = 4;
+constexpr int kStemSlack = 24;  // elements that the kernel reads behind a row
+
+struct Padding {
+    int left, top, right, bottom;
+};
+
+// The parameters of Convolution and ConvolutionDepthWise for a square kernel and stride.
+struct Geometry {
+    explicit Geometry(const std::function<int(int, int)>& get)
+        : outputs(get(0, 0)),
+          kernel(get(1, 0)),
+          stride(get(3, 1)),
+          padding{get(4, 0), get(14, get(4, 0)), get(15, get(4, 0)), get(16, get(14, get(4, 0)))},
+          has_bias(get(5, 0) != 0),
+          weights(get(6, 0)),
+          relu(get(9, 0) == 1) {}
+
+    int width(const ncnn::Mat& map) const { return places(padding.left + map.w + padding.right); }
+    int height(const ncnn::Mat& map) const { return places(padding.top + map.h + padding.bottom); }
+    int places(int side) const { return side < kernel ? 0 : (side - kernel) / stride + 1; }
+
+    int outputs, kernel, stride;
+    Padding padding;
+    bool has_bias;
+    int weights;
+    bool relu;
+};
+
+Geometry geometry_of(const LayerLine& line) {
+    return Geometry([&](int id, int otherwise) { return line.get(id, otherwise); });
+}
+
+Geometry geometry_of(const ncnn::ParamDict& params) {
+    return Geometry([&](int id, int otherwise) { return params.get(id, otherwise); });
+}
+
+// A square kernel of `size`, without dilation, with no parameter but those of Geometry and the group.
+bool is_plain(const LayerLine& line, int size) {
+    const Geometry g = geometry_of(line);
+    const auto& [left, top, right, bottom] = g.padding;
+    const int activation = line.get(9, 0);
+    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 9}) && g.kernel == size &&
+           line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
+           line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
+           std::max({left, top, right, bottom}) < size && (activation == 0 || activation == 1);
+}
+
+bool is_stem(const LayerLine& line, int lanes) {
+    const Geometry g = geometry_of(line);
+    return is_plain(line, 3) && g.stride == 2 && line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % lanes == 0 &&
+           g.weights % (9 * g.outputs) == 0 && g.weights / (9 * g.outputs) >= 1 &&
+           g.weights / (9 * g.outputs) <= kMostPlanes;
+}
+
+bool is_pointwise(const LayerLine& line, int lanes) {
+    const Geometry g = geometry_of(line);
+    return is_plain(line, 1) && g.stride == 1 && line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % lanes == 0 &&
+           g.weights > 0 && g.weights % (g.outputs * lanes) == 0;
+}
+
+bool is_depthwise(const LayerLine& line, int lanes) {
+    const Geometry g = geometry_of(line);
+    return is_plain(line, 5) && (g.stride == 1 || g.stride == 2) && g.outputs > 0 && g.outputs % lanes == 0 &&
+           line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
+}
+
+// Rows of a map between zeros, written when they are asked for. Of the rows in use at a time no two may be a multiple
+// of kSlots apart.
+class RowRing {
+public:
+    static constexpr int kSlots = 8;
+
+    RowRing(size_t row_bytes, int height, const ncnn::Option& option)
+        : rows_(static_cast<int>(row_bytes), kSlots + 1, 1u, option.workspace_allocator), height_(height) {
+        if (!rows_.empty()) std::memset(rows_.data, 0, row_bytes * (kSlots + 1));
+        clear();
+    }
+
+    bool empty() const { return rows_.empty(); }
+    void clear() { held_.fill(-1); }
+
+    // `write(y, to)` writes row y. What it leaves is zero.
+    template <class Write>
+    const uint8_t* at(int y, Write write) {
+        if (y < 0 || y >= height_) return rows_.row<uint8_t>(kSlots);
+        const int slot = y % kSlots;
+        uint8_t* const row = rows_.row<uint8_t>(slot);
+        if (held_[static_cast<size_t>(slot)] != y) write(y, row);
+        held_[static_cast<size_t>(slot)] = y;
+        return row;
+    }
+
+private:
+    ncnn::Mat rows_;
+    std::array<int, kSlots> held_{};
+    int height_;
+};
+
+class PackedConvolution : public PackedLayer {
+public:
+    using PackedLayer::PackedLayer;
+
+    int load_param(const ncnn::ParamDict& params) override {
+        geometry_ = geometry_of(params);
+        return 0;
+    }
+
+    int load_model(const ncnn::ModelBin& model) override {
+        const ncnn::Mat weights = model.load(geometry_.weights, 0);
+        if (weights.empty() || weights.elemsize != sizeof(float)) return -100;
+        std::vector<float> bias(static_cast<size_t>(geometry_.outputs));
+        if (geometry_.has_bias) {
+            const ncnn::Mat stored = model.load(geometry_.outputs, 1);
+            if (stored.empty()) return -100;
+            std::copy_n(static_cast<const float*>(stored), bias.size(), bias.begin());
+        }
+        bias_ = elements_of(bias);
+        weights_ = elements_of(in_order(weights));
+        return 0;
+    }
+
+protected:
+    virtual std::vector<float> in_order(const float* weights) const = 0;
+
+    // `out` is empty if it would be, or if there is no memory.
+    void create_output(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const {
+        out.create(geometry_.width(map), geometry_.height(map), geometry_.outputs / kernels_.lanes, pixel_size(),
+                   kernels_.lanes, option.blob_allocator);
+    }
+
+    Geometry geometry_{[](int, int otherwise) { return otherwise; }};
+    std::vector<uint8_t> weights_, bias_;
+};
+
+class Stem : public PackedConvolution {
+public:
+    explicit Stem(const Kernels& kernels) : PackedConvolution(kernels) {
+        support_packing = support_fp16_storage = false;  // of the input
+    }
+
+    int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
+        if (map.dims != 3 || map.c != planes() || map.elemsize != sizeof(float)) return -1;
+        create_output(map, out, option);
+        if (out.empty()) return -100;
+        const Padding& pad = geometry_.padding;
+        const int row_elements = pad.left + map.w + pad.right + kStemSlack;
+        const size_t left = static_cast<size_t>(pad.left) * kernels_.element_size;
+        std::vector<RowRing> rings;
+        for (int c = 0; c < planes(); ++c) {
+            rings.emplace_back(static_cast<size_t>(row_elements) * kernels_.element_size, map.h, option);
+            if (rings.back().empty()) return -100;
+        }
+        std::array<const void*, 3 * kMostPlanes> rows{};
+        std::vector<void*> outs(static_cast<size_t>(out.c));
+        for (int y = 0; y < out.h; ++y) {
+            for (int c = 0; c < planes(); ++c) {
+                for (int i = 0; i < 3; ++i) {
+                    const auto convert = [&](int row, uint8_t* to) {
+                        kernels_.convert(map.channel(c).row(row), map.w, to + left);
+                    };
+                    rows[static_cast<size_t>(3 * c + i)] =
+                        rings[static_cast<size_t>(c)].at(2 * y - pad.top + i, convert);
+                }
+            }
+            for (int g = 0; g < out.c; ++g) outs[static_cast<size_t>(g)] = out.channel(g).row<void>(y);
+            kernels_.stem(
+                {rows.data(), planes(), weights_.data(), bias_.data(), outs.data(), out.c, out.w, geometry_.relu});
+        }
+        return 0;
+    }
+
+private:
+    int planes() const { return geometry_.weights / (9 * geometry_.outputs); }
+
+    std::vector<float> in_order(const float* weights) const override {
+        return in_batches(weights, geometry_.outputs, 9 * planes(), 3);
+    }
+};
+
+class Pointwise : public PackedConvolution {
+public:
+    using PackedConvolution::PackedConvolution;
+
+    int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
+        const int blocks = geometry_.weights / geometry_.outputs / kernels_.lanes;
+        const bool is_vector = map.dims == 1;
+        if (!is_packed(map) || !(is_vector ? map.w == blocks : map.dims == 3 && map.c == blocks)) return -1;
+        if (is_vector) {
+            out.create(geometry_.outputs / kernels_.lanes, pixel_size(), kernels_.lanes, option.blob_allocator);
+        } else {
+            create_output(map, out, option);
+        }
+        if (out.empty()) return -100;
+        const int pixels = is_vector ? 1 : map.w * map.h;
+        const auto stride = [&](const ncnn::Mat& mat) {
+            return static_cast<std::ptrdiff_t>(is_vector ? 1 : mat.cstep) * kernels_.lanes;
+        };
+        kernels_.product({map.data, stride(map), kernels_.lanes, blocks, pixels, weights_.data(), bias_.data(),
+                          out.data, stride(out), kernels_.lanes, geometry_.outputs / kernels_.lanes, geometry_.relu});
+        return 0;
+    }
+
+private:
+    std::vector<float> in_order(const float* weights) const override {
+        return in_batches(weights, geometry_.outputs, geometry_.weights / geometry_.outputs, 2);
+    }
+};
+
+class Depthwise : public PackedConvolution {
+public:
+    using PackedConvolution::PackedConvolution;
+
+    int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
+        if (map.dims != 3 || map.c * kernels_.lanes != geometry_.outputs || !is_packed(map)) return -1;
+        create_output(map, out, option);
+        if (out.empty()) return -100;
+        const Padding& pad = geometry_.padding;
+        const size_t pixel = pixel_size(), left = static_cast<size_t>(pad.left) * pixel;
+        RowRing ring(static_cast<size_t>(pad.left + map.w + pad.right) * pixel, map.h, option);
+        if (ring.empty()) return -100;
+        for (int g = 0; g < out.c; ++g, ring.clear()) {
+            const auto copy = [&](int y, uint8_t* to) {
+                std::memcpy(to + left, map.channel(g).row<uint8_t>(y), static_cast<size_t>(map.w) * pixel);
+            };
+            for (int y = 0; y < out.h; ++y) {
+                const void* rows[5];
+                for (int i = 0; i < 5; ++i) rows[i] = ring.at(y * geometry_.stride - pad.top + i, copy);
+                kernels_.depthwise({rows, weights_.data() + static_cast<size_t>(25 * g) * pixel,
+                                    bias_.data() + static_cast<size_t>(g) * pixel, out.channel(g).row<void>(y), out.w,
+                                    geometry_.stride, geometry_.relu});
+            }
+        }
+        return 0;
+    }
+
+private:
+    // (channels, 5, 5) -> (groups, 5, 5, lanes)
+    std::vector<float> in_order(const float* weights) const override {
+        std::vector<float> ordered;
+        for (int first = 0; first < geometry_.outputs; first += kernels_.lanes) {
+            for (int tap = 0; tap < 25; ++tap) {
+                for (int lane = 0; lane < kernels_.lanes; ++lane) ordered.push_back(weights[(first + lane) * 25 + tap]);
+            }
+        }
+        return ordered;
+    }
+};
+
+}  // namespace
+
+void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers) {
+    const auto with_lanes = [&](bool (*test)(const LayerLine&, int)) {
+        return [test, lanes = kernels.lanes](const LayerLine& line) { return test(line, lanes); };
+    };
+    layers.push_back(packed_layer<Stem>("Convolution", "PocketdetStem", with_lanes(is_stem), kernels));
+    layers.push_back(packed_layer<Pointwise>("Convolution", "PocketdetPointwise", with_lanes(is_pointwise), kernels));
+    layers.push_back(
+        packed_layer<Depthwise>("ConvolutionDepthWise", "PocketdetDepthwise", with_lanes(is_depthwise), kernels));
+}
+
+}  // namespace pocketdet

@@ -1,0 +1,67 @@
+// What our layers on packed maps share.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <ncnn/layer.h>
+
+#include "kernels.h"
+#include "own_layers.h"
+
+namespace pocketdet {
+
+class PackedLayer : public ncnn::Layer {
+public:
+    explicit PackedLayer(const Kernels& kernels) : kernels_(kernels) {
+        one_blob_only = true;
+        support_packing = true;
+        support_fp16_storage = kernels.element_size == 2;
+    }
+
+protected:
+    // The bytes of one vector.
+    size_t pixel_size() const { return static_cast<size_t>(kernels_.lanes) * kernels_.element_size; }
+    bool is_packed(const ncnn::Mat& map) const {
+        return map.elempack == kernels_.lanes && map.elemsize == pixel_size();
+    }
+
+    std::vector<uint8_t> elements_of(const std::vector<float>& values) const {
+        std::vector<uint8_t> elements(values.size() * kernels_.element_size);
+        kernels_.convert(values.data(), static_cast<int>(values.size()), elements.data());
+        return elements;
+    }
+
+    // (outputs, depth) -> (batches of `groups`, depth, outputs of the batch); missing outputs are zero.
+    std::vector<float> in_batches(const float* weights, int outputs, int depth, int groups) const {
+        std::vector<float> ordered;
+        const int batch = groups * kernels_.lanes,
+                  filled = (outputs + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
+        for (int first = 0; first < filled; first += batch) {
+            for (int i = 0; i < depth; ++i) {
+                for (int o = first; o < std::min(first + batch, filled); ++o) {
+                    ordered.push_back(o < outputs ? weights[o * depth + i] : 0.f);
+                }
+            }
+        }
+        return ordered;
+    }
+
+    const Kernels& kernels_;
+};
+
+template <class Type>
+ncnn::Layer* create_packed(void* kernels) {
+    return new Type(*static_cast<const Kernels*>(kernels));
+}
+
+// An entry of the table of our layers.
+template <class Type>
+OwnLayer packed_layer(const char* ncnn_type, const char* type, std::function<bool(const LayerLine&)> computes,
+                      const Kernels& kernels) {
+    return {ncnn_type, type, std::move(computes), create_packed<Type>, const_cast<Kernels*>(&kernels)};
+}
+
+}  // namespace pocketdet

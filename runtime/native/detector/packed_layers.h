@@ -1,0 +1,22 @@
+// Layers on packed maps by the kernels of kernels/, without padded or rearranged copies of the map and with ReLU in the
+// same pass, for 64-bit ARM. Each function appends those of its kind, which take maps that fill vectors.
+#pragma once
+
+#include <vector>
+
+#include "own_layers.h"
+
+namespace pocketdet {
+
+struct Kernels;
+
+// Convolution: 3x3 of stride 2 from at most 4 channels, 1x1 of stride 1. ConvolutionDepthWise: 5x5 of stride 1 or 2.
+void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+// Pooling: the maximum of 3x3 with stride 2 and padding 1.
+void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+// Gemm: rows times a constant matrix plus a constant row; ReLU.
+void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+}  // namespace pocketdet

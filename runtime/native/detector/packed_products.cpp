@@ -1,0 +1,108 @@
+// The fully connected layers of a head: rows of one RoI each, whose elements are not packed.
+#include <cstring>
+
+#include <ncnn/modelbin.h>
+#include <ncnn/paramdict.h>
+
+#include "packed_layer.h"
+#include "packed_layers.h"
+
+namespace pocketdet {
+
+namespace {
+
+// Rows times constant, transposed weights plus a constant for each column.
+bool is_fully_connected(const LayerLine& line) {
+    const auto is = [&](int id, int value, int otherwise) { return line.get(id, otherwise) == value; };
+    return line.has_only({10, 2, 3, 4, 5, 6, 7, 8, 9}) && is(10, 4, 0) && is(2, 0, 0) && is(3, 1, 0) && is(4, 0, 0) &&
+           is(5, 1, 0) && is(6, 1, 0) && line.get(8, 0) > 0 && line.get(9, 0) > 0;
+}
+
+class FullyConnected : public PackedLayer {
+public:
+    explicit FullyConnected(const Kernels& kernels) : PackedLayer(kernels) { support_packing = false; }
+
+    int load_param(const ncnn::ParamDict& params) override {
+        outputs_ = params.get(8, 0);
+        inputs_ = params.get(9, 0);
+        return 0;
+    }
+
+    int load_model(const ncnn::ModelBin& model) override {
+        const ncnn::Mat weights = model.load(inputs_, outputs_, 0), bias = model.load(outputs_, 1, 0);
+        for (const ncnn::Mat* mat : {&weights, &bias}) {
+            if (mat->empty() || mat->elemsize != sizeof(float)) return -100;
+        }
+        std::vector<float> filled(static_cast<size_t>(filled_up(inputs_)) * static_cast<size_t>(outputs_));
+        for (int o = 0; o < outputs_; ++o) {
+            std::copy_n(weights.row(o), inputs_, filled.begin() + static_cast<std::ptrdiff_t>(o) * filled_up(inputs_));
+        }
+        weights_ = elements_of(in_batches(filled.data(), outputs_, filled_up(inputs_), 2));
+        std::vector<float> bias_filled(static_cast<size_t>(filled_up(outputs_)));
+        std::copy_n(static_cast<const float*>(bias), outputs_, bias_filled.begin());
+        bias_ = elements_of(bias_filled);
+        return 0;
+    }
+
+    int forward(const ncnn::Mat& rows, ncnn::Mat& out, const ncnn::Option& option) const override {
+        if (rows.dims != 2 || rows.w != inputs_ || rows.elemsize != kernels_.element_size) return -1;
+        out.create(outputs_, rows.h, kernels_.element_size, option.blob_allocator);
+        const ncnn::Mat from = with_width(rows, filled_up(inputs_), option);
+        const ncnn::Mat to =
+            filled_up(outputs_) == outputs_
+                ? out
+                : ncnn::Mat(filled_up(outputs_), rows.h, kernels_.element_size, option.workspace_allocator);
+        if (out.empty() || from.empty() || to.empty()) return -100;
+        const int lanes = kernels_.lanes;
+        kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data(), bias_.data(), to.data,
+                          lanes, to.w, to.w / lanes, false});
+        if (to.data != out.data) copy_rows(to, out);
+        return 0;
+    }
+
+private:
+    int filled_up(int count) const { return (count + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes; }
+
+    // Rows of `width` elements, which is at least that of `rows`; those that are added are zero.
+    ncnn::Mat with_width(const ncnn::Mat& rows, int width, const ncnn::Option& option) const {
+        if (rows.w == width) return rows;
+        ncnn::Mat wide(width, rows.h, kernels_.element_size, option.workspace_allocator);
+        if (wide.empty()) return wide;
+        std::memset(wide.data, 0, wide.total() * wide.elemsize);
+        copy_rows(rows, wide);
+        return wide;
+    }
+
+    void copy_rows(const ncnn::Mat& from, ncnn::Mat& to) const {
+        const size_t size = static_cast<size_t>(std::min(from.w, to.w)) * kernels_.element_size;
+        for (int y = 0; y < from.h; ++y) std::memcpy(to.row<uint8_t>(y), from.row<uint8_t>(y), size);
+    }
+
+    int outputs_ = 0, inputs_ = 0;
+    std::vector<uint8_t> weights_, bias_;
+};
+
+// ReLU where it is a layer of its own, in whatever layout: ncnn would pack the rows of FullyConnected.
+class Relu : public PackedLayer {
+public:
+    explicit Relu(const Kernels& kernels) : PackedLayer(kernels) { support_inplace = support_any_packing = true; }
+
+    int forward_inplace(ncnn::Mat& map, const ncnn::Option&) const override {
+        for (int c = 0; c < map.c; ++c) {
+            const size_t bytes =
+                static_cast<size_t>(map.w) * static_cast<size_t>(map.h) * static_cast<size_t>(map.d) * map.elemsize;
+            kernels_.relu(map.channel(c).data, bytes / kernels_.element_size);
+        }
+        return 0;
+    }
+};
+
+}  // namespace
+
+void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers) {
+    layers.push_back(packed_layer<FullyConnected>("Gemm", "PocketdetFullyConnected", is_fully_connected, kernels));
+    const auto has_no_slope = [](const LayerLine& line) { return line.has_only({0}) && line.get(0, 0) == 0; };
+    layers.push_back(packed_layer<Relu>("ReLU", "PocketdetReLU", has_no_slope, kernels));
+}
+
+}  // namespace pocketdet

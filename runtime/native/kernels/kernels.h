@@ -1,0 +1,68 @@
+// Inner loops of layers on maps whose channels lie in groups of one vector, as ncnn packs them: pixel by pixel, the
+// channels of a group side by side. For 64-bit ARM, in half precision and in float32.
+#pragma once
+
+#include <cstddef>
+
+namespace pocketdet {
+
+// Elements are __fp16 or float, as `Kernels::element_size` says. Rows of a group are `lanes` elements a pixel.
+
+// One row of a 3x3 convolution of stride 2 from plain planes into channel groups.
+struct StemRow {
+    const void* const* rows;  // 3 for each plane, each with 2 * width + 1 elements from the left edge of the window on
+    int planes;
+    const void* weights;  // [batch of 3 groups, the last one may have fewer][plane][3 rows][3 columns][group][lane]
+    const void* bias;     // [group][lane]
+    void* const* outs;    // a row for each group
+    int groups, width;    // of the output
+    bool relu;
+};
+
+// A matrix product: a 1x1 convolution, or a Gemm whose pixels are rows. Strides are in elements.
+struct Product {
+    const void* from;  // blocks of `lanes` inputs of a pixel
+    std::ptrdiff_t block_stride, pixel_stride;
+    int blocks, pixels;
+    const void* weights;  // [batch of 2 groups, the last one may have 1][block][input lane][group][lane]
+    const void* bias;     // [group][lane]
+    void* out;
+    std::ptrdiff_t out_group_stride, out_pixel_stride;
+    int groups;
+    bool relu;
+};
+
+// One row of a 5x5 depthwise convolution of one channel group.
+struct DepthwiseRow {
+    const void* const* rows;  // 5, each from the left edge of the first window on
+    const void* weights;      // [5 rows][5 columns][lane]
+    const void* bias;         // [lane]
+    void* out;
+    int width, stride;  // of the output; 1 or 2
+    bool relu;
+};
+
+// One row of 3x3 maximum pooling of stride 2 and padding 1, of one channel group.
+struct MaxPoolRow {
+    const void* const* rows;  // 3, each from the first pixel on; an outer one is the row next to it again
+    void* out;
+    int source_width;  // the output has (source_width + 1) / 2 pixels
+};
+
+struct Kernels {
+    int lanes;
+    std::size_t element_size;
+    // Rounds `count` floats to elements.
+    void (*convert)(const float* from, int count, void* to);
+    void (*stem)(const StemRow&);
+    void (*product)(const Product&);
+    void (*depthwise)(const DepthwiseRow&);
+    void (*max_pool)(const MaxPoolRow&);
+    // Negative elements become 0.
+    void (*relu)(void* elements, std::size_t count);
+};
+
+extern const Kernels kSingleKernels;
+extern const Kernels kHalfKernels;  // for processors with asimdhp alone
+
+}  // namespace pocketdet

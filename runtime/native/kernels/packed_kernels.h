@@ -1,0 +1,224 @@
+// The kernels of kernels.h for any vector. `Lanes` names the vector and its operations. This is compiled for other
+// processors than the rest of the program: what is included here must leave no function behind that the linker could
+// take for others.
+#pragma once
+
+#include <utility>
+
+#include "kernels.h"
+
+namespace pocketdet {
+namespace {
+
+template <int value>
+using Count = std::integral_constant<int, value>;
+
+// Calls tile(Count<n>, x) for tiles of 8, 4, 2 and 1 pixels that fill `width`.
+template <class Tile>
+inline void for_tiles(int width, Tile tile) {
+    int x = 0;
+    for (; x + 8 <= width; x += 8) tile(Count<8>(), x);
+    if (x + 4 <= width) tile(Count<4>(), x), x += 4;
+    if (x + 2 <= width) tile(Count<2>(), x), x += 2;
+    if (x < width) tile(Count<1>(), x);
+}
+
+template <class Lanes>
+inline typename Lanes::Vector activated(typename Lanes::Vector sum, bool relu) {
+    return relu ? Lanes::max(sum, Lanes::splat(0)) : sum;
+}
+
+// sums[pixel] += weights * the element of `values` at 2 * pixel + tap.
+template <class Lanes, int tap, int... pixels>
+inline void add_tap(typename Lanes::Vector* sums, typename Lanes::Vector weights, const typename Lanes::Vector* values,
+                    std::integer_sequence<int, pixels...>) {
+    constexpr int n = Lanes::kCount;
+    ((sums[pixels] =
+          Lanes::template add_scaled<(2 * pixels + tap) % n>(sums[pixels], weights, values[(2 * pixels + tap) / n])),
+     ...);
+}
+
+template <class Lanes, int groups, int pixels>
+inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights, int first, int x) {
+    using Element = typename Lanes::Element;
+    using Vector = typename Lanes::Vector;
+    constexpr int n = Lanes::kCount;
+    constexpr std::make_integer_sequence<int, pixels> all{};
+    Vector sums[groups][pixels];
+    for (int g = 0; g < groups; ++g) {
+        const Vector bias = Lanes::load(static_cast<const Element*>(row.bias) + (first + g) * n);
+        for (int p = 0; p < pixels; ++p) sums[g][p] = bias;
+    }
+    for (int k = 0; k < 3 * row.planes; ++k, weights += 3 * groups * n) {
+        const Element* from = static_cast<const Element*>(row.rows[k]) + 2 * x;
+        Vector values[2 * pixels / n + 1];
+        for (int i = 0; i < 2 * pixels / n + 1; ++i) values[i] = Lanes::load_indexed(from + i * n);
+        for (int g = 0; g < groups; ++g) {
+            add_tap<Lanes, 0>(sums[g], Lanes::load(weights + g * n), values, all);
+            add_tap<Lanes, 1>(sums[g], Lanes::load(weights + (groups + g) * n), values, all);
+            add_tap<Lanes, 2>(sums[g], Lanes::load(weights + (2 * groups + g) * n), values, all);
+        }
+    }
+    for (int g = 0; g < groups; ++g) {
+        Element* out = static_cast<Element*>(row.outs[first + g]) + x * n;
+        for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, activated<Lanes>(sums[g][p], row.relu));
+    }
+}
+
+template <class Lanes, int groups>
+void stem_groups(const StemRow& row, const typename Lanes::Element* weights, int first) {
+    for_tiles(row.width, [&](auto pixels, int x) { stem_tile<Lanes, groups, pixels.value>(row, weights, first, x); });
+}
+
+template <class Lanes>
+void stem_row(const StemRow& row) {
+    const auto* weights = static_cast<const typename Lanes::Element*>(row.weights);
+    int first = 0;
+    for (; first + 3 <= row.groups; first += 3) {
+        stem_groups<Lanes, 3>(row, weights, first);
+        weights += 9 * row.planes * 3 * Lanes::kCount;
+    }
+    if (row.groups - first == 2) stem_groups<Lanes, 2>(row, weights, first);
+    if (row.groups - first == 1) stem_groups<Lanes, 1>(row, weights, first);
+}
+
+// sums[group][pixel] += weights * the element `lane` of values[pixel].
+template <class Lanes, int groups, int pixels, int lane>
+inline void add_input(typename Lanes::Vector (&sums)[groups][pixels], const typename Lanes::Element* weights,
+                      const typename Lanes::Vector* values) {
+    for (int g = 0; g < groups; ++g) {
+        const auto weight = Lanes::load(weights + (lane * groups + g) * Lanes::kCount);
+        for (int p = 0; p < pixels; ++p) sums[g][p] = Lanes::template add_scaled<lane>(sums[g][p], weight, values[p]);
+    }
+}
+
+template <class Lanes, int groups, int pixels, int... lanes>
+inline void product_tile(const Product& product, const typename Lanes::Element* weights, int first, int x,
+                         std::integer_sequence<int, lanes...>) {
+    using Element = typename Lanes::Element;
+    using Vector = typename Lanes::Vector;
+    constexpr int n = Lanes::kCount;
+    Vector sums[groups][pixels];
+    for (int g = 0; g < groups; ++g) {
+        const Vector bias = Lanes::load(static_cast<const Element*>(product.bias) + (first + g) * n);
+        for (int p = 0; p < pixels; ++p) sums[g][p] = bias;
+    }
+    const Element* from = static_cast<const Element*>(product.from) + x * product.pixel_stride;
+    for (int b = 0; b < product.blocks; ++b, from += product.block_stride, weights += n * groups * n) {
+        Vector values[pixels];
+        for (int p = 0; p < pixels; ++p) values[p] = Lanes::load_indexed(from + p * product.pixel_stride);
+        (add_input<Lanes, groups, pixels, lanes>(sums, weights, values), ...);
+    }
+    for (int g = 0; g < groups; ++g) {
+        Element* out = static_cast<Element*>(product.out) + (first + g) * product.out_group_stride;
+        for (int p = 0; p < pixels; ++p) {
+            Lanes::store(out + (x + p) * product.out_pixel_stride, activated<Lanes>(sums[g][p], product.relu));
+        }
+    }
+}
+
+template <class Lanes, int groups>
+void product_groups(const Product& product, const typename Lanes::Element* weights, int first) {
+    for_tiles(product.pixels, [&](auto pixels, int x) {
+        product_tile<Lanes, groups, pixels.value>(product, weights, first, x,
+                                                  std::make_integer_sequence<int, Lanes::kCount>());
+    });
+}
+
+template <class Lanes>
+void product_all(const Product& product) {
+    const auto* weights = static_cast<const typename Lanes::Element*>(product.weights);
+    int first = 0;
+    for (; first + 2 <= product.groups; first += 2) {
+        product_groups<Lanes, 2>(product, weights, first);
+        weights += static_cast<std::ptrdiff_t>(product.blocks) * Lanes::kCount * 2 * Lanes::kCount;
+    }
+    if (first < product.groups) product_groups<Lanes, 1>(product, weights, first);
+}
+
+// sums[pixel] += the weight for `column` of the window * value, where the window of the pixel has it.
+template <class Lanes, int stride, int column, int... pixels>
+inline void add_column(typename Lanes::Vector* sums, const typename Lanes::Vector* weights,
+                       typename Lanes::Vector value, std::integer_sequence<int, pixels...>) {
+    const auto add = [&](auto pixel) {
+        constexpr int tap = column - decltype(pixel)::value * stride;
+        if constexpr (tap >= 0 && tap < 5) {
+            sums[pixel.value] = Lanes::add_product(sums[pixel.value], weights[tap], value);
+        }
+    };
+    (add(Count<pixels>()), ...);
+}
+
+template <class Lanes, int stride, int pixels, int... columns>
+inline void depthwise_tile(const DepthwiseRow& row, int x, std::integer_sequence<int, columns...>) {
+    using Element = typename Lanes::Element;
+    using Vector = typename Lanes::Vector;
+    constexpr int n = Lanes::kCount;
+    constexpr std::make_integer_sequence<int, pixels> all{};
+    const auto* weights = static_cast<const Element*>(row.weights);
+    Vector sums[pixels];
+    const Vector bias = Lanes::load(static_cast<const Element*>(row.bias));
+    for (int p = 0; p < pixels; ++p) sums[p] = bias;
+    for (int i = 0; i < 5; ++i, weights += 5 * n) {
+        const Element* from = static_cast<const Element*>(row.rows[i]) + x * stride * n;
+        Vector taps[5];
+        for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(weights + t * n);
+        (add_column<Lanes, stride, columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
+    }
+    Element* out = static_cast<Element*>(row.out) + x * n;
+    for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, activated<Lanes>(sums[p], row.relu));
+}
+
+template <class Lanes, int stride>
+void depthwise_tiles(const DepthwiseRow& row) {
+    for_tiles(row.width, [&](auto pixels, int x) {
+        constexpr int columns = stride * (pixels.value - 1) + 5;
+        depthwise_tile<Lanes, stride, pixels.value>(row, x, std::make_integer_sequence<int, columns>());
+    });
+}
+
+template <class Lanes>
+void depthwise_row(const DepthwiseRow& row) {
+    row.stride == 1 ? depthwise_tiles<Lanes, 1>(row) : depthwise_tiles<Lanes, 2>(row);
+}
+
+template <class Lanes>
+void max_pool_row(const MaxPoolRow& row) {
+    using Element = typename Lanes::Element;
+    using Vector = typename Lanes::Vector;
+    constexpr int n = Lanes::kCount;
+    const auto highest = [&](int column) {
+        const auto at = [&](int i) { return Lanes::load(static_cast<const Element*>(row.rows[i]) + column * n); };
+        return Lanes::max(Lanes::max(at(0), at(1)), at(2));
+    };
+    Element* out = static_cast<Element*>(row.out);
+    Vector left = highest(0);
+    int x = 0;
+    for (; 2 * x + 1 < row.source_width; ++x) {
+        const Vector right = highest(2 * x + 1);
+        Lanes::store(out + x * n, Lanes::max(Lanes::max(left, highest(2 * x)), right));
+        left = right;
+    }
+    if (2 * x < row.source_width) Lanes::store(out + x * n, Lanes::max(left, highest(2 * x)));
+}
+
+template <class Lanes>
+void relu(void* elements, std::size_t count) {
+    auto* const values = static_cast<typename Lanes::Element*>(elements);
+    std::size_t i = 0;
+    for (; i + Lanes::kCount <= count; i += Lanes::kCount) {
+        Lanes::store(values + i, activated<Lanes>(Lanes::load(values + i), true));
+    }
+    for (; i < count; ++i) values[i] = values[i] < 0 ? 0 : values[i];
+}
+
+template <class Lanes>
+constexpr Kernels kernels_of() {
+    return {Lanes::kCount,       sizeof(typename Lanes::Element),
+            Lanes::convert,      stem_row<Lanes>,
+            product_all<Lanes>,  depthwise_row<Lanes>,
+            max_pool_row<Lanes>, relu<Lanes>};
+}
+
+}  // namespace
+}  // namespace pocketdet

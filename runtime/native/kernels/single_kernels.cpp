@@ -1,0 +1,36 @@
+// Kernels in float32.
+#include <arm_neon.h>
+
+#include "packed_kernels.h"
+
+namespace pocketdet {
+namespace {
+
+struct SingleLanes {
+    using Element = float;
+    using Vector = float32x4_t;
+    static constexpr int kCount = 4;
+
+    static Vector load(const Element* from) { return vld1q_f32(from); }
+    static void store(Element* to, Vector v) { vst1q_f32(to, v); }
+    static Vector splat(float value) { return vdupq_n_f32(value); }
+    static Vector max(Vector a, Vector b) { return vmaxq_f32(a, b); }
+    static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f32(sum, a, b); }
+    static Vector load_indexed(const Element* from) { return vld1q_f32(from); }
+    // As in half precision.
+    template <int lane>
+    static Vector add_scaled(Vector sum, Vector a, Vector b) {
+        asm("fmla %0.4s, %1.4s, %2.s[%3]" : "+w"(sum) : "w"(a), "w"(b), "n"(lane));
+        return sum;
+    }
+    static void convert(const float* from, int count, void* to) {
+        float* out = static_cast<float*>(to);
+        for (int i = 0; i < count; ++i) out[i] = from[i];
+    }
+};
+
+}  // namespace
+
+const Kernels kSingleKernels = kernels_of<SingleLanes>();
+
+}  // namespace pocketdet

@@ -1,0 +1,280 @@
+// Our layers on packed maps against plain loops and against ncnn's, on 64-bit ARM; elsewhere ncnn's layers stay.
+#include <cmath>
+#include <memory>
+#include <random>
+
+#include <ncnn/net.h>
+
+#include "check.h"
+#include "own_layers.h"
+
+namespace pocketdet {
+namespace {
+
+struct Layer {
+    const char* type;
+    int planes, outputs, kernel, stride, pad_before, pad_after, group;
+    bool has_bias, relu;
+
+    int taps() const { return planes / group * kernel * kernel; }
+    std::string param() const {
+        std::string text = "7767517\n2 2\nInput in 0 1 in0\n" + std::string(type) + " l 1 1 in0 out0";
+        const auto add = [&](int id, int value) { text += " " + std::to_string(id) + "=" + std::to_string(value); };
+        if (std::string(type) == "Pooling") {
+            for (const auto& [id, value] : {std::pair{0, 0}, {1, 3}, {2, 2}, {3, 1}, {5, 1}}) add(id, value);
+            return text + "\n";
+        }
+        for (const auto& [id, value] : {std::pair{0, outputs},
+                                        {1, kernel},
+                                        {3, stride},
+                                        {4, pad_before},
+                                        {15, pad_after},
+                                        {16, pad_after},
+                                        {5, has_bias ? 1 : 0},
+                                        {6, outputs * taps()},
+                                        {9, relu ? 1 : 0}}) {
+            add(id, value);
+        }
+        if (group > 1) add(7, group);
+        return text + "\n";
+    }
+};
+
+// Multiples of 1/64 in [-1, 1], which halves hold.
+class Drawn {
+public:
+    explicit Drawn(unsigned seed) : engine_(seed) {}
+    float next() { return static_cast<float>(static_cast<int>(engine_() % 129) - 64) / 64.f; }
+    ncnn::Mat map(int width, int height, int channels) {
+        ncnn::Mat mat(width, height, channels);
+        for (int c = 0; c < channels; ++c) {
+            float* to = mat.channel(c);
+            for (int i = 0; i < width * height; ++i) to[i] = next();
+        }
+        return mat;
+    }
+
+private:
+    std::mt19937 engine_;
+};
+
+class LayerNet {
+public:
+    // `stored` is what the file of weights holds.
+    LayerNet(const std::string& param, Arithmetic arithmetic, bool own, std::vector<float> stored)
+        : stored_(std::move(stored)) {
+        net_.opt.num_threads = 1;
+        set_arithmetic(net_.opt, arithmetic);
+        const std::vector<OwnLayer> layers = own ? own_layers_for(arithmetic) : std::vector<OwnLayer>();
+        CHECK(net_.load_param_mem(with_own_layers(net_, param, layers).c_str()) == 0);
+        net_.load_model(reinterpret_cast<const unsigned char*>(stored_.data()));
+    }
+    std::string type() const { return net_.layers()[1]->type; }
+    ncnn::Mat run(const ncnn::Mat& input) const {
+        ncnn::Extractor extractor = net_.create_extractor();
+        ncnn::Mat out;
+        CHECK(extractor.input("in0", input) == 0 && extractor.extract("out0", out) == 0);
+        return out;
+    }
+
+private:
+    std::vector<float> stored_;  // outlives the net
+    ncnn::Net net_;
+};
+
+std::vector<float> drawn_weights(size_t count, unsigned seed) {
+    Drawn drawn(seed);
+    std::vector<float> weights(count);
+    for (float& weight : weights) weight = drawn.next();
+    return weights;
+}
+
+constexpr float kFloats = 0.f;  // the mark of float32 before weights
+
+std::vector<float> stored(std::vector<float> weights) {
+    weights.insert(weights.begin(), kFloats);
+    return weights;
+}
+
+struct Sum {
+    double value, magnitude;  // of the products
+};
+
+Sum sum_at(const Layer& l, const ncnn::Mat& input, const std::vector<float>& weights, int o, int y, int x) {
+    const double bias = l.has_bias ? static_cast<double>(weights[static_cast<size_t>(l.outputs * l.taps() + o)]) : 0;
+    Sum sum{bias, std::abs(bias)};
+    const int depth = l.planes / l.group;
+    for (int k = 0; k < l.taps(); ++k) {
+        const int c = o / (l.outputs / l.group) * depth + k / (l.kernel * l.kernel);
+        const int row = y * l.stride - l.pad_before + k / l.kernel % l.kernel;
+        const int column = x * l.stride - l.pad_before + k % l.kernel;
+        if (row < 0 || row >= input.h || column < 0 || column >= input.w) continue;
+        const double product = static_cast<double>(weights[static_cast<size_t>(o * l.taps() + k)]) *
+                               static_cast<double>(input.channel(c).row(row)[column]);
+        sum.value += product;
+        sum.magnitude += std::abs(product);
+    }
+    if (l.relu) sum.value = std::max(sum.value, 0.);
+    return sum;
+}
+
+void test_convolution(const Layer& l, Arithmetic arithmetic, int width, int height) {
+    Drawn drawn(static_cast<unsigned>(width * 100 + height));
+    const ncnn::Mat input = drawn.map(width, height, l.planes);
+    const std::vector<float> weights =
+        drawn_weights(static_cast<size_t>(l.outputs * (l.taps() + (l.has_bias ? 1 : 0))), 5);
+    const LayerNet theirs(l.param(), arithmetic, false, stored(weights)),
+        ours(l.param(), arithmetic, true, stored(weights));
+    CHECK(theirs.type() == l.type && ours.type().rfind("Pocketdet", 0) == 0);
+    const ncnn::Mat expected = theirs.run(input), found = ours.run(input);
+    CHECK(found.w == (width + l.pad_before + l.pad_after - l.kernel) / l.stride + 1);
+    CHECK(found.w == expected.w && found.h == expected.h && found.c == l.outputs && expected.c == l.outputs);
+    const double rounding = std::ldexp(1., arithmetic == Arithmetic::fp16 ? -11 : -24) * (l.taps() + 2);
+    for (int o = 0; o < l.outputs; ++o) {
+        for (int i = 0; i < found.w * found.h; ++i) {
+            const Sum sum = sum_at(l, input, weights, o, i / found.w, i % found.w);
+            CHECK_NEAR(found.channel(o)[i], sum.value, rounding * sum.magnitude);
+            CHECK_NEAR(found.channel(o)[i], expected.channel(o)[i], 2 * rounding * sum.magnitude);
+        }
+    }
+}
+
+// A convolution of a vector is a product with a matrix.
+void test_vector(Arithmetic arithmetic) {
+    const Layer l{"Convolution", 40, 24, 1, 1, 0, 0, 1, true, true};
+    const LayerNet net(l.param(), arithmetic, true,
+                       stored(drawn_weights(static_cast<size_t>(l.outputs * (l.planes + 1)), 6)));
+    const ncnn::Mat map = Drawn(7).map(1, 1, l.planes);
+    const ncnn::Mat found = net.run(map.reshape(l.planes)), expected = net.run(map);
+    CHECK(found.dims == 1 && found.w == l.outputs && expected.c == l.outputs);
+    for (int o = 0; o < l.outputs; ++o) CHECK(found[o] == expected.channel(o)[0]);
+}
+
+void test_max_pool(Arithmetic arithmetic, int width, int height, int channels) {
+    const Layer l{"Pooling", channels, channels, 3, 2, 1, 1, channels, false, false};
+    Drawn drawn(9);
+    const ncnn::Mat input = drawn.map(width, height, channels);
+    const LayerNet theirs(l.param(), arithmetic, false, {}), ours(l.param(), arithmetic, true, {});
+    CHECK(theirs.type() == l.type && ours.type() == "PocketdetMaxPool");
+    const ncnn::Mat expected = theirs.run(input), found = ours.run(input);
+    CHECK(found.w == expected.w && found.h == expected.h && found.c == channels && expected.c == channels);
+    for (int c = 0; c < channels; ++c) {
+        for (int i = 0; i < found.w * found.h; ++i) CHECK(found.channel(c)[i] == expected.channel(c)[i]);
+    }
+}
+
+// Two fully connected layers with ReLU between them, as a head has.
+void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outputs) {
+    const auto gemm = [](const char* blobs, int columns, int depth) {
+        return std::string("Gemm ") + blobs + " 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=" + std::to_string(columns) +
+               " 9=" + std::to_string(depth) + "\n";
+    };
+    const std::string param = "7767517\n4 4\nInput in 0 1 in0\n" + gemm("a 1 1 in0 a", hidden, inputs) +
+                              "ReLU b 1 1 a b\n" + gemm("c 1 1 b out0", outputs, hidden);
+    std::vector<float> weights;
+    for (const int count : {hidden * inputs, hidden, outputs * hidden, outputs}) {
+        const std::vector<float> part = stored(drawn_weights(static_cast<size_t>(count), 8));
+        weights.insert(weights.end(), part.begin(), part.end());
+    }
+    const ncnn::Mat input = Drawn(9).map(inputs, rows, 1).reshape(inputs, rows);
+    const ncnn::Mat expected = LayerNet(param, Arithmetic::fp32, false, weights).run(input);
+    const LayerNet ours(param, arithmetic, true, weights), theirs(param, arithmetic, false, weights);
+    CHECK(ours.type() == "PocketdetFullyConnected");
+    const ncnn::Mat found = ours.run(input), also = theirs.run(input);
+    CHECK(found.dims == 2 && found.w == outputs && found.h == rows);
+    const double relative = arithmetic == Arithmetic::fp16 ? 2e-3 : 1e-6;
+    for (int y = 0; y < rows; ++y) {
+        for (int x = 0; x < outputs; ++x) {
+            // products are up to `inputs` times `hidden` ones, of random signs
+            const double most = relative * std::sqrt(static_cast<double>(inputs)) * hidden;
+            CHECK_NEAR(found.row(y)[x], expected.row(y)[x], most);
+            CHECK_NEAR(also.row(y)[x], expected.row(y)[x], most);
+        }
+    }
+}
+
+void test_kernels(Arithmetic arithmetic) {
+    test_vector(arithmetic);
+    for (int rows : {1, 7, 20}) {
+        test_head(arithmetic, rows, 245, 64, 36);
+        test_head(arithmetic, rows, 16, 40, 8);
+    }
+    for (const auto& [width, height] : {std::pair{33, 9}, {16, 5}, {7, 7}, {2, 3}, {1, 1}}) {
+        for (int outputs : {8, 16, 24, 48}) {
+            test_convolution({"Convolution", 3, outputs, 3, 2, 1, 1, 1, outputs != 16, outputs != 8}, arithmetic, width,
+                             height);
+        }
+        test_convolution({"Convolution", 4, 32, 3, 2, 0, 2, 1, true, true}, arithmetic, width + 2, height + 2);
+        for (int outputs : {8, 16, 24}) {
+            for (int planes : {8, 40}) {
+                test_convolution({"Convolution", planes, outputs, 1, 1, 0, 0, 1, outputs != 16, outputs != 8},
+                                 arithmetic, width, height);
+            }
+        }
+        for (int stride : {1, 2}) {
+            for (int channels : {8, 24}) {
+                test_convolution(
+                    {"ConvolutionDepthWise", channels, channels, 5, stride, 2, 2, channels, stride == 1, channels == 8},
+                    arithmetic, width, height);
+            }
+            test_convolution({"ConvolutionDepthWise", 16, 16, 5, stride, 1, 3, 16, true, false}, arithmetic, width + 1,
+                             height + 1);
+        }
+        for (int channels : {1, 4, 8, 24}) test_max_pool(arithmetic, width, height, channels);
+    }
+}
+
+// Whether a layer of the graph is one of ours.
+bool is_own(const std::string& line, Arithmetic arithmetic) {
+    ncnn::Net net;
+    return with_own_layers(net, line + "\n", own_layers_for(arithmetic)) != line + "\n";
+}
+
+void test_other_layers_stay(Arithmetic arithmetic) {
+    const std::string stem = "Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=648",
+                      pointwise = "Convolution c 1 1 a b 0=24 1=1 5=1 6=384",
+                      depthwise = "ConvolutionDepthWise c 1 1 a b 0=24 1=5 3=2 4=2 5=1 6=600 7=24",
+                      pool = "Pooling c 1 1 a b 1=3 2=2 3=1 5=1",
+                      gemm = "Gemm c 1 1 a b 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=36 9=245", relu = "ReLU c 1 1 a b";
+#if defined(__aarch64__)
+    for (const std::string& line : {stem, stem + " 9=1", pointwise, pointwise + " 9=1", depthwise, depthwise + " 9=1",
+                                    pool, gemm, relu, relu + " 0=0"}) {
+        CHECK(is_own(line, arithmetic));
+    }
+    for (const Arithmetic other : {Arithmetic::fp16_storage, Arithmetic::bf16_storage}) CHECK(!is_own(stem, other));
+#else
+    for (const std::string& line : {stem, pointwise, depthwise, pool, gemm, relu}) CHECK(!is_own(line, arithmetic));
+#endif
+    for (const char* added :
+         {"9=2 -23310=1,1.0e-01", "8=2", "2=2", "11=7", "13=3", "4=-233", "18=1.0", "19=1", "31=2", "15=9"}) {
+        for (const std::string& line : {stem, pointwise, depthwise}) CHECK(!is_own(line + " " + added, arithmetic));
+    }
+    for (const char* added : {"0=1", "4=1", "5=0", "3=0", "11=2", "15=0", "7=1", "31=2"}) {
+        CHECK(!is_own(pool + " " + added, arithmetic));
+    }
+    for (const char* added : {"10=-1", "2=1", "3=0", "4=1", "5=0", "6=0", "14=1", "18=2", "0=1.0", "31=2"}) {
+        CHECK(!is_own(gemm + " " + added, arithmetic));
+    }
+    CHECK(!is_own(relu + " 0=1.000000e-01", arithmetic));
+    CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
+    CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 6=144", arithmetic));               // from 6
+    CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 3=2 6=384", arithmetic));
+    CHECK(!is_own("Convolution c 1 1 a b 0=6 1=3 3=2 4=1 5=1 6=162", arithmetic));
+    CHECK(!is_own("ConvolutionDepthWise c 1 1 a b 0=24 1=5 3=2 4=2 6=1200 7=12", arithmetic));
+}
+
+}  // namespace
+}  // namespace pocketdet
+
+int main() {
+    using pocketdet::Arithmetic;
+    for (const Arithmetic arithmetic : {Arithmetic::fp32, Arithmetic::fp16}) {
+        if (pocketdet::arithmetic_in_use(arithmetic) != arithmetic) continue;
+        pocketdet::test_other_layers_stay(arithmetic);
+#if defined(__aarch64__)
+        pocketdet::test_kernels(arithmetic);
+#endif
+    }
+    std::puts("ok");
+    return 0;
+}
