@@ -173,7 +173,7 @@ int DeformableConvolution::forward(const std::vector<ncnn::Mat>& inputs, std::ve
 }
 
 OwnLayer own_deformable_convolution() {
-    const auto computes = [](const LayerLine& line) { return line.inputs == 2 && line.params.count(9) == 0; };
+    const auto computes = [](const LayerLine& line) { return line.inputs.size() == 2 && line.params.count(9) == 0; };
     const auto create = [](void*) -> ncnn::Layer* { return new DeformableConvolution; };
     return {"DeformableConv2D", "PocketdetDeformableConv2D", computes, create, nullptr};
 }

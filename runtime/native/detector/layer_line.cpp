@@ -8,10 +8,11 @@ namespace pocketdet {
 
 LayerLine::LayerLine(const std::string& text) {
     std::istringstream words(text);
-    std::string name, word;
-    int outputs = 0;
-    words >> type >> name >> inputs >> outputs;
-    for (int blobs = inputs + outputs; blobs > 0 && words >> word; --blobs) {
+    std::string word;
+    int input_count = 0, output_count = 0;
+    words >> type >> name >> input_count >> output_count;
+    for (int i = 0; i < input_count + output_count && words >> word; ++i) {
+        (i < input_count ? inputs : outputs).push_back(word);
     }
     while (words >> word) {
         const size_t equals = word.find('=');

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace pocketdet {
 
@@ -17,8 +18,8 @@ struct LayerLine {
     // Whether every parameter that is given is one of these.
     bool has_only(std::initializer_list<int> ids) const;
 
-    std::string type;
-    int inputs = 0;
+    std::string type, name;
+    std::vector<std::string> inputs, outputs;  // blobs
     std::map<int, int> params;
 };
 

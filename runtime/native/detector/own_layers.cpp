@@ -7,30 +7,28 @@
 #include <ncnn/net.h>
 
 #include "deformable_conv.h"
+#include "joined_shuffle.h"
 #include "kernels.h"
 #include "packed_layers.h"
 
 namespace pocketdet {
 
-std::vector<OwnLayer> own_layers_for(Arithmetic arithmetic) {
-    std::vector<OwnLayer> layers;
-    if (kNcnnSamplesSlowly) layers.push_back(own_deformable_convolution());
+namespace {
+
+// Null where ncnn's layers are taken: on other processors than 64-bit ARM, and where halves are stored only.
+const Kernels* kernels_for(Arithmetic arithmetic) {
 #if defined(__aarch64__)
-    const Kernels* kernels = arithmetic == Arithmetic::fp16   ? &kHalfKernels
-                             : arithmetic == Arithmetic::fp32 ? &kSingleKernels
-                                                              : nullptr;
-    if (kernels != nullptr) {
-        add_convolutions(*kernels, layers);
-        add_pooling(*kernels, layers);
-        add_products(*kernels, layers);
-    }
+    if (arithmetic == Arithmetic::fp16) return &kHalfKernels;
+    if (arithmetic == Arithmetic::fp32) return &kSingleKernels;
 #else
     (void)arithmetic;
 #endif
-    return layers;
+    return nullptr;
 }
 
-std::string with_own_layers(ncnn::Net& net, const std::string& param, const std::vector<OwnLayer>& layers) {
+}  // namespace
+
+std::string with_types(ncnn::Net& net, const std::string& param, const std::vector<OwnLayer>& layers) {
     for (const OwnLayer& layer : layers) {
         net.register_custom_layer(layer.type, layer.create, nullptr, layer.userdata);
     }
@@ -45,6 +43,19 @@ std::string with_own_layers(ncnn::Net& net, const std::string& param, const std:
         result += text + "\n";
     }
     return result;
+}
+
+std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic arithmetic) {
+    const Kernels* const kernels = kernels_for(arithmetic);
+    std::vector<OwnLayer> layers;
+    if (kNcnnSamplesSlowly) layers.push_back(own_deformable_convolution());
+    if (kernels != nullptr) {
+        add_convolutions(*kernels, layers);
+        add_pooling(*kernels, layers);
+        add_products(*kernels, layers);
+    }
+    const std::string text = with_types(net, param, layers);
+    return kernels != nullptr ? with_joined_shuffles(net, text, *kernels) : text;
 }
 
 }  // namespace pocketdet

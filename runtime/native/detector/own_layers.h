@@ -25,10 +25,10 @@ struct OwnLayer {
     void* userdata;  // of `create`
 };
 
-// Our layers that are faster than ncnn's on this processor in an arithmetic that it has.
-std::vector<OwnLayer> own_layers_for(Arithmetic arithmetic);
-
 // Registers layers with the net and returns the text of its graph with their types in the place of ncnn's.
-std::string with_own_layers(ncnn::Net& net, const std::string& param, const std::vector<OwnLayer>& layers);
+std::string with_types(ncnn::Net& net, const std::string& param, const std::vector<OwnLayer>& layers);
+
+// The same with all our layers that are faster than ncnn's on this processor, in an arithmetic that it has.
+std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic arithmetic);
 
 }  // namespace pocketdet

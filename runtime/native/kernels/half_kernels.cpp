@@ -14,6 +14,8 @@ struct HalfLanes {
     static Vector load(const Element* from) { return vld1q_f16(from); }
     static void store(Element* to, Vector v) { vst1q_f16(to, v); }
     static Vector splat(float value) { return vdupq_n_f16(static_cast<Element>(value)); }
+    static Vector zip_low(Vector a, Vector b) { return vzip1q_f16(a, b); }
+    static Vector zip_high(Vector a, Vector b) { return vzip2q_f16(a, b); }
     static Vector max(Vector a, Vector b) { return vmaxq_f16(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f16(sum, a, b); }
     // What add_scaled takes lanes of: only half of the registers can be indexed.

@@ -58,6 +58,8 @@ struct Kernels {
     void (*product)(const Product&);
     void (*depthwise)(const DepthwiseRow&);
     void (*max_pool)(const MaxPoolRow&);
+    // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
+    void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
     // Negative elements become 0.
     void (*relu)(void* elements, std::size_t count);
 };

@@ -203,6 +203,17 @@ void max_pool_row(const MaxPoolRow& row) {
 }
 
 template <class Lanes>
+void interleave(const void* a, const void* b, int pixels, void* first, void* second) {
+    using Element = typename Lanes::Element;
+    for (int i = 0; i < pixels * Lanes::kCount; i += Lanes::kCount) {
+        const auto x = Lanes::load(static_cast<const Element*>(a) + i),
+                   y = Lanes::load(static_cast<const Element*>(b) + i);
+        Lanes::store(static_cast<Element*>(first) + i, Lanes::zip_low(x, y));
+        Lanes::store(static_cast<Element*>(second) + i, Lanes::zip_high(x, y));
+    }
+}
+
+template <class Lanes>
 void relu(void* elements, std::size_t count) {
     auto* const values = static_cast<typename Lanes::Element*>(elements);
     std::size_t i = 0;
@@ -217,7 +228,8 @@ constexpr Kernels kernels_of() {
     return {Lanes::kCount,       sizeof(typename Lanes::Element),
             Lanes::convert,      stem_row<Lanes>,
             product_all<Lanes>,  depthwise_row<Lanes>,
-            max_pool_row<Lanes>, relu<Lanes>};
+            max_pool_row<Lanes>, interleave<Lanes>,
+            relu<Lanes>};
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ struct SingleLanes {
     static Vector load(const Element* from) { return vld1q_f32(from); }
     static void store(Element* to, Vector v) { vst1q_f32(to, v); }
     static Vector splat(float value) { return vdupq_n_f32(value); }
+    static Vector zip_low(Vector a, Vector b) { return vzip1q_f32(a, b); }
+    static Vector zip_high(Vector a, Vector b) { return vzip2q_f32(a, b); }
     static Vector max(Vector a, Vector b) { return vmaxq_f32(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f32(sum, a, b); }
     static Vector load_indexed(const Element* from) { return vld1q_f32(from); }

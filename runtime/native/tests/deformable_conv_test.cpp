@@ -55,7 +55,7 @@ void test_other_layers_stay() {
          {"DeformableConv2D d 3 1 in0 in1 in2 out0 0=4 1=3\n", "DeformableConv2D d 2 1 in0 in1 out0 0=4 1=3 9=1\n",
           "ReLU DeformableConv2D 1 1 in0 out0\n"}) {
         ncnn::Net net;
-        CHECK(with_own_layers(net, head + line, {own_deformable_convolution()}) == head + line);
+        CHECK(with_types(net, head + line, {own_deformable_convolution()}) == head + line);
     }
 }
 

@@ -65,15 +65,20 @@ public:
         : stored_(std::move(stored)) {
         net_.opt.num_threads = 1;
         set_arithmetic(net_.opt, arithmetic);
-        const std::vector<OwnLayer> layers = own ? own_layers_for(arithmetic) : std::vector<OwnLayer>();
-        CHECK(net_.load_param_mem(with_own_layers(net_, param, layers).c_str()) == 0);
+        const std::string text = own ? with_own_layers(net_, param, arithmetic) : param;
+        CHECK(net_.load_param_mem(text.c_str()) == 0);
         net_.load_model(reinterpret_cast<const unsigned char*>(stored_.data()));
     }
-    std::string type() const { return net_.layers()[1]->type; }
-    ncnn::Mat run(const ncnn::Mat& input) const {
+    // Of the layer after the inputs, or of a later one.
+    std::string type(size_t index = 1) const { return net_.layers()[index]->type; }
+    ncnn::Mat run(const ncnn::Mat& input) const { return run({input}, "out0"); }
+    ncnn::Mat run(const std::vector<ncnn::Mat>& inputs, const char* output) const {
         ncnn::Extractor extractor = net_.create_extractor();
+        for (size_t i = 0; i < inputs.size(); ++i) {
+            CHECK(extractor.input(("in" + std::to_string(i)).c_str(), inputs[i]) == 0);
+        }
         ncnn::Mat out;
-        CHECK(extractor.input("in0", input) == 0 && extractor.extract("out0", out) == 0);
+        CHECK(extractor.extract(output, out) == 0);
         return out;
     }
 
@@ -163,6 +168,25 @@ void test_max_pool(Arithmetic arithmetic, int width, int height, int channels) {
     }
 }
 
+std::string end_of_unit(const std::string& shuffle, const std::string& slice) {
+    return "7767517\n5 6\nInput i 0 1 in0\nInput j 0 1 in1\nConcat a 2 1 in0 in1 a 0=0\nShuffleChannel b 1 1 a b " +
+           shuffle + "\nSlice c 1 2 b out0 out1 " + slice + "\n";
+}
+
+void test_shuffle(Arithmetic arithmetic, int passed, int computed) {
+    const std::string param = end_of_unit("0=2 1=0", "-23300=2,-233,-233 1=0");
+    const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
+    CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffledHalves");
+    const std::vector<ncnn::Mat> inputs{Drawn(3).map(5, 3, passed), Drawn(4).map(5, 3, computed)};
+    for (const char* half : {"out0", "out1"}) {
+        const ncnn::Mat found = ours.run(inputs, half), expected = theirs.run(inputs, half);
+        CHECK(found.c == (passed + computed) / 2 && expected.c == found.c && found.w == 5 && found.h == 3);
+        for (int c = 0; c < found.c; ++c) {
+            for (int i = 0; i < 15; ++i) CHECK(found.channel(c)[i] == expected.channel(c)[i]);
+        }
+    }
+}
+
 // Two fully connected layers with ReLU between them, as a head has.
 void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outputs) {
     const auto gemm = [](const char* blobs, int columns, int depth) {
@@ -195,6 +219,9 @@ void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outp
 
 void test_kernels(Arithmetic arithmetic) {
     test_vector(arithmetic);
+    for (const auto& [passed, computed] : {std::pair{8, 8}, {24, 24}, {16, 16}, {8, 24}, {6, 6}, {4, 4}}) {
+        test_shuffle(arithmetic, passed, computed);
+    }
     for (int rows : {1, 7, 20}) {
         test_head(arithmetic, rows, 245, 64, 36);
         test_head(arithmetic, rows, 16, 40, 8);
@@ -224,10 +251,10 @@ void test_kernels(Arithmetic arithmetic) {
     }
 }
 
-// Whether a layer of the graph is one of ours.
-bool is_own(const std::string& line, Arithmetic arithmetic) {
+// Whether a layer of a graph's text is one of ours.
+bool is_own(const std::string& text, Arithmetic arithmetic) {
     ncnn::Net net;
-    return with_own_layers(net, line + "\n", own_layers_for(arithmetic)) != line + "\n";
+    return with_own_layers(net, text + "\n", arithmetic) != text + "\n";
 }
 
 void test_other_layers_stay(Arithmetic arithmetic) {
@@ -254,6 +281,12 @@ void test_other_layers_stay(Arithmetic arithmetic) {
     }
     for (const char* added : {"10=-1", "2=1", "3=0", "4=1", "5=0", "6=0", "14=1", "18=2", "0=1.0", "31=2"}) {
         CHECK(!is_own(gemm + " " + added, arithmetic));
+    }
+    for (const char* shuffle : {"0=3 1=0", "0=2 1=1"}) {
+        CHECK(!is_own(end_of_unit(shuffle, "-23300=2,-233,-233 1=0"), arithmetic));
+    }
+    for (const char* slice : {"-23300=2,8,-233 1=0", "-23300=2,-233,-233 1=1", "-23302=1,8 1=0"}) {
+        CHECK(!is_own(end_of_unit("0=2 1=0", slice), arithmetic));
     }
     CHECK(!is_own(relu + " 0=1.000000e-01", arithmetic));
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
