@@ -14,11 +14,12 @@ set_target_properties(pocketdet_third_party PROPERTIES POSITION_INDEPENDENT_CODE
 
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/exif.cpp
-  detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/jpeg.cpp
-  detector/json_fields.cpp detector/joined_shuffle.cpp detector/layer_line.cpp detector/layer_timer.cpp detector/manifest.cpp detector/manifest_one_stage.cpp
-  detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp detector/options.cpp
-  detector/output_fields.cpp detector/own_layers.cpp detector/parity.cpp detector/precision.cpp
-  detector/preprocessor.cpp detector/packed_convolutions.cpp detector/packed_pooling.cpp detector/packed_products.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
+  detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/joined_shuffle.cpp
+  detector/jpeg.cpp detector/json_fields.cpp detector/layer_line.cpp detector/layer_timer.cpp detector/manifest.cpp
+  detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp
+  detector/options.cpp detector/output_fields.cpp detector/own_layers.cpp detector/packed_convolutions.cpp
+  detector/packed_pooling.cpp detector/packed_products.cpp detector/parity.cpp detector/precision.cpp
+  detector/preprocessor.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
   target_sources(pocketdet_detector PRIVATE kernels/half_kernels.cpp kernels/single_kernels.cpp)
   # the order of instructions is that of the source: GCC would run out of registers
