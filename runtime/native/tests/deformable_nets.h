@@ -54,8 +54,7 @@ public:
         net_.opt.num_threads = 1;
         net_.opt.use_fp16_packed = net_.opt.use_fp16_storage = net_.opt.use_fp16_arithmetic = false;
         net_.opt.use_bf16_packed = net_.opt.use_bf16_storage = false;
-        const std::string param =
-            own ? with_types(net_, shape.param(), {own_deformable_convolution()}) : shape.param();
+        const std::string param = own ? with_types(net_, shape.param(), {own_deformable_convolution()}) : shape.param();
         CHECK(net_.load_param_mem(param.c_str()) == 0);
         Drawn drawn(seed);
         const int count = shape.outputs * shape.channels * shape.taps() + (shape.has_bias ? shape.outputs : 0);
