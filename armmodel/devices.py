@@ -1,8 +1,9 @@
 """Devices whose core has a model: the clock, and the published run of ncnn's benchmark to compare with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
 
 from pocketdet.benchmarks.predict.coefficients import tokens
 from pocketdet.errors import UsageError
@@ -14,21 +15,34 @@ class Device:
 
     Attributes:
         name: Name in tables.
-        core: Name of its core.
+        core: Name of the core that is modelled.
         ghz: Its highest clock in GHz, as the published run states it.
-        published: Name of the published run (`read_runs`).
+        published: Name of the published run (`read_runs`), "" if there is none.
         cores: The cores that the run was allowed to use.
         precision: The arithmetic that ncnn used in it.
-        note: What is to be known about the run.
+        note: What is to be known about the run or the device.
+        like: Without a published run: the name of the device whose published times stand for its own.
+        slower: For a device whose core has no model: lowest, median and highest published ratio of its times
+            to those of the modelled core, by arithmetic.
     """
 
     name: str
     core: str
     ghz: float
-    published: str
+    published: str = ""
     cores: Literal["all", "big", "little"] = "all"
     precision: Literal["fp32", "fp16"] = "fp16"
     note: str = ""
+    like: str = ""
+    slower: Mapping[str, tuple[float, float, float]] = field(default_factory=dict, hash=False)
+
+    def milliseconds(self, cycles: float, precision: str = "fp16") -> float:
+        """The time of modelled cycles in this arithmetic, in milliseconds."""
+        return cycles / self.ghz / 1e6 * self.slowdown(precision)[1]
+
+    def slowdown(self, precision: str) -> tuple[float, float, float]:
+        """Lowest, median and highest ratio of its times to those of the modelled core; 1 on that core."""
+        return self.slower.get(precision) or self.slower.get("fp32", (1.0, 1.0, 1.0))
 
 
 _CLUSTER = "the times are those of the 2.8 GHz cluster, not of the prime core"
@@ -65,6 +79,34 @@ DEVICES = (
     Device("RK3568, Rock 3A", "cortex-a55", 2.0, "Rock3A, Rockchip RK3568 ubuntu 20.04"),
     Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", "fp32", _OLD),
 )
+
+_855: Final = "Snapdragon 855+"
+_GHZ_855: Final = 2.84
+SNAPDRAGON_845 = Device(
+    "Snapdragon 845",
+    "cortex-a76",
+    _GHZ_855,
+    cores="big",
+    note="its Cortex-A75 has no model: the time of the Snapdragon 855, whose Cortex-A76 runs at 2.84 GHz, "
+    "times the ratio of both chips in Paddle-Lite's benchmark (v2.11, armv8, one thread on a big core): 1.9 "
+    "in fp16 (7 networks, 1.9 to 2.0), 2.0 in fp32 (9 networks, 1.8 to 2.4)",
+    like=_855,
+    slower=MappingProxyType({"fp16": (1.9, 1.9, 2.0), "fp32": (1.8, 2.0, 2.4)}),
+)
+UNPUBLISHED = (
+    Device(
+        "Snapdragon 855",
+        "cortex-a76",
+        _GHZ_855,
+        cores="big",
+        note="the 855+ is this chip at 2.96 GHz",
+        like=_855,
+    ),
+    SNAPDRAGON_845,
+    Device("Snapdragon X Elite (X1E78100)", "oryon", 3.4, note="its published runs have twelve threads"),
+)
+"""Devices without a run in ncnn's benchmark. The ratios of int8, of which none is published, are those of the
+arithmetic of the other layers."""
 
 
 def find_devices(queries: Sequence[str]) -> list[Device]:

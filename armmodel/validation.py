@@ -68,7 +68,7 @@ class Validation(BaseModel):
         """Modelled milliseconds of the networks on a device."""
         wanted = kernels_core(device), device.precision
         return {
-            p.network: p.cycles / device.ghz / 1e6
+            p.network: device.milliseconds(p.cycles)
             for p in self.points
             if (p.core, p.precision) == wanted and p.cycles
         }

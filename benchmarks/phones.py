@@ -21,10 +21,14 @@ class _Row(BaseModel):
 
 
 class Chip(_Row):
-    """A chip: `core` is its fastest core, `codes` are the names that Android has for it."""
+    """A chip: `core` is its fastest core, `codes` are the names that Android has for it.
+
+    `ghz` is the highest clock of that core, where LLVM models it and no run of the chip's core is published.
+    """
 
     name: Name
     core: Name
+    ghz: Annotated[float, Field(gt=0)] | None = None
     codes: tuple[Name, ...]
     source: Url
 

@@ -2,7 +2,7 @@
 
     models = load_models()
     device = models.find("Snapdragon 855+")[0]
-    print(predict(bundle_work(bundle), device, models.ranges).sentence())
+    print(predict(bundle_work(bundle), device, models.ranges).milliseconds)
 
 `python -m pocketdet.benchmarks.predict.fit` fits the coefficients that ship:
 docs/explanation/prediction.md explains how.

@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from pocketdet.benchmarks.predict.coefficients import (
     DeviceModels,
     FitRecord,
 )
-from pocketdet.benchmarks.predict.prediction import range_of
+from pocketdet.benchmarks.predict.prediction import range_of, ratio_band
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import BY_PRECISION, Classes, Workload, amounts
 from pocketdet.errors import PocketdetError
@@ -40,7 +39,6 @@ SOURCE = "fitted to the least times of the runs published in ncnn's benchmark/RE
 UNIT = "nanoseconds per multiply-accumulate of a class, or per value read or written"
 # With fewer models the classes cannot be distinguished and a leave-one-out quantile means nothing.
 FEWEST_MODELS: Mapping[str, int] = {"float": 12, "int8": 8}
-BAND = 0.8
 
 
 @dataclass(frozen=True)
@@ -109,24 +107,6 @@ def solve(rows: Array) -> Array:
     scale = np.where(norms > 0, norms, 1.0)  # so that the units of the classes do not matter
     rates, _ = nnls(rows / scale, np.ones(len(rows)))
     return np.asarray(rates / scale)
-
-
-def ratio_band(ratios: Sequence[float] | Array) -> tuple[float, float]:
-    """Compute the band that contains the next ratio with a probability of at least 80%.
-
-    The band is that of split conformal prediction for exchangeable ratios: the order statistics of rank
-    ceil(0.9 (n + 1)) from either side.
-
-    Args:
-        ratios: n ratios.
-
-    Returns:
-        Both ends of the band.
-    """
-    ordered = np.sort(np.asarray(ratios))
-    tail = (1 - BAND) / 2
-    above = min(ceil((1 - tail) * (len(ordered) + 1)), len(ordered))
-    return float(ordered[len(ordered) - above]), float(ordered[above - 1])
 
 
 def split_works(works: Mapping[str, Workload]) -> dict[str, dict[str, Workload]]:

@@ -1,15 +1,18 @@
-"""Predict the time of a workload with its band: on a fitted device, or one derived from similar devices."""
+"""Predict the time of a workload on a fitted device, with its band."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import ceil
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, FitRecord, Range
+from pocketdet.benchmarks.predict.coefficients import DeviceModel, FitRecord, Range
 from pocketdet.benchmarks.predict.workload import BY_PRECISION, Workload, amounts, precision_of
 from pocketdet.errors import UsageError
 
+BAND = 0.8
 MOVED, ODD = "values_moved", "odd_channels"
 _SHARE = "{{share:.0%}} of the MACs are {}, at most {{most:.0%}} in the fitted models"
 _TOO_MUCH = {
@@ -20,54 +23,22 @@ _TOO_MUCH = {
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """A fitted device, one thread, and the clock in GHz of the core that ran."""
-
-    name: str
-    cores: str
-    ghz: float
-
-
-@dataclass(frozen=True)
-class DerivedDevice:
-    """A device without published runs, with a clock of `ghz`, predicted from similar devices.
-
-    `reasoning` is printed with every prediction.
-    """
-
-    name: str
-    ghz: float
-    neighbours: tuple[Neighbour, ...]
-    reasoning: str
-
-
-SNAPDRAGON_845 = DerivedDevice(
-    "Qualcomm SDM845 Snapdragon 845 (derived)",
-    2.8,
-    (
-        Neighbour("Qualcomm MSM8998 Snapdragon 835", "big", 2.45),
-        Neighbour("Rockchip RK3588", "big", 2.4),
-    ),
-    "in fp32: its fast core, a Cortex-A75 at 2.8 GHz, stands between the Cortex-A73 of the 835 and the "
-    "Cortex-A76 of this RK3588 run; by their multiply-accumulates per clock both ran in fp32",
-)
-DERIVED = (SNAPDRAGON_845,)
-
-
-@dataclass(frozen=True)
 class Prediction:
-    """Milliseconds of the networks of one frame, predicted, never measured.
+    """Milliseconds of the networks of one frame, never measured.
 
     Attributes:
         device: Name of the device.
         threads: Number of threads.
         cores: Cores that ncnn may use: all, big or little.
-        milliseconds: The predicted time.
+        milliseconds: The time.
         low: Lower end of the band that contains four models of five, wider if `notes` says so.
         high: Upper end of that band.
-        median_error: Median error of models excluded from the fit on this device.
-        models: Number of models that were fitted.
+        median_error: Median error of published models that the estimate of them did not use.
+        models: Number of published models.
         notes: Sentences about the band and the layers.
+        like_fitted: Whether published models have layers and amounts like those of the bundle.
+        method: "predicted" from the times of other models, or "modelled" from the cycles of this one.
+        frame: The time from image to boxes, None if the method does not know it.
     """
 
     device: str
@@ -79,13 +50,9 @@ class Prediction:
     median_error: float
     models: int
     notes: tuple[str, ...] = ()
-
-    def sentence(self) -> str:
-        """Return one sentence that cannot be mistaken for a measurement."""
-        return (
-            f"{self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}: predicted "
-            f"{self.milliseconds:.3g} ms ({self.low:.3g} to {self.high:.3g}), not measured"
-        )
+    like_fitted: bool = True
+    method: Literal["predicted", "modelled"] = "predicted"
+    frame: float | None = None
 
 
 def predict(work: Workload, device: DeviceModel, ranges: Mapping[str, Range]) -> Prediction:
@@ -119,44 +86,36 @@ def predict(work: Workload, device: DeviceModel, ranges: Mapping[str, Range]) ->
             "matrix products over RoIs, deformable convolutions): counted as dense 1x1, and the band allows "
             "twice that"
         )
-    errors = fit.median_error, fit.models
-    return Prediction(device.name, device.threads, device.cores, time, low, high, *errors, tuple(notes))
-
-
-def predict_derived(work: Workload, device: DerivedDevice, models: DeviceModels) -> Prediction:
-    """Predict the time on a device without published runs.
-
-    The time is the geometric mean of those of its neighbours, each scaled by the clocks; the band spans the
-    bands of the neighbours.
-
-    Args:
-        work: The workload.
-        device: The device and its neighbours.
-        models: The fitted devices.
-
-    Returns:
-        The prediction for one thread on a big core.
-
-    Raises:
-        UsageError: As `predict`.
-    """
-    parts = []
-    for near in device.neighbours:
-        fitted = next(d for d in models.devices if (d.name, d.threads, d.cores) == (near.name, 1, near.cores))
-        parts.append((predict(work, fitted, models.ranges), near.ghz / device.ghz))
-    time = exp(sum(log(p.milliseconds * scale) for p, scale in parts) / len(parts))
-    span = " and ".join(f"{p.milliseconds * scale:.3g} ms from {p.device}" for p, scale in parts)
     return Prediction(
         device.name,
-        1,
-        "big",
+        device.threads,
+        device.cores,
         time,
-        min(p.low * scale for p, scale in parts),
-        max(p.high * scale for p, scale in parts),
-        max(p.median_error for p, _ in parts),
-        min(p.models for p, _ in parts),
-        (f"no published run: {span}, scaled by clock", device.reasoning, *parts[0][0].notes),
+        low,
+        high,
+        fit.median_error,
+        fit.models,
+        tuple(notes),
+        like_fitted=not notes,
     )
+
+
+def ratio_band(ratios: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Compute the band that contains the next ratio with a probability of at least 80%.
+
+    The band is that of split conformal prediction for exchangeable ratios: the order statistics of rank
+    ceil(0.9 (n + 1)) from either side.
+
+    Args:
+        ratios: n ratios.
+
+    Returns:
+        Both ends of the band.
+    """
+    ordered = np.sort(np.asarray(ratios))
+    tail = (1 - BAND) / 2
+    above = min(ceil((1 - tail) * (len(ordered) + 1)), len(ordered))
+    return float(ordered[len(ordered) - above]), float(ordered[above - 1])
 
 
 def reasons_outside(work: Workload, precision: str, fitted: Range) -> list[str]:

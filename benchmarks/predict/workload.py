@@ -1,8 +1,7 @@
 """The work of a network by class of layers, and the groups of classes that share one rate in a fit.
 
 Layers of one class take a time proportional to their amount: millions of multiply-accumulates (MACs), or of
-values read and written. The groups are the smallest that cross-validation did not improve on; `python -m
-pocketdet.benchmarks.predict.compare` prints what was tried.
+values read and written. The groups are the smallest that cross-validation did not improve on.
 """
 
 from collections import defaultdict
@@ -27,7 +26,7 @@ _FREE = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten",
 }
 _ATTENTION = frozenset({"MultiHeadAttention", "MatMul", "SDPA"})
 _DEPTHWISE = frozenset({"ConvolutionDepthWise", "DeconvolutionDepthWise"})
-_NOT_MACS = frozenset({"moved_dense", "moved_others", "layers"})
+_NOT_MACS = frozenset({"moved_dense", "moved_others"})
 _LANES = 4
 
 
@@ -45,7 +44,6 @@ DETAILS = (
     "fully_connected",
     "moved_dense",
     "moved_others",
-    "layers",
 )
 
 FLOAT: Classes = MappingProxyType(
@@ -158,7 +156,6 @@ def graph_work(graph: Graph, shapes: Mapping[str, Shape]) -> Workload:
         inputs, outputs = ([shapes[b] for b in blobs] for blobs in (layer.inputs, layer.outputs))
         moved = (sum(map(prod, inputs)) + sum(map(prod, outputs))) / MILLION
         macs = cost.macs / MILLION
-        amounts["layers"] += 1 / MILLION
         if not macs:
             amounts["moved_others"] += moved
             continue

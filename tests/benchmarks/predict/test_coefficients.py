@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pocketdet.benchmarks.predict.coefficients import SHIPPED, DeviceModels, load_models, tokens
-from pocketdet.benchmarks.predict.prediction import DERIVED
 from pocketdet.benchmarks.predict.workload import BY_PRECISION
 from pocketdet.errors import UsageError
 
@@ -30,12 +29,6 @@ def test_the_shipped_file_has_the_classes_of_the_code(models: DeviceModels) -> N
 def test_no_two_devices_share_name_threads_and_cores(models: DeviceModels) -> None:
     keys = [(d.name, d.threads, d.cores) for d in models.devices]
     assert len(set(keys)) == len(keys)
-
-
-def test_every_neighbour_of_a_derived_device_exists(models: DeviceModels) -> None:
-    keys = {(d.name, d.threads, d.cores) for d in models.devices}
-    for derived in DERIVED:
-        assert {(n.name, 1, n.cores) for n in derived.neighbours} <= keys
 
 
 def test_words_find_a_device_in_any_order_and_case(models: DeviceModels) -> None:

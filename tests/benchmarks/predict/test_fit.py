@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.benchmarks.predict.compare import one_speed, split_classes
-from pocketdet.benchmarks.predict.fit import fit_device, ratio_band, solve
-from pocketdet.benchmarks.predict.published import PublishedRun
+from pocketdet.benchmarks.predict.fit import fit_device, solve
+from pocketdet.benchmarks.predict.prediction import ratio_band
 from pocketdet.benchmarks.predict.workload import FLOAT, Workload, amounts
 
 Array = NDArray[np.float64]
@@ -58,20 +57,6 @@ def test_the_band_contains_four_of_five_new_ratios(count: int) -> None:
         held.append(low <= ratios[-1] <= high)
     least = 0.8 if count >= 9 else (count - 1) / (count + 1)
     assert np.mean(held) > least - 0.06
-
-
-def test_devices_that_differ_by_a_factor_share_their_rates() -> None:
-    works = models(14)
-    runs = [PublishedRun(f"d{f}", "", 1, "all", times(works, f)) for f in (1.0, 7.0, 30.0)]
-    for ratios in one_speed(works, runs):
-        assert list(ratios.values()) == pytest.approx([1.0] * 14, rel=1e-6)
-
-
-def test_details_move_into_a_class_of_their_own() -> None:
-    classes = split_classes(odd=("depthwise_odd",), layers=("layers",))
-    assert classes["odd"] == ("depthwise_odd",)
-    assert "depthwise_odd" not in classes["depthwise"]
-    assert list(split_classes(wino=("winograd_3x3",))) == [*(n for n in FLOAT if n != "winograd_3x3"), "wino"]
 
 
 def least_squares_by_subsets(a: Array) -> float:

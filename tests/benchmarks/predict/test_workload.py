@@ -84,6 +84,6 @@ def test_work_adds_up() -> None:
     assert amounts(both, FLOAT) == pytest.approx(amounts(first, FLOAT) + amounts(second, FLOAT))
 
 
-def test_each_precision_counts_every_detail_but_the_layers_once() -> None:
+def test_each_precision_counts_every_detail_once() -> None:
     for classes in BY_PRECISION.values():
-        assert sorted(d for details in classes.values() for d in details) == sorted(set(DETAILS) - {"layers"})
+        assert sorted(d for details in classes.values() for d in details) == sorted(DETAILS)

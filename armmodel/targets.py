@@ -1,0 +1,112 @@
+"""What a user names: a device with published runs, a device whose core has a model, or a phone."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pocketdet.armmodel.devices import DEVICES, UNPUBLISHED, Device
+from pocketdet.benchmarks.phones import Phone, load_phones
+from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, tokens
+from pocketdet.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A device, and what is known of it; at least one of `fitted` and `device`.
+
+    Attributes:
+        name: Its name.
+        fitted: The regression over its published runs, None if there is no such run.
+        device: The cluster that is modelled, None if its core has no model or several threads run.
+        notes: Sentences about the search.
+    """
+
+    name: str
+    fitted: DeviceModel | None
+    device: Device | None
+    notes: tuple[str, ...] = ()
+
+
+@functools.cache
+def unpublished_devices() -> tuple[Device, ...]:
+    """Devices that are modelled without a published run to compare with: named ones, and chips of phones."""
+    chips = [chip for chip in load_phones().chip if chip.ghz]
+    return (
+        *UNPUBLISHED,
+        *(Device(chip.name, chip.core.lower(), chip.ghz or 0.0, cores="big") for chip in chips),
+    )
+
+
+def modelled_device(fitted: DeviceModel) -> Device | None:
+    """The cluster that a published run on one thread used, None if its core has no model."""
+    if fitted.threads != 1:
+        return None
+    for device in DEVICES:
+        if (device.published, device.cores) == (fitted.name, fitted.cores):
+            return device
+    chips = [d for d in unpublished_devices() if tokens(d.name) <= tokens(fitted.name)]
+    return chips[0] if chips and fitted.cores != "little" else None
+
+
+def find_targets(query: str, threads: int, models: DeviceModels) -> list[Target]:
+    """Find devices by words of their names, or the chips of phones by words of the phones' names.
+
+    Args:
+        query: Words such as "855+" or "pixel 3".
+        threads: Number of threads; only one thread is modelled.
+        models: The regression's devices.
+
+    Returns:
+        At least one device; those with published runs first.
+
+    Raises:
+        UsageError: If nothing has such a name, or nothing is known of it.
+    """
+    try:
+        return _by_name(query, threads, models)
+    except UsageError:
+        phones = load_phones().find(query)
+        if not phones or not query.strip():
+            raise
+    found: list[Target] = []
+    missing = []
+    for phone in {phone.chip.name: phone for phone in reversed(phones)}.values():
+        region = "" if phone.only else " in some regions"
+        note = f"{phone.name}: its chip{region} is the {phone.chip.name}"
+        try:
+            chips = _by_name(phone.chip.name, threads, models)
+        except UsageError as error:
+            missing.append(_why_not(phone, error))
+        else:
+            found += [replace(chip, notes=(note,)) for chip in chips]
+    if not found:
+        raise UsageError("; ".join(reversed(missing)))
+    return found[::-1]
+
+
+def _by_name(query: str, threads: int, models: DeviceModels) -> list[Target]:
+    others = _named(query, unpublished_devices()) if threads == 1 else []
+    try:
+        fitted = models.find(query, threads)
+    except UsageError:
+        if not others:
+            raise
+        fitted = []
+    targets = [Target(device.name, device, modelled_device(device)) for device in fitted]
+    taken = {target.device for target in targets}
+    return targets + [Target(device.name, None, device) for device in others if device not in taken]
+
+
+def _named(query: str, devices: Iterable[Device]) -> list[Device]:
+    """Those with all words; only the one without other words if there is one: Google Tensor, not G2."""
+    wanted = tokens(query)
+    found = [device for device in devices if wanted and wanted <= tokens(device.name)]
+    return [device for device in found if tokens(device.name) == wanted] or found
+
+
+def _why_not(phone: Phone, error: UsageError) -> str:
+    """Say why nothing is known of a phone's chip."""
+    has = f"{phone.name} has the {phone.chip.name}"
+    if "thread" in str(error):
+        return f"{has}: {error}"
+    return f"{has}, of which no run is published, and its fast core, {phone.chip.core}, has no model"
