@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -36,6 +37,12 @@ def describe_image(name: str, pixels: NDArray[np.uint8]) -> Image:
     """
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     return Image(name=name, width=pixels.shape[1], height=pixels.shape[0], sha256=digest)
+
+
+@cache
+def standard_images() -> tuple[Image, ...]:
+    """Describe the standard frames as a record of them does."""
+    return tuple(describe_image(f"{name}.png", pixels) for name, pixels in standard_frames().items())
 
 
 def stage_images(paths: Sequence[Path], folder: Path) -> tuple[StagedImage, ...]:

@@ -77,6 +77,45 @@ def test_a_zip_file_and_an_image(command: Command, small_bundle: Path, tmp_path:
     assert used.name == "scene.png"
 
 
+def test_a_submission_names_no_host(
+    command: Command, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functools import partial
+
+    from pocketdet.benchmarks import plan, protocol
+    from pocketdet.benchmarks.record import Source
+
+    monkeypatch.setattr(plan, "BenchPlan", partial(plan.BenchPlan, frames=6, warm_up=1))
+    release = Source(version="0.1.0", commit=None, changed=None)
+    monkeypatch.setattr(protocol, "read_source", lambda: release)
+    file = tmp_path / "mine.json"
+    ending = command("bench", small_bundle, "--out", tmp_path / "records", "--submit", file)
+    assert ending.code == 1, ending.err  # six frames are too short a run
+    assert f"wrote {file}: put it into benchmarks/results" in ending.out
+    (kept,) = (tmp_path / "records").iterdir()
+    assert "host" in read_record(kept).device.properties
+    sent = read_record(file)
+    assert "host" not in sent.device.properties
+    assert sent.run == read_record(kept).run
+    again = command("bench", small_bundle, "--out", tmp_path / "records", "--submit", file)
+    assert again.code == 2
+    assert "exists already; records are never overwritten" in again.err
+    changed = release.model_copy(update={"commit": "0" * 40, "changed": True})
+    monkeypatch.setattr(protocol, "read_source", lambda: changed)
+    other = tmp_path / "other.json"
+    for options, sentence in (
+        (("--submit", other), "this checkout has changed files"),
+        (("--quick", "--submit", other), "leave out --quick"),
+        (("--submit", tmp_path / "other.txt"), "expected a file name that ends in .json"),
+        (("--target", "local", "--target", "emulated", "--submit", other), "expected one bundle and one"),
+    ):
+        refused = command("bench", small_bundle, "--out", tmp_path / "never", *options)
+        assert refused.code == 2
+        assert sentence in refused.err
+    assert not other.exists()
+    assert not (tmp_path / "never").exists()
+
+
 @pytest.mark.slow
 def test_an_emulated_processor_verifies_results_without_times(
     command: Command, small_bundle: Path, tmp_path: Path

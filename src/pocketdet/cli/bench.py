@@ -13,6 +13,7 @@ from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
+    from pocketdet.benchmarks.plan import BenchPlan
     from pocketdet.benchmarks.record import Record
     from pocketdet.runtime.bundle import Bundle
 
@@ -76,6 +77,14 @@ def bench(
     runner: Annotated[
         Path | None, typer.Option(help="pocketdet-run for the target; what make native built by default.")
     ] = None,
+    submit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the record of one bundle on one target for the project's table of results, "
+            "without names of hosts and serial numbers (CONTRIBUTING.md).",
+        ),
+    ] = None,
 ) -> None:
     """Time bundles on a device: one stream, one thread, one pinned core, after a golden test there.
 
@@ -119,6 +128,8 @@ def bench(
         if layers:
             raise UsageError("--layers: with --via app layers are not timed; leave one of them out")
         targets = through_app(targets)
+    if submit is not None:
+        _check_submit(submit, bundles, targets, plan)
     with contextlib.ExitStack() as stack:
         loaded = _load(bundles, stack)
         for bundle in loaded:
@@ -133,8 +144,45 @@ def bench(
         Console(stderr=True).print(f"error: {problem}", style="bold red", markup=False, soft_wrap=True)
     if results.problems:
         raise typer.Exit(2)
+    if submit is not None:
+        _write_submission(submit, results.records[0][1])
     if not all(_is_fine(record) for _, record in results.records):
         raise typer.Exit(1)
+
+
+def _check_submit(file: Path, bundles: list[Path], targets: list[str], plan: "BenchPlan") -> None:
+    """Refuse before the measurement what the registry would refuse after it."""
+    from pocketdet.benchmarks.protocol import read_source
+
+    if len(bundles) != 1 or len(targets) != 1:
+        raise UsageError(f"--submit {file}: expected one bundle and one target, the file has one record")
+    if file.suffix != ".json":
+        raise UsageError(f"--submit {file}: expected a file name that ends in .json")
+    if file.exists():
+        raise UsageError(f"--submit {file}: exists already; records are never overwritten")
+    for option, given in (("--quick", plan.quick), ("--image and --images", bool(plan.images))):
+        if given:
+            raise UsageError(f"--submit {file}: records are of the whole protocol; leave out {option}")
+    if targets[0].startswith("emulated"):
+        raise UsageError(f"--submit {file}: an emulated processor has no time; choose a real device")
+    if read_source().changed:
+        raise UsageError(
+            f"--submit {file}: this checkout has changed files, which nobody else has; commit them first"
+        )
+    check_writable(file.parent)
+
+
+def _write_submission(file: Path, record: "Record") -> None:
+    from pocketdet.benchmarks.registry import write_submission
+
+    write_submission(file, record)
+    say = Console(highlight=False).print
+    for line in (
+        f"wrote {file}: put it into benchmarks/results and open a pull request (CONTRIBUTING.md)",
+        "It has the model, chip, system and sensors of the device, the name of the bundle and every frame; "
+        "no name of a host, no address, no serial number.",
+    ):
+        say(line, markup=False, soft_wrap=True)
 
 
 def _is_fine(record: "Record") -> bool:
