@@ -15,13 +15,15 @@ from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
 
 
-def ap_limit(dataset: Dataset, max_drop: float) -> MetricLimit:
+def ap_limit(dataset: Dataset, max_drop: float, workers: int = 1) -> MetricLimit:
     """A limit for `ExportOptions`: int8 may lose at most `max_drop` points of COCO AP on `dataset`.
+
+    `workers` processes share its images (`evaluate`).
 
     Raises:
         UsageError: if `max_drop` is not above 0 and at most 100.
     """
-    return MetricLimit(lambda plain: ApMetric(plain, dataset), max_drop)
+    return MetricLimit(lambda plain: ApMetric(plain, dataset, workers), max_drop)
 
 
 class ApMetric:
@@ -30,8 +32,8 @@ class ApMetric:
     A context manager; its temporary files are removed on exit.
     """
 
-    def __init__(self, plain: Bundle, dataset: Dataset) -> None:
-        self._plain, self._dataset = plain, dataset
+    def __init__(self, plain: Bundle, dataset: Dataset, workers: int = 1) -> None:
+        self._plain, self._dataset, self._workers = plain, dataset, workers
         self._folder = tempfile.TemporaryDirectory(prefix="pocketdet-metric-")
         self._committed: dict[GraphName, Graph] = {}
         self.fp32_ap = self._ap({})
@@ -56,7 +58,7 @@ class ApMetric:
             return files[file] if file in files else self._plain.path(file)
 
         variant = in_engine(self._plain, "ncnn-int8", engine=NcnnEngine(specs, locate))
-        return 100 * evaluate(variant, self._dataset).coco.ap
+        return 100 * evaluate(variant, self._dataset, workers=self._workers).coco.ap
 
     def __enter__(self) -> Self:
         return self

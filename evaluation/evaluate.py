@@ -10,6 +10,7 @@ from pocketdet.datasets import Dataset, read_stored_image
 from pocketdet.errors import UsageError
 from pocketdet.evaluation import CocoAccuracy, Detections, VocAccuracy, coco_accuracy, voc_accuracy
 from pocketdet.evaluation.variants import Variant
+from pocketdet.runtime.engines.fork_map import map_in_forks
 
 SHOWN_NAMES = 5
 
@@ -28,21 +29,29 @@ class Evaluated:
     milliseconds: float
 
 
-def evaluate(variant: Variant, dataset: Dataset, progress: Callable[[], None] = lambda: None) -> Evaluated:
+def evaluate(
+    variant: Variant, dataset: Dataset, progress: Callable[[], None] = lambda: None, workers: int = 1
+) -> Evaluated:
     """Run `variant` over every image as it is stored; `progress` is called after each.
 
+    `workers` processes share the images; what is found does not depend on their number, the milliseconds do.
     Classes are matched by name. Raises `UsageError` if variant and dataset do not have the same ones or no
     object counts, `ImageError` if an image cannot be read, and what the variant raises.
     """
     check_classes("the detector", variant.class_names, "the data", dataset.class_names)
     position = np.array([dataset.class_names.index(name) for name in variant.class_names], np.int64)
-    found, seconds = [], []
-    for image in dataset.images:
-        pixels = read_stored_image(image.path)
+
+    def detect(index: int) -> tuple[Detections, float]:
+        pixels = read_stored_image(dataset.images[index].path)
         start = time.perf_counter()
         one = variant.detect(pixels)
-        seconds.append(time.perf_counter() - start)
-        found.append(Detections(one.boxes, one.scores, position[one.labels]))
+        seconds = time.perf_counter() - start
+        return Detections(one.boxes, one.scores, position[one.labels]), seconds
+
+    found, seconds = [], []
+    for one, took in map_in_forks(detect, range(len(dataset.images)), workers):
+        found.append(one)
+        seconds.append(took)
         progress()
     coco, voc = coco_accuracy(dataset, found), voc_accuracy(dataset, found)
     return Evaluated(variant, tuple(found), coco, voc, 1e3 * float(np.median(seconds)))

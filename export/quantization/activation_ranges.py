@@ -7,8 +7,9 @@ threshold is found in a `Histogram` of |x|:
 - mse: the threshold with the smallest mean squared error of rounding and saturation.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import frexp
 
 import numpy as np
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.measure import GraphRunner, check_finite
 from pocketdet.export.quantization.settings import Array, Method
+from pocketdet.runtime.engines.fork_map import map_in_forks
 from pocketdet.runtime.ncnn_graph import Graph
 
 BINS = 4096
 LEVELS = 127
 _LEAST_BINS = 128
 _STEP = 16
+_ITEMS_AT_ONCE = 8  # of one worker
 
 Progress = Callable[[str, int, int], None]
 """Receives the name of a step, and how many items of how many are done."""
@@ -57,7 +60,21 @@ class Histogram:
         magnitude = magnitude[magnitude > 0]
         if magnitude.size == 0:
             return
-        largest = float(magnitude.max())
+        self._widen(float(magnitude.max()))
+        # times BINS / limit, a power of two that may itself be beyond float32
+        index = np.ldexp(magnitude, BINS.bit_length() - 1 - self._exponent).astype(np.int32)
+        self.counts += np.bincount(index, minlength=BINS)
+
+    def merge(self, other: "Histogram") -> None:
+        """Count what another histogram has counted, which is not used any more."""
+        if other.largest == 0:
+            return
+        self._widen(other.largest)
+        other._widen(self.largest)
+        self.counts += other.counts
+
+    def _widen(self, largest: float) -> None:
+        """Raise the limit above a value."""
         exponent = frexp(largest)[1]  # largest < 2 ** exponent
         if self.largest == 0:
             self._exponent = exponent
@@ -66,9 +83,6 @@ class Histogram:
             self.counts = np.concatenate([merged, np.zeros(BINS // 2, np.int64)])
         self._exponent = max(exponent, self._exponent)
         self.largest = max(largest, self.largest)
-        # times BINS / limit, a power of two that may itself be beyond float32
-        index = np.ldexp(magnitude, BINS.bit_length() - 1 - self._exponent).astype(np.int32)
-        self.counts += np.bincount(index, minlength=BINS)
 
 
 def threshold(histogram: Histogram, method: Method) -> float:
@@ -118,24 +132,47 @@ class ObservedRange:
         """Add the values of one item."""
         self.histogram.add(values)
         along = values.reshape(len(values), -1) if values.ndim > 2 else values.reshape(-1, values.shape[-1]).T
-        largest = np.abs(along).max(axis=1)
+        self._add_channels(np.abs(along).max(axis=1))
+
+    def merge(self, other: "ObservedRange") -> None:
+        """Add what another range has seen, which is not used any more."""
+        self.histogram.merge(other.histogram)
+        if other.channels is not None:
+            self._add_channels(other.channels)
+
+    def _add_channels(self, largest: NDArray[np.float32]) -> None:
         self.channels = largest if self.channels is None else np.maximum(self.channels, largest)
 
 
 def observe(
-    graph: Graph, items: Items, blobs: Iterable[str], progress: Progress
+    graph: Graph, items: Items, blobs: Iterable[str], progress: Progress, workers: int = 1
 ) -> Mapping[str, ObservedRange]:
     """Run a graph on the calibration items and observe the ranges of `blobs`.
 
+    The ranges do not depend on the number of `workers`, the processes that share the items.
+
     Raises:
-        EngineError: if a blob holds NaN or infinity.
+        EngineError: if a blob holds NaN or infinity, or a worker is killed.
     """
-    runner = GraphRunner(graph)
-    seen = {blob: ObservedRange() for blob in blobs}
-    for done, index in enumerate(items.calibrate, 1):
-        values = runner.run(items.all[index], seen)
-        check_finite(values, index)
-        for blob, array in values.items():
-            seen[blob].add(array)
-        progress("observe", done, len(items.calibrate))
+    names = tuple(blobs)
+    runner = cache(lambda: GraphRunner(graph))  # made in the process that uses it
+
+    def observe_some(indices: Sequence[int]) -> dict[str, ObservedRange]:
+        ranges = {blob: ObservedRange() for blob in names}
+        for index in indices:
+            values = runner().run(items.all[index], names)
+            check_finite(values, index)
+            for blob, array in values.items():
+                ranges[blob].add(array)
+        return ranges
+
+    seen = {blob: ObservedRange() for blob in names}
+    every = items.calibrate
+    parts = [every[start : start + _ITEMS_AT_ONCE] for start in range(0, len(every), _ITEMS_AT_ONCE)]
+    done = 0
+    for part, ranges in zip(parts, map_in_forks(observe_some, parts, workers), strict=True):
+        for blob, observed in ranges.items():
+            seen[blob].merge(observed)
+        done += len(part)
+        progress("observe", done, len(every))
     return seen

@@ -183,9 +183,8 @@ class Search:
     def _observe(self, graph: Graph) -> Mapping[str, ObservedRange]:
         edges = find_edges(graph, self.valid.shapes, self.names)
         blobs = [graph.layer(name).inputs[0] for name in self.names]
-        return observe(
-            graph, self.items, dict.fromkeys([*blobs, *(b for e in edges for b in e.blobs)]), self.progress
-        )
+        blobs = list(dict.fromkeys([*blobs, *(b for e in edges for b in e.blobs)]))
+        return observe(graph, self.items, blobs, self.progress, self.settings.workers)
 
     def _try(self, name: str, graph: Graph, chosen: Sequence[LayerScales]) -> float:
         self.variants.append(Variant(name, self.measure.errors(rewrite(graph, chosen))))

@@ -31,6 +31,7 @@ class QuantizeSettings:
         max_metric: the largest value of the metric; None without a metric.
         exclude: names of layers that stay in fp32.
         held_out: the largest number of items to measure errors on instead of calibrating.
+        workers: processes that share the items while ranges are observed; the result is the same.
 
     Raises:
         UsageError: if a value is out of range.
@@ -43,6 +44,7 @@ class QuantizeSettings:
     max_metric: float | None = None
     exclude: tuple[str, ...] = ()
     held_out: int = 16
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.method not in (*METHODS, "best"):
@@ -53,5 +55,6 @@ class QuantizeSettings:
                 raise UsageError(f"{name} must be a finite number, found {value}")
         if self.max_output_error is not None and self.max_output_error < 0:
             raise UsageError(f"max_output_error must not be negative, found {self.max_output_error}")
-        if self.held_out < 1:
-            raise UsageError(f"held_out must be at least 1, found {self.held_out}")
+        for name in ("held_out", "workers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, found {getattr(self, name)}")

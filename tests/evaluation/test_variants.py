@@ -193,15 +193,37 @@ def truthful(dataset: Dataset, class_names: tuple[str, ...] = CLASSES) -> Varian
     return Variant("ncnn-fp16", "fp16", "fp32", Postprocessing(), class_names, detect)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("class_names", [CLASSES, ("nut", "washer", "bolt"), ("washer", "nut", "bolt")])
 def test_the_truth_has_an_ap_of_one_in_any_order_of_classes(
-    dataset: Dataset, class_names: tuple[str, ...]
+    dataset: Dataset, class_names: tuple[str, ...], workers: int
 ) -> None:
     calls: list[None] = []
-    result = evaluate(truthful(dataset, class_names), dataset, lambda: calls.append(None))
+    result = evaluate(truthful(dataset, class_names), dataset, lambda: calls.append(None), workers)
     assert len(calls) == 2
     assert (result.coco.ap, result.voc.map_11, result.voc.map_area) == pytest.approx((1, 1, 1))
     assert [one.labels.tolist() for one in result.found] == [[2, 1], [2, 1, 2]]
+
+
+@pytest.mark.slow
+def test_workers_find_what_one_process_finds(
+    variants: tuple[Variant, ...], images: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    annotated = []
+    for index, pixels in enumerate(images[:5]):
+        path = tmp_path / f"{index}.png"
+        cv2.imwrite(str(path), pixels)
+        box = np.array([[4, 4, 30, 40]], np.float32)
+        labels, ignored = np.array([index % len(CLASSES)]), np.array([False])
+        height, width = pixels.shape[:2]
+        annotated.append(ImageAnnotations(path, (width, height), box, labels, ignored, index))
+    dataset = Dataset(CLASSES, tuple(annotated))
+    for variant in variants:
+        alone, shared = evaluate(variant, dataset), evaluate(variant, dataset, workers=3)
+        assert sum(len(one.scores) for one in alone.found) > 0
+        for one, other in zip(alone.found, shared.found, strict=True):
+            assert_same(one, other.boxes, other.scores, other.labels)
+        assert (alone.coco.ap, alone.voc.map_area) == (shared.coco.ap, shared.voc.map_area)
 
 
 def test_an_empty_answer_has_an_ap_of_zero(dataset: Dataset) -> None:

@@ -104,6 +104,12 @@ def export(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Annotations for --max-ap-drop: COCO json.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=256, help="int8: processes that share the images of --calib and --data; same result."
+        ),
+    ] = 1,
     target: Annotated[
         Literal["neon-fp16", "neon-fp32", "avx2", "avx512", "none"],
         typer.Option(help="Machines that channels are aligned for; detections are the same on all machines."),
@@ -157,7 +163,7 @@ def export(
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
-    metric_limit = _metric_limit(max_ap_drop, data, images)
+    metric_limit = _metric_limit(max_ap_drop, data, images, workers)
     if is_module_target(str(weights)):
         unused = arch or preset or input_size
         reference = reference_from_code(str(weights), module_weights, outputs, names, unused)
@@ -176,12 +182,15 @@ def export(
         pixels = parse_size(input_size) if input_size else None
         model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
         reference, card = reference_of(model), read_card(weights)
+    int8 = None
+    if max_output_error is not None or workers > 1:
+        int8 = QuantizeSettings(max_output_error=max_output_error, workers=workers)
     options = ExportOptions(
         name=name,
         precision=precision,
         layers=read_layer_file(layers) if layers else (),
         calibration=image_files(calib) if calib else (),
-        int8=QuantizeSettings(max_output_error=max_output_error) if max_output_error is not None else None,
+        int8=int8,
         metric_limit=metric_limit,
         target=None if target == "none" else target,
         slim=slim,
@@ -218,7 +227,9 @@ def _is_onnx(weights: Path, arch: str | None, described: Path | str | None) -> b
     return is_onnx
 
 
-def _metric_limit(points: float | None, data: Path | None, images: Path | None) -> "MetricLimit | None":
+def _metric_limit(
+    points: float | None, data: Path | None, images: Path | None, workers: int
+) -> "MetricLimit | None":
     if points is None:
         if data or images:
             raise UsageError("--data and --images are what --max-ap-drop is measured on: give it, too")
@@ -229,7 +240,7 @@ def _metric_limit(points: float | None, data: Path | None, images: Path | None) 
     from pocketdet.datasets import read_coco
     from pocketdet.evaluation.ap_metric import ap_limit
 
-    return ap_limit(read_coco(data, images), points)
+    return ap_limit(read_coco(data, images), points, workers)
 
 
 def next_commands(bundle: Path) -> str:

@@ -91,6 +91,9 @@ def val(
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads of the networks.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that share the images; the accuracy is the same.")
+    ] = 1,
     arch: Annotated[str | None, typer.Option(help="Architecture of a plain state dict.")] = None,
     names: Annotated[Path | None, typer.Option(help="Its class names: a text file, one a line.")] = None,
     input_size: Annotated[
@@ -133,7 +136,7 @@ def val(
             )
             _check_classes(found, source, test_data.dataset)
             evaluated = [
-                _measure(bar, target, wanted, test_data.dataset, score, threads, processors)
+                _measure(bar, target, wanted, test_data.dataset, score, threads, workers, processors)
                 for target, wanted in zip(found, backends, strict=True)
             ]
         report = _report(source, test_data, found, evaluated)
@@ -216,6 +219,7 @@ def _measure(
     dataset: "Dataset",
     score: float | None,
     threads: int,
+    workers: int,
     processors: Sequence[str],
 ) -> "list[Evaluated]":
     from pocketdet.evaluation.evaluate import evaluate
@@ -229,7 +233,10 @@ def _measure(
         bar.remove_task(preparing)
         return [
             evaluate(
-                variant, dataset, _advancing(bar, f"{target.path.name}: {variant.name}", len(dataset.images))
+                variant,
+                dataset,
+                _advancing(bar, f"{target.path.name}: {variant.name}", len(dataset.images)),
+                workers,
             )
             for variant in variants
         ]

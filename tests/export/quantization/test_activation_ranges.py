@@ -30,10 +30,14 @@ def test_order_and_grouping_do_not_matter(values, random):
     whole = histogram_of(values)
     shuffled = random.sample(values, len(values))
     parts = histogram_of(*([value] for value in shuffled))
-    assert np.array_equal(whole.counts, parts.counts)
-    assert (whole.largest, whole.total) == (parts.largest, parts.total)
-    if whole.total:
-        assert whole.limit == parts.limit
+    merged = Histogram()
+    for value in shuffled:
+        merged.merge(histogram_of([value]))
+    for other in (parts, merged):
+        assert np.array_equal(whole.counts, other.counts)
+        assert (whole.largest, whole.total) == (other.largest, other.total)
+        if whole.total:
+            assert whole.limit == other.limit
 
 
 def test_counts_by_hand():

@@ -76,6 +76,23 @@ def test_equalisation_keeps_the_answers_and_evens_the_ranges(index):
     assert all(spread(after[blob].channels) < 1e-3 for edge in depthwise for blob in edge.blobs)
 
 
+@pytest.mark.parametrize("workers", [2, 5])
+def test_ranges_do_not_depend_on_the_number_of_workers(workers):
+    b, _ = next(nets())
+    graph = uneven(b.graph())
+    blobs = graph.blob_names()
+    items = items_of(b, 30)
+    one, several = ({}, {})
+    alone = observe(graph, items, blobs, lambda stage, done, total: one.update({done: total}))
+    shared = observe(graph, items, blobs, lambda stage, done, total: several.update({done: total}), workers)
+    assert one == several == {8: 26, 16: 26, 24: 26, 26: 26}
+    for blob in blobs:
+        assert np.array_equal(alone[blob].histogram.counts, shared[blob].histogram.counts), blob
+        assert alone[blob].histogram.limit == shared[blob].histogram.limit
+        assert alone[blob].histogram.largest == shared[blob].histogram.largest
+        assert np.array_equal(alone[blob].channels, shared[blob].channels)
+
+
 def spread(channels):
     used = channels[channels > 0]
     return float(np.std(np.log(used)))
