@@ -14,7 +14,7 @@ set_target_properties(pocketdet_third_party PROPERTIES POSITION_INDEPENDENT_CODE
 
 add_library(pocketdet_detector STATIC
   detector/agreement.cpp detector/bundle.cpp detector/deformable_conv.cpp detector/detector.cpp detector/exif.cpp
-  detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/joined_shuffle.cpp
+  detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/joined_layers.cpp
   detector/jpeg.cpp detector/json_fields.cpp detector/layer_line.cpp detector/layer_timer.cpp detector/manifest.cpp
   detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp
   detector/options.cpp detector/output_fields.cpp detector/own_layers.cpp detector/packed_convolutions.cpp

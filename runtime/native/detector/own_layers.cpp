@@ -7,7 +7,7 @@
 #include <ncnn/net.h>
 
 #include "deformable_conv.h"
-#include "joined_shuffle.h"
+#include "joined_layers.h"
 #include "kernels.h"
 #include "packed_layers.h"
 
@@ -55,7 +55,7 @@ std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic
         add_products(*kernels, layers);
     }
     const std::string text = with_types(net, param, layers);
-    return kernels != nullptr ? with_joined_shuffles(net, text, *kernels) : text;
+    return kernels != nullptr ? with_joined_layers(net, text, *kernels) : text;
 }
 
 }  // namespace pocketdet

@@ -14,7 +14,8 @@ namespace pocketdet {
 namespace {
 
 constexpr int kMostPlanes = 4;
-constexpr int kStemSlack = 24;  // elements that the kernel reads behind a row
+constexpr int kNoActivation = 0, kRelu = 1, kSigmoid = 4;  // of ncnn
+constexpr int kStemSlack = 24;                             // elements that the kernel reads behind a row
 
 struct Padding {
     int left, top, right, bottom;
@@ -29,8 +30,9 @@ struct Geometry {
           padding{get(4, 0), get(14, get(4, 0)), get(15, get(4, 0)), get(16, get(14, get(4, 0)))},
           has_bias(get(5, 0) != 0),
           weights(get(6, 0)),
-          relu(get(9, 0) == 1) {}
+          activation(get(9, 0)) {}
 
+    bool relu() const { return activation == kRelu; }
     int width(const ncnn::Mat& map) const { return places(padding.left + map.w + padding.right); }
     int height(const ncnn::Mat& map) const { return places(padding.top + map.h + padding.bottom); }
     int places(int side) const { return side < kernel ? 0 : (side - kernel) / stride + 1; }
@@ -39,7 +41,7 @@ struct Geometry {
     Padding padding;
     bool has_bias;
     int weights;
-    bool relu;
+    int activation;  // ncnn's number
 };
 
 Geometry geometry_of(const LayerLine& line) {
@@ -50,50 +52,54 @@ Geometry geometry_of(const ncnn::ParamDict& params) {
     return Geometry([&](int id, int otherwise) { return params.get(id, otherwise); });
 }
 
+bool is_rectified(const Geometry& geometry) {
+    return geometry.activation == kNoActivation || geometry.activation == kRelu;
+}
+
 // A square kernel of `size`, without dilation, with no parameter but those of Geometry and the group.
 bool is_plain(const LayerLine& line, int size) {
     const Geometry g = geometry_of(line);
     const auto& [left, top, right, bottom] = g.padding;
-    const int activation = line.get(9, 0);
     return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 9}) && g.kernel == size &&
            line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
            line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
-           std::max({left, top, right, bottom}) < size && (activation == 0 || activation == 1);
+           std::max({left, top, right, bottom}) < size;
 }
 
-bool is_stem(const LayerLine& line, int lanes) {
+bool is_stem(const LayerLine& line, const Kernels& kernels) {
     const Geometry g = geometry_of(line);
-    return is_plain(line, 3) && g.stride == 2 && line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % lanes == 0 &&
-           g.weights % (9 * g.outputs) == 0 && g.weights / (9 * g.outputs) >= 1 &&
+    return is_plain(line, 3) && is_rectified(g) && g.stride == 2 && line.get(7, 1) == 1 && g.outputs > 0 &&
+           g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 && g.weights / (9 * g.outputs) >= 1 &&
            g.weights / (9 * g.outputs) <= kMostPlanes;
 }
 
-bool is_pointwise(const LayerLine& line, int lanes) {
+bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g = geometry_of(line);
-    return is_plain(line, 1) && g.stride == 1 && line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % lanes == 0 &&
-           g.weights > 0 && g.weights % (g.outputs * lanes) == 0;
+    const bool has_sigmoid = g.activation == kSigmoid && kernels.sigmoid != nullptr;
+    return is_plain(line, 1) && (is_rectified(g) || has_sigmoid) && g.stride == 1 && line.get(7, 1) == 1 &&
+           g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights > 0 &&
+           g.weights % (g.outputs * kernels.lanes) == 0;
 }
 
-bool is_depthwise(const LayerLine& line, int lanes) {
+bool is_depthwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g = geometry_of(line);
-    return is_plain(line, 5) && (g.stride == 1 || g.stride == 2) && g.outputs > 0 && g.outputs % lanes == 0 &&
-           line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
+    return is_plain(line, 5) && is_rectified(g) && (g.stride == 1 || g.stride == 2) && g.outputs > 0 &&
+           g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
 }
 
 // Rows of a map between zeros, written when they are asked for. Of the rows in use at a time no two may be a multiple
 // of kSlots apart.
 class RowRing {
 public:
-    static constexpr int kSlots = 8;
+    static constexpr int kSlots = 4;
 
     RowRing(size_t row_bytes, int height, const ncnn::Option& option)
         : rows_(static_cast<int>(row_bytes), kSlots + 1, 1u, option.workspace_allocator), height_(height) {
         if (!rows_.empty()) std::memset(rows_.data, 0, row_bytes * (kSlots + 1));
-        clear();
+        held_.fill(-1);
     }
 
     bool empty() const { return rows_.empty(); }
-    void clear() { held_.fill(-1); }
 
     // `write(y, to)` writes row y. What it leaves is zero.
     template <class Write>
@@ -180,7 +186,7 @@ public:
             }
             for (int g = 0; g < out.c; ++g) outs[static_cast<size_t>(g)] = out.channel(g).row<void>(y);
             kernels_.stem(
-                {rows.data(), planes(), weights_.data(), bias_.data(), outs.data(), out.c, out.w, geometry_.relu});
+                {rows.data(), planes(), weights_.data(), bias_.data(), outs.data(), out.c, out.w, geometry_.relu()});
         }
         return 0;
     }
@@ -201,8 +207,9 @@ public:
         const int blocks = geometry_.weights / geometry_.outputs / kernels_.lanes;
         const bool is_vector = map.dims == 1;
         if (!is_packed(map) || !(is_vector ? map.w == blocks : map.dims == 3 && map.c == blocks)) return -1;
+        const int groups = geometry_.outputs / kernels_.lanes;
         if (is_vector) {
-            out.create(geometry_.outputs / kernels_.lanes, pixel_size(), kernels_.lanes, option.blob_allocator);
+            out.create(groups, pixel_size(), kernels_.lanes, option.blob_allocator);
         } else {
             create_output(map, out, option);
         }
@@ -212,7 +219,12 @@ public:
             return static_cast<std::ptrdiff_t>(is_vector ? 1 : mat.cstep) * kernels_.lanes;
         };
         kernels_.product({map.data, stride(map), kernels_.lanes, blocks, pixels, weights_.data(), bias_.data(),
-                          out.data, stride(out), kernels_.lanes, geometry_.outputs / kernels_.lanes, geometry_.relu});
+                          out.data, stride(out), kernels_.lanes, groups, geometry_.relu()});
+        if (geometry_.activation == kSigmoid) {
+            for (int c = 0; c < out.c; ++c) {
+                kernels_.sigmoid(out.channel(c).data, static_cast<size_t>(out.w * out.h * kernels_.lanes));
+            }
+        }
         return 0;
     }
 
@@ -222,7 +234,7 @@ private:
     }
 };
 
-class Depthwise : public PackedConvolution {
+class DepthwiseConvolution : public PackedConvolution {
 public:
     using PackedConvolution::PackedConvolution;
 
@@ -231,20 +243,21 @@ public:
         create_output(map, out, option);
         if (out.empty()) return -100;
         const Padding& pad = geometry_.padding;
-        const size_t pixel = pixel_size(), left = static_cast<size_t>(pad.left) * pixel;
-        RowRing ring(static_cast<size_t>(pad.left + map.w + pad.right) * pixel, map.h, option);
-        if (ring.empty()) return -100;
-        for (int g = 0; g < out.c; ++g, ring.clear()) {
-            const auto copy = [&](int y, uint8_t* to) {
-                std::memcpy(to + left, map.channel(g).row<uint8_t>(y), static_cast<size_t>(map.w) * pixel);
-            };
-            for (int y = 0; y < out.h; ++y) {
-                const void* rows[5];
-                for (int i = 0; i < 5; ++i) rows[i] = ring.at(y * geometry_.stride - pad.top + i, copy);
-                kernels_.depthwise({rows, weights_.data() + static_cast<size_t>(25 * g) * pixel,
-                                    bias_.data() + static_cast<size_t>(g) * pixel, out.channel(g).row<void>(y), out.w,
-                                    geometry_.stride, geometry_.relu});
+        const size_t pixel = pixel_size();
+        ncnn::Mat padded(pad.left + map.w + pad.right, pad.top + map.h + pad.bottom, pixel, kernels_.lanes,
+                         option.workspace_allocator);
+        if (padded.empty()) return -100;
+        std::memset(padded.data, 0, padded.total() * pixel);
+        for (int g = 0; g < out.c; ++g) {
+            const ncnn::Mat group = map.channel(g);
+            for (int y = 0; y < map.h; ++y) {
+                std::memcpy(padded.row<uint8_t>(pad.top + y) + static_cast<size_t>(pad.left) * pixel,
+                            group.row<uint8_t>(y), static_cast<size_t>(map.w) * pixel);
             }
+            kernels_.depthwise({padded.data, static_cast<std::ptrdiff_t>(padded.w) * kernels_.lanes,
+                                weights_.data() + static_cast<size_t>(25 * g) * pixel,
+                                bias_.data() + static_cast<size_t>(g) * pixel, out.channel(g).data, out.w, out.h,
+                                geometry_.stride, geometry_.relu()});
         }
         return 0;
     }
@@ -265,13 +278,13 @@ private:
 }  // namespace
 
 void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers) {
-    const auto with_lanes = [&](bool (*test)(const LayerLine&, int)) {
-        return [test, lanes = kernels.lanes](const LayerLine& line) { return test(line, lanes); };
+    const auto with_kernels = [&](bool (*test)(const LayerLine&, const Kernels&)) {
+        return [test, &kernels](const LayerLine& line) { return test(line, kernels); };
     };
-    layers.push_back(packed_layer<Stem>("Convolution", "PocketdetStem", with_lanes(is_stem), kernels));
-    layers.push_back(packed_layer<Pointwise>("Convolution", "PocketdetPointwise", with_lanes(is_pointwise), kernels));
-    layers.push_back(
-        packed_layer<Depthwise>("ConvolutionDepthWise", "PocketdetDepthwise", with_lanes(is_depthwise), kernels));
+    layers.push_back(packed_layer<Stem>("Convolution", "PocketdetStem", with_kernels(is_stem), kernels));
+    layers.push_back(packed_layer<Pointwise>("Convolution", "PocketdetPointwise", with_kernels(is_pointwise), kernels));
+    layers.push_back(packed_layer<DepthwiseConvolution>("ConvolutionDepthWise", "PocketdetDepthwise",
+                                                        with_kernels(is_depthwise), kernels));
 }
 
 }  // namespace pocketdet

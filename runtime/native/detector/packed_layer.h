@@ -28,6 +28,9 @@ protected:
         return map.elempack == kernels_.lanes && map.elemsize == pixel_size();
     }
 
+    // The next number of channels that fills vectors.
+    int filled_up(int count) const { return (count + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes; }
+
     std::vector<uint8_t> elements_of(const std::vector<float>& values) const {
         std::vector<uint8_t> elements(values.size() * kernels_.element_size);
         kernels_.convert(values.data(), static_cast<int>(values.size()), elements.data());
@@ -37,8 +40,7 @@ protected:
     // (outputs, depth) -> (batches of `groups`, depth, outputs of the batch); missing outputs are zero.
     std::vector<float> in_batches(const float* weights, int outputs, int depth, int groups) const {
         std::vector<float> ordered;
-        const int batch = groups * kernels_.lanes,
-                  filled = (outputs + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
+        const int batch = groups * kernels_.lanes, filled = filled_up(outputs);
         for (int first = 0; first < filled; first += batch) {
             for (int i = 0; i < depth; ++i) {
                 for (int o = first; o < std::min(first + batch, filled); ++o) {

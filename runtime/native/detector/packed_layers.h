@@ -16,7 +16,10 @@ void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers);
 // Pooling: the maximum of 3x3 with stride 2 and padding 1.
 void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
-// Gemm: rows times a constant matrix plus a constant row; ReLU.
+// Gemm: rows times a constant matrix plus a constant row.
 void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+constexpr char kFullyConnected[] = "PocketdetFullyConnected";  // the type of the last
+constexpr int kFullyConnectedRelu = 23;                        // its parameter that ncnn's Gemm has not: ReLU follows
 
 }  // namespace pocketdet

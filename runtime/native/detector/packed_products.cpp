@@ -25,6 +25,7 @@ public:
     int load_param(const ncnn::ParamDict& params) override {
         outputs_ = params.get(8, 0);
         inputs_ = params.get(9, 0);
+        relu_ = params.get(kFullyConnectedRelu, 0) != 0;
         return 0;
     }
 
@@ -55,14 +56,12 @@ public:
         if (out.empty() || from.empty() || to.empty()) return -100;
         const int lanes = kernels_.lanes;
         kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data(), bias_.data(), to.data,
-                          lanes, to.w, to.w / lanes, false});
+                          lanes, to.w, to.w / lanes, relu_});
         if (to.data != out.data) copy_rows(to, out);
         return 0;
     }
 
 private:
-    int filled_up(int count) const { return (count + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes; }
-
     // Rows of `width` elements, which is at least that of `rows`; those that are added are zero.
     ncnn::Mat with_width(const ncnn::Mat& rows, int width, const ncnn::Option& option) const {
         if (rows.w == width) return rows;
@@ -79,30 +78,14 @@ private:
     }
 
     int outputs_ = 0, inputs_ = 0;
+    bool relu_ = false;
     std::vector<uint8_t> weights_, bias_;
-};
-
-// ReLU where it is a layer of its own, in whatever layout: ncnn would pack the rows of FullyConnected.
-class Relu : public PackedLayer {
-public:
-    explicit Relu(const Kernels& kernels) : PackedLayer(kernels) { support_inplace = support_any_packing = true; }
-
-    int forward_inplace(ncnn::Mat& map, const ncnn::Option&) const override {
-        for (int c = 0; c < map.c; ++c) {
-            const size_t bytes =
-                static_cast<size_t>(map.w) * static_cast<size_t>(map.h) * static_cast<size_t>(map.d) * map.elemsize;
-            kernels_.relu(map.channel(c).data, bytes / kernels_.element_size);
-        }
-        return 0;
-    }
 };
 
 }  // namespace
 
 void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers) {
-    layers.push_back(packed_layer<FullyConnected>("Gemm", "PocketdetFullyConnected", is_fully_connected, kernels));
-    const auto has_no_slope = [](const LayerLine& line) { return line.has_only({0}) && line.get(0, 0) == 0; };
-    layers.push_back(packed_layer<Relu>("ReLU", "PocketdetReLU", has_no_slope, kernels));
+    layers.push_back(packed_layer<FullyConnected>("Gemm", kFullyConnected, is_fully_connected, kernels));
 }
 
 }  // namespace pocketdet

@@ -32,13 +32,14 @@ struct Product {
     bool relu;
 };
 
-// One row of a 5x5 depthwise convolution of one channel group.
-struct DepthwiseRow {
-    const void* const* rows;  // 5, each from the left edge of the first window on
-    const void* weights;      // [5 rows][5 columns][lane]
-    const void* bias;         // [lane]
+// A 5x5 depthwise convolution of one channel group. Strides of rows are in elements.
+struct Depthwise {
+    const void* from;  // with its padding
+    std::ptrdiff_t row_stride;
+    const void* weights;  // [5 rows][5 columns][lane]
+    const void* bias;     // [lane]
     void* out;
-    int width, stride;  // of the output; 1 or 2
+    int width, height, stride;  // of the output; 1 or 2
     bool relu;
 };
 
@@ -56,12 +57,12 @@ struct Kernels {
     void (*convert)(const float* from, int count, void* to);
     void (*stem)(const StemRow&);
     void (*product)(const Product&);
-    void (*depthwise)(const DepthwiseRow&);
+    void (*depthwise)(const Depthwise&);
     void (*max_pool)(const MaxPoolRow&);
     // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
-    // Negative elements become 0.
-    void (*relu)(void* elements, std::size_t count);
+    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32, where ncnn's is taken.
+    void (*sigmoid)(void* elements, std::size_t count);
 };
 
 extern const Kernels kSingleKernels;

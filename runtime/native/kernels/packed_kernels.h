@@ -149,37 +149,43 @@ inline void add_column(typename Lanes::Vector* sums, const typename Lanes::Vecto
     (add(Count<pixels>()), ...);
 }
 
+// One tile of a row that begins at `row`.
 template <class Lanes, int stride, int pixels, int... columns>
-inline void depthwise_tile(const DepthwiseRow& row, int x, std::integer_sequence<int, columns...>) {
+inline void depthwise_tile(const Depthwise& layer, const typename Lanes::Element* row, typename Lanes::Element* out,
+                           int x, std::integer_sequence<int, columns...>) {
     using Element = typename Lanes::Element;
     using Vector = typename Lanes::Vector;
     constexpr int n = Lanes::kCount;
     constexpr std::make_integer_sequence<int, pixels> all{};
-    const auto* weights = static_cast<const Element*>(row.weights);
+    const auto* weights = static_cast<const Element*>(layer.weights);
     Vector sums[pixels];
-    const Vector bias = Lanes::load(static_cast<const Element*>(row.bias));
+    const Vector bias = Lanes::load(static_cast<const Element*>(layer.bias));
     for (int p = 0; p < pixels; ++p) sums[p] = bias;
-    for (int i = 0; i < 5; ++i, weights += 5 * n) {
-        const Element* from = static_cast<const Element*>(row.rows[i]) + x * stride * n;
+    const Element* from = row + x * stride * n;
+    for (int i = 0; i < 5; ++i, weights += 5 * n, from += layer.row_stride) {
         Vector taps[5];
         for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(weights + t * n);
         (add_column<Lanes, stride, columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
     }
-    Element* out = static_cast<Element*>(row.out) + x * n;
-    for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, activated<Lanes>(sums[p], row.relu));
+    for (int p = 0; p < pixels; ++p) Lanes::store(out + (x + p) * n, activated<Lanes>(sums[p], layer.relu));
 }
 
 template <class Lanes, int stride>
-void depthwise_tiles(const DepthwiseRow& row) {
-    for_tiles(row.width, [&](auto pixels, int x) {
-        constexpr int columns = stride * (pixels.value - 1) + 5;
-        depthwise_tile<Lanes, stride, pixels.value>(row, x, std::make_integer_sequence<int, columns>());
-    });
+void depthwise_rows(const Depthwise& layer) {
+    using Element = typename Lanes::Element;
+    const Element* row = static_cast<const Element*>(layer.from);
+    Element* out = static_cast<Element*>(layer.out);
+    for (int y = 0; y < layer.height; ++y, row += stride * layer.row_stride, out += layer.width * Lanes::kCount) {
+        for_tiles(layer.width, [&](auto pixels, int x) {
+            constexpr int columns = stride * (pixels.value - 1) + 5;
+            depthwise_tile<Lanes, stride, pixels.value>(layer, row, out, x, std::make_integer_sequence<int, columns>());
+        });
+    }
 }
 
 template <class Lanes>
-void depthwise_row(const DepthwiseRow& row) {
-    row.stride == 1 ? depthwise_tiles<Lanes, 1>(row) : depthwise_tiles<Lanes, 2>(row);
+void depthwise(const Depthwise& layer) {
+    layer.stride == 1 ? depthwise_rows<Lanes, 1>(layer) : depthwise_rows<Lanes, 2>(layer);
 }
 
 template <class Lanes>
@@ -214,22 +220,12 @@ void interleave(const void* a, const void* b, int pixels, void* first, void* sec
 }
 
 template <class Lanes>
-void relu(void* elements, std::size_t count) {
-    auto* const values = static_cast<typename Lanes::Element*>(elements);
-    std::size_t i = 0;
-    for (; i + Lanes::kCount <= count; i += Lanes::kCount) {
-        Lanes::store(values + i, activated<Lanes>(Lanes::load(values + i), true));
-    }
-    for (; i < count; ++i) values[i] = values[i] < 0 ? 0 : values[i];
-}
-
-template <class Lanes>
 constexpr Kernels kernels_of() {
     return {Lanes::kCount,       sizeof(typename Lanes::Element),
             Lanes::convert,      stem_row<Lanes>,
-            product_all<Lanes>,  depthwise_row<Lanes>,
+            product_all<Lanes>,  depthwise<Lanes>,
             max_pool_row<Lanes>, interleave<Lanes>,
-            relu<Lanes>};
+            Lanes::kSigmoid};
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct SingleLanes {
         asm("fmla %0.4s, %1.4s, %2.s[%3]" : "+w"(sum) : "w"(a), "w"(b), "n"(lane));
         return sum;
     }
+    static constexpr void (*kSigmoid)(void*, std::size_t) = nullptr;
     static void convert(const float* from, int count, void* to) {
         float* out = static_cast<float*>(to);
         for (int i = 0; i < count; ++i) out[i] = from[i];

@@ -21,7 +21,8 @@ constexpr bool kHasKernels =
 struct Layer {
     const char* type;
     int planes, outputs, kernel, stride, pad_before, pad_after, group;
-    bool has_bias, relu;
+    bool has_bias;
+    int activation;  // none, ReLU: 0, 1; sigmoid: 4
 
     int taps() const { return planes / group * kernel * kernel; }
     std::string param() const {
@@ -39,7 +40,7 @@ struct Layer {
                                         {16, pad_after},
                                         {5, has_bias ? 1 : 0},
                                         {6, outputs * taps()},
-                                        {9, relu ? 1 : 0}}) {
+                                        {9, activation}}) {
             add(id, value);
         }
         if (group > 1) add(7, group);
@@ -126,7 +127,8 @@ Sum sum_at(const Layer& l, const ncnn::Mat& input, const std::vector<float>& wei
         sum.value += product;
         sum.magnitude += std::abs(product);
     }
-    if (l.relu) sum.value = std::max(sum.value, 0.);
+    if (l.activation == 1) sum.value = std::max(sum.value, 0.);
+    if (l.activation == 4) sum.value = 1. / (1. + std::exp(-sum.value));
     return sum;
 }
 
@@ -141,19 +143,20 @@ void test_convolution(const Layer& l, Arithmetic arithmetic, int width, int heig
     const ncnn::Mat expected = theirs.run(input), found = ours.run(input);
     CHECK(found.w == (width + l.pad_before + l.pad_after - l.kernel) / l.stride + 1);
     CHECK(found.w == expected.w && found.h == expected.h && found.c == l.outputs && expected.c == l.outputs);
+    const double of_sigmoid = l.activation == 4 ? 1e-3 : 0;
     const double rounding = std::ldexp(1., arithmetic == Arithmetic::fp16 ? -11 : -24) * (l.taps() + 2);
     for (int o = 0; o < l.outputs; ++o) {
         for (int i = 0; i < found.w * found.h; ++i) {
             const Sum sum = sum_at(l, input, weights, o, i / found.w, i % found.w);
-            CHECK_NEAR(found.channel(o)[i], sum.value, rounding * sum.magnitude);
-            CHECK_NEAR(found.channel(o)[i], expected.channel(o)[i], 2 * rounding * sum.magnitude);
+            CHECK_NEAR(found.channel(o)[i], sum.value, rounding * sum.magnitude + of_sigmoid);
+            CHECK_NEAR(found.channel(o)[i], expected.channel(o)[i], 2 * (rounding * sum.magnitude + of_sigmoid));
         }
     }
 }
 
 // A convolution of a vector is a product with a matrix.
 void test_vector(Arithmetic arithmetic) {
-    const Layer l{"Convolution", 40, 24, 1, 1, 0, 0, 1, true, true};
+    const Layer l{"Convolution", 40, 24, 1, 1, 0, 0, 1, true, 1};
     const LayerNet net(l.param(), arithmetic, true,
                        stored(drawn_weights(static_cast<size_t>(l.outputs * (l.planes + 1)), 6)));
     const ncnn::Mat map = Drawn(7).map(1, 1, l.planes);
@@ -163,7 +166,7 @@ void test_vector(Arithmetic arithmetic) {
 }
 
 void test_max_pool(Arithmetic arithmetic, int width, int height, int channels) {
-    const Layer l{"Pooling", channels, channels, 3, 2, 1, 1, channels, false, false};
+    const Layer l{"Pooling", channels, channels, 3, 2, 1, 1, channels, false, 0};
     Drawn drawn(9);
     const ncnn::Mat input = drawn.map(width, height, channels);
     const LayerNet theirs(l.param(), arithmetic, false, {}), ours(l.param(), arithmetic, true, {});
@@ -210,7 +213,7 @@ void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outp
     const ncnn::Mat input = Drawn(9).map(inputs, rows, 1).reshape(inputs, rows);
     const ncnn::Mat expected = LayerNet(param, Arithmetic::fp32, false, weights).run(input);
     const LayerNet ours(param, arithmetic, true, weights), theirs(param, arithmetic, false, weights);
-    CHECK(ours.type() == "PocketdetFullyConnected");
+    CHECK(ours.type(1) == "PocketdetFullyConnected" && ours.type(2) == "PocketdetHandOn");
     const ncnn::Mat found = ours.run(input), also = theirs.run(input);
     CHECK(found.dims == 2 && found.w == outputs && found.h == rows);
     const double relative = arithmetic == Arithmetic::fp16 ? 2e-3 : 1e-6;
@@ -235,23 +238,26 @@ void test_kernels(Arithmetic arithmetic) {
     }
     for (const auto& [width, height] : {std::pair{33, 9}, {16, 5}, {7, 7}, {2, 3}, {1, 1}}) {
         for (int outputs : {8, 16, 24, 48}) {
-            test_convolution({"Convolution", 3, outputs, 3, 2, 1, 1, 1, outputs != 16, outputs != 8}, arithmetic, width,
-                             height);
+            test_convolution({"Convolution", 3, outputs, 3, 2, 1, 1, 1, outputs != 16, outputs != 8 ? 1 : 0},
+                             arithmetic, width, height);
         }
-        test_convolution({"Convolution", 4, 32, 3, 2, 0, 2, 1, true, true}, arithmetic, width + 2, height + 2);
+        test_convolution({"Convolution", 4, 32, 3, 2, 0, 2, 1, true, 1}, arithmetic, width + 2, height + 2);
+        if (arithmetic == Arithmetic::fp16) {
+            test_convolution({"Convolution", 16, 24, 1, 1, 0, 0, 1, true, 4}, arithmetic, width, height);
+        }
         for (int outputs : {8, 16, 24}) {
             for (int planes : {8, 40}) {
-                test_convolution({"Convolution", planes, outputs, 1, 1, 0, 0, 1, outputs != 16, outputs != 8},
+                test_convolution({"Convolution", planes, outputs, 1, 1, 0, 0, 1, outputs != 16, outputs != 8 ? 1 : 0},
                                  arithmetic, width, height);
             }
         }
         for (int stride : {1, 2}) {
             for (int channels : {8, 24}) {
-                test_convolution(
-                    {"ConvolutionDepthWise", channels, channels, 5, stride, 2, 2, channels, stride == 1, channels == 8},
-                    arithmetic, width, height);
+                test_convolution({"ConvolutionDepthWise", channels, channels, 5, stride, 2, 2, channels, stride == 1,
+                                  channels == 8 ? 1 : 0},
+                                 arithmetic, width, height);
             }
-            test_convolution({"ConvolutionDepthWise", 16, 16, 5, stride, 1, 3, 16, true, false}, arithmetic, width + 1,
+            test_convolution({"ConvolutionDepthWise", 16, 16, 5, stride, 1, 3, 16, true, 0}, arithmetic, width + 1,
                              height + 1);
         }
         for (int channels : {1, 4, 8, 24}) test_max_pool(arithmetic, width, height, channels);
@@ -269,9 +275,9 @@ void test_other_layers_stay(Arithmetic arithmetic) {
                       pointwise = "Convolution c 1 1 a b 0=24 1=1 5=1 6=384",
                       depthwise = "ConvolutionDepthWise c 1 1 a b 0=24 1=5 3=2 4=2 5=1 6=600 7=24",
                       pool = "Pooling c 1 1 a b 1=3 2=2 3=1 5=1",
-                      gemm = "Gemm c 1 1 a b 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=36 9=245", relu = "ReLU c 1 1 a b";
-    for (const std::string& line : {stem, stem + " 9=1", pointwise, pointwise + " 9=1", depthwise, depthwise + " 9=1",
-                                    pool, gemm, relu, relu + " 0=0"}) {
+                      gemm = "Gemm c 1 1 a b 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=36 9=245";
+    for (const std::string& line :
+         {stem, stem + " 9=1", pointwise, pointwise + " 9=1", depthwise, depthwise + " 9=1", pool, gemm}) {
         CHECK(is_own(line, arithmetic) == kHasKernels);
     }
     for (const Arithmetic other : {Arithmetic::fp16_storage, Arithmetic::bf16_storage}) CHECK(!is_own(stem, other));
@@ -285,13 +291,18 @@ void test_other_layers_stay(Arithmetic arithmetic) {
     for (const char* added : {"10=-1", "2=1", "3=0", "4=1", "5=0", "6=0", "14=1", "18=2", "0=1.0", "31=2"}) {
         CHECK(!is_own(gemm + " " + added, arithmetic));
     }
+    for (const char* relu : {"ReLU d 1 1 b c 0=1.000000e-01", "ReLU d 1 1 e c"}) {
+        ncnn::Net net;
+        const std::string text = "7767517\n3 3\nInput i 0 1 a\n" + gemm + "\n" + relu + "\n";
+        CHECK(with_own_layers(net, text, arithmetic).find(relu) != std::string::npos);
+    }
+    CHECK(!is_own("ReLU c 1 1 a b", arithmetic) && !is_own("Convolution c 1 1 a b 0=18 1=1 6=288 9=4", arithmetic));
     for (const char* shuffle : {"0=3 1=0", "0=2 1=1"}) {
         CHECK(!is_own(end_of_unit(shuffle, "-23300=2,-233,-233 1=0"), arithmetic));
     }
     for (const char* slice : {"-23300=2,8,-233 1=0", "-23300=2,-233,-233 1=1", "-23302=1,8 1=0"}) {
         CHECK(!is_own(end_of_unit("0=2 1=0", slice), arithmetic));
     }
-    CHECK(!is_own(relu + " 0=1.000000e-01", arithmetic));
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 6=144", arithmetic));               // from 6
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 3=2 6=384", arithmetic));

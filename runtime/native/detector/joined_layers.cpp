@@ -1,4 +1,4 @@
-#include "joined_shuffle.h"
+#include "joined_layers.h"
 
 #include <memory>
 #include <set>
@@ -9,6 +9,7 @@
 #include <ncnn/paramdict.h>
 
 #include "packed_layer.h"
+#include "packed_layers.h"
 
 namespace pocketdet {
 
@@ -91,55 +92,85 @@ private:
     std::unique_ptr<ncnn::Layer> ncnns_[3];
 };
 
-bool ends_unit(const LayerLine& concat, const LayerLine& shuffle, const LayerLine& slice, const std::string& text) {
-    return concat.type == "Concat" && concat.inputs.size() == 2 && concat.has_only({0}) && concat.get(0, 0) == 0 &&
-           shuffle.type == "ShuffleChannel" && shuffle.has_only({0, 1}) && shuffle.get(0, 1) == 2 &&
-           shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs && slice.type == "Slice" &&
-           slice.outputs.size() == 2 && slice.inputs == shuffle.outputs && slice.has_only({-23300, 1}) &&
-           slice.get(1, 0) == 0 && text.find(" -23300=2,-233,-233") != std::string::npos;
-}
-
-std::string line_of(const char* type, const LayerLine& line, const std::vector<std::string>& blobs) {
-    std::string text = std::string(type) + " " + line.name + " 2 2";
-    for (const std::string& blob : blobs) text += " " + blob;
-    return text;
-}
-
-}  // namespace
-
-std::string with_joined_shuffles(ncnn::Net& net, const std::string& param, const Kernels& kernels) {
-    void* const userdata = const_cast<Kernels*>(&kernels);
-    net.register_custom_layer(kHandOn, create_packed<HandOn>, nullptr, userdata);
-    net.register_custom_layer(kShuffledHalves, create_packed<ShuffledHalves>, nullptr, userdata);
-    std::vector<std::string> lines;
-    std::vector<LayerLine> layers;
-    std::set<std::string> blobs;
-    std::istringstream stream(param);
-    for (std::string text; std::getline(stream, text);) {
-        lines.push_back(text);
-        layers.emplace_back(text);
-        blobs.insert(layers.back().outputs.begin(), layers.back().outputs.end());
+// A graph's text, line by line.
+struct GraphText {
+    explicit GraphText(const std::string& param) {
+        std::istringstream stream(param);
+        for (std::string line; std::getline(stream, line);) {
+            lines.push_back(line);
+            layers.emplace_back(line);
+            blobs.insert(layers.back().outputs.begin(), layers.back().outputs.end());
+        }
     }
-    int added = 0;
-    for (size_t i = 2; i + 2 < lines.size(); ++i) {
-        const LayerLine &concat = layers[i], &shuffle = layers[i + 1], &slice = layers[i + 2];
-        if (!ends_unit(concat, shuffle, slice, lines[i + 2])) continue;
-        const std::string &joined = concat.outputs[0], &shuffled = shuffle.outputs[0];
-        const std::string second = joined + "/second", also = shuffled + "/second";
-        if (blobs.count(second) + blobs.count(also) > 0) continue;
-        lines[i] = line_of(kHandOn, concat, {concat.inputs[0], concat.inputs[1], joined, second});
-        lines[i + 1] = line_of(kHandOn, shuffle, {joined, second, shuffled, also});
-        lines[i + 2] = line_of(kShuffledHalves, slice, {shuffled, also, slice.outputs[0], slice.outputs[1]});
-        added += 2;
+
+    void put(size_t i, const char* type, const std::vector<std::string>& inputs,
+             const std::vector<std::string>& outputs) {
+        lines[i] = std::string(type) + " " + layers[i].name + " " + std::to_string(inputs.size()) + " " +
+                   std::to_string(outputs.size());
+        for (const auto* names : {&inputs, &outputs}) {
+            for (const std::string& blob : *names) lines[i] += " " + blob;
+        }
     }
-    if (added > 0) {
+
+    void count_more_blobs(int added) {
         int layer_count = 0, blob_count = 0;
         std::istringstream(lines[1]) >> layer_count >> blob_count;
         lines[1] = std::to_string(layer_count) + " " + std::to_string(blob_count + added);
     }
-    std::string result;
-    for (const std::string& line : lines) result += line + "\n";
-    return result;
+
+    std::string text() const {
+        std::string result;
+        for (const std::string& line : lines) result += line + "\n";
+        return result;
+    }
+
+    std::vector<std::string> lines;
+    std::vector<LayerLine> layers;  // as they were
+    std::set<std::string> blobs;
+};
+
+bool is_shuffled_end(const GraphText& graph, size_t i) {
+    const LayerLine &concat = graph.layers[i], &shuffle = graph.layers[i + 1], &slice = graph.layers[i + 2];
+    return concat.type == "Concat" && concat.inputs.size() == 2 && concat.has_only({0}) && concat.get(0, 0) == 0 &&
+           shuffle.type == "ShuffleChannel" && shuffle.has_only({0, 1}) && shuffle.get(0, 1) == 2 &&
+           shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs && slice.type == "Slice" &&
+           slice.outputs.size() == 2 && slice.inputs == shuffle.outputs && slice.has_only({-23300, 1}) &&
+           slice.get(1, 0) == 0 && graph.lines[i + 2].find(" -23300=2,-233,-233") != std::string::npos;
+}
+
+void join_shuffled_end(GraphText& graph, size_t i) {
+    const std::string &joined = graph.layers[i].outputs[0], &shuffled = graph.layers[i + 1].outputs[0];
+    const std::string second = joined + "/second", also = shuffled + "/second";
+    if (graph.blobs.count(second) + graph.blobs.count(also) > 0) return;
+    graph.put(i, kHandOn, graph.layers[i].inputs, {joined, second});
+    graph.put(i + 1, kHandOn, {joined, second}, {shuffled, also});
+    graph.put(i + 2, kShuffledHalves, {shuffled, also}, graph.layers[i + 2].outputs);
+    graph.count_more_blobs(2);
+}
+
+bool is_fully_connected_with_relu(const GraphText& graph, size_t i) {
+    const LayerLine &product = graph.layers[i], &relu = graph.layers[i + 1];
+    return product.type == kFullyConnected && relu.type == "ReLU" && relu.has_only({0}) && relu.get(0, 0) == 0 &&
+           relu.inputs == product.outputs;
+}
+
+void join_relu(GraphText& graph, size_t i) {
+    graph.lines[i] += " " + std::to_string(kFullyConnectedRelu) + "=1";
+    graph.put(i + 1, kHandOn, graph.layers[i + 1].inputs, graph.layers[i + 1].outputs);
+}
+
+}  // namespace
+
+std::string with_joined_layers(ncnn::Net& net, const std::string& param, const Kernels& kernels) {
+    void* const userdata = const_cast<Kernels*>(&kernels);
+    net.register_custom_layer(kHandOn, create_packed<HandOn>, nullptr, userdata);
+    net.register_custom_layer(kShuffledHalves, create_packed<ShuffledHalves>, nullptr, userdata);
+    GraphText graph(param);
+    for (size_t i = 2; i + 1 < graph.lines.size(); ++i) {
+        if (is_fully_connected_with_relu(graph, i)) join_relu(graph, i);
+        if (i + 2 < graph.lines.size() && is_shuffled_end(graph, i)) join_shuffled_end(graph, i);
+    }
+    return graph.text();
 }
 
 }  // namespace pocketdet
