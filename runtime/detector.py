@@ -94,6 +94,16 @@ class Detector:
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        manifest = self.bundle.manifest
+        size = f"{manifest.input.width}x{manifest.input.height} input, {len(self.class_names)} classes"
+        return f"<Detector {manifest.name}: {manifest.architecture}, {size}, {self.options.engine}>"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes without background; a label is an index into them."""
+        return self.bundle.manifest.class_names
+
     @property
     def stages(self) -> tuple[str, ...]:
         """The keys of `Detections.milliseconds`, in execution order."""

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from needs import SHARED_DATA
 from onnx_builder import OnnxBuilder, save
+from rich.console import Console
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from pocketdet.cli.info_cards import decode_facts
+from pocketdet.cli.info_onnx import print_onnx
 from pocketdet.cli.main import app
 from pocketdet.errors import BundleError, CheckpointError, GraphError, UsageError
 from pocketdet.runtime.bundle import load_bundle
@@ -239,6 +241,21 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     text = info(path).stdout
     for expected in ("1 x n x 6", "1 x 24 x 6", "1 x 6 x 4 x 6", "not recognised", "no known family"):
         assert expected in text
+
+
+def test_names_of_tensors_are_never_cut() -> None:
+    """A description needs the whole name; "StatefulPartitionedCall/..." is longer than a table is wide."""
+    name = "StatefulPartitionedCall/functional_1/" + "conv2d_21/BiasAdd/" * 4
+    tensor = {"name": name, "dtype": "float32", "shape": [1, 96, 8, 8], "at_size": None}
+    candidate = {"name": name, "shape": [1, 96, 8, 8], "stride": [16, 16], "operator": "Conv"}
+    card = {"path": "a.onnx", "producer": "", "opset": 12, "operators": {}, "family": None, "metadata": {}}
+    card |= {"bytes": 1, "inputs": [], "outputs": [tensor], "candidates": [candidate], "cut_at": []}
+    console = Console(width=80, highlight=False)
+    with console.capture() as capture:
+        print_onnx({**card, "problem": None}, console)
+    cells = [line.split("│") for line in capture.get().splitlines() if line.startswith("│ ")]
+    assert "".join(c[2].strip() for c in cells if len(c) == 7) == name
+    assert "".join(c[1].strip() for c in cells if len(c) == 6) == name
 
 
 def test_an_onnx_file_of_free_size(tmp_path: Path) -> None:

@@ -51,6 +51,12 @@ def test_both_engines_find_the_same(small_bundle: Path, images: Images) -> None:
     assert total > 10
 
 
+def test_a_detector_says_what_it_is(detector: Detector) -> None:
+    assert detector.class_names == ("bolt", "nut", "washer")
+    said = "<Detector small: thundernet-snet49, 64x96 input, 3 classes, ncnn>"
+    assert repr(detector) == said
+
+
 def test_fields_are_as_documented(detector: Detector, images: Images) -> None:
     for image in images:
         found = detector.detect(image)

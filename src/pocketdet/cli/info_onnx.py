@@ -76,9 +76,7 @@ def print_onnx(card: Record, console: Console) -> None:
     for key, value in rows.items():
         table.add_row(escape(key), escape(value))
     console.print(table)
-    table = Table(
-        "", "tensor", "type", "shape", "shape here", title="inputs and outputs", title_justify="left"
-    )
+    table = _named_table("inputs and outputs", "", "tensor", "type", "shape", "shape here")
     for kind in ("inputs", "outputs"):
         for tensor in card[kind]:
             cells = (tensor["name"], tensor["dtype"], _shape(tensor["shape"]), _shape(tensor["at_size"]))
@@ -86,7 +84,7 @@ def print_onnx(card: Record, console: Console) -> None:
     console.print(table)
     if card["candidates"]:
         title = "inner tensors that a description can name: the last maps of the head"
-        table = Table("tensor", "shape", "stride", "made by", title=title, title_justify="left")
+        table = _named_table(title, "tensor", "shape", "stride", "made by")
         for found in card["candidates"]:
             stride = " x ".join(f"{step:g}" for step in dict.fromkeys(found["stride"]))
             table.add_row(*map(escape, (found["name"], _shape(found["shape"]), stride, found["operator"])))
@@ -98,6 +96,14 @@ def print_onnx(card: Record, console: Console) -> None:
         )
     if card["problem"]:
         console.print(card["problem"], markup=False, soft_wrap=True, style="yellow")
+
+
+def _named_table(title: str, *columns: str) -> Table:
+    """A table that shows names whole, in several lines if need be: a description needs them."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _size(shapes: dict[str, tuple[int, ...]]) -> tuple[int, int] | None:
