@@ -123,7 +123,7 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
         (("w.safetensors", "--precision", "int8"), "int8 needs images like those that the detector will see"),
         (("w.safetensors", "--max-ap-drop", "1"), "--max-ap-drop needs labelled images: --data FILE.json"),
-        (("w.safetensors", "--data", "d.json"), "--data and --images are what --max-ap-drop is measured on"),
+        (("w.safetensors", "--data", "d.json"), "--data, --images and --split are what --max-ap-drop is measured on"),
         (("w.safetensors", "--max-output-error", "0.1"), "no layer is to be int8"),
         (("w.safetensors", "--max-output-error", "-1"), "max_output_error must not be negative"),
         (("w.safetensors", "--layers", "absent.toml"), "absent.toml: cannot be read"),

@@ -8,6 +8,9 @@ import pytest
 from command_line import Ending, command
 from own_data import NAMES, write_voc, write_yolo
 
+from pocketdet.cli.export import labelled_images, metric_limit
+from pocketdet.datasets.layout import AnnotatedData, DataSource
+from pocketdet.errors import UsageError
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.runtime.bundle.load import load_bundle
@@ -15,6 +18,7 @@ from pocketdet.runtime.bundle.load import load_bundle
 __all__ = ["command"]
 
 Command = Callable[..., Ending]
+DATA_SOURCE_OPEN = DataSource.open
 SMALL = {  # what the run needs to take seconds
     "input_size": "[64, 64]",
     "sizes": "[64]",
@@ -79,6 +83,28 @@ def test_own_images_are_trained_and_evaluated(
     assert load_checkpoint(weights).config.class_names == order
     data = evaluated(command, weights, "pytorch").data
     assert (data.file, data.split, set(data.class_names)) == ("parts", "val", set(NAMES))
+
+
+@pytest.mark.parametrize("write", [write_voc, write_yolo])
+def test_images_for_the_limit_of_int8_are_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path]
+) -> None:
+    opened = []
+
+    def noted(source: DataSource) -> AnnotatedData:
+        opened.append(source)
+        return DATA_SOURCE_OPEN(source)
+
+    monkeypatch.setattr(DataSource, "open", noted)
+    labelled = labelled_images(1.0, write(tmp_path / "parts"), None, None)
+    assert labelled is not None
+    assert labelled.source.split == "val"
+    limit = metric_limit(1.0, labelled, NAMES, 1)
+    assert limit is not None
+    assert limit.max_drop == 1.0
+    assert len(opened) == 1
+    with pytest.raises(UsageError, match="classes"):
+        metric_limit(1.0, labelled, NAMES[:2], 1)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from pocketdet.cli.user_code import reference_from_code
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
+    from pocketdet.cli.val_data import OpenedSource
     from pocketdet.export.options import MetricLimit
 
 
@@ -102,8 +103,20 @@ def export(
             metavar="POINTS", help="int8: the largest loss of AP on --data; layers stay fp32 until it holds."
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Annotations for --max-ap-drop: COCO json.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images of --data.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Annotated images for --max-ap-drop: a COCO json file, a Pascal VOC folder, a YOLO folder "
+            "or data.yaml."
+        ),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of a COCO file.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Part of a folder of --data; the first of test, val, valid that exists by default."
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -163,7 +176,7 @@ def export(
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
-    metric_limit = _metric_limit(max_ap_drop, data, images, workers)
+    labelled = labelled_images(max_ap_drop, data, images, split)
     if is_module_target(str(weights)):
         unused = arch or preset or input_size
         reference = reference_from_code(str(weights), module_weights, outputs, names, unused)
@@ -191,7 +204,7 @@ def export(
         layers=read_layer_file(layers) if layers else (),
         calibration=image_files(calib) if calib else (),
         int8=int8,
-        metric_limit=metric_limit,
+        metric_limit=metric_limit(max_ap_drop, labelled, reference.identity.class_names, workers),
         target=None if target == "none" else target,
         slim=slim,
         archive=archive,
@@ -227,20 +240,40 @@ def _is_onnx(weights: Path, arch: str | None, described: Path | str | None) -> b
     return is_onnx
 
 
-def _metric_limit(
-    points: float | None, data: Path | None, images: Path | None, workers: int
-) -> "MetricLimit | None":
+def labelled_images(
+    points: float | None, data: Path | None, images: Path | None, split: str | None
+) -> "OpenedSource | None":
+    """What --max-ap-drop is measured on. Raises `UsageError` if options are missing or not needed."""
     if points is None:
-        if data or images:
-            raise UsageError("--data and --images are what --max-ap-drop is measured on: give it, too")
+        if data or images or split:
+            raise UsageError(
+                "--data, --images and --split are what --max-ap-drop is measured on: give it, too"
+            )
         return None
-    if data is None or images is None:
-        raise UsageError("--max-ap-drop needs labelled images: --data FILE.json --images FOLDER")
+    if data is None:
+        raise UsageError(
+            "--max-ap-drop needs labelled images: --data FILE.json --images FOLDER (COCO), or --data FOLDER "
+            "(Pascal VOC and YOLO)"
+        )
     require_accuracy_packages()
-    from pocketdet.datasets import read_coco
-    from pocketdet.evaluation.ap_metric import ap_limit
+    from pocketdet.cli.val_data import open_source
 
-    return ap_limit(read_coco(data, images), points, workers)
+    return open_source(data, images, None, split)
+
+
+def metric_limit(
+    points: float | None, labelled: "OpenedSource | None", class_names: tuple[str, ...], workers: int
+) -> "MetricLimit | None":
+    """The limit on the AP that int8 may cost, if there is one, on images that are read and checked."""
+    if points is None or labelled is None:
+        return None
+    from pocketdet.cli.val_data import read_evaluation_data
+    from pocketdet.evaluation.ap_metric import ap_limit
+    from pocketdet.evaluation.evaluate import check_classes
+
+    dataset = read_evaluation_data(labelled, class_names, progress=lambda title, total: lambda: None).dataset
+    check_classes("the detector", class_names, str(labelled), dataset.class_names)
+    return ap_limit(dataset, points, workers)
 
 
 def next_commands(bundle: Path) -> str:

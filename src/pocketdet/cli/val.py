@@ -21,8 +21,8 @@ from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
 if TYPE_CHECKING:
-    from pocketdet.cli.val_data import EvaluationData
-    from pocketdet.datasets import Dataset, DataSource
+    from pocketdet.cli.val_data import EvaluationData, OpenedSource
+    from pocketdet.datasets import Dataset
     from pocketdet.evaluation.evaluate import Evaluated
     from pocketdet.evaluation.inputs import EvaluationInput
     from pocketdet.evaluation.report import AccuracyReport
@@ -115,14 +115,14 @@ def val(
     require_accuracy_packages()
     import torch
 
-    from pocketdet.cli.val_data import choose_source, read_evaluation_data
+    from pocketdet.cli.val_data import open_source, read_evaluation_data
     from pocketdet.cli.val_gates import Gates
     from pocketdet.cli.val_report import print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])
     limit = limit or (ARM_IMAGES if processors else 0)
-    source, gates = choose_source(data, images, voc, split), Gates(min_ap, max_drop)
+    source, gates = open_source(data, images, voc, split), Gates(min_ap, max_drop)
     checkpoint_kwargs = _checkpoint_kwargs(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
         found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs)]
@@ -205,7 +205,7 @@ def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName])
     return backends
 
 
-def _check_classes(targets: "Sequence[EvaluationInput]", source: "DataSource", dataset: "Dataset") -> None:
+def _check_classes(targets: "Sequence[EvaluationInput]", source: "OpenedSource", dataset: "Dataset") -> None:
     from pocketdet.evaluation.evaluate import check_classes
 
     for target in targets:
@@ -243,7 +243,7 @@ def _measure(
 
 
 def _report(
-    source: "DataSource",
+    opened: "OpenedSource",
     test_data: "EvaluationData",
     targets: "Sequence[EvaluationInput]",
     evaluated: "Sequence[Sequence[Evaluated]]",
@@ -259,8 +259,8 @@ def _report(
     ]
     data = data_report(
         test_data.dataset,
-        file=source.annotations.absolute().name,
-        split=source.split,
+        file=opened.source.annotations.absolute().name,
+        split=opened.source.split,
         sha256=test_data.sha256,
         listed=test_data.listed,
     )

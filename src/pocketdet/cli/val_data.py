@@ -1,4 +1,4 @@
-"""The annotated images that `pocketdet val` measures on."""
+"""The annotated images that `pocketdet val` measures on, and int8 with `pocketdet export --max-ap-drop`."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -13,13 +13,25 @@ from pocketdet.datasets import (
     first_split,
     keep_sound,
 )
+from pocketdet.datasets.layout import AnnotatedData
 from pocketdet.datasets.voc import VocFolder, open_voc
 from pocketdet.errors import UsageError
 
 SPLITS = ("test", "val", "valid", "validation")  # the first that exists is measured
 
 
-def choose_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> DataSource:
+@dataclass(frozen=True)
+class OpenedSource:
+    """Where annotated images are, with the split to measure on, and what is there."""
+
+    source: DataSource
+    data: AnnotatedData
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+def open_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> OpenedSource:
     """What the options name. Raises `UsageError` unless they name one source, whole."""
     if (data is None) == (voc is None):
         raise UsageError(
@@ -29,20 +41,20 @@ def choose_source(data: Path | None, images: Path | None, voc: Path | None, spli
     if images is not None and voc is not None:
         raise UsageError("--images belongs to --data; the images of --voc are in its JPEGImages")
     if voc is not None:
-        open_voc(voc)
-        return _with_split(DataSource(voc, split=split))
+        return _with_split(DataSource(voc, split=split), open_voc(voc))
     assert data is not None
     is_file = images is not None or data.suffix.lower() == ".json"
     if is_file and split is not None:
         raise UsageError("--split belongs to a folder; name another COCO file with --data instead")
     if is_file and images is None:
         raise UsageError(f"--data {data} needs --images DIR, the folder of its images")
-    return DataSource(data, images) if is_file else _with_split(DataSource(data, split=split))
+    source = DataSource(data, images, None if is_file else split)
+    return OpenedSource(source, source.open()) if is_file else _with_split(source, source.open())
 
 
-def _with_split(source: DataSource) -> DataSource:
+def _with_split(source: DataSource, data: AnnotatedData) -> OpenedSource:
     """The source with the first split of `SPLITS` that it has, if it has splits and none is named."""
-    return source if source.split else replace(source, split=first_split(SPLITS, source.open().splits))
+    return OpenedSource(replace(source, split=source.split or first_split(SPLITS, data.splits)), data)
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,11 @@ class EvaluationData:
 
 
 def read_evaluation_data(
-    source: DataSource,
+    opened: OpenedSource,
     class_names: tuple[str, ...],
     *,
-    limit: int,
-    skip_bad: bool,
+    limit: int = 0,
+    skip_bad: bool = False,
     progress: Callable[[str, int], Callable[[], None]],
 ) -> EvaluationData:
     """Read `limit` images, evenly spaced over the set (all for 0), and decode each of them once.
@@ -67,24 +79,24 @@ def read_evaluation_data(
     A VOC folder does not say which classes it has: it must have no others than `class_names`.
     Raises `UsageError` with one report if something is wrong and `skip_bad` is false, or no object is left.
     """
-    data = source.open()
+    split, data = opened.source.split, opened.data
     if isinstance(data, VocFolder):
-        dataset = data.read(source.split, class_names)
-        _refuse_other_classes(source, dataset)
+        dataset = data.read(split, class_names)
+        _refuse_other_classes(opened, dataset)
     else:
-        dataset = data.read(source.split, None)
-    digest, listed = _digest(data.files(source.split)), len(dataset.images)
+        dataset = data.read(split, None)
+    digest, listed = _digest(data.files(split)), len(dataset.images)
     part = evenly_spaced(dataset, limit)
     checked = check_dataset(part, progress("checking the data", len(part.images)))
     return EvaluationData(keep_sound(checked, skip_bad=skip_bad), digest, listed)
 
 
-def _refuse_other_classes(source: DataSource, dataset: Dataset) -> None:
+def _refuse_other_classes(opened: OpenedSource, dataset: Dataset) -> None:
     """Whatever --skip-bad says: without these objects, detections of them would count as mistakes."""
     found = [p.detail for p in dataset.problems if p.kind == "unknown category"]
     if found:
         raise UsageError(
-            f"{source} has objects of classes that the detector does not have: "
+            f"{opened} has objects of classes that the detector does not have: "
             f"{'; '.join(list(dict.fromkeys(found))[:5])}"
         )
 
