@@ -5,7 +5,6 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
-SCORE  ?= 0.35
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
 .PHONY: demo test test-all native native-aarch64 arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types docs format-check format tidy help clean
@@ -35,7 +34,7 @@ $(VENV)/dev.stamp: $(VENV)/export.stamp
 	@touch $@
 
 demo: $(VENV)/export.stamp ## export SNet49, verify it, detect on an image (IMAGE=photo.jpg)
-	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)' --score $(SCORE)
+	@$(BIN)/pocketdet demo --image '$(IMAGE)' --out '$(OUT)'
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 # if ncnn has been built before, pocketdet-run is a minute's work, and its tests take part
@@ -108,7 +107,7 @@ fuzz: $(VENV)/dev.stamp native-fuzz ## build the fuzz targets and their seeds (t
 PARITY := build/parity/thundernet-snet49-fod.pocketdet
 
 $(PARITY): $(VENV)/export.stamp
-	@$(BIN)/pocketdet export thundernet-snet49-fod --name thundernet-snet49-fod --out build/parity --overwrite >build/parity.log \
+	@$(BIN)/pocketdet export thundernet-snet49-fod --name thundernet-snet49-fod --score 0.05 --out build/parity --overwrite >build/parity.log \
 	  || { tail -40 build/parity.log; exit 1; }
 	@touch $@
 

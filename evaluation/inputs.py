@@ -12,7 +12,14 @@ from typing import Protocol
 
 from pocketdet.errors import ExportError, UsageError
 from pocketdet.evaluation.emulated import in_emulator
-from pocketdet.evaluation.variants import Backend, Variant, bundle_in_pytorch, in_engine, in_pytorch
+from pocketdet.evaluation.variants import (
+    Backend,
+    Variant,
+    bundle_in_pytorch,
+    evaluation_threshold,
+    in_engine,
+    in_pytorch,
+)
 from pocketdet.export.exporter import Log, export_detector
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.reference.factory import reference_of
@@ -54,9 +61,10 @@ class EvaluationInput(Protocol):
     ) -> AbstractContextManager[tuple[Variant, ...]]:
         """Those of its backends that are among `backends`, in the order of its own, ready to run.
 
-        `score` replaces the detector's score threshold. `threads` are those of ncnn and onnxruntime;
-        PyTorch has one setting for the process. Each ncnn backend follows once more on each of `processors`,
-        which are emulated. `log` receives the lines of an export.
+        `score` replaces the score threshold: a checkpoint's own, and `evaluation_threshold` of a bundle.
+        `threads` are those of ncnn and onnxruntime; PyTorch has one setting for the process. Each ncnn
+        backend follows once more on each of `processors`, which are emulated. `log` receives the lines of an
+        export.
         Raises what `export_detector`, `Detector` and `DetectorOptions` raise.
         """
 
@@ -167,6 +175,7 @@ class _BundleInput:
         processors: Sequence[str] = (),
         log: Log = lambda line: None,
     ) -> Iterator[tuple[Variant, ...]]:
+        score = evaluation_threshold(self.bundle) if score is None else score
         wanted = [backend for backend in self.backends if backend in backends]
         found = [bundle_in_pytorch(self.bundle, score)] if "pytorch" in wanted else []
         engines = [backend for backend in wanted if backend != "pytorch"]

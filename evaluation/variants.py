@@ -23,6 +23,7 @@ from pocketdet.runtime.precision import Arithmetic, Storage
 
 Backend = Literal["pytorch", "onnx", "ncnn-fp32", "ncnn-fp16", "ncnn-int8"]
 
+MEASURED_FROM = 0.05  # average precision counts uncertain detections, too
 NAMES: dict[Backend, str] = {
     "pytorch": "PyTorch",
     "onnx": "ONNX",
@@ -81,6 +82,16 @@ def bundle_in_pytorch(bundle: Bundle, score: float | None = None) -> Variant:
     if reference is None:
         raise UsageError(f"{bundle.source} carries no PyTorch weights")
     return in_pytorch(reference.with_postprocessing(bundle.manifest), score)
+
+
+def evaluation_threshold(bundle: Bundle) -> float:
+    """The score threshold that a bundle is measured with unless another one is asked for.
+
+    The lowest of 0.05, the bundle's own, which may be one for display, and that of its golden test, which is
+    at most the one that its model was trained and measured with.
+    """
+    own, golden = postprocessing_of_bundle(bundle).score_threshold, bundle.manifest.golden.score_threshold
+    return min(MEASURED_FROM, own, own if golden is None else golden)
 
 
 def in_engine(

@@ -188,12 +188,20 @@ def export_reference(
             )
         _write_golden(original, reference, golden, scratch, log)
         manifest = _write_manifest(
-            original, graphs, layout, name, scratch, dict(card or {}), golden.score_threshold
+            original,
+            graphs,
+            layout,
+            name,
+            scratch,
+            dict(card or {}),
+            golden.applied_to(original).postprocessing.score_threshold,
+            options.score_threshold,
         )
         require(_replay(scratch))
         if isinstance(reference, OneStageReference):
             others = other_images(size, images, is_int8=is_int8)
-            require(_compare_detections(scratch, reference, others))
+            deployed_reference = reference.with_postprocessing(score=options.score_threshold)
+            require(_compare_detections(scratch, deployed_reference, others))
         if options.slim:
             manifest = _slim_down(manifest, scratch)
         commit(scratch, target, overwrite=options.overwrite)
@@ -357,9 +365,16 @@ def _write_manifest(
     scratch: Path,
     card: dict[str, str],
     golden_threshold: float | None = None,
+    score_threshold: float | None = None,
 ) -> Manifest:
-    """Step 7: write the weights and the manifest; all other files exist."""
+    """Step 7: write the weights and the manifest; all other files exist.
+
+    The bundle has `score_threshold`, if given, and its weights keep the model's own.
+    """
     weights = original.save(scratch, card)
+    deployed = original.with_postprocessing(score=score_threshold)
+    if golden_threshold == deployed.postprocessing.score_threshold:
+        golden_threshold = None
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
         fields = common_fields(
@@ -371,7 +386,7 @@ def _write_manifest(
             reference_weights=weights,
             card=card,
         )
-        return original.manifest(graphs, fields)
+        return deployed.manifest(graphs, fields)
 
     return write_manifest(scratch, manifest)
 

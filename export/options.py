@@ -21,6 +21,7 @@ from pocketdet.export.to_int8 import MOST_IMAGES, Metric
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.images import as_rgb, read_image
 
+DISPLAY_THRESHOLD = 0.35  # where trained weights have the low threshold that AP is measured with
 OTHER_SEEDS = 3  # the first seed of synthetic images that no other step uses
 
 
@@ -69,6 +70,11 @@ class ExportOptions:
         golden_image: an RGB (H, W, 3) uint8 image for the golden test; by default a synthetic one or a
             calibration image on which the detector detects, for int8 a calibration image, scaled down to 640
             pixels.
+        score_threshold: the score threshold of the bundle, in [0, 1]; by default the model's own. All steps
+            are compared at the model's own, the golden test too.
+
+    Raises:
+        UsageError: if `score_threshold` is out of range.
     """
 
     name: str | None = None
@@ -82,6 +88,12 @@ class ExportOptions:
     archive: bool = False
     overwrite: bool = False
     golden_image: NDArray[np.uint8] | None = None
+    score_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        score = self.score_threshold
+        if score is not None and not 0 <= score <= 1:
+            raise UsageError(f"score_threshold={score:g}: expected a number from 0 to 1")
 
 
 def calibration_images(options: ExportOptions) -> tuple[Path, ...]:

@@ -75,6 +75,8 @@ def verify(
                 f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "
                 "or verify without --image and --layers"
             )
+        if original is not None:
+            original = original.with_postprocessing(bundle.manifest)  # the weights may have another threshold
         model = _as_stored(original, bundle.manifest.layout) if original is not None else None
         detectors = make_detectors(bundle)
         golden, threshold = golden_stages(bundle), bundle.manifest.golden.score_threshold

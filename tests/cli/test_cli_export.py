@@ -15,10 +15,13 @@ from command_line import Ending, command, process
 from foreign_onnx import make_foreign
 
 from pocketdet.cli.export import next_commands
+from pocketdet.evaluation.variants import evaluation_threshold
 from pocketdet.export import FoldReport, fold_batch_norm
-from pocketdet.models.checkpoint import save_checkpoint
+from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.bundle.one_stage import OneStageManifest
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.images import read_image
 
 __all__ = ["command"]
@@ -52,19 +55,30 @@ def test_a_checkpoint_needs_no_words(command: Command, weights: Path, tmp_path: 
         assert bundle.manifest.class_names == ("bolt", "nut", "washer")
         assert (bundle.manifest.input.height, bundle.manifest.input.width) == (96, 64)
         assert bundle.manifest.card == {"data": "three bolts"}
+        assert isinstance(bundle.manifest, TwoStageManifest)
+        assert bundle.manifest.postprocessing.score_threshold == 0.35
+        assert bundle.manifest.golden.score_threshold == 0.05
+        assert evaluation_threshold(bundle) == 0.05
+        kept = load_checkpoint(bundle.path("reference/weights.safetensors"))
+        assert kept.config.postprocessing.score_threshold == 0.05
+    assert "score threshold 0.35; that of the model, 0.05, remains in the golden test" in ending.out
+    ending = command("verify", target, "--image", weights / "photo.png")
+    assert (ending.code, ending.err) == (0, "")
 
 
 def test_a_state_dict_is_told_what_it_is(command: Command, weights: Path, tmp_path: Path) -> None:
     ending = command(
         *("export", weights / "w.pt", *ARCH, "--names", weights / "labels.txt", "--input-size", "64X96"),
         *("--golden", weights / "photo.png", "--name", "mine"),
-        *("--slim", "--zip", "--out", tmp_path),
+        *("--score", "0.2", "--slim", "--zip", "--out", tmp_path),
     )
     assert (ending.code, ending.err) == (0, "")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.pocketdet.zip"]
     with load_bundle(tmp_path / "mine.pocketdet.zip") as bundle:
         manifest = bundle.manifest
         assert manifest.name == "mine"
+        assert isinstance(manifest, TwoStageManifest)
+        assert manifest.postprocessing.score_threshold == 0.2
         assert manifest.class_names == ("Schraube", "nut", "washer")
         assert (manifest.input.height, manifest.input.width) == (64, 96)
         assert manifest.layout.weight_storage == "fp32"
@@ -121,9 +135,13 @@ def test_a_choice_that_fits_no_layer(command: Command, weights: Path, tmp_path: 
         (("w.pt", *ARCH, "--golden", "labels.txt"), "labels.txt: expected a "),
         (("w.pt", *ARCH, "--golden", "absent.png"), "absent.png: the image cannot be read"),
         (("w.pt", *ARCH, "--precision", "int4"), "int4"),
+        (("w.pt", *ARCH, "--score", "35"), "score_threshold=35: expected a number from 0 to 1"),
         (("w.safetensors", "--precision", "int8"), "int8 needs images like those that the detector will see"),
         (("w.safetensors", "--max-ap-drop", "1"), "--max-ap-drop needs labelled images: --data FILE.json"),
-        (("w.safetensors", "--data", "d.json"), "--data, --images and --split are what --max-ap-drop is measured on"),
+        (
+            ("w.safetensors", "--data", "d.json"),
+            "--data, --images and --split are what --max-ap-drop is measured on",
+        ),
         (("w.safetensors", "--max-output-error", "0.1"), "no layer is to be int8"),
         (("w.safetensors", "--max-output-error", "-1"), "max_output_error must not be negative"),
         (("w.safetensors", "--layers", "absent.toml"), "absent.toml: cannot be read"),
@@ -170,11 +188,17 @@ def test_an_onnx_file_with_its_description(command: Command, tmp_path: Path) -> 
     (tmp_path / "names.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
     ending = command(
         *("export", path, "--outputs", description, "--names", tmp_path / "names.txt"),
-        *("--out", tmp_path / "out"),
+        *("--score", "0.9", "--out", tmp_path / "out"),
     )
     assert (ending.code, ending.err) == (0, "")
     with load_bundle(tmp_path / "out" / "foreign.pocketdet") as bundle:
-        assert bundle.manifest.class_names == ("one", "two", "three")
+        manifest = bundle.manifest
+        assert manifest.class_names == ("one", "two", "three")
+        assert isinstance(manifest, OneStageManifest)
+        assert manifest.decode.selection.score_threshold == 0.9
+        assert manifest.golden.score_threshold is not None
+        assert manifest.golden.score_threshold < 0.9
+        assert len(bundle.golden()["scores"])
 
 
 @pytest.mark.parametrize(

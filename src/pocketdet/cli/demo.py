@@ -13,6 +13,7 @@ from pocketdet.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pocketdet.export import ExportOptions
     from pocketdet.models.build import AnyDetector
     from pocketdet.runtime.detector import Detector
 
@@ -48,7 +49,9 @@ def demo(
     Example: pocketdet demo --image photo.jpg
     """
     require_export_packages()
-    from pocketdet.cli.export import next_commands
+    from pocketdet.cli.export import display_threshold, next_commands
+    from pocketdet.export import ExportOptions
+    from pocketdet.export.reference.factory import reference_of
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.images import read_image
 
@@ -62,7 +65,13 @@ def demo(
     else:
         model, card = _trained(weights, console)
     console.rule("2  export: fold, ONNX, ncnn, bundle")
-    bundle = _export(model, card, pixels, out, None if target == "none" else target, console)
+    options = ExportOptions(
+        overwrite=True,
+        golden_image=pixels,
+        target=None if target == "none" else target,
+        score_threshold=None if arch else display_threshold(reference_of(model)),
+    )
+    bundle = _export(model, card, out, options, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")
     _verify(bundle, console)
     with Detector(bundle, score_threshold=score) as detector:
@@ -101,16 +110,10 @@ def _random(arch: str, size: tuple[int, int], classes: int, console: Console) ->
 
 
 def _export(
-    model: "AnyDetector",
-    card: dict[str, str],
-    image: "NDArray[Any]",
-    out: Path,
-    target: str | None,
-    console: Console,
+    model: "AnyDetector", card: dict[str, str], out: Path, options: "ExportOptions", console: Console
 ) -> Path:
-    from pocketdet.export import ExportOptions, export_detector
+    from pocketdet.export import export_detector
 
-    options = ExportOptions(overwrite=True, golden_image=image, target=target)
     with console.status("exporting"):
         result = export_detector(
             model,

@@ -25,6 +25,7 @@ from pocketdet.errors import UsageError
 if TYPE_CHECKING:
     from pocketdet.cli.val_data import OpenedSource
     from pocketdet.export.options import MetricLimit
+    from pocketdet.export.reference.base import Reference
 
 
 def export(
@@ -134,6 +135,13 @@ def export(
             "detector detects."
         ),
     ] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            help="Score threshold of the bundle, 0..1; by default the description's, and for weights 0.35 if "
+            "their own, which AP is measured with, is lower."
+        ),
+    ] = None,
     slim: Annotated[bool, typer.Option("--slim", help="Omit ONNX and PyTorch files, for a phone.")] = False,
     archive: Annotated[bool, typer.Option("--zip", help="Write one zip file instead of a folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle of that name.")] = False,
@@ -195,6 +203,8 @@ def export(
         pixels = parse_size(input_size) if input_size else None
         model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
         reference, card = reference_of(model), read_card(weights)
+        if score is None:
+            score = display_threshold(reference)
     int8 = None
     if max_output_error is not None or workers > 1:
         int8 = QuantizeSettings(max_output_error=max_output_error, workers=workers)
@@ -210,6 +220,7 @@ def export(
         archive=archive,
         overwrite=overwrite,
         golden_image=read_image(golden) if golden else None,
+        score_threshold=score,
     )
     with console.status("exporting") as status:
 
@@ -227,7 +238,20 @@ def export(
     if passed < len(result.checks):
         facts += f", {len(result.checks) - passed} not proved (nothing to compare)"
     console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
+    own = reference.postprocessing.score_threshold
+    if score is not None and score > own:
+        console.print(
+            f"score threshold {score:g}; that of the model, {own:g}, remains in the golden test",
+            soft_wrap=True,
+        )
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
+
+
+def display_threshold(weights: "Reference") -> float:
+    """The score threshold of a bundle of trained weights: theirs is low, because AP is measured with it."""
+    from pocketdet.export.options import DISPLAY_THRESHOLD
+
+    return max(DISPLAY_THRESHOLD, weights.postprocessing.score_threshold)
 
 
 def _is_onnx(weights: Path, arch: str | None, described: Path | str | None) -> bool:
