@@ -116,6 +116,14 @@ def test_usage_errors(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "pocketdet", "info", "absent.pocketdet"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    ending = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (ending.returncode, ending.stdout) == (2, "")
+    assert ending.stderr == "error: absent.pocketdet: no such bundle; expected a folder or a zip file\n"
+
+
 def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
     result = run("detect", "absent.pocketdet", "photo.jpg", cwd=tmp_path)
     assert result.returncode == 2
