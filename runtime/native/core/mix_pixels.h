@@ -23,17 +23,27 @@ inline uint32_t shares_of(int32_t fraction) {
     return static_cast<uint32_t>(fraction) << 16 | static_cast<uint32_t>(kOne - fraction);
 }
 
-// Interpolates between the pixel at `pixel` and the next one, both of kStep bytes:
-// out[c] = mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2 and the shares of a fraction below kOne. out[3] is
-// undefined. Reads eight bytes.
+// Four values of a pixel in a register.
+#if defined(__SSE2__)
+using MixedPixel = __m128i;
+#elif defined(__ARM_NEON)
+using MixedPixel = uint32x4_t;
+#else
+struct MixedPixel {
+    int32_t values[4];
+};
+#endif
+
+// Interpolates between the pixel at `pixel` and the next one, both of kStep bytes: value c is
+// mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2 and the shares of a fraction below kOne. Value 3 is undefined.
+// Reads eight bytes.
 template <int kStep>
-inline void mix_with_next(const uint8_t* pixel, uint32_t shares, int32_t* out) {
+inline MixedPixel mix_with_next(const uint8_t* pixel, uint32_t shares) {
 #if defined(__SSE2__)
     const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixel));
     const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 8 * kStep));
     const __m128i wide = _mm_unpacklo_epi8(pairs, _mm_setzero_si128());
-    const __m128i weights = _mm_set1_epi32(static_cast<int32_t>(shares));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_madd_epi16(wide, weights));
+    return _mm_madd_epi16(wide, _mm_set1_epi32(static_cast<int32_t>(shares)));
 #elif defined(__ARM_NEON)
     constexpr uint8_t kNone = 255;  // of a table: zero
     constexpr uint8_t kFirst[8] = {0, kNone, 1, kNone, 2, kNone, kNone, kNone};
@@ -42,11 +52,12 @@ inline void mix_with_next(const uint8_t* pixel, uint32_t shares, int32_t* out) {
     const uint16x4_t first = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kFirst)));
     const uint16x4_t second = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kSecond)));
     const uint16x4_t weights = vreinterpret_u16_u32(vdup_n_u32(shares));
-    const uint32x4_t sum = vmlal_lane_u16(vmull_lane_u16(first, weights, 0), second, weights, 1);
-    vst1q_s32(out, vreinterpretq_s32_u32(sum));
+    return vmlal_lane_u16(vmull_lane_u16(first, weights, 0), second, weights, 1);
 #else
+    MixedPixel mixed{};
     const int32_t fraction = static_cast<int32_t>(shares >> 16);
-    for (int c = 0; c < 3; ++c) out[c] = mix(pixel[c], pixel[kStep + c], fraction);
+    for (int c = 0; c < 3; ++c) mixed.values[c] = mix(pixel[c], pixel[kStep + c], fraction);
+    return mixed;
 #endif
 }
 

@@ -107,20 +107,55 @@ void add(Cell& sum, const Cell& cell) {
     for (int i = 0; i < kFours; ++i) sum.parts[i] += cell.parts[i];
 }
 
-// One bin of one RoI, for all lanes.
-void pool(const float* lanes, int width, const AxisTap* y_taps, int32_t y_count, const AxisTap* x_taps, int32_t x_count,
-          float* sums) {
+// The cells of a row that a bin reads. `count` is kAny where it is not known when this is compiled; otherwise all loads
+// come before the sum, which processors that execute in order would wait for.
+constexpr int kAny = 0;
+
+template <int count>
+Cell sum_row(const float* row, const AxisTap* taps, int32_t actual) {
+    constexpr int kAhead = count == kAny ? 1 : count;
+    Cell cells[kAhead];
+    for (int i = 0; i < kAhead; ++i) cells[i] = scaled(row + taps[i].position * kLanes, taps[i].weight);
+    Cell sum = cells[0];
+    for (int i = 1; i < kAhead; ++i) add(sum, cells[i]);
+    for (int32_t i = kAhead; count == kAny && i < actual; ++i) {
+        add(sum, scaled(row + taps[i].position * kLanes, taps[i].weight));
+    }
+    return sum;
+}
+
+struct Taps {
+    const AxisTap* taps;
+    int32_t count;
+};
+
+// One bin of one RoI, for all lanes, with at least one tap on each axis.
+template <int count>
+void pool(const float* lanes, int width, Taps rows, Taps columns, float* sums) {
     Cell total{};
-    for (int32_t y = 0; y < y_count && x_count > 0; ++y) {
-        const float* row = lanes + y_taps[y].position * width * kLanes;
-        Cell row_sum = scaled(row + x_taps[0].position * kLanes, x_taps[0].weight);
-        for (int32_t x = 1; x < x_count; ++x) {
-            add(row_sum, scaled(row + x_taps[x].position * kLanes, x_taps[x].weight));
-        }
-        for (int i = 0; i < kFours; ++i) row_sum.parts[i] *= y_taps[y].weight;
-        add(total, row_sum);
+    for (int32_t y = 0; y < rows.count; ++y) {
+        Cell sum = sum_row<count>(lanes + rows.taps[y].position * width * kLanes, columns.taps, columns.count);
+        for (Four& part : sum.parts) part *= rows.taps[y].weight;
+        add(total, sum);
     }
     std::memcpy(sums, total.parts, sizeof total.parts);
+}
+
+void pool_any(const float* lanes, int width, Taps rows, Taps columns, float* sums) {
+    if (rows.count == 0 || columns.count == 0) {
+        for (int lane = 0; lane < kLanes; ++lane) sums[lane] = 0.0f;
+        return;
+    }
+    switch (columns.count) {  // two samples a bin read two to four cells
+        case 2:
+            return pool<2>(lanes, width, rows, columns, sums);
+        case 3:
+            return pool<3>(lanes, width, rows, columns, sums);
+        case 4:
+            return pool<4>(lanes, width, rows, columns, sums);
+        default:
+            return pool<kAny>(lanes, width, rows, columns, sums);
+    }
 }
 
 }  // namespace
@@ -141,8 +176,9 @@ void ps_roi_align(const FeatureMap& features, const Box* rois, size_t count, con
                 const size_t y_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin / p);
                 const size_t x_bin = r * static_cast<size_t>(p) + static_cast<size_t>(bin % p);
                 float sums[kLanes];
-                pool(workspace.lanes.data(), features.width, &workspace.y_taps[y_bin * taps], workspace.y_counts[y_bin],
-                     &workspace.x_taps[x_bin * taps], workspace.x_counts[x_bin], sums);
+                const Taps rows{&workspace.y_taps[y_bin * taps], workspace.y_counts[y_bin]};
+                const Taps columns{&workspace.x_taps[x_bin * taps], workspace.x_counts[x_bin]};
+                pool_any(workspace.lanes.data(), features.width, rows, columns, sums);
                 float* row = out + r * static_cast<size_t>(features.channels) + first;
                 for (int lane = 0; lane < used; ++lane) row[lane * p * p] = sums[lane];
             }
