@@ -2,6 +2,7 @@
 
     python runtime/native/build_ncnn.py --target host|aarch64      prints the folder it is installed in
     python runtime/native/build_ncnn.py --target host --sanitize   with sanitizers, for tests/hostile
+    python runtime/native/build_ncnn.py --target host --openmp     for several threads, as the Android library has it
 
 The release comes from the package index that pip is configured for, or from --source; its SHA-256 is checked.
 The result lies outside the tree, in ${XDG_CACHE_HOME:-~/.cache}/pocketdet/ncnn-VERSION-TARGET-HASH, where
@@ -102,6 +103,10 @@ class Target:
         """The same machine with memory and arithmetic errors detected at run time."""
         return replace(self, name=f"{self.name}-sanitize", options=self.options | _SANITIZE)
 
+    def threaded(self) -> "Target":
+        """The same machine with a layer's work shared by threads."""
+        return replace(self, name=f"{self.name}-openmp", options=self.options | {"NCNN_OPENMP": "ON"})
+
 
 def targets() -> dict[str, Target]:
     """The targets by name. `CXX` chooses the host's compiler, `AARCH64_CXX` the cross compiler."""
@@ -130,6 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--target", choices=["host", "aarch64"], default="host")
     parser.add_argument("--sanitize", action="store_true", help="with AddressSanitizer and parts of UBSan")
+    parser.add_argument("--openmp", action="store_true", help="for several threads in a layer")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at a time")
     parser.add_argument("--source", type=Path, help=f"ncnn-{VERSION}.tar.gz, instead of the package index")
     parser.add_argument("--cache", type=Path, default=cache_folder(), help="default: %(default)s")
@@ -137,6 +143,8 @@ def main() -> int:
     target = targets()[arguments.target]
     if arguments.sanitize:
         target = target.sanitized()
+    if arguments.openmp:
+        target = target.threaded()
     return print_built(
         "build_ncnn",
         arguments.cache,

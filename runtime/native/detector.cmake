@@ -30,7 +30,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
 endif()
 target_include_directories(pocketdet_detector PUBLIC detector kernels)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${ncnn_include}")
-target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}")
+set(max_threads 1)
+if(NCNN_OPENMP)  # of the ncnn that was found
+  set(max_threads 4)
+endif()
+target_compile_definitions(pocketdet_detector PRIVATE POCKETDET_NCNN_OPTIONS="${ncnn_flags}"
+  POCKETDET_MAX_THREADS=${max_threads})
 target_link_libraries(pocketdet_detector PUBLIC pocketdet_core pocketdet_graph ncnn pocketdet_third_party)
 set_target_properties(pocketdet_detector PROPERTIES POSITION_INDEPENDENT_CODE ON)
 

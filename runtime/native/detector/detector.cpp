@@ -34,6 +34,7 @@ Detector::Detector(const Bundle& bundle, const DetectorOptions& options)
     : manifest_(bundle.manifest),
       asked_(checked(options).precision.value_or(manifest_.arithmetic())),
       precision_(arithmetic_in_use(asked_)),
+      threads_(options.threads),
       preprocessor_(manifest_),
       pipeline_(make_pipeline(bundle, options)),
       stages_{"preprocess"} {

@@ -25,6 +25,7 @@ public:
     const Manifest& manifest() const { return manifest_; }
     Arithmetic asked() const { return asked_; }          // by the options, else the narrowest of the bundle's graphs
     Arithmetic precision() const { return precision_; }  // in use on this processor
+    int threads() const { return threads_; }
     // What `Detections::milliseconds` are of; one-stage detectors have other stages than two-stage ones.
     const std::vector<std::string>& stages() const { return stages_; }
 
@@ -39,6 +40,7 @@ public:
 private:
     Manifest manifest_;
     Arithmetic asked_, precision_;
+    int threads_;
     Preprocessor preprocessor_;
     std::unique_ptr<Pipeline> pipeline_;
     std::vector<std::string> stages_;

@@ -46,6 +46,12 @@ bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
     return true;
 }
 
+// Threads of one layer may ask for memory at once.
+std::unique_ptr<ncnn::Allocator> workspace_for(int threads) {
+    if (threads == 1) return std::make_unique<ncnn::UnlockedPoolAllocator>();
+    return std::make_unique<ncnn::PoolAllocator>();
+}
+
 }  // namespace
 
 bool ncnn_has_layer(const std::string& type) {
@@ -77,16 +83,16 @@ std::vector<std::string> ncnn_cpu_features() {
 
 std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
 
-Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois)
+Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois, int threads)
     : spec_(spec),
       label_(bundle.folder.path()),
       blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
-      workspace_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
+      workspace_(workspace_for(threads)),
       net_(std::make_unique<ncnn::Net>()) {
     check_network(bundle, spec, rois);
     const std::vector<uint8_t>& param = bundle.graph_files.at(spec.param);
     const Arithmetic arithmetic = arithmetic_in_use(asked.value_or(spec.arithmetic));
-    net_->opt.num_threads = 1;
+    net_->opt.num_threads = threads;
     net_->opt.use_vulkan_compute = false;
     set_arithmetic(net_->opt, arithmetic);
     net_->opt.blob_allocator = blobs_.get();

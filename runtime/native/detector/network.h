@@ -14,6 +14,7 @@
 
 namespace ncnn {
 class Net;
+class Allocator;
 class UnlockedPoolAllocator;
 }  // namespace ncnn
 
@@ -33,7 +34,7 @@ public:
     // Throws GraphError for a graph that check_network refuses, EngineError if ncnn refuses it. `asked`, or else what
     // the graph was made for, is used if this processor has it. `rois` is the most RoIs that the manifest has a run
     // take, 0 for a graph whose shapes do not depend on them.
-    Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois);
+    Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois, int threads);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -48,7 +49,8 @@ public:
 private:
     GraphSpec spec_;
     std::string label_;
-    std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_, workspace_;  // outlive the net
+    std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_;  // outlives the net, as does
+    std::unique_ptr<ncnn::Allocator> workspace_;          // what the threads of a layer share
     std::unique_ptr<ncnn::Net> net_;
     std::unique_ptr<LayerTimer> layer_timer_;
 };

@@ -18,8 +18,12 @@ void check_option(const char* name, const std::optional<Number>& value, Number l
 
 }  // namespace
 
+int max_threads() { return POCKETDET_MAX_THREADS; }
+
 void check_options(const DetectorOptions& options) {
-    if (options.threads != 1) {
+    if (max_threads() > 1) {
+        check_option<int>("threads", options.threads, 1, max_threads());
+    } else if (options.threads != 1) {
         throw UsageError("threads=" + std::to_string(options.threads) +
                          ": expected 1, since this program's ncnn is built for single-thread inference");
     }

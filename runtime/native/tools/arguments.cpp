@@ -90,7 +90,7 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
         {"nms-iou", "0..1", "overlap above which boxes suppress each other (the bundle's)"},
         {"rois", "COUNT", "proposals that the head of a two-stage detector sees (the bundle's)"},
         {"max-detections", "COUNT", "most detections of one image (the bundle's)"},
-        {"threads", "COUNT", "1: this program is built for single-thread inference"},
+        {"threads", "COUNT", "1, or up to 4 where ncnn was built with OpenMP (1)"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };

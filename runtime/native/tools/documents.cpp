@@ -38,7 +38,7 @@ OrderedJson header_of(const char* command, const Bundle& bundle, const Detector&
             {"engine",
              {{"ncnn", ncnn_build()},
               {"cpu_features", ncnn_cpu_features()},
-              {"threads", 1},
+              {"threads", detector.threads()},
               {"precision_asked", name_of(detector.asked())},
               {"precision", name_of(detector.precision())},
               {"precision_note", why_other(detector.asked(), detector.precision())}}}};

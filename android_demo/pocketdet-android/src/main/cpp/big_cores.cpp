@@ -9,7 +9,9 @@
 
 namespace pocketdet {
 
-std::vector<int> big_cores() {
+namespace {
+
+std::vector<int> read_big_cores() {
     std::vector<std::pair<int, long>> clocks;
     const long configured = sysconf(_SC_NPROCESSORS_CONF);
     for (int cpu = 0; cpu < configured; ++cpu) {
@@ -26,6 +28,13 @@ std::vector<int> big_cores() {
     for (const auto& [cpu, khz] : clocks) {
         if (khz >= middle) cores.push_back(cpu);
     }
+    return cores;
+}
+
+}  // namespace
+
+const std::vector<int>& big_cores() {
+    static const std::vector<int> cores = read_big_cores();
     return cores;
 }
 

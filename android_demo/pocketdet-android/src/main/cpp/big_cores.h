@@ -8,8 +8,8 @@
 namespace pocketdet {
 
 // The cores whose highest clock is at or above the middle between the slowest and the fastest core's (ncnn's rule for
-// its big cluster); empty where the system does not tell clocks, since then no core is known to be bigger.
-std::vector<int> big_cores();
+// its big cluster); empty where the system does not tell clocks, since then no core is known to be bigger. Read once.
+const std::vector<int>& big_cores();
 
 // Lets the calling thread run on every core again. What it was allowed before is no guide: while an app is in the
 // background a system narrows that for a time, and a thread that is set to the narrow mask keeps it.

@@ -103,6 +103,8 @@ jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring p
     });
 }
 
+jint max_threads_of(JNIEnv*, jclass) { return max_threads(); }
+
 jobject info_of(JNIEnv* env, jclass, jlong handle) {
     return java::guarded(env, jobject{nullptr}, [&] {
         const Detector& detector = of(handle).detector;

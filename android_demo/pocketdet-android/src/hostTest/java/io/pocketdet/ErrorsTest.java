@@ -34,7 +34,8 @@ public class ErrorsTest {
     public void optionsOutOfRangeAreRefused() {
         refused("precision=fp15: expected one of fp32, fp16-storage", DetectorOptions.builder().precision("fp15"));
         refused("precision=", DetectorOptions.builder().precision(""));
-        refused("threads=2", DetectorOptions.builder().threads(2));
+        int tooMany = Detector.maxThreads() + 1;
+        refused("threads=" + tooMany, DetectorOptions.builder().threads(tooMany));
         refused("threads=0", DetectorOptions.builder().threads(0));
         refused("rois=0", DetectorOptions.builder().rois(0));
         refused("rois=10001", DetectorOptions.builder().rois(10001));

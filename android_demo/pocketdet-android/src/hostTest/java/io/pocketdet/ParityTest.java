@@ -14,22 +14,24 @@ public class ParityTest {
 
     @Test
     public void theShippedDetectorFindsWhatPythonFinds() {
-        comparesWithPython("shipped");
+        for (int threads = 1; threads <= Detector.maxThreads(); threads++) {
+            comparesWithPython("shipped", DetectorOptions.builder().threads(threads).build());
+        }
     }
 
     @Test
     public void oneWithOtherClassesAndSizesFindsWhatPythonFinds() {
-        comparesWithPython("other");
+        comparesWithPython("other", DetectorOptions.defaults());
     }
 
     @Test
     public void aOneStageDetectorFindsWhatPythonFinds() {
-        comparesWithPython("tiny-one-stage");
+        comparesWithPython("tiny-one-stage", DetectorOptions.defaults());
     }
 
     @Test
     public void oneWithFieldsOfEveryLayoutFindsWhatPythonFinds() {
-        comparesWithPython("tiny-layouts");
+        comparesWithPython("tiny-layouts", DetectorOptions.defaults());
     }
 
     @Test
@@ -44,7 +46,7 @@ public class ParityTest {
         }
     }
 
-    private static void comparesWithPython(String name) {
+    private static void comparesWithPython(String name, DetectorOptions options) {
         List<Frame> images = Fixtures.images();
         List<List<String[]>> expected = new ArrayList<>();
         for (int i = 0; i < images.size(); i++) {
@@ -55,7 +57,7 @@ public class ParityTest {
         }
         int compared = 0;
         float most = 0;
-        try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
+        try (Detector detector = Detector.open(Fixtures.bundle(name), options)) {
             for (int i = 0; i < images.size(); i++) {
                 Detections found = detector.detect(images.get(i));
                 assertEquals("image " + i, expected.get(i).size(), found.size());

@@ -54,6 +54,17 @@ public final class Detector implements AutoCloseable {
         }
     }
 
+    /**
+     * Returns the most threads that {@link DetectorOptions#threads} may have: 4 in the library for Android, 1 in one
+     * whose ncnn has no OpenMP.
+     *
+     * @throws EngineException if the native library is missing
+     */
+    public static int maxThreads() {
+        Native.load();
+        return Native.maxThreads();
+    }
+
     /** Returns properties of the bundle; available after close. */
     public BundleInfo info() {
         return info;

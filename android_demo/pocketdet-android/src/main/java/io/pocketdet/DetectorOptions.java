@@ -28,7 +28,10 @@ public final class DetectorOptions {
         return chosen.precision;
     }
 
-    /** Returns the number of threads. This library supports 1 only. */
+    /**
+     * Returns the number of threads that share the work of each layer, 1 to {@link Detector#maxThreads}; 1 by default,
+     * the way benchmarks measure.
+     */
     public @Nullable Integer threads() {
         return chosen.threads;
     }

@@ -19,7 +19,7 @@ final class Native {
             System.loadLibrary("pocketdet");
         } catch (LinkageError error) {
             throw new EngineException("the native library of pocketdet cannot be loaded on this "
-                    + System.getProperty("os.arch") + " processor; the app has it only for arm64-v8a ("
+                    + System.getProperty("os.arch") + " processor; the app has it for arm64-v8a and x86_64 ("
                     + error.getMessage() + ")");
         }
         loaded = true;
@@ -31,6 +31,9 @@ final class Native {
      */
     static native long open(String bundle, @Nullable String digest, @Nullable String precision, int present,
             int threads, int maxDetections, int rois, float scoreThreshold, float nmsIou, boolean bigCores);
+
+    /** Returns the most threads of a detector. */
+    static native int maxThreads();
 
     static native BundleInfo info(long handle);
 

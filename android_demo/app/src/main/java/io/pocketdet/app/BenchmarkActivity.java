@@ -33,7 +33,7 @@ public final class BenchmarkActivity extends TextActivity {
             try {
                 String digest = BundleCatalog.digest(entry.folder);
                 String document = Benchmark.run(bundles.marks(), new Thermal(this)::read, entry.folder,
-                        DetectorWorker.options(new Settings(this).choice(), digest), options(quick));
+                        DetectorWorker.options(new Settings(this).choice().onOneThread(), digest), options(quick));
                 String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
                 new ResultFile(bundles.results(), name).done(document);
                 return new String[] {document, name};

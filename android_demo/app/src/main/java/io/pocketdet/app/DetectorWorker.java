@@ -5,6 +5,7 @@ import io.pocketdet.BundleInfo;
 import io.pocketdet.Detections;
 import io.pocketdet.Detector;
 import io.pocketdet.DetectorOptions;
+import io.pocketdet.EngineException;
 import io.pocketdet.Frame;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.BundleCatalog;
@@ -45,9 +46,18 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraSession.CameraI
         return DetectorOptions.builder()
                 .digest(digest)
                 .precision(choice.precision.isEmpty() ? null : choice.precision)
-                .threads(choice.threads)
+                .threads(Math.min(choice.threads, maxThreads()))
                 .bigCores(choice.bigCores)
                 .build();
+    }
+
+    /** How many threads can be chosen; 1 where the library is missing, which opening a bundle explains. */
+    static int maxThreads() {
+        try {
+            return Math.min(Detector.maxThreads(), Choice.THREADS.size());
+        } catch (EngineException error) {
+            return 1;
+        }
     }
 
     @Override

@@ -67,7 +67,8 @@ final class Dialogs {
         column.setPadding(pad, pad / 2, pad, 0);
         RadioGroup precisions = group(column, R.string.options_precision, Choice.PRECISIONS, present.precision,
                 name -> name.isEmpty() ? asBundle : name);
-        RadioGroup threads = group(column, R.string.options_threads, Choice.THREADS, present.threads, String::valueOf);
+        RadioGroup threads = group(column, R.string.options_threads,
+                Choice.THREADS.subList(0, DetectorWorker.maxThreads()), present.threads, String::valueOf);
         slider(column, asBundle, score, scored);
         CheckBox bigCores = new CheckBox(activity);
         bigCores.setText(R.string.options_big_cores);
@@ -81,7 +82,8 @@ final class Dialogs {
                 .setPositiveButton(R.string.close,
                         (dialog, which)
                                 -> chosen.accept(new Choice(Choice.PRECISIONS.get(precisions.getCheckedRadioButtonId()),
-                                        Choice.THREADS.get(threads.getCheckedRadioButtonId()), bigCores.isChecked())))
+                                        Choice.THREADS.get(Math.max(0, threads.getCheckedRadioButtonId())),
+                                        bigCores.isChecked())))
                 .show();
     }
 

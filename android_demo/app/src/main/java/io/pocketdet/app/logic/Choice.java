@@ -10,8 +10,8 @@ public final class Choice {
     public static final List<String> PRECISIONS =
             Collections.unmodifiableList(Arrays.asList("", "fp32", "fp16-storage", "fp16", "bf16-storage"));
 
-    /** Counts of threads that the library runs: its ncnn is built for one, the way `pocketdet bench` measures. */
-    public static final List<Integer> THREADS = Collections.singletonList(1);
+    /** The library may have fewer (Detector.maxThreads); 1 is how `pocketdet bench` measures. */
+    public static final List<Integer> THREADS = Collections.unmodifiableList(Arrays.asList(1, 2, 3, 4));
 
     public final String precision;
     public final int threads;
@@ -22,6 +22,11 @@ public final class Choice {
         this.precision = PRECISIONS.contains(precision) ? precision : PRECISIONS.get(0);
         this.threads = THREADS.contains(threads) ? threads : THREADS.get(0);
         this.bigCores = bigCores;
+    }
+
+    /** The same on one thread, the way benchmarks measure. */
+    public Choice onOneThread() {
+        return new Choice(precision, THREADS.get(0), bigCores);
     }
 
     /** Whether a detector that runs as this says need not be loaded again for the other. */
