@@ -13,27 +13,13 @@ import io.pocketdet.app.logic.PreviewTransform;
 import io.pocketdet.app.logic.SensorRotation;
 import io.pocketdet.app.logic.StreamSizes;
 import io.pocketdet.app.logic.ViewFit;
+import java.util.function.Consumer;
 
 /**
  * The only one that owns the camera: opens it when it is wanted and there is a view to show it in, closes it when
  * either goes away, and keeps the preview upright. Its methods are called on the screen's thread.
  */
 final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTextureListener {
-    interface Listener {
-        void onCameraOn();
-
-        void onNoCamera();
-
-        /** A text resource that says why. */
-        void onCameraFailed(int reason);
-
-        /** Nobody uses the camera that was wanted last. */
-        void onCameraAvailable();
-
-        /** On the camera's thread; the listener closes the frame. */
-        void onFrame(CameraSession.CameraImage frame);
-    }
-
     /** One for the process, never ended: a camera that opens after its screen is gone is closed there. */
     private static final Handler CAMERA = cameraThread();
 
@@ -41,8 +27,9 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     private final TextureView view;
     private final Display display;
     private final Handler main;
-    private final Listener listener;
+    private final Consumer<CameraSession.CameraImage> frames; // on the camera's thread; it closes them
     private final CameraManager.AvailabilityCallback availability = new Availability();
+    private Controller controller;
     private boolean wanted;
     private boolean facingUser;
     private CameraInfo choice;
@@ -53,12 +40,13 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     private boolean torch;
     private volatile int degrees;
 
-    CameraOwner(CameraManager manager, TextureView view, Display display, Handler main, Listener listener) {
+    CameraOwner(CameraManager manager, TextureView view, Display display, Handler main,
+            Consumer<CameraSession.CameraImage> frames) {
         this.manager = manager;
         this.view = view;
         this.display = display;
         this.main = main;
-        this.listener = listener;
+        this.frames = frames;
         view.setSurfaceTextureListener(this);
         manager.registerAvailabilityCallback(availability, main);
     }
@@ -67,6 +55,11 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         HandlerThread thread = new HandlerThread("camera");
         thread.start();
         return new Handler(thread.getLooper());
+    }
+
+    /** Who is told how the camera is. */
+    void report(Controller to) {
+        controller = to;
     }
 
     /** Which camera {@link #start} opens. */
@@ -144,13 +137,13 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         try {
             choice = CameraInfo.find(manager, facingUser);
         } catch (CameraAccessException | IllegalArgumentException error) {
-            listener.onCameraFailed(R.string.camera_broken);
+            fail(R.string.camera_broken);
             return;
         }
         if (choice == null) {
-            listener.onNoCamera();
+            controller.onNoCamera();
         } else if (choice.sizes == null) {
-            listener.onCameraFailed(R.string.camera_no_size);
+            fail(R.string.camera_no_size);
         } else {
             sizes = sizes == null ? choice.sizes : sizes; // kept, for a camera that has refused larger ones
             onGeometry();
@@ -159,6 +152,12 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
             events.teller = session;
             session.open(zoom, torch);
         }
+    }
+
+    /** `reason`: a text resource. */
+    private void fail(int reason) {
+        boolean lent = reason == R.string.camera_in_use || reason == R.string.camera_lost;
+        controller.onCameraFailed(view.getContext().getString(reason), lent);
     }
 
     private void closeThen(Runnable after) {
@@ -196,7 +195,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
 
         @Override
         public void onOn() {
-            tell(listener::onCameraOn);
+            tell(controller::onCameraOn);
         }
 
         @Override
@@ -205,7 +204,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
                 session = null;
                 sizes = sizes.smaller();
                 if (sizes == null) {
-                    listener.onCameraFailed(R.string.camera_broken);
+                    fail(R.string.camera_broken);
                 } else {
                     openIfPossible();
                 }
@@ -216,13 +215,13 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         public void onFailed(int reason) {
             tell(() -> {
                 session = null;
-                listener.onCameraFailed(reason);
+                fail(reason);
             });
         }
 
         @Override
         public void onImage(CameraSession.CameraImage image) {
-            listener.onFrame(image);
+            frames.accept(image);
         }
 
         @Override
@@ -243,7 +242,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         @Override
         public void onCameraAvailable(String id) {
             if (choice != null && choice.id.equals(id)) {
-                listener.onCameraAvailable();
+                controller.onCameraAvailable();
             }
         }
     }

@@ -36,8 +36,8 @@ import java.util.Objects;
 import java.util.function.Consumer;
 
 /** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
-public final class MainActivity extends WorkingActivity
-        implements Controller.Screen, CameraOwner.Listener, Engine.Listener, DisplayManager.DisplayListener {
+public final class MainActivity
+        extends WorkingActivity implements Controller.Screen, Engine.Listener, DisplayManager.DisplayListener {
     private static final int PERMISSION_REQUEST = 1;
     private static final int ADD_REQUEST = 2;
     private static final long STATUS_NS = 250_000_000;
@@ -73,11 +73,12 @@ public final class MainActivity extends WorkingActivity
         overlay.setLeastScore(settings.leastScore());
         TextureView preview = findViewById(R.id.preview);
         preview.setVisibility(View.VISIBLE);
-        camera = new CameraOwner(
-                getSystemService(CameraManager.class), preview, getWindowManager().getDefaultDisplay(), main, this);
+        camera = new CameraOwner(getSystemService(CameraManager.class), preview, getWindowManager().getDefaultDisplay(),
+                main, this::onFrame);
         camera.setFacingUser(settings.facesUser());
         engine = new Engine(getApplicationContext(), main, bundles.marks(), this);
         controller = new Controller(camera, engine, this, settings.choice());
+        camera.report(controller);
         overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
         overlay.setOnTouchListener(gestures());
         getSystemService(DisplayManager.class).registerDisplayListener(this, main);
@@ -262,29 +263,8 @@ public final class MainActivity extends WorkingActivity
         controller.onModelFailed(number, Texts.sentence(this, error));
     }
 
-    @Override
-    public void onCameraOn() {
-        controller.onCameraOn();
-    }
-
-    @Override
-    public void onNoCamera() {
-        controller.onNoCamera();
-    }
-
-    @Override
-    public void onCameraFailed(int reason) {
-        controller.onCameraFailed(
-                getString(reason), reason == R.string.camera_in_use || reason == R.string.camera_lost);
-    }
-
-    @Override
-    public void onCameraAvailable() {
-        controller.onCameraAvailable();
-    }
-
-    @Override
-    public void onFrame(CameraSession.CameraImage frame) {
+    /** On the camera's thread. */
+    private void onFrame(CameraSession.CameraImage frame) {
         cameraRate.tick(System.nanoTime());
         engine.offer(frame);
     }

@@ -25,9 +25,10 @@ final class Texts {
         return message == null || message.isEmpty() ? error.getClass().getSimpleName() : message;
     }
 
-    static StatusText.Formats status(Context context) {
-        return new StatusText.Formats(context.getString(R.string.status_model),
-                context.getString(R.string.status_times), context.getString(R.string.status_rates));
+    /** The formats of {@link StatusText}. */
+    static String[] status(Context context) {
+        return new String[] {context.getString(R.string.status_model), context.getString(R.string.status_times),
+                context.getString(R.string.status_rates)};
     }
 
     /** That a model is looked for or loaded; null if neither. */

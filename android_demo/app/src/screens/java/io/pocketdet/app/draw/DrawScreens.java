@@ -80,9 +80,9 @@ public final class DrawScreens {
                     found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
         }
         double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
+        String[] formats = {texts.get("status_model"), texts.get("status_times"), texts.get("status_rates")};
         List<String> status = StatusText.lines(
-                new StatusText.Formats(texts.get("status_model"), texts.get("status_times"), texts.get("status_rates")),
-                detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
+                formats, detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
         PhoneScreen screen = overImage(boxes);
         screen.status(status, day.colour("glass"));
         write("android-camera.png", screen.finish());

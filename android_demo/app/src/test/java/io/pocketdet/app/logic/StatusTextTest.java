@@ -8,8 +8,8 @@ import org.junit.After;
 import org.junit.Test;
 
 public class StatusTextTest {
-    private static final StatusText.Formats FORMATS = new StatusText.Formats("%1$s, %2$s, %3$s thread %4$s",
-            "pre %1$s infer %2$s post %3$s ms", "p50 %1$s ms (%2$s frames), %3$s fps, camera %4$s fps");
+    private static final String[] FORMATS = {"%1$s, %2$s, %3$s thread %4$s", "pre %1$s infer %2$s post %3$s ms",
+            "p50 %1$s ms (%2$s frames), %3$s fps, camera %4$s fps"};
     private final Locale before = Locale.getDefault();
 
     @After
