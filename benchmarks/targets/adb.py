@@ -37,7 +37,15 @@ _STATES = {
 PACKAGE: Final = "io.pocketdet.app"
 _ACTIVITY = f"{PACKAGE}/.BenchActivity"
 _FILES = f"/sdcard/Android/data/{PACKAGE}/files/bench"
-_KINDS = {"frames": "--ei", "warmup": "--ei", "cpu": "--ei", "rois": "--ei", "seconds": "--ef"}
+_KINDS = {
+    "frames": "--ei",
+    "warmup": "--ei",
+    "cpu": "--ei",
+    "rois": "--ei",
+    "seconds": "--ef",
+    "layers": "--ez",
+}
+_FLAGS = ("--layers",)  # true or false to am
 _DIED = "the app ended without an answer: it crashed or was closed; look at adb logcat"
 # "am start" reports failures as text; an app that ends between two checks may have answered before
 _SCRIPT = """(
@@ -144,7 +152,8 @@ def _extras(args: Sequence[str], out: str) -> list[str]:
     """Convert arguments of pocketdet-run to extras of `am start`."""
     command, *rest = args
     options = next((i for i, arg in enumerate(rest) if arg.startswith("--")), len(rest))
-    paths, pairs = rest[:options], rest[options:]
+    paths = rest[:options]
+    pairs = [word for arg in rest[options:] for word in ((arg, "true") if arg in _FLAGS else (arg,))]
     extras = {"out": out, "command": command}
     if paths:
         extras["bundle"] = paths[0]

@@ -2,7 +2,7 @@
 
     python runtime/native/build_ncnn.py --target host|aarch64      prints the folder it is installed in
     python runtime/native/build_ncnn.py --target host --sanitize   with sanitizers, for tests/hostile
-    python runtime/native/build_ncnn.py --target host --openmp     for several threads, as the Android library has it
+    python runtime/native/build_ncnn.py --target host --openmp     for several threads, as on Android
 
 The release comes from the package index that pip is configured for, or from --source; its SHA-256 is checked.
 The result lies outside the tree, in ${XDG_CACHE_HOME:-~/.cache}/pocketdet/ncnn-VERSION-TARGET-HASH, where

@@ -20,7 +20,7 @@ from pocketdet.benchmarks.images import describe_image
 from pocketdet.benchmarks.plan import BenchPlan
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets, through_app
-from pocketdet.benchmarks.targets.adb import PACKAGE
+from pocketdet.benchmarks.targets.adb import PACKAGE, _extras
 from pocketdet.datasets.standard_frames import standard_frames
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
@@ -205,6 +205,13 @@ def test_the_java_code_of_the_app_answers(make_phone: MakePhone, small_bundle: P
     assert "absent.pocketdet" in str(caught.value)
     with pytest.raises(EngineError, match=r"refuses: .*--frames 0: expected a whole number from 1"):
         session.ask("bench", str(small_bundle), "--frames", "0")
+
+
+def test_a_flag_is_a_truth_value_for_the_app() -> None:
+    words = _extras(["bench", "/b.pocketdet", "--layers", "--frames", "3"], "o.json")
+    extras = {n: (kind, v) for kind, n, v in zip(words[::3], words[1::3], words[2::3], strict=True)}
+    assert extras["layers"] == ("--ez", "true")
+    assert extras["frames"] == ("--ei", "3")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
     set_arithmetic(net_->opt, arithmetic);
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
-    const std::string graph = with_own_layers(*net_, {param.begin(), param.end()}, arithmetic);
+    const std::string text(param.begin(), param.end());
+    // our layers run on one thread
+    const std::string graph = threads == 1 ? with_own_layers(*net_, text, arithmetic) : text;
     if (net_->load_param_mem(graph.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }

@@ -33,6 +33,9 @@ public final class Bench {
         add(arguments, "seconds", bench.seconds());
         add(arguments, "warmup", bench.warmup());
         add(arguments, "cpu", bench.cpu());
+        if (bench.layers()) {
+            arguments.add("--layers");
+        }
         return document(arguments);
     }
 

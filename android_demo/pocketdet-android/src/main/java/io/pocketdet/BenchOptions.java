@@ -49,6 +49,11 @@ public final class BenchOptions {
         return chosen.images;
     }
 
+    /** Returns whether every layer is timed, too, in one frame of each pair; the document says what that costs. */
+    public boolean layers() {
+        return chosen.layers;
+    }
+
     /** Builds options. {@link Bench#run} validates them and throws {@link UsageException} if one is out of range. */
     public static final class Builder {
         private @Nullable Integer frames;
@@ -56,6 +61,7 @@ public final class BenchOptions {
         private @Nullable Integer warmup;
         private @Nullable Integer cpu;
         private List<File> images = Collections.emptyList();
+        private boolean layers;
 
         private Builder() {
         }
@@ -66,6 +72,7 @@ public final class BenchOptions {
             warmup = other.warmup;
             cpu = other.cpu;
             images = Collections.unmodifiableList(new ArrayList<>(other.images));
+            layers = other.layers;
         }
 
         public Builder frames(@Nullable Integer count) {
@@ -90,6 +97,11 @@ public final class BenchOptions {
 
         public Builder images(List<File> files) {
             images = files;
+            return this;
+        }
+
+        public Builder layers(boolean timed) {
+            layers = timed;
             return this;
         }
 

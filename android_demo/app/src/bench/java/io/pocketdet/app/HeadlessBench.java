@@ -72,6 +72,7 @@ public final class HeadlessBench {
                                      .warmup(request.warmup)
                                      .cpu(request.cpu)
                                      .images(images)
+                                     .layers(request.layers)
                                      .build();
         return Benchmark.run(marks, thermal, bundle, options, bench);
     }

@@ -20,11 +20,11 @@ public final class BenchmarkActivity extends TextActivity {
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
         stayAwake();
-        work(this::chosen, found -> measure(found, true));
+        work(this::chosen, found -> measure(found, R.id.menu_quick));
     }
 
-    /** As `pocketdet bench`, with or without --quick; core and arithmetic as chosen. */
-    private void measure(BundleCatalog.Selection found, boolean quick) {
+    /** As `pocketdet bench`, --quick or --layers, by the menu item; core and arithmetic as chosen. */
+    private void measure(BundleCatalog.Selection found, int how) {
         BundleEntry entry = found.entry;
         measuring = true;
         showMessage(getString(R.string.bench_running, entry.name), true);
@@ -33,7 +33,7 @@ public final class BenchmarkActivity extends TextActivity {
             try {
                 String digest = BundleCatalog.digest(entry.folder);
                 String document = Benchmark.run(bundles.marks(), new Thermal(this)::read, entry.folder,
-                        DetectorWorker.options(new Settings(this).choice().onOneThread(), digest), options(quick));
+                        DetectorWorker.options(new Settings(this).choice().onOneThread(), digest), options(how));
                 String name = entry.folder.getName() + "-" + System.currentTimeMillis() + ".json";
                 new ResultFile(bundles.results(), name).done(document);
                 return new String[] {document, name};
@@ -43,11 +43,13 @@ public final class BenchmarkActivity extends TextActivity {
         }, saved -> show(BenchSummary.parse(saved[0]), saved[1], Texts.notice(this, entry, found.skipped)));
     }
 
-    private static BenchOptions options(boolean quick) {
+    private static BenchOptions options(int how) {
+        boolean quick = how != R.id.menu_full;
         return BenchOptions.builder()
                 .warmup(quick ? 5 : 20)
                 .frames(quick ? 100 : 1024)
                 .seconds(quick ? 10.0 : 60.0)
+                .layers(how == R.id.menu_layers)
                 .cpu(MachineCores.fastest(Bench.machine()))
                 .build();
     }
@@ -66,6 +68,10 @@ public final class BenchmarkActivity extends TextActivity {
         for (int i = 0; i < summary.stageMedians.length; i++) {
             text.append('\n').append(summary.stages.get(i)).append(": ").append(number(summary.stageMedians[i]));
         }
+        if (!summary.slowestLayers.isEmpty()) {
+            text.append("\n\n").append(getString(R.string.bench_layers)).append('\n');
+            text.append(String.join("\n", summary.slowestLayers));
+        }
         text.append("\n\n").append(notice == null ? "" : notice + "\n\n");
         showMessage(text + getString(R.string.bench_footnote, file), false);
     }
@@ -82,12 +88,12 @@ public final class BenchmarkActivity extends TextActivity {
 
     @Override
     public boolean onOptionsItemSelected(MenuItem item) {
-        boolean quick = item.getItemId() == R.id.menu_quick;
-        if (!quick && item.getItemId() != R.id.menu_full) {
+        int how = item.getItemId();
+        if (how != R.id.menu_quick && how != R.id.menu_full && how != R.id.menu_layers) {
             return super.onOptionsItemSelected(item);
         }
         if (!measuring) {
-            work(this::chosen, found -> measure(found, quick));
+            work(this::chosen, found -> measure(found, how));
         }
         return true;
     }

@@ -17,8 +17,8 @@ import java.util.TreeSet;
 public final class BenchRequest {
     public enum Command { MACHINE, VERIFY, BENCH }
 
-    private static final List<String> NAMES = Arrays.asList(
-            "out", "command", "bundle", "digest", "precision", "images", "frames", "seconds", "warmup", "cpu", "rois");
+    private static final List<String> NAMES = Arrays.asList("out", "command", "bundle", "digest", "precision", "images",
+            "frames", "seconds", "warmup", "cpu", "rois", "layers");
 
     public final String out;
     public final Command command;
@@ -31,6 +31,7 @@ public final class BenchRequest {
     public final Integer warmup;
     public final Integer cpu;
     public final Integer rois;
+    public final boolean layers;
 
     private BenchRequest(Map<String, ?> extras) {
         out = fileName(extras);
@@ -49,6 +50,7 @@ public final class BenchRequest {
         warmup = of(extras, "warmup", Integer.class, "an integer (--ei)");
         cpu = of(extras, "cpu", Integer.class, "an integer (--ei)");
         rois = of(extras, "rois", Integer.class, "an integer (--ei)");
+        layers = Boolean.TRUE.equals(of(extras, "layers", Boolean.class, "true or false (--ez)"));
     }
 
     /** Throws IllegalArgumentException with one sentence for an extra that is unknown, missing or of another type. */

@@ -1,12 +1,17 @@
 package io.pocketdet.app.logic;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import org.json.JSONArray;
 import org.json.JSONObject;
 
 /** What a screen shows of the document that a benchmark writes. It decides nothing: `pocketdet bench` does. */
 public final class BenchSummary {
+    private static final int SHOWN_LAYERS = 15;
+
     public final String bundle;
     public final String engine;
     public final String precisionAsked;
@@ -24,6 +29,9 @@ public final class BenchSummary {
 
     /** The only core that was allowed, or -1 if there were several. */
     public final int cpu;
+
+    /** The slowest layers, "stage name: milliseconds" of each one's median; none unless layers were timed. */
+    public final List<String> slowestLayers;
 
     private BenchSummary(JSONObject document) {
         bundle = required(document, String.class, "bundle", "name");
@@ -56,6 +64,7 @@ public final class BenchSummary {
         }
         median = FrameStats.percentile(totals, 50);
         p90 = FrameStats.percentile(totals, 90);
+        slowestLayers = slowest(document.optJSONObject("layers"));
         JSONArray cores = required(document, JSONArray.class, "affinity");
         cpu = cores.length() == 1 ? cores.optInt(0, -1) : -1;
     }
@@ -67,6 +76,35 @@ public final class BenchSummary {
 
     public double fps() {
         return 1000 / median;
+    }
+
+    private static List<String> slowest(JSONObject layers) {
+        List<String> lines = new ArrayList<>();
+        if (layers == null) {
+            return lines;
+        }
+        JSONArray names = required(layers, JSONArray.class, "names");
+        JSONArray rows = required(layers, JSONArray.class, "nanoseconds");
+        Map<Integer, Double> medians = new HashMap<>();
+        for (int k = 0; k < names.length(); k++) {
+            double[] times = new double[rows.length()];
+            for (int i = 0; i < times.length; i++) {
+                times[i] = rows.optJSONArray(i) == null ? Double.NaN : rows.optJSONArray(i).optDouble(k);
+            }
+            medians.put(k, FrameStats.percentile(times, 50) / 1e6);
+        }
+        List<Integer> order = new ArrayList<>(medians.keySet());
+        order.sort((one, other) -> Double.compare(medians.get(other), medians.get(one)));
+        for (int k : order.subList(0, Math.min(SHOWN_LAYERS, order.size()))) {
+            JSONObject name = names.optJSONObject(k);
+            lines.add(String.format(
+                    Locale.getDefault(), "%s %s: %.3f", text(name, "stage"), text(name, "name"), medians.get(k)));
+        }
+        return lines;
+    }
+
+    private static String text(JSONObject object, String name) {
+        return object == null ? "" : object.optString(name);
     }
 
     private static <T> T required(JSONObject document, Class<T> type, String... names) {

@@ -2,11 +2,13 @@ package io.pocketdet.app.logic;
 
 import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
 
 import java.io.File;
 import java.io.IOException;
 import java.util.Arrays;
+import java.util.Locale;
 import org.junit.Rule;
 import org.junit.Test;
 import org.junit.rules.TemporaryFolder;
@@ -71,6 +73,16 @@ public class BenchFilesTest {
         assertEquals(3, summary.frames);
         assertEquals(7, summary.cpu);
         assertEquals(-1, BenchSummary.parse(DOCUMENT.replace("[7]", "[0, 1]")).cpu);
+    }
+
+    @Test
+    public void theSlowestLayersComeFirst() {
+        assertTrue(BenchSummary.parse(DOCUMENT).slowestLayers.isEmpty());
+        String layers = "\"layers\": {\"names\": [{\"stage\": \"model\", \"name\": \"conv1\"}, "
+                + "{\"stage\": \"model\", \"name\": \"fc\"}], \"nanoseconds\": [[1000, 5000000], [3000, 7000000]]}, ";
+        Locale.setDefault(Locale.ROOT);
+        assertEquals(Arrays.asList("model fc: 6.000", "model conv1: 0.002"),
+                BenchSummary.parse(DOCUMENT.replace("\"stages\"", layers + "\"stages\"")).slowestLayers);
     }
 
     @Test

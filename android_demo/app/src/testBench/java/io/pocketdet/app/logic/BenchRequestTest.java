@@ -1,6 +1,7 @@
 package io.pocketdet.app.logic;
 
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
@@ -46,6 +47,8 @@ public class BenchRequestTest {
         assertEquals(7, (int) request.cpu);
         assertEquals(50, (int) request.rois);
         assertEquals(64, request.digest.length());
+        assertFalse(request.layers);
+        assertTrue(BenchRequest.from(extras("layers", true)).layers);
     }
 
     @Test
@@ -68,7 +71,7 @@ public class BenchRequestTest {
         refused("bundle", null, "extra 'bundle' is missing; expected a folder or the name of a bundle");
         refused("frame", 3,
                 "extra 'frame' is unknown; there are out, command, bundle, digest, precision, images, frames, seconds, "
-                        + "warmup, cpu, rois");
+                        + "warmup, cpu, rois, layers");
     }
 
     @Test
