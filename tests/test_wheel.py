@@ -2,6 +2,7 @@
 
 import email
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from needs import NATIVE
 
+from pocketdet.benchmarks.record_io import read_record
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
+from pocketdet.runtime.native_build import AARCH64, X86_64
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("cli", "models", "export", "runtime", "benchmarks", "datasets", "evaluation", "spec", "armmodel")
@@ -46,8 +50,17 @@ def build(folder: Path, *settings: str) -> Path:
 
 @pytest.fixture(scope="module")
 def compiled_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel as it is shipped."""
-    return build(tmp_path_factory.mktemp("wheel"))
+    """The wheel as it is shipped: with runners, a script for what is not built here."""
+    folder = tmp_path_factory.mktemp("wheel")
+    runners = folder / "runners"
+    runners.mkdir()
+    for native in (X86_64, AARCH64):
+        program = runners / f"pocketdet-run-{native.machine}"
+        if native.runner.is_file():
+            shutil.copyfile(native.runner, program)
+        else:
+            program.write_text("#!/bin/sh\nexit 2\n")
+    return build(folder, f"cmake.define.POCKETDET_RUNNERS={runners}")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +116,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
 def test_the_compiled_core_is_in_the_wheel(compiled_wheel: Path) -> None:
     with zipfile.ZipFile(compiled_wheel) as archive:
         names = archive.namelist()
+        modes = {i.filename: i.external_attr >> 16 for i in archive.infolist()}
     assert sum(name.startswith("pocketdet/runtime/_core.") and name.endswith(".so") for name in names) == 1
+    for machine in ("x86_64", "aarch64"):
+        assert modes[f"pocketdet/runtime/runners/pocketdet-run-{machine}"] & 0o111 == 0o111
 
 
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
@@ -129,9 +145,12 @@ def test_the_metadata_is_complete(wheel: Path) -> None:
         (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(name))
         scripts = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
-        assert name.replace("METADATA", "licenses/LICENSE") in archive.namelist()
+        metadata_files = {n.partition(".dist-info/")[2] for n in archive.namelist()}
+    assert "licenses/LICENSE" in metadata_files
     assert metadata["Name"] == "pocketdet"
     assert metadata["License-Expression"] == "Apache-2.0"
+    for licence in (ROOT / "runtime/native/third_party").glob("*/LICENSE"):
+        assert f"licenses/{licence.relative_to(ROOT)}" in metadata_files
     assert "pocketdet=pocketdet.cli.main:main" in scripts.replace(" ", "")
     plain = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert not [r for r in plain if r.startswith(("torch", "onnx", "pnnx", "matplotlib"))]
@@ -160,6 +179,18 @@ def test_the_commands_work_without_torch(environment: Path, small_bundle: Path, 
         assert refused.returncode == 2
         assert "pip install 'pocketdet[export]'" in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_bench_takes_the_runner_of_the_wheel(environment: Path, small_bundle: Path, tmp_path: Path) -> None:
+    if platform.machine() != "x86_64" or not X86_64.runner.is_file():
+        pytest.skip(NATIVE)
+    done = run(environment, "pocketdet", "bench", small_bundle, "--quick", "--out", "records", cwd=tmp_path)
+    assert done.returncode in (0, 1), done.stderr  # 1: this machine is too busy for a VALID run
+    (path,) = (tmp_path / "records").iterdir()
+    record = read_record(path)
+    assert (record.engine.language, record.golden.ok) == ("C++", True)
+    assert record.source.commit is None
 
 
 @pytest.mark.slow

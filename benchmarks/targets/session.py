@@ -205,9 +205,9 @@ def _built(target: Target) -> Path | None:
         return path
     if is_here and build.variable not in os.environ:
         return None
-    name = "x86_64" if build is X86_64 else "aarch64"
     raise UsageError(
-        f"{path}: there is no runner for {name}; build it with: make {build.recipe}, or give --runner"
+        f"{path}: there is no runner for {build.machine}; build it with: make {build.recipe}, "
+        "or give --runner"
     )
 
 

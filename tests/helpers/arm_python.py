@@ -1,10 +1,11 @@
 """An aarch64 virtual environment with the wheel of this checkout, on an ARM processor that qemu emulates.
 
-    python tests/helpers/arm_python.py FOLDER       then FOLDER/environment/bin/pocketdet doctor
+    python tests/helpers/arm_python.py FOLDER [WHEEL]       then FOLDER/environment/bin/pocketdet doctor
 
 Debian's CPython for arm64 and the aarch64 wheels of what pocketdet depends on are unpacked once, below
 ${XDG_CACHE_HOME:-~/.cache}/pocketdet; delete that folder to have newer packages. The wheel of pocketdet is
-cross-compiled anew for each environment, and pip, emulated, installs it as it would on the device.
+cross-compiled anew for each environment unless one is given, and pip, emulated, installs it as it would on
+the device.
 
 Nobody has to be root. apt reads the system's package sources for another architecture into a state of its
 own, and qemu looks for absolute paths below the unpacked root first (-L), in place of chroot and binfmt_misc.
@@ -20,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 QEMU = "qemu-aarch64-static"
@@ -40,16 +43,13 @@ class MissingError(Exception):
     """What this machine lacks, in one sentence."""
 
 
-def arm_environment(folder: Path) -> Path:
-    """Make an environment in `folder`; return its folder of programs.
+def arm_environment(folder: Path, wheel: Path | None = None) -> Path:
+    """Make an environment in `folder`, with the wheel or a new one; return its folder of programs.
 
     Raises `MissingError`, and `subprocess.CalledProcessError` for a step that should have succeeded.
     """
-    for program, hint in PROGRAMS.items():
-        if shutil.which(program) is None:
-            raise MissingError(f"no {program}: {hint}")
+    wheel = wheel or cross_compiled_wheel(folder / "wheel")
     cached = _cached()
-    wheel = _cross_compiled_wheel(folder / "wheel", cached / "root")
     environment = folder / "environment"
     programs = _new_environment(environment, cached / "root")
     (_site_packages(environment) / "dependencies.pth").write_text(f"{cached / 'packages'}\n")
@@ -58,13 +58,49 @@ def arm_environment(folder: Path) -> Path:
     return programs
 
 
+def cross_compiled_wheel(
+    folder: Path,
+    more_settings: tuple[str, ...] = (),
+    more_variables: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """Build pocketdet's wheel with the cross compiler, against the headers of the ARM Python.
+
+    `more_settings` are NAME=VALUE of scikit-build-core, `more_variables` those of the environment. Raises as
+    `arm_environment`.
+    """
+    root = _cached() / "root"
+    suffix = f"cpython-{sys.version_info.major}{sys.version_info.minor}-aarch64-linux-gnu"
+    variables = {
+        "_PYTHON_HOST_PLATFORM": "linux-aarch64",
+        "SETUPTOOLS_EXT_SUFFIX": f".{suffix}.so",
+        # Debian's Python.h includes a header of its own below usr/include; all others are the compiler's
+        "CXXFLAGS": f"-idirafter {root / 'usr' / 'include'}",
+        **more_variables,
+    }
+    settings = (
+        f"build-dir={folder / 'build'}",
+        f"cmake.define.CMAKE_TOOLCHAIN_FILE={ROOT / 'runtime' / 'native' / 'aarch64.cmake'}",
+        f"cmake.define.Python_INCLUDE_DIR={root / 'usr' / 'include' / PYTHON}",
+        *more_settings,
+    )
+    words = [word for setting in settings for word in ("--config-settings", setting)]
+    out = folder / "out"
+    build = ["wheel", "-q", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(out), *words]
+    _succeeded(_pip(*build, **variables))
+    (wheel,) = out.iterdir()
+    return wheel
+
+
 def clean_environment() -> dict[str, str]:
     """This process's variables without those that steer Python."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
 
 
 def _cached() -> Path:
-    """The folder with root/ and packages/; made if it is missing."""
+    """The folder with root/ and packages/; made if it is missing. Raises `MissingError`."""
+    for program, hint in PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise MissingError(f"no {program}: {hint}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocketdet"
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     recipe = [RECIPE, PACKAGES, dependencies, (ROOT / "constraints.txt").read_text()]
@@ -128,28 +164,6 @@ def _install_dependencies(work: Path, whole: Path, dependencies: list[str]) -> N
     _site_packages(work / "environment").rename(whole / "packages")
 
 
-def _cross_compiled_wheel(folder: Path, root: Path) -> Path:
-    """Build pocketdet's wheel with the cross compiler, against the headers of the ARM Python."""
-    suffix = f"cpython-{sys.version_info.major}{sys.version_info.minor}-aarch64-linux-gnu"
-    variables = {
-        "_PYTHON_HOST_PLATFORM": "linux-aarch64",
-        "SETUPTOOLS_EXT_SUFFIX": f".{suffix}.so",
-        # Debian's Python.h includes a header of its own below usr/include; all others are the compiler's
-        "CXXFLAGS": f"-idirafter {root / 'usr' / 'include'}",
-    }
-    settings = {
-        "build-dir": folder / "build",
-        "cmake.define.CMAKE_TOOLCHAIN_FILE": ROOT / "runtime" / "native" / "aarch64.cmake",
-        "cmake.define.Python_INCLUDE_DIR": root / "usr" / "include" / PYTHON,
-    }
-    words = [word for name, value in settings.items() for word in ("--config-settings", f"{name}={value}")]
-    out = folder / "out"
-    build = ["wheel", "-q", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(out), *words]
-    _succeeded(_pip(*build, **variables))
-    (wheel,) = out.iterdir()
-    return wheel
-
-
 def _new_environment(folder: Path, root: Path) -> Path:
     """Write a virtual environment by hand: its python is a script, so that the kernel can start it."""
     _site_packages(folder).mkdir(parents=True)
@@ -185,6 +199,7 @@ def _last_line(text: str) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"{arm_environment(Path(sys.argv[1]).resolve())}\n")
+        folder, *given = (Path(word).resolve() for word in sys.argv[1:3])
+        sys.stdout.write(f"{arm_environment(folder, given[0] if given else None)}\n")
     except MissingError as error:
         sys.exit(f"arm_python: {error}")

@@ -43,7 +43,7 @@ graph::Value array_of(int id, nb::handle values) {
             reals.push_back(static_cast<double>(integers.back()));
         } else if (PyFloat_Check(value.ptr())) {
             is_real = true;
-            reals.push_back(PyFloat_AS_DOUBLE(value.ptr()));
+            reals.push_back(PyFloat_AsDouble(value.ptr()));
         } else {
             refuse_param(id, value, "is neither an int nor a float");
         }
@@ -54,7 +54,7 @@ graph::Value array_of(int id, nb::handle values) {
 
 graph::Value value_of(int id, nb::handle value) {
     if (PyLong_Check(value.ptr())) return param_integer(id, value);
-    if (PyFloat_Check(value.ptr())) return PyFloat_AS_DOUBLE(value.ptr());
+    if (PyFloat_Check(value.ptr())) return PyFloat_AsDouble(value.ptr());
     if (PyUnicode_Check(value.ptr())) return text_of(value);
     if (PyTuple_Check(value.ptr())) return array_of(id, value);
     refuse_param(id, value, "is no int, float, str or tuple of them");
@@ -142,7 +142,7 @@ graph::NamedShapes named_shapes_of(nb::handle shapes) {
 nb::tuple tuple_of(const graph::Shape& shape) {
     const nb::object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(shape.size())));
     for (size_t i = 0; i < shape.size(); ++i) {
-        PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromLongLong(shape[i]));
+        PyTuple_SetItem(tuple.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromLongLong(shape[i]));
     }
     return nb::borrow<nb::tuple>(tuple);
 }
