@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from needs import NATIVE
 
+from pocketdet import __version__
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
@@ -36,9 +38,9 @@ NO_INDEX = (
 )
 
 
-def build(folder: Path, *settings: str) -> Path:
+def build(folder: Path, *settings: str, source: Path = ROOT) -> Path:
     """A wheel of this checkout, made in `folder`: the developer's build folder is not touched."""
-    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--no-build-isolation"]
     command += ["-w", str(folder / "out")]
     for setting in (f"build-dir={folder / 'build'}", *settings):
         command += ["--config-settings", setting]
@@ -138,6 +140,20 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     }
     with zipfile.ZipFile(wheel) as archive:
         assert expected <= set(archive.namelist())
+
+
+@pytest.mark.slow
+def test_the_sdist_has_each_file_once_and_makes_the_same_wheel(python_wheel: Path, tmp_path: Path) -> None:
+    script = "import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        files = [member.name for member in archive if member.isfile()]
+    assert f"pocketdet-{__version__}/runtime/detector.py" in files
+    assert f"pocketdet-{__version__}/src/pocketdet/runtime/detector.py" not in files
+    wheel = build(tmp_path, "wheel.cmake=false", source=sdist)
+    with zipfile.ZipFile(wheel) as ours, zipfile.ZipFile(python_wheel) as theirs:
+        assert sorted(ours.namelist()) == sorted(theirs.namelist())
 
 
 def test_the_metadata_is_complete(wheel: Path) -> None:
