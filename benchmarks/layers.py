@@ -74,8 +74,11 @@ def clock_cost(found: LayerRun) -> ClockCost:
     differences = np.sort(np.where(timed[:pairs:2], first - second, second - first))
     count = len(differences)
     outside = max(int(count / 2 - 0.98 * np.sqrt(count)), 0)  # on either side; binomial, normal approximation
-    medians = (float(np.median(x)) for x in (times[timed], times[~timed], differences))
-    return ClockCost(*medians, float(differences[outside]), float(differences[count - 1 - outside]))
+    with_clock, without, difference = (
+        float(np.median(x)) for x in (times[timed], times[~timed], differences)
+    )
+    low, high = float(differences[outside]), float(differences[count - 1 - outside])
+    return ClockCost(with_clock, without, difference, low, high)
 
 
 @dataclass(frozen=True)
