@@ -73,6 +73,10 @@ from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detectors
 
 Log = Callable[[str], None]
+_INT8_ADVICE = (
+    "; give more images like those that the detector will see with --calib, or keep the layers that cost "
+    "most in fp32 with --max-output-error or --layers"
+)
 
 
 @dataclass(frozen=True)
@@ -236,8 +240,9 @@ def _require(name: str, checks: list[Check], log: Log) -> RequireChecks:
             log(str(check))
         failed = [c for c in found if not c.ok]
         if failed:
+            advice = _INT8_ADVICE if failed[0].name.startswith("int8 ") else ""
             raise CheckFailed(
-                f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}"
+                f"the export of {name} stopped, {len(failed)} check(s) failed; first: {failed[0]}{advice}"
             )
 
     return require

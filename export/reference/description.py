@@ -7,24 +7,26 @@ levels that share a tensor, the anchor of an anchor-free detector, the tensor of
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import UsageError, did_you_mean
 from pocketdet.io import read_regular
 from pocketdet.models.config import Preprocessing, check_class_names
 from pocketdet.spec.one_stage import (
     BoxCoding,
     CxcywhCoding,
+    DistanceCoding,
     Layout,
     Level,
     OneStageSpec,
     OutputField,
     Scores,
     Selection,
+    XyxyCoding,
     default_grid,
 )
 from pocketdet.spec.one_stage_words import current_words
@@ -209,12 +211,32 @@ def parse_description(
     try:
         return pydantic.TypeAdapter(Description).validate_json(json.dumps(current_words(content)))
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{path}: {_place(first['loc'])}: {first['msg']}") from error
+        raise UsageError(f"{path}: {_sentence(error.errors()[0])}") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except (ValueError, TypeError, RecursionError) as error:  # dates of TOML, too deep nesting
         raise UsageError(f"{path}: expected numbers, texts, lists and tables: {error}") from error
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in the words of the documentation."""
+    place, kind = _place(problem["loc"]), problem["type"]
+    if kind == "union_tag_not_found":
+        return f"{place}.encoding: missing: expected 'cxcywh', 'distance' or 'xyxy'"
+    if kind == "union_tag_invalid":
+        return (
+            f"{place}.encoding: found {problem['ctx']['tag']!r}: expected {problem['ctx']['expected_tags']}"
+        )
+    if kind == "unexpected_keyword_argument":
+        return f"{place}: unknown field{did_you_mean(str(problem['loc'][-1]), _field_names())}"
+    return f"{place}: {'missing' if kind == 'missing' else problem['msg']}"
+
+
+def _field_names() -> set[str]:
+    """Of all tables of a description."""
+    records = (Description, DescribedLevel, DescribedSlot, Preprocessing, Scores, Selection)
+    codings = (CxcywhCoding, DistanceCoding, XyxyCoding)
+    return {each.name for record in (*records, *codings) for each in fields(record)}
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -84,7 +84,7 @@ def test_settings_that_differ_replace_only_those(command: Command, tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[preprocessing]\nmeen = [0, 0, 0]\n", "preprocessing.meen: Unexpected keyword argument"),
+        ("[preprocessing]\nmeen = [0, 0, 0]\n", "preprocessing.meen: unknown field; did you mean mean?"),
         ("input_size = [64]\n", "input_size: expected [height, width]"),
         ("class_names = 7\n", "class_names: expected a list of names"),
         ('class_names = ["a"]\n', "1 class names are given: the head of the file has 3 classes"),

@@ -19,6 +19,7 @@ from pocketdet.models.random_init import random_thundernet
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
+from pocketdet.runtime.parity import Check
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -163,6 +164,15 @@ def test_a_conversion_that_changes_answers_stops_the_export(
     with pytest.raises(CheckFailed, match="fold rpn_scores"):
         export_detector(small_model, tmp_path)
     assert leftovers(tmp_path) == []
+
+
+def test_int8_that_is_too_coarse_says_what_to_do(
+    small_model: ThunderNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = Check("int8 rpn_scores", (1,), 1.0, 13.0, 0.9, 2.0, False)
+    monkeypatch.setattr("pocketdet.export.exporter._compare", lambda *_: [coarse])
+    with pytest.raises(CheckFailed, match=r"first: -\[x\] int8 rpn_scores.*--calib.*--max-output-error"):
+        export_detector(small_model, tmp_path)
 
 
 def test_an_input_size_off_the_strides_names_the_nearest() -> None:
