@@ -27,7 +27,7 @@ from pocketdet.benchmarks.predict.workload import bundle_work
 from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
-from pocketdet.models.retinanet.table import TABLE_3, Table3Row
+from pocketdet.models.counting import TABLE_3, Table3Row
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 

@@ -29,8 +29,7 @@ from pocketdet.models.build_one_stage import unknown_architecture
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
 from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.mimicdet import MimicDet
-from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import read_metadata, read_weights
 

@@ -1,17 +1,21 @@
 """Multiply-accumulates and parameters, counted from the layers that run.
 
 The papers write "MFLOPs" and mean millions of multiply-accumulates (MACs). ThunderNet Table 8 splits them
-into backbone (SNet and CEM), RPN and head (SAM's 1x1 and the R-CNN subnet on 200 RoIs).
+into backbone (SNet and CEM), RPN and head (SAM's 1x1 and the R-CNN subnet on 200 RoIs). The figures of the
+one-stage detectors: Light-Weight RetinaNet, Table 3; PASSD, Tables 1 and 4 to 6; MimicDet has none.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from pocketdet.models.build import ARCHITECTURES, build_detector
+from pocketdet.models.build import ARCHITECTURES, build_detector, build_one_stage
 from pocketdet.models.config import DetectorConfig
+from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.models.thundernet import ThunderNet
 
 # "MFLOPs" of Tables 2 and 3, input 320x320: (COCO, 81 classes), (VOC, 21 classes)
@@ -30,10 +34,13 @@ _PARTS = {
     "head": "head",
 }
 
+Model = TypeVar("Model", bound=nn.Module)
+_LAYERS = (nn.Conv2d, nn.Linear, DeformConv2d)
+
 
 @dataclass(frozen=True)
 class Cost:
-    """MACs by part ("backbone", "rpn", "head") and parameters of a detector, its batch norm folded."""
+    """MACs by part and parameters of a detector, its batch norm folded."""
 
     macs: dict[str, int]
     parameters: int
@@ -67,35 +74,53 @@ class MacRow:
 def count(model: ThunderNet) -> Cost:
     """Cost of one image of the model's input size with the RoIs of its configuration.
 
-    A copy without values runs, so `model` keeps its mode and its batch norm statistics.
+    The parts are "backbone", "rpn" and "head". A copy without values runs, so `model` keeps its mode and its
+    batch norm statistics.
     """
-    model = copy.deepcopy(model).to("meta").eval()
-    macs = dict.fromkeys(("backbone", "rpn", "head"), 0)
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            part = _PARTS[name.split(".")[0]]
-
-            def add(layer: nn.Module, _: object, output: Tensor, part: str = part) -> None:
-                macs[part] += _macs(layer, output)
-
-            module.register_forward_hook(add)
     height, width = model.config.input_size
     rois = model.config.proposals.post_nms_top_n
+
+    def run(detector: ThunderNet) -> None:
+        detector(torch.zeros(1, 3, height, width, device="meta"))
+        detector.head(torch.zeros(rois, model.config.head.channels, device="meta"))
+
+    return _count(model, run, lambda name: _PARTS[name.split(".")[0]])
+
+
+def layer_cost(model: nn.Module, size: tuple[int, int], depth: int = 1) -> Cost:
+    """Cost of one image of `size` (height, width), parameters with batch norm folded.
+
+    MACs are summed by the first `depth` components of the module's name. A deformable convolution counts as
+    the convolution it replaces. A copy without values runs, so `model` keeps its mode and statistics.
+    """
+
+    def run(network: nn.Module) -> None:
+        network(torch.zeros(1, 3, *size, device="meta"))
+
+    return _count(model, run, lambda name: ".".join(name.split(".")[:depth]))
+
+
+def _count(model: Model, run: Callable[[Model], None], part_of: Callable[[str], str]) -> Cost:
+    model = copy.deepcopy(model).to("meta").eval()
+    macs: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, _LAYERS):
+
+            def add(layer: nn.Module, _: object, output: Tensor, part: str = part_of(name)) -> None:
+                assert isinstance(layer.weight, Tensor)
+                macs[part] = macs.get(part, 0) + output.numel() * layer.weight[0].numel()
+
+            module.register_forward_hook(add)
     with torch.no_grad():
-        model(torch.zeros(1, 3, height, width, device="meta"))
-        model.head(torch.zeros(rois, model.config.head.channels, device="meta"))
+        run(model)
     return Cost(macs, _folded_parameters(model))
 
 
-def _macs(layer: nn.Module, output: Tensor) -> int:
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
-    return output.numel() * layer.weight[0].numel()
-
-
 def _folded_parameters(model: nn.Module) -> int:
-    """Weights and biases as they are deployed: batch norm folded, so every layer has a bias."""
-    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    return sum(m.weight.numel() + m.weight.shape[0] for m in layers)
+    """All but batch norm's own, and a bias in each layer."""
+    norms = sum(p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
+    missing = (m.weight.shape[0] for m in model.modules() if isinstance(m, _LAYERS) and m.bias is None)
+    return sum(p.numel() for p in model.parameters()) - norms + sum(missing)
 
 
 def mac_table(input_size: tuple[int, int] = (320, 320)) -> list[MacRow]:
@@ -108,3 +133,80 @@ def mac_table(input_size: tuple[int, int] = (320, 320)) -> list[MacRow]:
                 model = build_detector(DetectorConfig(arch, names, input_size))
             rows.append(MacRow(arch, data_set, count(model), paper))
     return rows
+
+
+@dataclass(frozen=True)
+class Table3Row:
+    """One line of Light-Weight RetinaNet's Table 3, ResNet-50-FPN on COCO: an architecture, the scale (shorter
+    side in pixels), the paper's AP and GFLOPs (MACs).
+    """
+
+    arch: str
+    scale: int
+    ap: float
+    gflops: int
+
+    @property
+    def is_light(self) -> bool:
+        """Whether the head is lighter than RetinaNet's."""
+        return self.arch != "retinanet-r50"
+
+
+TABLE_3 = (
+    Table3Row("retinanet-r50", 800, 35.7, 156),
+    Table3Row("retinanet-r50", 700, 35.1, 119),
+    Table3Row("retinanet-r50", 600, 34.3, 88),
+    Table3Row("lw-retinanet-v1-r50", 800, 35.4, 135),
+    Table3Row("lw-retinanet-v2-r50", 800, 35.1, 114),
+    Table3Row("lw-retinanet-v3-r50", 800, 34.6, 89),
+)
+
+
+@dataclass(frozen=True)
+class PaperCounts:
+    """A model at a square input of `side` pixels; billions of MACs, millions of parameters and default boxes
+    as its paper has them, where it does.
+    """
+
+    arch: str
+    side: int
+    gmacs: int | None = None
+    parameters: str | None = None
+    boxes: int | None = None
+    num_classes: int = 80
+
+
+PAPER_COUNTS = (
+    *(PaperCounts(row.arch, row.scale, row.gflops) for row in TABLE_3),
+    PaperCounts("passd-vgg16", 320, None, "24.87", 6375, num_classes=20),
+    PaperCounts("passd-vgg16", 320, None, "25"),
+    PaperCounts("passd-vgg16", 512, None, "25", 16320),
+    PaperCounts("passd-r101", 320, None, "47"),
+    PaperCounts("passd-r101", 512, None, "47"),
+    PaperCounts("passd-r101", 768, None, "48"),
+    PaperCounts("passd-mobilenet", 320, None, "6.7"),
+    *(PaperCounts("mimicdet-r50", side) for side in (400, 600, 800)),
+    *(PaperCounts("mimicdet-r101", side) for side in (400, 600, 800)),
+    PaperCounts("mimicdet-x101-64x4d", 800),
+)
+
+
+@dataclass(frozen=True)
+class OneStageCounts:
+    """`PaperCounts` and ours at inference: MACs of the convolutions, parameters with batch norm's own, boxes
+    that are scored.
+    """
+
+    paper: PaperCounts
+    macs: int
+    parameters: int
+    boxes: int
+
+
+def count_one_stage(row: PaperCounts) -> OneStageCounts:
+    """One row of `PAPER_COUNTS`, counted on the meta device."""
+    size = (row.side, row.side)
+    with torch.device("meta"):
+        model = build_one_stage(row.arch, row.num_classes, size).for_inference()
+    parameters = sum(p.numel() for p in model.parameters())
+    return OneStageCounts(row, layer_cost(model, size).total, parameters, model.spec().count)

@@ -1,16 +1,47 @@
-"""What all one-stage detectors share: raw maps by name, and a description by which they are decoded."""
+"""One-stage detectors: their configuration, and raw maps by name with a specification that decodes them.
+
+As `DetectorConfig` for two stages, `OneStageConfig` travels inside every checkpoint, as JSON.
+"""
 
 import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from torch import Tensor, nn
 
 from pocketdet.errors import UsageError
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.config import Preprocessing, check_class_names
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.spec.one_stage import OneStageSpec
+from pocketdet.spec.one_stage import OneStageSpec, Selection
+from pocketdet.spec.validated import ValidatedConfig
+
+
+@dataclass(frozen=True)
+class OneStageConfig(ValidatedConfig):
+    """Everything that, with the weights, defines a one-stage detector of a known architecture.
+
+    Attributes:
+        arch: a name in `build.ONE_STAGE`.
+        class_names: without background.
+        input_size: (height, width); any, maps of odd sides are rounded up.
+        base_size: side of the smallest square prior of a cell, in strides; the paper's where it is `None`.
+        selection: which candidates become detections; the paper's where it is `None`.
+    """
+
+    arch: str
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int] = (320, 320)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    base_size: float | None = None
+    selection: Selection | None = None
+
+    def __post_init__(self) -> None:
+        check_class_names(self)
+        self._within(1, 4096, "input_size")
+        if self.base_size is not None:
+            self._within(0.1, 64, "base_size")
+
 
 PredictorKind = Literal["sigmoid", "softmax", "objectness", "deltas"]
 

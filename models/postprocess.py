@@ -1,13 +1,18 @@
-"""The whole detector in PyTorch, every stage kept: the reference that exports are compared with."""
+"""Whole detectors in PyTorch: an image in, boxes out.
 
-from dataclasses import dataclass
+Two-stage detectors keep the values of every stage: the reference that exports are compared with.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.ops import detect, normalise, propose, ps_roi_align, resize_image, to_original
+from pocketdet.models.ops.one_stage_decode import OneStageDetections, one_stage_decode
 from pocketdet.models.thundernet import ThunderNet
 
 
@@ -81,3 +86,15 @@ def postprocess(
         scores=found.scores,
         labels=found.labels,
     )
+
+
+@torch.no_grad()
+def detect_one_stage(model: OneStageDetector, image: NDArray[np.uint8]) -> OneStageDetections:
+    """What `model` (in eval mode, with `settings`) finds in an RGB image (H, W, 3), boxes in its pixels."""
+    pre, size = model.settings.preprocessing, model.settings.input_size
+    resized = resize_image(
+        torch.from_numpy(np.ascontiguousarray(image)), size, pre.resize, pre.channel_order, pre.pad
+    )
+    outputs = model(normalise(resized, pre.mean, pre.std)[None])
+    found = one_stage_decode(model.spec(), {name: x[0] for name, x in outputs.items()})
+    return replace(found, boxes=to_original(found.boxes, (image.shape[0], image.shape[1]), size, pre.resize))

@@ -12,8 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pocketdet.models.build import AnyDetector, build_detector, is_one_stage
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.one_stage import OneStageDetector, Predictor, PredictorKind
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector, Predictor, PredictorKind
 from pocketdet.models.ops import ps_roi_align
 from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.models.thundernet import ThunderNet

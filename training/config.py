@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pocketdet.datasets import DataSource
-from pocketdet.models.build import AnyConfig, is_one_stage
-from pocketdet.models.build_one_stage import papers_selection
+from pocketdet.models.build import AnyConfig, is_one_stage, papers_selection
 from pocketdet.models.config import DetectorConfig, Parts, Suppression
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig
 from pocketdet.training.loss_config import (
     LossConfig,
     MimicDetLossConfig,

@@ -12,8 +12,7 @@ import pydantic
 
 from pocketdet.datasets.folders import no_such_path
 from pocketdet.errors import UsageError, did_you_mean
-from pocketdet.models.build import ARCHITECTURES
-from pocketdet.models.build_one_stage import ONE_STAGE, unknown_architecture
+from pocketdet.models.build import ARCHITECTURES, ONE_STAGE, unknown_architecture
 from pocketdet.models.config import Parts, RoIHead
 from pocketdet.models.zoo import weights_file
 from pocketdet.training.config import Evaluation, Source, TrainConfig

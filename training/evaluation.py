@@ -13,8 +13,7 @@ from pocketdet.datasets.subset import coverage_text
 from pocketdet.evaluation import Detections, coco_accuracy
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
 from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_detect import detect_one_stage
-from pocketdet.models.postprocess import reference_stages
+from pocketdet.models.postprocess import detect_one_stage, reference_stages
 from pocketdet.training.state import RunState
 
 SCORES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")

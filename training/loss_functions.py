@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketdet.models.ops.default_boxes import default_boxes
+from pocketdet.models.ops.one_stage_boxes import default_boxes
 from pocketdet.spec.one_stage import OneStageSpec
 from pocketdet.training.distributed import DistributedContext
 

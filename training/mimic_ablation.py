@@ -17,7 +17,7 @@ from pocketdet.datasets import Dataset, evenly_spaced, read_coco
 from pocketdet.errors import PocketdetError
 from pocketdet.models.backbones import ResNetConfig
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.augment.pipeline import plain_view
 from pocketdet.training.batches import StepDataset

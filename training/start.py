@@ -13,11 +13,10 @@ from pocketdet.models.checkpoint import load_detector
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.necks import TopDown
-from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.ops.deform_conv import DeformConv2d
 from pocketdet.models.retinanet import RetinaNet
-from pocketdet.models.retinanet.head import PRIOR_PROBABILITY
+from pocketdet.models.retinanet.detector import PRIOR_PROBABILITY
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.training.config import Optimizer
 

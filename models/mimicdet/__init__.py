@@ -1,9 +1,13 @@
 """MimicDet (Lu et al. 2020): a one-stage head that learns from a two-stage head of the same network."""
 
-from pocketdet.models.mimicdet.config import MimicDetConfig
-from pocketdet.models.mimicdet.decode import mimicdet_spec
-from pocketdet.models.mimicdet.detector import MimicDet, TrainingMaps
-from pocketdet.models.mimicdet.heads import StudentLevel, TeacherAnswer, TeacherHead
+from pocketdet.models.mimicdet.config import MimicDetConfig, mimicdet_spec
+from pocketdet.models.mimicdet.detector import (
+    MimicDet,
+    StudentLevel,
+    TeacherAnswer,
+    TeacherHead,
+    TrainingMaps,
+)
 
 __all__ = [
     "MimicDet",

@@ -1,9 +1,12 @@
-"""What a MimicDet is, apart from its weights. MimicDet sections 3 and 4."""
+"""The settings of MimicDet (sections 3 and 4), and how its outputs are read: one square anchor of a cell,
+regressed twice (sections 3.2 and 4.2).
+"""
 
 from dataclasses import dataclass, field
 
 from pocketdet.models.backbones import RESNET50, ResNetConfig
-from pocketdet.spec.one_stage import Four, Selection
+from pocketdet.models.ops.one_stage_boxes import level_grids
+from pocketdet.spec.one_stage import CxcywhCoding, Four, Level, OneStageSpec, OutputField, Scores, Selection
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 # section 4.2
@@ -35,3 +38,29 @@ class MimicDetConfig:
     teacher_depth: int = 4
     student_std: Four = (0.1, 0.1, 0.2, 0.2)
     selection: Selection = field(default_factory=lambda: SELECTION)
+
+
+def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size."""
+    levels = []
+    grids = level_grids(config.input_size, STRIDES)
+    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+        side = config.base_size * stride
+        levels.append(
+            Level(
+                grid,
+                stride,
+                ((side, side),),
+                classes=OutputField(f"classes_{number}"),
+                boxes=(OutputField(f"refine_{number}"), OutputField(f"boxes_{number}")),
+                objectness=OutputField(f"objectness_{number}"),
+            )
+        )
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(CxcywhCoding(), CxcywhCoding(multiplier=config.student_std)),
+        scores=Scores("softmax", "first"),
+        selection=config.selection,
+    )

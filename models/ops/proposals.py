@@ -1,14 +1,29 @@
-"""From RPN maps to RoIs. Definition: docs/reference/definitions.md, "Proposals"."""
+"""Anchors, and from RPN maps to RoIs: docs/reference/definitions.md, "Anchors" and "Proposals"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pocketdet.models.config import Anchors, Proposals
-from pocketdet.models.ops.anchors import make_anchors
 from pocketdet.models.ops.boxes import clip_boxes, decode_boxes
 from pocketdet.models.ops.nms import argsort_descending, nms
+
+
+def make_anchors(
+    grid: tuple[int, int],
+    stride: int,
+    sizes: Sequence[tuple[float, float]],
+    device: torch.device | None = None,
+) -> Tensor:
+    """Boxes (h * w * A, 4) for a grid (h, w) of cells and A sizes (width, height), in pixels."""
+    height, width = grid
+    ys = (torch.arange(height, dtype=torch.float32, device=device) + 0.5) * stride
+    xs = (torch.arange(width, dtype=torch.float32, device=device) + 0.5) * stride
+    centers = torch.stack(torch.meshgrid(ys, xs, indexing="ij")[::-1], dim=-1)[:, :, None, :]
+    half = 0.5 * torch.tensor(sizes, dtype=torch.float32, device=device)
+    return torch.cat([centers - half, centers + half], dim=-1).reshape(-1, 4)
 
 
 @dataclass(frozen=True)

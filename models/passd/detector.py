@@ -1,15 +1,126 @@
-"""PASSD: default boxes are adjusted, and the convolution that classifies each samples the adjusted box."""
+"""PASSD: default boxes are adjusted, and the convolution that classifies each samples the adjusted box.
+
+Section 4 has the pyramid: a backbone, extra levels to the coarsest stride, one top-down path. Equations 1, 2
+and 4 say where the attending convolution samples.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketdet.models.backbones import (
+    VGG,
+    Bottleneck,
+    L2Norm,
+    MobileNet,
+    MobileNetConfig,
+    ResNet,
+    ResNetConfig,
+    VGGConfig,
+)
+from pocketdet.models.backbones.mobilenet import separable
+from pocketdet.models.backbones.resnet import EXPANSION
+from pocketdet.models.necks import TopDown
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.passd.attend import KERNEL, attend_offsets
-from pocketdet.models.passd.config import PASSDConfig
-from pocketdet.models.passd.decode import default_sides, passd_spec
-from pocketdet.models.passd.features import PASSDFeatures
-from pocketdet.spec.one_stage import OneStageSpec
+from pocketdet.models.passd.config import PASSDConfig, default_sides, passd_spec
+from pocketdet.spec.one_stage import MAX_LOG_SCALE, OneStageSpec
+
+KERNEL = 3
+CHANNELS = 2 * KERNEL * KERNEL  # of an offset field
+
+
+def attend_offsets(deltas: Tensor, sides: Sequence[float], stride: int) -> list[Tensor]:
+    """Proposed deltas (N, 4 * A, h, w) of default boxes with `sides` pixels -> A offset fields (N, 18, h, w).
+
+    Deltas lie as (dx, dy, dw, dh) of each default box; offsets are in cells of the map, as `deform_conv2d`
+    takes them. The nine taps move to the centres of the ninths of the adjusted box: with taps R = -1, 0, 1,
+    box height b and centre shift d in cells, `R * (b / 3) + d - R` (equation 4), where the shift is clipped
+    to half a cell by `tanh(delta) / 2` (equation 2, times the box size as equation 4 has it). All fields are
+    linear in tanh and exp of the deltas, so they are one 1x1 convolution with constant weights.
+    """
+    weight, bias = _linear_map(sides, stride)
+    grown = torch.exp(deltas.clamp(max=MAX_LOG_SCALE))
+    fields = F.conv2d(torch.cat([torch.tanh(deltas), grown], dim=1), weight.to(deltas), bias.to(deltas))
+    return list(fields.chunk(len(sides), dim=1))
+
+
+def _linear_map(sides: Sequence[float], stride: int) -> tuple[Tensor, Tensor]:
+    """Weight (18 * A, 8 * A, 1, 1) and bias of the convolution: tanh of all deltas first, then exp of all."""
+    boxes = len(sides)
+    rows = [[0.0] * (8 * boxes) for _ in range(CHANNELS * boxes)]
+    bias = []
+    for box, side in enumerate(sides):
+        for tap in range(KERNEL * KERNEL):
+            place = [i - KERNEL // 2 for i in divmod(tap, KERNEL)]  # row, column
+            for axis, delta in ((0, 1), (1, 0)):  # y first; dy and dh follow dx and dw
+                row = rows[box * CHANNELS + 2 * tap + axis]
+                row[4 * box + delta] = 0.5
+                row[4 * (boxes + box) + 2 + delta] = place[axis] * side / stride / KERNEL
+                bias.append(-float(place[axis]))
+    return torch.tensor(rows)[:, :, None, None], torch.tensor(bias)
+
+
+def _ssd_extra(in_channels: int, out_channels: int) -> nn.Sequential:
+    """SSD's conv8 and conv9: 1x1 to half the channels, 3x3 of stride 2."""
+    middle = out_channels // 2
+    return nn.Sequential(
+        nn.Conv2d(in_channels, middle, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(middle, out_channels, 3, 2, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _residual_extra(in_channels: int, out_channels: int) -> Bottleneck:
+    """res6: a bottleneck of stride 2."""
+    return Bottleneck(in_channels, out_channels, out_channels // EXPANSION, 2)
+
+
+def _separable_extra(in_channels: int, out_channels: int) -> nn.Sequential:
+    """A depthwise convolution of stride 2 and its 1x1."""
+    return separable(in_channels, out_channels, 2)
+
+
+def _base(
+    config: VGGConfig | ResNetConfig | MobileNetConfig,
+) -> tuple[nn.Module, tuple[int, ...], Callable[[int, int], nn.Module]]:
+    """Backbone, the channels of its maps from stride 8 on, and what makes an extra level."""
+    if isinstance(config, VGGConfig):
+        return VGG(config), config.channels, _ssd_extra
+    if isinstance(config, ResNetConfig):
+        return ResNet(config), config.channels[1:], _residual_extra
+    return MobileNet(config), config.channels, _separable_extra
+
+
+class PASSDFeatures(nn.Module):
+    """Normalised image -> one map of `width` channels per level, finest (stride 8) first."""
+
+    def __init__(self, config: PASSDConfig) -> None:
+        super().__init__()
+        self.backbone, channels, make_extra = _base(config.backbone)
+        self.skipped = 1 if isinstance(config.backbone, ResNetConfig) else 0  # C2
+        self.norm = L2Norm(channels[0]) if isinstance(config.backbone, VGGConfig) else None
+        missing = config.levels - len(channels)
+        widths = [channels[-1], *(config.extra_width >> i for i in range(missing))]
+        self.extras = nn.ModuleList(make_extra(a, b) for a, b in pairwise(widths))
+        # without the coarsest level's 3x3 the parameters are those of Tables 1 and 3 to 6, with it more
+        self.top_down = TopDown((*channels, *widths[1:]), config.width, smooth_top=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) -> (N, width, H / stride, W / stride) per level."""
+        maps = list(self.backbone(image))[self.skipped :]
+        coarsest = maps[-1]
+        for extra in self.extras:
+            coarsest = extra(coarsest)
+            maps.append(coarsest)
+        if self.norm is not None:
+            maps[0] = self.norm(maps[0])
+        out: tuple[Tensor, ...] = self.top_down(maps)
+        return out
 
 
 class PASSD(OneStageDetector):

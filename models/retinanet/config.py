@@ -1,11 +1,15 @@
-"""What a RetinaNet is, apart from its weights. Light-Weight RetinaNet, Table 2."""
+"""The settings of RetinaNet (Light-Weight RetinaNet, Table 2), and how its outputs are read: sigmoid, nine
+anchors of a cell, Faster R-CNN's box coding.
+"""
 
+import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from pocketdet.models.backbones import RESNET50, ResNetConfig
-from pocketdet.spec.one_stage import Selection
+from pocketdet.models.ops.one_stage_boxes import level_grids
+from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 Block = Literal["original", "v1", "v2", "v3"]
@@ -54,3 +58,26 @@ LW_RETINANET: MappingProxyType[str, LightBranches] = MappingProxyType(
         "v3": LightBranches(classes="v3", boxes="v3"),
     }
 )
+
+
+def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size."""
+    levels = []
+    grids = level_grids(config.input_size, STRIDES)
+    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+        side = config.base_size * stride
+        anchors = tuple(
+            (side * s / math.sqrt(r), side * s * math.sqrt(r)) for s in config.scales for r in config.ratios
+        )
+        classes = OutputField(f"classes_{number}", anchor_channels=config.num_classes)
+        levels.append(
+            Level(grid, stride, anchors, classes, (OutputField(f"boxes_{number}", anchor_channels=4),))
+        )
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(CxcywhCoding(),),
+        scores=Scores("sigmoid"),
+        selection=config.selection,
+    )

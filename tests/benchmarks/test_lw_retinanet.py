@@ -9,7 +9,7 @@ from rich.console import Console
 from pocketdet.benchmarks.interleaved import Ratio, Summary
 from pocketdet.benchmarks.lw_retinanet import Timed, paper_row, timed_table, write_figure
 from pocketdet.errors import UsageError
-from pocketdet.models.retinanet.table import TABLE_3
+from pocketdet.models.counting import TABLE_3
 from pocketdet.runtime.detector import Detector
 
 TIMED = [

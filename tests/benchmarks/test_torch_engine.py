@@ -10,7 +10,7 @@ import torch
 
 from pocketdet.benchmarks.engines import TorchEngine
 from pocketdet.errors import EngineError
-from pocketdet.models.build_one_stage import build_one_stage
+from pocketdet.models.build import build_one_stage
 from pocketdet.models.fold_bn import fold_batch_norm
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.bundle import Bundle, load_bundle

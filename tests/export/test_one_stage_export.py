@@ -19,8 +19,7 @@ from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
-from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.random_init import calibrated_random_init
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pocketdet.models.ops.ps_roi_align import ps_roi_align
+from pocketdet.models.ops.roi_align import ps_roi_align
 from pocketdet.runtime import _core
 
 F = np.float32

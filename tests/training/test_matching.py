@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pocketdet.models.ops import box_iou
-from pocketdet.models.ops.default_boxes import default_boxes
+from pocketdet.models.ops.one_stage_boxes import default_boxes
 from pocketdet.training.matching import (
     GROUND,
     NEITHER,

@@ -9,8 +9,7 @@ import torch
 from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import load_detector, save_checkpoint
-from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config

@@ -14,7 +14,7 @@ from float64_training import NAMES, coloured_boxes, float64
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig
 from pocketdet.models.build import AnyDetector, build_detector
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig
 from pocketdet.models.passd import PASSD, PASSDConfig
 from pocketdet.models.retinanet import LW_RETINANET, RetinaNet, RetinaNetConfig
 from pocketdet.spec.one_stage import Selection

@@ -10,7 +10,7 @@ from pocketdet.errors import CheckpointError
 from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import DetectorConfig, RoIHead
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig
 from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.training.config import Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config

@@ -10,17 +10,14 @@ from rich.table import Table
 from pocketdet.cli.arguments import require_torch
 
 if TYPE_CHECKING:
-    from pocketdet.models.counting import MacRow
-    from pocketdet.models.one_stage_counts import OneStageCounts
+    from pocketdet.models.counting import MacRow, OneStageCounts
 
 
 def print_macs(arch: str | None, console: Console, *, as_json: bool) -> None:
     """Print all architectures or one, as tables or as JSON. Raises `UsageError` if it is unknown."""
     require_torch("--macs")
-    from pocketdet.models.build import ARCHITECTURES
-    from pocketdet.models.build_one_stage import ONE_STAGE, unknown_architecture
-    from pocketdet.models.counting import mac_table
-    from pocketdet.models.one_stage_counts import PAPER_COUNTS, count_one_stage
+    from pocketdet.models.build import ARCHITECTURES, ONE_STAGE, unknown_architecture
+    from pocketdet.models.counting import PAPER_COUNTS, count_one_stage, mac_table
 
     known = (*ARCHITECTURES, *ONE_STAGE)
     if arch is not None and arch not in known:

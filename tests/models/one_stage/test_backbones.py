@@ -16,7 +16,7 @@ from pocketdet.models.backbones import (
     ResNetConfig,
     VGGConfig,
 )
-from pocketdet.models.layer_cost import layer_cost
+from pocketdet.models.counting import layer_cost
 
 # published parameters (with scale and shift of batch norms, less the 1000-way classifier), MACs at 224x224:
 # He et al. Table 1 (3.8 GFLOPs with the classifier; 4.09 and 7.80 with the stride in the 3x3), Xie et al.

@@ -3,7 +3,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from pocketdet.errors import UsageError
-from pocketdet.models.build_one_stage import ONE_STAGE, build_one_stage
+from pocketdet.models.build import ONE_STAGE, build_one_stage
 from pocketdet.spec.one_stage import OneStageSpec
 
 

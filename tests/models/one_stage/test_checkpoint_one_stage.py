@@ -13,8 +13,7 @@ from pocketdet.models.build import build_detector
 from pocketdet.models.checkpoint import load_checkpoint, load_detector, read_card, save_checkpoint
 from pocketdet.models.config import DetectorConfig, Preprocessing
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
-from pocketdet.models.one_stage import OneStageDetector
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.weight_files import read_metadata
 from pocketdet.spec.one_stage import Selection
 

@@ -9,8 +9,7 @@ from one_stage_problems import problems
 
 from pocketdet.errors import UsageError
 from pocketdet.models.ops import decode_boxes, make_anchors
-from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.models.ops.one_stage_read import read_anchors
+from pocketdet.models.ops.one_stage_decode import one_stage_decode, read_anchors
 from pocketdet.spec.one_stage import (
     CxcywhCoding,
     DistanceCoding,

@@ -6,7 +6,7 @@ import torch
 
 from pocketdet.errors import UsageError
 from pocketdet.models.backbones import RESNEXT101_64X4D, ResNetConfig
-from pocketdet.models.layer_cost import layer_cost
+from pocketdet.models.counting import layer_cost
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.roi_align import roi_align

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketdet.models.one_stage_counts import PAPER_COUNTS, count_one_stage
+from pocketdet.models.counting import PAPER_COUNTS, count_one_stage
 
 # facts.md: billions of MACs derived from the layers; 700 and 600 there without the rounding up of odd maps
 DERIVED = [149.2, 113.8, 83.6, 138.7, 113.5, 91.8]
