@@ -3,9 +3,9 @@
 from pocketdet.evaluation.coco import ClassAccuracy, CocoAccuracy, coco_accuracy
 from pocketdet.evaluation.curves import write_curves
 from pocketdet.evaluation.detections import Detections
+from pocketdet.evaluation.figures import Cost, write_trade_off
 from pocketdet.evaluation.gallery import write_gallery
 from pocketdet.evaluation.misses import Miss, MissKind, worst_misses
-from pocketdet.evaluation.trade_off import Cost, write_trade_off
 from pocketdet.evaluation.voc import VocAccuracy, VocClass, voc_accuracy
 
 __all__ = [

@@ -1,16 +1,25 @@
 """Run a variant over annotated images and measure what it found, whatever backend it has."""
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from pocketdet.datasets import Dataset, read_stored_image
 from pocketdet.errors import UsageError
 from pocketdet.evaluation import CocoAccuracy, Detections, VocAccuracy, coco_accuracy, voc_accuracy
-from pocketdet.evaluation.variants import Variant
+from pocketdet.evaluation.variants import Variant, in_engine
+from pocketdet.export.options import MetricLimit
+from pocketdet.runtime.bundle import Bundle
+from pocketdet.runtime.engines.base import GraphName
 from pocketdet.runtime.engines.fork_map import map_in_forks
+from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
+from pocketdet.runtime.ncnn_graph import Graph, write_graph
 
 SHOWN_NAMES = 5
 
@@ -81,3 +90,57 @@ def check_classes(one: str, one_has: Sequence[str], other: str, other_has: Seque
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
     return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
+
+
+def ap_limit(dataset: Dataset, max_drop: float, workers: int = 1) -> MetricLimit:
+    """A limit for `ExportOptions`: int8 may lose at most `max_drop` points of COCO AP on `dataset`.
+
+    `workers` processes share its images (`evaluate`).
+
+    Raises:
+        UsageError: if `max_drop` is not above 0 and at most 100.
+    """
+    return MetricLimit(lambda plain: ApMetric(plain, dataset, workers), max_drop)
+
+
+class ApMetric:
+    """Points of COCO AP that `plain`, an fp32 bundle, loses if graphs of it are replaced.
+
+    A context manager; its temporary files are removed on exit.
+    """
+
+    def __init__(self, plain: Bundle, dataset: Dataset, workers: int = 1) -> None:
+        self._plain, self._dataset, self._workers = plain, dataset, workers
+        self._folder = tempfile.TemporaryDirectory(prefix="pocketdet-metric-")
+        self._committed: dict[GraphName, Graph] = {}
+        self.fp32_ap = self._ap({})
+
+    def __call__(self, name: GraphName, graph: Graph) -> float:
+        """Points of AP lost with this graph and the committed ones."""
+        return self.fp32_ap - self._ap({**self._committed, name: graph})
+
+    def commit(self, name: GraphName, graph: Graph) -> None:
+        """Use this graph in all later measurements."""
+        self._committed[name] = graph
+
+    def _ap(self, graphs: dict[GraphName, Graph]) -> float:
+        specs = self._plain.manifest.graphs.by_name()
+        files = {}
+        for name, graph in graphs.items():
+            for file in (specs[name].param, specs[name].bin):
+                files[file] = Path(self._folder.name, file)
+            write_graph(graph, files[specs[name].param], files[specs[name].bin])
+
+        def locate(file: str) -> Path:
+            return files[file] if file in files else self._plain.path(file)
+
+        variant = in_engine(self._plain, "ncnn-int8", engine=NcnnEngine(specs, locate))
+        return 100 * evaluate(variant, self._dataset, workers=self._workers).coco.ap
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()

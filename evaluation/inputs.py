@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from pocketdet.errors import ExportError, UsageError
-from pocketdet.evaluation.emulated import in_emulator
 from pocketdet.evaluation.variants import (
     Backend,
     Variant,
     bundle_in_pytorch,
     evaluation_threshold,
+    in_emulator,
     in_engine,
     in_pytorch,
 )

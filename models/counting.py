@@ -137,7 +137,7 @@ def mac_table(input_size: tuple[int, int] = (320, 320)) -> list[MacRow]:
 
 @dataclass(frozen=True)
 class Table3Row:
-    """One line of Light-Weight RetinaNet's Table 3, ResNet-50-FPN on COCO: an architecture, the scale (shorter
+    """One line of Light-Weight RetinaNet's Table 3, ResNet-50-FPN on COCO: architecture, scale (shorter
     side in pixels), the paper's AP and GFLOPs (MACs).
     """
 

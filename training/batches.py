@@ -13,11 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from pocketdet.models.config import Preprocessing
 from pocketdet.training.augment import AugmentPipeline, make_sample
-from pocketdet.training.config import TrainConfig
+from pocketdet.training.config import TrainConfig, input_side
 from pocketdet.training.distributed import DistributedContext
 from pocketdet.training.matching import Targets
 from pocketdet.training.sample import Sample
-from pocketdet.training.schedule import input_side
 
 SAMPLING_STREAM = 2  # keeps this use of the seed apart from others
 

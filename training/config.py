@@ -4,9 +4,12 @@ One number of ThunderNet section 4.1 cannot be kept: 240 of its multi-scale {240
 of the network's stride of 32; 256 replaces it.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
+
+import numpy as np
 
 from pocketdet.datasets import DataSource
 from pocketdet.models.build import AnyConfig, is_one_stage, papers_selection
@@ -237,3 +240,38 @@ class TrainConfig(RangeChecked):
         if self.nms is None:
             return base
         return replace(base, selection=replace(papers_selection(base), nms=self.nms))
+
+
+SIZE_STREAM = 1  # keeps this use of the seed apart from others
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Of step number `step`, counted from 0."""
+    progress = step / schedule.steps
+    if schedule.decay == "cosine":
+        factor = 0.5 * (1 + math.cos(math.pi * progress))
+    else:
+        factor = 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+    warm = min(1.0, (step + 1) / schedule.warmup_steps) if schedule.warmup_steps else 1.0
+    return schedule.learning_rate * warm * factor
+
+
+def warmup_warning(schedule: Schedule) -> str:
+    """A sentence if the run is over before its warm-up, else ""."""
+    steps = schedule.steps
+    if schedule.warmup_steps < steps:
+        return ""
+    length = f"the run has {steps} step{'s' if steps > 1 else ''}"
+    return (
+        f"schedule.warmup_steps is {schedule.warmup_steps} and {length} ({schedule.images} images in batches "
+        f"of {schedule.batch}): the learning rate does not reach {schedule.learning_rate:g}; "
+        f"set warmup_steps to {steps // 10} or so"
+    )
+
+
+def input_side(schedule: Schedule, seed: int, step: int) -> int:
+    """The side of the images of a step, drawn from the sizes of its part of the run."""
+    early = schedule.early_sizes and step < schedule.early_share * schedule.steps
+    sides = schedule.early_sizes if early else schedule.sizes
+    rng = np.random.default_rng((seed, SIZE_STREAM, step))
+    return int(sides[int(rng.integers(len(sides)))])

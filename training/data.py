@@ -17,7 +17,7 @@ from pocketdet.datasets.subset import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, TrainConfig
-from pocketdet.training.image_cache import build_cache, load_samples
+from pocketdet.training.sample import build_cache, load_samples
 
 Progress = Callable[[str, int], Callable[[], None]]
 

@@ -12,14 +12,12 @@ from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.build import AnyConfig, build_detector, config_of
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.training.augment import AugmentPipeline
-from pocketdet.training.batch_norm import synchronise
 from pocketdet.training.batches import StepDataset, image_numbers, iter_batches, sampling_seed, to_batch
 from pocketdet.training.build_loss import LossTerms, build_loss
-from pocketdet.training.config import TrainConfig
+from pocketdet.training.config import TrainConfig, learning_rate, warmup_warning
 from pocketdet.training.config_file import fingerprint
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, parallel
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, parallel, synchronise
 from pocketdet.training.sample import Sample
-from pocketdet.training.schedule import learning_rate, warmup_warning
 from pocketdet.training.start import initialise, make_optimizer, start_from
 from pocketdet.training.state import STATE_FILE, Ema, RunState, load_state, save_state
 

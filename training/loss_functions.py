@@ -1,18 +1,44 @@
-"""Parts that the losses of the one-stage detectors share: anchors of a training size, and loss functions.
+"""Parts that the losses share: the module that holds one, anchors of a training size, and loss functions.
 
 Sums over processes are as in `distributed`; hard examples are chosen within each process.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketdet.models.ops.one_stage_boxes import default_boxes
 from pocketdet.spec.one_stage import OneStageSpec
-from pocketdet.training.distributed import DistributedContext
+from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+SettingsT = TypeVar("SettingsT")
+
+
+class DetectorLoss(nn.Module, Generic[ModelT, SettingsT]):
+    """A model with the loss of its family, as one module that DistributedDataParallel can wrap.
+
+    Args:
+        model: the detector to train; the loss runs it.
+        settings: the loss settings of its family.
+        context: the processes that share a batch.
+        autocast: whether the network runs in bfloat16; targets and losses are float32 in any case.
+    """
+
+    def __init__(
+        self,
+        model: ModelT,
+        settings: SettingsT,
+        context: DistributedContext = SINGLE_PROCESS,
+        autocast: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._settings, self._context, self._autocast = settings, context, autocast
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from pocketdet.models.mimicdet import MimicDet, TeacherAnswer, TrainingMaps, mim
 from pocketdet.models.ops import clip_boxes, encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.spec.one_stage import Four
-from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_config import MimicDetLossConfig
-from pocketdet.training.loss_functions import Priors, accuracy, by_prior, make_priors
+from pocketdet.training.loss_functions import DetectorLoss, Priors, accuracy, by_prior, make_priors
 from pocketdet.training.matching import GROUND, Targets, best_iou, covered, match_by_centre
 from pocketdet.training.thundernet_targets import draw, quick_nms
 

@@ -25,11 +25,9 @@ from pocketdet.training.config import Augment, Optimizer, Schedule, Source, Trai
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.evaluation import detect
-from pocketdet.training.image_cache import load_samples
 from pocketdet.training.loop import StepReport, one_step
 from pocketdet.training.loss_config import MimicDetLossConfig
-from pocketdet.training.renamed_option import add_renamed
-from pocketdet.training.sample import Sample
+from pocketdet.training.sample import Sample, load_samples
 from pocketdet.training.start import initialise, make_optimizer
 from pocketdet.training.state import RunState
 
@@ -114,7 +112,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="COCO json")
     parser.add_argument("--images", type=Path, required=True, help="folder of its images")
     parser.add_argument("--image-count", type=int, default=16, help="images to overfit")
-    add_renamed(parser, "--pictures", "--image-count")
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rate", type=float, default=5e-4, help="peak learning rate")

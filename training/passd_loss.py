@@ -8,9 +8,9 @@ from torch import Tensor
 from pocketdet.models.ops import encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.models.passd import PASSD, passd_spec
-from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_config import PASSDLossConfig
 from pocketdet.training.loss_functions import (
+    DetectorLoss,
     Priors,
     accuracy,
     all_levels,

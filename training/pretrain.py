@@ -26,12 +26,11 @@ from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.augment.photometric import degrade, recolour
 from pocketdet.training.augment.strong import object_crop
 from pocketdet.training.batches import to_batch
-from pocketdet.training.config import Optimizer, Schedule
+from pocketdet.training.config import Optimizer, Schedule, learning_rate
 from pocketdet.training.config_file import read_config
 from pocketdet.training.data import make_augment_pipeline, read_data
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.sample import Sample
-from pocketdet.training.schedule import learning_rate
 from pocketdet.training.start import initialise, make_optimizer
 
 EVERY = 20  # steps between lines

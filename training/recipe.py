@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketdet.datasets import Dataset, read_sources
-from pocketdet.datasets.own_data import OwnData, find_own_data
+from pocketdet.datasets.layout import OwnData, find_own_data
 from pocketdet.datasets.subset import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.models.build import AnyConfig, config_of, is_one_stage

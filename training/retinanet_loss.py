@@ -7,9 +7,15 @@ from torch import Tensor
 
 from pocketdet.models.ops import encode_boxes
 from pocketdet.models.retinanet import RetinaNet, retinanet_spec
-from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.loss_config import RetinaNetLossConfig
-from pocketdet.training.loss_functions import accuracy, all_levels, box_loss, focal_loss, make_priors
+from pocketdet.training.loss_functions import (
+    DetectorLoss,
+    accuracy,
+    all_levels,
+    box_loss,
+    focal_loss,
+    make_priors,
+)
 from pocketdet.training.matching import GROUND, Targets, match_priors
 
 UNIT = (1.0, 1.0, 1.0, 1.0)

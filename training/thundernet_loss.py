@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.ops import make_anchors
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.training.detector_loss import DetectorLoss
 from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
 from pocketdet.training.loss_config import ThunderNetLossConfig
+from pocketdet.training.loss_functions import DetectorLoss
 from pocketdet.training.matching import Targets
 from pocketdet.training.thundernet_targets import (
     AnchorTargets,

@@ -13,9 +13,9 @@ from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_write
 
 from .compose import render_scene
-from .labels import coco_content
 from .layouts import demo_scene, random_scene
 from .spec import Scene
+from .write_dataset import coco_content
 
 JPEG_QUALITY = 92
 DEMO_SEED = 16

@@ -8,7 +8,7 @@ import numpy as np
 
 from pocketdet.errors import UsageError
 
-from . import debris, fasteners, hand_tools, household, paper, pieces, strands, wrenches
+from . import bent, debris, fasteners, hand_tools, household, pieces
 from .solid import Solid
 
 Builder = Callable[[np.random.Generator], Solid]
@@ -16,7 +16,7 @@ Builder = Callable[[np.random.Generator], Solid]
 CATALOG: Mapping[str, Builder] = MappingProxyType(
     {
         "AdjustableClamp": pieces.adjustable_clamp,
-        "AdjustableWrench": wrenches.adjustable_wrench,
+        "AdjustableWrench": hand_tools.adjustable_wrench,
         "Battery": household.battery,
         "Bolt": fasteners.bolt,
         "BoltNutSet": fasteners.bolt_nut_set,
@@ -25,10 +25,10 @@ CATALOG: Mapping[str, Builder] = MappingProxyType(
         "Cutter": pieces.cutter,
         "FuelCap": household.fuel_cap,
         "Hammer": hand_tools.hammer,
-        "Hose": strands.hose,
-        "Label": paper.label,
+        "Hose": bent.hose,
+        "Label": bent.label,
         "LuggagePart": pieces.luggage_part,
-        "LuggageTag": paper.luggage_tag,
+        "LuggageTag": bent.luggage_tag,
         "MetalPart": pieces.metal_part,
         "MetalSheet": debris.metal_sheet,
         "Nail": fasteners.nail,
@@ -43,9 +43,9 @@ CATALOG: Mapping[str, Builder] = MappingProxyType(
         "SodaCan": household.soda_can,
         "Tape": household.tape,
         "Washer": fasteners.washer,
-        "Wire": strands.wire,
+        "Wire": bent.wire,
         "Wood": debris.wood_piece,
-        "Wrench": wrenches.wrench,
+        "Wrench": hand_tools.wrench,
     }
 )
 

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Camera
+from .camera import Camera, develop
 from .catalog import build
-from .film import develop
 from .ground import GroundMap, draw_ground
 from .noise import NoiseTile
 from .sdf import Array

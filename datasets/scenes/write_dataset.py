@@ -3,17 +3,41 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pocketdet.datasets.scenes import Scene, random_scene, render_scene
-from pocketdet.datasets.scenes.labels import coco_content
+from pocketdet.datasets.scenes import Scene, kinds, random_scene, render_scene
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_replace
+
+
+def coco_content(named: Iterable[tuple[str, Scene]]) -> dict[str, Any]:
+    """The json of images given as (file name, scene); categories are all `kinds()`, ids from 1."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (name, scene) in enumerate(named):
+        height, width = scene.image.shape[:2]
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        for box, label in zip(scene.boxes.tolist(), scene.labels, strict=True):
+            x1, y1, x2, y2 = box
+            annotations.append(
+                {
+                    "id": len(annotations),
+                    "image_id": number,
+                    "category_id": kinds().index(label) + 1,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": i, "name": name} for i, name in enumerate(kinds(), 1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
 
 BARE_EVERY = 5  # one scene in five is ground alone, for objects of other images to be pasted on
 MAX_OBJECTS = 9

@@ -157,7 +157,7 @@ def test_an_emulated_processor_is_left_out_by_name(
     command: Command, small_bundle: Path, project: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     found = None if missing == "qemu" else "/usr/bin/qemu-aarch64-static"
-    monkeypatch.setattr("pocketdet.evaluation.emulated.shutil.which", lambda name: found)
+    monkeypatch.setattr("pocketdet.evaluation.variants.shutil.which", lambda name: found)
     monkeypatch.setenv("POCKETDET_RUN_AARCH64", "/nowhere/pocketdet-run")
     ending = command("val", small_bundle, *labelled(project), "--only", "ncnn-fp32", "--arm", "cortex-a76")
     assert ending.code == 0

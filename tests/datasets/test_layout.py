@@ -10,7 +10,7 @@ import pytest
 from own_data import NAMES, dozen, write_coco, write_voc, write_yolo
 
 from pocketdet.datasets import Dataset, DataSource, check_dataset, keep_sound, read_source, read_sources
-from pocketdet.datasets.own_data import find_own_data
+from pocketdet.datasets.layout import find_own_data
 from pocketdet.datasets.voc import VocFolder
 from pocketdet.errors import UsageError
 

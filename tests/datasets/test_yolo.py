@@ -13,8 +13,7 @@ from PIL import Image, ImageOps
 
 from pocketdet.datasets import DataSource, check_dataset, read_source
 from pocketdet.datasets.records import Dataset
-from pocketdet.datasets.yolo import label_file
-from pocketdet.datasets.yolo_yaml import read_data_yaml
+from pocketdet.datasets.yolo import label_file, read_data_yaml
 from pocketdet.errors import UsageError
 
 GOOD = "0 0.5 0.5 0.25 0.5\n"

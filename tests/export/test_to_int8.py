@@ -14,7 +14,7 @@ from pocketdet.datasets import Dataset
 from pocketdet.datasets.records import ImageAnnotations
 from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.ap_metric import ApMetric, ap_limit
+from pocketdet.evaluation.evaluate import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.examples import downscale
 from pocketdet.export.precision import LayerChoice

@@ -14,15 +14,20 @@ from torch import Tensor, nn
 
 from pocketdet.errors import CheckpointError, PocketdetError
 from pocketdet.training.augment import AugmentPipeline
-from pocketdet.training.batch_norm import SyncedBatchNorm2d, synchronise
 from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
 from pocketdet.training.config_file import fingerprint
 from pocketdet.training.device import keep_freed_memory
-from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext, init_distributed, sync_errors
-from pocketdet.training.image_cache import build_cache
+from pocketdet.training.distributed import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    SyncedBatchNorm2d,
+    init_distributed,
+    sync_errors,
+    synchronise,
+)
 from pocketdet.training.loop import StepReport, start_run, train
 from pocketdet.training.loss_config import ThunderNetLossConfig
-from pocketdet.training.sample import Sample
+from pocketdet.training.sample import Sample, build_cache
 from pocketdet.training.state import Ema, save_state
 
 DEAD = 7  # its exit code

@@ -12,8 +12,8 @@ from overflowing import PLACES, overflowing
 
 from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import EngineError
-from pocketdet.evaluation.emulated import in_emulator
 from pocketdet.evaluation.inputs import open_input
+from pocketdet.evaluation.variants import in_emulator
 from pocketdet.export import ExportOptions, export_detector
 from pocketdet.export.precision import LayerChoice
 from pocketdet.models.checkpoint import load_checkpoint

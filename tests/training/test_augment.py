@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketdet.training.augment import AugmentPipeline, make_sample
-from pocketdet.training.augment.paste import bare_ground, paste_objects
 from pocketdet.training.augment.photometric import degrade, recolour, ssd_distort
 from pocketdet.training.augment.pipeline import mosaic_share, plain_view
 from pocketdet.training.augment.ssd import ssd_view
-from pocketdet.training.augment.strong import mosaic, object_crop, zoomed_view
+from pocketdet.training.augment.strong import bare_ground, mosaic, object_crop, paste_objects, zoomed_view
 from pocketdet.training.config import Augment
-from pocketdet.training.image_cache import ImageCache, build_cache
 from pocketdet.training.sample import (
+    ImageCache,
     Sample,
+    build_cache,
     map_boxes,
     orientation,
     similarity,

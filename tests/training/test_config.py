@@ -7,10 +7,17 @@ import pytest
 
 import pocketdet.training as recipes
 from pocketdet.errors import UsageError
-from pocketdet.training.config import Evaluation, Schedule, Source, TrainConfig
+from pocketdet.training.config import (
+    Evaluation,
+    Schedule,
+    Source,
+    TrainConfig,
+    input_side,
+    learning_rate,
+    warmup_warning,
+)
 from pocketdet.training.config_file import changed_fields, fingerprint, read_config
 from pocketdet.training.loss_config import PASSDLossConfig
-from pocketdet.training.schedule import input_side, learning_rate, warmup_warning
 
 SMALLEST = 'out = "run"\n[[data]]\nannotations = "train.json"\nimages = "images"\n'
 

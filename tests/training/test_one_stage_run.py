@@ -13,12 +13,11 @@ from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config
-from pocketdet.training.image_cache import build_cache
 from pocketdet.training.loop import start_run, train
 from pocketdet.training.loss_config import MimicDetLossConfig, PASSDLossConfig, RetinaNetLossConfig
 from pocketdet.training.pretrain import backbone_of, crop, pretrain
 from pocketdet.training.run_logger import step_columns
-from pocketdet.training.sample import Sample
+from pocketdet.training.sample import Sample, build_cache
 from pocketdet.training.start import initialise
 
 NAMES = ("bolt", "nut")

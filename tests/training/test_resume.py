@@ -13,13 +13,11 @@ import torch
 from pocketdet.errors import CheckFailed, CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.training.augment import AugmentPipeline
-from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig
-from pocketdet.training.image_cache import build_cache
+from pocketdet.training.config import Augment, Optimizer, Schedule, Source, TrainConfig, learning_rate
 from pocketdet.training.loop import StepReport, start_run, train
 from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.run_logger import CsvLogger, step_cells, step_columns
-from pocketdet.training.sample import Sample
-from pocketdet.training.schedule import learning_rate
+from pocketdet.training.sample import Sample, build_cache
 from pocketdet.training.state import STATE_FILE
 
 NAMES = ("bolt", "nut")

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketdet.training.augment.paste import bare_ground, paste_objects
 from pocketdet.training.augment.photometric import degrade, recolour, ssd_distort
 from pocketdet.training.augment.ssd import ssd_view
-from pocketdet.training.augment.strong import mosaic, zoomed_view
+from pocketdet.training.augment.strong import bare_ground, mosaic, paste_objects, zoomed_view
 from pocketdet.training.config import Augment
-from pocketdet.training.image_cache import ImageCache
-from pocketdet.training.sample import Sample, warp
+from pocketdet.training.sample import ImageCache, Sample, warp
 
 
 @dataclass(frozen=True)

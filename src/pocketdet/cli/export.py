@@ -292,8 +292,7 @@ def metric_limit(
     if points is None or labelled is None:
         return None
     from pocketdet.cli.val_data import read_evaluation_data
-    from pocketdet.evaluation.ap_metric import ap_limit
-    from pocketdet.evaluation.evaluate import check_classes
+    from pocketdet.evaluation.evaluate import ap_limit, check_classes
 
     dataset = read_evaluation_data(labelled, class_names, progress=lambda title, total: lambda: None).dataset
     check_classes("the detector", class_names, str(labelled), dataset.class_names)

@@ -153,7 +153,7 @@ def val(
 
 def _processors(asked: Sequence[str]) -> list[str]:
     """Those that can be emulated: none, with a word on standard error, where something is missing."""
-    from pocketdet.evaluation.emulated import what_is_missing
+    from pocketdet.evaluation.variants import what_is_missing
 
     missing = what_is_missing() if asked else None
     if missing:
