@@ -18,7 +18,7 @@ from pocketdet.benchmarks.images import stage_images
 from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import Graph, Shape, read_graph
-from pocketdet.runtime.ncnn_graph.shapes import infer_shapes
+from pocketdet.runtime.ncnn_graph.validate import infer_shapes
 
 Tick = Callable[[], None]
 PRECISIONS = ("fp32", "fp16-storage", "fp16", "bf16-storage")

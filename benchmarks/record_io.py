@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from pocketdet.benchmarks.record import KIND, RULES, SCHEMA_VERSION, Measurement, Record, Rules
 from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
-from pocketdet.io import atomic_replace, atomic_write, read_regular
-from pocketdet.runtime.strict_json import parse_strict
+from pocketdet.io import atomic_replace, atomic_write, parse_strict, read_regular
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]

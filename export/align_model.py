@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pocketdet.errors import ExportError, GraphError, UsageError
 from pocketdet.io import check_writable, scratch_folder
-from pocketdet.runtime.bundle.graphs import ncnn_has_layer
+from pocketdet.runtime.bundle.load import ncnn_has_layer
 from pocketdet.runtime.ncnn_graph import (
     Graph,
     Layer,
@@ -22,7 +22,7 @@ from pocketdet.runtime.ncnn_graph import (
     write_graph,
 )
 from pocketdet.runtime.ncnn_graph.feature_mask import FEATURE_MASK
-from pocketdet.runtime.ncnn_graph.layer_types import LAYER_TYPES
+from pocketdet.runtime.ncnn_graph.layer_views import LAYER_TYPES
 
 SHAPE_HINTS = 30  # a parameter that every layer may have, as the feature mask is
 

@@ -15,7 +15,7 @@ from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.network import Network
 from pocketdet.export.to_int8 import Calibration, to_int8
 from pocketdet.export.to_ncnn import to_ncnn
-from pocketdet.runtime.bundle.graphs import ncnn_has_layer
+from pocketdet.runtime.bundle.load import ncnn_has_layer
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine

@@ -11,8 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.runtime.ncnn_graph.model import Graph, Layer
-from pocketdet.runtime.ncnn_graph.params import ParamValue
+from pocketdet.runtime.ncnn_graph.model import Graph, Layer, ParamValue
 from pocketdet.runtime.ncnn_graph.validate import Limits
 from pocketdet.runtime.ncnn_graph.weight import Storage
 from pocketdet.spec.one_stage import OneStageSpec

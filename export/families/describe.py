@@ -9,14 +9,14 @@ from typing import Any
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import FamilyOptions
 from pocketdet.export.families.recognise import recognise
-from pocketdet.export.onnx_graph.quantized import refuse_quantized
+from pocketdet.export.onnx_graph.load import refuse_quantized
 from pocketdet.export.onnx_graph.summary import summarise
 from pocketdet.export.reference.description import (
     Description,
+    description_document,
     parse_description,
     read_document,
 )
-from pocketdet.export.reference.description_text import description_document
 
 
 @dataclass(frozen=True)

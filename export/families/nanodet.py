@@ -1,16 +1,11 @@
-"""NanoDet (2020) and NanoDet-Plus (2021)."""
+"""NanoDet (2020), NanoDet-Plus (2021), and PicoDet (PaddleDetection) without its post-processing."""
+
+from dataclasses import replace
 
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import (
-    BINS,
-    BOX_CHANNELS,
-    CODING,
-    SCORES,
-    dfl_levels,
-    dfl_match,
-)
+from pocketdet.export.families.dfl_head import BINS, BOX_CHANNELS, CODING, SCORES, dfl_levels, dfl_match
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, strides_of_rows, text_of
 from pocketdet.export.families.head_parts import head_parts
 from pocketdet.export.families.presets import (
@@ -93,3 +88,26 @@ def is_picodet(model: OnnxSummary) -> bool:
     """Whether the graph is of PicoDet rather than NanoDet: from Paddle, or with a hard swish or sigmoid."""
     hard = ("HardSwish", "HardSigmoid")
     return "paddle" in model.producer.lower() or any(name in model.operators for name in hard)
+
+
+PICODET_PRESET = replace(PRESET, source="the demos of PicoDet")
+PICODET_STRIDES = (8, 16, 32, 64)
+
+
+class PicoDet(PresetFamily):
+    """PicoDet: a class tensor and a box tensor for each of four grids."""
+
+    name = "picodet"
+    title = "PicoDet"
+    preset = PICODET_PRESET
+
+    @override
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+        levels = dfl_levels(model, size, "PicoDet", (PICODET_STRIDES,))
+        if isinstance(levels, Mismatch):
+            return levels
+        if not options.forced and not is_picodet(model):
+            return differs(
+                "PicoDet is written by Paddle, or has hard swish: this graph has neither, as NanoDet", 4
+            )
+        return dfl_match(model, options, size, levels, PICODET_PRESET)

@@ -4,13 +4,37 @@ from dataclasses import dataclass, replace
 
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import Family, FamilyOptions, Match, Mismatch
-from pocketdet.export.families.mobile import MOBILE_FAMILIES
+from pocketdet.export.families.blazeface import BlazeFace
+from pocketdet.export.families.centerface import CenterFace
+from pocketdet.export.families.fastestdet import FastestDet
+from pocketdet.export.families.nanodet import NanoDet, PicoDet
+from pocketdet.export.families.presets import PresetFamily
+from pocketdet.export.families.rtmdet import RtmDet
+from pocketdet.export.families.scrfd import Scrfd
+from pocketdet.export.families.ssd import SSD_FAMILIES
+from pocketdet.export.families.ultraface import UltraFace
 from pocketdet.export.families.ultralytics import Ultralytics
 from pocketdet.export.families.yolo_anchors import YOLOV5_ANCHORS, YOLOV7_ANCHORS, YoloWithAnchors
-from pocketdet.export.families.yolov6 import Yolov6
-from pocketdet.export.families.yolox import Yolox
-from pocketdet.export.onnx_graph.any_size import runs_at_any_size
+from pocketdet.export.families.yolo_fastestv2 import YoloFastestV2
+from pocketdet.export.families.yolox import Yolov6, Yolox
+from pocketdet.export.families.yunet import YuNet
+from pocketdet.export.onnx_graph.image_input import runs_at_any_size
 from pocketdet.export.onnx_graph.summary import OnnxSummary
+
+MOBILE_FAMILIES: tuple[PresetFamily, ...] = (
+    NanoDet(),
+    PicoDet(),
+    RtmDet(),
+    FastestDet(),
+    YoloFastestV2(),
+    UltraFace(),
+    *SSD_FAMILIES,
+    YuNet(),
+    Scrfd(),
+    BlazeFace(),
+    CenterFace(),
+)
+
 
 # the first that matches is taken: a family whose form includes another's comes before it
 FAMILIES: tuple[Family, ...] = (

@@ -9,19 +9,17 @@ from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.grids import Size
 from pocketdet.export.families.head_parts import Kind
 from pocketdet.export.families.presets import Preset, PresetFamily, complete, differs, sides
-from pocketdet.export.families.ssd_anchors import (
-    SsdGrid,
-    caffe_mobilenet_ssd,
-    mobilenet_ssd,
-    torchvision_ssd300,
-    torchvision_ssdlite,
-)
 from pocketdet.export.families.ssd_head import (
     DECODED_SCORES,
     RAW_SCORES,
+    SsdGrid,
+    caffe_mobilenet_ssd,
     decoded_head,
+    mobilenet_ssd,
     raw_head,
     ssd_tensors,
+    torchvision_ssd300,
+    torchvision_ssdlite,
 )
 from pocketdet.export.families.ultraface import ultraface_anchors
 from pocketdet.export.onnx_graph.summary import OnnxSummary

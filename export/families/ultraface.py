@@ -5,8 +5,7 @@ from typing_extensions import override
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.grids import Size
 from pocketdet.export.families.presets import Preset, PresetFamily, complete, differs, sides
-from pocketdet.export.families.ssd_anchors import SsdGrid
-from pocketdet.export.families.ssd_head import DECODED_SCORES, decoded_head, raw_head, ssd_tensors
+from pocketdet.export.families.ssd_head import DECODED_SCORES, SsdGrid, decoded_head, raw_head, ssd_tensors
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import Selection, default_grid

@@ -13,16 +13,17 @@ import numpy as np
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
 from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import in_file
-from pocketdet.export.families.lines import dropped_lines, rows_line
 from pocketdet.export.families.probe import Array, corners, decodes_to, run_on_noise
 from pocketdet.export.families.provenance import Ids, trace
 from pocketdet.export.families.rows import (
     STRIDES,
     GridLevel,
     JoinedHead,
+    dropped_lines,
     find_joined_head,
     levels_of,
     raw_maps,
+    rows_line,
 )
 from pocketdet.export.families.yolo_settings import YOLOV5
 from pocketdet.export.onnx_graph.summary import OnnxSummary

@@ -1,14 +1,13 @@
 """Third-party ONNX files: summarised, and read into one normal form.
 
-- `load`: the file, as untrusted input.
+- `load`: the file, as untrusted input; files that are quantised already are refused.
 - `graph`: producers, consumers and constants of a graph by name.
 - `summary`: what a file contains, for recognition and for `pocketdet info`.
 - `read`: the whole way into the normal form; it uses the following.
-- `quantized`: refuses files that are quantised already.
 - `cut`: a graph cut at any tensor.
 - `element_types`: half precision widened to float32.
 - `image_input`: the input that holds the image, its size, and channels last.
 - `simplified`: the graph of fixed size without what is constant.
 - `conversions`: operators that pnnx does not convert, by equal ones.
-- `outputs`, `batch_axis`: outputs of any rank as maps or rows.
+- `outputs`: outputs of any rank as maps or rows.
 """

@@ -16,9 +16,8 @@ from pocketdet.export.onnx_graph.cut import cut
 from pocketdet.export.onnx_graph.element_types import accept_uint8_image, widen
 from pocketdet.export.onnx_graph.graph import element_type, infer_shapes
 from pocketdet.export.onnx_graph.image_input import Size, find_image_input, fix_size, rename_input
-from pocketdet.export.onnx_graph.load import load_file
+from pocketdet.export.onnx_graph.load import load_file, refuse_quantized
 from pocketdet.export.onnx_graph.outputs import normalise_outputs
-from pocketdet.export.onnx_graph.quantized import refuse_quantized
 from pocketdet.export.onnx_graph.simplified import simplified
 
 INPUT = "image"

@@ -6,9 +6,16 @@
 docs/explanation/precision.md defines the terms and the file with choices per layer.
 """
 
-from pocketdet.export.precision.layer_file import LayerChoice, LayerPrecision, read_layer_file
 from pocketdet.export.precision.overflow import MARGIN, Risk, find_risks, measure_peaks
-from pocketdet.export.precision.plan import GraphPlan, PlanPart, make_plan, offset_layers
+from pocketdet.export.precision.plan import (
+    GraphPlan,
+    LayerChoice,
+    LayerPrecision,
+    PlanPart,
+    make_plan,
+    offset_layers,
+    read_layer_file,
+)
 
 __all__ = [
     "MARGIN",

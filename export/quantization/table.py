@@ -20,7 +20,7 @@ from pocketdet.export.quantization.equalise import Edge, equalised
 from pocketdet.export.quantization.layers import INT8_TYPES, bias_of, to_int8, weight_scales
 from pocketdet.export.quantization.settings import Array, Method
 from pocketdet.runtime.ncnn_graph import Graph, Layer, to_param_text
-from pocketdet.runtime.ncnn_graph.bin_file import weight_chunks
+from pocketdet.runtime.ncnn_graph.files import weight_chunks
 
 Scale = Annotated[float, Field(gt=0, le=1e31, allow_inf_nan=False)]
 

@@ -2,11 +2,13 @@
 
 It contains the settings of `OneStageSpec`. Values that follow from others may be omitted: grids, the rows of
 levels that share a tensor, the anchor of an anchor-free detector, the tensor of slots that share one.
+`description_toml` writes a description to be read and edited; `read_description` reads it back.
 """
 
+import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -243,3 +245,70 @@ def _place(location: tuple[int | str, ...]) -> str:
     """The name of a field, without pydantic's names of union members."""
     kinds = ("int", "float", "str", "DescribedSlot", "cxcywh", "distance", "xyxy")
     return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"
+
+
+Document = dict[str, Any]
+# tables that are written in full, so that every value to edit is there
+_WHOLE = ("preprocessing", "scores", "selection")
+
+
+def description_document(description: Description) -> Document:
+    """A description as the content of its file. Values that a reader assumes by default are left out of
+    levels and codings; settings that are `None` are left out everywhere.
+    """
+    return {
+        "input_size": list(description.input_size),
+        "class_names": list(description.class_names),
+        **{name: _table(getattr(description, name), whole=True) for name in _WHOLE},
+        "levels": [_table(level) for level in description.levels],
+        "codings": [_table(coding) for coding in description.codings],
+    }
+
+
+def description_toml(description: Description, comments: Iterable[str] = ()) -> str:
+    """A description as a TOML file.
+
+    Args:
+        description: to write.
+        comments: lines at the top.
+    """
+    document = description_document(description)
+    parts = [f"# {line}\n" for comment in comments for line in comment.splitlines()]
+    parts += [f"{key} = {_value(document[key])}\n" for key in ("input_size", "class_names")]
+    for name in _WHOLE:
+        parts.append(f"\n[{name}]\n{_lines(document[name])}")
+    for name in ("levels", "codings"):
+        parts += [f"\n[[{name}]]\n{_lines(entry)}" for entry in document[name]]
+    return "".join(parts)
+
+
+def _table(record: Any, *, whole: bool = False) -> Document:
+    """The fields of a dataclass that are not `None`, nor, unless `whole`, their defaults."""
+    table: Document = {}
+    for entry in dataclasses.fields(record):
+        value = getattr(record, entry.name)
+        kind = entry.name == "encoding"  # tells the codings apart
+        if value is not None and (whole or kind or value != field.default):
+            table[field.name] = _plain(value)
+    return table
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        table = _table(value)
+        return table.get("first", 0) if set(table) <= {"first"} else table
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but DEL must be one, too
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -14,8 +14,7 @@ from pocketdet.export.onnx_graph.read import read_onnx
 from pocketdet.export.reference.base import Identity, Reference
 from pocketdet.export.reference.description import Description, read_description
 from pocketdet.export.reference.description_checks import OutputEvidence, check_description
-from pocketdet.export.reference.module_outputs import find_outputs, prepare_module
-from pocketdet.export.reference.module_reference import ModuleReference
+from pocketdet.export.reference.module_reference import ModuleReference, find_outputs, prepare_module
 from pocketdet.export.reference.one_stage import TorchOneStageReference, selection_postprocessing
 from pocketdet.export.reference.onnx_reference import OnnxNetwork, OnnxReference, load_onnx
 from pocketdet.export.reference.two_stage import TwoStageReference

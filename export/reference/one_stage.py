@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from pocketdet.export.reference.base import Identity, Image, Reference, graph_spec, tensor
+from pocketdet.export.reference.base import DetectorReference, Identity, Image, Reference, graph_spec, tensor
 from pocketdet.export.reference.network import Network, TorchNetwork
-from pocketdet.export.reference.torch_reference import DetectorReference
 from pocketdet.models.config import Postprocessing
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.ops import to_original

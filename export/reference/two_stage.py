@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 from typing_extensions import override
 
-from pocketdet.export.reference.base import Identity, Image, graph_spec, tensor
+from pocketdet.export.reference.base import DetectorReference, Identity, Image, graph_spec, tensor
 from pocketdet.export.reference.network import Network, TorchNetwork
-from pocketdet.export.reference.torch_reference import DetectorReference
 from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import HeadGraph, ThunderNet

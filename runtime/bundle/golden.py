@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pocketdet.errors import BundleError, ImageError
+from pocketdet.io import parse_strict
 from pocketdet.runtime.bundle.schema import Golden
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.strict_json import parse_strict
 
 IMAGE = "image"
 MAX_STAGES_BYTES = 256 << 20

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pocketdet.errors import BundleError, UsageError
+from pocketdet.io import parse_strict
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
-from pocketdet.runtime.strict_json import parse_strict
 from pocketdet.spec.one_stage_words import current_words
 
 MAX_MANIFEST_BYTES = 8 << 20

@@ -10,8 +10,7 @@ import numpy as np
 
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.engines.forks import ForkSafeThreads, PerProcess
+from pocketdet.runtime.engines.base import Array, ForkSafeThreads, GraphName, PerProcess, check_inputs
 from pocketdet.runtime.precision import Arithmetic, arithmetic_in_use, narrowest, ncnn_switches
 
 _ALLOCATES_OUTPUT = frozenset({"Convolution", "ConvolutionDepthWise", "Gemm", "InnerProduct"})

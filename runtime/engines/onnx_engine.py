@@ -7,8 +7,7 @@ import numpy as np
 
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.engines.base import Array, GraphName, check_inputs
-from pocketdet.runtime.engines.forks import PerProcess
+from pocketdet.runtime.engines.base import Array, GraphName, PerProcess, check_inputs
 from pocketdet.runtime.precision import Arithmetic
 
 

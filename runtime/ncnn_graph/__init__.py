@@ -12,23 +12,30 @@ ncnn. The rules for untrusted graphs are written once, in C++: `runtime/native/g
 An untouched graph is written back byte for byte. Whatever is wrong raises `pocketdet.errors.GraphError`.
 """
 
-from pocketdet.runtime.ncnn_graph.cost import LayerCost, count_macs
 from pocketdet.runtime.ncnn_graph.feature_mask import check_feature_masks, feature_mask, kept_in_fp32
-from pocketdet.runtime.ncnn_graph.files import read_graph, write_graph
-from pocketdet.runtime.ncnn_graph.layer_types import LAYER_TYPES, LayerType
-from pocketdet.runtime.ncnn_graph.model import Graph, Header, Layer
-from pocketdet.runtime.ncnn_graph.param_text import read_param, to_param_text
-from pocketdet.runtime.ncnn_graph.params import ParamValue
-from pocketdet.runtime.ncnn_graph.shapes import Shape, infer_shapes
+from pocketdet.runtime.ncnn_graph.files import read_graph, read_param, to_param_text, write_graph
+from pocketdet.runtime.ncnn_graph.layer_views import LAYER_TYPES, LayerType
+from pocketdet.runtime.ncnn_graph.model import (
+    Graph,
+    Header,
+    Layer,
+    ParamValue,
+    Slot,
+    has_known_weights,
+    weight_slots,
+)
 from pocketdet.runtime.ncnn_graph.validate import (
+    LayerCost,
     Limits,
+    Shape,
     ValidGraph,
     check_no_int8,
     check_weights,
+    count_macs,
+    infer_shapes,
     validate,
 )
 from pocketdet.runtime.ncnn_graph.weight import Storage, Weight, encode
-from pocketdet.runtime.ncnn_graph.weight_slots import Slot, has_known_weights, weight_slots
 
 __all__ = [
     "LAYER_TYPES",

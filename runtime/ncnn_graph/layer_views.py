@@ -5,13 +5,36 @@ A view reads and writes `Layer.params`. The id of a name is looked up for the la
 Deconvolution. Defaults are ncnn's; a parameter that the layer's type does not have is its default.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, Generic, Self, TypeVar, overload
 
-from pocketdet.runtime.ncnn_graph.layer_types import LAYER_TYPES
-from pocketdet.runtime.ncnn_graph.model import Layer
-from pocketdet.runtime.ncnn_graph.params import ParamValue
+from pocketdet.runtime import _core
+from pocketdet.runtime.ncnn_graph.model import Layer, ParamValue
+
+
+@dataclass(frozen=True)
+class LayerType:
+    """What a layer takes and gives.
+
+    Attributes:
+        params: Parameter ids by ncnn's names, beside 30 (shape hints) and 31 (feature mask).
+        inputs, outputs: The fewest and the most blobs.
+    """
+
+    params: Mapping[str, int]
+    inputs: tuple[int, int]
+    outputs: tuple[int, int]
+
+
+LAYER_TYPES: Mapping[str, LayerType] = MappingProxyType(
+    {
+        name: LayerType(MappingProxyType(params), inputs, outputs)
+        for name, params, inputs, outputs in _core.graph_layer_types()
+    }
+)
+
 
 _T = TypeVar("_T", int, float, tuple[int, ...], tuple[float, ...])
 

@@ -1,15 +1,80 @@
 """Decide whether ncnn may be given a graph that came from an untrusted file.
 
 The rules are those of the C++ detector, `runtime/native/graph`: a graph that passes here passes there.
+
+Shapes of every blob follow from the shapes of the inputs, layer by layer. One multiply-accumulate (MAC) is
+one product added to a sum. Counted are the products with weights and between matrices; biases, activations,
+pooling, interpolation and the bilinear taps of a deformable convolution are not.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pocketdet.runtime import _core
-from pocketdet.runtime.ncnn_graph.cost import LayerCost, layer_costs
 from pocketdet.runtime.ncnn_graph.model import Graph
-from pocketdet.runtime.ncnn_graph.shapes import Shape, sizes_of
+
+Shape = tuple[int, ...]
+
+
+def infer_shapes(
+    graph: Graph, inputs: Mapping[str, Iterable[int]] | None = None, *, partial: bool = False
+) -> dict[str, Shape]:
+    """Blob name -> shape, (w,), (h, w), (c, h, w) or (c, d, h, w), as ncnn makes them.
+
+    `inputs` gives the shapes of the blobs that a caller feeds; an Input layer with a written size needs none.
+    With `partial`, layers without a shape rule or with parameters that it does not know, and all that depends
+    on them, are left out; otherwise the former raise and the latter are ignored (`validate` refuses them).
+    Raises GraphError naming the first layer whose inputs are missing, do not fit it, or that is not
+    understood.
+    """
+    return _core.infer_shapes(graph, sizes_of(inputs or {}), partial)
+
+
+def sizes_of(shapes: Mapping[str, Iterable[int]]) -> dict[str, Shape]:
+    """Shapes as tuples of int, whatever kind of integers they hold."""
+    return {name: tuple(int(size) for size in shape) for name, shape in shapes.items()}
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Cost of one layer.
+
+    `macs` is None where the shapes are not known; `parameters` counts the numbers stored for the layer, int8
+    scales aside; `weight_bytes` is its share of the .bin file, None for a graph read without weights.
+    """
+
+    name: str
+    type: str
+    output: Shape | None
+    macs: int | None
+    parameters: int
+    weight_bytes: int | None
+
+
+def count_macs(graph: Graph, shapes: Mapping[str, Shape]) -> list[LayerCost]:
+    """Cost of every layer in order; `shapes` comes from `infer_shapes`.
+
+    Raises GraphError for a layer whose parameters give no sane weights.
+    """
+    return layer_costs(graph, shapes, _core.count_costs(graph, sizes_of(shapes)))
+
+
+def layer_costs(
+    graph: Graph, shapes: Mapping[str, Shape], counted: Iterable[tuple[int | None, int]]
+) -> list[LayerCost]:
+    """The costs of all layers from their (macs, parameters)."""
+    return [
+        LayerCost(
+            layer.name,
+            layer.type,
+            shapes.get(layer.outputs[0]) if layer.outputs else None,
+            macs,
+            parameters,
+            None if graph.structure_only else sum(weight.nbytes for weight in layer.weights.values()),
+        )
+        for layer, (macs, parameters) in zip(graph.layers, counted, strict=True)
+    ]
+
 
 _LIMITS = _core.graph_limits()
 

@@ -2,7 +2,7 @@
 
 Content is written under a temporary name beside its target, `.pocketdet-<random>.tmp`, and renamed once it is
 complete. A process holds a lock on what it is writing. What a killed process leaves behind is not locked; the
-next process that writes into that folder removes it.
+next process that writes into that folder removes it. `parse_strict` parses untrusted JSON.
 """
 
 import contextlib
@@ -10,13 +10,14 @@ import ctypes
 import errno
 import fcntl
 import functools
+import json
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pocketdet.errors import UsageError
 
@@ -209,3 +210,25 @@ def _renameat2(source: Path, target: Path, flags: int) -> bool:
     if code in _NOT_SUPPORTED:
         return False
     raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def parse_strict(data: bytes) -> object:
+    """Parse a JSON document.
+
+    Raises:
+        ValueError: for invalid JSON, NaN, infinities and duplicate names in an object.
+        RecursionError: for nesting that is too deep.
+    """
+    return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"field {next(n for n in names if names.count(n) > 1)!r} appears twice")
+    return record

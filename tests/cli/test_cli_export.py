@@ -280,7 +280,7 @@ def test_a_step_that_changes_answers_exits_with_one(
             folded.get_parameter("rpn.deltas.weight").mul_(1.01)
         return folded, report
 
-    monkeypatch.setattr("pocketdet.export.reference.torch_reference.fold_batch_norm", sabotage)
+    monkeypatch.setattr("pocketdet.export.reference.base.fold_batch_norm", sabotage)
     ending = command("export", weights / "w.safetensors", "--out", tmp_path / "out")
     assert ending.code == 1
     assert ending.err.startswith(

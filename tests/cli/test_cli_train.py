@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pocketdet.cli.main import app
-from pocketdet.cli.train_progress import StepLines
+from pocketdet.cli.train import StepLines
 from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.training import evaluation

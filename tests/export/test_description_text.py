@@ -11,9 +11,9 @@ from pocketdet.export.reference.description import (
     DescribedLevel,
     DescribedSlot,
     Description,
+    description_toml,
     read_description,
 )
-from pocketdet.export.reference.description_text import description_toml
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, Scores, Selection, XyxyCoding
 

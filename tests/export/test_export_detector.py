@@ -160,7 +160,7 @@ def test_a_conversion_that_changes_answers_stops_the_export(
             folded.get_parameter("rpn.scores.weight").mul_(1.01)
         return folded, report
 
-    monkeypatch.setattr("pocketdet.export.reference.torch_reference.fold_batch_norm", sabotage)
+    monkeypatch.setattr("pocketdet.export.reference.base.fold_batch_norm", sabotage)
     with pytest.raises(CheckFailed, match="fold rpn_scores"):
         export_detector(small_model, tmp_path)
     assert leftovers(tmp_path) == []

@@ -178,7 +178,7 @@ def test_refusals_come_before_the_work(
     def work(*_: object) -> None:
         raise AssertionError("folding began")
 
-    monkeypatch.setattr("pocketdet.export.reference.torch_reference.fold_batch_norm", work)
+    monkeypatch.setattr("pocketdet.export.reference.base.fold_batch_norm", work)
     (tmp_path / "thundernet-snet49.pocketdet").mkdir()
     cases: list[tuple[type[PocketdetError], ExportOptions]] = [
         (ExportError, ExportOptions()),

@@ -115,7 +115,7 @@ def test_onnxruntime_in_a_forked_process(small_bundle: Path, threads: int) -> No
 
 
 def test_the_networks_are_loaded_once_in_each_process(tmp_path: Path) -> None:
-    from pocketdet.runtime.engines.forks import PerProcess
+    from pocketdet.runtime.engines.base import PerProcess
 
     def make() -> int:
         with (tmp_path / "made").open("a") as stream:

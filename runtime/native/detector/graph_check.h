@@ -1,5 +1,5 @@
 // A network of a bundle, checked before ncnn sees it, by the rules that Python has too (runtime/native/graph,
-// runtime/bundle/graphs.py).
+// runtime/bundle/load.py).
 #pragma once
 
 #include "bundle.h"

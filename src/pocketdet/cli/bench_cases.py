@@ -12,7 +12,7 @@ from pocketdet.export.align_graph import align_graph
 from pocketdet.export.passes.channel_alignment import AlignmentTarget
 from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.bundle.graphs import check_graph
+from pocketdet.runtime.bundle.load import check_graph
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines import NcnnEngine
 from pocketdet.runtime.engines.base import Engine

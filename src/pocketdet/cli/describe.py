@@ -49,7 +49,7 @@ def describe(
         return
     if model is None:
         raise UsageError("nothing to describe: name an .onnx file, or pass --families")
-    from pocketdet.export.reference.description_text import description_toml
+    from pocketdet.export.reference.description import description_toml
 
     found = describe_model(model, outputs, preset, names, input_size)
     typer.echo(description_toml(found.description, (model.name, *found.lines)), nl=False)

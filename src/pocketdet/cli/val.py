@@ -116,8 +116,7 @@ def val(
     import torch
 
     from pocketdet.cli.val_data import open_source, read_evaluation_data
-    from pocketdet.cli.val_gates import Gates
-    from pocketdet.cli.val_report import print_classes, print_report, write_files
+    from pocketdet.cli.val_report import Gates, print_classes, print_report, write_files
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])

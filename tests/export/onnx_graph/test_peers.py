@@ -17,7 +17,7 @@ from pocketdet.export.onnx_graph.load import load_file
 from pocketdet.export.onnx_graph.read import INPUT, read_onnx
 from pocketdet.export.onnx_graph.summary import summarise
 from pocketdet.export.to_ncnn import to_ncnn
-from pocketdet.runtime.bundle.graphs import ncnn_has_layer
+from pocketdet.runtime.bundle.load import ncnn_has_layer
 from pocketdet.runtime.bundle.schema import GraphSpec, TensorSpec
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.ncnn_graph import validate

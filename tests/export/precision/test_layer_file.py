@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
 from pocketdet.export.precision import LayerChoice, read_layer_file
-from pocketdet.export.precision.layer_file import resolve
+from pocketdet.export.precision.plan import resolve
 
 CALLED = {
     "features/conv_0": ("conv_0", "features/conv_0", "backbone.conv1.0"),
