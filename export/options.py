@@ -30,7 +30,7 @@ class MetricLimit:
     """A limit on the accuracy that int8 may lose.
 
     Attributes:
-        open_metric: opens the metric on the fp32 bundle of the same detector, see `evaluation.evaluate.ap_limit`.
+        open_metric: opens the metric on the fp32 bundle of the same detector; see `evaluation.evaluate`.
         max_drop: the most it may report, in points, above 0 and at most 100.
 
     Raises:
