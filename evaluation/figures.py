@@ -92,13 +92,13 @@ class Cost:
     milliseconds: float | None
 
 
-def write_trade_off(path: str | Path, costs: Sequence[Cost], extent: str = "") -> None:
-    """Draw AP against size and against time, 1200 pixels wide; `extent` says which images.
+def write_trade_off(path: str | Path, costs: Sequence[Cost], coverage: str = "") -> None:
+    """Draw AP against size and against time, 1200 pixels wide; `coverage` says which images.
 
     Raises `UsageError` for a name that is no image's, or if it cannot be written.
     """
     with drawn(path, HEIGHT) as figure:
-        title = "Average precision against size and time" + (f", {extent}" if extent else "")
+        title = "Average precision against size and time" + (f", {coverage}" if coverage else "")
         figure.text(24 / WIDTH, 1 - 30 / HEIGHT, title, size=13, color=INK)
         for left, label in (
             (70, "megabytes of network files"),

@@ -80,12 +80,12 @@ def worst_misses(
     check_detections(dataset, found)
     misses: list[Miss] = []
     for position, (image, one) in enumerate(zip(dataset.images, found, strict=True)):
-        misses += _Judge(position, image, one, seen).misses()
+        misses += _ImageMistakes(position, image, one, seen).misses()
     misses.sort(key=lambda miss: -miss.severity)
     return tuple(misses[:count])
 
 
-class _Judge:
+class _ImageMistakes:
     """The mistakes in one image."""
 
     def __init__(self, position: int, image: ImageAnnotations, one: Detections, seen: float) -> None:

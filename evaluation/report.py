@@ -49,7 +49,7 @@ class DataReport(_Record):
     class_names: tuple[str, ...]
 
     @property
-    def extent(self) -> str:
+    def coverage(self) -> str:
         """Which part of the data was measured, in words."""
         return coverage_text(self.pictures, self.pictures_listed)
 

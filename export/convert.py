@@ -41,7 +41,7 @@ class GraphExport:
         aligned: the result of channel alignment, if it was applied.
         risks: layers that stay in fp32 beyond the plan because they could overflow.
         quantized: the result of quantization, if it was applied.
-        regions: of each output by role, the elements that are judged together; all by default.
+        regions: of each output by role, the elements that are compared together; all by default.
     """
 
     name: GraphName
@@ -267,7 +267,7 @@ def check_network(
         spec: the outputs to compare.
         examples: inputs without a batch axis.
         relative: the tolerance, relative to the range of a region.
-        regions: of each output by role, the elements that are judged together; all by default.
+        regions: of each output by role, the elements that are compared together; all by default.
 
     Returns:
         A check per region of an output, of the input with the largest difference.
@@ -308,8 +308,8 @@ def _worst(
             )
             for r, s in pairs
         ]
-        misfit = next((one for one in found if len(one) != len(parts)), None)
-        checks += misfit or [max(same, key=_severity) for same in zip(*found, strict=True)]
+        unequal = next((one for one in found if len(one) != len(parts)), None)
+        checks += unequal or [max(same, key=_severity) for same in zip(*found, strict=True)]
     return checks
 
 

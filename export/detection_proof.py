@@ -25,7 +25,7 @@ MOST_TRIED = 8
 
 
 def compare_on_images(detector: Detector, reference: OneStageReference, images: Iterable[Image]) -> Check:
-    """Compare the detections of a bundle with those of its reference on several images, judged together.
+    """Compare the detections of a bundle with those of its reference on several images, compared together.
 
     The score threshold of an image is lowered until every level detects. Images are left out on which that
     finds nothing, or where rounding errors alone change the detections.

@@ -42,7 +42,7 @@ class OneStagePipeline(Pipeline):
 
     @functools.cached_property
     def regions(self) -> Regions:
-        """The elements of each output, by name, that are judged together."""
+        """The elements of each output, by name, that are compared together."""
         return output_regions(self.decode, self._shapes)
 
     def model(self, tensor: Array) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The elements of an output that are judged together: the fields of a one-stage description, level by level.
+"""The elements of an output that are compared together: the fields of a description, level by level.
 
 One tensor may hold boxes in pixels and scores from 0 to 1. A tolerance relative to the largest value of the
 tensor would not see an error of the scores, so each field is compared on its own, relative to its own largest
@@ -34,7 +34,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Region:
-    """Elements of an output that are judged together.
+    """Elements of an output that are compared together.
 
     Attributes:
         name: kind of the field and its level, such as "classes, level 2"; empty for a whole output.

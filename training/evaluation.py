@@ -44,10 +44,10 @@ class Evaluated:
 
     def __str__(self) -> str:
         numbers = f"AP {self.ap:.3f}  AP50 {self.ap50:.3f}  AP75 {self.ap75:.3f}"
-        return f"step {self.step}: {numbers}  on {self.extent} ({self.seconds:.0f} s)"
+        return f"step {self.step}: {numbers}  on {self.coverage} ({self.seconds:.0f} s)"
 
     @property
-    def extent(self) -> str:
+    def coverage(self) -> str:
         """Which part of the set the numbers are of, in words."""
         return coverage_text(self.evaluated, self.total)
 
@@ -78,7 +78,7 @@ class Evaluator:
         self.dataset = evenly_spaced(dataset, limit)
 
     @property
-    def extent(self) -> str:
+    def coverage(self) -> str:
         """Which part of the set every evaluation of the run is over, in words."""
         return coverage_text(len(self.dataset.images), len(self._all.images))
 

@@ -219,7 +219,7 @@ class RunLogger:
                 self._evaluations = files.enter_context(CsvLogger(path, EVALUATION_COLUMNS, done))
                 self._evaluated = {int(row[0]) for row in self._evaluations.previous}
                 if done:
-                    self.best = _best_so_far(out / BEST_FILE, self._evaluator.extent)
+                    self.best = _best_so_far(out / BEST_FILE, self._evaluator.coverage)
             self.tensorboard = files.enter_context(TensorBoardLogger(out / "tensorboard", done))
             self._files = files.pop_all()
         return self
@@ -276,7 +276,7 @@ class RunLogger:
         shared, out = measured.evaluations[0], self._config.out
         if self.best is None or shared.ap > self.best[0]:
             self.best = (shared.ap, shared.step)
-            card = {_AP: str(shared.ap), _OVER: shared.extent, _STEP: str(shared.step)}
+            card = {_AP: str(shared.ap), _OVER: shared.coverage, _STEP: str(shared.step)}
             with torch.random.fork_rng(devices=()):  # fresh layers draw from the global stream
                 save_weights(out / BEST_FILE, self._config, self._state, card)
         grid = out / f"detections-{shared.step}.jpg"
@@ -289,11 +289,11 @@ class RunLogger:
         self.last_ap = shared.ap
 
 
-def _best_so_far(path: Path, extent: str) -> tuple[float, int] | None:
+def _best_so_far(path: Path, coverage: str) -> tuple[float, int] | None:
     """(AP, step) of the weights at `path`, if they were measured on as many images."""
     try:
         card = read_card(path)
         measured_on = card[_OVER].replace("picture", "image")  # of runs before 0.2
-        return (float(card[_AP]), int(card[_STEP])) if measured_on == extent else None
+        return (float(card[_AP]), int(card[_STEP])) if measured_on == coverage else None
     except (CheckpointError, KeyError, ValueError):
         return None

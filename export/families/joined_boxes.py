@@ -2,7 +2,7 @@
 
 Boxes are read before they are decoded in the graph if a known encoding gives the boxes that the file computes
 itself. A tensor of raw values has its own range, apart from the scores and without pixels, so that int8 and
-every comparison judge it by itself, and only the boxes of candidates are decoded. If no encoding fits, the
+every comparison measure it by itself, and only the boxes of candidates are decoded. If no encoding fits, the
 decoded boxes are read.
 """
 

@@ -52,15 +52,15 @@ class Step:
     """One measurement in the search for a graph within the limits.
 
     Attributes:
-        kept: the layers that this step adds to those in fp32.
+        excluded: the layers that this step adds to those in fp32.
         output_error: the largest relative error of a region of the outputs.
-        judged: the value of the metric, if it was computed.
+        metric: the value of the metric, if it was computed.
         holds: whether all limits hold.
     """
 
-    kept: tuple[str, ...]
+    excluded: tuple[str, ...]
     output_error: float
-    judged: float | None
+    metric: float | None
     holds: bool
 
 
@@ -84,7 +84,7 @@ class QuantizeReport:
         variants: the errors of each way to quantize that was tried.
         steps: of the search for a graph within the limits.
         errors: of each region of the outputs of the graph.
-        judged: the value of the metric for the graph, if it was computed.
+        metric: the value of the metric for the graph, if it was computed.
         sizes: of the weights.
         warnings: about the calibration.
     """
@@ -95,7 +95,7 @@ class QuantizeReport:
     variants: tuple[Variant, ...]
     steps: tuple[Step, ...]
     errors: Mapping[str, float]
-    judged: float | None
+    metric: float | None
     sizes: Sizes
     warnings: tuple[str, ...]
 
@@ -122,10 +122,10 @@ class QuantizeReport:
             errors = ", ".join(f"{name} {error:.2%}" for name, error in variant.errors.items())
             lines.append(f"{variant.name}: {errors}{'  <- chosen' if variant.chosen else ''}")
         for step in self.steps:
-            judged = "" if step.judged is None else f", judged {step.judged:.4g}"
+            metric = "" if step.metric is None else f", metric {step.metric:.4g}"
             verdict = "holds" if step.holds else "beyond the limit"
             lines.append(
-                f"{len(step.kept)} more in fp32: output error {step.output_error:.2%}{judged}, {verdict}"
+                f"{len(step.excluded)} more in fp32: output error {step.output_error:.2%}{metric}, {verdict}"
             )
         for layer in self.layers:
             figures = (

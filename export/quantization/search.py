@@ -161,7 +161,7 @@ class Search:
         self.variants: list[Variant] = []
         self.steps: list[Step] = []
         self.sensitivities: dict[str, Sensitivity] = {}
-        self.judged: float | None = None
+        self.metric_value: float | None = None
 
     def run(self) -> Table:
         """Steps 2 to 5."""
@@ -270,7 +270,7 @@ class Search:
             return step.holds
 
         excluded = fewest_excluded(order, holds)
-        self.judged = steps[len(excluded)].judged if len(excluded) in steps else None
+        self.metric_value = steps[len(excluded)].metric if len(excluded) in steps else None
         return made(excluded)
 
     def _step(self, graph: Graph, prefix: Sequence[str]) -> Step:
@@ -279,8 +279,8 @@ class Search:
         holds = limits.max_output_error is None or error <= limits.max_output_error
         if not holds or self.metric is None or limits.max_metric is None:
             return Step(tuple(prefix), error, None, holds)
-        judged = self.metric(graph)
-        return Step(tuple(prefix), error, judged, judged <= limits.max_metric)
+        value = self.metric(graph)
+        return Step(tuple(prefix), error, value, value <= limits.max_metric)
 
     def report(self, made: Graph, table: Table) -> QuantizeReport:
         """The report on the quantized graph."""
@@ -299,7 +299,7 @@ class Search:
             variants=tuple(self.variants),
             steps=tuple(self.steps),
             errors=dict(self.measure.errors(made)),
-            judged=self.judged,
+            metric=self.metric_value,
             sizes=sizes(self.graph, made),
             warnings=self.items.warnings,
         )

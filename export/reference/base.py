@@ -146,9 +146,9 @@ class Reference(ABC):
         """
 
     def output_regions(self) -> Regions:
-        """The elements of each output, by role, that are judged together; all of an output that is left out.
+        """The elements of each output, by role, that are compared together; all of one that is left out.
 
-        A one-stage detector has the fields of its description, and judges scores from its threshold on.
+        A one-stage detector has the fields of its description, and compares scores from its threshold on.
         """
         return {}
 

@@ -192,7 +192,7 @@ def test_gates(command: Command, small_bundle: Path, weights: Path, project: Pat
     assert "small.safetensors PyTorch has AP " in command(*same, "--min-ap", 99).err
 
 
-def test_a_drop_is_judged_against_the_first_row(
+def test_a_drop_is_relative_to_the_first_row(
     command: Command, small_bundle: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Detector.detect

@@ -250,8 +250,8 @@ def report(dataset: Dataset) -> AccuracyReport:
 
 
 def test_a_report_says_it_all(report: AccuracyReport) -> None:
-    assert report.data.extent == "2 of 3 images"
-    assert report.data.model_copy(update={"pictures_listed": 2}).extent == "all 2 images"
+    assert report.data.coverage == "2 of 3 images"
+    assert report.data.model_copy(update={"pictures_listed": 2}).coverage == "all 2 images"
     assert (report.data.objects, report.data.ignored) == (4, 1)
     row = report.subjects[0]
     assert (row.form, row.name, row.weights, row.arithmetic) == ("ncnn-fp16", "ncnn fp16", "fp16", "fp32")

@@ -189,8 +189,8 @@ def test_ap_limits_what_is_quantised(
     options = replace(INT8, calibration=scenes, int8=settings, metric_limit=ap_limit(labelled, 4.0))
     path = export_detector(trained_model, tmp_path, options).path
     report = json.loads((path / table_file("features")).read_text(encoding="utf-8"))["report"]
-    assert report["judged"] is None or report["judged"] <= 4.0
-    assert all(step["judged"] is not None for step in report["steps"])
+    assert report["metric"] is None or report["metric"] <= 4.0
+    assert all(step["metric"] is not None for step in report["steps"])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 

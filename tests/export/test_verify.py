@@ -22,8 +22,8 @@ def test_a_sound_bundle_verifies(small_bundle: Path) -> None:
     report = verify(small_bundle, layers=True)
     assert report.ok
     assert set(report.images[0].checks) == {"pytorch", "onnxruntime", "ncnn"}
-    judged = [row for row in report.layers if row.check]
-    assert len(judged) == sum(row.layer_type != "Input" for row in report.layers) > 80
+    checked = [row for row in report.layers if row.check]
+    assert len(checked) == sum(row.layer_type != "Input" for row in report.layers) > 80
     assert json.loads(json.dumps(report.to_json()))["ok"] is True
 
 

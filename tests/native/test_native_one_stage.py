@@ -165,7 +165,7 @@ def test_a_bench_keeps_every_frame(runner: Runner, tiny_one_stage_template: Path
 
 
 @pytest.mark.parametrize("kind", ["tiny_bundle", "tiny_one_stage"])
-def test_manifests_are_judged_as_python_judges_them(
+def test_manifests_are_accepted_as_python_accepts_them(
     runner: Runner, kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """300 damaged manifests: what one reader takes, the other takes."""

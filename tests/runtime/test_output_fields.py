@@ -1,4 +1,4 @@
-"""Outputs judged field by field: which elements belong to a field, and which errors are found and named."""
+"""Outputs compared field by field: which elements belong to a field, and which errors are found and named."""
 
 from dataclasses import replace
 from typing import Any
@@ -75,7 +75,7 @@ def failures(
     return [check.name for check in checks if not check.ok]
 
 
-def test_scores_beside_pixels_are_judged_by_their_own_range() -> None:
+def test_scores_beside_pixels_are_compared_by_their_own_range() -> None:
     """The example of a decoded YOLOv8: a score off by 0.3 is a thousandth of the largest pixel."""
     reference, spec = output_of(few_scores()), decoded()
     wrong = reference.copy()

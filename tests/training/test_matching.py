@@ -33,7 +33,7 @@ def test_every_object_has_its_best_prior() -> None:
     assert match_priors(PRIORS, boxes, NONE, 0.5, 0.5).tolist() == [GROUND, GROUND, GROUND, 0]
 
 
-def test_without_objects_all_is_ground_that_may_be_judged() -> None:
+def test_without_objects_all_is_background() -> None:
     ignored = torch.tensor([[50.0, 50, 60, 56]])
     assert match_priors(PRIORS, NONE, ignored, 0.5, 0.4).tolist() == [GROUND, GROUND, GROUND, NEITHER]
     assert match_by_centre(PRIORS, (1, 2), NONE, ignored, 0.3).tolist() == [GROUND] * 3 + [NEITHER]

@@ -61,6 +61,6 @@ def test_box_loss_is_per_object() -> None:
     assert float(box_loss(found, wanted, 0.1, SINGLE_PROCESS)) == pytest.approx(expected)
 
 
-def test_share_counts_what_is_judged() -> None:
+def test_accuracy_counts_what_is_classified() -> None:
     right, counted = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, True])
     assert float(accuracy(right, counted, SINGLE_PROCESS)) == pytest.approx(1 / 3)

@@ -202,7 +202,7 @@ def _run(
         console.print("the last evaluation was interrupted; --resume does it again")
     if evaluator is not None and logger.best is not None:
         ap, step = logger.best
-        best = f"best AP {ap:.3f} on {evaluator.extent}, at step {step}: {setup.out / BEST_FILE}"
+        best = f"best AP {ap:.3f} on {evaluator.coverage}, at step {step}: {setup.out / BEST_FILE}"
         _say(console, best)
     weights = setup.out / WEIGHTS_FILE
     _say(console, f"wrote {weights}")

@@ -70,7 +70,7 @@ def _below(report: "AccuracyReport") -> list[str]:
     classes = f"{len(data.class_names)} classes"
     if absent:
         classes += f", {absent} of them without objects: what is found of those does not count"
-    lines = [f"{data.extent}, {data.objects} objects{ignored}, {classes}"]
+    lines = [f"{data.coverage}, {data.objects} objects{ignored}, {classes}"]
     if data.left_out:
         lines.append(f"{data.left_out} problems of the data were left out (--skip-bad)")
     rules: dict[str, list[str]] = {}
@@ -118,7 +118,7 @@ def print_classes(report: "AccuracyReport", console: Console) -> None:
         rows = [variant.per_class[k] for variant in report.subjects]
         figures = [_percent(value) for one in rows for value in (one.ap, one.ap50)]
         table.add_row(Text(first[k].name), str(first[k].objects), *figures)
-    console.print(Text(f"\nby class, worst first ({report.data.extent})", style="bold"))
+    console.print(Text(f"\nby class, worst first ({report.data.coverage})", style="bold"))
     console.print(table)
     absent = [one.name for one in first if one.ap is None]
     if absent:
@@ -137,13 +137,13 @@ def write_files(
     from pocketdet.evaluation import Cost, worst_misses, write_curves, write_gallery, write_trade_off
 
     part = report.data.pictures < report.data.pictures_listed
-    extent = f"-{report.data.pictures}-of-{report.data.pictures_listed}-images" if part else ""
+    coverage = f"-{report.data.pictures}-of-{report.data.pictures_listed}-images" if part else ""
     paths = [
-        folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{extent}.jpg")
+        folder / name for name in ("accuracy.json", "per_class.csv", "curves.png", f"misses{coverage}.jpg")
     ]
     atomic_write(paths[0], report.to_json())
     atomic_write(paths[1], _csv(report))
-    names = [f"{label}, {report.data.extent}" if part else label for label in labels(report.subjects)]
+    names = [f"{label}, {report.data.coverage}" if part else label for label in labels(report.subjects)]
     curves = {name: one.coco for name, one in zip(names, evaluated, strict=True)}
     write_curves(paths[2], curves, dataset.class_names)
     found = evaluated[0].found
@@ -155,7 +155,7 @@ def write_files(
     ]
     if len(costs) > 1:
         paths.append(folder / "trade_off.png")
-        write_trade_off(paths[-1], costs, report.data.extent)
+        write_trade_off(paths[-1], costs, report.data.coverage)
     return paths
 
 
@@ -164,11 +164,11 @@ def _csv(report: "AccuracyReport") -> str:
     writer = csv.writer(text, lineterminator="\n")
     head = ("target", "subject", "class", "objects", "ap", "ap50", "voc_11", "voc_area")
     writer.writerow((*head, "pictures", "pictures_listed"))
-    extent = (report.data.pictures, report.data.pictures_listed)
+    coverage = (report.data.pictures, report.data.pictures_listed)
     for variant in report.subjects:
         for one in variant.per_class:
             shares = ("" if v is None else f"{v:.6f}" for v in (one.ap, one.ap50, one.voc_11, one.voc_area))
-            writer.writerow((variant.target, variant.name, one.name, one.objects, *shares, *extent))
+            writer.writerow((variant.target, variant.name, one.name, one.objects, *shares, *coverage))
     return text.getvalue()
 
 
@@ -218,4 +218,4 @@ class Gates:
                 drop = f"{points[0] - ap:.2f} points of AP under {called[0]}"
                 failures.append(f"{label} is {drop}, expected {self.max_drop:g} or less")
         if failures:
-            raise CheckFailed(f"{'; '.join(failures)} ({report.data.extent})")
+            raise CheckFailed(f"{'; '.join(failures)} ({report.data.coverage})")

@@ -40,8 +40,8 @@ def verify(
 
     The golden image in the bundle is always compared and does not require torch. Each stage receives the
     inputs of PyTorch, so the first failing row is the stage at fault. The fields of a one-stage detector's
-    outputs (boxes, objectness, classes; per level) are judged by their own ranges. Exit code 1 if a stage is
-    out of tolerance. A stage with nothing to compare has the mark "?" and is listed as not proved.
+    outputs (boxes, objectness, classes; per level) are compared by their own ranges. Exit code 1 if a stage
+    is out of tolerance. A stage with nothing to compare has the mark "?" and is listed as not proved.
 
     ncnn runs in the precision of the bundle if this processor supports it. For a bundle in half precision,
     every layer's range is measured on any processor; a layer that overflows fails.
