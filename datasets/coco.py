@@ -5,7 +5,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -52,7 +52,10 @@ class CocoFile:
     path: Path
     images: Path
 
-    splits: ClassVar[tuple[str, ...]] = ()
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """None: a file has no parts."""
+        return ()
 
     def files(self, split: str | None) -> tuple[Path, ...]:
         """The files that hold the annotations."""

@@ -110,7 +110,7 @@ def _indexed(images: list[Entry], categories: list[Entry], annotations: list[Ent
 
     # An annotation with the id 0 would count as "no match" to COCOeval.
     numbered = [{"id": number, **entry} for number, entry in enumerate(annotations, start=1)]
-    coco = COCO()
+    coco: Any = COCO()
     coco.dataset = {"images": images, "categories": categories, "annotations": numbered}
     coco.createIndex()
     return coco

@@ -37,18 +37,22 @@ class EvaluationInput(Protocol):
     @property
     def path(self) -> Path:
         """Where it was read."""
+        ...
 
     @property
     def digest(self) -> str:
         """SHA-256 of the checkpoint, or of the bundle's manifest, which holds the hashes of its files."""
+        ...
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Without background."""
+        ...
 
     @property
     def backends(self) -> tuple[Backend, ...]:
         """What it can be run as, PyTorch first."""
+        ...
 
     def variants(
         self,
@@ -67,6 +71,7 @@ class EvaluationInput(Protocol):
         export.
         Raises what `export_detector`, `Detector` and `DetectorOptions` raise.
         """
+        ...
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -136,7 +141,7 @@ class _CheckpointInput:
         )
         with ExitStack() as opened:
             for precision, of_bundle in parts:
-                wanted = [backend for backend in of_bundle if backend in backends]
+                wanted: list[Backend] = [backend for backend in of_bundle if backend in backends]
                 if wanted:
                     bundle = opened.enter_context(_exported(self.model, precision, log))
                     found += _run_as(bundle, wanted, score, threads, processors)
@@ -178,7 +183,7 @@ class _BundleInput:
         score = evaluation_threshold(self.bundle) if score is None else score
         wanted = [backend for backend in self.backends if backend in backends]
         found = [bundle_in_pytorch(self.bundle, score)] if "pytorch" in wanted else []
-        engines = [backend for backend in wanted if backend != "pytorch"]
+        engines: list[Backend] = [backend for backend in wanted if backend != "pytorch"]
         yield (*found, *_run_as(self.bundle, engines, score, threads, processors))
 
 
@@ -186,7 +191,7 @@ def _run_as(
     bundle: Bundle, backends: Sequence[Backend], score: float | None, threads: int, processors: Sequence[str]
 ) -> list[Variant]:
     found = [in_engine(bundle, backend, score, threads) for backend in backends]
-    ncnn = [backend for backend in backends if backend != "onnx"]
+    ncnn: list[Backend] = [backend for backend in backends if backend != "onnx"]
     return found + [in_emulator(bundle, backend, cpu, score) for backend in ncnn for cpu in processors]
 
 

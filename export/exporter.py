@@ -299,8 +299,10 @@ def _safe_name(text: str) -> str:
 
 def _layout(planned: Planned) -> Layout:
     """The layout before channel alignment."""
-    storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
-    return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
+    storages = [plan.storage for plan in planned.plans.values()]
+    return Layout(
+        weight_storage=max(storages, key=STORAGES.index), lanes=1, fp32_modules=planned.fp32_modules
+    )
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Metric(Protocol):
 
     def __call__(self, name: GraphName, graph: Graph) -> float:
         """The loss with this graph and the committed ones."""
+        ...
 
     def commit(self, name: GraphName, graph: Graph) -> None:
         """Use this graph in all later measurements."""

@@ -69,7 +69,7 @@ def fold_batch_norm(model: Model, example: Tensor | None = None) -> tuple[Model,
     """
     model = copy.deepcopy(model).eval()
     graph = graph_module(model, example).graph
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     calls = Counter(id(modules[str(n.target)]) for n in graph.nodes if n.op == "call_module")
     owners = Counter(id(p) for m in modules.values() for p in m.parameters(recurse=False))
     folds: list[Fold] = []

@@ -97,7 +97,7 @@ def _calibrate_outputs(model: ThunderNet, images: Tensor) -> None:
 def _scale(layer: nn.Conv2d | nn.Linear, factor: float) -> None:
     layer.weight *= factor
     assert layer.bias is not None
-    layer.bias *= factor
+    layer.bias.mul_(factor)
 
 
 # (standard deviation, mean) of a predictor's channels over positions and images

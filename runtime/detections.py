@@ -1,6 +1,5 @@
 """The detections of one image: what `Detector.detect` returns."""
 
-import functools
 import importlib
 import json
 from collections import Counter
@@ -89,7 +88,7 @@ class Detections:
                 f"found {self.labels.min()} to {self.labels.max()}"
             )
 
-    @functools.cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Class name of each box."""
         return tuple(self.class_names[label] for label in self.labels)

@@ -22,6 +22,7 @@ class Font(Protocol):
 
     def width(self, text: str) -> int:
         """Return the width of a text in pixels."""
+        ...
 
     def draw(self, image: NDArray[np.uint8], text: str, x: int, y: int, colour: Colour) -> None:
         """Draw a text into `image`, starting at `x` with the baseline at `y`."""
@@ -84,6 +85,7 @@ class NamedDetections(DetectionArrays, Protocol):
     @property
     def names(self) -> Sequence[str]:
         """Class name of each box."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,10 @@ def draw_detections(image: NDArray[np.uint8], detections: NamedDetections) -> ND
     order = [i for i in range(len(detections.scores)) if np.isfinite(detections.boxes[i]).all()]
     for i in reversed(order):
         _draw_box(canvas, detections.boxes[i], class_colour(int(detections.labels[i])), style)
-    chips = []
+    names, chips = detections.names, []
     taken: list[tuple[int, int, int, int]] = []
     for i in order:
-        text = fit(font, f"{detections.names[i]} {detections.scores[i]:.2f}", image.shape[1] - 2 * style.pad)
+        text = fit(font, f"{names[i]} {detections.scores[i]:.2f}", image.shape[1] - 2 * style.pad)
         size = font.width(text) + 2 * style.pad, style.chip_height
         place = _place(detections.boxes[i], size, canvas.shape[:2], style, taken)
         taken.append((*place, place[0] + size[0], place[1] + size[1]))

@@ -1,5 +1,6 @@
 """Reading and writing of images as uint8 RGB arrays (H, W, 3)."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,11 +126,10 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
     if target.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    try:
+    whole, data = False, None
+    with contextlib.suppress(cv2.error):
         whole, data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    except cv2.error:
-        whole = False
-    if not whole:
+    if not whole or data is None:
         raise ImageError(
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels do not fit this format; "
             "choose .png, or .jpg up to 65500 pixels a side"

@@ -214,14 +214,17 @@ class DetectionArrays(Protocol):
     @property
     def boxes(self) -> NDArray[Any]:
         """(N, 4) `(x1, y1, x2, y2)` in pixels, best first."""
+        ...
 
     @property
     def scores(self) -> NDArray[Any]:
         """(N,) in [0, 1]."""
+        ...
 
     @property
     def labels(self) -> NDArray[Any]:
         """(N,) class indices from 0."""
+        ...
 
 
 def compare_detections(name: str, reference: StageValues, found: DetectionArrays, tol: Tolerances) -> Check:

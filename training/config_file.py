@@ -142,7 +142,9 @@ def _first(error: pydantic.ValidationError) -> str:
         return f"{where}: unknown field{hint}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "literal_error":
-        message += did_you_mean(str(detail["input"]), re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+        message += did_you_mean(
+            str(detail["input"]), re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
+        )
     return f"{where}: {message}" if where else message
 
 

@@ -214,7 +214,7 @@ class SumOverProcesses(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(...) -> (...)."""
         total = gradient.clone()
         dist.all_reduce(total)
@@ -229,18 +229,18 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     processes have the same number of values. Needs `momentum`, affine weights and running statistics.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         if not self.training:
-            return super().forward(x)
-        values, each = x.to(torch.promote_types(x.dtype, torch.float32)), (1, -1, 1, 1)
+            return super().forward(input)
+        values, each = input.to(torch.promote_types(input.dtype, torch.float32)), (1, -1, 1, 1)
         count = values.numel() // values.shape[1] * dist.get_world_size()
         mean = _over_processes(values.sum(dim=(0, 2, 3))) / count
         centred = values - mean.view(each)
         variance = _over_processes(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * (count / max(count - 1, 1)))
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale.view(each) + self.bias.view(each)).to(x.dtype)
+        return (centred * scale.view(each) + self.bias.view(each)).to(input.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

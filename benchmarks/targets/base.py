@@ -38,9 +38,11 @@ class Target(Protocol):
 
     def architecture(self) -> str:
         """Return what `uname -m` prints there."""
+        ...
 
     def properties(self) -> dict[str, str]:
         """Return what the system reports: `name`, `soc`, `system`, `release` if known, and others."""
+        ...
 
     def put(self, source: Path, tick: Tick = no_tick) -> str:
         """Copy a file or folder there.
@@ -55,6 +57,7 @@ class Target(Protocol):
         Raises:
             EngineError: If it cannot be copied, such as for a lost device or a full disk.
         """
+        ...
 
     def run(self, args: Sequence[str], limit_s: float, tick: Tick) -> ProcessResult:
         """Run a program to its end.
@@ -70,6 +73,7 @@ class Target(Protocol):
         Raises:
             EngineError: If the device is lost meanwhile, or the program takes longer.
         """
+        ...
 
     def close(self) -> None:
         """Remove what was copied there, if the device can still be reached."""

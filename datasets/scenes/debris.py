@@ -125,7 +125,8 @@ def paint_chip(rng: np.random.Generator) -> Solid:
     for turn in turns:
         reach = radius * uniform(rng, 0.6, 1.0)
         outline.append((float(np.cos(turn)) * reach, float(np.sin(turn)) * reach * 0.8))
-    flat = bake(lambda x, y: polygon(x, y, outline), (-radius - 4,) * 2, (radius + 4,) * 2, 0.25)
+    side = radius + 4
+    flat = bake(lambda x, y: polygon(x, y, outline), (-side, -side), (side, side), 0.25)
     curl, lean = uniform(rng, 0.004, 0.014), uniform(rng, 0, 180)
 
     def body(x: Array, y: Array, z: Array) -> Array:

@@ -63,10 +63,12 @@ class Family(Protocol):
     @property
     def name(self) -> str:
         """The name of the preset."""
+        ...
 
     @property
     def title(self) -> str:
         """The detectors that it covers, for people."""
+        ...
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
         """Describe a file, or say what differs.

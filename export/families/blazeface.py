@@ -16,7 +16,7 @@ from pocketdet.spec.one_stage import CxcywhCoding, Scores, Selection
 
 PRESET = Preset(
     "face_detection of MediaPipe, with hard NMS instead of its weighted one",
-    Preprocessing("RGB", (127.5,) * 3, (127.5,) * 3, "letterbox", (0, 0, 0)),
+    Preprocessing("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "letterbox", (0, 0, 0)),
     Selection(score_threshold=0.5, nms_iou=0.3, clip=False),
     (128, 128),
     ("face",),

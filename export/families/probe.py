@@ -76,4 +76,4 @@ def decodes_to(spec: OneStageSpec, outputs: Mapping[str, Array], boxes: Array, s
 def corners(boxes: Array) -> Array:
     """(n, 4) centre, width, height -> corners."""
     half = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1, dtype=np.float32)

@@ -14,7 +14,7 @@ from pocketdet.spec.one_stage import DistanceCoding, Scores, Selection
 
 PRESET = Preset(
     "the demo of SCRFD in InsightFace",
-    Preprocessing("RGB", (127.5,) * 3, (128, 128, 128), "letterbox_top_left", (0, 0, 0)),
+    Preprocessing("RGB", (127.5, 127.5, 127.5), (128, 128, 128), "letterbox_top_left", (0, 0, 0)),
     Selection(score_threshold=0.5, nms_iou=0.4, clip=False, max_detections=1000),
     (640, 640),
     ("face",),

@@ -188,7 +188,8 @@ def make_plan(
         for part in parts
         for name in part.layers
     }
-    wanted = dict.fromkeys(called, base) | resolve(choices, called)
+    wanted: dict[str, LayerPrecision] = dict.fromkeys(called, base)
+    wanted |= resolve(choices, called)
     if "int8" in wanted.values():
         half = next((key for key, precision in wanted.items() if precision == "fp16"), None)
         if half is not None:

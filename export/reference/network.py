@@ -23,9 +23,11 @@ class Network(Protocol):
 
     def run(self, source: Array) -> dict[str, Array]:
         """The outputs by role."""
+        ...
 
     def values(self, source: Array) -> list[Value]:
         """All intermediate values, in the order of execution."""
+        ...
 
     def write_onnx(self, path: Path, example: Array) -> None:
         """Write the simplified ONNX counterpart. Raises `ExportError`."""

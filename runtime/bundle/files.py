@@ -23,6 +23,7 @@ class FileSource(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """Open a file by a path that `is_safe_path` accepts. Raises `BundleError`."""
+        ...
 
     def close(self) -> None:
         """Release open files."""

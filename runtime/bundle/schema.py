@@ -48,10 +48,10 @@ def is_safe_path(path: str) -> bool:
     return _SAFE_PATH.fullmatch(path) is not None
 
 
-class Record(BaseModel):
+class Record(BaseModel, frozen=True):
     """Base class: strict types, immutable, no unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class FileEntry(Record):
@@ -177,7 +177,7 @@ class Manifest(Record, ABC):
     @property
     def precision(self) -> Precision:
         """Weight storage and intended arithmetic, the narrowest of all graphs."""
-        every = (graph.arithmetic for graph in self.graphs.by_name().values())
+        every = [graph.arithmetic for graph in self.graphs.by_name().values()]
         return Precision(self.layout.weight_storage, narrowest(every))
 
     @property

@@ -25,6 +25,7 @@ class Engine(Protocol):
     @property
     def precision(self) -> Arithmetic:
         """The arithmetic in use on this machine, the narrowest of all graphs."""
+        ...
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run one graph.
@@ -39,6 +40,7 @@ class Engine(Protocol):
         Raises:
             EngineError: if an input has a wrong type or shape, or the engine fails.
         """
+        ...
 
 
 def check_inputs(

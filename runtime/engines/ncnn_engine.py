@@ -40,7 +40,9 @@ class NcnnEngine:
         precision: Arithmetic | None = None,
     ) -> None:
         self._graphs = dict(graphs)
-        used = {n: _in_use(precision or spec.arithmetic) for n, spec in self._graphs.items()}
+        used: dict[str, Arithmetic] = {
+            n: _in_use(precision or spec.arithmetic) for n, spec in self._graphs.items()
+        }
         loads = {n: partial(_load, spec, locate, threads, used[n]) for n, spec in self._graphs.items()}
         self._on_threads = ForkSafeThreads(threads)
         self._nets = self._on_threads(PerProcess, lambda: {n: load() for n, load in loads.items()})

@@ -101,8 +101,10 @@ class _Param(Generic[_T]):
         key = LAYER_TYPES[view.layer.type].params.get(self.name)
         if key is not None and key in view.layer.params:
             return self._read(view.layer, key)
-        default: _T = getattr(view, self._default) if isinstance(self._default, str) else self._default
-        return default
+        if isinstance(self._default, str):
+            default: _T = getattr(view, self._default)
+            return default
+        return self._default
 
     def __set__(self, view: LayerView, value: _T) -> None:
         stored: ParamValue = value

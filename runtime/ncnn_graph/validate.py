@@ -140,7 +140,12 @@ def validate(
     naming file, line and layer, at the first thing that is wrong.
     """
     shapes, costs, peak_bytes = _core.check_graph(
-        graph, sizes_of(inputs), layer_exists, list(outputs), list(inner), limits
+        graph,
+        sizes_of(inputs),
+        layer_exists,
+        list(outputs),
+        list(inner),
+        limits,  # pyright: ignore[reportArgumentType]: one class by two paths
     )
     return ValidGraph(graph, shapes, tuple(layer_costs(graph, shapes, costs)), peak_bytes)
 

@@ -67,7 +67,7 @@ class Weight:
         if self.data.dtype == np.int8:
             return self.data.view(np.int8)
         if self.table is not None:
-            return self.table[self.data]
+            return self.table[np.asarray(self.data, np.uint8)]
         if self.storage == "bf16":
             return (self.data.astype(np.uint32) << np.uint32(16)).view(np.float32)
         return self.data.astype(np.float32)

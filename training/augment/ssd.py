@@ -1,5 +1,7 @@
 """SSD's geometric augmentation: zoom out, a crop with a wanted IoU, a mirror. SSD section 2.2 and 3.6."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,8 +55,8 @@ def _crop(window: Window, source: Sample, rng: np.random.Generator) -> Window:
     return window
 
 
-def _iou(crop: NDArray[np.float32], boxes: Boxes) -> NDArray[np.float32]:
+def _iou(crop: NDArray[np.float32], boxes: Boxes) -> NDArray[np.floating[Any]]:
     sides = np.maximum(np.minimum(crop[2:], boxes[:, 2:]) - np.maximum(crop[:2], boxes[:, :2]), 0)
     inter = sides[:, 0] * sides[:, 1]
-    iou: NDArray[np.float32] = inter / (area(crop[None]) + area(boxes) - inter)
+    iou: NDArray[np.floating[Any]] = inter / (area(crop[None]) + area(boxes) - inter)
     return iou

@@ -38,7 +38,9 @@ def _check(context: object, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value, 
 def _rewrite(op: Any, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value, **_: object) -> Any:
     found = [_place(value) for value in (a, b, c, d)]
     source = found[0][0]
-    channels = (shape_of(source) or ())[1]
+    shape = shape_of(source)
+    assert shape is not None  # `_check` has seen it
+    channels = shape[1]
     weights = np.zeros((len(found) * channels, channels, _STEP, _STEP), np.float32)
     for number, (_source, row, column) in enumerate(found):
         for channel in range(channels):

@@ -176,7 +176,7 @@ def _counterparts(graph: Graph, aligned: Graph) -> dict[str, str]:
     """The new one of the two blobs of each added Crop -> the other one."""
     layers, blobs = {layer.name for layer in graph.layers}, set(graph.blob_names())
     crops = [(layer.inputs[0], layer.outputs[0]) for layer in aligned.layers if layer.name not in layers]
-    return dict(pair if pair[1] in blobs else pair[::-1] for pair in crops)
+    return dict((a, b) if b in blobs else (b, a) for a, b in crops)
 
 
 def _make_report(

@@ -190,5 +190,5 @@ def _previous_occurrences(keys: IntArray) -> IntArray:
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(keys) else order
     counts = np.empty(len(keys), np.int64)
-    counts[order] = np.arange(len(keys)) - np.repeat(starts, np.diff([*starts, len(keys)]))
+    counts[order] = np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
     return counts

@@ -191,7 +191,9 @@ def _opening(
 
 def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName]) -> "list[list[Backend]]":
     """The backends to measure of each target. Raises `UsageError` if one is asked for that nothing has."""
-    backends = [[backend for backend in target.backends if not only or backend in only] for target in targets]
+    backends: list[list[Backend]] = [
+        [backend for backend in target.backends if not only or backend in only] for target in targets
+    ]
     for backend in only:
         if not any(backend in target.backends for target in targets):
             having = "; ".join(f"{target.path} has {', '.join(target.backends)}" for target in targets)
