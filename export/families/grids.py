@@ -1,6 +1,5 @@
 """Outputs of a head as tensors of anchors, and the grids that their lengths stand for."""
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -113,11 +112,6 @@ def strides_of_rows(
         if anchors * sum(cells_at(size, stride) for stride in strides) == rows:
             return tuple(strides)
     return None
-
-
-def first_rows(counts: Iterable[int]) -> list[int]:
-    """The first row of each level, of levels that follow each other in one tensor."""
-    return list(itertools.accumulate(counts, initial=0))[:-1]
 
 
 def text_of(tensors: Iterable[HeadTensor]) -> str:

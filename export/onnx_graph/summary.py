@@ -159,10 +159,6 @@ class OnnxSummary:
         """The node of `model` that writes a tensor."""
         return self.index.producer(name)
 
-    def consumers_of(self, name: str) -> tuple[onnx.NodeProto, ...]:
-        """The nodes of `model` that read a tensor."""
-        return tuple(self.index.consumers(name))
-
     def constant(self, name: str) -> NDArray[np.generic] | None:
         """The values of a constant of `model`; None for a computed tensor."""
         return self.index.constant(name)

@@ -10,7 +10,6 @@ from pocketdet.spec.one_stage import CxcywhCoding, Four, Level, OneStageSpec, Ou
 
 FINEST_STRIDE = 8
 VOC_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-COCO_SCALES = (2 ** (-1 / 3), 1.0, 2 ** (1 / 3))
 # section 6.2; soft-NMS for COCO is `nms="gaussian"`
 VOC_SELECTION = Selection(score_threshold=0.01, top_n=200, nms_iou=0.45, max_detections=200)
 
