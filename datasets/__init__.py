@@ -4,8 +4,7 @@ from pocketdet.datasets.check import check_dataset, keep_sound
 from pocketdet.datasets.coco import read_coco
 from pocketdet.datasets.image_file import read_stored_image
 from pocketdet.datasets.layout import DataSource, first_split, read_source, read_sources
-from pocketdet.datasets.records import Dataset, ImageAnnotations, Problem
-from pocketdet.datasets.subset import evenly_spaced
+from pocketdet.datasets.records import Dataset, ImageAnnotations, Problem, evenly_spaced
 from pocketdet.datasets.voc import VOC_CLASSES, read_voc
 
 __all__ = [

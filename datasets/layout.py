@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 from pydantic import Field
 
 from pocketdet.datasets.coco import CocoFile, is_coco, read_coco
-from pocketdet.datasets.folders import folder_named, no_such_path
+from pocketdet.datasets.image_file import folder_named, no_such_path
 from pocketdet.datasets.records import Dataset
 from pocketdet.datasets.voc import VocFolder
 from pocketdet.datasets.yolo import YAML_FILES, YoloFolder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pocketdet.datasets.folders import find_image, folder_named, subfolders, unknown_split
+from pocketdet.datasets.image_file import find_image, folder_named, subfolders, unknown_split
 from pocketdet.datasets.records import (
     Dataset,
     ImageAnnotations,

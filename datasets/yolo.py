@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pocketdet.datasets.folders import is_image, no_such_path, subfolders, unknown_split
-from pocketdet.datasets.image_file import read_stored_size
+from pocketdet.datasets.image_file import is_image, no_such_path, read_stored_size, subfolders, unknown_split
 from pocketdet.datasets.records import (
     Dataset,
     ImageAnnotations,

@@ -13,7 +13,7 @@ import cv2
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketdet.datasets import Dataset
-from pocketdet.datasets.subset import coverage_text
+from pocketdet.datasets.records import coverage_text
 from pocketdet.evaluation.evaluate import Evaluated
 from pocketdet.evaluation.variants import Backend
 from pocketdet.export.write_bundle import tool_versions

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketdet.datasets.records import evenly_spaced_indices
 from pocketdet.datasets.standard_frames import COUNT, standard_frame
-from pocketdet.datasets.subset import evenly_spaced_indices
 from pocketdet.errors import UsageError
 from pocketdet.export.examples import downscale, synthetic_image
 from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET

@@ -19,10 +19,11 @@ from pocketdet.training.loss_config import (
     LossConfig,
     MimicDetLossConfig,
     PASSDLossConfig,
+    Range,
+    RangeChecked,
     RetinaNetLossConfig,
     ThunderNetLossConfig,
 )
-from pocketdet.training.ranges import Range, RangeChecked
 
 STRIDE = 32
 Share = Annotated[float, Range(0, 1)]

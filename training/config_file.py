@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import pydantic
 
-from pocketdet.datasets.folders import no_such_path
+from pocketdet.datasets.image_file import no_such_path
 from pocketdet.errors import UsageError, did_you_mean
 from pocketdet.models.build import ARCHITECTURES, ONE_STAGE, unknown_architecture
 from pocketdet.models.config import Parts, RoIHead

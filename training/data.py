@@ -13,7 +13,7 @@ from pocketdet.datasets import (
     read_source,
     read_sources,
 )
-from pocketdet.datasets.subset import hold_out
+from pocketdet.datasets.records import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.training.augment import AugmentPipeline
 from pocketdet.training.config import Evaluation, TrainConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketdet.datasets import Dataset, ImageAnnotations, read_stored_image
-from pocketdet.datasets.subset import evenly_spaced_indices
+from pocketdet.datasets.records import evenly_spaced_indices
 from pocketdet.evaluation import Detections
 from pocketdet.evaluation.figures import INK, MUTED, WIDTH, drawn, shortened
 from pocketdet.evaluation.gallery import FOUND_COLOUR, TRUE_COLOUR

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_stored_image
-from pocketdet.datasets.subset import coverage_text
+from pocketdet.datasets.records import coverage_text
 from pocketdet.evaluation import Detections, coco_accuracy
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
 from pocketdet.models.one_stage import OneStageDetector

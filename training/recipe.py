@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pocketdet.datasets import Dataset, read_sources
 from pocketdet.datasets.layout import OwnData, find_own_data
-from pocketdet.datasets.subset import hold_out
+from pocketdet.datasets.records import hold_out
 from pocketdet.errors import UsageError
 from pocketdet.models.build import AnyConfig, config_of, is_one_stage
 from pocketdet.models.checkpoint import load_detector

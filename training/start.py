@@ -15,8 +15,7 @@ from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.necks import TopDown
 from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.retinanet import RetinaNet
-from pocketdet.models.retinanet.detector import PRIOR_PROBABILITY
+from pocketdet.models.retinanet import PRIOR_PROBABILITY, RetinaNet
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.training.config import Optimizer
 

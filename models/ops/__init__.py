@@ -1,9 +1,14 @@
 """Plain torch operators: the reference of all others. Definitions: docs/reference/definitions.md."""
 
-from pocketdet.models.ops.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
-from pocketdet.models.ops.detections import Detections, detect
-from pocketdet.models.ops.nms import nms, soft_nms
-from pocketdet.models.ops.proposals import RoIs, make_anchors, propose
+from pocketdet.models.ops.boxes import (
+    box_area,
+    box_iou,
+    clip_boxes,
+    decode_boxes,
+    encode_boxes,
+    nms,
+    soft_nms,
+)
 from pocketdet.models.ops.resize import (
     normalise,
     nv21_to_rgb,
@@ -13,6 +18,7 @@ from pocketdet.models.ops.resize import (
     to_original,
 )
 from pocketdet.models.ops.roi_align import ps_roi_align
+from pocketdet.models.ops.two_stage import Detections, RoIs, detect, make_anchors, propose
 
 __all__ = [
     "Detections",

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced
-from pocketdet.datasets.records import Problem
-from pocketdet.datasets.subset import coverage_text, hold_out
+from pocketdet.datasets.records import Problem, coverage_text, hold_out
 
 
 def dataset_of(total: int) -> Dataset:

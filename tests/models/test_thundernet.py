@@ -12,8 +12,13 @@ from pocketdet.errors import UsageError
 from pocketdet.models.build import ARCHITECTURES, build_detector
 from pocketdet.models.config import Anchors, DetectorConfig, RoIHead
 from pocketdet.models.ops import ps_roi_align
-from pocketdet.models.thundernet import HeadGraph, ThunderNet
-from pocketdet.models.thundernet.modules import ContextEnhancement, RegionProposal, SpatialAttention
+from pocketdet.models.thundernet import (
+    ContextEnhancement,
+    HeadGraph,
+    RegionProposal,
+    SpatialAttention,
+    ThunderNet,
+)
 
 NAMES = ("bolt", "nut", "washer")
 

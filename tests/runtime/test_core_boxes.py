@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from pocketdet.models.ops.boxes import box_iou, clip_boxes, decode_boxes
-from pocketdet.models.ops.proposals import make_anchors
+from pocketdet.models.ops.two_stage import make_anchors
 from pocketdet.runtime import _core
 
 F = np.float32

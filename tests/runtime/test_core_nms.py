@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pocketdet.models.ops.nms import nms, soft_nms
+from pocketdet.models.ops.boxes import nms, soft_nms
 from pocketdet.runtime import _core
 
 F = np.float32

@@ -7,8 +7,7 @@ import torch
 from pocketdet.models.backbones import RESNET101, MobileNetConfig, ResNetConfig, VGGConfig
 from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
-from pocketdet.models.passd import PASSD, PASSDConfig
-from pocketdet.models.passd.detector import attend_offsets
+from pocketdet.models.passd import PASSD, PASSDConfig, attend_offsets
 from pocketdet.models.random_init import calibrated_random_init
 
 SMALL = PASSDConfig(MobileNetConfig(8), num_classes=3, input_size=(64, 96), extra_width=16, width=16)

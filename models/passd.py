@@ -1,10 +1,12 @@
-"""PASSD: default boxes are adjusted, and the convolution that classifies each samples the adjusted box.
+"""PASSD, the propose-and-attend single shot detector (Jang et al. 2020).
 
-Section 4 has the pyramid: a backbone, extra levels to the coarsest stride, one top-down path. Equations 1, 2
-and 4 say where the attending convolution samples.
+Default boxes are adjusted, and the convolution that classifies each samples the adjusted box. Section 4 has
+the pyramid: a backbone, extra levels to the coarsest stride, one top-down path. The outputs are read by two
+codings, one after the other (equations 1 and 2, section 6.2).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -26,8 +28,90 @@ from pocketdet.models.backbones.resnet import EXPANSION
 from pocketdet.models.necks import TopDown
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.passd.config import PASSDConfig, default_sides, passd_spec
-from pocketdet.spec.one_stage import MAX_LOG_SCALE, OneStageSpec
+from pocketdet.models.ops.one_stage_boxes import level_grids
+from pocketdet.spec.one_stage import (
+    MAX_LOG_SCALE,
+    CxcywhCoding,
+    Four,
+    Level,
+    OneStageSpec,
+    OutputField,
+    Scores,
+    Selection,
+)
+
+FINEST_STRIDE = 8
+VOC_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+# section 6.2; soft-NMS for COCO is `nms="gaussian"`
+VOC_SELECTION = Selection(score_threshold=0.01, top_n=200, nms_iou=0.45, max_detections=200)
+
+
+@dataclass(frozen=True)
+class PASSDConfig:
+    """Backbone, pyramid and default boxes: `base_size` times the stride times each of `scales`, all square.
+
+    Attributes:
+        levels: 4 (strides 8 to 64), or 5 with stride 128 (input 768).
+        extra_width: channels of the first extra level; each further one has half of them.
+        attend_std: multiplier of the second box regression (the paper gives none: equation 1).
+    """
+
+    backbone: VGGConfig | ResNetConfig | MobileNetConfig
+    num_classes: int = 20
+    input_size: tuple[int, int] = (320, 320)  # (height, width)
+    levels: int = 4
+    extra_width: int = 512
+    width: int = 256
+    base_size: float = 4.0
+    scales: tuple[float, ...] = VOC_SCALES
+    attend_std: Four = (1.0, 1.0, 1.0, 1.0)
+    selection: Selection = field(default_factory=lambda: VOC_SELECTION)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Stride of each level, finest first."""
+        return tuple(FINEST_STRIDE << i for i in range(self.levels))
+
+
+def default_sides(config: PASSDConfig, stride: int) -> tuple[float, ...]:
+    """Sides of the default boxes of a level, in pixels."""
+    return tuple(config.base_size * stride * scale for scale in config.scales)
+
+
+def passd_spec(config: PASSDConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size.
+
+    Objectness has its slots, but the paper's inference does not use it; `config.selection` can.
+    """
+    step = config.num_classes + 5
+    levels = []
+    for number, (grid, stride) in enumerate(
+        zip(level_grids(config.input_size, config.strides), config.strides, strict=True)
+    ):
+        attend = f"attend_{number}"
+        levels.append(
+            Level(
+                grid,
+                stride,
+                tuple((side, side) for side in default_sides(config, stride)),
+                classes=OutputField(attend, anchor_channels=step),
+                boxes=(
+                    OutputField(f"propose_{number}", anchor_channels=4),
+                    OutputField(attend, first=config.num_classes + 1, anchor_channels=step),
+                ),
+                objectness=OutputField(f"objectness_{number}", anchor_channels=2),
+            )
+        )
+    propose = CxcywhCoding(centre_activation="tanh", centre_gain=0.5, centre_unit="stride")
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(propose, CxcywhCoding(multiplier=config.attend_std)),
+        scores=Scores("softmax", "first", "softmax"),
+        selection=config.selection,
+    )
+
 
 KERNEL = 3
 CHANNELS = 2 * KERNEL * KERNEL  # of an offset field

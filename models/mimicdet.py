@@ -1,22 +1,80 @@
-"""MimicDet: backbone, staggered pyramid, refinement, S-head; in training also P2 and the T-head.
+"""MimicDet (Lu et al. 2020): a one-stage head that learns from a two-stage head of the same network.
 
-The heads: section 3.2 (refinement), 3.3 and Figure 2 (S-head, T-head).
+Backbone, staggered pyramid, refinement (section 3.2), S-head; in training also P2 and the T-head (section 3.3
+and Figure 2). The outputs are read with one square anchor of a cell, regressed twice (sections 3.2 and 4.2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketdet.errors import UsageError
-from pocketdet.models.backbones import ResNet
-from pocketdet.models.mimicdet.config import STRIDES, MimicDetConfig, mimicdet_spec
+from pocketdet.models.backbones import RESNET50, ResNet, ResNetConfig
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
+from pocketdet.models.ops.one_stage_boxes import level_grids
 from pocketdet.models.ops.roi_align import roi_align
-from pocketdet.spec.one_stage import OneStageSpec
+from pocketdet.spec.one_stage import CxcywhCoding, Four, Level, OneStageSpec, OutputField, Scores, Selection
+
+STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
+# section 4.2
+SELECTION = Selection(score_threshold=0.005, top_n_objectness=1000, nms_iou=0.6, max_detections=100)
+
+
+@dataclass(frozen=True)
+class MimicDetConfig:
+    """ResNet, pyramid of `width` channels, heads of `feature_width`.
+
+    Attributes:
+        base_size: the one square anchor of a cell has `base_size` times the stride pixels (S_l = 4 * 2^l).
+        offset_widths: inner channels of the micro-network that computes the offsets.
+        finest_kernel, kernel: of the guided deformable convolution on P3, and on P4 to P7.
+        student_std: multiplier of the second regression (the paper: as Faster R-CNN).
+        pool_size, teacher_depth: RoI align's bins, and the convolutions of the teacher's regression.
+    """
+
+    num_classes: int = 80
+    input_size: tuple[int, int] = (800, 800)  # (height, width)
+    backbone: ResNetConfig = RESNET50
+    width: int = 256
+    feature_width: int = 1024
+    base_size: float = 4.0
+    offset_widths: tuple[int, int] = (64, 128)
+    finest_kernel: int = 3
+    kernel: int = 5
+    pool_size: int = 7
+    teacher_depth: int = 4
+    student_std: Four = (0.1, 0.1, 0.2, 0.2)
+    selection: Selection = field(default_factory=lambda: SELECTION)
+
+
+def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
+    """The description of `config`'s outputs for its input size."""
+    levels = []
+    grids = level_grids(config.input_size, STRIDES)
+    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+        side = config.base_size * stride
+        levels.append(
+            Level(
+                grid,
+                stride,
+                ((side, side),),
+                classes=OutputField(f"classes_{number}"),
+                boxes=(OutputField(f"refine_{number}"), OutputField(f"boxes_{number}")),
+                objectness=OutputField(f"objectness_{number}"),
+            )
+        )
+    return OneStageSpec(
+        input_size=config.input_size,
+        num_classes=config.num_classes,
+        levels=tuple(levels),
+        codings=(CxcywhCoding(), CxcywhCoding(multiplier=config.student_std)),
+        scores=Scores("softmax", "first"),
+        selection=config.selection,
+    )
 
 
 class Refinement(nn.Module):
