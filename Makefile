@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types docs format-check format tidy help clean
+.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types pyright docs format-check format tidy help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -144,6 +144,13 @@ lint: $(VENV)/dev.stamp ## ruff
 
 types: $(VENV)/dev.stamp ## mypy --strict on everything that ships
 	@$(BIN)/mypy
+
+$(VENV)/pyright.stamp: $(VENV)/dev.stamp
+	@$(PIP) install -q -c constraints.txt basedpyright
+	@touch $@
+
+pyright: $(VENV)/pyright.stamp ## pyright's standard checks on the same
+	@$(BIN)/basedpyright
 
 docs: $(VENV)/dev.stamp ## the documentation site, into build/site; a warning fails
 	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/python -m mkdocs build -q
