@@ -126,10 +126,10 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
     if target.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    whole, data = False, None
+    whole, data = False, np.empty(0, np.uint8)
     with contextlib.suppress(cv2.error):
         whole, data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    if not whole or data is None:
+    if not whole:
         raise ImageError(
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels do not fit this format; "
             "choose .png, or .jpg up to 65500 pixels a side"
