@@ -27,7 +27,7 @@ from pocketdet.training.data import make_augment_pipeline
 from pocketdet.training.device import keep_freed_memory
 from pocketdet.training.distributed import SINGLE_PROCESS
 from pocketdet.training.loop import one_step
-from pocketdet.training.overfit import accuracy_on, overfit_config
+from pocketdet.training.overfit import accuracy_on, add_renamed, overfit_config
 from pocketdet.training.sample import load_samples
 from pocketdet.training.start import initialise, make_optimizer
 from pocketdet.training.state import RunState
@@ -79,9 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--test", type=Path, required=True, help="COCO json to evaluate on")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images of both")
     parser.add_argument("--image-count", type=int, default=8000, help="images that each run sees")
+    add_renamed(parser, "--pictures", "--image-count")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--test-images", type=int, default=200, help="images of --test, evenly spaced")
+    add_renamed(parser, "--judged", "--test-images")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     keep_freed_memory()

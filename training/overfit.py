@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,6 +106,38 @@ def _images(annotations: Path, images: Path, count: int, side: int) -> tuple[lis
     return [plain_view(sample, side) for sample in load_samples(few)], dataset.class_names
 
 
+class _RenamedOption(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        sys.stderr.write(f"{option_string} is deprecated: use {self.metavar}\n")
+        setattr(namespace, self.dest, values)
+
+
+def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Accept an option of an integer under its old name too, without listing it in the help.
+
+    Args:
+        parser: The parser, which has the option `new`.
+        old: The old name, with its dashes.
+        new: The present name, with its dashes.
+    """
+    dest = new.lstrip("-").replace("-", "_")
+    parser.add_argument(
+        old,
+        action=_RenamedOption,
+        dest=dest,
+        type=int,
+        metavar=new,
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Overfit one architecture and print the curve; returns the exit code, 1 if AP50 is not above 0.9."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.overfit", description=__doc__)
@@ -112,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="COCO json")
     parser.add_argument("--images", type=Path, required=True, help="folder of its images")
     parser.add_argument("--image-count", type=int, default=16, help="images to overfit")
+    add_renamed(parser, "--pictures", "--image-count")
     parser.add_argument("--side", type=int, default=96, help="input side in pixels, a multiple of 32")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rate", type=float, default=5e-4, help="peak learning rate")
