@@ -24,8 +24,8 @@ from pocketdet.models.build import (
     build_detector,
     config_of,
     is_one_stage,
+    unknown_architecture,
 )
-from pocketdet.models.build_one_stage import unknown_architecture
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
 from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.mimicdet import MimicDet

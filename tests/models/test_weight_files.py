@@ -13,7 +13,7 @@ from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.models.build import architecture_names, build_detector
 from pocketdet.models.checkpoint import load_checkpoint, load_detector, read_card, save_checkpoint
 from pocketdet.models.config import DetectorConfig
-from pocketdet.models.one_stage_config import OneStageConfig
+from pocketdet.models.one_stage import OneStageConfig
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.weight_files import read_metadata, read_weights
 
