@@ -23,8 +23,8 @@ class OneStageManifest(Manifest):
     `selection`.
     """
 
-    detector: Literal["one-stage"]
-    graphs: OneStageGraphs
+    detector: Literal["one-stage"]  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
+    graphs: OneStageGraphs  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
     decode: OneStageSpec
 
     @property

@@ -48,10 +48,10 @@ def is_safe_path(path: str) -> bool:
     return _SAFE_PATH.fullmatch(path) is not None
 
 
-class Record(BaseModel, frozen=True):
+class Record(BaseModel):
     """Base class: strict types, immutable, no unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class FileEntry(Record):

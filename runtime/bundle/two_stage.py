@@ -60,8 +60,8 @@ class Postprocessing(Record):
 class TwoStageManifest(Manifest):
     """Manifest of a two-stage detector: the stages between and after its two graphs."""
 
-    detector: Literal["two-stage"]
-    graphs: TwoStageGraphs
+    detector: Literal["two-stage"]  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
+    graphs: TwoStageGraphs  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
     anchors: Anchors
     proposals: Proposals
     roi_head: RoIHead
