@@ -288,8 +288,8 @@ def _table(record: Any, *, whole: bool = False) -> Document:
     for entry in dataclasses.fields(record):
         value = getattr(record, entry.name)
         kind = entry.name == "encoding"  # tells the codings apart
-        if value is not None and (whole or kind or value != field.default):
-            table[field.name] = _plain(value)
+        if value is not None and (whole or kind or value != entry.default):
+            table[entry.name] = _plain(value)
     return table
 
 
