@@ -11,7 +11,7 @@ from pocketdet.errors import EngineError
 T = TypeVar("T")
 R = TypeVar("R")
 
-# of a worker: its function, and the thread that calls it, since a fork has no threads of OpenMP (`forks`)
+# of a worker: its function, and the thread that calls it, since a fork has no threads of OpenMP (`base`)
 _function: Callable[[Any], Any]
 _thread: ThreadPoolExecutor
 
