@@ -1,8 +1,9 @@
 """Cycles of an ARM core without that core: executed blocks of an emulated program times a pipeline model.
 
-    cycles = sum over blocks of  executions(block) x cycles per iteration(block, core)
+    cycles       = sum over blocks of  executions(block) x cycles per iteration(block, core)
+    milliseconds = cycles / clock  +  lines that the caches lack x time per line(device)
 
-`emulate` counts the executions (qemu with the plugin `native/count_blocks.c`), `pipeline` asks LLVM's
+`emulate` counts executions and lines (qemu with the plugin `native/count_blocks.c`), `pipeline` asks LLVM's
 machine-code analyser for the cycles, `frame` and `account` add them up by stage, layer and function. Nothing
-is measured and nothing is fitted: every figure is modelled. The model has no caches and no memory.
+is measured: every figure is modelled. `memory_fit` finds the time per line in published times.
 """

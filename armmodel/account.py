@@ -15,13 +15,14 @@ COVERAGE = 0.999
 
 @dataclass
 class Amount:
-    """Executed instructions and modelled cycles."""
+    """Executed instructions, modelled cycles, and lines of memory that the caches lacked."""
 
     instructions: int = 0
     cycles: float = 0.0
+    lines: int = 0
 
     def add(self, instructions: int, cycles: float) -> None:
-        """Add some."""
+        """Add some instructions and their cycles."""
         self.instructions += instructions
         self.cycles += cycles
 
@@ -33,7 +34,7 @@ class Account:
     Attributes:
         total: All of it.
         by_part: By stage and place of the layer in the order of execution, None for the rest of the stage.
-        by_function: By stage, place of the layer and demangled name of the function.
+        by_function: By stage, place of the layer and demangled name of the function; without lines.
         unmodelled: Share of the executed instructions that the model of the core lacks; they cost nothing.
         estimated: Share of the executed instructions that got the mean of the others.
     """
@@ -98,6 +99,8 @@ class CountedFrame:
         account = Account()
         lost = estimated = 0
         for part in self._parts:
+            for amount in (account.total, account.by_part[part.stage, part.layer]):
+                amount.lines += part.lines
             for index, count in sorted(part.counts.items()):
                 block = self._joined.get(index)
                 if block is None:  # part of the one before it

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 from pocketdet.errors import UsageError
+
+OUTER_KIB: Final = 512
+OUTER_WAYS: Final = 16
+"""The cache behind the first one, whose missing lines are counted, the same for all cores: the second-level
+cache of a Cortex-A76, the last one of an RK3566."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,11 @@ class Core:
     fma_pipes: int
     l1_kib: int
     l2_kib: int
+
+    @property
+    def l1_ways(self) -> int:
+        """Ways of the first-level data cache."""
+        return 6 if self.l1_kib == 96 else 4
 
     @property
     def kernels(self) -> tuple[str, int, int]:

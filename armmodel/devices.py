@@ -24,6 +24,9 @@ class Device:
         like: Without a published run: the name of the device whose published times stand for its own.
         slower: For a device whose core has no model: lowest, median and highest published ratio of its times
             to those of the modelled core, by arithmetic.
+        line_ns: Nanoseconds that a line of 64 bytes takes which the caches lack: the one constant of a
+            device, fitted to its published times by `python -m pocketdet.armmodel.memory_fit`. 0 if it is not
+            known: then its times are those of the pipeline alone.
     """
 
     name: str
@@ -35,31 +38,38 @@ class Device:
     note: str = ""
     like: str = ""
     slower: Mapping[str, tuple[float, float, float]] = field(default_factory=dict, hash=False)
+    line_ns: float = 0.0
 
-    def milliseconds(self, cycles: float, precision: str = "fp16") -> float:
-        """The time of modelled cycles in this arithmetic, in milliseconds."""
-        return cycles / self.ghz / 1e6 * self.slowdown(precision)[1]
+    def milliseconds(self, cycles: float, lines: int, precision: str = "fp16") -> float:
+        """The time of modelled cycles in this arithmetic, and of the lines of memory that the caches lack."""
+        return milliseconds(cycles, self.ghz, lines, self.line_ns) * self.slowdown(precision)[1]
 
     def slowdown(self, precision: str) -> tuple[float, float, float]:
         """Lowest, median and highest ratio of its times to those of the modelled core; 1 on that core."""
         return self.slower.get(precision) or self.slower.get("fp32", (1.0, 1.0, 1.0))
 
 
+def milliseconds(cycles: float, ghz: float, lines: int, line_ns: float) -> float:
+    """The time of cycles at a clock, and of lines of memory at so many nanoseconds each."""
+    return (cycles / ghz + line_ns * lines) / 1e6
+
+
 _CLUSTER = "the times are those of the 2.8 GHz cluster, not of the prime core"
 _OLD = "an older ncnn, without half precision"
 DEVICES = (
-    Device("Snapdragon 855+", "cortex-a76", 2.96, "Qualcomm SM8150-AC Snapdragon 855+", "big"),
-    Device("Raspberry Pi 5", "cortex-a76", 2.4, "Raspberry Pi 5 Broadcom BCM2712, Cortex-A76"),
-    Device("RK3588", "cortex-a76", 2.4, "Rockchip RK3588 [2]"),
+    Device("Snapdragon 855+", "cortex-a76", 2.96, "Qualcomm SM8150-AC Snapdragon 855+", "big", line_ns=0.4),
+    Device("Raspberry Pi 5", "cortex-a76", 2.4, "Raspberry Pi 5 Broadcom BCM2712, Cortex-A76", line_ns=2.4),
+    Device("RK3588", "cortex-a76", 2.4, "Rockchip RK3588 [2]", line_ns=5.4),
     Device(
         "RK3588S, Android",
         "cortex-a76",
         2.4,
         "Station-M3/ROC-RK3588S-PC, Rockchip RK3588S StationOS (Android)",
+        line_ns=4.6,
     ),
     Device("RK3588, older ncnn", "cortex-a76", 2.4, "Rockchip RK3588", "big", "fp32", _OLD),
-    Device("Jetson Orin Nano", "cortex-a78", 1.5, "NVIDIA Jetson Orin Nano"),
-    Device("Jetson AGX Orin", "cortex-a78", 2.2, "NVIDIA Jetson AGX Orin"),
+    Device("Jetson Orin Nano", "cortex-a78", 1.5, "NVIDIA Jetson Orin Nano", line_ns=0.7),
+    Device("Jetson AGX Orin", "cortex-a78", 2.2, "NVIDIA Jetson AGX Orin", line_ns=1.7),
     Device(
         "Snapdragon 8 Gen 2, 2.8 GHz",
         "cortex-a715",
@@ -82,6 +92,7 @@ DEVICES = (
 
 _855: Final = "Snapdragon 855+"
 _GHZ_855: Final = 2.84
+_NS_855: Final = 0.4
 SNAPDRAGON_845 = Device(
     "Snapdragon 845",
     "cortex-a76",
@@ -91,6 +102,7 @@ SNAPDRAGON_845 = Device(
     "times the ratio of both chips in Paddle-Lite's benchmark (v2.11, armv8, one thread on a big core): 1.9 "
     "in fp16 (7 networks, 1.9 to 2.0), 2.0 in fp32 (9 networks, 1.8 to 2.4)",
     like=_855,
+    line_ns=_NS_855,
     slower=MappingProxyType({"fp16": (1.9, 1.9, 2.0), "fp32": (1.8, 2.0, 2.4)}),
 )
 UNPUBLISHED = (
@@ -101,6 +113,7 @@ UNPUBLISHED = (
         cores="big",
         note="the 855+ is this chip at 2.96 GHz",
         like=_855,
+        line_ns=_NS_855,
     ),
     SNAPDRAGON_845,
     Device("Snapdragon X Elite (X1E78100)", "oryon", 3.4, note="its published runs have twelve threads"),

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pocketdet.armmodel.cores import Core
-from pocketdet.armmodel.instrument import Emulator, Llvm
+from pocketdet.armmodel.cores import OUTER_KIB, OUTER_WAYS, Core
+from pocketdet.armmodel.instrument import INSTALL, Emulator, Llvm
 from pocketdet.armmodel.symbols import Symbols, parse_symbols
 from pocketdet.armmodel.trace import Trace, parse_trace
 from pocketdet.benchmarks.targets.base import last_line, run_process
@@ -54,6 +54,7 @@ def count_blocks(
         folder = Path(name)
         counts = folder / "counts"
         plugin = [f"{emulator.plugin},out={counts}", *(f"watch={address:#x}" for address in watched)]
+        plugin += [f"cache={core.l1_kib}:{core.l1_ways}", f"cache={OUTER_KIB}:{OUTER_WAYS}"]
         write_machine(core, folder / "root")
         qemu = [
             str(emulator.qemu),
@@ -66,6 +67,8 @@ def count_blocks(
         ]
         # no variables of this machine: the place of the stack would depend on them
         done = run_process(["/usr/bin/env", "-i", *qemu, *command], LIMIT_S, tick)
+        if "count_blocks: expected" in done.err:
+            raise EngineError(f"{emulator.plugin}: the plugin is of another version; {INSTALL}")
         if done.code == 2:
             raise UsageError(last_line(done.err))
         if done.code != 0:

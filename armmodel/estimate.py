@@ -100,14 +100,17 @@ def spread_on(device: Device, kind: str, validation: Validation) -> Spread:
         ([d for d in DEVICES if CORES[d.core].model == pipeline], f"{few} with LLVM's {pipeline}"),
         (DEVICES, f"{few} that are modelled"),
     ):
-        known = [ratios for d in devices if len(ratios := _ratios(validation, d, kind)) >= FEWEST]
+        alone = not device.line_ns
+        found = (_ratios(validation, d, kind, alone=alone) for d in devices)
+        known = [ratios for ratios in found if len(ratios) >= FEWEST]
         if known:
             return Spread.of(device, known, source)
     raise UsageError(f"{device.name}: no device has {FEWEST} published {kind} networks to compare with")
 
 
-def _ratios(validation: Validation, device: Device, kind: str) -> list[float]:
-    ratios = validation.ratios.get(device.name, {})
+def _ratios(validation: Validation, device: Device, kind: str, *, alone: bool) -> list[float]:
+    """The ratios of a device, or those of the pipeline alone, for a device whose memory is not known."""
+    ratios = validation.pipeline_ratios(device) if alone else validation.ratios.get(device.name, {})
     return [r for network, r in ratios.items() if network.endswith("_int8") == (kind == "int8")]
 
 
@@ -199,8 +202,10 @@ def _predicted(case: _Case, target: Target, models: DeviceModels) -> Prediction:
 def _modelled(case: _Case, target: Target, spread: Spread, frame: Modelled) -> Prediction:
     device = spread.device
     networks = {layer.stage for layer in frame.layers}
-    cycles = sum(stage.figures.cycles for stage in frame.stages if stage.name in networks)
-    modelled, whole = (device.milliseconds(c, case.arithmetic) for c in (cycles, frame.total.cycles))
+    own = [stage.figures for stage in frame.stages if stage.name in networks]
+    cycles, lines = sum(f.cycles for f in own), sum(f.lines for f in own)
+    modelled = device.milliseconds(cycles, lines, case.arithmetic)
+    whole = device.milliseconds(frame.total.cycles, frame.total.lines, case.arithmetic)
     low, high = spread.band(modelled, case.arithmetic)
     notes = [*target.notes, *filter(None, (device.note, spread.source)), *_other_arithmetic(case, device)]
     notes.append(

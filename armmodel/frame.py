@@ -51,11 +51,13 @@ class Part:
 
     `layer` counts the layers of the stage in the order of execution; None stands for what comes before the
     first: the program's own work, or the input's conversion. `counts` are executions by index of the block.
+    `lines` counts the lines of memory that the caches lacked.
     """
 
     stage: int
     layer: int | None
     counts: Mapping[int, int]
+    lines: int = 0
 
 
 def last_frame(trace: Trace, marks: Marks, stages: int) -> list[Part]:
@@ -85,7 +87,7 @@ def last_frame(trace: Trace, marks: Marks, stages: int) -> list[Part]:
                 return parts
         elif segment.reached == marks.layer:
             layer = 0 if layer is None else layer + 1
-        parts.append(Part(stage, layer, segment.counts))
+        parts.append(Part(stage, layer, segment.counts, segment.lines))
     raise EngineError(f"the run that was counted ended in stage {stage + 1} of {stages} of its last frame")
 
 

@@ -20,12 +20,21 @@ from pocketdet.benchmarks.layers import layer_label
 
 @dataclass(frozen=True)
 class Figures:
-    """Modelled cycles, executed instructions, multiply-accumulates, and the fewest cycles that these take."""
+    """A sum over a frame, or over a part of it.
+
+    Attributes:
+        cycles: Modelled cycles of the core.
+        instructions: Executed instructions.
+        macs: Multiply-accumulates.
+        limit: The fewest cycles that these take.
+        lines: Lines of memory that the caches lacked; 0 for a function, which they are not counted for.
+    """
 
     cycles: float
     instructions: int
     macs: int = 0
     limit: float = 0.0
+    lines: int = 0
 
     @property
     def ipc(self) -> float:
@@ -152,7 +161,7 @@ def summarise(name: str, core: Core, run: Run, account: Account) -> Modelled:
     ]
     stages = [_stage(stage, i, account, layers) for i, stage in enumerate(run.stages)]
     macs, limit = sum(s.figures.macs for s in stages), sum(s.figures.limit for s in stages)
-    total = Figures(account.total.cycles, account.total.instructions, macs, limit)
+    total = Figures(account.total.cycles, account.total.instructions, macs, limit, account.total.lines)
     shares = account.unmodelled, account.estimated
     functions = _functions(account)
     return Modelled(
@@ -164,7 +173,7 @@ def _layer(
     core: Core, stage: str, facts: LayerFacts, account: Account, place: tuple[int, int]
 ) -> LayerFigures:
     amount = account.by_part.get(place, Amount())
-    figures = Figures(amount.cycles, amount.instructions, facts.macs, facts.limit(core))
+    figures = Figures(amount.cycles, amount.instructions, facts.macs, facts.limit(core), amount.lines)
     spent = [(name, a.cycles) for (s, layer, name), a in account.by_function.items() if (s, layer) == place]
     return LayerFigures(stage, facts, figures, tuple(sorted(spent, key=_most_first)))
 
@@ -173,7 +182,8 @@ def _stage(name: str, index: int, account: Account, layers: Sequence[LayerFigure
     amounts = [amount for (stage, _), amount in account.by_part.items() if stage == index]
     own = [layer.figures for layer in layers if layer.stage == name]
     spent = sum(a.cycles for a in amounts), sum(a.instructions for a in amounts)
-    return NamedFigures(name, Figures(*spent, sum(f.macs for f in own), sum(f.limit for f in own)))
+    lines = sum(a.lines for a in amounts)
+    return NamedFigures(name, Figures(*spent, sum(f.macs for f in own), sum(f.limit for f in own), lines))
 
 
 def _functions(account: Account) -> tuple[NamedFigures, ...]:

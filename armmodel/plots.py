@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pocketdet.armmodel.devices import DEVICES
 from pocketdet.armmodel.modelled import LayerFigures, Modelled
+from pocketdet.armmodel.symbols import short_name
 from pocketdet.armmodel.validation import Validation, errors_of
 from pocketdet.evaluation.figures import (
     COLOURS,
@@ -52,10 +53,10 @@ def plot_layers(path: Path, models: Sequence[Modelled]) -> None:
             axes.barh(range(len(shown)), limits, height=0.3, color=COLOURS[4])
             for row, value in enumerate(values):
                 share = 1e6 * value / model.total.cycles
-                axes.text(value, row, f" {share:.1%}", va="center", color=INK, size=8)
+                axes.text(value, row, f" {share:.1%}  {shown[row][3]}", va="center", color=INK, size=8)
             axes.set_yticks(range(len(shown)), [shortened(r[0], 56) for r in shown])
             axes.set_ylim(len(shown) - 0.5, -0.5)
-            axes.set_xlim(0, 1.1 * max(values))
+            axes.set_xlim(0, 1.5 * max(values))  # room for the names of kernels
             axes.tick_params(axis="y", length=0, labelcolor=INK)
             axes.set_xlabel("million cycles, modelled")
             axes.grid(axis="x", color=RULE, linewidth=0.6)
@@ -101,7 +102,8 @@ def plot_validation(path: Path, validation: Validation) -> None:
 
 
 _LEGEND = (
-    "blue: modelled cycles; orange: the fewest cycles that the multiply-accumulates take on the SIMD units"
+    "blue: modelled cycles; orange: the fewest that the multiply-accumulates take on the SIMD units; "
+    "the name: the function that takes most of it"
 )
 
 
@@ -110,17 +112,24 @@ def _title(model: Modelled) -> str:
     return f"{model.subject} on {model.core.name}, {model.precision}: {total}, modelled, not measured"
 
 
-def _rows(model: Modelled) -> list[tuple[str, float, float]]:
-    """Label, cycles and limit: stages without a network, layers, and the rest of the layers together."""
+def _rows(model: Modelled) -> list[tuple[str, float, float, str]]:
+    """Label, cycles, limit and kernel of stages without a network, of layers, and of the rest together."""
     named = {layer.stage for layer in model.layers}
-    rows = [(f"stage {s.name}", s.figures.cycles, 0.0) for s in model.stages if s.name not in named]
-    rows += [(_label(layer), layer.figures.cycles, layer.figures.limit) for layer in model.layers]
+    rows = [(f"stage {s.name}", s.figures.cycles, 0.0, "") for s in model.stages if s.name not in named]
+    rows += [
+        (_label(layer), layer.figures.cycles, layer.figures.limit, _kernel(layer)) for layer in model.layers
+    ]
     rows.sort(key=lambda row: (-row[1], row[0]))
     rest = rows[_ROWS:]
     if rest:
         total = sum(row[1] for row in rest), sum(row[2] for row in rest)
-        rows = [*rows[:_ROWS], (f"{len(rest)} others", *total)]
+        rows = [*rows[:_ROWS], (f"{len(rest)} others", *total, "")]
     return rows
+
+
+def _kernel(layer: LayerFigures) -> str:
+    """The function that takes most of a layer's cycles."""
+    return shortened(short_name(layer.functions[0][0]), 40) if layer.functions else ""
 
 
 def _label(layer: LayerFigures) -> str:

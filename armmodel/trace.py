@@ -1,4 +1,4 @@
-"""The output of the plugin `native/count_blocks.c`: blocks, and executions between watched addresses."""
+"""The output of the plugin `native/count_blocks.c`: blocks, executions and missed lines between addresses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,11 +22,12 @@ class Segment:
     """What was executed from one watched address to the next.
 
     `reached` is the address it begins at, 0 for the beginning of the program. `counts` are executions by the
-    index of the block.
+    index of the block. `lines` counts the lines of memory that the caches lacked.
     """
 
     reached: int
     counts: dict[int, int] = field(default_factory=dict)
+    lines: int = 0
 
 
 @dataclass
@@ -77,9 +78,14 @@ def _count(words: list[str], blocks: list[Block], segments: list[Segment]) -> No
     segments[-1].counts[index] = executions
 
 
+def _lines(words: list[str], blocks: list[Block], segments: list[Segment]) -> None:
+    (lines,) = words
+    segments[-1].lines = int(lines)
+
+
 def _reach(words: list[str], blocks: list[Block], segments: list[Segment]) -> None:
     (address,) = words
     segments.append(Segment(int(address, 16)))
 
 
-_PARSERS = {"block": _block, "count": _count, "reach": _reach}
+_PARSERS = {"block": _block, "count": _count, "lines": _lines, "reach": _reach}

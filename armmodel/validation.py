@@ -1,10 +1,11 @@
 """The model against published times: the networks of ncnn's benchmark, on devices whose core has a model.
 
     python -m pocketdet.armmodel.validation --devices FOLDER [--out armmodel/validation.json] [--plot FILE]
+                                            [--page docs/explanation/arm-cycles.md]
 
 FOLDER holds the published runs and the .param files of the networks. What the file of --out has for a network
-is not modelled again. Nothing is fitted; "one factor" shows the errors that are left if each device gets one
-constant, the median ratio of its networks.
+is not modelled again. Nothing is fitted here: the one constant of a device, `Device.line_ns`, comes from
+`memory_fit`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pocketdet.armmodel.cores import CORES, Core
 from pocketdet.armmodel.devices import DEVICES, Device
 from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import model
+from pocketdet.armmodel.page import markdown_table, write_section
 from pocketdet.armmodel.subject import NetworkSubject
 from pocketdet.benchmarks.predict.published import (
     INPUTS,
@@ -32,16 +34,18 @@ from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_write
 
 PATH = Path(__file__).parent / "validation.json"
+SECTION = "validation"
 
 
 class Point(BaseModel):
-    """One network on one core: its modelled cycles, or why there are none."""
+    """One network on one core: its modelled cycles and the lines that the caches lack, or why not."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     network: str
     core: str
     precision: str
     cycles: float | None
+    lines: int | None = None
     failure: str = ""
 
 
@@ -66,12 +70,24 @@ class Validation(BaseModel):
 
     def milliseconds(self, device: Device) -> dict[str, float]:
         """Modelled milliseconds of the networks on a device."""
-        wanted = kernels_core(device), device.precision
         return {
-            p.network: device.milliseconds(p.cycles)
-            for p in self.points
-            if (p.core, p.precision) == wanted and p.cycles
+            p.network: device.milliseconds(p.cycles, p.lines or 0)
+            for p in self.on(device)
+            if p.cycles and (p.lines is not None or not device.line_ns)
         }
+
+    def pipeline_ratios(self, device: Device) -> dict[str, float]:
+        """The ratios of the cycles over the clock, without memory."""
+        ratios = self.ratios.get(device.name, {})
+        if not device.line_ns:
+            return ratios
+        times, cycles = self.milliseconds(device), {p.network: p.cycles or 0.0 for p in self.on(device)}
+        return {n: ratios[n] * cycles[n] / device.ghz / 1e6 / ms for n, ms in times.items() if n in ratios}
+
+    def on(self, device: Device) -> list[Point]:
+        """The networks as they run on a device."""
+        wanted = kernels_core(device), device.precision
+        return [p for p in self.points if (p.core, p.precision) == wanted]
 
     def _ratios(self, device: Device, published: Mapping[str, float]) -> dict[str, float]:
         modelled = sorted(self.milliseconds(device).items())
@@ -137,7 +153,7 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
     published = published_times(folder)
     validation = Validation(llvm=instrument.llvm.version, points=list(kept), ratios={})
     validation.compare(published)
-    done = {(p.network, p.core, p.precision) for p in validation.points if p.cycles}
+    done = {(p.network, p.core, p.precision) for p in validation.points if p.lines is not None}
     wanted = sorted({(kernels_core(d), d.precision) for d in DEVICES}, key=lambda w: (w[1] == "fp32", w[0]))
     paths = sorted((folder / STRUCTURES).glob("*.param"))
     times = published[DEVICES[0].name]
@@ -168,7 +184,8 @@ def _point(path: Path, core: str, precision: str, instrument: Instrument) -> Poi
         (modelled,) = model(subject, [CORES[core]], instrument)
     except PocketdetError as error:
         return Point(network=name, core=core, precision=precision, cycles=None, failure=str(error)[:200])
-    return Point(network=name, core=core, precision=precision, cycles=modelled.total.cycles)
+    total = modelled.total
+    return Point(network=name, core=core, precision=precision, cycles=total.cycles, lines=total.lines)
 
 
 def known_errors(core: Core, path: Path = PATH) -> list[str]:
@@ -213,6 +230,32 @@ def summary(validation: Validation) -> Table:
     return table
 
 
+def page_section(validation: Validation) -> str:
+    """The table of the documentation: the errors by device, and the pipeline without memory beside them."""
+    head = ("device", "core, clock, precision", "networks", "ns per line", "median ratio", "median error")
+    rows = []
+    for device in DEVICES:
+        ratios = validation.ratios.get(device.name)
+        if ratios:
+            median, p90, worst = errors_of(ratios)
+            farthest = max(ratios, key=lambda network, found=ratios: abs(found[network] - 1))
+            bare = errors_of(validation.pipeline_ratios(device))
+            rows.append(
+                [
+                    device.name,
+                    f"{device.core}, {device.ghz:g} GHz, {device.precision}",
+                    str(len(ratios)),
+                    f"{device.line_ns:g}" if device.line_ns else "",
+                    f"{np.median(list(ratios.values())):.2f}",
+                    f"{median:.1%}",
+                    f"{p90:.0%}",
+                    f"{worst:.0%} ({farthest})",
+                    f"{bare[0]:.1%}, {bare[1]:.0%}",
+                ]
+            )
+    return markdown_table([*head, "90th percentile", "worst", "pipeline alone: median, 90th"], rows)
+
+
 def details(validation: Validation) -> Table:
     """A row per network, a column per device: modelled / published."""
     shown = [device for device in DEVICES if validation.ratios.get(device.name)]
@@ -239,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--core", action="append", default=[], help="only this core; repeatable")
     parser.add_argument("--network", action="append", default=[], help="only this network; repeatable")
     parser.add_argument("--plot", type=Path, help="plot of modelled against published times (.png)")
+    parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{SECTION}" to write')
     chosen = parser.parse_args(arguments)
     try:
         validation = validate(chosen.devices, chosen.out, chosen.core, chosen.network)
@@ -247,6 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for point in validation.points:
             if point.cycles is None:
                 console.print(f"{point.network} on {point.core}: {point.failure}", markup=False)
+        if chosen.page:
+            write_section(chosen.page, SECTION, page_section(validation))
         if chosen.plot:
             from pocketdet.armmodel.plots import plot_validation
 

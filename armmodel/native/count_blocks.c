@@ -1,11 +1,15 @@
 /*
- * A qemu plugin that counts the executions of each block of a program, split at the entry of watched addresses.
+ * A qemu plugin that counts the executions of each block of a program and the lines of memory that its caches lack,
+ * split at the entry of watched addresses.
  *
- *   qemu-aarch64 -plugin libcount_blocks.so,out=FILE,watch=0xADDRESS,watch=0xADDRESS PROGRAM ...
+ *   qemu-aarch64 -plugin libcount_blocks.so,out=FILE,watch=0xADDRESS,cache=32:4,cache=512:8 PROGRAM ...
+ *
+ * watch=ADDRESS and cache=KIB:WAYS may be repeated; the first cache is the one that the core accesses.
  *
  * The output is text. A block is a translation block of qemu: instructions that run one after the other.
  *   block INDEX ADDRESS WORD...   a block, before its first count; the address and its words are hexadecimal
  *   count INDEX EXECUTIONS        executions since the last watched address was reached
+ *   lines COUNT                   lines that all caches lacked, since the last watched address was reached
  *   reach ADDRESS                 a watched address is about to run
  *   end                           the program has ended
  *
@@ -18,6 +22,8 @@
 #include <string.h>
 
 #include <qemu-plugin.h>
+
+#include "caches.h"
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -73,6 +79,13 @@ static void write_counts(void) {
         if (now != block->seen) fprintf(output, "count %u %" PRIu64 "\n", i, now - block->seen);
         block->seen = now;
     }
+    const uint64_t lines = take_missed_lines();
+    if (lines != 0) fprintf(output, "lines %" PRIu64 "\n", lines);
+}
+
+static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* unused) {
+    (void)vcpu, (void)info, (void)unused;
+    access_memory(address);
 }
 
 static void on_watched(unsigned int vcpu, void* address) {
@@ -106,6 +119,9 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
     for (size_t i = 0; i < length; ++i) {
         struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(tb, i);
         const uint64_t at = qemu_plugin_insn_vaddr(instruction);
+        if (cache_count != 0) {
+            qemu_plugin_register_vcpu_mem_cb(instruction, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+        }
         for (size_t j = 0; j < watched_count; ++j) {
             if (at != watched[j]) continue;
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_watched, QEMU_PLUGIN_CB_NO_REGS,
@@ -130,9 +146,11 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
             path = argv[i] + 4;
         } else if (strncmp(argv[i], "watch=", 6) == 0 && watched_count < kMostWatched) {
             watched[watched_count++] = strtoull(argv[i] + 6, NULL, 16);
-        } else {
-            fprintf(stderr, "count_blocks: expected out=FILE and at most %d of watch=ADDRESS, found %s\n", kMostWatched,
-                    argv[i]);
+        } else if (strncmp(argv[i], "cache=", 6) != 0 || !add_cache(argv[i] + 6)) {
+            fprintf(stderr,
+                    "count_blocks: expected out=FILE, at most %d of watch=ADDRESS and at most %d of cache=KIB:WAYS, "
+                    "found %s\n",
+                    kMostWatched, kMostCaches, argv[i]);
             return 1;
         }
     }

@@ -36,6 +36,7 @@ from build_ncnn import (
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "armmodel" / "native" / "count_blocks.c"
+PLUGIN_HEADERS = (PLUGIN.parent / "caches.h",)
 RUN_NETWORK = ROOT / "armmodel" / "native" / "run_network.cpp"
 # Source archives that have been built and checked; another one is accepted from apt alone.
 SHA256 = {"qemu_7.2+dfsg.orig.tar.xz": "91aca71520040edc40b8d437aa3004dae614f58e286cf653ee8996c07af2962f"}
@@ -207,7 +208,8 @@ def compile_plugin(qemu: Qemu, flags: list[str], cache: Path) -> Path:
     """The plugin for a qemu. Raises `BuildError`."""
     header = (qemu.include / "qemu-plugin.h").read_bytes()
     command = ["gcc", "-shared", "-fPIC", "-O2", f"-I{qemu.include}", str(PLUGIN)]
-    return compile_once(cache, "libcount_blocks.so", command, flags, PLUGIN.read_bytes() + header)
+    own = b"".join(path.read_bytes() for path in (PLUGIN, *PLUGIN_HEADERS))
+    return compile_once(cache, "libcount_blocks.so", command, flags, own + header)
 
 
 def compile_once(cache: Path, name: str, command: list[str], end: list[str], contents: bytes) -> Path:

@@ -1,5 +1,7 @@
 """Cycles are added up by stage, layer and function, and the parts give the whole."""
 
+from dataclasses import replace
+
 import pytest
 
 from pocketdet.armmodel.account import CountedFrame
@@ -10,7 +12,7 @@ from pocketdet.errors import EngineError
 
 ADD, RETURN = 0x8B020020, 0xD65F03C0
 BLOCKS = [Block(0x1000, (ADD, ADD, RETURN)), Block(0x2000, (ADD, RETURN)), Block(0x3000, (RETURN,))]
-PARTS = [Part(0, None, {0: 10}), Part(1, 0, {0: 100, 1: 1000}), Part(1, 1, {1: 3000, 2: 1})]
+PARTS = [Part(0, None, {0: 10}, 5), Part(1, 0, {0: 100, 1: 1000}, 70), Part(1, 1, {1: 3000, 2: 1})]
 FUNCTIONS = {0x1000: "resize", 0x2000: "convolution", 0x3000: "rare"}
 COSTS = {(ADD, ADD, RETURN): BlockCost(1.5, 1), (ADD, RETURN): BlockCost(2.0, 0)}
 
@@ -35,12 +37,14 @@ def test_parts_give_the_whole(frame: CountedFrame) -> None:
     for amounts in (account.by_part, account.by_function):
         assert sum(a.cycles for a in amounts.values()) == pytest.approx(account.total.cycles)
         assert sum(a.instructions for a in amounts.values()) == frame.instructions
+    assert account.total.lines == 75
+    assert account.by_part[1, 0].lines == 70
     assert account.unmodelled == pytest.approx(110 / 8331)
     assert account.estimated == pytest.approx(1 / 8331)
 
 
 def test_two_accounts_are_equal(frame: CountedFrame) -> None:
-    again = CountedFrame(BLOCKS, [Part(p.stage, p.layer, dict(reversed(p.counts.items()))) for p in PARTS])
+    again = CountedFrame(BLOCKS, [replace(p, counts=dict(reversed(p.counts.items()))) for p in PARTS])
     assert frame.account(COSTS, FUNCTIONS) == again.account(COSTS, FUNCTIONS)
 
 

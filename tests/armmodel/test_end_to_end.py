@@ -81,3 +81,19 @@ def test_a_bundle_by_stage(small_bundle: Path, instrument: Instrument) -> None:
     assert sum(stage.figures.cycles for stage in modelled.stages) == pytest.approx(modelled.total.cycles)
     assert modelled.precision == "fp16"
     assert any(layer.facts.module.startswith("backbone.") for layer in modelled.layers)
+
+
+def test_lines_are_those_of_maps_that_the_caches_do_not_hold(
+    network: NetworkSubject, instrument: Instrument, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.param"
+    path.write_text(
+        "7767517\n3 3\nInput in0 0 1 in0 0=512 1=512 2=4\n"
+        "ReLU relu 1 1 in0 a\nPooling pool 1 1 a out0 0=1 4=1\n"
+    )
+    large = one(NetworkSubject(path, None, "fp32", {}), A76, instrument)
+    map_lines = 512 * 512 * 4 * 4 / 64
+    assert [layer.figures.lines for layer in large.layers][1] == pytest.approx(map_lines, rel=0.01)
+    assert large.layers[0].figures.lines > 0.99 * map_lines
+    assert large.total.lines == sum(stage.figures.lines for stage in large.stages)
+    assert one(network, A76, instrument).total.lines < 0.01 * map_lines

@@ -50,12 +50,12 @@ def estimated(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Estimate:
 
 def test_the_time_is_cycles_over_clock_and_over_the_median_ratio(estimated: Estimate) -> None:
     made = estimated("855+", validation(d0=RATIOS), "fp16")
-    modelled = NETWORKS / PHONE.ghz / 1e6
+    modelled = PHONE.milliseconds(NETWORKS, 0)
     low, high = ratio_band([r for n, r in RATIOS.items() if not n.endswith("int8")])
     assert (made.method, made.threads, made.cores, made.models) == ("modelled", 1, "big", 11)
     assert made.milliseconds == pytest.approx(modelled / 1.0)
     assert (made.low, made.high) == pytest.approx((modelled / high, modelled / low))
-    assert made.frame == pytest.approx(FRAME / PHONE.ghz / 1e6)
+    assert made.frame == pytest.approx(PHONE.milliseconds(FRAME, 0))
     assert made.median_error == pytest.approx(
         Spread.of(PHONE, [[0.9 + 0.02 * i for i in range(11)]]).median_error
     )
@@ -124,7 +124,7 @@ def test_the_845_is_the_855_by_a_published_ratio(estimated: Estimate) -> None:
         assert ours.milliseconds == pytest.approx(middle * other.milliseconds)
         assert (ours.low, ours.high) == pytest.approx((least * other.low, most * other.high))
         assert any("Cortex-A75 has no model" in note for note in ours.notes)
-    assert base["fp16"].milliseconds == pytest.approx(NETWORKS / 2.84e6)
+    assert base["fp16"].milliseconds == pytest.approx(UNPUBLISHED[0].milliseconds(NETWORKS, 0))
     assert made["fp16"].milliseconds < made["fp32"].milliseconds
 
 
@@ -143,7 +143,7 @@ def test_a_device_with_few_published_times_takes_those_of_its_pipeline_model_the
     assert own.source == ""
     assert (similar.ratio, similar.low, similar.high) == (own.ratio, own.low, own.high)
     assert similar.source.endswith("all devices with LLVM's neoverse-n1")
-    x1 = Device("X", "cortex-x1", 3.0)
+    x1 = Device("X", "cortex-x1", 3.0, line_ns=1.0)
     other = spread_on(x1, "float", known)
     assert other.source.endswith("all devices that are modelled")
     assert (other.low, other.high) == (own.low / 2, own.high)

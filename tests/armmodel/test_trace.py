@@ -14,6 +14,7 @@ reach 400200
 block 1 400200 4e20d400 54ffffe1
 count 0 2
 count 1 40
+lines 7
 end
 """
 
@@ -24,7 +25,7 @@ def test_blocks_and_segments() -> None:
         Block(0x400100, (0xD2800000, 0x94000020)),
         Block(0x400200, (0x4E20D400, 0x54FFFFE1)),
     ]
-    assert trace.segments == [Segment(0, {0: 1}), Segment(0x400200, {0: 2, 1: 40})]
+    assert trace.segments == [Segment(0, {0: 1}), Segment(0x400200, {0: 2, 1: 40}, 7)]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_blocks_and_segments() -> None:
         (GOOD.replace("reach", "leave"), "line 3"),
         (GOOD.replace("d2800000", "xyz"), "line 1"),
         (GOOD.replace("count 0 2", "count 0"), "line 5"),
+        (GOOD.replace("lines 7", "lines"), "line 7"),
     ],
 )
 def test_damaged_output_is_refused(text: str, problem: str) -> None:

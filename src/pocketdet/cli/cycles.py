@@ -67,9 +67,9 @@ def cycles(
     """Model the cycles of one frame on an ARM core, by stage, layer and function. Nothing is measured.
 
     The ARM program runs in an emulator, which counts how often each block of instructions is executed; LLVM's
-    model of the core's pipeline says how many cycles a block takes. The sum is the time of one thread, as far
-    as the pipeline decides it: the model has no caches and no memory. The guide has its errors against
-    published times. The weights of a .param file are those of the .bin file beside it, or zero without one.
+    model of the core's pipeline says how many cycles a block takes. Milliseconds on a device include what its
+    caches lack. The documentation has the errors against published times. The weights of a .param file are
+    those of the .bin file beside it, or zero without one.
 
     The first run takes some minutes; blocks that were analysed before are kept. `make arm-model` builds what
     is needed.
@@ -144,7 +144,7 @@ def _clocks(cores: list[str], devices: list[str], ghz: float | None) -> "list[Cl
 
     if ghz is not None and devices:
         raise UsageError("--ghz is the clock of --core; a --device has its own")
-    clocks = [Clock(found.name, CORES[found.core], found.ghz) for found in find_devices(devices)]
+    clocks = [Clock(d.name, CORES[d.core], d.ghz, d.line_ns) for d in find_devices(devices)]
     names = cores or ([] if devices else [_DEFAULT_CORE])
     return clocks + [Clock(found.name, found, ghz) for found in find_cores(names)]
 

@@ -12,7 +12,7 @@ from pocketdet.cli.cycles_report import Clock
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketdet.armmodel.modelled import Modelled
+    from pocketdet.armmodel.modelled import Figures, Modelled
     from pocketdet.benchmarks.record import Record
     from pocketdet.runtime.bundle import Bundle
 
@@ -100,13 +100,13 @@ def print_side_by_side(
     stages = stage_medians(record) if record.run else {}
     table = _table("stage", of_core)
     for stage in modelled.stages:
-        _add_row(table, stage.name, stage.figures.cycles, stages.get(stage.name), of_core)
+        _add_row(table, stage.name, stage.figures, stages.get(stage.name), of_core)
     console.print(table)
     times = _times(record)
     found = [(times.get((layer.stage, layer.facts.name)), layer) for layer in modelled.layers]
     table = _table("layer", of_core)
     for ms, layer in sorted(found, key=lambda item: -(item[0] or 0.0))[:top]:
-        _add_row(table, layer.label, layer.figures.cycles, ms, of_core)
+        _add_row(table, layer.label, layer.figures, ms, of_core)
     console.print(table)
     console.print(f"Measured medians; {clock_cost(record.layers)}.", markup=False, soft_wrap=True)
 
@@ -120,7 +120,7 @@ def _table(first: str, clocks: Sequence[Clock]) -> Table:
     return table
 
 
-def _add_row(table: Table, name: str, cycles: float, ms: float | None, clocks: Sequence[Clock]) -> None:
-    modelled = (f"{clock.milliseconds(cycles):.3f}" for clock in clocks)
+def _add_row(table: Table, name: str, figures: "Figures", ms: float | None, clocks: Sequence[Clock]) -> None:
+    modelled = (f"{clock.milliseconds(figures):.3f}" for clock in clocks)
     measured = "-" if ms is None else f"{ms:.3f}"
-    table.add_row(escape(name), f"{cycles / 1e6:.3f}", *modelled, measured)
+    table.add_row(escape(name), f"{figures.cycles / 1e6:.3f}", *modelled, measured)

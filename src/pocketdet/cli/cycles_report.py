@@ -14,20 +14,29 @@ if TYPE_CHECKING:
     from pocketdet.armmodel.cores import Core
     from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled
 
-MODELLED = "Modelled, not measured: the pipeline of the core alone, without caches and memory, one thread."
+MODELLED = (
+    "Modelled, not measured, one thread. Milliseconds on a device include its memory, "
+    "cycles are those of the pipeline alone."
+)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A core, and its clock in GHz if milliseconds are asked for. `label` names the device or the core."""
+    """A core, and its clock in GHz if milliseconds are asked for. `label` names the device or the core.
+
+    `line_ns` is the time of a line of memory that the caches lack, 0 if it is not known.
+    """
 
     label: str
     core: "Core"
     ghz: float | None
+    line_ns: float = 0.0
 
-    def milliseconds(self, cycles: float) -> float | None:
-        """The time of cycles, None without a clock."""
-        return cycles / self.ghz / 1e6 if self.ghz else None
+    def milliseconds(self, figures: "Figures") -> float | None:
+        """The time of a part of a frame, None without a clock."""
+        from pocketdet.armmodel.devices import milliseconds
+
+        return milliseconds(figures.cycles, self.ghz, figures.lines, self.line_ns) if self.ghz else None
 
 
 class CyclesProgress:
@@ -74,7 +83,7 @@ def print_modelled(modelled: "Modelled", clocks: Sequence[Clock], top: int, cons
     rows = [(stage.name, stage.figures) for stage in modelled.stages]
     for name, figures in [*rows, ("all", modelled.total)]:
         share = figures.cycles / modelled.total.cycles
-        times = [f"{clock.milliseconds(figures.cycles):.2f}" for clock in of_core]
+        times = [f"{clock.milliseconds(figures):.2f}" for clock in of_core]
         table.add_row(name, f"{figures.cycles / 1e6:.2f}", f"{share:.0%}", *_rates(figures), *times)
     console.print(table)
     if top:
@@ -149,7 +158,7 @@ def print_pair(
     table.add_row("all", *_pair(first.total.cycles, second.total.cycles))
     for clock in clocks:
         if clock.core == first.core and clock.ghz:
-            both = [clock.milliseconds(m.total.cycles) or 0.0 for m in (first, second)]
+            both = [clock.milliseconds(m.total) or 0.0 for m in (first, second)]
             table.add_row(f"ms, {clock.label}", *_pair(both[0] * 1e6, both[1] * 1e6))
     console.print(table)
     spent = [{f.name: f.figures.cycles for f in m.functions} for m in (first, second)]
@@ -184,7 +193,7 @@ def record_of(modelled: "Modelled", clocks: Sequence[Clock]) -> dict[str, Any]:
     from pocketdet.armmodel.validation import known_errors
 
     core = modelled.core
-    times = {c.label: c.milliseconds(modelled.total.cycles) for c in clocks if c.core == core and c.ghz}
+    times = {c.label: c.milliseconds(modelled.total) for c in clocks if c.core == core and c.ghz}
     return {
         "subject": modelled.subject,
         "measured": False,
@@ -199,7 +208,7 @@ def record_of(modelled: "Modelled", clocks: Sequence[Clock]) -> dict[str, Any]:
         "share_of_instructions_estimated": modelled.estimated,
         "stages": [{"name": stage.name, **_figures(stage.figures)} for stage in modelled.stages],
         "layers": [_layer_record(layer) for layer in modelled.layers],
-        "functions": [{"name": f.name, **_figures(f.figures)} for f in modelled.functions],
+        "functions": [{"name": f.name, **_work(f.figures)} for f in modelled.functions],
     }
 
 
@@ -220,6 +229,10 @@ def _layer_record(layer: "LayerFigures") -> dict[str, Any]:
 
 
 def _figures(figures: "Figures") -> dict[str, Any]:
+    return {**_work(figures), "lines_from_memory": figures.lines}
+
+
+def _work(figures: "Figures") -> dict[str, Any]:
     return {
         "modelled_cycles": figures.cycles,
         "instructions": figures.instructions,
