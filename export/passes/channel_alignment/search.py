@@ -1,10 +1,11 @@
 """Choose the width of every channel group: widths that can be placed and reduce the cost.
 
-Region by region, every lane count up to the target's is tried and the cheapest kept; then single groups are
-reconsidered. A group that cannot be placed gets a few more lanes, else it keeps its size.
+Region by region, every lane count up to the target's is tried and the cheapest kept; then single groups
+are reconsidered, and all of one size together. A group that cannot be placed gets a few more lanes, else it
+keeps its size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -73,7 +74,7 @@ class Candidate:
 
     Attributes:
         plan: The aligned graph.
-        cost: Its cost in nanoseconds.
+        cost: Its cost by the cost model.
         exclusion_reasons: Group -> why it keeps its size.
     """
 
@@ -123,8 +124,19 @@ class Search:
         for number, group in enumerate(self.found.groups):
             decided = best.widths[number] == group.size and number in best.exclusion_reasons
             if not group.exclusion_reason and not decided:
-                best = self._reconsider(best, start.cost, number)
+                best = self._reconsider(best, start.cost, [number])
+        for alike in self._alike():
+            best = self._reconsider(best, start.cost, alike)
         return start, best
+
+    def _alike(self) -> Iterator[list[int]]:
+        """The groups of each region that have one size: a shuffle between them wants one width for all."""
+        for members in self._members.values():
+            by_size: dict[int, list[int]] = {}
+            for number in members:
+                if not self.found.groups[number].exclusion_reason:
+                    by_size.setdefault(self._sizes[number], []).append(number)
+            yield from (numbers for numbers in by_size.values() if len(numbers) > 1)
 
     def make_candidate(self, widths: Sequence[int]) -> Candidate:
         """Return a candidate with these widths; groups that cannot be placed get other ones."""
@@ -209,14 +221,15 @@ class Search:
             reasons.setdefault(number, NOT_FASTER)
         return replace(best, exclusion_reasons=reasons)
 
-    def _reconsider(self, best: Candidate, total: float, number: int) -> Candidate:
-        """Try one group with its original size and with every lane count."""
-        size = self._sizes[number]
+    def _reconsider(self, best: Candidate, total: float, numbers: Sequence[int]) -> Candidate:
+        """Try groups of one size with their original size and with every lane count."""
+        size = self._sizes[numbers[0]]
         for width in sorted({size, *(round_up(size, n) for n in (4, 8, 16) if n <= self.lanes)}):
             widths = best.widths
-            if widths[number] == width:
+            for number in numbers:
+                widths[number] = width
+            if widths == best.widths:
                 continue
-            widths[number] = width
             tried = self.make_candidate(widths)
             if tried.cost < best.cost - _MIN_SAVING * total:
                 best = replace(tried, exclusion_reasons=best.exclusion_reasons | tried.exclusion_reasons)

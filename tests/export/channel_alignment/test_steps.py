@@ -202,7 +202,7 @@ def test_layer_costs() -> None:
     depthwise = Layer("ConvolutionDepthWise", "d", params={0: 30, 1: 5, 7: 30})
     assert layer_cost(depthwise, [shape], [shape], 8, X86) == pytest.approx(30 * 16 * 25 * X86.depthwise[1])
     dense = Layer("Convolution", "c", params={0: 8, 1: 1})
-    expected = 30 * 8 * 16 * X86.dense * X86.odd_dense
+    expected = 30 * 8 * 16 * X86.dense[1][8]
     assert layer_cost(dense, [shape], [(8, 4, 4)], 8, X86) == pytest.approx(expected)
     assert crop_cost(shape, X86) == pytest.approx(480 * X86.move_mixed)
 
