@@ -149,7 +149,7 @@ $(VENV)/pyright.stamp: $(VENV)/dev.stamp
 	@$(PIP) install -q -c constraints.txt basedpyright
 	@touch $@
 
-pyright: $(VENV)/pyright.stamp ## pyright's standard checks on the same; 15 findings are left
+pyright: $(VENV)/pyright.stamp ## pyright's standard checks on the same, with findings left
 	@$(BIN)/basedpyright
 
 docs: $(VENV)/dev.stamp ## the documentation site, into build/site; a warning fails

@@ -181,7 +181,7 @@ class _BundleInput:
         log: Log = lambda line: None,
     ) -> Iterator[tuple[Variant, ...]]:
         score = evaluation_threshold(self.bundle) if score is None else score
-        wanted = [backend for backend in self.backends if backend in backends]
+        wanted: list[Backend] = [backend for backend in self.backends if backend in backends]
         found = [bundle_in_pytorch(self.bundle, score)] if "pytorch" in wanted else []
         engines: list[Backend] = [backend for backend in wanted if backend != "pytorch"]
         yield (*found, *_run_as(self.bundle, engines, score, threads, processors))

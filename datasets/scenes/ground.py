@@ -150,7 +150,7 @@ def _cells(rng: np.random.Generator, shape: tuple[int, int], size: float) -> tup
     seeds[rng.integers(0, height, count), rng.integers(0, width, count)] = 0
     distance, owner = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     values = rng.random(int(owner.max()) + 1).astype(np.float32)
-    return np.asarray(distance, np.float32), values[np.asarray(owner)]
+    return np.asarray(distance, np.float32), values[np.asarray(owner, np.intp)]
 
 
 def _concrete(rng: np.random.Generator, shape: tuple[int, int], mm: float, worn: bool) -> Canvas:

@@ -177,7 +177,7 @@ class Manifest(Record, ABC):
     @property
     def precision(self) -> Precision:
         """Weight storage and intended arithmetic, the narrowest of all graphs."""
-        every = [graph.arithmetic for graph in self.graphs.by_name().values()]
+        every: list[Arithmetic] = [graph.arithmetic for graph in self.graphs.by_name().values()]
         return Precision(self.layout.weight_storage, narrowest(every))
 
     @property

@@ -48,7 +48,7 @@ class NcnnEngine:
         self._nets = self._on_threads(PerProcess, lambda: {n: load() for n, load in loads.items()})
         self._zero_copy = {n: _zero_copy_inputs(net) for n, net in self._nets.get().items()}
         self._copied = {n: _needs_output_copy(net) for n, net in self._nets.get().items()}
-        self._precision = narrowest(used.values())
+        self._precision: Arithmetic = narrowest(used.values())
 
     @property
     def precision(self) -> Arithmetic:
