@@ -96,7 +96,18 @@ def _export(inputs: Path, out: Path) -> Words:
 
 
 def _int8(inputs: Path, out: Path) -> Words:
-    return [*_export(inputs, out), "--precision", "int8", "--calib", inputs, "--name", "int8", "--zip"]
+    return [
+        *_export(inputs, out),
+        "--precision",
+        "int8",
+        "--calib",
+        inputs,
+        "--max-output-error",
+        "0.03",
+        "--name",
+        "int8",
+        "--zip",
+    ]
 
 
 def _val(inputs: Path, out: Path) -> Words:
