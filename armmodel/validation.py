@@ -238,7 +238,7 @@ def page_section(validation: Validation) -> str:
         ratios = validation.ratios.get(device.name)
         if ratios:
             median, p90, worst = errors_of(ratios)
-            farthest = max(ratios, key=lambda network, found=ratios: abs(found[network] - 1))
+            farthest, _ = max(ratios.items(), key=lambda item: abs(item[1] - 1))
             bare = errors_of(validation.pipeline_ratios(device))
             rows.append(
                 [
