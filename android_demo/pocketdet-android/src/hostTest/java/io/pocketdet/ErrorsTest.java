@@ -128,7 +128,7 @@ public class ErrorsTest {
                                      .collect(Collectors.toList());
         assertEquals(String.join("\n", lines), 2, lines.size());
         for (String line : lines) {
-            assertTrue(line, line.contains("only for arm64-v8a"));
+            assertTrue(line, line.contains("the app has it for arm64-v8a and x86_64"));
         }
     }
 
