@@ -32,7 +32,7 @@ public class EndedLoadTest {
 
     @Test
     public void theBundleIsSkippedAtTheNextStart() throws Exception {
-        File bundle = new File(BUNDLES, "tiny.pocketdet");
+        File bundle = new File(BUNDLES, "other.pocketdet");
         File marks = new File(folder.getRoot(), "marks");
         Process process = new ProcessBuilder(System.getProperty("java.home") + "/bin/java",
                 "-Djava.library.path=" + System.getProperty("java.library.path"),
