@@ -5,8 +5,11 @@ import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
+import java.awt.font.TextAttribute;
+import java.awt.font.TextLayout;
 import java.awt.geom.RoundRectangle2D;
 import java.awt.image.BufferedImage;
+import java.text.AttributedString;
 
 /** Draws into an image on a computer with the calls of a phone, in Roboto where that is installed. */
 public final class ImageSurface implements Surface {
@@ -47,17 +50,32 @@ public final class ImageSurface implements Surface {
 
     @Override
     public void text(String text, float x, float baseline, float size, boolean bold, int colour) {
+        if (text.isEmpty()) {
+            return;
+        }
         graphics.setColor(new Color(colour, true));
-        graphics.setFont(font(size, bold));
-        graphics.drawString(text, x, baseline);
+        layout(text, size, bold).draw(graphics, x, baseline);
     }
 
     @Override
     public float textWidth(String text, float size, boolean bold) {
-        return (float) font(size, bold).getStringBounds(text, graphics.getFontRenderContext()).getWidth();
+        return text.isEmpty() ? 0 : layout(text, size, bold).getAdvance();
     }
 
-    private static Font font(float size, boolean bold) {
-        return new Font("Roboto", bold ? Font.BOLD : Font.PLAIN, 1).deriveFont(size);
+    /** Characters that Roboto lacks are taken from another font, as on a phone. */
+    private TextLayout layout(String text, float size, boolean bold) {
+        Font font = font("Roboto", size, bold);
+        AttributedString styled = new AttributedString(text);
+        styled.addAttribute(TextAttribute.FONT, font);
+        for (int i = 0; i < text.length(); i++) {
+            if (!font.canDisplay(text.charAt(i))) {
+                styled.addAttribute(TextAttribute.FONT, font(Font.SANS_SERIF, size, bold), i, i + 1);
+            }
+        }
+        return new TextLayout(styled.getIterator(), graphics.getFontRenderContext());
+    }
+
+    private static Font font(String name, float size, boolean bold) {
+        return new Font(name, bold ? Font.BOLD : Font.PLAIN, 1).deriveFont(size);
     }
 }
