@@ -198,7 +198,7 @@ def export_reference(
             name,
             scratch,
             dict(card or {}),
-            golden.applied_to(original).postprocessing.score_threshold,
+            golden.applied_to(original).score_threshold,
             options.score_threshold,
         )
         require(_replay(scratch))
@@ -380,7 +380,7 @@ def _write_manifest(
     """
     weights = original.save(scratch, card)
     deployed = original.with_postprocessing(score=score_threshold)
-    if golden_threshold == deployed.postprocessing.score_threshold:
+    if golden_threshold == deployed.score_threshold:
         golden_threshold = None
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:

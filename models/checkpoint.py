@@ -140,8 +140,10 @@ def _stored_config(path: Path, metadata: Mapping[str, str]) -> AnyConfig:
 
 def _changed_config(path: Path, stored: AnyConfig, changes: dict[str, Any]) -> AnyConfig:
     """What a file says, with the caller's changes. The kind of a detector cannot be changed."""
+    if stored.arch not in architecture_names():
+        raise CheckpointError(f"{path}: {unknown_architecture(stored.arch, architecture_names())}")
     arch = changes.get("arch", stored.arch)
-    if "arch" in changes and arch not in architecture_names():
+    if arch not in architecture_names():
         raise unknown_architecture(arch, architecture_names())
     if is_one_stage(arch) != isinstance(stored, OneStageConfig):
         raise UsageError(

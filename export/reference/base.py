@@ -136,6 +136,11 @@ class Reference(ABC):
     def postprocessing(self) -> Postprocessing:
         """Score threshold and NMS."""
 
+    @property
+    def score_threshold(self) -> float:
+        """Of the detections, in [0, 1]."""
+        return self.postprocessing.score_threshold
+
     @abstractmethod
     def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
         """A reference that shares the network and differs in its post-processing.

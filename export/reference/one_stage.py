@@ -111,6 +111,11 @@ class OneStageReference(Reference):
     def postprocessing(self) -> Postprocessing:
         return selection_postprocessing(self.decode.selection)
 
+    @property
+    @override
+    def score_threshold(self) -> float:
+        return self.decode.selection.score_threshold
+
     @override
     def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
         decode = manifest.decode if isinstance(manifest, OneStageManifest) else self.decode

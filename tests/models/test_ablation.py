@@ -23,7 +23,7 @@ from pocketdet.training.loop import start_run
 SMALL = DetectorConfig("thundernet-snet49", ("bolt", "nut", "washer"), (64, 96))
 PAPER_BACKBONE = 338  # Table 8, with CEM; by the channels of Table 1 it costs 366.7
 ROUNDING = 1.0  # the paper's numbers are whole millions: half a million each of the two that are compared
-SEED = 15  # of weights whose detections hang on no last bit: a near tie in NMS is no matter of the export
+SEED = 16  # of weights whose detections hang on no last bit: a near tie in NMS is no matter of the export
 
 
 def of(variant: Variant) -> DetectorConfig:

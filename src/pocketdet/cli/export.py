@@ -238,7 +238,7 @@ def export(
     if passed < len(result.checks):
         facts += f", {len(result.checks) - passed} not proved (nothing to compare)"
     console.print(f"\n{result.path}  {facts}", markup=False, soft_wrap=True)
-    own = reference.postprocessing.score_threshold
+    own = reference.score_threshold
     if score is not None and score > own:
         console.print(
             f"score threshold {score:g}; that of the model, {own:g}, remains in the golden test",
@@ -251,7 +251,7 @@ def display_threshold(weights: "Reference") -> float:
     """The score threshold of a bundle of trained weights: theirs is low, because AP is measured with it."""
     from pocketdet.export.options import DISPLAY_THRESHOLD
 
-    return max(DISPLAY_THRESHOLD, weights.postprocessing.score_threshold)
+    return max(DISPLAY_THRESHOLD, weights.score_threshold)
 
 
 def _is_onnx(weights: Path, arch: str | None, described: Path | str | None) -> bool:
