@@ -12,6 +12,8 @@ import pytest
 from command_line import Ending, command
 
 from pocketdet.benchmarks.engines import OpenVinoEngine
+from pocketdet.export.passes import channel_alignment
+from pocketdet.export.passes.channel_alignment.cost import AlignmentTarget, CostRates
 from pocketdet.runtime.bundle import load_bundle
 
 __all__ = ["command"]
@@ -52,7 +54,12 @@ def test_missing_engines_are_named(
 ) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "openvino" else find(n, *a))
-    ending = command("bench-engines", plain_bundle, "--rounds", 1, "--target", "neon-fp32")
+    same = dict.fromkeys((1, 4, 8, 16), 1.0)
+    both = dict.fromkeys(same, same)
+    rates = CostRates(same, same, same, same, both, both, move=1, move_mixed=1, pointwise=1)
+    target = AlignmentTarget("neon-fp32", 4, rates, "where packing makes no difference")
+    monkeypatch.setattr(channel_alignment, "alignment_target", lambda name: target)
+    ending = command("bench-engines", plain_bundle, "--rounds", 1, "--target", target.name)
     assert ending.code == 0, ending.err
     assert "left out: openvino, not installed: pip install 'pocketdet[bench]'" in ending.out
     assert "left out: aligned ncnn, it is plain ncnn: nothing to gain with 4 SIMD lanes" in ending.out

@@ -77,7 +77,7 @@ def test_arguments_replace_what_the_file_says(saved: Path) -> None:
     assert other.settings == replace(CONFIG, class_names=("a", "b", "c"), input_size=(64, 64))
     with pytest.raises(CheckpointError, match="of another shape: 'attend"):
         load_detector(saved, class_names=("a", "b"))
-    with pytest.raises(UsageError, match="says that it is passd-mobilenet, and its weights do not fit thundernet-snet49"):
+    with pytest.raises(UsageError, match="its weights do not fit thundernet-snet49: leave out"):
         load_detector(saved, arch="thundernet-snet49")
 
 
