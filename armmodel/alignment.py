@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pocketdet.armmodel.cores import Core
 from pocketdet.armmodel.instrument import Instrument
-from pocketdet.armmodel.modelled import model
+from pocketdet.armmodel.modelled import Modelled, model
 from pocketdet.armmodel.subject import NetworkSubject
-from pocketdet.runtime.ncnn_graph import Graph, Shape, to_param_text
+from pocketdet.runtime.ncnn_graph import Graph, Shape, to_param_text, write_graph
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,7 @@ class AlignmentCycles:
         """
         text = to_param_text(graph)
         if text not in self._known:
-            with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
-                path = Path(folder) / "graph.param"
-                path.write_text(text, encoding="utf-8")
-                subject = NetworkSubject(path, None, self.precision, inputs)
-                (found,) = model(subject, [self.core], self.instrument)
+            found = model_graph(graph, inputs, self.core, self.precision, self.instrument)
             self._known[text] = found.total.cycles
         return self._known[text]
 
@@ -70,3 +66,28 @@ class AlignmentCycles:
         """Model a graph and the aligned one, as `cycles` does."""
         both = [self.cycles(graph, inputs) for graph in (plain, aligned)]
         return PairCycles(self.core.name, self.precision, *both)
+
+
+def model_graph(
+    graph: Graph, inputs: Mapping[str, Shape], core: Core, precision: str, instrument: Instrument
+) -> Modelled:
+    """Model one run of a graph, with weights of zero.
+
+    Args:
+        graph: The graph.
+        inputs: Shape of every input, (c, h, w) without batch.
+        core: The core.
+        precision: The arithmetic, one of `subject.PRECISIONS`.
+        instrument: The programs that do it.
+
+    Returns:
+        The run by layer.
+
+    Raises:
+        PocketdetError: If the graph cannot be run, or a program fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
+        path = Path(folder) / "graph.param"
+        write_graph(graph, path, None)
+        (found,) = model(NetworkSubject(path, None, precision, inputs), [core], instrument)
+    return found

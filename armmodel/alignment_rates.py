@@ -12,20 +12,18 @@ import itertools
 import json
 import statistics
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pocketdet.armmodel.alignment import model_graph
 from pocketdet.armmodel.cores import Core, find_cores
 from pocketdet.armmodel.instrument import Instrument, find_instrument
-from pocketdet.armmodel.modelled import model
-from pocketdet.armmodel.subject import NetworkSubject
 from pocketdet.errors import PocketdetError
 from pocketdet.export.passes.channel_alignment.cost import NEON_RATES, Work, layer_work
 from pocketdet.io import atomic_write
-from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue, Shape, infer_shapes, write_graph
+from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue, Shape, infer_shapes
 
 TARGETS: Final = {"neon-fp32": ("fp32", 4), "neon-fp16": ("fp16", 8)}
 """Target -> the arithmetic, and the most channels that ncnn packs in it."""
@@ -119,10 +117,7 @@ def model_chain(
     graph = Graph(chain.layers, structure_only=True)
     inputs = {"in0": chain.shape}
     shapes = infer_shapes(graph, inputs)
-    with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
-        path = Path(folder) / "chain.param"
-        write_graph(graph, path, None)
-        (found,) = model(NetworkSubject(path, None, precision, inputs), [core], instrument)
+    found = model_graph(graph, inputs, core, precision, instrument)
     cycles = {layer.facts.name: layer.figures.cycles for layer in found.layers}
     return [
         (

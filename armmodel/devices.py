@@ -1,7 +1,7 @@
 """Devices whose core has a model: the clock, and the published run of ncnn's benchmark to compare with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -90,31 +90,25 @@ DEVICES = (
     Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", "fp32", _OLD),
 )
 
-_855: Final = "Snapdragon 855+"
-_GHZ_855: Final = 2.84
-_NS_855: Final = 0.4
-SNAPDRAGON_845 = Device(
-    "Snapdragon 845",
-    "cortex-a76",
-    _GHZ_855,
-    cores="big",
+_855_PLUS: Final = DEVICES[0]
+_855: Final = replace(
+    _855_PLUS,
+    name="Snapdragon 855",
+    ghz=2.84,
+    published="",
+    note="the 855+ is this chip at 2.96 GHz",
+    like=_855_PLUS.name,
+)
+SNAPDRAGON_845 = replace(
+    _855,
+    name="Snapdragon 845",
     note="its Cortex-A75 has no model: the time of the Snapdragon 855, whose Cortex-A76 runs at 2.84 GHz, "
     "times the ratio of both chips in Paddle-Lite's benchmark (v2.11, armv8, one thread on a big core): 1.9 "
     "in fp16 (7 networks, 1.9 to 2.0), 2.0 in fp32 (9 networks, 1.8 to 2.4)",
-    like=_855,
-    line_ns=_NS_855,
     slower=MappingProxyType({"fp16": (1.9, 1.9, 2.0), "fp32": (1.8, 2.0, 2.4)}),
 )
 UNPUBLISHED = (
-    Device(
-        "Snapdragon 855",
-        "cortex-a76",
-        _GHZ_855,
-        cores="big",
-        note="the 855+ is this chip at 2.96 GHz",
-        like=_855,
-        line_ns=_NS_855,
-    ),
+    _855,
     SNAPDRAGON_845,
     Device("Snapdragon X Elite (X1E78100)", "oryon", 3.4, note="its published runs have twelve threads"),
 )

@@ -64,9 +64,9 @@ class Times:
 
     def left_out(self) -> Values:
         """The ratio of each network with the constant that the others give."""
-        others = [np.arange(len(self.core)) != i for i in range(len(self.core))]
-        fits = [weighted_median(self.wanted[other], self.line[other]) for other in others]
-        return self.core + np.array(fits) * self.line
+        wanted, line = self.wanted, self.line
+        fits = [weighted_median(np.delete(wanted, i), np.delete(line, i)) for i in range(len(line))]
+        return self.core + np.array(fits) * line
 
 
 def weighted_median(values: Values, weights: Values) -> float:

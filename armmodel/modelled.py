@@ -15,6 +15,7 @@ from pocketdet.armmodel.instrument import Instrument, cache_folder
 from pocketdet.armmodel.network import LayerFacts
 from pocketdet.armmodel.pipeline import ITERATIONS, PipelineModel
 from pocketdet.armmodel.subject import Run, Subject
+from pocketdet.armmodel.symbols import short_name
 from pocketdet.benchmarks.layers import layer_label
 
 
@@ -68,6 +69,11 @@ class LayerFigures:
     def label(self) -> str:
         """The PyTorch module, or else ncnn's type and name."""
         return layer_label(self.facts.type, self.facts.name, self.facts.module)
+
+    @property
+    def main_function(self) -> str:
+        """The short name of the function that takes most of its cycles, "" if it has none."""
+        return short_name(self.functions[0][0]) if self.functions else ""
 
 
 @dataclass(frozen=True)

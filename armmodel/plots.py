@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pocketdet.armmodel.devices import DEVICES
 from pocketdet.armmodel.modelled import LayerFigures, Modelled
-from pocketdet.armmodel.symbols import short_name
 from pocketdet.armmodel.validation import Validation, errors_of
 from pocketdet.evaluation.figures import (
     COLOURS,
@@ -117,7 +116,8 @@ def _rows(model: Modelled) -> list[tuple[str, float, float, str]]:
     named = {layer.stage for layer in model.layers}
     rows = [(f"stage {s.name}", s.figures.cycles, 0.0, "") for s in model.stages if s.name not in named]
     rows += [
-        (_label(layer), layer.figures.cycles, layer.figures.limit, _kernel(layer)) for layer in model.layers
+        (_label(layer), layer.figures.cycles, layer.figures.limit, shortened(layer.main_function, 40))
+        for layer in model.layers
     ]
     rows.sort(key=lambda row: (-row[1], row[0]))
     rest = rows[_ROWS:]
@@ -125,11 +125,6 @@ def _rows(model: Modelled) -> list[tuple[str, float, float, str]]:
         total = sum(row[1] for row in rest), sum(row[2] for row in rest)
         rows = [*rows[:_ROWS], (f"{len(rest)} others", *total, "")]
     return rows
-
-
-def _kernel(layer: LayerFigures) -> str:
-    """The function that takes most of a layer's cycles."""
-    return shortened(short_name(layer.functions[0][0]), 40) if layer.functions else ""
 
 
 def _label(layer: LayerFigures) -> str:

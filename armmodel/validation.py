@@ -11,6 +11,7 @@ is not modelled again. Nothing is fitted here: the one constant of a device, `De
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,8 @@ class Validation(BaseModel):
         ratios = self.ratios.get(device.name, {})
         if not device.line_ns:
             return ratios
-        times, cycles = self.milliseconds(device), {p.network: p.cycles or 0.0 for p in self.on(device)}
-        return {n: ratios[n] * cycles[n] / device.ghz / 1e6 / ms for n, ms in times.items() if n in ratios}
+        whole, alone = self.milliseconds(device), self.milliseconds(replace(device, line_ns=0.0))
+        return {n: ratio * alone[n] / whole[n] for n, ratio in ratios.items() if n in whole}
 
     def on(self, device: Device) -> list[Point]:
         """The networks as they run on a device."""

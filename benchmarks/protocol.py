@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pocketdet import __version__
 from pocketdet.benchmarks import record
@@ -37,6 +37,7 @@ from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.ncnn_graph import count_macs, infer_shapes, read_graph
 
+_Found = TypeVar("_Found", Run, LayerRun)
 _ROOT = Path(__file__).resolve().parents[1]
 _OVERHEAD_S = 600.0  # beyond the requested time: loading, warm-up, emulation
 
@@ -225,15 +226,15 @@ class Bench:
         rois: int | None = None,
     ) -> Run:
         options = [] if rois is None else ["--rois", str(rois)]
-        document = self._bench(staged, engine, cpu, label, seconds, frames, options)
-        with documents.parse_errors("document 'bench'", str(self.session)):
-            return documents.run_from(document)
+        return self._bench(staged, engine, cpu, label, seconds, frames, options, documents.run_from)
 
     def _time_layers(self, staged: StagedBundle, engine: Engine, cpu: int) -> LayerRun:
         seconds, frames = min(LAYER_SECONDS, self.plan.seconds), min(LAYER_FRAMES, max(self.plan.frames, 2))
-        document = self._bench(staged, engine, cpu, "layers", seconds, frames, ["--layers"])
-        with documents.parse_errors("document 'bench'", str(self.session)):
+
+        def read(document: documents.Document) -> LayerRun:
             return documents.layers_from(document, layer_names(staged.bundle))
+
+        return self._bench(staged, engine, cpu, "layers", seconds, frames, ["--layers"], read)
 
     def _bench(
         self,
@@ -244,8 +245,9 @@ class Bench:
         seconds: float,
         frames: int | None,
         options: Sequence[str],
-    ) -> documents.Document:
-        """Ask the runner to time the bundle, and check that it timed what it was asked for."""
+        read: Callable[[documents.Document], _Found],
+    ) -> _Found:
+        """Let the runner time the bundle, check that it timed what was requested, and read its answer."""
         self.progress.step(label, seconds)
         limits = ["--warmup", str(self.plan.warm_up), "--seconds", f"{seconds:g}", "--cpu", str(cpu)]
         limits += ["--frames", str(frames)] if frames is not None else []
@@ -268,7 +270,7 @@ class Bench:
                 )
             if documents.images_from(document) != tuple(image.image for image in staged.images):
                 raise EngineError(f"{where}: the runner measured on other images than it was given")
-        return document
+            return read(document)
 
     def _common_args(self, bundle: Bundle) -> tuple[str, ...]:
         args = ["--digest", bundle.digest]

@@ -353,6 +353,11 @@ class Measurement(StrictModel):
         """The arithmetic of most of the networks."""
         return "int8" if self.bundle.weight_storage == "int8" else self.engine.precision_observed
 
+    @property
+    def emulated(self) -> bool:
+        """Whether its times mean nothing because the processor is emulated."""
+        return self.target.kind == "emulated" or self.device.emulated
+
 
 class Reason(StrictModel):
     """Why a record does not represent the speed of the device."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pocketdet.benchmarks.images import standard_images
-from pocketdet.benchmarks.record import Measurement, Record, Target
+from pocketdet.benchmarks.record import Record, Target
 from pocketdet.benchmarks.record_io import complete, read_record, write_record
 from pocketdet.benchmarks.report.entries import Entry
 from pocketdet.errors import UsageError
@@ -48,10 +48,9 @@ def make_submission(record: Record) -> Record:
         The same samples, verdict and summary.
     """
     properties = {name: value for name, value in record.device.properties.items() if name in PROPERTIES}
-    fields = {name: getattr(record, name) for name in Measurement.model_fields}
-    fields["target"] = Target(kind=record.target.kind, address=_shared_address(record))
-    fields["device"] = record.device.model_copy(update={"properties": properties})
-    return complete(Measurement(**fields), record.verdict.rules)
+    target = Target(kind=record.target.kind, address=_shared_address(record))
+    device = record.device.model_copy(update={"properties": properties})
+    return complete(record.model_copy(update={"target": target, "device": device}), record.verdict.rules)
 
 
 def check_submission(record: Record, label: str) -> None:
@@ -65,7 +64,7 @@ def check_submission(record: Record, label: str) -> None:
         UsageError: If it identifies the user, or was measured on an emulator, with `--quick`, on other images
             than the standard frames, or by a checkout with changed files.
     """
-    if record.target.kind == "emulated" or record.device.emulated:
+    if record.emulated:
         raise UsageError(f"{label}: expected a record of a real device, an emulated one has no time")
     if record.protocol.quick:
         raise UsageError(f"{label}: expected the whole protocol, found --quick; measure again without it")

@@ -51,7 +51,7 @@ def derive_verdict(measurement: Measurement, rules: Rules = RULES) -> Verdict:
         differs = "is not a number" if first.max_abs is None else f"is off by {first.max_abs:.2g}"
         sentence = f"golden failed: {first.name} {differs} (tolerance {first.tolerance:.2g})"
         reasons.append(_reason("golden", sentence))
-    if m.target.kind == "emulated" or m.device.emulated:
+    if m.emulated:
         reasons.append(_reason("emulated", "emulated: its time says nothing about a device"))
     elif m.run is not None:
         reasons += find_reasons(m.run, m.protocol.cpu, m.device)

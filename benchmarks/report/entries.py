@@ -17,11 +17,6 @@ class Entry:
     path: Path
     record: Record
 
-    @property
-    def emulated(self) -> bool:
-        """Whether its times mean nothing because the processor is emulated."""
-        return self.record.target.kind == "emulated" or self.record.device.emulated
-
 
 _ASPECTS: dict[str, Callable[[Record], Any]] = {
     "input size": lambda r: "x".join(map(str, r.bundle.input)),

@@ -67,7 +67,7 @@ def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
     lines = [
         Line(device, e.record)
         for e, device in zip(entries, device_labels(entries), strict=True)
-        if not e.emulated and e.record.run is not None
+        if not e.record.emulated and e.record.run is not None
     ]
     plots: dict[str, tuple[str, Callable[[Path, list[Line]], None], list[Line]]] = {
         "Latency distribution": ("latency.png", _latency, lines),

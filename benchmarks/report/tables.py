@@ -213,7 +213,7 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     rows = []
     for entry, device in zip(entries, devices, strict=True):
         r, s = entry.record, entry.record.summary
-        if s is None or r.run is None or entry.emulated:
+        if s is None or r.run is None or entry.record.emulated:
             continue
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean)
         rates = (s.fps, s.fps_p90)
@@ -245,7 +245,7 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
-    timed = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.run and not e.emulated]
+    timed = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.run and not e.record.emulated]
     stages = all_stages(e.record for e, _ in timed)
     rows = []
     for entry, device in timed:
@@ -291,7 +291,9 @@ def stage_medians(record: Record) -> dict[str, float]:
 
 def _sweep(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
     """Latency by the requested number of RoIs; the actual number too, if the image has fewer."""
-    swept = [(e, d) for e, d in zip(entries, devices, strict=True) if e.record.roi_sweep and not e.emulated]
+    swept = [
+        (e, d) for e, d in zip(entries, devices, strict=True) if e.record.roi_sweep and not e.record.emulated
+    ]
     counts = sorted({p.rois for e, _ in swept for p in e.record.roi_sweep})
     rows = []
     for entry, device in swept:

@@ -112,7 +112,7 @@ def to_csv(entries: Sequence[Entry]) -> str:
     ))  # fmt: skip
     for entry, device in zip(entries, device_labels(entries), strict=True):
         r = entry.record
-        s = None if entry.emulated else r.summary
+        s = None if entry.record.emulated else r.summary
         times = (s.fps, s.fps_p90) if s else (None, None)
         figures = (s.median, s.p90, s.p99, s.mean, s.trimmed_mean) if s else (None,) * 5
         starts = (r.run.first_frame_ms, r.run.load_ms) if r.run and s else (None, None)

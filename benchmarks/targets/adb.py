@@ -45,7 +45,7 @@ _KINDS = {
     "seconds": "--ef",
     "layers": "--ez",
 }
-_FLAGS = ("--layers",)  # true or false to am
+_FLAGS = tuple(f"--{name}" for name, kind in _KINDS.items() if kind == "--ez")  # true or false to am
 _DIED = "the app ended without an answer: it crashed or was closed; look at adb logcat"
 # "am start" reports failures as text; an app that ends between two checks may have answered before
 _SCRIPT = """(

@@ -120,7 +120,7 @@ def _print_layers(modelled: "Modelled", top: int, console: Console) -> None:
     for layer in sorted(modelled.layers, key=lambda one: -one.figures.cycles)[:top]:
         share = layer.figures.cycles / modelled.total.cycles
         figures = f"{layer.figures.cycles / 1e6:.3f}", f"{share:.1%}", *_rates(layer.figures)
-        table.add_row(escape(layer.label), *figures, escape(_function(layer)))
+        table.add_row(escape(layer.label), *figures, escape(layer.main_function))
     console.print(table)
 
 
@@ -265,12 +265,6 @@ def _rates(figures: "Figures") -> tuple[str, str, str]:
 def _pair(first: float, second: float) -> tuple[str, str, str, str]:
     ratio = f"{first / second:.2f}" if first and second else ""
     return f"{first / 1e6:.2f}", f"{second / 1e6:.2f}", f"{(second - first) / 1e6:+.2f}", ratio
-
-
-def _function(layer: "LayerFigures") -> str:
-    from pocketdet.armmodel.symbols import short_name
-
-    return short_name(layer.functions[0][0]) if layer.functions else ""
 
 
 def _table(first: str, *others: str, title: str | None = None) -> Table:
