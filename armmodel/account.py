@@ -15,7 +15,7 @@ COVERAGE = 0.999
 
 @dataclass
 class Amount:
-    """Executed instructions, modelled cycles, and lines of memory that the caches lacked."""
+    """Executed instructions, modelled cycles, and lines of memory that missed in the caches."""
 
     instructions: int = 0
     cycles: float = 0.0

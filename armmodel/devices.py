@@ -24,7 +24,7 @@ class Device:
         like: Without a published run: the name of the device whose published times stand for its own.
         slower: For a device whose core has no model: lowest, median and highest published ratio of its times
             to those of the modelled core, by arithmetic.
-        line_ns: Nanoseconds that a line of 64 bytes takes which the caches lack: the one constant of a
+        line_ns: Nanoseconds for a line of 64 bytes that misses in the caches: the one constant of a
             device, fitted to its published times by `python -m pocketdet.armmodel.memory_fit`. 0 if it is not
             known: then its times are those of the pipeline alone.
     """
@@ -41,7 +41,7 @@ class Device:
     line_ns: float = 0.0
 
     def milliseconds(self, cycles: float, lines: int, precision: str = "fp16") -> float:
-        """The time of modelled cycles in this arithmetic, and of the lines of memory that the caches lack."""
+        """The time of modelled cycles in this arithmetic, and of the lines that miss in the caches."""
         return milliseconds(cycles, self.ghz, lines, self.line_ns) * self.slowdown(precision)[1]
 
     def slowdown(self, precision: str) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 """The time of a bundle on a device by the better of two methods, with its band.
 
-"modelled": the cycles of its networks on the core of the device, over the clock, and over the median of
+"modelled": the modelled time of its networks on the device (`Device.milliseconds`), over the median of
 modelled / published of the networks whose times are published for the device.
 "predicted": the regression over published runs (`benchmarks.predict`), which sees no layouts and no kernels.
 

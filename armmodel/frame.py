@@ -51,7 +51,7 @@ class Part:
 
     `layer` counts the layers of the stage in the order of execution; None stands for what comes before the
     first: the program's own work, or the input's conversion. `counts` are executions by index of the block.
-    `lines` counts the lines of memory that the caches lacked.
+    `lines` counts the lines of memory that missed in the caches.
     """
 
     stage: int

@@ -33,7 +33,7 @@ class Times:
     Attributes:
         device: The device.
         core: All modelled cycles over the clock.
-        line: A nanosecond for each line that the caches lack.
+        line: A nanosecond for each line that misses in the caches.
     """
 
     device: Device

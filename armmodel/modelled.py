@@ -28,7 +28,7 @@ class Figures:
         instructions: Executed instructions.
         macs: Multiply-accumulates.
         limit: The fewest cycles that these take.
-        lines: Lines of memory that the caches lacked; 0 for a function, which they are not counted for.
+        lines: Lines of memory that missed in the caches; 0 for a function, which they are not counted for.
     """
 
     cycles: float

@@ -22,7 +22,7 @@ class Segment:
     """What was executed from one watched address to the next.
 
     `reached` is the address it begins at, 0 for the beginning of the program. `counts` are executions by the
-    index of the block. `lines` counts the lines of memory that the caches lacked.
+    index of the block. `lines` counts the lines of memory that missed in the caches.
     """
 
     reached: int

@@ -39,7 +39,7 @@ SECTION = "validation"
 
 
 class Point(BaseModel):
-    """One network on one core: its modelled cycles and the lines that the caches lack, or why not."""
+    """One network on one core: its modelled cycles and missed lines, or why there are none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     network: str

@@ -69,7 +69,7 @@ def check_submission(record: Record, label: str) -> None:
     if record.protocol.quick:
         raise UsageError(f"{label}: expected the whole protocol, found --quick; measure again without it")
     if record.verdict.rules > 1 and record.protocol.pictures != standard_images():
-        found = ", ".join(picture.name for picture in record.protocol.pictures[:4])
+        found = ", ".join(image.name for image in record.protocol.pictures[:4])
         raise UsageError(
             f"{label}: expected the standard frames, found {found}; measure again without --image"
         )

@@ -1,6 +1,6 @@
 /*
- * A qemu plugin that counts the executions of each block of a program and the lines of memory that its caches lack,
- * split at the entry of watched addresses.
+ * A qemu plugin that counts the executions of each block of a program and the lines that miss in its caches, split
+ * at the entry of watched addresses.
  *
  *   qemu-aarch64 -plugin libcount_blocks.so,out=FILE,watch=0xADDRESS,cache=32:4,cache=512:8 PROGRAM ...
  *
@@ -9,7 +9,7 @@
  * The output is text. A block is a translation block of qemu: instructions that run one after the other.
  *   block INDEX ADDRESS WORD...   a block, before its first count; the address and its words are hexadecimal
  *   count INDEX EXECUTIONS        executions since the last watched address was reached
- *   lines COUNT                   lines that all caches lacked, since the last watched address was reached
+ *   lines COUNT                   lines that missed in all caches since the last watched address was reached
  *   reach ADDRESS                 a watched address is about to run
  *   end                           the program has ended
  *

@@ -67,9 +67,9 @@ def cycles(
     """Model the cycles of one frame on an ARM core, by stage, layer and function. Nothing is measured.
 
     The ARM program runs in an emulator, which counts how often each block of instructions is executed; LLVM's
-    model of the core's pipeline says how many cycles a block takes. Milliseconds on a device include what its
-    caches lack. The documentation has the errors against published times. The weights of a .param file are
-    those of the .bin file beside it, or zero without one.
+    model of the core's pipeline says how many cycles a block takes. Milliseconds on a device include the
+    lines that miss in its caches. The documentation has the errors against published times. The weights of a
+    .param file are those of the .bin file beside it, or zero without one.
 
     The first run takes some minutes; blocks that were analysed before are kept. `make arm-model` builds what
     is needed.

@@ -24,7 +24,7 @@ MODELLED = (
 class Clock:
     """A core, and its clock in GHz if milliseconds are asked for. `label` names the device or the core.
 
-    `line_ns` is the time of a line of memory that the caches lack, 0 if it is not known.
+    `line_ns` is the time of a line of memory that misses in the caches, 0 if it is not known.
     """
 
     label: str
