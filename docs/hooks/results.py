@@ -117,12 +117,12 @@ def _list(entries: Sequence[Entry]) -> Iterator[str]:
             if summary
             else ["", "", ""]
         )
-        linked = [f"<a href='{_link(entry)}'>{figure}</a>" if figure else "" for figure in figures]
+        linked = [_linked(entry, figure) if figure else "" for figure in figures]
         verdict = escape(str(record.verdict))
         marked = verdict if record.verdict.valid else f"<strong class='results-invalid'>{verdict}</strong>"
         cells = [escape(values[name]) for name in ("model", "device", "arithmetic", "runner")]
         cells += [marked, shown_rois(record), *linked, escape(parity(record))]
-        cells.append(f"<a href='{_link(entry)}'>{record.created[:10]}</a>")
+        cells.append(_linked(entry, record.created[:10]))
         yield f"<tr {_data(entry)}>{_cells('td', cells)}</tr>"
     yield "</tbody></table>"
 
@@ -132,10 +132,9 @@ def _time(entry: Entry) -> str:
     record = entry.record
     ms = f"{record.summary.median:.2f} ms" if record.summary else "not timed"
     if record.summary and record.summary.fps:
-        return f"<a href='{_link(entry)}'>{ms}, {record.summary.fps:.1f} fps</a>"
+        return _linked(entry, f"{ms}, {record.summary.fps:.1f} fps")
     reasons = escape("; ".join(reason.sentence for reason in record.verdict.reasons), quote=True)
-    link = f"<a href='{_link(entry)}'>{ms}</a>"
-    return f"{link} <strong class='results-invalid' title='{reasons}'>INVALID</strong>"
+    return f"{_linked(entry, ms)} <strong class='results-invalid' title='{reasons}'>INVALID</strong>"
 
 
 def _attributes(record: Record) -> dict[str, str]:
@@ -163,6 +162,10 @@ def _cells(tag: str, cells: Sequence[str] | Iterator[str]) -> str:
 
 def _link(entry: Entry) -> str:
     return f"results/{entry.path.name}"
+
+
+def _linked(entry: Entry, text: str) -> str:
+    return f"<a href='{_link(entry)}'>{text}</a>"
 
 
 def _modelled(page: str) -> dict[tuple[str, str], tuple[str, str]]:

@@ -68,15 +68,15 @@ def cycles(
 
     The ARM program runs in an emulator, which counts how often each block of instructions is executed; LLVM's
     model of the core's pipeline says how many cycles a block takes. Milliseconds on a device include the
-    lines that miss in its caches. The documentation has the errors against published times. The weights of a
-    .param file are those of the .bin file beside it, or zero without one.
+    time of its memory if it is known. The documentation has the errors against published times. The weights
+    of a .param file are those of the .bin file beside it, or zero without one.
 
     The first run takes some minutes; blocks that were analysed before are kept. `make arm-model` builds what
     is needed.
 
-    Example: pocketdet cycles snet49.pocketdet --device "855+" --device "Pi 5" --precision fp16
-
     --measured adds what `pocketdet bench --layers` measured of the same bundle, in columns of its own.
+
+    Example: pocketdet cycles snet49.pocketdet --device "855+" --device "Pi 5" --precision fp16
 
     Example: pocketdet cycles plain.param aligned.param --core cortex-a55 --shape 3x320x320
     """

@@ -1,4 +1,4 @@
-"""`pocketdet predict`: the time of a bundle on a device that is not there, by the best method for it."""
+"""`pocketdet predict`: the time of a bundle on a device that you do not have, by the best method for it."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def predict(
 
 
 def _instrument(targets: "list[Target]") -> "tuple[Instrument | None, list[Target]]":
-    """The programs that model cycles if a device needs them, and the devices that can do without if not."""
+    """The programs that model cycles, or None; without them, only the devices that have a published run."""
     from pocketdet.armmodel.instrument import find_instrument
 
     if not any(target.device for target in targets):
