@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make apk: the app without Gradle, for whoever has an Android SDK and NDK.
+"""make apk: the app without Gradle, with an Android SDK and NDK.
 
     ANDROID_HOME=SDK ANDROID_NDK=NDK android_demo/check/apk.py [--bundles FOLDER] [--out FILE]
 
@@ -78,7 +78,7 @@ def main() -> int:
 
 def build(sdk: Sdk, bundles: Path | None, out: Path) -> None:
     """Compile all parts and sign their APK."""
-    generated, _ = resources.link(WORK, sdk.framework, "bench")
+    generated, _ = resources.link(WORK, sdk.framework)
     classes = WORK / "classes"
     shutil.rmtree(classes, ignore_errors=True)
     folders = [LIBRARY / "main" / "java", APP / "main" / "java", APP / "bench" / "java", generated]

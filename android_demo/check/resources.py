@@ -8,7 +8,6 @@ from pathlib import Path
 from tools import APP, DEMO, FRAMEWORK, FailedError, program, run
 
 NAMESPACE = "http://schemas.android.com/apk/res/android"
-DEBIANS_LEVEL = 29
 # attributes that Debian's framework does not know, and the API level that has them
 NEWER_ATTRIBUTES = {"enableOnBackInvokedCallback": 33, "localeConfig": 33}
 
@@ -21,11 +20,11 @@ class Framework:
     level: int
 
 
-DEBIANS = Framework(Path(FRAMEWORK), DEBIANS_LEVEL)
+DEBIANS = Framework(Path(FRAMEWORK), 29)
 
 
-def link(work: Path, framework: Framework = DEBIANS, *variants: str) -> tuple[Path, str]:
-    """The folder with R.java, and what was linked into resources.apk; `variants` are other source sets."""
+def link(work: Path, framework: Framework) -> tuple[Path, str]:
+    """The folder with R.java, and what was linked into resources.apk, of the variant bench."""
     compiled = work / "resources"
     compiled.mkdir(parents=True, exist_ok=True)
     folders = APP / "main" / "res"
@@ -36,11 +35,11 @@ def link(work: Path, framework: Framework = DEBIANS, *variants: str) -> tuple[Pa
     )
     generated = work / "generated"
     generated.mkdir(exist_ok=True)
-    sdk, version = _sdk(), _version()
     command: list[str | Path] = [program("aapt2"), "link", "-I", framework.path, "--java", generated]
-    command += ["--manifest", _manifest(compiled, framework.level, variants)]
-    command += ["--min-sdk-version", sdk["minSdk"], "--target-sdk-version", sdk["targetSdk"]]
-    command += ["--version-code", "1", "--version-name", version, "-o", work / "resources.apk"]
+    command += ["--manifest", _manifest(compiled, framework.level)]
+    command += ["--min-sdk-version", gradle_value("minSdk")]
+    command += ["--target-sdk-version", gradle_value("targetSdk")]
+    command += ["--version-code", "1", "--version-name", _version(), "-o", work / "resources.apk"]
     output = run([*command, compiled / "all.zip"], "linking resources", work / "aapt2-link.log")
     if "warn" in output:
         raise FailedError(f"aapt2 warns: {output.strip()}")
@@ -67,10 +66,6 @@ def gradle_value(name: str) -> str:
     return found[1]
 
 
-def _sdk() -> dict[str, str]:
-    return {name: gradle_value(name) for name in ("minSdk", "targetSdk")}
-
-
 def _version() -> str:
     text = (DEMO.parent / "src" / "pocketdet" / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
@@ -79,16 +74,14 @@ def _version() -> str:
     return found[1]
 
 
-def _manifest(folder: Path, level: int, variants: tuple[str, ...]) -> Path:
-    """The manifests of all source sets as Gradle merges them: package, applicationId, activities."""
+def _manifest(folder: Path, level: int) -> Path:
+    """The manifests of main and bench as Gradle merges them: package, applicationId, activities."""
     ElementTree.register_namespace("android", NAMESPACE)
     root = _parse(APP / "main" / "AndroidManifest.xml")
     root.set("package", gradle_value("namespace"))
     application = root.find("application")
     assert application is not None
-    for variant in variants:
-        other = _parse(APP / variant / "AndroidManifest.xml").find("application")
-        application.extend([] if other is None else list(other))
+    application.extend(_parse(APP / "bench" / "AndroidManifest.xml").iterfind("application/*"))
     # libraries are mapped from the APK, as AGP has it
     application.set(f"{{{NAMESPACE}}}extractNativeLibs", "false")
     for name, since in NEWER_ATTRIBUTES.items():

@@ -16,8 +16,8 @@ final class Benchmark {
     }
 
     /**
-     * The library's document with how warm the device was before and after, under "android". The mark covers a load and
-     * one frame before it: a measurement that the user ends with the app is no bundle that crashes. Ends with a
+     * The library's document, with the thermal state before and after under "android". The mark covers a load and one
+     * frame before it: a measurement that the user ends with the app is no bundle that crashes. Ends with a
      * CancellationException once its thread is interrupted. One at a time: a second one waits for the end of the first.
      */
     static synchronized String run(LoadMarks marks, Supplier<ThermalState> thermal, File bundle,

@@ -12,7 +12,7 @@ import io.pocketdet.app.logic.MachineCores;
 import io.pocketdet.app.logic.ResultFile;
 import java.util.Locale;
 
-/** A measurement of the chosen bundle by the protocol of `pocketdet bench`, for whoever looks. */
+/** A measurement of the chosen bundle by the protocol of `pocketdet bench`, shown on the screen. */
 public final class BenchmarkActivity extends TextActivity {
     private boolean measuring;
 

@@ -13,7 +13,7 @@ import io.pocketdet.app.logic.StreamSizes;
 import java.util.ArrayList;
 import java.util.List;
 
-/** One of the device's cameras, with the sizes and modes that are used of it. */
+/** One of the device's cameras, with the sizes and modes that this app uses. */
 final class CameraInfo {
     final String id;
     final boolean facesUser;
@@ -30,7 +30,7 @@ final class CameraInfo {
     final boolean hasTorch;
     final float maxZoom;
 
-    /** The sensor's pixels, which crop and regions are given in; null if the camera does not tell them. */
+    /** The sensor's active pixels, the coordinates of crop and regions; null if the camera does not report them. */
     final Rect active;
 
     private CameraInfo(String id, CameraCharacteristics about) {

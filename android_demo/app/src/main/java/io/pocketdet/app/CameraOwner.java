@@ -57,9 +57,9 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         return new Handler(thread.getLooper());
     }
 
-    /** Who is told how the camera is. */
-    void report(Controller to) {
-        controller = to;
+    /** The controller that receives the camera's events; set before {@link #start}. */
+    void setController(Controller receiver) {
+        controller = receiver;
     }
 
     /** Which camera {@link #start} opens. */
@@ -70,7 +70,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         torch = false;
     }
 
-    /** Multiplies the zoom within what the camera has. */
+    /** Multiplies the zoom, within the camera's range. */
     void zoomBy(float factor) {
         if (session != null) {
             zoom = Math.max(1, Math.min(zoom * factor, choice.maxZoom));
@@ -78,13 +78,12 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         }
     }
 
-    /** Switches the camera's lamp, if it has one; whether it is on now. */
-    boolean switchTorch() {
+    /** Switches the torch on or off, if the camera has one. */
+    void switchTorch() {
         torch = session != null && choice.hasTorch && !torch;
         if (session != null) {
             session.set(zoom, torch);
         }
-        return torch;
     }
 
     /** Focuses on what a point of the view shows. */

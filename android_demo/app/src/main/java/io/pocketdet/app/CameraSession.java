@@ -123,7 +123,7 @@ final class CameraSession {
         });
     }
 
-    /** Zoom from 1 to the camera's largest, and its lamp. May be called on any thread. */
+    /** Sets zoom, from 1 to the camera's maximum, and torch. May be called on any thread. */
     void set(float zoomed, boolean lit) {
         thread.post(() -> {
             zoom = zoomed;
@@ -175,7 +175,7 @@ final class CameraSession {
         }
     }
 
-    /** Requests images as zoom, lamp and focus are now; nothing before the camera is on. */
+    /** Requests images with the present zoom, torch and focus; does nothing before the camera is on. */
     private boolean repeat() {
         if (closed || capture == null) {
             return false;

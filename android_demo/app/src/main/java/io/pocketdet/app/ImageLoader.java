@@ -41,7 +41,7 @@ final class ImageLoader {
         if (bitmap == null) {
             throw new IOException(options.outMimeType);
         }
-        bitmap = shown(bitmap);
+        bitmap = argb(bitmap);
         int degrees = degrees(resolver, uri);
         if (degrees == 0) {
             return bitmap;
@@ -53,12 +53,12 @@ final class ImageLoader {
         return upright;
     }
 
-    /** With four bytes a pixel, which detectors read. */
-    static Bitmap shown(Bitmap bitmap) {
+    /** The bitmap in the format that detectors read, four bytes per pixel; a copy if it has another one. */
+    static Bitmap argb(Bitmap bitmap) {
         return bitmap.getConfig() == Bitmap.Config.ARGB_8888 ? bitmap : bitmap.copy(Bitmap.Config.ARGB_8888, false);
     }
 
-    /** Of packed rows of red, green and blue. */
+    /** A bitmap of packed rows of red, green and blue bytes. */
     static Bitmap bitmap(byte[] rgb, int width, int height) {
         int[] colours = new int[width * height];
         for (int i = 0; i < colours.length; i++) {

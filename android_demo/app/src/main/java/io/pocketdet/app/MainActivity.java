@@ -78,7 +78,7 @@ public final class MainActivity
         camera.setFacingUser(settings.facesUser());
         engine = new Engine(getApplicationContext(), main, bundles.marks(), this);
         controller = new Controller(camera, engine, this, settings.choice());
-        camera.report(controller);
+        camera.setController(controller);
         overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
         overlay.setOnTouchListener(gestures());
         getSystemService(DisplayManager.class).registerDisplayListener(this, main);
@@ -296,7 +296,7 @@ public final class MainActivity
 
     @Override
     public boolean onPrepareOptionsMenu(Menu menu) {
-        menu.findItem(R.id.menu_freeze).setTitle(frozen ? R.string.menu_go_on : R.string.menu_freeze);
+        menu.findItem(R.id.menu_freeze).setTitle(frozen ? R.string.menu_resume : R.string.menu_freeze);
         menu.findItem(R.id.menu_share).setVisible(frozen);
         return true;
     }
@@ -320,7 +320,7 @@ public final class MainActivity
         } else if (id == R.id.menu_freeze) {
             freeze(!frozen);
         } else if (id == R.id.menu_share) {
-            sharePicture(overlay);
+            shareImage(overlay);
         } else if (id == R.id.menu_torch) {
             camera.switchTorch();
         } else {

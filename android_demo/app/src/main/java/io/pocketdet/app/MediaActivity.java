@@ -29,8 +29,7 @@ public final class MediaActivity extends WorkingActivity {
 
     private OverlayView view;
     private Panels panels;
-    private Uri shown;
-    private volatile Uri wanted; // a video of which another was chosen ends before its next frame
+    private volatile Uri shown; // a video ends before its next frame once another file is chosen
 
     @Override
     protected void onCreate(Bundle saved) {
@@ -84,7 +83,6 @@ public final class MediaActivity extends WorkingActivity {
 
     private void show(Uri media) {
         shown = media;
-        wanted = media;
         panels.setAlarm(null, null);
         work(
                 ()
@@ -103,10 +101,7 @@ public final class MediaActivity extends WorkingActivity {
             onScreen(() -> showFrame(image, null));
         }
         Bundles bundles = new Bundles(this);
-        BundleCatalog.Selection found = bundles.scan().choose(new Settings(this).bundle());
-        if (found.entry == null) {
-            throw new IOException(Texts.noModel(this, found, bundles.pushed()));
-        }
+        BundleCatalog.Selection found = chosen();
         String loading = getString(R.string.status_loading, found.entry.name);
         onScreen(() -> panels.setStatus(Collections.singletonList(loading)));
         onScreen(() -> panels.setNotice(Texts.notice(this, found.entry, found.skipped)));
@@ -133,7 +128,7 @@ public final class MediaActivity extends WorkingActivity {
             int steps = VideoSteps.count(duration == null ? 0 : Long.parseLong(duration));
             FrameStats stats = new FrameStats();
             for (int step = 0; step < steps; step++) {
-                if (Thread.interrupted() || !media.equals(wanted)) {
+                if (Thread.interrupted() || !media.equals(shown)) {
                     throw new CancellationException("the video was left");
                 }
                 Bitmap frame =
@@ -142,7 +137,7 @@ public final class MediaActivity extends WorkingActivity {
                     throw new IOException(getString(R.string.media_no_frames));
                 }
                 if (frame != null) {
-                    Bitmap image = ImageLoader.shown(frame);
+                    Bitmap image = ImageLoader.argb(frame);
                     Result result = detect(image, detector);
                     stats.add(result.totalMs);
                     String line = getString(
@@ -187,7 +182,6 @@ public final class MediaActivity extends WorkingActivity {
         view.setResult(result);
         view.setImage(upright);
         panels.setStatus(Arrays.asList(lines));
-        invalidateOptionsMenu();
     }
 
     @Override
@@ -207,7 +201,7 @@ public final class MediaActivity extends WorkingActivity {
         if (item.getItemId() == R.id.menu_open) {
             choose();
         } else if (item.getItemId() == R.id.menu_share) {
-            sharePicture(view);
+            shareImage(view);
         } else {
             return super.onOptionsItemSelected(item);
         }

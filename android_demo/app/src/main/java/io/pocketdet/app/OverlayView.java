@@ -44,14 +44,14 @@ public final class OverlayView extends View {
     }
 
     /** The image with its boxes in the image's own size; null without an image. */
-    Bitmap picture() {
+    Bitmap imageWithBoxes() {
         if (image == null) {
             return null;
         }
-        Bitmap picture = image.copy(Bitmap.Config.ARGB_8888, true);
+        Bitmap copy = image.copy(Bitmap.Config.ARGB_8888, true);
         float scale = Math.max(1, Math.min(image.getWidth(), image.getHeight()) / 480f);
-        paint(new Canvas(picture), picture.getWidth(), picture.getHeight(), scale);
-        return picture;
+        paint(new Canvas(copy), copy.getWidth(), copy.getHeight(), scale);
+        return copy;
     }
 
     @Override

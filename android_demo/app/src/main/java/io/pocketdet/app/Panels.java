@@ -6,7 +6,7 @@ import android.widget.Button;
 import android.widget.TextView;
 import java.util.List;
 
-/** The texts of layout/screen.xml around an image: status at the foot, notice at the top, alarm in the middle. */
+/** The texts of layout/screen.xml around an image: status at the bottom, notice at the top, alarm in the middle. */
 final class Panels {
     private final Activity activity;
     private final Button action;
@@ -21,7 +21,7 @@ final class Panels {
         show(R.id.status, lines.isEmpty() ? null : String.join("\n", lines));
     }
 
-    /** What the user must know although boxes are shown; null for none. */
+    /** A message that is shown beside the boxes; null for none. */
     void setNotice(String sentence) {
         show(R.id.notice, sentence);
     }
@@ -33,7 +33,7 @@ final class Panels {
         show(R.id.alarm_message, title == null ? null : message);
     }
 
-    /** The button that mends it; 0 for none. */
+    /** The label and action of the button; a label of 0 hides it. */
     void setAction(int label, Runnable tapped) {
         action.setVisibility(label == 0 ? View.GONE : View.VISIBLE);
         if (label != 0) {

@@ -5,8 +5,6 @@ import android.os.Bundle;
 import android.view.View;
 import android.view.WindowManager;
 import android.widget.TextView;
-import io.pocketdet.app.logic.BundleCatalog;
-import java.io.IOException;
 
 /** A screen that waits for one long piece of work, then shows what came of it or why nothing did. */
 abstract class TextActivity extends WorkingActivity {
@@ -16,17 +14,7 @@ abstract class TextActivity extends WorkingActivity {
         setContentView(R.layout.text);
     }
 
-    /** The bundle that was chosen last, or what runs in its place. Not for the screen's thread. */
-    final BundleCatalog.Selection chosen() throws IOException {
-        Bundles bundles = new Bundles(this);
-        BundleCatalog.Selection found = bundles.scan().choose(new Settings(this).bundle());
-        if (found.entry == null) {
-            throw new IOException(Texts.noModel(this, found, bundles.pushed()));
-        }
-        return found;
-    }
-
-    /** A phone that sleeps measures itself asleep, and an app that is not seen is kept off the big cores. */
+    /** Keeps the screen on: a sleeping phone runs slower, and an app in the background is kept off the big cores. */
     @SuppressWarnings("deprecation") // the flags are what API 26 has
     final void stayAwake() {
         getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);

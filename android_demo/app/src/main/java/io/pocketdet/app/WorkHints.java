@@ -7,8 +7,8 @@ import android.os.PerformanceHintManager;
 import android.os.Process;
 
 /**
- * Tells Android how long each frame of the calling thread takes, so that it chooses clocks and cores for it
- * (PerformanceHintManager, from Android 12 on; elsewhere, and where the device has no such hints, nothing happens).
+ * Reports the time of each frame of the calling thread to Android, which selects clocks and cores by it
+ * (PerformanceHintManager, from Android 12 on). Does nothing on earlier versions and on devices without such hints.
  */
 @TargetApi(Build.VERSION_CODES.S)
 final class WorkHints implements AutoCloseable {

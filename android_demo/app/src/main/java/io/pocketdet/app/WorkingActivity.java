@@ -4,6 +4,7 @@ import android.app.Activity;
 import android.graphics.Bitmap;
 import android.os.Handler;
 import android.os.Looper;
+import io.pocketdet.app.logic.BundleCatalog;
 import java.io.IOException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutorService;
@@ -26,8 +27,18 @@ abstract class WorkingActivity extends Activity {
         super.onDestroy();
     }
 
-    /** What the user is told of a failure. */
+    /** Shows why some work failed. */
     abstract void showFailure(String sentence);
+
+    /** The bundle that was chosen last, or what runs in its place. Not for the screen's thread. */
+    final BundleCatalog.Selection chosen() throws IOException {
+        Bundles bundles = new Bundles(this);
+        BundleCatalog.Selection found = bundles.scan().choose(new Settings(this).bundle());
+        if (found.entry == null) {
+            throw new IOException(Texts.noModel(this, found, bundles.pushed()));
+        }
+        return found;
+    }
 
     /** Does the work and uses its result on the screen's thread, if the screen is still there; shows what it throws. */
     final <T> void work(Work<T> work, Consumer<T> then) {
@@ -44,14 +55,14 @@ abstract class WorkingActivity extends Activity {
         });
     }
 
-    /** Lets the user send what the view shows to another app; nothing without an image. */
-    final void sharePicture(OverlayView view) {
-        Bitmap picture = view.picture();
-        if (picture != null) {
+    /** Shares the view's image with its boxes; does nothing if it has no image. */
+    final void shareImage(OverlayView view) {
+        Bitmap image = view.imageWithBoxes();
+        if (image != null) {
             work(() -> {
-                SharedPicture.write(this, picture);
-                return picture;
-            }, written -> SharedPicture.send(this));
+                SharedImage.write(this, image);
+                return image;
+            }, written -> SharedImage.send(this));
         }
     }
 

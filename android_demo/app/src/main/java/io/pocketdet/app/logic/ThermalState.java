@@ -4,16 +4,16 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/** How warm the device is. Immutable. */
+/** The thermal state of the device. Immutable. */
 public final class ThermalState {
     /** In the order of Android's PowerManager.THERMAL_STATUS_NONE and the constants after it. */
     private static final List<String> NAMES =
             Arrays.asList("none", "light", "moderate", "severe", "critical", "emergency", "shutdown");
 
-    /** "none" for no throttling, then "light" to "shutdown"; empty where Android does not tell. */
+    /** "none" for no throttling, then "light" to "shutdown"; empty where Android does not report it. */
     public final String status;
 
-    /** PowerManager.getThermalHeadroom: 1 is where severe throttling begins; NaN where Android does not tell. */
+    /** PowerManager.getThermalHeadroom: 1 is where severe throttling begins; NaN where Android does not report it. */
     public final float headroom;
 
     /** `status` is Android's number, or -1. */

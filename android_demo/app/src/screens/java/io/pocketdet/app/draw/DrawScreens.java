@@ -84,7 +84,7 @@ public final class DrawScreens {
         List<String> status = StatusText.lines(
                 formats, detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
         PhoneScreen screen = overImage(boxes);
-        screen.status(status, day.colour("glass"));
+        screen.status(status, day.colour("panel"));
         write("android-camera.png", screen.finish());
     }
 
@@ -128,7 +128,7 @@ public final class DrawScreens {
         int height = Math.round(screen.image.getHeight() - screen.top());
         ViewFit fit = ViewFit.inside(image.getWidth(), image.getHeight(), screen.image.getWidth(), height, false);
         int top = Math.round(screen.top());
-        screen.picture(image, Math.round(fit.left()), top + Math.round(fit.top()), Math.round(fit.right()),
+        screen.drawImage(image, Math.round(fit.left()), top + Math.round(fit.top()), Math.round(fit.right()),
                 top + Math.round(fit.bottom()));
         BufferedImage below = screen.image.getSubimage(0, top, screen.image.getWidth(), screen.image.getHeight() - top);
         OverlayPainter.paint(new ImageSurface(below), boxes, fit, screen.unit());

@@ -19,7 +19,7 @@ final class PhoneScreen {
     private static final float PAD = 12;
 
     final BufferedImage image;
-    final ImageSurface surface;
+    private final ImageSurface surface;
     private final int background;
     private final int ink;
 
@@ -55,29 +55,29 @@ final class PhoneScreen {
         return image.getHeight() - GESTURE_BAR * UNIT;
     }
 
-    /** An image from edge to edge below the bar; returns nothing but draws it in proportion. */
-    void picture(BufferedImage picture, int left, int top, int right, int bottom) {
+    /** Draws an image into a rectangle below the bar, on the window's background. */
+    void drawImage(BufferedImage content, int left, int top, int right, int bottom) {
         Graphics2D graphics = image.createGraphics();
         graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
         graphics.setColor(new Color(background, true));
         graphics.fillRect(0, (int) top(), image.getWidth(), image.getHeight());
-        graphics.drawImage(picture, left, top, right - left, bottom - top, null);
+        graphics.drawImage(content, left, top, right - left, bottom - top, null);
         graphics.dispose();
     }
 
-    /** The status panel at the foot. */
-    void status(List<String> lines, int glass) {
+    /** The status panel at the bottom. */
+    void status(List<String> lines, int colour) {
         float size = 14 * UNIT;
         float step = 1.2f * size;
         float y = safeBottom() - PAD * UNIT - step * lines.size();
-        surface.fill(0, y - PAD * UNIT, image.getWidth(), safeBottom(), 0, glass);
+        surface.fill(0, y - PAD * UNIT, image.getWidth(), safeBottom(), 0, colour);
         for (String line : lines) {
             y += step;
             surface.text(line, PAD * UNIT, y - 0.25f * size, size, false, 0xFFFFFFFF);
         }
     }
 
-    /** The card of an alarm in the middle. */
+    /** The panel of an alarm in the middle. */
     void alarm(String title, String message, int colour) {
         float margin = 16 * UNIT;
         float width = image.getWidth() - 2 * margin - 2 * PAD * UNIT;

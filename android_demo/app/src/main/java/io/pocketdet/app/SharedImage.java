@@ -17,27 +17,27 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 
-/** The last picture that the user shares, for the app that the user shares it with (a URI grant), to read only. */
-public final class SharedPicture extends ContentProvider {
+/** Provides the image that was shared last to the app that the user chose, read-only (a URI permission grant). */
+public final class SharedImage extends ContentProvider {
     private static final String NAME = "pocketdet.png";
 
-    /** Writes the picture for {@link #send}. Not for the screen's thread. */
-    static void write(Activity activity, Bitmap picture) throws IOException {
+    /** Writes the image for {@link #send}. Must not be called on the main thread. */
+    static void write(Activity activity, Bitmap image) throws IOException {
         try (OutputStream out = new FileOutputStream(new File(activity.getCacheDir(), NAME))) {
-            if (!picture.compress(Bitmap.CompressFormat.PNG, 100, out)) {
+            if (!image.compress(Bitmap.CompressFormat.PNG, 100, out)) {
                 throw new IOException(activity.getString(R.string.failed_file, NAME));
             }
         }
     }
 
-    /** Lets the user choose whom to send it to. */
+    /** Opens Android's list of apps that the image can be sent to. */
     static void send(Activity activity) {
         Uri uri = Uri.parse("content://" + activity.getPackageName() + ".shared/" + NAME);
         Intent send = new Intent(Intent.ACTION_SEND)
                               .setType("image/png")
                               .putExtra(Intent.EXTRA_STREAM, uri)
                               .addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION);
-        send.setClipData(ClipData.newRawUri(null, uri)); // what the grant goes by
+        send.setClipData(ClipData.newRawUri(null, uri)); // the grant covers the URIs of the clip data
         activity.startActivity(Intent.createChooser(send, null));
     }
 
