@@ -1,4 +1,4 @@
-"""What a dataset is once it is read, whatever its format was, and a part of it that stands for the whole."""
+"""A dataset that was read, independent of its format, and evenly spaced parts of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -74,8 +74,8 @@ from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detec
 
 Log = Callable[[str], None]
 _INT8_ADVICE = (
-    "; give more images like those that the detector will see with --calib, or keep the layers that cost "
-    "most in fp32 with --max-output-error or --layers"
+    "; give more images like those that the detector will see with --calib, or keep the layers with "
+    "the largest errors in fp32 with --max-output-error or --layers"
 )
 
 

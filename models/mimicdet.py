@@ -15,9 +15,17 @@ from pocketdet.models.backbones import RESNET50, ResNet, ResNetConfig
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.ops.one_stage_boxes import level_grids
 from pocketdet.models.ops.roi_align import roi_align
-from pocketdet.spec.one_stage import CxcywhCoding, Four, Level, OneStageSpec, OutputField, Scores, Selection
+from pocketdet.spec.one_stage import (
+    CxcywhCoding,
+    Four,
+    Level,
+    OneStageSpec,
+    OutputField,
+    Scores,
+    Selection,
+    default_grid,
+)
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 # section 4.2
@@ -54,12 +62,11 @@ class MimicDetConfig:
 def mimicdet_spec(config: MimicDetConfig) -> OneStageSpec:
     """The description of `config`'s outputs for its input size."""
     levels = []
-    grids = level_grids(config.input_size, STRIDES)
-    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+    for number, stride in enumerate(STRIDES, 3):
         side = config.base_size * stride
         levels.append(
             Level(
-                grid,
+                default_grid(config.input_size, stride),
                 stride,
                 ((side, side),),
                 classes=OutputField(f"classes_{number}"),

@@ -28,7 +28,6 @@ from pocketdet.models.backbones.resnet import EXPANSION
 from pocketdet.models.necks import TopDown
 from pocketdet.models.one_stage import OneStageDetector, Predictor
 from pocketdet.models.ops.deform_conv import DeformConv2d
-from pocketdet.models.ops.one_stage_boxes import level_grids
 from pocketdet.spec.one_stage import (
     MAX_LOG_SCALE,
     CxcywhCoding,
@@ -38,6 +37,7 @@ from pocketdet.spec.one_stage import (
     OutputField,
     Scores,
     Selection,
+    default_grid,
 )
 
 FINEST_STRIDE = 8
@@ -85,13 +85,11 @@ def passd_spec(config: PASSDConfig) -> OneStageSpec:
     """
     step = config.num_classes + 5
     levels = []
-    for number, (grid, stride) in enumerate(
-        zip(level_grids(config.input_size, config.strides), config.strides, strict=True)
-    ):
+    for number, stride in enumerate(config.strides):
         attend = f"attend_{number}"
         levels.append(
             Level(
-                grid,
+                default_grid(config.input_size, stride),
                 stride,
                 tuple((side, side) for side in default_sides(config, stride)),
                 classes=OutputField(attend, anchor_channels=step),

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pocketdet.models.config import Preprocessing
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.ops import detect, normalise, propose, ps_roi_align, resize_image, to_original
 from pocketdet.models.ops.one_stage_decode import OneStageDetections, one_stage_decode
@@ -42,13 +43,21 @@ class Stages(Postprocessed):
     sam: Tensor  # (245, h/16, w/16)
 
 
+def preprocess(image: NDArray[np.uint8], rule: Preprocessing, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Resize an RGB image (H, W, 3) to (height, width) and normalise it.
+
+    Returns:
+        The resized image (h, w, 3) uint8 in the network's channel order, and the normalised input (3, h, w).
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(image))
+    resized = resize_image(pixels, size, rule.resize, rule.channel_order, rule.pad)
+    return resized, normalise(resized, rule.mean, rule.std)
+
+
 @torch.no_grad()
 def reference_stages(model: ThunderNet, image: NDArray[np.uint8]) -> Stages:
     """Run `model` (in eval mode) on an RGB image (H, W, 3), stage by stage."""
-    pre, size = model.config.preprocessing, model.config.input_size
-    pixels = torch.from_numpy(np.ascontiguousarray(image))
-    resized = resize_image(pixels, size, pre.resize, pre.channel_order, pre.pad)
-    normalised = normalise(resized, pre.mean, pre.std)
+    resized, normalised = preprocess(image, model.config.preprocessing, model.config.input_size)
     rpn_scores, rpn_deltas, sam = (t[0] for t in model(normalised[None]))
     source = (image.shape[0], image.shape[1])
     found = postprocess(model, rpn_scores, rpn_deltas, sam, source)
@@ -92,9 +101,6 @@ def postprocess(
 def detect_one_stage(model: OneStageDetector, image: NDArray[np.uint8]) -> OneStageDetections:
     """What `model` (in eval mode, with `settings`) finds in an RGB image (H, W, 3), boxes in its pixels."""
     pre, size = model.settings.preprocessing, model.settings.input_size
-    resized = resize_image(
-        torch.from_numpy(np.ascontiguousarray(image)), size, pre.resize, pre.channel_order, pre.pad
-    )
-    outputs = model(normalise(resized, pre.mean, pre.std)[None])
+    outputs = model(preprocess(image, pre, size)[1][None])
     found = one_stage_decode(model.spec(), {name: x[0] for name, x in outputs.items()})
     return replace(found, boxes=to_original(found.boxes, (image.shape[0], image.shape[1]), size, pre.resize))

@@ -16,8 +16,15 @@ from torch import Tensor, nn
 from pocketdet.models.backbones import RESNET50, ResNet, ResNetConfig
 from pocketdet.models.necks import FeaturePyramid
 from pocketdet.models.one_stage import OneStageDetector, Predictor, PredictorKind
-from pocketdet.models.ops.one_stage_boxes import level_grids
-from pocketdet.spec.one_stage import CxcywhCoding, Level, OneStageSpec, OutputField, Scores, Selection
+from pocketdet.spec.one_stage import (
+    CxcywhCoding,
+    Level,
+    OneStageSpec,
+    OutputField,
+    Scores,
+    Selection,
+    default_grid,
+)
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3 to P7
 Block = Literal["original", "v1", "v2", "v3"]
@@ -71,8 +78,8 @@ LW_RETINANET: MappingProxyType[str, LightBranches] = MappingProxyType(
 def retinanet_spec(config: RetinaNetConfig) -> OneStageSpec:
     """The description of `config`'s outputs for its input size."""
     levels = []
-    grids = level_grids(config.input_size, STRIDES)
-    for number, (grid, stride) in enumerate(zip(grids, STRIDES, strict=True), 3):
+    for number, stride in enumerate(STRIDES, 3):
+        grid = default_grid(config.input_size, stride)
         side = config.base_size * stride
         anchors = tuple(
             (side * s / math.sqrt(r), side * s * math.sqrt(r)) for s in config.scales for r in config.ratios

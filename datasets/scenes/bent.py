@@ -1,4 +1,4 @@
-"""Bent things: luggage tag and sticky label, wire and hose."""
+"""Bent objects: luggage tag, sticky label, wire and hose."""
 
 import cv2
 import numpy as np

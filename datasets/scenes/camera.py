@@ -3,7 +3,7 @@
 World: millimetres, x right and y up in the image, z up from the ground; the optical axis meets the
 ground at the origin. Pixels: u right, v down, (0, 0) is the top left corner of the top left pixel.
 
-Then what it makes of the light: exposure, vignette, blur, sensor noise, tone curve and the step to sRGB.
+`develop` applies exposure, vignette, blur, sensor noise, the tone curve and the conversion to sRGB.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,6 @@ from pocketdet.export.families.blazeface import BlazeFace
 from pocketdet.export.families.centerface import CenterFace
 from pocketdet.export.families.fastestdet import FastestDet
 from pocketdet.export.families.nanodet import NanoDet, PicoDet
-from pocketdet.export.families.presets import PresetFamily
 from pocketdet.export.families.rtmdet import RtmDet
 from pocketdet.export.families.scrfd import Scrfd
 from pocketdet.export.families.ssd import SSD_FAMILIES
@@ -21,7 +20,13 @@ from pocketdet.export.families.yunet import YuNet
 from pocketdet.export.onnx_graph.image_input import runs_at_any_size
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 
-MOBILE_FAMILIES: tuple[PresetFamily, ...] = (
+# the first that matches is taken: a family whose form includes another's comes before it
+FAMILIES: tuple[Family, ...] = (
+    Ultralytics(),
+    YoloWithAnchors("yolov5", "YOLOv5 with anchors", YOLOV5_ANCHORS),
+    YoloWithAnchors("yolov7", "YOLOv7", YOLOV7_ANCHORS),
+    Yolox(),
+    Yolov6(),
     NanoDet(),
     PicoDet(),
     RtmDet(),
@@ -33,17 +38,6 @@ MOBILE_FAMILIES: tuple[PresetFamily, ...] = (
     Scrfd(),
     BlazeFace(),
     CenterFace(),
-)
-
-
-# the first that matches is taken: a family whose form includes another's comes before it
-FAMILIES: tuple[Family, ...] = (
-    Ultralytics(),
-    YoloWithAnchors("yolov5", "YOLOv5 with anchors", YOLOV5_ANCHORS),
-    YoloWithAnchors("yolov7", "YOLOv7", YOLOV7_ANCHORS),
-    Yolox(),
-    Yolov6(),
-    *MOBILE_FAMILIES,
 )
 DEFAULT_SIZE = (640, 640)
 SHOWN = 3

@@ -66,7 +66,7 @@ class Histogram:
         self.counts += np.bincount(index, minlength=BINS)
 
     def merge(self, other: "Histogram") -> None:
-        """Count what another histogram has counted, which is not used any more."""
+        """Add the counts of another histogram, which must not be used afterwards."""
         if other.largest == 0:
             return
         self._widen(other.largest)
@@ -135,7 +135,7 @@ class ObservedRange:
         self._add_channels(np.abs(along).max(axis=1))
 
     def merge(self, other: "ObservedRange") -> None:
-        """Add what another range has seen, which is not used any more."""
+        """Add the values that another range has seen, which must not be used afterwards."""
         self.histogram.merge(other.histogram)
         if other.channels is not None:
             self._add_channels(other.channels)

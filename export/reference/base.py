@@ -1,6 +1,6 @@
 """The interface of a reference detector: what the export, `verify` and the evaluation ask of it.
 
-Nothing here depends on the kind of detector. `TorchReference` has what all those that PyTorch runs share.
+Nothing here depends on the kind of detector. `TorchReference` is the base class of those that PyTorch runs.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 from typing_extensions import override
@@ -22,7 +21,7 @@ from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.config import Postprocessing, Preprocessing
 from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
-from pocketdet.models.ops import normalise, resize_image
+from pocketdet.models.postprocess import preprocess
 from pocketdet.runtime.bundle.one_stage import OUTPUTS
 from pocketdet.runtime.bundle.schema import Graphs, GraphSpec, Manifest, TensorSpec
 from pocketdet.runtime.engines.base import Array, GraphName
@@ -167,10 +166,8 @@ class Reference(ABC):
         Returns:
             The resized image (h, w, 3) in the network's channel order, and the normalised input (3, h, w).
         """
-        pre, size = self.identity.preprocessing, self.identity.input_size
-        pixels = torch.from_numpy(np.ascontiguousarray(image))
-        resized = resize_image(pixels, size, pre.resize, pre.channel_order, pre.pad)
-        return resized.numpy(), normalise(resized, pre.mean, pre.std).numpy()
+        resized, normalised = preprocess(image, self.identity.preprocessing, self.identity.input_size)
+        return resized.numpy(), normalised.numpy()
 
     def network_inputs(self) -> tuple[Array, Array]:
         """Two different normalised images (3, h, w)."""

@@ -5,11 +5,10 @@ levels that share a tensor, the anchor of an anchor-free detector, the tensor of
 `description_toml` writes a description to be read and edited; `read_description` reads it back.
 """
 
-import dataclasses
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +284,7 @@ def description_toml(description: Description, comments: Iterable[str] = ()) -> 
 def _table(record: Any, *, whole: bool = False) -> Document:
     """The fields of a dataclass that are not `None`, nor, unless `whole`, their defaults."""
     table: Document = {}
-    for entry in dataclasses.fields(record):
+    for entry in fields(record):
         value = getattr(record, entry.name)
         kind = entry.name == "encoding"  # tells the codings apart
         if value is not None and (whole or kind or value != entry.default):
@@ -294,7 +293,7 @@ def _table(record: Any, *, whole: bool = False) -> Document:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
+    if is_dataclass(value):
         table = _table(value)
         return table.get("first", 0) if set(table) <= {"first"} else table
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -29,6 +29,12 @@ def exp_float64(x: Tensor) -> Tensor:
     return x.double().exp().to(x.dtype)
 
 
+def softmax_float64(x: Tensor) -> Tensor:
+    """Over the last axis, in float64, summed left to right, rounded to the type of `x`."""
+    powers = (x.double() - x.double().amax(dim=-1, keepdim=True)).exp()
+    return (powers / powers.cumsum(dim=-1)[..., -1:]).to(x.dtype)
+
+
 def decode_boxes(deltas: Tensor, reference: Tensor, std: tuple[float, float, float, float]) -> Tensor:
     """Deltas (N, 4) against reference boxes (N, 4) -> boxes (N, 4), not clipped."""
     dx, dy, dw, dh = (deltas * deltas.new_tensor(std)).unbind(1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pocketdet.models.ops.boxes import exp_float64
-from pocketdet.spec.one_stage import BoxCoding, CxcywhCoding, DistanceCoding, Unit, XyxyCoding, default_grid
+from pocketdet.spec.one_stage import BoxCoding, CxcywhCoding, DistanceCoding, Unit, XyxyCoding
 
 
 def default_boxes(
@@ -35,11 +35,6 @@ def default_boxes(
     return torch.cat([centres - half, centres + half], dim=3).reshape(-1, 4)
 
 
-def level_grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the grids (h, w) of the maps of an input (height, width), see `default_grid`."""
-    return [default_grid(size, stride) for stride in strides]
-
-
 def sigmoid_float64(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)) in float64, rounded to the type of `x`."""
     return (1 / (1 + (-x.double()).exp())).to(x.dtype)
@@ -48,12 +43,6 @@ def sigmoid_float64(x: Tensor) -> Tensor:
 def tanh_float64(x: Tensor) -> Tensor:
     """2 / (1 + exp(-2x)) - 1 in float64, rounded to the type of `x`."""
     return (2 / (1 + (-2 * x.double()).exp()) - 1).to(x.dtype)
-
-
-def softmax_float64(x: Tensor) -> Tensor:
-    """Over the last axis, in float64, summed left to right, rounded to the type of `x`."""
-    powers = (x.double() - x.double().amax(dim=-1, keepdim=True)).exp()
-    return (powers / powers.cumsum(dim=-1)[..., -1:]).to(x.dtype)
 
 
 def decode_step(

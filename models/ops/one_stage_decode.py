@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from pocketdet.errors import UsageError
-from pocketdet.models.ops.boxes import argsort_descending, clip_boxes, nms, soft_nms
-from pocketdet.models.ops.one_stage_boxes import decode_step, default_boxes, sigmoid_float64, softmax_float64
+from pocketdet.models.ops.boxes import argsort_descending, clip_boxes, nms, soft_nms, softmax_float64
+from pocketdet.models.ops.one_stage_boxes import decode_step, default_boxes, sigmoid_float64
 from pocketdet.spec.one_stage import (
     Activation,
     BoxCoding,

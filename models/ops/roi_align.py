@@ -6,6 +6,8 @@ Definition: docs/reference/definitions.md, "PSRoI align"; the bins of RoI align 
 import torch
 from torch import Tensor
 
+_Samples = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 def ps_roi_align(
     features: Tensor, rois: Tensor, batch_index: Tensor, stride: int, pool_size: int, sampling_ratio: int
@@ -16,11 +18,8 @@ def ps_roi_align(
     non-finite coordinate gives zeros.
     """
     height, width = features.shape[2:]
-    finite = torch.isfinite(rois).all(dim=1)
-    safe = torch.where(finite[:, None], rois, torch.zeros_like(rois))
-    scale = 1.0 / stride
-    y_low, y_high, y_frac, y_in = _samples(safe[:, 1], safe[:, 3], scale, pool_size, sampling_ratio, height)
-    x_low, x_high, x_frac, x_in = _samples(safe[:, 0], safe[:, 2], scale, pool_size, sampling_ratio, width)
+    finite, rows, columns = _samples_of(rois, stride, pool_size, sampling_ratio, (height, width))
+    (y_low, y_high, y_frac, y_in), (x_low, x_high, x_frac, x_in) = rows, columns
 
     # (R, p, n) indices and weights per axis; bin (i, j) of channel group c reads plane (c * p + i) * p + j
     planes = features.reshape(len(features), -1, pool_size, pool_size, height * width)
@@ -48,11 +47,7 @@ def roi_align(
     non-finite coordinate gives zeros.
     """
     n, channels, height, width = features.shape
-    finite = torch.isfinite(rois).all(dim=1)
-    safe = torch.where(finite[:, None], rois, torch.zeros_like(rois))
-    scale = 1.0 / stride
-    rows = _samples(safe[:, 1], safe[:, 3], scale, pool_size, sampling_ratio, height)
-    columns = _samples(safe[:, 0], safe[:, 2], scale, pool_size, sampling_ratio, width)
+    finite, rows, columns = _samples_of(rois, stride, pool_size, sampling_ratio, (height, width))
     (y_low, y_high, y_frac, y_in), (x_low, x_high, x_frac, x_in) = (
         tuple(t.flatten(1) for t in axis) for axis in (rows, columns)
     )
@@ -68,9 +63,19 @@ def roi_align(
     return bins.mean(dim=(2, 4)).permute(0, 3, 1, 2)
 
 
-def _samples(
-    low: Tensor, high: Tensor, scale: float, bins: int, samples: int, size: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _samples_of(
+    rois: Tensor, stride: int, bins: int, samples: int, size: tuple[int, int]
+) -> tuple[Tensor, _Samples, _Samples]:
+    """Which RoIs (R,) are finite, and `_samples` along y and along x of a map (height, width)."""
+    finite = torch.isfinite(rois).all(dim=1)
+    safe = torch.where(finite[:, None], rois, torch.zeros_like(rois))
+    scale = 1.0 / stride
+    rows = _samples(safe[:, 1], safe[:, 3], scale, bins, samples, size[0])
+    columns = _samples(safe[:, 0], safe[:, 2], scale, bins, samples, size[1])
+    return finite, rows, columns
+
+
+def _samples(low: Tensor, high: Tensor, scale: float, bins: int, samples: int, size: int) -> _Samples:
     """One axis, each (R, p, n): lower and upper neighbour, fraction between them, whether a sample counts."""
     start, end = low * scale - 0.5, high * scale - 0.5
     bin_size = (end - start) / bins

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from pocketdet.models.config import Anchors, Postprocessing, Proposals
-from pocketdet.models.ops.boxes import argsort_descending, clip_boxes, decode_boxes, nms, soft_nms
+from pocketdet.models.ops.boxes import (
+    argsort_descending,
+    clip_boxes,
+    decode_boxes,
+    nms,
+    soft_nms,
+    softmax_float64,
+)
 
 
 def make_anchors(
@@ -83,7 +90,7 @@ def detect(
     boxes = clip_boxes(decode_boxes(deltas, rois, delta_std), size)
     solid = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(dim=1)
     alive = (finite & solid).nonzero()[:, 0]
-    probabilities = _softmax(logits[alive])
+    probabilities = softmax_float64(logits[alive])
 
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for label in range(logits.shape[1] - 1):
@@ -98,12 +105,6 @@ def detect(
     order = sorted(range(len(scores)), key=lambda i: (-float(scores[i]), int(labels[i]), int(roi[i])))
     best = torch.tensor(order[: rule.max_detections], dtype=torch.int64, device=roi.device)
     return Detections(boxes[roi[best]], scores[best], labels[best], roi[best])
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """Rows (R, C) in float64, summed left to right, rounded to float32."""
-    powers = (logits.double() - logits.double().amax(dim=1, keepdim=True)).exp()
-    return (powers / powers.cumsum(dim=1)[:, -1:]).float()
 
 
 def _suppress(boxes: Tensor, scores: Tensor, rule: Postprocessing) -> tuple[Tensor, Tensor]:

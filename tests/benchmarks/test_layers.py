@@ -2,7 +2,6 @@
 
 import copy
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,12 @@ from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents
 from pocketdet.cli.bench_display import print_records
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.native_build import X86_64
 from pocketdet.runtime.ncnn_graph import read_graph
 
 __all__ = ["command"]
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")
+BUILT = X86_64.runner
 NAMES = {(stage, name): (kind, module) for stage, name, kind, module, _ in LAYERS}
 
 

@@ -23,11 +23,11 @@ from pocketdet.benchmarks.record_io import parse_record, to_json
 from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents, open_session, open_target, parse_targets
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.native_build import X86_64
 from pocketdet.runtime.two_stage import STAGES
 
-ROOT = Path(__file__).resolve().parents[2]
 Measure = Callable[..., Record]
-BUILT = Path(os.environ.get("POCKETDET_RUN") or ROOT / "build" / "native-host" / "pocketdet-run")
+BUILT = X86_64.runner
 
 
 class StepRecorder:

@@ -23,7 +23,7 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 
 QEMU = "qemu-aarch64-static"
 PROCESSORS = ("cortex-a57", "cortex-a76", "max")
-LIMITS = {"fp32": (0.1, 1e-3), "fp16": (4.0, 5e-2)}  # pixels, score: of runtime/stages.py
+LIMITS = {"fp32": (0.1, 1e-3), "fp16": (4.0, 5e-2)}  # pixels, score: of runtime/parity.py
 
 
 def main() -> int:

@@ -67,6 +67,11 @@ def _slide(
     return np.where(low < high, np.clip(shift, low, high), shift)
 
 
+def _centre(box: Boxes) -> tuple[float, float]:
+    """The centre (x, y) of a box (4,)."""
+    return 0.5 * float(box[0] + box[2]), 0.5 * float(box[1] + box[3])
+
+
 def object_crop(cache: ImageCache, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
     """An object with its ground, on a canvas of (width, height), of which it fills a random share."""
     source, index = cache.draw(rng)
@@ -79,8 +84,7 @@ def object_crop(cache: ImageCache, rng: np.random.Generator, size: tuple[int, in
         size[0] * (0.5 + rng.uniform(-slack, slack)),
         size[1] * (0.5 + rng.uniform(-slack, slack)),
     )
-    centre = (0.5 * float(box[0] + box[2]), 0.5 * float(box[1] + box[3]))
-    matrix = similarity(orientation(rng), centre, target, (scale * aspect, scale / aspect))
+    matrix = similarity(orientation(rng), _centre(box), target, (scale * aspect, scale / aspect))
     return warp(source, matrix, size, KEEP)
 
 
@@ -162,8 +166,7 @@ def _lay(
     longest = max(float((box[2:] - box[:2]).max()), 4.0)
     scale = min(log_uniform(rng, *PASTED_SIDE) * side / longest, 2.5)
     place = rng.uniform(0.1, 0.9, 2) * side
-    centre = (0.5 * float(box[0] + box[2]), 0.5 * float(box[1] + box[3]))
-    matrix = similarity(orientation(rng), centre, (place[0], place[1]), (scale, scale))
+    matrix = similarity(orientation(rng), _centre(box), (place[0], place[1]), (scale, scale))
     placed = map_boxes(box[None], matrix)[0]
     margin = MARGIN * float((placed[2:] - placed[:2]).max()) + 2
     outer = placed + np.array([-margin, -margin, margin, margin], np.float32)

@@ -97,19 +97,14 @@ X86 = CostRates(
 )
 
 
-def neon_rates(target: str, path: Path = NEON_RATES) -> CostRates:
-    """Read the modelled rates of a target of ARM.
-
-    Args:
-        target: "neon-fp32" or "neon-fp16".
-        path: The file.
-    """
-    found = json.loads(path.read_text(encoding="utf-8"))[target]["rates"]
+def neon_rates(target: str) -> CostRates:
+    """Read the modelled rates of an ARM target, "neon-fp32" or "neon-fp16"."""
+    found = json.loads(NEON_RATES.read_text(encoding="utf-8"))[target]["rates"]
     return CostRates(**{name: _with_numbers(value) for name, value in found.items()})
 
 
 def _with_numbers(value: Any) -> Any:
-    """JSON has text as keys."""
+    """Convert the keys of JSON objects, which are text, to integers, and the values to floats."""
     return {int(k): _with_numbers(v) for k, v in value.items()} if isinstance(value, dict) else float(value)
 
 

@@ -1,5 +1,5 @@
-// Whether a stage agrees with its reference: tolerances by arithmetic (runtime/tolerances.py), sets of detections
-// (runtime/agreement.py), and golden arrays as the values that stages take and give.
+// Whether a stage agrees with its reference: tolerances by arithmetic and sets of detections
+// (runtime/parity.py), and golden arrays as the values that stages take and give.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
 // The golden record of a bundle: an image and the arrays that PyTorch computed for it, stage by stage. As
-// runtime/bundle/golden.py and golden_stages of runtime/stages.py read it.
+// runtime/bundle/golden.py and golden_stages of runtime/verification.py read it.
 #pragma once
 
 #include <map>

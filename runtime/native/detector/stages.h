@@ -1,5 +1,6 @@
 // Stage-by-stage parity with PyTorch's golden values, each stage fed with the reference's own inputs, so that the first
-// failing row names the stage at fault. Rows and tolerances are those of runtime/stages.py.
+// failing row names the stage at fault. Rows are those of runtime/verification.py, tolerances
+// those of runtime/parity.py.
 #pragma once
 
 #include <vector>
