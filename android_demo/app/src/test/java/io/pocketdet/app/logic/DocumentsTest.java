@@ -39,6 +39,9 @@ public class DocumentsTest {
         String deep = String.join("", Collections.nCopies(100_000, "["));
         assertTrue(refusal("{\"a\": " + deep).contains("at most 64 levels"));
         assertTrue(refusal("{\"a\":[" + String.join(",", Collections.nCopies(1 << 19, "0")) + "]}").contains("values"));
+        for (String form : new String[] {"{a\":", "{'\"':", "{/*\"*/a:", "{\"a\";#\"\n"}) {
+            assertTrue(form, refusal(form + deep).startsWith("no JSON: "));
+        }
         String brackets = "\"" + deep + "\\\"" + deep + "\"";
         assertEquals(200_001, Documents.parse("{\"a\": " + brackets + "}").optString("a").length());
     }
