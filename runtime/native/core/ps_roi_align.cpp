@@ -107,8 +107,8 @@ void add(Cell& sum, const Cell& cell) {
     for (int i = 0; i < kFours; ++i) sum.parts[i] += cell.parts[i];
 }
 
-// The cells of a row that a bin reads. `count` is kAny where it is not known when this is compiled; otherwise all loads
-// come before the sum, which processors that execute in order would wait for.
+// The sum of the cells of a row that a bin reads. `count` is kAny where it is not known when this is compiled;
+// otherwise all loads come before the first addition, since a processor that executes in order would wait for each.
 constexpr int kAny = 0;
 
 template <int count>

@@ -92,8 +92,8 @@ private:
     std::unique_ptr<ncnn::Layer> ncnns_[3];
 };
 
-// A graph's text, line by line. Each blob has one reader, and an output of the graph has none (graph/wiring.h): the
-// blobs between joined layers are theirs.
+// A graph's text, line by line. Each blob has one reader, and an output of the graph has none (graph/wiring.h): no
+// other layer reads the blobs between joined layers.
 struct GraphText {
     explicit GraphText(const std::string& param) {
         std::istringstream stream(param);

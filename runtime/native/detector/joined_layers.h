@@ -13,8 +13,8 @@ namespace pocketdet {
 
 struct Kernels;
 
-// Registers the layers with the net and returns the text of its graph with them. It has the types of with_types
-// already. Names and the number of layers stay: those that have nothing left to do hand their inputs on.
+// Registers the layers with the net and returns the text of its graph with them. `param` is what with_types returned.
+// Layers keep their names and their number: those that have nothing left to do pass their inputs on.
 std::string with_joined_layers(ncnn::Net& net, const std::string& param, const Kernels& kernels);
 
 }  // namespace pocketdet

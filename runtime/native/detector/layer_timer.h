@@ -25,7 +25,7 @@ public:
     // Whether the net calls the wrappers.
     void set(bool on);
 
-    // Before a run gives the net its inputs: forgets the run before. Nothing while it is off.
+    // Before a run gives the net its inputs: clears the times of the previous run. Does nothing while it is off.
     void begin();
     // After an output was extracted: the conversion of its values belongs to the layer that was the last to run.
     void extracted();
@@ -39,7 +39,7 @@ public:
 private:
     class TimedLayer;
 
-    void lap(size_t layer);  // what went by since the last call belongs to `layer`
+    void lap(size_t layer);  // adds the time since the last call to that of `layer`
 
     ncnn::Net& net_;
     std::vector<std::string> names_;

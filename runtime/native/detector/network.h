@@ -1,4 +1,4 @@
-// One ncnn network: loaded from checked bytes, run on one thread.
+// One ncnn network, loaded from checked bytes.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,8 @@ public:
 private:
     GraphSpec spec_;
     std::string label_;
-    std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_;  // outlives the net, as does
-    std::unique_ptr<ncnn::Allocator> workspace_;          // what the threads of a layer share
+    std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_;  // both outlive the net
+    std::unique_ptr<ncnn::Allocator> workspace_;          // shared by the threads of a layer
     std::unique_ptr<ncnn::Net> net_;
     std::unique_ptr<LayerTimer> layer_timer_;
 };

@@ -15,7 +15,7 @@ namespace pocketdet {
 
 namespace {
 
-// Null where ncnn's layers are taken: on other processors than 64-bit ARM, and where halves are stored only.
+// Null where ncnn's layers are used: on processors other than 64-bit ARM, and where 16-bit numbers are only stored.
 const Kernels* kernels_for(Arithmetic arithmetic) {
 #if defined(__aarch64__)
     if (arithmetic == Arithmetic::fp16) return &kHalfKernels;
@@ -49,13 +49,11 @@ std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic
     const Kernels* const kernels = kernels_for(arithmetic);
     std::vector<OwnLayer> layers;
     if (kNcnnSamplesSlowly) layers.push_back(own_deformable_convolution());
-    if (kernels != nullptr) {
-        add_convolutions(*kernels, layers);
-        add_pooling(*kernels, layers);
-        add_products(*kernels, layers);
-    }
-    const std::string text = with_types(net, param, layers);
-    return kernels != nullptr ? with_joined_layers(net, text, *kernels) : text;
+    if (kernels == nullptr) return with_types(net, param, layers);
+    add_convolutions(*kernels, layers);
+    add_pooling(*kernels, layers);
+    add_products(*kernels, layers);
+    return with_joined_layers(net, with_types(net, param, layers), *kernels);
 }
 
 }  // namespace pocketdet

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMostPlanes = 4;
 constexpr int kNoActivation = 0, kRelu = 1, kSigmoid = 4;  // of ncnn
-constexpr int kStemSlack = 24;                             // elements that the kernel reads behind a row
+constexpr int kStemSlack = 24;                             // elements that the kernel reads past the end of a row
 
 struct Padding {
     int left, top, right, bottom;
@@ -23,14 +23,16 @@ struct Padding {
 
 // The parameters of Convolution and ConvolutionDepthWise for a square kernel and stride.
 struct Geometry {
-    explicit Geometry(const std::function<int(int, int)>& get)
-        : outputs(get(0, 0)),
-          kernel(get(1, 0)),
-          stride(get(3, 1)),
-          padding{get(4, 0), get(14, get(4, 0)), get(15, get(4, 0)), get(16, get(14, get(4, 0)))},
-          has_bias(get(5, 0) != 0),
-          weights(get(6, 0)),
-          activation(get(9, 0)) {}
+    template <class Params>  // a LayerLine or an ncnn::ParamDict
+    explicit Geometry(const Params& params)
+        : outputs(params.get(0, 0)),
+          kernel(params.get(1, 0)),
+          stride(params.get(3, 1)),
+          padding{params.get(4, 0), params.get(14, params.get(4, 0)), params.get(15, params.get(4, 0)),
+                  params.get(16, params.get(14, params.get(4, 0)))},
+          has_bias(params.get(5, 0) != 0),
+          weights(params.get(6, 0)),
+          activation(params.get(9, 0)) {}
 
     bool relu() const { return activation == kRelu; }
     int width(const ncnn::Mat& map) const { return places(padding.left + map.w + padding.right); }
@@ -44,21 +46,13 @@ struct Geometry {
     int activation;  // ncnn's number
 };
 
-Geometry geometry_of(const LayerLine& line) {
-    return Geometry([&](int id, int otherwise) { return line.get(id, otherwise); });
-}
-
-Geometry geometry_of(const ncnn::ParamDict& params) {
-    return Geometry([&](int id, int otherwise) { return params.get(id, otherwise); });
-}
-
 bool is_rectified(const Geometry& geometry) {
     return geometry.activation == kNoActivation || geometry.activation == kRelu;
 }
 
 // A square kernel of `size`, without dilation, with no parameter but those of Geometry and the group.
 bool is_plain(const LayerLine& line, int size) {
-    const Geometry g = geometry_of(line);
+    const Geometry g(line);
     const auto& [left, top, right, bottom] = g.padding;
     return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 9}) && g.kernel == size &&
            line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
@@ -67,14 +61,14 @@ bool is_plain(const LayerLine& line, int size) {
 }
 
 bool is_stem(const LayerLine& line, const Kernels& kernels) {
-    const Geometry g = geometry_of(line);
+    const Geometry g(line);
     return is_plain(line, 3) && is_rectified(g) && g.stride == 2 && line.get(7, 1) == 1 && g.outputs > 0 &&
            g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 && g.weights / (9 * g.outputs) >= 1 &&
            g.weights / (9 * g.outputs) <= kMostPlanes;
 }
 
 bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
-    const Geometry g = geometry_of(line);
+    const Geometry g(line);
     const bool has_sigmoid = g.activation == kSigmoid && kernels.sigmoid != nullptr;
     return is_plain(line, 1) && (is_rectified(g) || has_sigmoid) && g.stride == 1 && line.get(7, 1) == 1 &&
            g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights > 0 &&
@@ -82,7 +76,7 @@ bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
 }
 
 bool is_depthwise(const LayerLine& line, const Kernels& kernels) {
-    const Geometry g = geometry_of(line);
+    const Geometry g(line);
     return is_plain(line, 5) && is_rectified(g) && (g.stride == 1 || g.stride == 2) && g.outputs > 0 &&
            g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
 }
@@ -101,7 +95,7 @@ public:
 
     bool empty() const { return rows_.empty(); }
 
-    // `write(y, to)` writes row y. What it leaves is zero.
+    // `write(y, to)` writes row y. Bytes that it does not write are zero.
     template <class Write>
     const uint8_t* at(int y, Write write) {
         if (y < 0 || y >= height_) return rows_.row<uint8_t>(kSlots);
@@ -123,7 +117,7 @@ public:
     using PackedLayer::PackedLayer;
 
     int load_param(const ncnn::ParamDict& params) override {
-        geometry_ = geometry_of(params);
+        geometry_ = Geometry(params);
         return 0;
     }
 
@@ -150,7 +144,7 @@ protected:
                    kernels_.lanes, option.blob_allocator);
     }
 
-    Geometry geometry_{[](int, int otherwise) { return otherwise; }};
+    Geometry geometry_{ncnn::ParamDict()};
     std::vector<uint8_t> weights_, bias_;
 };
 

@@ -1,4 +1,4 @@
-// What our layers on packed maps share.
+// The base class of our layers on packed maps.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ protected:
         return map.elempack == kernels_.lanes && map.elemsize == pixel_size();
     }
 
-    // The next number of channels that fills vectors.
+    // `count` rounded up to whole vectors.
     int filled_up(int count) const { return (count + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes; }
 
     std::vector<uint8_t> elements_of(const std::vector<float>& values) const {

@@ -1,5 +1,5 @@
-// Layers on packed maps by the kernels of kernels/, without padded or rearranged copies of the map and with ReLU in the
-// same pass, for 64-bit ARM. Each function appends those of its kind, which take maps that fill vectors.
+// Layers on packed maps by the kernels of kernels/, for 64-bit ARM, with ReLU in the same pass. Each function
+// appends the layers of one kind.
 #pragma once
 
 #include <vector>
@@ -20,6 +20,6 @@ void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
 void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
 constexpr char kFullyConnected[] = "PocketdetFullyConnected";  // the type of the last
-constexpr int kFullyConnectedRelu = 23;                        // its parameter that ncnn's Gemm has not: ReLU follows
+constexpr int kFullyConnectedRelu = 23;                        // its own parameter, not ncnn's: 1 if ReLU follows
 
 }  // namespace pocketdet

@@ -13,13 +13,13 @@ namespace pocketdet {
 namespace {
 
 bool is_max_pool(const LayerLine& line) {
-    const auto is = [&](int id, int value, int otherwise) { return line.get(id, otherwise) == value; };
-    return line.has_only({0, 1, 11, 2, 12, 3, 13, 14, 15, 4, 5, 6}) && is(0, 0, 0) && is(1, 3, 0) && is(11, 3, 3) &&
-           is(2, 2, 1) && is(12, 2, 2) && is(3, 1, 0) && is(13, 1, 1) && is(14, 1, 1) && is(15, 1, 1) && is(4, 0, 0) &&
-           is(5, 1, 0);
+    return line.has_only({0, 1, 11, 2, 12, 3, 13, 14, 15, 4, 5, 6}) && line.get(0, 0) == 0 && line.get(1, 0) == 3 &&
+           line.get(11, 3) == 3 && line.get(2, 1) == 2 && line.get(12, 2) == 2 && line.get(3, 0) == 1 &&
+           line.get(13, 1) == 1 && line.get(14, 1) == 1 && line.get(15, 1) == 1 && line.get(4, 0) == 0 &&
+           line.get(5, 0) == 1;
 }
 
-// The channels of a map that does not fill vectors are ncnn's.
+// Maps whose channels do not fill vectors are left to ncnn's layer.
 class MaxPool : public PackedLayer {
 public:
     using PackedLayer::PackedLayer;

@@ -13,9 +13,9 @@ namespace {
 
 // Rows times constant, transposed weights plus a constant for each column.
 bool is_fully_connected(const LayerLine& line) {
-    const auto is = [&](int id, int value, int otherwise) { return line.get(id, otherwise) == value; };
-    return line.has_only({10, 2, 3, 4, 5, 6, 7, 8, 9}) && is(10, 4, 0) && is(2, 0, 0) && is(3, 1, 0) && is(4, 0, 0) &&
-           is(5, 1, 0) && is(6, 1, 0) && line.get(8, 0) > 0 && line.get(9, 0) > 0;
+    return line.has_only({10, 2, 3, 4, 5, 6, 7, 8, 9}) && line.get(10, 0) == 4 && line.get(2, 0) == 0 &&
+           line.get(3, 0) == 1 && line.get(4, 0) == 0 && line.get(5, 0) == 1 && line.get(6, 0) == 1 &&
+           line.get(8, 0) > 0 && line.get(9, 0) > 0;
 }
 
 class FullyConnected : public PackedLayer {

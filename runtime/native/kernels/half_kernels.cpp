@@ -30,8 +30,8 @@ struct HalfLanes {
         asm("fmla %0.8h, %1.8h, %2.h[%3]" : "+w"(sum) : "w"(a), "x"(b), "n"(lane));
         return sum;
     }
-    // exp(-x) = 2^whole * 2^part, the latter by a cubic polynomial; one step of Newton's for the reciprocal. Within
-    // 5e-4 of the sigmoid of the half.
+    // exp(-x) = 2^whole * 2^part, the latter by a cubic polynomial; one step of Newton's method for the reciprocal. The
+    // result is within 5e-4 of the sigmoid of the element.
     static Vector sigmoid(Vector x) {
         const Vector exponent = vmulq_n_f16(x, static_cast<Element>(-1.442695f));
         const Vector bounded = vmaxq_f16(vminq_f16(exponent, splat(15)), splat(-13));

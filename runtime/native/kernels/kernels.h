@@ -61,11 +61,11 @@ struct Kernels {
     void (*max_pool)(const MaxPoolRow&);
     // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
-    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32, where ncnn's is taken.
+    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32, where ncnn's layer is used.
     void (*sigmoid)(void* elements, std::size_t count);
 };
 
 extern const Kernels kSingleKernels;
-extern const Kernels kHalfKernels;  // for processors with asimdhp alone
+extern const Kernels kHalfKernels;  // only for processors with asimdhp
 
 }  // namespace pocketdet

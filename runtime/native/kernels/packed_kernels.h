@@ -1,6 +1,6 @@
 // The kernels of kernels.h for any vector. `Lanes` names the vector and its operations. This is compiled for other
-// processors than the rest of the program: what is included here must leave no function behind that the linker could
-// take for others.
+// processors than the rest of the program: what is included here must not emit functions with external linkage, which
+// the linker could use for the whole program.
 #pragma once
 
 #include <utility>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 
 #include "check.h"
 #include "deformable_conv.h"
+#include "drawn.h"
 
 namespace pocketdet {
 
@@ -29,23 +29,6 @@ struct Shape {
                field(4, pad(kernel_w)) + field(14, pad(kernel_h)) + field(5, has_bias ? 1 : 0) +
                field(6, outputs * channels * taps()) + "\n";
     }
-};
-
-class Drawn {
-public:
-    explicit Drawn(unsigned seed) : engine_(seed) {}
-    float next(float spread = 1.f) { return spread * (static_cast<float>(engine_() % 20001) / 10000.f - 1.f); }
-    ncnn::Mat maps(int width, int height, int channels, float spread) {
-        ncnn::Mat mat(width, height, channels);
-        for (int c = 0; c < channels; ++c) {
-            float* to = mat.channel(c);
-            for (int i = 0; i < width * height; ++i) to[i] = next(spread);
-        }
-        return mat;
-    }
-
-private:
-    std::mt19937 engine_;
 };
 
 class DeformableNet {

@@ -1,11 +1,10 @@
 // Our layers on packed maps against plain loops and against ncnn's, on 64-bit ARM; elsewhere ncnn's layers stay.
 #include <cmath>
-#include <memory>
-#include <random>
 
 #include <ncnn/net.h>
 
 #include "check.h"
+#include "drawn.h"
 #include "own_layers.h"
 
 namespace pocketdet {
@@ -17,6 +16,9 @@ constexpr bool kHasKernels =
 #else
     false;
 #endif
+
+// Numbers that halves hold.
+Drawn drawn_halves(unsigned seed) { return Drawn(seed, 64); }
 
 struct Layer {
     const char* type;
@@ -46,24 +48,6 @@ struct Layer {
         if (group > 1) add(7, group);
         return text + "\n";
     }
-};
-
-// Multiples of 1/64 in [-1, 1], which halves hold.
-class Drawn {
-public:
-    explicit Drawn(unsigned seed) : engine_(seed) {}
-    float next() { return static_cast<float>(static_cast<int>(engine_() % 129) - 64) / 64.f; }
-    ncnn::Mat map(int width, int height, int channels) {
-        ncnn::Mat mat(width, height, channels);
-        for (int c = 0; c < channels; ++c) {
-            float* to = mat.channel(c);
-            for (int i = 0; i < width * height; ++i) to[i] = next();
-        }
-        return mat;
-    }
-
-private:
-    std::mt19937 engine_;
 };
 
 class LayerNet {
@@ -96,7 +80,7 @@ private:
 };
 
 std::vector<float> drawn_weights(size_t count, unsigned seed) {
-    Drawn drawn(seed);
+    Drawn drawn = drawn_halves(seed);
     std::vector<float> weights(count);
     for (float& weight : weights) weight = drawn.next();
     return weights;
@@ -133,8 +117,8 @@ Sum sum_at(const Layer& l, const ncnn::Mat& input, const std::vector<float>& wei
 }
 
 void test_convolution(const Layer& l, Arithmetic arithmetic, int width, int height) {
-    Drawn drawn(static_cast<unsigned>(width * 100 + height));
-    const ncnn::Mat input = drawn.map(width, height, l.planes);
+    Drawn drawn = drawn_halves(static_cast<unsigned>(width * 100 + height));
+    const ncnn::Mat input = drawn.maps(width, height, l.planes);
     const std::vector<float> weights =
         drawn_weights(static_cast<size_t>(l.outputs * (l.taps() + (l.has_bias ? 1 : 0))), 5);
     const LayerNet theirs(l.param(), arithmetic, false, stored(weights)),
@@ -159,7 +143,7 @@ void test_vector(Arithmetic arithmetic) {
     const Layer l{"Convolution", 40, 24, 1, 1, 0, 0, 1, true, 1};
     const LayerNet net(l.param(), arithmetic, true,
                        stored(drawn_weights(static_cast<size_t>(l.outputs * (l.planes + 1)), 6)));
-    const ncnn::Mat map = Drawn(7).map(1, 1, l.planes);
+    const ncnn::Mat map = drawn_halves(7).maps(1, 1, l.planes);
     const ncnn::Mat found = net.run(map.reshape(l.planes)), expected = net.run(map);
     CHECK(found.dims == 1 && found.w == l.outputs && expected.c == l.outputs);
     for (int o = 0; o < l.outputs; ++o) CHECK(found[o] == expected.channel(o)[0]);
@@ -167,8 +151,8 @@ void test_vector(Arithmetic arithmetic) {
 
 void test_max_pool(Arithmetic arithmetic, int width, int height, int channels) {
     const Layer l{"Pooling", channels, channels, 3, 2, 1, 1, channels, false, 0};
-    Drawn drawn(9);
-    const ncnn::Mat input = drawn.map(width, height, channels);
+    Drawn drawn = drawn_halves(9);
+    const ncnn::Mat input = drawn.maps(width, height, channels);
     const LayerNet theirs(l.param(), arithmetic, false, {}), ours(l.param(), arithmetic, true, {});
     CHECK(theirs.type() == l.type && ours.type() == "PocketdetMaxPool");
     const ncnn::Mat expected = theirs.run(input), found = ours.run(input);
@@ -187,7 +171,7 @@ void test_shuffle(Arithmetic arithmetic, int passed, int computed) {
     const std::string param = end_of_unit("0=2 1=0", "-23300=2,-233,-233 1=0");
     const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
     CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffledHalves");
-    const std::vector<ncnn::Mat> inputs{Drawn(3).map(5, 3, passed), Drawn(4).map(5, 3, computed)};
+    const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
     for (const char* half : {"out0", "out1"}) {
         const ncnn::Mat found = ours.run(inputs, half), expected = theirs.run(inputs, half);
         CHECK(found.c == (passed + computed) / 2 && expected.c == found.c && found.w == 5 && found.h == 3);
@@ -210,7 +194,7 @@ void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outp
         const std::vector<float> part = stored(drawn_weights(static_cast<size_t>(count), 8));
         weights.insert(weights.end(), part.begin(), part.end());
     }
-    const ncnn::Mat input = Drawn(9).map(inputs, rows, 1).reshape(inputs, rows);
+    const ncnn::Mat input = drawn_halves(9).maps(inputs, rows, 1).reshape(inputs, rows);
     const ncnn::Mat expected = LayerNet(param, Arithmetic::fp32, false, weights).run(input);
     const LayerNet ours(param, arithmetic, true, weights), theirs(param, arithmetic, false, weights);
     CHECK(ours.type(1) == "PocketdetFullyConnected" && ours.type(2) == "PocketdetHandOn");

@@ -15,14 +15,14 @@ namespace {
 const char* const kUsage =
     "pocketdet-run bench BUNDLE [IMAGE...] [options]\n"
     "\n"
-    "Times a bundle on one thread: warm-up, then frames one after the other, the images (JPEG, PNG or PPM; the\n"
+    "Times a bundle: warm-up, then frames one after the other, the images (JPEG, PNG or PPM; the\n"
     "golden one if none is given) by turns. The output keeps every frame's milliseconds per stage and the processor\n"
     "it began and ended on, and clocks, temperatures, load and battery before, during and after. It decides nothing.\n"
     "\n"
     "Ends after --frames or --seconds, whichever comes first; with one of the two given, by that one alone.\n"
     "\n"
-    "--layers times every layer of the networks, too. The frames then come in pairs on the same image, one with the\n"
-    "clock of the layers and one without, so that the difference is what that clock costs.\n"
+    "--layers also times every layer of the networks. The frames then come in pairs on the same image, one with the\n"
+    "layers timed and one without, so that the difference is the cost of timing them.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
@@ -194,8 +194,8 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
     std::optional<double> first_frame_ms;
     for (int i = 0; i < plan.warmup; ++i) {
         cancel();
-        const double ms = total(detector.detect(images[static_cast<size_t>(i) % images.size()].view()).milliseconds);
-        first_frame_ms = first_frame_ms.value_or(ms);
+        const Detections found = detector.detect(images[static_cast<size_t>(i) % images.size()].view());
+        if (i == 0) first_frame_ms = total(found.milliseconds);
     }
     document["affinity"] = allowed_cpus();
     document["before"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
