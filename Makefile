@@ -41,10 +41,11 @@ PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 CACHED := $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pocketdet/ncnn-*-host-*/build.json)
 CPP := $(if $(CACHED),native,native-test)
 
-test: $(VENV)/dev.stamp $(CPP) ## the tests of every change, ten minutes on two cores
-	@$(PYTEST) -m 'not slow'
+MARKS := not slow
+test: $(VENV)/dev.stamp $(CPP) ## the tests of every change, ten minutes on two cores (MARKS=: the slow ones too)
+	@$(PYTEST) -m '$(MARKS)'
 
-test-all: $(VENV)/dev.stamp $(CPP) ## all tests: the slow ones too, every export anew, all random examples
+test-all: $(VENV)/dev.stamp $(CPP) ## all tests, every export anew, all random examples
 	@$(PYTEST) --hypothesis-profile all
 
 native-test: $(VENV)/tools.stamp ## the C++ core's own tests, without Python
