@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 
 from pocketdet.armmodel.devices import find_devices
 from pocketdet.benchmarks.record import Record
@@ -31,7 +31,11 @@ _MODELLED_ROW = re.compile(
     r"^\| (SNet\d+|Cortex-A76), (fp16|fp32) \| ([\d.]+) \|.*\| ([\d.]+)(?: on the Snapdragon 855\+.*)? \|$",
     re.M,
 )
-_INTRO = """# Measured speed
+_INTRO = """---
+hide:
+  - toc
+---
+# Measured speed
 
 Records of `pocketdet bench`, sent in by those who measured them. A time is the median over the frames of one
 run, image to boxes, one thread on one core; [the benchmark guide](guides/benchmark.md) has the protocol and
@@ -56,7 +60,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         raise PluginError(str(error)) from error
     for entry in entries:
         content = entry.path.read_text("utf-8")
-        files.append(File.generated(config, _link(entry), content=content))
+        # included, although exclude_docs keeps JSON files out of the site
+        record = File.generated(config, _link(entry), content=content, inclusion=InclusionLevel.INCLUDED)
+        files.append(record)
     modelled = _modelled(CYCLES_PAGE.read_text("utf-8"))
     files.append(File.generated(config, PAGE, content="\n".join(_page(entries, modelled))))
     return files

@@ -9,7 +9,9 @@ from types import ModuleType
 import pytest
 from bench_records import measurement, run
 from markdown_files import ROOT
+from mkdocs.config import load_config
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import Files, set_exclusions
 from needs import CHROMIUM
 
 from pocketdet.benchmarks.images import standard_images
@@ -58,6 +60,19 @@ def test_every_time_links_to_its_record(hook: ModuleType) -> None:
         assert f"<a href='results/{name}.json'>{record.summary.median:.2f} ms" in text
     assert "Board &lt;2&gt;" in text
     assert "Board <2>" not in text
+
+
+def test_the_records_are_files_of_the_site(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    monkeypatch.setattr(config.plugins, "_current_plugin", "results", raising=False)  # as in an event
+    files = Files([])
+    hook.on_files(files, config)
+    set_exclusions(files, config)  # as the build does after the hooks
+    assert {file.src_uri for file in files if file.inclusion.is_included()} == {
+        "results.md",
+        "results/phone.json",
+        "results/board.json",
+    }
 
 
 def test_an_invalid_run_is_marked_and_has_no_fps(hook: ModuleType) -> None:
