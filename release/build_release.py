@@ -13,7 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,8 +68,7 @@ def build(dist: Path, work: Path, runners: Path, wheels: Path | None = None) -> 
     """
     text = notes()
     _copy_runners(runners, dist)
-    script = "import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])"
-    run([sys.executable, "-c", script, str(dist)])
+    _build_sdist(dist)
     if wheels is not None:
         _copy_wheels(wheels, dist)
     else:
@@ -89,6 +90,32 @@ def _copy_runners(runners: Path, dist: Path) -> None:
         copy = dist / f"pocketdet-run-{version()}-linux-{machine}"
         shutil.copyfile(source, copy)
         copy.chmod(0o755)  # what an artifact of a workflow loses
+
+
+def _build_sdist(dist: Path) -> None:
+    script = "import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])"
+    run([sys.executable, "-c", script, str(dist)])
+    check_sdist(dist / f"pocketdet-{version()}.tar.gz", run(["git", "ls-files"]).splitlines())
+
+
+def check_sdist(path: Path, tracked: Collection[str]) -> None:
+    """Refuse an sdist with files that are not in the repository.
+
+    Args:
+        path: The sdist.
+        tracked: Paths of the files in the repository.
+
+    Raises:
+        ReleaseError: If it has others, besides its metadata.
+    """
+    with tarfile.open(path) as archive:
+        files = {member.name.partition("/")[2] for member in archive if not member.isdir()}
+    others = sorted(files - set(tracked) - {"PKG-INFO"})
+    if others:
+        raise ReleaseError(
+            f"{path.name}: expected the files that git tracks, found {', '.join(others[:5])}; remove them "
+            "from the checkout or add them to .gitignore"
+        )
 
 
 def _copy_wheels(folder: Path, dist: Path) -> None:

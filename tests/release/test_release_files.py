@@ -5,11 +5,12 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
 import pytest
-from build_release import build
+from build_release import build, check_sdist
 from release_notes import ReleaseError, notes, version
 
 from pocketdet import __version__
@@ -46,6 +47,16 @@ def test_a_tag_of_another_version_fails() -> None:
 def test_a_release_without_runners_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"pocketdet-run-x86_64: there is no runner for x86_64"):
         build(tmp_path / "dist", tmp_path, tmp_path)
+
+
+def test_an_sdist_with_files_of_nobody_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pocketdet-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ("PKG-INFO", "runtime/detector.py", "notes/secret.txt"):
+            archive.addfile(tarfile.TarInfo(f"pocketdet-1.0/{name}"))
+    with pytest.raises(ReleaseError, match=r"expected the files that git tracks, found notes/secret\.txt;"):
+        check_sdist(path, ["runtime/detector.py", "README.md"])
+    check_sdist(path, ["runtime/detector.py", "notes/secret.txt"])
 
 
 def test_every_third_party_folder_has_a_licence_and_a_row() -> None:
