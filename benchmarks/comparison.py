@@ -2,7 +2,7 @@
 
 Each network is timed alone (of a two-stage detector the features and the head), and the whole detector from
 the image to the boxes. Everything around the networks is the same code for all engines (`runtime.pipeline`),
-so that only the engines differ.
+so that only the engines differ. The native engine is the whole detector in C++: it is not timed in parts.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.detector import make_pipeline
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
+from pocketdet.runtime.native_pipeline import NativePipeline
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import TOLERANCES, Check, compare, compare_detections
@@ -34,7 +35,7 @@ from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "engine contest"  # the word of schema version 1
-PLAIN, ALIGNED = "plain ncnn", "aligned ncnn"
+PLAIN, ALIGNED, NATIVE = "plain ncnn", "aligned ncnn", "native"
 FEATURES, HEAD, WHOLE = "features", "head", "image to boxes"
 
 
@@ -162,7 +163,11 @@ def compare_engines(
     macs[WHOLE] = sum(_macs(comparison, name, proposals) for name in inputs)
     parts = []
     for name, frame in frames.items():
-        functions = {engine: partial(frame, pipeline) for engine, pipeline in pipelines.items()}
+        functions = {
+            engine: partial(frame, pipeline)
+            for engine, pipeline in pipelines.items()
+            if name == WHOLE or not isinstance(pipeline, NativePipeline)
+        }
         bursts = plan.rounds * len(functions)
         samples = run_interleaved(functions, plan, progress=partial(progress, name, bursts))
         parts.append(TimedPart(name, macs[name], samples))
@@ -198,7 +203,8 @@ def differences(reference: Pipeline, other: Pipeline, image: NDArray[np.uint8]) 
 
 def _checks(reference: Pipeline, other: Pipeline, image: NDArray[np.uint8]) -> list[Check]:
     tolerances, checks = TOLERANCES["fp32"], []
-    for name, inputs in reference.network_inputs(image).items():
+    networks = {} if isinstance(other, NativePipeline) else reference.network_inputs(image)
+    for name, inputs in networks.items():
         expected, found = reference.engine.run(name, inputs), other.engine.run(name, inputs)
         limit = tolerances.of_graph(name)
         checks += [compare(f"{name}.{k}", expected[k], found[k], relative=limit) for k in expected]

@@ -22,7 +22,7 @@ from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.options import ENGINES, DetectorOptions
 
 POST_PROCESSING = ("proposals", "roi_align", "boxes")
 
@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--image", type=Path, help="by default a standard frame")
     parser.add_argument("--frames", type=int, default=200)
-    parser.add_argument("--engine", choices=("ncnn", "onnxruntime"), default="ncnn")
+    parser.add_argument("--engine", choices=ENGINES, default="ncnn")
     args = parser.parse_args()
     console = Console()
     try:

@@ -17,8 +17,9 @@ from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.detections import Detections
-from pocketdet.runtime.engines import Engine, make_engine
+from pocketdet.runtime.engines import Engine, NativeEngine, make_engine
 from pocketdet.runtime.images import ColorOrder, as_rgb
+from pocketdet.runtime.native_pipeline import NativePipeline
 from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.pipeline import Pipeline, Stopwatch
@@ -30,7 +31,7 @@ from pocketdet.runtime.two_stage import TwoStagePipeline
 class Detector:
     """Runs the detector of a bundle on images.
 
-    `detect` is thread-safe. A forked process may use the detector: its first call reloads the networks, so
+    `detect` is thread-safe. A forked process may use the detector: its first call may reload the networks, so
     the parent must not close the detector before. A detector that was made from a path can be pickled and
     sent to a process of `multiprocessing`'s "spawn": its path and options are sent, and it is loaded anew.
 
@@ -38,7 +39,7 @@ class Detector:
         bundle: path of a bundle folder or zip file, or a loaded `Bundle`. A detector closes only a bundle
             that it loaded itself.
         options: engine, threads and overrides of the bundle's settings. Default: `DetectorOptions()`.
-        engine: "ncnn" or "onnxruntime"; or an object that runs the networks.
+        engine: "native", "ncnn" or "onnxruntime"; or an object that runs the networks.
         threads, precision, score_threshold, nms, nms_iou, rois, max_detections: each replaces the field of
             `options` with its name, see `DetectorOptions`.
 
@@ -46,7 +47,7 @@ class Detector:
         BundleError: if the bundle is missing, damaged or invalid.
         GraphError: if a network of the bundle is invalid.
         EngineError: if the engine is not installed or cannot load a network.
-        UsageError: for an option out of range, or one that this detector does not have.
+        UsageError: for an option out of range, or one that this detector or engine does not have.
 
     Example:
         >>> with Detector("thundernet-snet49.pocketdet", threads=2, score_threshold=0.4) as detector:
@@ -257,11 +258,13 @@ def _restore(path: Path, options: DetectorOptions, digest: str) -> Detector:
 
 
 def make_pipeline(manifest: Manifest, engine: Engine, options: DetectorOptions) -> Pipeline:
-    """Return the pipeline for the kind of detector of a manifest.
+    """Return the pipeline for an engine and the kind of detector of a manifest.
 
     Raises:
         UsageError: for an option that this kind of detector does not have.
     """
+    if isinstance(engine, NativeEngine):
+        return NativePipeline(manifest, engine, options)
     if isinstance(manifest, OneStageManifest):
         return OneStagePipeline(manifest, engine, options)
     assert isinstance(manifest, TwoStageManifest)

@@ -1,4 +1,4 @@
-"""Paths of the pocketdet-run programs: built by `make native` and `make native-aarch64`, or in the wheel."""
+"""Paths of the C++ detector: built by `make native` and `make native-aarch64`, or in the wheel."""
 
 import os
 from dataclasses import dataclass
@@ -38,3 +38,16 @@ AARCH64: Final = NativeBuild("aarch64", "native-aarch64", "native-aarch64", "POC
 AARCH64_HOST: Final = NativeBuild(
     "aarch64", "native-host", "native", "POCKETDET_RUN_AARCH64"
 )  # on ARM itself
+
+
+def library_path() -> Path:
+    """Path of libpocketdet.so: POCKETDET_LIBRARY, the one in the build tree, or else the one in the package.
+
+    If there is none, it is the path in the build tree.
+    """
+    override = os.environ.get("POCKETDET_LIBRARY")
+    if override:
+        return Path(override)
+    built = ROOT / "build" / "native-host" / "libpocketdet.so"
+    shipped = SHIPPED / "libpocketdet.so"
+    return shipped if shipped.is_file() and not built.is_file() else built

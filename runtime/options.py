@@ -1,14 +1,15 @@
 """Options of `Detector`."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from pocketdet.errors import UsageError
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
 
-EngineName = Literal["ncnn", "onnxruntime"]
+EngineName = Literal["native", "ncnn", "onnxruntime"]
+ENGINES: Final[tuple[EngineName, ...]] = ("native", "ncnn", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,12 @@ class DetectorOptions:
     """Options of a detector. `None` means the value of the bundle.
 
     Args:
-        engine: the inference engine, "ncnn" or "onnxruntime". Default: "ncnn".
+        engine: the inference engine. "native" is the C++ detector, which runs the whole detector in one call
+            and on one thread; "ncnn" and "onnxruntime" run the networks alone. Default: "ncnn".
         threads: CPU threads of the networks, 1 to 256. Post-processing uses one thread. Default: 1.
-        precision: requested arithmetic of ncnn: "fp32", "fp16-storage", "fp16" or "bf16-storage". ncnn falls
-            back to fp32 on processors without it; `Detector.precision` is the arithmetic in use. onnxruntime
-            always uses fp32.
+        precision: requested arithmetic of ncnn, in "ncnn" and "native": "fp32", "fp16-storage", "fp16" or
+            "bf16-storage". ncnn falls back to fp32 on processors without it; `Detector.precision` is the
+            arithmetic in use. onnxruntime always uses fp32.
         score_threshold: minimum score, exclusive, in [0, 1].
         nms: "hard" (greedy NMS), or "linear" or "gaussian" (soft-NMS).
         nms_iou: IoU threshold of NMS in [0, 1].
@@ -41,7 +43,7 @@ class DetectorOptions:
     max_detections: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("engine", self.engine, ("ncnn", "onnxruntime"))
+        _one_of("engine", self.engine, ENGINES)
         if self.precision is not None:
             _one_of("precision", self.precision, ARITHMETICS)
         if self.nms is not None:

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Stopwatch:
 class Pipeline(ABC):
     """The stages of one bundle. Stateless and therefore thread-safe."""
 
-    stages: ClassVar[tuple[str, ...]]
+    stages: tuple[str, ...]
 
     def __init__(self, manifest: Manifest, engine: Engine, score_threshold: float) -> None:
         self.engine = engine

@@ -71,6 +71,13 @@ def _check_outputs(spec: GraphSpec, found: Mapping[str, Shape], rois: int) -> No
             )
 
 
+def _write(path: Path, data: bytes, source: Path) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise BundleError(f"{source}: {path} cannot be written: {error.strerror or error}") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A validated bundle. Its files are private copies, deleted by `close()` or with the last reference.
@@ -91,6 +98,17 @@ class Bundle:
     def __post_init__(self) -> None:
         weakref.finalize(self, _remove, self._folder, self._process)
 
+    @property
+    def folder(self) -> Path:
+        """The verified copy of the whole bundle, a folder with the manifest.
+
+        Raises:
+            BundleError: if the bundle is closed.
+        """
+        if not self._folder.exists():
+            raise BundleError(f"{self.source}: the bundle is closed; load it again")
+        return self._folder
+
     def path(self, name: str) -> Path:
         """Return the path of the verified copy of a file.
 
@@ -102,10 +120,7 @@ class Bundle:
         """
         if name not in self.manifest.files:
             raise BundleError(f"{self.source}: {name!r} is not a file of this bundle")
-        path = self._folder / name
-        if not path.exists():
-            raise BundleError(f"{self.source}: the bundle is closed; load it again")
-        return path
+        return self.folder / name
 
     def read_bytes(self, name: str) -> bytes:
         """Return the content of a listed file. Raises `BundleError` as `path` does."""
@@ -171,22 +186,23 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     try:
         data = read_limited(files, MANIFEST_NAME, MAX_MANIFEST_BYTES, str(source))
         manifest = parse_manifest(data, f"{source}/{MANIFEST_NAME}")
-        return _load_staged(files, manifest, source, hashlib.sha256(data).hexdigest())
+        return _load_staged(files, data, manifest, source)
     finally:
         files.close()
 
 
-def _load_staged(files: FileSource, manifest: Manifest, source: Path, digest: str) -> Bundle:
+def _load_staged(files: FileSource, data: bytes, manifest: Manifest, source: Path) -> Bundle:
     try:
         folder = Path(tempfile.mkdtemp(prefix="pocketdet-"))
     except OSError as error:
         raise BundleError(f"{source}: no temporary folder can be made for its files: {error}") from error
     try:
         stage_files(files, manifest.files, folder, str(source))
+        _write(folder / MANIFEST_NAME, data, source)
         has_int8 = manifest.layout.weight_storage == "int8"
         for spec in manifest.graphs.by_name().values():
             check_graph(spec, folder, manifest.max_rois, str(source), has_int8=has_int8)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Bundle(manifest, source, digest, folder)
+    return Bundle(manifest, source, hashlib.sha256(data).hexdigest(), folder)

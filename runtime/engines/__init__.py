@@ -2,10 +2,11 @@
 
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
+from pocketdet.runtime.engines.native_engine import NativeEngine
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.options import DetectorOptions
 
-__all__ = ["Array", "Engine", "GraphName", "NcnnEngine", "make_engine"]
+__all__ = ["Array", "Engine", "GraphName", "NativeEngine", "NcnnEngine", "make_engine"]
 
 
 def make_engine(bundle: Bundle, options: DetectorOptions) -> Engine:
@@ -13,7 +14,10 @@ def make_engine(bundle: Bundle, options: DetectorOptions) -> Engine:
 
     Raises:
         EngineError: if the engine is not installed or cannot load a graph.
+        UsageError: for an option that the engine does not have.
     """
+    if options.engine == "native":
+        return NativeEngine(bundle, options)
     if options.engine == "onnxruntime":
         from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 

@@ -7,8 +7,10 @@ if(POCKETDET_STATIC)
 endif()
 add_library(pocketdet_api ${library_type} api/detector_api.cpp api/guard.cpp api/options_api.cpp)
 add_library(pocketdet::detector ALIAS pocketdet_api)
-set_target_properties(pocketdet_api PROPERTIES OUTPUT_NAME pocketdet EXPORT_NAME detector
-  VERSION ${pocketdet_version} SOVERSION ${pocketdet_abi})
+set_target_properties(pocketdet_api PROPERTIES OUTPUT_NAME pocketdet EXPORT_NAME detector)
+if(NOT POCKETDET_PYTHON)  # a wheel has no links between names
+  set_target_properties(pocketdet_api PROPERTIES VERSION ${pocketdet_version} SOVERSION ${pocketdet_abi})
+endif()
 target_include_directories(pocketdet_api PUBLIC
   $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/api/include> $<INSTALL_INTERFACE:include>)
 target_compile_definitions(pocketdet_api PRIVATE POCKETDET_VERSION="${pocketdet_version}")

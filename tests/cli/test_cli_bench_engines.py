@@ -15,6 +15,7 @@ from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.export.passes import channel_alignment
 from pocketdet.export.passes.channel_alignment.cost import AlignmentTarget, CostRates
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.native_build import library_path
 
 __all__ = ["command"]
 
@@ -37,7 +38,13 @@ def test_two_bundles_with_record_and_plot(
             assert bundle["manifest_sha256"] == loaded.digest
         entrants = ["plain ncnn", "aligned ncnn", "onnxruntime", "openvino"]
         assert [e["name"] for e in bundle["parts"][0]["entrants"]] == entrants
-        assert bundle["left_out"] == bundle["failed"] == {}
+        whole = [e["name"] for e in bundle["parts"][-1]["entrants"]]
+        if library_path().is_file():
+            assert whole == [*entrants[:2], "native", *entrants[2:]]
+            assert bundle["left_out"] == {}
+        else:
+            assert (whole, bundle["left_out"]) == (entrants, {"native": "not built: make native"})
+        assert bundle["failed"] == {}
     first, second = (bundle["entrants"]["aligned ncnn"] for bundle in found["bundles"])
     assert first.startswith("aligned here for avx2: ")
     assert second == "the bundle's own graphs, 8 lanes, neon-fp16"

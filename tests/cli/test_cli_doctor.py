@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pocketdet.cli import doctor as module
 from pocketdet.cli.main import app
+from pocketdet.runtime.native_build import library_path
 
 runner = CliRunner()
 
@@ -21,6 +22,7 @@ def test_this_machine_is_ready() -> None:
     assert report["machine"]["python"] == sys.version.split()[0]
     engines = {e["name"]: e for e in report["engines"]}
     assert engines["core"]["status"] == engines["ncnn"]["status"] == "works"
+    assert engines["native"]["status"] == ("works" if library_path().is_file() else "missing")
     packages = {p["name"]: p for p in report["packages"]}
     assert packages["numpy"]["version"]
     assert packages["torch"]["extra"] == "train"

@@ -9,23 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from same_detections import Found
 
+from pocketdet.runtime.engines.native_library import Options
+
 USAGE, BUNDLE, GRAPH, IMAGE = 1, 2, 3, 4
 FORMATS = {"rgb": 0, "bgr": 1, "rgba": 2, "bgra": 3}
-
-
-class Options(Structure):
-    """pocketdet_options."""
-
-    _fields_ = (
-        ("size", c_size_t),
-        ("score_threshold", c_double),
-        ("nms_iou", c_double),
-        ("nms", c_int32),
-        ("precision", c_int32),
-        ("rois", c_int32),
-        ("max_detections", c_int32),
-        ("digest", c_char_p),
-    )
 
 
 class Detection(Structure):

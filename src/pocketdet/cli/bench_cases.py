@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from pocketdet.benchmarks.comparison import ALIGNED, PLAIN, Comparison, EngineCase, ExcludedEngine
+from pocketdet.benchmarks.comparison import ALIGNED, NATIVE, PLAIN, Comparison, EngineCase, ExcludedEngine
 from pocketdet.benchmarks.engines import OpenVinoEngine
 from pocketdet.errors import BundleError, EngineError, UsageError
 from pocketdet.export.align_graph import align_graph
@@ -14,10 +14,12 @@ from pocketdet.export.to_ncnn import to_ncnn
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.load import check_graph
 from pocketdet.runtime.bundle.schema import GraphSpec
-from pocketdet.runtime.engines import NcnnEngine
+from pocketdet.runtime.engines import NativeEngine, NcnnEngine
 from pocketdet.runtime.engines.base import Engine
 from pocketdet.runtime.engines.onnx_engine import OnnxEngine
+from pocketdet.runtime.native_build import library_path
 from pocketdet.runtime.ncnn_graph import Graph, write_graph
+from pocketdet.runtime.options import DetectorOptions
 
 _ONNX_ENGINES: tuple[tuple[str, str, Callable[[Bundle], Engine]], ...] = (
     ("onnxruntime", "pocketdet[onnxruntime]", lambda b: OnnxEngine(b.manifest.graphs.by_name(), b.path)),
@@ -29,7 +31,7 @@ def make_comparison(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> C
     """Load the graphs of a bundle in every engine.
 
     Plain ncnn is converted from the ONNX files. Aligned ncnn is the graph of the bundle, or if that is not
-    aligned, the plain graph aligned for `target`.
+    aligned, the plain graph aligned for `target`. The native engine runs the graphs of the bundle.
 
     Args:
         bundle: A bundle with ONNX files.
@@ -54,8 +56,9 @@ def make_comparison(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> C
     plain = EngineCase(PLAIN, "as pnnx converts it", NcnnEngine(specs, scratch.joinpath))
     aligned = _aligned(bundle, specs, graphs, target, scratch)
     others, excluded = onnx_cases(bundle)
-    cases = [plain, *([aligned] if isinstance(aligned, EngineCase) else []), *others]
-    excluded = [*([aligned] if isinstance(aligned, ExcludedEngine) else []), *excluded]
+    ncnn = (aligned, _native(bundle))
+    cases = [plain, *(c for c in ncnn if isinstance(c, EngineCase)), *others]
+    excluded = [*(c for c in ncnn if isinstance(c, ExcludedEngine)), *excluded]
     return Comparison(bundle.manifest, bundle.digest, graphs, tuple(cases), tuple(excluded))
 
 
@@ -132,6 +135,13 @@ def _aligned(
     write_graph(made.graph, scratch / spec.param, scratch / spec.bin)
     engine = NcnnEngine({**specs, name: spec}, scratch.joinpath)
     return EngineCase(ALIGNED, f"aligned here for {target.name}: {made.report.summary()}", engine)
+
+
+def _native(bundle: Bundle) -> EngineCase | ExcludedEngine:
+    if not library_path().is_file():
+        return ExcludedEngine(NATIVE, "not built: make native")
+    detail = "the bundle's own graphs in the C++ detector"
+    return EngineCase(NATIVE, detail, NativeEngine(bundle, DetectorOptions()))
 
 
 def _with_blobs_by_role(spec: GraphSpec, param: str, bin_: str) -> GraphSpec:

@@ -45,7 +45,7 @@ def bench_engines(
     record: Annotated[Path | None, typer.Option("--json", help="Write every sample to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the medians to this .png or .jpg file.")] = None,
 ) -> None:
-    """Compare plain ncnn, aligned ncnn, onnxruntime and OpenVINO on the same graphs, on this machine.
+    """Compare plain ncnn, aligned ncnn, the C++ detector, onnxruntime and OpenVINO on this machine.
 
     One thread, fp32, the same pre- and post-processing. An engine whose detections
     differ from those of plain ncnn is reported and not timed (exit code 1). The others run in turn, a few

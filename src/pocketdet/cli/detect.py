@@ -27,7 +27,9 @@ def detect(
     out: Annotated[Path, typer.Option(help="Folder for annotated files; created if missing.")] = Path(
         "detections"
     ),
-    engine: Annotated[Literal["ncnn", "onnxruntime"], typer.Option(help="Inference engine.")] = "ncnn",
+    engine: Annotated[
+        Literal["native", "ncnn", "onnxruntime"], typer.Option(help="Inference engine; native: in C++.")
+    ] = "ncnn",
     precision: Annotated[
         Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
         typer.Option(help="Requested arithmetic of ncnn; the bundle's by default."),

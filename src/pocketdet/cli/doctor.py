@@ -19,6 +19,7 @@ from rich.table import Table
 
 from pocketdet import __version__
 from pocketdet.errors import PocketdetError
+from pocketdet.runtime.native_build import library_path
 
 # Distribution and the extra that installs it; "" marks required packages.
 PACKAGES = (
@@ -95,11 +96,12 @@ def doctor(
     """
     machine = _machine()
     packages = [_package(name, extra) for name, extra in PACKAGES]
-    engines = [try_engine(name) for name in ("core", "ncnn", "onnxruntime")]
+    engines = [try_engine(name) for name in ("core", "ncnn", "native", "onnxruntime")]
     parts = cycles_parts()
     needed = all(p.version for p in packages if not p.extra)
     ok = needed and all(
-        e.status == "works" or (e.status, e.name) == ("missing", "onnxruntime") for e in engines
+        e.status == "works" or (e.status == "missing" and e.name in ("native", "onnxruntime"))
+        for e in engines
     )
     if as_json:
         report = {
@@ -118,7 +120,9 @@ def doctor(
 
 def try_engine(name: str) -> Engine:
     """Run the probe of an engine (see `probe.py`) in a child process and return its result."""
-    if name != "core" and _version(name) is None:
+    if name == "native" and not library_path().is_file():
+        return Engine(name, "missing", "not built: make native")
+    if name not in ("core", "native") and _version(name) is None:
         extra = next(extra for package, extra in PACKAGES if package == name)
         return Engine(name, "missing", f"not installed: {_install(extra)}")
     command = [

@@ -41,6 +41,14 @@ def probe_ncnn() -> dict[str, object]:
     return {"features": [name.removeprefix("cpu_support_") for name in supported]}
 
 
+def probe_native() -> dict[str, object]:
+    """The C++ detector: its library loads, and is of this version."""
+    from pocketdet.runtime.engines.native_library import load_library
+
+    load_library()
+    return {"features": []}
+
+
 def probe_onnxruntime() -> dict[str, object]:
     """onnxruntime: a one-node graph, y = relu(x)."""
     import numpy as np
@@ -76,6 +84,7 @@ def _expect(found: object, expected: object) -> None:
 PROBES: dict[str, Callable[[], dict[str, object]]] = {
     "core": probe_core,
     "ncnn": probe_ncnn,
+    "native": probe_native,
     "onnxruntime": probe_onnxruntime,
 }
 
