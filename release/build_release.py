@@ -3,9 +3,9 @@
     python release/build_release.py --runners build/runners --out dist
 
 Writes into the folder, which it replaces whole: the sdist; a wheel for x86-64 and one, cross-compiled, for
-aarch64, both with the static pocketdet-run of either machine and the tag that auditwheel finds; the two
-programs by themselves; a CycloneDX SBOM; the release notes; SHA256SUMS. With --wheels the wheels are those of
-a folder, where cibuildwheel has made them.
+aarch64, both with the static pocketdet-run of either machine, libpocketdet.so of their own, and the tag that
+auditwheel finds; the two programs by themselves; a CycloneDX SBOM; the release notes; SHA256SUMS. With
+--wheels the wheels are those of a folder, where cibuildwheel has made them.
 """
 
 import argparse
@@ -73,8 +73,8 @@ def build(dist: Path, work: Path, runners: Path, wheels: Path | None = None) -> 
         _copy_wheels(wheels, dist)
     else:
         settings = (f"cmake.define.POCKETDET_RUNNERS={runners}", "wheel.py-api=cp312")
-        repair(_native_wheel(work / "x86_64", settings), dist, work)
-        repair(cross_compiled_wheel(work / "aarch64", settings), dist, work)
+        repair(_native_wheel(work / "x86_64", (*settings, _ncnn("host"))), dist, work)
+        repair(cross_compiled_wheel(work / "aarch64", (*settings, _ncnn("aarch64"))), dist, work)
     write_sbom(dist / f"pocketdet-{version()}.cdx.json", sorted(dist.iterdir()))
     (dist / "RELEASE_NOTES.md").write_text(text, encoding="utf-8")
     names = sorted(path.name for path in dist.iterdir())
@@ -124,6 +124,12 @@ def _copy_wheels(folder: Path, dist: Path) -> None:
         raise ReleaseError(f"{folder}: expected wheels of version {version()}, found none")
     for wheel in found:
         shutil.copy2(wheel, dist)
+
+
+def _ncnn(target: str) -> str:
+    """The setting that puts libpocketdet.so, of the native engine, into a wheel."""
+    script = ROOT / "runtime" / "native" / "build_ncnn.py"
+    return f"cmake.define.POCKETDET_NCNN={run([sys.executable, str(script), '--target', target]).strip()}"
 
 
 def _native_wheel(folder: Path, settings: tuple[str, ...]) -> Path:
