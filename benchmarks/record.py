@@ -66,6 +66,16 @@ class Supply(StrictModel):
     online: Count | None = None
 
 
+class Throttling(StrictModel):
+    """What Android says of throttling to the app: its status, and its headroom.
+
+    A headroom of 1 is where severe throttling begins (PowerManager.getThermalHeadroom).
+    """
+
+    status: Literal["none", "light", "moderate", "severe", "critical", "emergency", "shutdown"] | None = None
+    headroom: float | None = None
+
+
 class CpuTime(StrictModel):
     """What one core has done since it started, in ticks of the system."""
 
@@ -92,7 +102,10 @@ class Usage(StrictModel):
 
 
 class Snapshot(StrictModel):
-    """The state of the device at one moment. `load` is the runnable tasks of the last minute."""
+    """The state of the device at one moment.
+
+    `load` is the runnable tasks of the last minute; `throttling` is known in the Android app alone.
+    """
 
     clocks: tuple[CoreClock, ...]
     thermal: tuple[Zone, ...]
@@ -100,6 +113,7 @@ class Snapshot(StrictModel):
     load: Annotated[float, Field(ge=0)] | None
     cpu_times: tuple[CpuTime, ...]
     usage: Usage
+    throttling: Throttling | None = None
 
 
 class ClockReading(StrictModel):

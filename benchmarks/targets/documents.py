@@ -28,6 +28,7 @@ from pocketdet.benchmarks.record import (
     Run,
     Snapshot,
     Supply,
+    Throttling,
     Usage,
     Zone,
 )
@@ -166,6 +167,7 @@ def run_from(document: Document) -> Run:
         The run.
     """
     samples = document["samples"]
+    throttling = document.get("android", {"thermal": {}})["thermal"]
     return Run(
         stages=tuple(document["stages"]),
         milliseconds=tuple(tuple(float(ms) for ms in row) for row in samples["milliseconds"]),
@@ -181,8 +183,8 @@ def run_from(document: Document) -> Run:
             ClockReading(at_s=float(c["at_s"]), cpu=c["cpu"], khz=c["khz"] or None)
             for c in document["clocks"]
         ),
-        before=_snapshot(document["before"]),
-        after=_snapshot(document["after"]),
+        before=_snapshot(document["before"], throttling.get("before")),
+        after=_snapshot(document["after"], throttling.get("after")),
         load_ms=float(document["load_ms"]),
         first_frame_ms=float(document["first_frame_ms"]),
     )
@@ -212,7 +214,7 @@ def layers_from(document: Document, names: LayerNames) -> LayerRun:
     return LayerRun(run=run_from(document), timed=timed, layers=tuple(layers))
 
 
-def _snapshot(document: Document) -> Snapshot:
+def _snapshot(document: Document, throttling: Document | None) -> Snapshot:
     sensors, usage = document["sensors"], document["usage"]
     load = str(sensors.get("loadavg", "")).split()
     return Snapshot(
@@ -242,6 +244,7 @@ def _snapshot(document: Document) -> Snapshot:
             preempted=usage["switched_out_by_others"],
             most_memory_kib=usage["most_memory_kib"],
         ),
+        throttling=None if throttling is None else Throttling(**throttling),
     )
 
 

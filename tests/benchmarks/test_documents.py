@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_runner import Runner
 
-from pocketdet.benchmarks.record import Device, Engine, Run
+from pocketdet.benchmarks.record import Device, Engine, Run, Throttling
 from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents
 from pocketdet.errors import EngineError
 
@@ -34,6 +34,8 @@ def document(small_bundle: Path) -> dict[str, Any]:
             {"zone": "thermal_zone0", "type": "cpu", "millidegrees": 40_000}
         ]
         found[moment]["sensors"]["power"] = [{"supply": "battery", "capacity": 80, "temp": 301}]
+    states = {"before": {"status": "none", "headroom": 0.5}, "after": {"status": None, "headroom": None}}
+    found["android"] = {"thermal": states}
     return found
 
 
@@ -75,6 +77,8 @@ def test_a_document_is_converted(document: dict[str, Any]) -> None:
     assert run.frames == 2
     assert run.after.power[0].celsius == 30.1
     assert run.after.thermal[0].celsius == 40.0
+    assert run.before.throttling == Throttling(status="none", headroom=0.5)
+    assert run.after.throttling == Throttling()
     assert documents.engine_from(document).language == "Python"
     assert json.loads(run.model_dump_json())["stages"] == document["stages"]
 
