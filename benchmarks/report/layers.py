@@ -11,7 +11,7 @@ SLOWEST: Final = 15
 
 
 def layer_tables(records: Sequence[Record], devices: Sequence[str]) -> tuple[Table, Table]:
-    """Make the tables of all records whose layers were timed.
+    """Make the tables of all records whose layers were timed on a processor that is not emulated.
 
     Args:
         records: The records.
@@ -25,7 +25,7 @@ def layer_tables(records: Sequence[Record], devices: Sequence[str]) -> tuple[Tab
     notes: list[str] = []
     for record, device in zip(records, devices, strict=True):
         found = record.layers
-        if found is None:
+        if found is None or record.emulated:
             continue
         names = (record.bundle.name, device)
         whole = sum(layer.milliseconds for layer in found.layers)

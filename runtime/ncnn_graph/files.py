@@ -10,7 +10,6 @@ valid when the blobs that the layers need consume it exactly.
 import os
 import re
 import struct
-import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import GraphError
-from pocketdet.io import read_regular
+from pocketdet.io import atomic_replace, read_regular
 from pocketdet.runtime import _core
 from pocketdet.runtime.ncnn_graph.model import (
     Graph,
@@ -226,7 +225,7 @@ def write_graph(
                 f"{Path(bin_path).name}: the graph was read without weights, so no .bin can be written"
             )
         _write(bin_path, weight_chunks(graph.layers))
-    _write(param_path, [text])
+    _write(param_path, text)
 
 
 def _read(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -239,26 +238,8 @@ def _read(path: str | os.PathLike[str], limit: int) -> bytes:
     return data
 
 
-def _write(path: str | os.PathLike[str], chunks: Iterable[bytes]) -> None:
-    target = Path(path)
-    temporary: Path | None = None
+def _write(path: str | os.PathLike[str], content: bytes | Iterable[bytes]) -> None:
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-        temporary = None
+        atomic_replace(Path(path), content)
     except OSError as problem:
         raise GraphError(f"{path}: cannot be written: {problem.strerror or problem}") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

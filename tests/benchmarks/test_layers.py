@@ -147,6 +147,8 @@ def test_tables_of_records_with_layers() -> None:
     assert types.rows[1] == ("thundernet-snet49", "B", "Convolution", "2", "4.500", "45.0%")
     assert "the clock of the layers costs" in slowest.notes[0]
     assert not layer_tables([plain], ["A"])[0].rows
+    emulated = record(layers=layer_run(), target={"kind": "emulated", "address": "cortex-a76"})
+    assert not any(table.rows for table in layer_tables([emulated], ["B"]))
     stream = io.StringIO()
     print_records([(Path("r.json"), timed)], Console(file=stream, width=80, highlight=False))
     assert "thundernet-snet49 on OnePlus 6: Measured milliseconds of layers by type" in stream.getvalue()

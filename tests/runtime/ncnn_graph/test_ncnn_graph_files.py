@@ -328,6 +328,15 @@ def test_weights_that_do_not_fit_are_not_written(converted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_is_followed_when_a_graph_is_written(converted, tmp_path):
+    (tmp_path / "link.param").symlink_to(tmp_path / "x.param")
+    (tmp_path / "x.param").write_text("before")
+    write_graph(converted.read(), tmp_path / "link.param", tmp_path / "x.bin")
+    assert (tmp_path / "link.param").is_symlink()
+    assert read_graph(tmp_path / "x.param", tmp_path / "x.bin").layers
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.param", "x.bin", "x.param"]
+
+
 def test_files_that_cannot_be_read_or_written(converted, tmp_path):
     with pytest.raises(GraphError, match="cannot be read"):
         read_graph(tmp_path / "missing.param")
