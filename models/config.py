@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 from pydantic import ConfigDict, StrictBool
 
 from pocketdet.errors import UsageError
+from pocketdet.spec.one_stage import Suppression as AnySuppression
 from pocketdet.spec.validated import ValidatedConfig
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -103,16 +104,19 @@ class RoIHead(ValidatedConfig):
 
 @dataclass(frozen=True)
 class Postprocessing(ValidatedConfig):
-    """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1."""
+    """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1.
+
+    `nms` is "none" only where it describes a one-stage detector.
+    """
 
     score_threshold: float = 0.05
-    nms: Suppression = "hard"
+    nms: AnySuppression = "hard"
     nms_iou: float = 0.5
     sigma: float = 0.5
     max_detections: int = 100
 
     def __post_init__(self) -> None:
-        self._one_of("nms", get_args(Suppression))
+        self._one_of("nms", get_args(AnySuppression))
         self._within(0, 1, "score_threshold", "nms_iou")
         self._within(_TINY, _LARGE, "sigma")
         self._within(1, 10_000, "max_detections")
@@ -153,6 +157,9 @@ class DetectorConfig(ValidatedConfig):
     def __post_init__(self) -> None:
         check_class_names(self)
         self._within(1, 4096, "input_size")
+        if self.postprocessing.nms == "none":
+            choices = ", ".join(get_args(Suppression))
+            raise UsageError(f"DetectorConfig.postprocessing.nms is 'none': expected one of {choices}")
 
     @property
     def num_classes(self) -> int:

@@ -111,4 +111,5 @@ def _suppress(boxes: Tensor, scores: Tensor, rule: Postprocessing) -> tuple[Tens
     if rule.nms == "hard":
         keep = nms(boxes, scores, rule.nms_iou)
         return keep, scores[keep]
+    assert rule.nms != "none"  # refused by DetectorConfig
     return soft_nms(boxes, scores, rule.nms, rule.nms_iou, rule.sigma, rule.score_threshold)

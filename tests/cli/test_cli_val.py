@@ -12,13 +12,16 @@ import pytest
 from command_line import Ending, command
 from val_project import ORDER, VOC, labelled, project, voc, weights
 
+from pocketdet.cli.val_report import _words
 from pocketdet.datasets import read_coco, read_stored_image
 from pocketdet.evaluation import Detections, coco_accuracy, voc_accuracy
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.reference.one_stage import selection_postprocessing
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
+from pocketdet.spec.one_stage import Selection
 
 __all__ = ["command", "project", "voc", "weights"]
 
@@ -221,3 +224,8 @@ def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: P
     ending = command("val", small_bundle, "--voc", other, "--skip-bad")
     assert (ending.code, ending.out) == (2, "")
     assert "has objects of classes that the detector does not have: category 'rivet'" in ending.err
+
+
+def test_the_rule_of_a_detector_without_nms_is_said_in_words() -> None:
+    rule = selection_postprocessing(Selection(score_threshold=0.25, nms="none", max_detections=300))
+    assert _words(rule) == "scores above 0.25, no NMS, at most 300 detections an image"

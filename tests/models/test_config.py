@@ -33,8 +33,12 @@ ARCH = "thundernet-snet49"
         (lambda: Proposals(nms_iou=1.5), "nms_iou has the value 1.5: expected 0 to 1"),
         (lambda: RoIHead(pool_size=1_000_000), "pool_size has the value 1000000"),
         (lambda: RoIHead(delta_std=(0.1, 0.1, math.inf, 0.2)), "delta_std has the value inf"),
-        (lambda: Postprocessing(nms="soft"), "nms is 'soft': expected one of hard, linear, gaussian"),
+        (lambda: Postprocessing(nms="soft"), "nms is 'soft': expected one of none, hard, linear"),
         (lambda: Postprocessing(sigma=0.0), "sigma has the value 0.0"),
+        (
+            lambda: DetectorConfig(ARCH, ("bolt",), postprocessing=Postprocessing(nms="none")),
+            "postprocessing.nms is 'none': expected one of hard, linear, gaussian",
+        ),
         (lambda: DetectorConfig(ARCH, ()), "class_names has 0 entries"),
         (lambda: DetectorConfig(ARCH, ("bolt", "")), "class name '' has 0 characters"),
         (lambda: DetectorConfig(ARCH, ("bolt",), (32, 8192)), "input_size has the value 8192"),

@@ -87,6 +87,7 @@ def _below(report: "AccuracyReport") -> list[str]:
 
 def _words(rule: "Postprocessing") -> str:
     nms = {
+        "none": "no NMS",
         "hard": f"greedy NMS at IoU {rule.nms_iou:g}",
         "linear": f"linear soft-NMS at IoU {rule.nms_iou:g}",
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
