@@ -68,20 +68,23 @@ def find_targets(query: str, threads: int, models: DeviceModels) -> list[Target]
         phones = load_phones().find(query)
         if not phones or not query.strip():
             raise
+    firsts: dict[str, Phone] = {}
+    for phone in phones:
+        firsts.setdefault(phone.chip.name, phone)
     found: list[Target] = []
     missing = []
-    for phone in {phone.chip.name: phone for phone in reversed(phones)}.values():
+    for phone in firsts.values():
         region = "" if phone.only else " in some regions"
         note = f"{phone.name}: its chip{region} is the {phone.chip.name}"
         try:
             chips = _by_name(phone.chip.name, threads, models)
         except UsageError as error:
-            missing.append(_why_not(phone, error))
+            missing.append(_why_not(phone, models, error))
         else:
             found += [replace(chip, notes=(note,)) for chip in chips]
     if not found:
-        raise UsageError("; ".join(reversed(missing)))
-    return found[::-1]
+        raise UsageError("; ".join(missing))
+    return sorted(found, key=lambda target: target.fitted is None)
 
 
 def _by_name(query: str, threads: int, models: DeviceModels) -> list[Target]:
@@ -104,9 +107,13 @@ def _named(query: str, devices: Iterable[Device]) -> list[Device]:
     return [device for device in found if tokens(device.name) == wanted] or found
 
 
-def _why_not(phone: Phone, error: UsageError) -> str:
-    """Say why nothing is known of a phone's chip."""
-    has = f"{phone.name} has the {phone.chip.name}"
-    if "thread" in str(error):
+def _why_not(phone: Phone, models: DeviceModels, error: UsageError) -> str:
+    """Say why nothing is known of a phone's chip; `error` is why it is not in the published runs."""
+    chip = phone.chip
+    has = f"{phone.name} has the {chip.name}"
+    if any(tokens(chip.name) <= tokens(device.name) for device in models.devices):
         return f"{has}: {error}"
-    return f"{has}, of which no run is published, and its fast core, {phone.chip.core}, has no model"
+    unpublished = f"{has}, of which no run is published, and its fast core, {chip.core}, "
+    if _named(chip.name, unpublished_devices()):
+        return unpublished + "is modelled on one thread alone: pass --threads 1"
+    return unpublished + "has no model"

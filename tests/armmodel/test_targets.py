@@ -54,6 +54,17 @@ def test_devices_with_published_runs_come_first() -> None:
     assert 0 < sum(fitted) < len(fitted)
 
 
+def test_phones_with_published_runs_come_first_and_else_in_the_order_of_the_table() -> None:
+    chips = list(dict.fromkeys(phone.chip.name for phone in load_phones().find("galaxy")))
+    targets = find_targets("galaxy", 1, MODELS)
+    fitted = [target.fitted is not None for target in targets]
+    assert fitted == sorted(fitted, reverse=True)
+    for known in (True, False):
+        notes = [note for t in targets if (t.fitted is not None) == known for note in t.notes]
+        order = [next(i for i, chip in enumerate(chips) if note.endswith(f" the {chip}")) for note in notes]
+        assert order == sorted(order)
+
+
 def test_phones_of_several_chips_name_them() -> None:
     targets = find_targets("galaxy s21", 1, MODELS)
     assert [t.name for t in targets] == ["Snapdragon 888", "Exynos 2100"]
@@ -69,6 +80,7 @@ def test_phones_of_several_chips_name_them() -> None:
             "Cortex-A77, has no model; Samsung Galaxy S20 has the Exynos 990, ",
         ),
         ("Pixel 5", 2, "Google Pixel 5 has the Snapdragon 765G: .*pass --threads 4"),
+        ("Pixel 3", 4, "its fast core, .*, is modelled on one thread alone: pass --threads 1"),
         ("Raspbery Pi 5", 1, "did you mean 'Raspberry Pi 5"),
         ("", 1, "no published run is of a device ''"),
     ],

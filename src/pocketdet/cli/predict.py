@@ -207,7 +207,7 @@ def _print_devices(devices: "Sequence[DeviceModel]", threads: int, console: Cons
     validation = load_validation()
     title = f"published runs with {threads} thread{'s' * (threads > 1)}, models in float"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("device", no_wrap=True, max_width=39)
+    table.add_column("device", max_width=39, overflow="fold")
     for column in ("cores", "models", "predicted", "modelled"):
         table.add_column(column, justify="left" if column == "cores" else "right", no_wrap=True)
     for d in devices:
