@@ -5,7 +5,6 @@ more than tensors is refused.
 """
 
 import importlib
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,6 @@ from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.export.to_onnx import root_cause
 from pocketdet.models.fit import check_values, weight_differences
 from pocketdet.models.weight_files import read_weights
-
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-
-
-def is_module_target(text: str) -> bool:
-    """Whether a text has the form `package.module:factory`, and no file has that name."""
-    return _TARGET.fullmatch(text) is not None and not Path(text).exists()
 
 
 def import_module(target: str) -> nn.Module:

@@ -11,6 +11,7 @@ from command_line import Ending, command
 from damage import damaged_copy
 from user_detectors import SIDE, SSD_DESCRIPTION, PlainSsd, block_images, decode_ssd, raw_outputs
 
+from pocketdet.cli.user_code import is_module_target
 from pocketdet.runtime.detector import Detector
 
 __all__ = ["command"]
@@ -90,3 +91,12 @@ def test_mistakes_are_one_sentence(
     assert words in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not list(project.glob("*.pocketdet"))
+
+
+def test_targets_are_told_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_module_target("package.module:factory")
+    assert not is_module_target("weights.pt")
+    assert not is_module_target("C:\\weights.pt")
+    (tmp_path / "odd:name").touch()
+    assert not is_module_target("odd:name")

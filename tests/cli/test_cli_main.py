@@ -131,6 +131,45 @@ def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
     assert result.stderr == "error: absent.pocketdet: no such bundle; expected a folder or a zip file\n"
 
 
+def test_bad_input_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    commands = [
+        "export absent.safetensors",
+        "export absent.onnx",
+        "export absent:make",
+        "export thundernet-snet49-fod --names absent.txt",
+        "export thundernet-snet49-fod --input-size big",
+        "export thundernet-snet49-fod --max-ap-drop 1",
+        "describe absent.onnx",
+        "align absent.param absent.bin a.param a.bin",
+        "verify absent.pocketdet",
+        "verify damaged.pocketdet",
+        "detect absent.pocketdet photo.jpg",
+        "info absent.pocketdet",
+        "train absent.toml",
+        "val thundernet-snet49-fod",
+        "val absent.pocketdet --data test.json --images .",
+        "bench absent.pocketdet",
+        "predict absent.pocketdet --device nothing",
+        "predict --device nothing",
+        "cycles absent.pocketdet",
+        "report absent.json",
+    ]
+    (tmp_path / "damaged.pocketdet").mkdir()
+    (tmp_path / "test.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    code = (
+        "import sys, pocketdet.cli.main as m\n"
+        "for words in sys.argv[1:]:\n"
+        "    sys.argv = ['pocketdet', *words.split()]\n"
+        "    try: m.main()\n"
+        "    except SystemExit as ending: print('torch' in sys.modules, ending.code, words)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *commands],
+        capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    assert result.stdout.splitlines() == [f"False 2 {words}" for words in commands]
+
+
 def test_an_unexpected_exception_shows_its_traceback() -> None:
     code = (
         "import pocketdet.cli.main as m\n"

@@ -162,7 +162,7 @@ def test_bad_input(command: Command, small_bundle: Path, tmp_path: Path) -> None
     cases: list[tuple[tuple[object, ...], str]] = [
         ((tmp_path / "absent",), "absent: no such bundle"),
         ((edited,), "head.ncnn.bin"),
-        ((small_bundle, "--image", tmp_path / "absent.png"), "absent.png: the image cannot be read"),
+        ((small_bundle, "--image", tmp_path / "absent.png"), "absent.png: no such file"),
         ((small_bundle, "--image", small_bundle / "manifest.json"), "manifest.json: expected a "),
         ((small_bundle, "--weights", tmp_path / "absent.pt"), "absent.pt: no such file"),
         ((small_bundle, "--layer"), "--layer"),

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pocketdet.errors import CheckpointError, UsageError
-from pocketdet.export.user_module import import_module, is_module_target, load_module_weights
+from pocketdet.export.user_module import import_module, load_module_weights
 
 CODE = """
 import torch
@@ -67,14 +67,6 @@ def test_what_cannot_be_imported_is_one_sentence(target: str, words: str) -> Non
     with pytest.raises(UsageError, match=words) as caught:
         import_module(target)
     assert "\n" not in str(caught.value)
-
-
-def test_targets_are_told_from_files(tmp_path: Path) -> None:
-    assert is_module_target("package.module:factory")
-    assert not is_module_target("weights.pt")
-    assert not is_module_target("C:\\weights.pt")
-    (tmp_path / "odd:name").touch()
-    assert not is_module_target("odd:name")
 
 
 def test_weights_are_loaded_from_both_formats(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes
+from pocketdet.cli.arguments import parse_shapes, require_files
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def align(
 
     Example: pocketdet align nanodet.param nanodet.bin fast.param fast.bin --shape 3x320x320 --bench
     """
+    if measure and tune:
+        raise UsageError("--measure decides by this machine, --tune by a model of another: give one of them")
+    require_files(param, weights)
+    shapes = parse_shapes(shape or [])
     from pocketdet.cli.align_timing import DECIDING, REPORTING, compare_pair
     from pocketdet.export.align_graph import check_alignment, tune_alignment
     from pocketdet.export.align_model import check_output_paths, read_model, write_model
@@ -83,11 +87,9 @@ def align(
 
     console = Console(highlight=False)
     machine = alignment_target(target, lanes)
-    if measure and tune:
-        raise UsageError("--measure decides by this machine, --tune by a model of another: give one of them")
     modelling = _modelling(tune, target) if tune else None
     check_output_paths(out_param, out_weights, overwrite=overwrite)
-    model = read_model(param, weights, parse_shapes(shape or []), preserve or [])
+    model = read_model(param, weights, shapes, preserve or [])
     graph, inputs, understood = model.graph, model.inputs, model.understood
     known_blobs = set(understood.blob_names())
     fixed = [*(blob for blob in preserve or [] if blob in known_blobs), *model.kept_blobs]

@@ -49,9 +49,9 @@ def describe(
         return
     if model is None:
         raise UsageError("nothing to describe: name an .onnx file, or pass --families")
+    found = describe_model(model, outputs, preset, names, input_size)
     from pocketdet.export.reference.description import description_toml
 
-    found = describe_model(model, outputs, preset, names, input_size)
     typer.echo(description_toml(found.description, (model.name, *found.lines)), nl=False)
 
 
@@ -59,11 +59,10 @@ def describe_model(
     model: Path, outputs: Path | None, preset: str | None, names: Path | None, input_size: str | None
 ) -> "Described":
     """Describe an ONNX file as the options of a command say. Raises `UsageError`."""
+    require_files(model, outputs, names)
+    class_names = read_names(names) if names else None
+    size = parse_size(input_size) if input_size else None
     from pocketdet.export.families.base import FamilyOptions
     from pocketdet.export.families.describe import describe_file
 
-    require_files(model, names)
-    options = FamilyOptions(
-        read_names(names) if names else None, parse_size(input_size) if input_size else None
-    )
-    return describe_file(model, outputs, preset, options)
+    return describe_file(model, outputs, preset, FamilyOptions(class_names, size))

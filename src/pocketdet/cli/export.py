@@ -19,7 +19,7 @@ from pocketdet.cli.arguments import (
     require_files,
 )
 from pocketdet.cli.describe import describe_model
-from pocketdet.cli.user_code import reference_from_code
+from pocketdet.cli.user_code import is_module_target, reference_from_code
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -173,34 +173,39 @@ def export(
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
     require_export_packages()
+    from pocketdet.models.zoo import weights_file
+
+    is_module = is_module_target(str(weights))
+    if module_weights is not None and not is_module:
+        raise UsageError(f"{weights}: --weights is for package.module:factory")
+    is_onnx = not is_module and _is_onnx(weights, arch, outputs or preset)
+    if not is_module:
+        weights = weights_file(weights)
+    require_files(None if is_module else weights, names, calib, golden)
+    pixels = parse_size(input_size) if input_size else None
+    labelled = labelled_images(max_ap_drop, data, images, split)
+    unused = arch or preset or input_size
+    code = reference_from_code(str(weights), module_weights, outputs, names, unused) if is_module else None
+
+    # from here on with torch, which takes seconds to import
     from pocketdet.export import ExportOptions
     from pocketdet.export.exporter import export_reference
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantization import QuantizeSettings
     from pocketdet.export.reference.factory import reference_from_onnx, reference_of
-    from pocketdet.export.user_module import is_module_target
     from pocketdet.models.checkpoint import load_detector, read_card
-    from pocketdet.models.zoo import weights_file
     from pocketdet.runtime.images import read_image
 
     console = Console(highlight=False)
-    labelled = labelled_images(max_ap_drop, data, images, split)
-    if is_module_target(str(weights)):
-        unused = arch or preset or input_size
-        reference = reference_from_code(str(weights), module_weights, outputs, names, unused)
-        card = dict[str, str]()
-    elif module_weights is not None:
-        raise UsageError(f"{weights}: --weights is for package.module:factory")
-    elif _is_onnx(weights, arch, outputs or preset):
+    if code is not None:
+        reference, card = code, dict[str, str]()
+    elif is_onnx:
         described = describe_model(weights, outputs, preset, names, input_size)
         for line in described.lines:
             console.print(line, markup=False, soft_wrap=True)
         reference, card = reference_from_onnx(weights, described.description), dict[str, str]()
     else:
-        weights = weights_file(weights)
-        require_files(weights, names)
         class_names = read_names(names) if names else None
-        pixels = parse_size(input_size) if input_size else None
         model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
         reference, card = reference_of(model), read_card(weights)
         if score is None:

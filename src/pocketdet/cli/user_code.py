@@ -1,5 +1,6 @@
 """A detector in the user's own Python code, for `pocketdet export package.module:factory`."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketdet.export.reference.base import Reference
+
+
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def is_module_target(text: str) -> bool:
+    """Whether a text has the form `package.module:factory`, and no file has that name."""
+    return _TARGET.fullmatch(text) is not None and not Path(text).exists()
 
 
 def reference_from_code(
@@ -30,9 +39,6 @@ def reference_from_code(
         CheckpointError: if the weights do not fit.
         ExportError: if the module cannot be exported.
     """
-    from pocketdet.export.reference.description import read_description
-    from pocketdet.export.reference.factory import reference_from_module
-
     if unused:
         raise UsageError(f"{target}: --arch, --preset and --input-size are not for a module of your own")
     if outputs is None:
@@ -41,6 +47,9 @@ def reference_from_code(
             "(docs/reference/description.md); heads of known families are recognised in an .onnx file"
         )
     require_files(outputs, weights, names)
+    from pocketdet.export.reference.description import read_description
+    from pocketdet.export.reference.factory import reference_from_module
+
     description = read_description(outputs, read_names(names) if names else None)
     return reference_from_module(module_from_code(target, weights), description)
 
@@ -56,11 +65,11 @@ def module_from_code(target: str, weights: Path | None) -> "nn.Module":
         UsageError: if `target` is no such text, or the code cannot be imported.
         CheckpointError: if the weights do not fit.
     """
-    from pocketdet.export.user_module import import_module, is_module_target, load_module_weights
-
     if not is_module_target(target):
         raise UsageError(f"{target!r}: expected package.module:factory")
     require_files(weights)
+    from pocketdet.export.user_module import import_module, load_module_weights
+
     module = import_module(target)
     if weights is not None:
         load_module_weights(module, weights)

@@ -113,16 +113,16 @@ def val(
     """
     require_export_packages()
     require_accuracy_packages()
-    import torch
-
     from pocketdet.cli.val_data import open_source, read_evaluation_data
     from pocketdet.cli.val_report import Gates, print_classes, print_report, write_files
+
+    source, gates = open_source(data, images, voc, split), Gates(min_ap, max_drop)
+    targets, checkpoint_kwargs = _files(targets), _checkpoint_kwargs(arch, names, input_size)
+    import torch  # after what is refused without it, since it takes seconds
 
     torch.set_num_threads(threads)
     processors = _processors(arm or [])
     limit = limit or (ARM_IMAGES if processors else 0)
-    source, gates = open_source(data, images, voc, split), Gates(min_ap, max_drop)
-    checkpoint_kwargs = _checkpoint_kwargs(arch, names, input_size)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
         found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs)]
         backends = _backends(found, only or [])
@@ -173,17 +173,25 @@ def _checkpoint_kwargs(arch: str | None, names: Path | None, input_size: str | N
     }
 
 
+def _files(targets: Sequence[Path]) -> list[Path]:
+    """The files of targets, some named in the zoo. Raises `UsageError` if one is missing or named twice."""
+    from pocketdet.models.zoo import weights_file
+
+    paths = [weights_file(path) for path in targets]
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file; expected a checkpoint or a bundle")
+        if [p.resolve() for p in paths].count(path.resolve()) > 1:
+            raise UsageError(f"{path} is named more than once")
+    return paths
+
+
 def _opening(
     paths: Sequence[Path], checkpoint_kwargs: dict[str, Any]
 ) -> "Iterator[AbstractContextManager[EvaluationInput]]":
     """Targets to be opened one after another; bundles beside checkpoints get no arguments."""
     from pocketdet.evaluation.inputs import is_checkpoint, open_input
-    from pocketdet.models.zoo import weights_file
 
-    paths = [weights_file(path) for path in paths]
-    for path in paths:
-        if [p.resolve() for p in paths].count(path.resolve()) > 1:
-            raise UsageError(f"{path} is named more than once")
     for path in paths:
         concerned = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
         yield open_input(path, **checkpoint_kwargs) if concerned else open_input(path)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.cli.arguments import require_bundle
+from pocketdet.cli.arguments import require_bundle, require_files
 from pocketdet.cli.user_code import module_from_code
 from pocketdet.errors import UsageError
 
@@ -67,6 +67,10 @@ def _report(
         from pocketdet.runtime.verification import replay
 
         return replay(bundle)
+    require_files(weights, *images)
+    from pocketdet.runtime.bundle import load_bundle
+
+    load_bundle(bundle).close()  # refuses a damaged one before torch is imported, which takes seconds
     from pocketdet.export.verify import verify as compare_with_torch
 
     if target is not None:
