@@ -30,7 +30,7 @@ def write_detection_grid(path: Path, measured: Measured) -> None:
     height = _HEAD + math.ceil(len(chosen) / _COLUMNS) * (_TILE + _CAPTION + _GAP)
     with drawn(path, height) as figure:
         first = measured.evaluations[0]
-        title = f"Step {first.step}: AP {first.ap:.3f} on {first.coverage}"
+        title = f"Step {first.step}: AP {100 * first.ap:.1f} on {first.coverage}"
         figure.text(_GAP / WIDTH, 1 - 34 / height, title, size=13, color=INK)
         words = ((TRUE_COLOUR, "labelled"), (FOUND_COLOUR, f"found, score from {SHOWN_FROM:g}"))
         for (colour, word), x in zip(words, (_GAP, _GAP + 90), strict=True):

@@ -43,7 +43,10 @@ class Evaluated:
     total: int
 
     def __str__(self) -> str:
-        numbers = f"AP {self.ap:.3f}  AP50 {self.ap50:.3f}  AP75 {self.ap75:.3f}"
+        numbers = "  ".join(
+            f"{name} {100 * share:.1f}"
+            for name, share in (("AP", self.ap), ("AP50", self.ap50), ("AP75", self.ap75))
+        )
         return f"step {self.step}: {numbers}  on {self.coverage} ({self.seconds:.0f} s)"
 
     @property

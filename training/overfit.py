@@ -171,7 +171,8 @@ def main(arguments: list[str] | None = None) -> int:
     initialise(model, setup.seed, setup.background_bias)
     learn(setup, model, samples, log, autocast=options.autocast)
     accuracy = accuracy_on(model, samples, names)
-    sys.stdout.write(f"AP {accuracy.ap:.3f}  AP50 {accuracy.ap50:.3f}  on the {len(samples)} images\n")
+    numbers = f"AP {100 * accuracy.ap:.1f}  AP50 {100 * accuracy.ap50:.1f}"
+    sys.stdout.write(f"{numbers}  on the {len(samples)} images\n")
     return 0 if accuracy.ap50 > 0.9 else 1
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pocketdet.cli.arguments import require_training
+from pocketdet.cli.arguments import require_files, require_training
 from pocketdet.errors import PocketdetError, UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def train(
         )
     if config is None:
         raise UsageError("name a TOML file; pocketdet train --init DATA writes one for annotated images")
+    require_files(config)
     import torch
 
     from pocketdet.training.device import keep_freed_memory, use_autocast
@@ -202,7 +203,7 @@ def _run(
         console.print("the last evaluation was interrupted; --resume does it again")
     if evaluator is not None and logger.best is not None:
         ap, step = logger.best
-        best = f"best AP {ap:.3f} on {evaluator.coverage}, at step {step}: {setup.out / BEST_FILE}"
+        best = f"best AP {100 * ap:.1f} on {evaluator.coverage}, at step {step}: {setup.out / BEST_FILE}"
         _say(console, best)
     weights = setup.out / WEIGHTS_FILE
     _say(console, f"wrote {weights}")
@@ -296,7 +297,7 @@ def step_text(report: "StepReport", shown: dict[str, float], ap: float | None) -
         value = report.losses[name]
         shown[name] = SMOOTHING * shown.get(name, value) + (1 - SMOOTHING) * value
     losses = f"{report.side} px  loss {shown['loss']:.3f}  class accuracy {shown['accuracy']:.2f}"
-    return losses if ap is None else f"{losses}  AP {ap:.3f}"
+    return losses if ap is None else f"{losses}  AP {100 * ap:.1f}"
 
 
 class StepLines:
