@@ -60,6 +60,7 @@ void fill_pools(const HeadOutput& head, const DetectOptions& options, DetectWork
 void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,
             std::vector<Detection>& detections) {
     detections.clear();
+    if (head.classes < 2) return;  // nothing but background
     fill_pools(head, options, workspace);
     while (detections.size() < options.max_detections) {
         const Candidate* best = nullptr;

@@ -136,7 +136,7 @@ bool is_shuffled_end(const GraphText& graph, size_t i) {
            shuffle.type == "ShuffleChannel" && shuffle.has_only({0, 1}) && shuffle.get(0, 1) == 2 &&
            shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs && slice.type == "Slice" &&
            slice.outputs.size() == 2 && slice.inputs == shuffle.outputs && slice.has_only({-23300, 1}) &&
-           slice.get(1, 0) == 0 && graph.lines[i + 2].find(" -23300=2,-233,-233") != std::string::npos;
+           slice.get(1, 0) == 0 && (graph.lines[i + 2] + " ").find(" -23300=2,-233,-233 ") != std::string::npos;
 }
 
 void join_shuffled_end(GraphText& graph, size_t i) {

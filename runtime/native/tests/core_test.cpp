@@ -177,6 +177,8 @@ void test_detect() {
     options.max_detections = 1;
     detect({logits, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
     CHECK(out.size() == 1 && out[0].index == 1);
+    detect({logits, 1, deltas, 4, rois, 3, 1}, options, workspace, out);
+    CHECK(out.empty());  // of the background alone
     detect({logits, 3, deltas, 4, rois, 0, 3}, options, workspace, out);
     CHECK(out.empty());
     CHECK(same(to_original({10, 50, 90, 200}, {100, 200}, {100, 100}, ResizeRule::letterbox), {20, 50, 180, 100}));

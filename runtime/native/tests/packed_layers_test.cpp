@@ -284,7 +284,8 @@ void test_other_layers_stay(Arithmetic arithmetic) {
     for (const char* shuffle : {"0=3 1=0", "0=2 1=1"}) {
         CHECK(!is_own(end_of_unit(shuffle, "-23300=2,-233,-233 1=0"), arithmetic));
     }
-    for (const char* slice : {"-23300=2,8,-233 1=0", "-23300=2,-233,-233 1=1", "-23302=1,8 1=0"}) {
+    for (const char* slice :
+         {"-23300=2,8,-233 1=0", "-23300=2,-233,-233 1=1", "-23300=2,-233,-2330 1=0", "-23302=1,8 1=0"}) {
         CHECK(!is_own(end_of_unit("0=2 1=0", slice), arithmetic));
     }
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
