@@ -12,6 +12,9 @@ OUTER_WAYS: Final = 16
 """The cache behind the first one, whose missing lines are counted, the same for all cores: the second-level
 cache of a Cortex-A76, the last one of an RK3566."""
 
+Kernels = tuple[str, int, int, int]
+"""Of a core: qemu's name, both caches in KiB, and the ID of a core for which ncnn has kernels of its own."""
+
 
 @dataclass(frozen=True)
 class Core:
@@ -44,13 +47,13 @@ class Core:
         return 6 if self.l1_kib == 96 else 4
 
     @property
-    def kernels(self) -> tuple[str, int, int]:
-        """What decides which code ncnn runs: cores that agree in it share one emulation."""
+    def kernels(self) -> Kernels:
+        """What decides which code runs and which lines miss: cores that agree in it share one emulation."""
         is_little = (self.midr >> 4 & 0xFFF) in _LITTLE_PARTS
-        return self.emulated, self.l2_kib, self.midr if is_little else 0
+        return self.emulated, self.l1_kib, self.l2_kib, self.midr if is_little else 0
 
     @property
-    def cycles_depend_on(self) -> tuple[str, tuple[str, int, int]]:
+    def cycles_depend_on(self) -> tuple[str, Kernels]:
         """Cores that agree in it have the same modelled cycles: the pipeline model and the code."""
         return self.model, self.kernels
 

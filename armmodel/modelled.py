@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocketdet.armmodel.account import Account, Amount
-from pocketdet.armmodel.cores import Core
+from pocketdet.armmodel.cores import Core, Kernels
 from pocketdet.armmodel.costs import CostStore
 from pocketdet.armmodel.instrument import Instrument, cache_folder
 from pocketdet.armmodel.network import LayerFacts
@@ -143,7 +143,7 @@ def model(
         PocketdetError: If the subject cannot be run, or a program fails.
     """
     shown = progress or NoProgress()
-    runs: dict[tuple[str, int, int], Run] = {}
+    runs: dict[Kernels, Run] = {}
     with closing(CostStore(_store_path(instrument))) as store:
         jobs = os.cpu_count() or 1
         pipeline = PipelineModel(instrument.llvm.mc, instrument.llvm.mca, store, jobs)

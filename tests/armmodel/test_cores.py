@@ -1,5 +1,6 @@
 """Cores, devices, and the machine that an emulated program sees."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def test_cores_with_the_same_kernels_share_an_emulation() -> None:
     assert CORES["cortex-a76"].kernels == CORES["cortex-a78"].kernels
     assert CORES["cortex-a76"].kernels != CORES["cortex-a55"].kernels
     assert CORES["cortex-a76"].kernels != CORES["cortex-a710"].kernels
+    smaller = replace(CORES["cortex-a76"], l1_kib=32)  # other lines miss
+    assert smaller.kernels != CORES["cortex-a76"].kernels
 
 
 def test_the_machine_has_one_processor_with_the_caches_of_the_core(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,19 @@ def test_a_model_in_80_columns(modelled: Modelled) -> None:
     assert "convolution_im2col" in text
     assert "Modelled, not measured" in text
     assert max(map(len, text.splitlines()[1:])) <= 80
+
+
+def test_milliseconds_say_whether_they_include_memory(modelled: Modelled) -> None:
+    known, unknown = CLOCKS
+    for clocks, expected in (
+        (CLOCKS, {known.label: "include", unknown.label: "do not include"}),
+        ([known], {known.label: "include"}),
+        ([Clock(A76.name, A76, None)], {}),
+    ):
+        for show, models in ((print_modelled, [modelled]), (print_pair, [modelled, modelled])):
+            words = " ".join(printed(show, *models, clocks, 12).split())
+            found = dict(re.findall(r"Milliseconds on the (.+?) ((?:do not )?include)\b", words))
+            assert found == expected
 
 
 def test_two_models_side_by_side(modelled: Modelled) -> None:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from pocketdet.armmodel.cores import Core
     from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled
 
-MODELLED = (
-    "Modelled, not measured, one thread. Milliseconds on a device include its memory, "
-    "cycles are those of the pipeline alone."
-)
-
 
 @dataclass(frozen=True)
 class Clock:
@@ -90,13 +85,13 @@ def print_modelled(modelled: "Modelled", clocks: Sequence[Clock], top: int, cons
         _print_layers(modelled, top, console)
         _print_functions(modelled, top, console)
     console.print(_limits(modelled), markup=False)
-    _print_errors(modelled, console)
+    _print_errors(modelled, of_core, console)
 
 
-def _print_errors(modelled: "Modelled", console: Console) -> None:
+def _print_errors(modelled: "Modelled", clocks: Sequence[Clock], console: Console) -> None:
     from pocketdet.armmodel.validation import known_errors
 
-    console.print(MODELLED, markup=False)
+    console.print(_what_it_is(clocks), markup=False)
     errors = known_errors(modelled.core)
     if errors:
         console.print("Against published times of ncnn's benchmark:", markup=False)
@@ -156,10 +151,10 @@ def print_pair(
     for name in names:
         table.add_row(name, *_pair(stages[0].get(name, 0.0), stages[1].get(name, 0.0)))
     table.add_row("all", *_pair(first.total.cycles, second.total.cycles))
-    for clock in clocks:
-        if clock.core == first.core and clock.ghz:
-            both = [clock.milliseconds(m.total) or 0.0 for m in (first, second)]
-            table.add_row(f"ms, {clock.label}", *_pair(both[0] * 1e6, both[1] * 1e6))
+    of_core = [clock for clock in clocks if clock.core == first.core and clock.ghz]
+    for clock in of_core:
+        both = [clock.milliseconds(m.total) or 0.0 for m in (first, second)]
+        table.add_row(f"ms, {clock.label}", *_pair(both[0] * 1e6, both[1] * 1e6))
     console.print(table)
     spent = [{f.name: f.figures.cycles for f in m.functions} for m in (first, second)]
     differing = sorted(
@@ -170,7 +165,7 @@ def print_pair(
     for name in differing[:top]:
         table.add_row(escape(short_name(name)), *_pair(spent[0].get(name, 0.0), spent[1].get(name, 0.0)))
     console.print(table)
-    _print_errors(first, console)
+    _print_errors(first, of_core, console)
 
 
 def print_list(console: Console) -> None:
@@ -246,6 +241,17 @@ def _title(modelled: "Modelled") -> str:
     core = modelled.core
     model = "" if core.model == core.name else f" (LLVM's {core.model})"
     return f"{modelled.subject} on {core.name}{model}, {modelled.precision}{rois}"
+
+
+def _what_it_is(clocks: Sequence[Clock]) -> str:
+    """That nothing is measured, and which of the milliseconds include memory."""
+    sentences = ["Modelled, not measured, one thread. Cycles are those of the pipeline alone."]
+    known, unknown = ([c.label for c in clocks if bool(c.line_ns) is known] for known in (True, False))
+    if known:
+        sentences.append(f"Milliseconds on the {', '.join(known)} include its memory.")
+    if unknown:
+        sentences.append(f"Milliseconds on the {', '.join(unknown)} do not include memory.")
+    return " ".join(sentences)
 
 
 def _limits(modelled: "Modelled") -> str:
