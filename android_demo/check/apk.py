@@ -10,11 +10,11 @@ can start. Exit code 0, 1 (a step failed) or 2 (something is missing).
 
 import argparse
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import dex
 import java
 import package
 import resources
@@ -65,7 +65,7 @@ def main() -> int:
         sdk = find_sdk()
         os.environ["PATH"] = f"{sdk.d8.parent}{os.pathsep}{os.environ['PATH']}"
         build(sdk, arguments.bundles, arguments.out)
-        seen = package.inspect(arguments.out, resources.gradle_value("targetSdk"), WORK / "inspect.log")
+        seen = package.inspect(arguments.out, WORK / "inspect.log")
         sys.stdout.write(f"{arguments.out}: {seen}\n")
     except MissingError as error:
         sys.stderr.write(f"apk: {error}\n")
@@ -80,21 +80,12 @@ def build(sdk: Sdk, bundles: Path | None, out: Path) -> None:
     """Compile all parts and sign their APK."""
     generated, _ = resources.link(WORK, sdk.framework)
     classes = WORK / "classes"
-    shutil.rmtree(classes, ignore_errors=True)
     folders = [LIBRARY / "main" / "java", APP / "main" / "java", APP / "bench" / "java", generated]
     java.compile_for_android(folders, [java.nullness(WORK)], sdk.framework.path, classes)
-    command: list[str | Path] = [
-        sdk.d8,
-        "--release",
-        "--min-api",
-        package.MIN_SDK,
-        "--lib",
-        sdk.framework.path,
-    ]
-    run([*command, "--output", WORK, *sorted(classes.rglob("*.class"))], "d8", WORK / "d8.log")
+    code = dex.make([sdk.d8], [classes], sdk.framework.path, WORK / "dex", WORK / "d8.log")
     libraries = {abi: build_library(sdk, abi) for abi in ABIS}
     unsigned = out.with_suffix(".unsigned")
-    package.assemble(unsigned, WORK / "resources.apk", WORK / "classes.dex", libraries, bundles)
+    package.assemble(unsigned, WORK / "resources.apk", code, libraries, bundles)
     package.sign(unsigned, WORK / "debug.keystore", WORK / "sign.log")
     unsigned.replace(out)
 

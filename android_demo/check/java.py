@@ -1,6 +1,7 @@
 """Java: compiled against the Android API and for the virtual machine of this computer, and JUnit."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def junit(
 
 def _compile(folders: Sequence[Path], classpath: Sequence[Path], out: Path, options: list[str]) -> int:
     files = sources(*folders)
-    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)  # with the classes of sources that are no more
+    out.mkdir(parents=True)
     command = ["javac", "-encoding", "UTF-8", "-Xlint:all,-options", "-Werror", "-proc:none", *options]
     command += ["-d", str(out), "-cp", ":".join(map(str, classpath)) or str(out), *map(str, files)]
     run(command, f"compiling {', '.join(map(str, folders))}", out.with_suffix(".log"))

@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import dex
+import resources
 from tools import FailedError, run
 
 PAGE = 16384  # bytes; Android 15 and later load nothing that is aligned to less
@@ -13,26 +15,25 @@ WORD = 4
 # apksigner keeps the alignment that an entry's extra field of this kind states (u16 multiple, then padding)
 ALIGNMENT_FIELD = 0xD935
 DEBUG_PASSWORD = "android"  # noqa: S105 - of debug keys, by convention
-MIN_SDK = "26"
 
 
 def assemble(
-    out: Path, linked: Path, dex: Path | None, libraries: Mapping[str, Path], bundles: Path | None
+    out: Path, linked: Path, code: Path | None, libraries: Mapping[str, Path], bundles: Path | None
 ) -> None:
     """Write an unsigned APK.
 
     Args:
         out: the file.
         linked: aapt2's APK with manifest and resources.
-        dex: classes.dex, or `None` for an APK without code.
+        code: classes.dex, or `None` for an APK without code.
         libraries: libpocketdet.so by ABI; stored, so that they can be mapped from the APK.
         bundles: a folder of NAME.pocketdet folders, which become assets.
     """
     with zipfile.ZipFile(out, "w") as apk, zipfile.ZipFile(linked) as resources:
         for name in resources.namelist():
             _add(apk, name, resources.read(name), stored=name == "resources.arsc")
-        if dex is not None:
-            _add(apk, "classes.dex", dex.read_bytes(), stored=False)
+        if code is not None:
+            _add(apk, "classes.dex", code.read_bytes(), stored=False)
         for abi, library in libraries.items():
             _add(apk, f"lib/{abi}/libpocketdet.so", library.read_bytes(), stored=True)
         for path in sorted(bundles.glob("*.pocketdet/**/*")) if bundles is not None else []:
@@ -48,31 +49,30 @@ def sign(apk: Path, key: Path, log: Path) -> None:
         command += ["-storepass", DEBUG_PASSWORD, "-alias", "debug", "-keyalg", "RSA", "-keysize", "2048"]
         run([*command, "-validity", "10000", "-dname", "CN=Android Debug"], "keytool", log)
     command = ["apksigner", "sign", "--ks", key, "--ks-pass", password, "--ks-key-alias", "debug"]
-    run([*command, "--min-sdk-version", MIN_SDK, apk], "apksigner sign", log)
+    run([*command, "--min-sdk-version", resources.gradle_value("minSdk"), apk], "apksigner sign", log)
 
 
-def inspect(apk: Path, target_sdk: str, log: Path) -> str:
+def inspect(apk: Path, log: Path) -> str:
     """What was seen of a signed APK. Raises `FailedError` for one that Android or its store would refuse."""
-    verified = run(
-        ["apksigner", "verify", "--verbose", "--min-sdk-version", MIN_SDK, apk], "apksigner verify", log
-    )
+    least, target = resources.gradle_value("minSdk"), resources.gradle_value("targetSdk")
+    command: list[str | Path] = ["apksigner", "verify", "--verbose", "--min-sdk-version", least, apk]
+    verified = run(command, "apksigner verify", log)
     if re.search(r"v2 scheme[^\n]*: true", verified) is None:
         raise FailedError(f"{apk}: expected a signature of scheme v2, found\n{verified}")
     run(["zipalign", "-c", str(WORD), apk], "zipalign", log)
     badging = run(["aapt2", "dump", "badging", apk], "aapt2 dump badging", log)
-    for expected in (f"targetSdkVersion:'{target_sdk}'", f"sdkVersion:'{MIN_SDK}'", "launchable-activity"):
+    for expected in (f"targetSdkVersion:'{target}'", f"sdkVersion:'{least}'", "launchable-activity"):
         if expected not in badging:
             raise FailedError(f"{apk}: expected {expected} in its manifest; all of it is in {log}")
     with zipfile.ZipFile(apk) as content:
         names = content.namelist()
         libraries = [one for one in content.infolist() if one.filename.startswith("lib/")]
         _check_pages(apk, libraries)
-        classes = _classes(apk, content.read("classes.dex")) if "classes.dex" in names else None
-    code = "no code (there is no d8 here)" if classes is None else f"{classes} classes"
+        code = "no code"
+        if "classes.dex" in names:
+            code = f"{len(dex.read(content.read('classes.dex'), apk).classes)} classes"
     abis = ", ".join(one.filename.split("/")[1] for one in libraries)
-    return (
-        f"{len(names)} files, {code}, SDK {target_sdk}, libraries of {abis} at {PAGE >> 10} KiB pages, signed"
-    )
+    return f"{len(names)} files, {code}, SDK {target}, libraries of {abis} at {PAGE >> 10} KiB pages, signed"
 
 
 def _add(apk: zipfile.ZipFile, name: str, content: bytes, *, stored: bool) -> None:
@@ -101,11 +101,3 @@ def _check_pages(apk: Path, libraries: list[zipfile.ZipInfo]) -> None:
                 raise FailedError(
                     f"{apk}: expected {one.filename} stored at a multiple of {PAGE}, found byte {data}"
                 )
-
-
-def _classes(apk: Path, dex: bytes) -> int:
-    """The number of classes by the header of a dex file."""
-    if dex[:4] != b"dex\n":
-        raise FailedError(f"{apk}: expected classes.dex to begin as a dex file does, found {dex[:4]!r}")
-    count: int = struct.unpack_from("<I", dex, 96)[0]
-    return count

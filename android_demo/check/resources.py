@@ -8,6 +8,7 @@ from pathlib import Path
 from tools import APP, DEMO, FRAMEWORK, FailedError, program, run
 
 NAMESPACE = "http://schemas.android.com/apk/res/android"
+RULES = "resources.pro"
 # attributes that Debian's framework does not know, and the API level that has them
 NEWER_ATTRIBUTES = {"enableOnBackInvokedCallback": 33, "localeConfig": 33}
 
@@ -24,7 +25,10 @@ DEBIANS = Framework(Path(FRAMEWORK), 29)
 
 
 def link(work: Path, framework: Framework) -> tuple[Path, str]:
-    """The folder with R.java, and what was linked into resources.apk, of the variant bench."""
+    """The folder with R.java, and what was linked into resources.apk, of the variant bench.
+
+    aapt2's rules for R8, which keep the classes that manifest and layouts name, are in `work`/`RULES`.
+    """
     compiled = work / "resources"
     compiled.mkdir(parents=True, exist_ok=True)
     folders = APP / "main" / "res"
@@ -36,6 +40,7 @@ def link(work: Path, framework: Framework) -> tuple[Path, str]:
     generated = work / "generated"
     generated.mkdir(exist_ok=True)
     command: list[str | Path] = [program("aapt2"), "link", "-I", framework.path, "--java", generated]
+    command += ["--proguard", work / RULES]
     command += ["--manifest", _manifest(compiled, framework.level)]
     command += ["--min-sdk-version", gradle_value("minSdk")]
     command += ["--target-sdk-version", gradle_value("targetSdk")]

@@ -29,6 +29,9 @@ NEEDED = {
     "/usr/share/java/com.android.json.jar": "libandroid-json-java",
     "/usr/share/android-framework-res/framework-res.apk": "android-framework-res",
 }
+# what compiles and inspects C++, and makes a package with it
+ARM = {"aarch64-linux-gnu-g++", "aarch64-linux-gnu-readelf"}
+NATIVE = ARM | {"g++", "cmake", "ninja", "apksigner", "zipalign"}
 # for tests: JUnit, and Android's own org.json, which is part of the system on a phone
 JARS = (
     "/usr/share/java/junit4.jar",
@@ -46,9 +49,10 @@ class MissingError(Exception):
     """Something that the check needs is not on this machine."""
 
 
-def require() -> None:
-    """Raise `MissingError` that names all packages at once."""
-    packages = {package for name, package in NEEDED.items() if not _is_there(name)}
+def require(*, native: bool) -> None:
+    """Raise `MissingError` that names all packages at once, those of `NATIVE` only if `native`."""
+    needed = {name: package for name, package in NEEDED.items() if native or name not in NATIVE}
+    packages = {package for name, package in needed.items() if not _is_there(name)}
     if packages:
         raise MissingError(f"not all tools are here; on Debian: apt install {' '.join(sorted(packages))}")
 

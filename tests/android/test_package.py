@@ -1,6 +1,5 @@
 """APKs without Gradle: what lies where in them, and what is missing to make one."""
 
-import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -24,14 +23,14 @@ def linked(tmp_path: Path) -> Path:
     return path
 
 
-def assembled(linked: Path, dex: Path | None = None) -> Path:
+def assembled(linked: Path, code: Path | None = None) -> Path:
     library = linked.with_name("libpocketdet.so")
     library.write_bytes(b"\x7fELF" + bytes(100))
     bundle = linked.with_name("bundles") / "a.pocketdet" / "golden"
     bundle.mkdir(parents=True, exist_ok=True)
     (bundle / "image.png").write_bytes(b"png")
     out = linked.with_name("app.apk")
-    package.assemble(out, linked, dex, {"arm64-v8a": library, "x86_64": library}, bundle.parents[1])
+    package.assemble(out, linked, code, {"arm64-v8a": library, "x86_64": library}, bundle.parents[1])
     return out
 
 
@@ -65,13 +64,6 @@ def test_a_library_between_pages_is_refused(linked: Path) -> None:
         package._check_pages(path, libraries)
     with pytest.raises(FailedError, match="expected lib/ABI/libpocketdet.so"):
         package._check_pages(path, [])
-
-
-def test_classes_are_counted_by_the_header_of_the_dex_file() -> None:
-    dex = b"dex\n038\0" + bytes(88) + struct.pack("<I", 77)
-    assert package._classes(Path("x.apk"), dex) == 77
-    with pytest.raises(FailedError, match="begin as a dex file"):
-        package._classes(Path("x.apk"), b"PK\3\4")
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
