@@ -14,30 +14,26 @@ import io.pocketdet.app.logic.Choice;
 import io.pocketdet.app.logic.InferenceLoop;
 import io.pocketdet.app.logic.LoadMarks;
 import java.io.IOException;
+import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
 
 /** The library's detector as an inference loop wants it. */
 final class DetectorWorker implements InferenceLoop.Worker<CameraSession.CameraImage, Result> {
-    /** Called on the loop's thread. */
-    interface Report {
-        void tested(BundleInfo info, SelfTest test);
-
-        /** Whether results are to hold their image. */
-        boolean keepsImages();
-    }
-
     private final LoadMarks marks;
     private final Detector detector;
-    private final Report report;
+    private final BooleanSupplier keepsImages; // whether results are to hold their image
+    private final BiConsumer<BundleInfo, SelfTest> tested;
     private final WorkHints hints;
     private boolean ran;
 
     /** For the calling thread. */
-    DetectorWorker(Context context, BundleEntry entry, Choice choice, LoadMarks marks, Report report)
-            throws IOException {
+    DetectorWorker(Context context, BundleEntry entry, Choice choice, LoadMarks marks, BooleanSupplier keepsImages,
+            BiConsumer<BundleInfo, SelfTest> tested) throws IOException {
         this.marks = marks;
         String digest = BundleCatalog.digest(entry.folder);
         detector = marks.during(digest, () -> Detector.open(entry.folder, options(choice, digest)));
-        this.report = report;
+        this.keepsImages = keepsImages;
+        this.tested = tested;
         hints = new WorkHints(context);
     }
 
@@ -63,7 +59,7 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraSession.CameraI
     @Override
     public boolean test() throws IOException {
         SelfTest test = marks.during(detector.info().digest(), detector::selfTest);
-        report.tested(detector.info(), test);
+        tested.accept(detector.info(), test);
         return test.ok();
     }
 
@@ -74,7 +70,7 @@ final class DetectorWorker implements InferenceLoop.Worker<CameraSession.CameraI
                 ran ? detector.detect(image) : marks.during(detector.info().digest(), () -> detector.detect(image));
         ran = true;
         hints.report(found.times().total());
-        return new Result(found, frame.mirrored, report.keepsImages() ? image.rgb() : null);
+        return new Result(found, frame.mirrored, keepsImages.getAsBoolean() ? image.rgb() : null);
     }
 
     @Override

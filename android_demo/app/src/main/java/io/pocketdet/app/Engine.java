@@ -9,6 +9,9 @@ import io.pocketdet.app.logic.Choice;
 import io.pocketdet.app.logic.Controller;
 import io.pocketdet.app.logic.InferenceLoop;
 import io.pocketdet.app.logic.LoadMarks;
+import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 
 /** Runs the chosen detector on the latest frame of the camera, on a thread of its own. */
 final class Engine implements Controller.EnginePort {
@@ -38,29 +41,13 @@ final class Engine implements Controller.EnginePort {
     @Override
     public void load(int number, BundleEntry entry, Choice choice) {
         stop();
-        DetectorWorker.Report report = new DetectorWorker.Report() {
-            @Override
-            public void tested(BundleInfo info, SelfTest test) {
-                main.post(() -> listener.onTested(number, info, test));
-            }
-
-            @Override
-            public boolean keepsImages() {
-                return keepsImages;
-            }
-        };
-        InferenceLoop.Listener<Result> results = new InferenceLoop.Listener<Result>() {
-            @Override
-            public void onResult(Result result) {
-                main.post(() -> listener.onResult(number, result));
-            }
-
-            @Override
-            public void onFailure(Throwable error) {
-                main.post(() -> listener.onFailed(number, error));
-            }
-        };
-        loop = new InferenceLoop<>(() -> new DetectorWorker(context, entry, choice, marks, report), results, loop);
+        BiConsumer<BundleInfo, SelfTest> tested =
+                (info, test) -> main.post(() -> listener.onTested(number, info, test));
+        BooleanSupplier keeping = () -> keepsImages;
+        Consumer<Result> results = result -> main.post(() -> listener.onResult(number, result));
+        Consumer<Throwable> failures = error -> main.post(() -> listener.onFailed(number, error));
+        loop = new InferenceLoop<>(
+                () -> new DetectorWorker(context, entry, choice, marks, keeping, tested), results, failures, loop);
         loop.start();
     }
 

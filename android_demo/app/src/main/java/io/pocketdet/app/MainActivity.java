@@ -20,6 +20,7 @@ import android.view.WindowManager;
 import android.widget.Toast;
 import io.pocketdet.BundleInfo;
 import io.pocketdet.SelfTest;
+import io.pocketdet.StageTimes;
 import io.pocketdet.app.logic.AppState;
 import io.pocketdet.app.logic.BundleCatalog;
 import io.pocketdet.app.logic.BundleEntry;
@@ -213,10 +214,11 @@ public final class MainActivity
         if (!controller.isCurrent(number) || state.model != AppState.Model.READY || frozen) {
             return;
         }
-        stats.add(result.totalMs);
+        StageTimes times = result.found.times();
+        stats.add(times.total());
         overlay.setResult(result);
         if (freezing && result.rgb != null) {
-            overlay.setImage(ImageLoader.bitmap(result.rgb, result.width, result.height));
+            overlay.setImage(ImageLoader.bitmap(result.rgb, result.found.width(), result.found.height()));
             frozen = true;
             engine.keepImages(false);
             invalidateOptionsMenu();
@@ -226,10 +228,12 @@ public final class MainActivity
             if (thermalPace.isDue(now)) {
                 warmth = thermal.read();
             }
-            int cores = !state.choice.bigCores ? 0 : result.pinned ? R.string.cores_big : R.string.cores_refused;
-            List<String> lines =
-                    StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
-                            cores == 0 ? "" : getString(cores), result.partMs, stats, cameraRate.perSecond(now));
+            int cores = !state.choice.bigCores ? 0
+                    : result.found.pinned()    ? R.string.cores_big
+                                               : R.string.cores_refused;
+            List<String> lines = StatusText.lines(Texts.status(this), state.entry.name, state.precision,
+                    state.choice.threads, cores == 0 ? "" : getString(cores),
+                    new double[] {times.pre(), times.infer(), times.post()}, stats, cameraRate.perSecond(now));
             if (warmth.isKnown()) {
                 lines.add(Texts.warmth(this, warmth));
             }

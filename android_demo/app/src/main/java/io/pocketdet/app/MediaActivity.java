@@ -113,7 +113,8 @@ public final class MediaActivity extends WorkingActivity {
                 readable(media, () -> video(media, detector, title));
             } else {
                 Result result = bundles.marks().during(digest, () -> detect(image, detector));
-                String boxes = getString(R.string.status_still, count(result), milliseconds(result.totalMs));
+                String boxes =
+                        getString(R.string.status_still, count(result), milliseconds(result.found.times().total()));
                 onScreen(() -> showFrame(image, result, title, boxes));
             }
         }
@@ -139,7 +140,7 @@ public final class MediaActivity extends WorkingActivity {
                 if (frame != null) {
                     Bitmap image = ImageLoader.argb(frame);
                     Result result = detect(image, detector);
-                    stats.add(result.totalMs);
+                    stats.add(result.found.times().total());
                     String line = getString(
                             R.string.status_video, count(result), step + 1, steps, milliseconds(stats.percentile(50)));
                     onScreen(() -> showFrame(image, result, title, line));
@@ -180,6 +181,9 @@ public final class MediaActivity extends WorkingActivity {
 
     private void showFrame(Bitmap upright, Result result, String... lines) {
         view.setResult(result);
+        if (!view.hasImage()) {
+            invalidateOptionsMenu();
+        }
         view.setImage(upright);
         panels.setStatus(Arrays.asList(lines));
     }
@@ -193,6 +197,12 @@ public final class MediaActivity extends WorkingActivity {
     @Override
     public boolean onCreateOptionsMenu(Menu menu) {
         getMenuInflater().inflate(R.menu.media, menu);
+        return true;
+    }
+
+    @Override
+    public boolean onPrepareOptionsMenu(Menu menu) {
+        menu.findItem(R.id.menu_share).setVisible(view.hasImage());
         return true;
     }
 

@@ -43,6 +43,10 @@ public final class OverlayView extends View {
         invalidate();
     }
 
+    boolean hasImage() {
+        return image != null;
+    }
+
     /** The image with its boxes in the image's own size; null without an image. */
     Bitmap imageWithBoxes() {
         if (image == null) {
@@ -69,7 +73,7 @@ public final class OverlayView extends View {
             canvas.restore();
         }
         if (result != null) {
-            ViewFit fit = ViewFit.inside(result.width, result.height, width, height, mirrored());
+            ViewFit fit = ViewFit.inside(result.found.width(), result.found.height(), width, height, mirrored());
             surface.on(canvas, width, height);
             OverlayPainter.paint(surface, Box.atLeast(result.boxes, leastScore), fit, scale);
         }

@@ -1,5 +1,8 @@
 package io.pocketdet.app.draw;
 
+import io.pocketdet.Detections;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /** One detection: corners in pixels of the upright image, score 0..1, label from 0. */
@@ -20,6 +23,16 @@ public final class Box {
         this.score = score;
         this.label = label;
         this.name = name;
+    }
+
+    /** In the order of the detections, best first. */
+    public static List<Box> of(Detections found) {
+        List<Box> all = new ArrayList<>();
+        for (int i = 0; i < found.size(); i++) {
+            all.add(new Box(
+                    found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
+        }
+        return Collections.unmodifiableList(all);
     }
 
     /** Those of at least this score, of boxes that are sorted best first. */

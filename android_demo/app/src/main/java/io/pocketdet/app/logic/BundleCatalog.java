@@ -130,8 +130,8 @@ public final class BundleCatalog {
             return BundleEntry.bad(folder, origin, BundleEntry.Problem.INCOMPLETE, missing);
         }
         int[] size = {width.intValue(), height.intValue(), classes.length()};
-        return new BundleEntry(
-                folder, origin, name, digest, !unreturned.contains(digest), precision(document, storage), size);
+        return new BundleEntry(folder, origin, BundleEntry.Problem.NONE, "", name, digest, !unreturned.contains(digest),
+                precision(document, storage), size);
     }
 
     private static byte[] manifest(File folder) throws IOException {

@@ -41,12 +41,8 @@ public final class BundleEntry {
     public final int height;
     public final int classes;
 
-    BundleEntry(
-            File folder, Origin origin, String name, String digest, boolean returned, String precision, int[] size) {
-        this(folder, origin, Problem.NONE, "", name, digest, returned, precision, size);
-    }
-
-    private BundleEntry(File folder, Origin origin, Problem problem, String detail, String name, String digest,
+    /** `size`: width, height and number of classes. */
+    BundleEntry(File folder, Origin origin, Problem problem, String detail, String name, String digest,
             boolean returned, String precision, int[] size) {
         this.folder = folder;
         this.origin = origin;

@@ -1,12 +1,13 @@
 package io.pocketdet.app.logic;
 
 import java.io.IOException;
+import java.util.function.Consumer;
 
 /**
  * One detector's thread: opens it, lets it test itself, then runs the latest frame there is until it is stopped.
  *
  * <p>Frames given to it are its to close. The next loop waits for the one before, so that there are never two
- * detectors' networks in memory. Whatever the detector throws ends in one call of the listener.
+ * detectors' networks in memory. Whatever the detector throws is told once.
  */
 public final class InferenceLoop<F extends AutoCloseable, R> {
     /** A detector, as far as a loop needs one. */
@@ -24,22 +25,18 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
         Worker<F, R> open() throws IOException;
     }
 
-    /** Called on the loop's thread. */
-    public interface Listener<R> {
-        void onResult(R result);
-
-        void onFailure(Throwable error);
-    }
-
     private final Mailbox<F> mailbox = new Mailbox<>();
     private final Opener<F, R> opener;
-    private final Listener<R> listener;
+    private final Consumer<R> results;
+    private final Consumer<Throwable> failures;
     private final Thread thread;
 
-    /** `previous` may be null. */
-    public InferenceLoop(Opener<F, R> opener, Listener<R> listener, InferenceLoop<F, R> previous) {
+    /** Results and what is thrown are told on the loop's thread; `previous` may be null. */
+    public InferenceLoop(
+            Opener<F, R> opener, Consumer<R> results, Consumer<Throwable> failures, InferenceLoop<F, R> previous) {
         this.opener = opener;
-        this.listener = listener;
+        this.results = results;
+        this.failures = failures;
         Thread before = previous == null ? null : previous.thread;
         thread = new Thread(() -> run(before), "inference");
     }
@@ -79,7 +76,7 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
         } catch (IOException | RuntimeException | OutOfMemoryError error) {
-            listener.onFailure(error);
+            failures.accept(error);
         } finally {
             stop();
         }
@@ -93,7 +90,7 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
             } finally {
                 close(frame);
             }
-            listener.onResult(result);
+            results.accept(result);
         }
     }
 

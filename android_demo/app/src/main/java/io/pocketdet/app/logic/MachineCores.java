@@ -1,10 +1,16 @@
 package io.pocketdet.app.logic;
 
+import java.util.Comparator;
 import org.json.JSONArray;
 import org.json.JSONObject;
 
 /** Which core a measurement stays on. */
 public final class MachineCores {
+    private static final Comparator<JSONObject> SPEED =
+            Comparator.<JSONObject>comparingDouble(core -> core.optDouble("most_khz", 0))
+                    .thenComparingDouble(core -> core.optDouble("capacity", 0))
+                    .thenComparingInt(core -> core.optInt("cpu", 0));
+
     private MachineCores() {
     }
 
@@ -14,27 +20,11 @@ public final class MachineCores {
      */
     public static Integer fastest(String machine) {
         JSONArray cores = Documents.find(Documents.parse(machine), JSONArray.class, "machine", "cpus");
-        double[] best = null;
+        JSONObject best = null;
         for (int i = 0; cores != null && i < cores.length(); i++) {
             JSONObject core = cores.optJSONObject(i);
-            double[] rank = {number(core, "most_khz"), number(core, "capacity"), number(core, "cpu")};
-            if (best == null || isAbove(rank, best)) {
-                best = rank;
-            }
+            best = core != null && (best == null || SPEED.compare(core, best) > 0) ? core : best;
         }
-        return best == null ? null : (int) best[2];
-    }
-
-    private static boolean isAbove(double[] one, double[] other) {
-        for (int i = 0; i < one.length; i++) {
-            if (one[i] != other[i]) {
-                return one[i] > other[i];
-            }
-        }
-        return false;
-    }
-
-    private static double number(JSONObject core, String name) {
-        return core == null ? 0 : core.optDouble(name, 0);
+        return best == null ? null : best.optInt("cpu", 0);
     }
 }

@@ -13,13 +13,13 @@ public final class ThermalState {
     /** "none" for no throttling, then "light" to "shutdown"; empty where Android does not report it. */
     public final String status;
 
-    /** PowerManager.getThermalHeadroom: 1 is where severe throttling begins; NaN where Android does not report it. */
+    /** PowerManager.getThermalHeadroom: 1 is where severe throttling begins; NaN where Android reports no number. */
     public final float headroom;
 
     /** `status` is Android's number, or -1. */
     public ThermalState(int status, float headroom) {
         this.status = status >= 0 && status < NAMES.size() ? NAMES.get(status) : "";
-        this.headroom = headroom;
+        this.headroom = Float.isInfinite(headroom) ? Float.NaN : headroom;
     }
 
     public boolean isKnown() {
@@ -35,6 +35,6 @@ public final class ThermalState {
 
     private String json() {
         return String.format("{\"status\":%s,\"headroom\":%s}", status.isEmpty() ? null : "\"" + status + "\"",
-                Float.isNaN(headroom) || Float.isInfinite(headroom) ? null : Float.toString(headroom));
+                Float.isNaN(headroom) ? null : Float.toString(headroom));
     }
 }

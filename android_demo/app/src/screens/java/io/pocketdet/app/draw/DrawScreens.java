@@ -74,16 +74,11 @@ public final class DrawScreens {
             found = detector.detect(frame());
             stats.add(found.times().total());
         }
-        List<Box> boxes = new ArrayList<>();
-        for (int i = 0; i < found.size(); i++) {
-            boxes.add(new Box(
-                    found.x1(i), found.y1(i), found.x2(i), found.y2(i), found.score(i), found.label(i), found.name(i)));
-        }
         double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
         String[] formats = {texts.get("status_model"), texts.get("status_times"), texts.get("status_rates")};
         List<String> status = StatusText.lines(
                 formats, detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
-        PhoneScreen screen = overImage(boxes);
+        PhoneScreen screen = overImage(Box.of(found));
         screen.status(status, day.colour("panel"));
         write("android-camera.png", screen.finish());
     }

@@ -64,18 +64,6 @@ public class InferenceLoopTest {
         }
     }
 
-    private final InferenceLoop.Listener<String> listener = new InferenceLoop.Listener<String>() {
-        @Override
-        public void onResult(String result) {
-            log.add(result);
-        }
-
-        @Override
-        public void onFailure(Throwable error) {
-            log.add(error.getMessage());
-        }
-    };
-
     private static void await(CountDownLatch latch) {
         try {
             latch.await();
@@ -85,7 +73,12 @@ public class InferenceLoopTest {
     }
 
     private InferenceLoop<Frame, String> loop(InferenceLoop.Opener<Frame, String> opener) {
-        return new InferenceLoop<>(opener, listener, null);
+        return after(null, opener);
+    }
+
+    private InferenceLoop<Frame, String> after(
+            InferenceLoop<Frame, String> previous, InferenceLoop.Opener<Frame, String> opener) {
+        return new InferenceLoop<>(opener, log::add, error -> log.add(error.getMessage()), previous);
     }
 
     @Test(timeout = 10_000)
@@ -154,13 +147,13 @@ public class InferenceLoopTest {
         first.start();
         first.offer(new Frame(1));
         await(busy);
-        InferenceLoop<Frame, String> second = new InferenceLoop<>(() -> {
+        InferenceLoop<Frame, String> second = after(first, () -> {
             log.add("open");
             return new Detector(false);
-        }, listener, first);
+        });
         second.start();
         InferenceLoop<Frame, String> skipped =
-                new InferenceLoop<>(() -> { throw new IllegalStateException("opened after stop"); }, listener, second);
+                after(second, () -> { throw new IllegalStateException("opened after stop"); });
         skipped.start();
         skipped.stop();
         first.stop();

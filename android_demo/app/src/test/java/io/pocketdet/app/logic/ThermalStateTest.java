@@ -18,6 +18,7 @@ public class ThermalStateTest {
         assertFalse(UNKNOWN.isKnown());
         assertTrue(new ThermalState(0, Float.NaN).isKnown());
         assertTrue(new ThermalState(-1, 0.5f).isKnown());
+        assertFalse(new ThermalState(-1, Float.POSITIVE_INFINITY).isKnown());
     }
 
     @Test
