@@ -18,6 +18,7 @@ from command_line import Ending, command, wait_until
 from pocketdet.benchmarks.devices import BenchRequest, BenchResults, run_devices
 from pocketdet.benchmarks.images import describe_image
 from pocketdet.benchmarks.plan import BenchPlan
+from pocketdet.benchmarks.record import Throttling
 from pocketdet.benchmarks.record_io import read_record
 from pocketdet.benchmarks.targets import open_session, open_target, parse_targets, through_app
 from pocketdet.benchmarks.targets.adb import PACKAGE, _extras
@@ -198,6 +199,7 @@ def test_the_java_code_of_the_app_answers(make_phone: MakePhone, small_bundle: P
     assert record.engine.runner.startswith("pocketdet-android ")
     assert record.run is not None
     assert record.run.frames == 3
+    assert record.run.before.throttling == Throttling(status="none", headroom=0.25)
     session = open_session(open_target(f"app:{phone.serial}"))
     with pytest.raises(EngineError) as caught:
         session.ask("verify", str(tmp_path / "absent.pocketdet"))

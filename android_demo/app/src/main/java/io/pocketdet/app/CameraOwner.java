@@ -17,7 +17,8 @@ import java.util.function.Consumer;
 
 /**
  * The only one that owns the camera: opens it when it is wanted and there is a view to show it in, closes it when
- * either goes away, and keeps the preview upright. Its methods are called on the screen's thread.
+ * either goes away, and keeps the preview upright. Its methods are called on the screen's thread, but for what a
+ * {@link CameraSession} tells on the camera's thread.
  */
 final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTextureListener {
     /** One for the process, never ended: a camera that opens after its screen is gone is closed there. */
@@ -146,9 +147,7 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
         } else {
             sizes = sizes == null ? choice.sizes : sizes; // kept, for a camera that has refused larger ones
             onGeometry();
-            Events events = new Events();
-            session = new CameraSession(manager, choice, sizes, view.getSurfaceTexture(), CAMERA, events);
-            events.teller = session;
+            session = new CameraSession(manager, choice, sizes, view.getSurfaceTexture(), CAMERA, this);
             session.open(zoom, torch);
         }
     }
@@ -188,53 +187,48 @@ final class CameraOwner implements Controller.CameraPort, TextureView.SurfaceTex
     public void onSurfaceTextureUpdated(SurfaceTexture texture) {
     }
 
-    /** What one opening of the camera tells; the screen hears of it only while that opening is the present one. */
-    private final class Events implements CameraSession.Listener {
-        private CameraSession teller;
+    /** On the camera's thread, as the methods below. */
+    void onOn(CameraSession teller) {
+        tell(teller, controller::onCameraOn);
+    }
 
-        @Override
-        public void onOn() {
-            tell(controller::onCameraOn);
-        }
+    /** The camera does not take these sizes. */
+    void onRefused(CameraSession teller) {
+        tell(teller, () -> {
+            session = null;
+            sizes = sizes.smaller();
+            if (sizes == null) {
+                fail(R.string.camera_broken);
+            } else {
+                openIfPossible();
+            }
+        });
+    }
 
-        @Override
-        public void onRefused() {
-            tell(() -> {
-                session = null;
-                sizes = sizes.smaller();
-                if (sizes == null) {
-                    fail(R.string.camera_broken);
-                } else {
-                    openIfPossible();
-                }
-            });
-        }
+    /** `reason`: a text resource. */
+    void onFailed(CameraSession teller, int reason) {
+        tell(teller, () -> {
+            session = null;
+            fail(reason);
+        });
+    }
 
-        @Override
-        public void onFailed(int reason) {
-            tell(() -> {
-                session = null;
-                fail(reason);
-            });
-        }
+    void onImage(CameraSession.CameraImage image) {
+        frames.accept(image);
+    }
 
-        @Override
-        public void onImage(CameraSession.CameraImage image) {
-            frames.accept(image);
-        }
+    /** Degrees clockwise that make an image upright now. */
+    int degrees() {
+        return degrees;
+    }
 
-        @Override
-        public int degrees() {
-            return degrees;
-        }
-
-        private void tell(Runnable event) {
-            main.post(() -> {
-                if (session == teller) {
-                    event.run();
-                }
-            });
-        }
+    /** The screen hears of an opening of the camera only while it is the present one. */
+    private void tell(CameraSession teller, Runnable event) {
+        main.post(() -> {
+            if (session == teller) {
+                event.run();
+            }
+        });
     }
 
     private final class Availability extends CameraManager.AvailabilityCallback {

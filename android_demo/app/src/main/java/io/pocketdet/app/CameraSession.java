@@ -24,23 +24,6 @@ import java.util.Arrays;
  * opens after it was closed again finds that out.
  */
 final class CameraSession {
-    /** Called on the camera's thread, nothing after {@link #close}. */
-    interface Listener {
-        void onOn();
-
-        /** The camera does not take these sizes. */
-        void onRefused();
-
-        /** A text resource that says why. */
-        void onFailed(int reason);
-
-        /** The listener closes it. */
-        void onImage(CameraImage image);
-
-        /** Degrees clockwise that make an image upright now. */
-        int degrees();
-    }
-
     /** One image in the camera's memory, valid until it is closed. */
     static final class CameraImage implements AutoCloseable {
         private final Image image;
@@ -84,7 +67,7 @@ final class CameraSession {
     private final StreamSizes sizes;
     private final SurfaceTexture texture;
     private final Handler thread;
-    private final Listener listener;
+    private final CameraOwner owner; // told on the camera's thread, of nothing after close()
     private final Runnable refocus = () -> focusHere(null);
     private CameraDevice device;
     private CameraCaptureSession capture;
@@ -97,13 +80,13 @@ final class CameraSession {
     private MeteringRectangle focus; // null: the camera chooses
 
     CameraSession(CameraManager manager, CameraInfo info, StreamSizes sizes, SurfaceTexture texture, Handler thread,
-            Listener listener) {
+            CameraOwner owner) {
         this.manager = manager;
         this.info = info;
         this.sizes = sizes;
         this.texture = texture;
         this.thread = thread;
-        this.listener = listener;
+        this.owner = owner;
     }
 
     /** May be called on any thread. */
@@ -138,8 +121,7 @@ final class CameraSession {
             return;
         }
         thread.post(() -> {
-            int[] area =
-                    SensorArea.around(crop(), sizes.frames[0] / (double) sizes.frames[1], listener.degrees(), u, v);
+            int[] area = SensorArea.around(crop(), sizes.frames[0] / (double) sizes.frames[1], owner.degrees(), u, v);
             focusHere(new MeteringRectangle(info.active.left + area[0], info.active.top + area[1], area[2], area[3],
                     MeteringRectangle.METERING_WEIGHT_MAX));
         });
@@ -169,7 +151,7 @@ final class CameraSession {
         try {
             device.createCaptureSession(Arrays.asList(preview, reader.getSurface()), new CaptureCallback(), thread);
         } catch (IllegalArgumentException error) {
-            end(listener::onRefused);
+            end(() -> owner.onRefused(this));
         } catch (CameraAccessException | IllegalStateException error) {
             fail(R.string.camera_broken);
         }
@@ -247,12 +229,12 @@ final class CameraSession {
         if (closed || !closer.acquire()) {
             image.close();
         } else {
-            listener.onImage(new CameraImage(image, closer, listener.degrees(), info.facesUser));
+            owner.onImage(new CameraImage(image, closer, owner.degrees(), info.facesUser));
         }
     }
 
     private void fail(int reason) {
-        end(() -> listener.onFailed(reason));
+        end(() -> owner.onFailed(this, reason));
     }
 
     /** Closes the camera and tells of it, unless it was closed before. */
@@ -325,13 +307,13 @@ final class CameraSession {
         public void onConfigured(CameraCaptureSession session) {
             capture = session;
             if (repeat()) {
-                listener.onOn();
+                owner.onOn(CameraSession.this);
             }
         }
 
         @Override
         public void onConfigureFailed(CameraCaptureSession session) {
-            end(listener::onRefused);
+            end(() -> owner.onRefused(CameraSession.this));
         }
     }
 }

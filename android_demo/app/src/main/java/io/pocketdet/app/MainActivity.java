@@ -37,8 +37,7 @@ import java.util.Objects;
 import java.util.function.Consumer;
 
 /** The camera with boxes over it. Shows the controller's state and tells it what happens; decides nothing itself. */
-public final class MainActivity
-        extends WorkingActivity implements Controller.Screen, Engine.Listener, DisplayManager.DisplayListener {
+public final class MainActivity extends WorkingActivity implements Engine.Listener, DisplayManager.DisplayListener {
     private static final int PERMISSION_REQUEST = 1;
     private static final int ADD_REQUEST = 2;
     private static final long STATUS_NS = 250_000_000;
@@ -78,7 +77,7 @@ public final class MainActivity
                 main, this::onFrame);
         camera.setFacingUser(settings.facesUser());
         engine = new Engine(getApplicationContext(), main, bundles.marks(), this);
-        controller = new Controller(camera, engine, this, settings.choice());
+        controller = new Controller(camera, engine, this::show, settings.choice());
         camera.setController(controller);
         overlay.addOnLayoutChangeListener((view, l, t, r, b, ol, ot, or, ob) -> camera.onGeometry());
         overlay.setOnTouchListener(gestures());
@@ -187,8 +186,7 @@ public final class MainActivity
         controller.choose(entry, choice);
     }
 
-    @Override
-    public void show(AppState state) {
+    private void show(AppState state) {
         statusPace.reset();
         boolean runs = state.model == AppState.Model.READY && state.camera == AppState.Camera.ON;
         if (!runs) {

@@ -1,5 +1,7 @@
 package io.pocketdet.app.logic;
 
+import java.util.function.Consumer;
+
 /**
  * Decides what the camera and the detector do; everything here happens on one thread, the screen's.
  *
@@ -21,19 +23,15 @@ public final class Controller {
         void stop();
     }
 
-    public interface Screen {
-        void show(AppState state);
-    }
-
     private final CameraPort camera;
     private final EnginePort engine;
-    private final Screen screen;
+    private final Consumer<AppState> screen;
     private AppState state;
     private boolean visible;
     private boolean cameraLent;
     private int number;
 
-    public Controller(CameraPort camera, EnginePort engine, Screen screen, Choice choice) {
+    public Controller(CameraPort camera, EnginePort engine, Consumer<AppState> screen, Choice choice) {
         this.camera = camera;
         this.engine = engine;
         this.screen = screen;
@@ -175,6 +173,6 @@ public final class Controller {
 
     private void show(AppState next) {
         state = next;
-        screen.show(next);
+        screen.accept(next);
     }
 }
