@@ -10,6 +10,7 @@ CHECK = Path(__file__).parents[2] / "android_demo" / "check"
 sys.path.insert(0, str(CHECK))
 import apk  # noqa: E402
 import package  # noqa: E402
+import tools  # noqa: E402
 from tools import FailedError, MissingError  # noqa: E402
 
 
@@ -84,3 +85,10 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "build" / "cmake").mkdir(parents=True)
     (tmp_path / "build" / "cmake" / "android.toolchain.cmake").touch()
     assert apk.find_sdk().framework.level == 36
+
+
+def test_without_native_code_no_tool_for_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "_is_there", lambda name: name not in tools.NATIVE)
+    tools.require(native=False)
+    with pytest.raises(MissingError, match=r"apt install apksigner .*g\+\+-aarch64-linux-gnu"):
+        tools.require(native=True)
