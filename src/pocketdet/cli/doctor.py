@@ -19,7 +19,6 @@ from rich.table import Table
 
 from pocketdet import __version__
 from pocketdet.errors import PocketdetError
-from pocketdet.runtime.native_build import library_path
 
 # Distribution and the extra that installs it; "" marks required packages.
 PACKAGES = (
@@ -120,6 +119,8 @@ def doctor(
 
 def try_engine(name: str) -> Engine:
     """Run the probe of an engine (see `probe.py`) in a child process and return its result."""
+    from pocketdet.runtime.native_build import library_path
+
     if name == "native" and not library_path().is_file():
         return Engine(name, "missing", "not built: make native")
     if name not in ("core", "native") and _version(name) is None:
