@@ -202,7 +202,7 @@ def main() -> int:
     console = Console()
     try:
         with ExitStack() as stack:
-            detectors = [stack.enter_context(Detector(path)) for path in args.bundles]
+            detectors = [stack.enter_context(Detector(path, engine="ncnn")) for path in args.bundles]
             image = read_image(args.image) if args.image else standard_frame()
             timed = measure(detectors, image, args.rounds, console)
         console.print(

@@ -407,7 +407,7 @@ def _replay(scratch: Path) -> list[Check]:
 
 def _compare_detections(scratch: Path, reference: OneStageReference, images: Iterable[Image]) -> list[Check]:
     """Step 8: the detections of the finished bundle on other images than the golden one."""
-    with load_bundle(scratch) as bundle, Detector(bundle) as detector:
+    with load_bundle(scratch) as bundle, Detector(bundle, engine="ncnn") as detector:
         return [compare_on_images(detector, reference, images)]
 
 

@@ -17,7 +17,7 @@ from pocketdet.runtime.bundle.one_stage import OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.detections import Detections
-from pocketdet.runtime.engines import Engine, NativeEngine, make_engine
+from pocketdet.runtime.engines import Engine, NativeEngine, choose_engine, make_engine
 from pocketdet.runtime.images import ColorOrder, as_rgb
 from pocketdet.runtime.native_pipeline import NativePipeline
 from pocketdet.runtime.one_stage import OneStagePipeline
@@ -80,6 +80,7 @@ class Detector:
         }
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self.options = replace(options or DetectorOptions(), **chosen)
+        self._engine_name: EngineName = self.options.engine or "ncnn"  # of an object, which has no name
         self._closed = False
         self._owns_bundle = not isinstance(bundle, Bundle)
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
@@ -87,7 +88,8 @@ class Detector:
         self._home = None if isinstance(bundle, Bundle) else Path(bundle).absolute()
         try:
             if engine is None or isinstance(engine, str):
-                self.engine = make_engine(self.bundle, self.options)
+                self._engine_name = choose_engine(self.options)
+                self.engine = make_engine(self._engine_name, self.bundle, self.options)
             else:
                 self.engine, self._home = engine, None
             self.pipeline = make_pipeline(self.bundle.manifest, self.engine, self.options)
@@ -98,12 +100,17 @@ class Detector:
     def __repr__(self) -> str:
         manifest = self.bundle.manifest
         size = f"{manifest.input.width}x{manifest.input.height} input, {len(self.class_names)} classes"
-        return f"<Detector {manifest.name}: {manifest.architecture}, {size}, {self.options.engine}>"
+        return f"<Detector {manifest.name}: {manifest.architecture}, {size}, {self.engine_name}>"
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes without background; a label is an index into them."""
         return self.bundle.manifest.class_names
+
+    @property
+    def engine_name(self) -> EngineName:
+        """The engine of the options, or the one that was chosen if the options set none."""
+        return self._engine_name
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -118,7 +125,7 @@ class Detector:
     @property
     def requested_precision(self) -> Arithmetic:
         """The arithmetic of the options, or of the bundle if the options set none; "fp32" for onnxruntime."""
-        if self.options.engine == "onnxruntime":
+        if self.engine_name == "onnxruntime":
             return "fp32"
         return self.options.precision or self.bundle.manifest.precision.arithmetic
 
@@ -141,7 +148,7 @@ class Detector:
     def runs_in(self) -> Precision:
         """Weight storage and arithmetic in use. onnxruntime runs the ONNX counterparts in fp32."""
         storage = self.bundle.manifest.layout.weight_storage
-        return Precision("fp32" if self.options.engine == "onnxruntime" else storage, self.precision)
+        return Precision("fp32" if self.engine_name == "onnxruntime" else storage, self.precision)
 
     @property
     def precision_note(self) -> str:

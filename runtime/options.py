@@ -18,7 +18,8 @@ class DetectorOptions:
 
     Args:
         engine: the inference engine. "native" is the C++ detector, which runs the whole detector in one call
-            and on one thread; "ncnn" and "onnxruntime" run the networks alone. Default: "ncnn".
+            and on one thread; "ncnn" and "onnxruntime" run the networks alone. Default: "native" where its
+            library is installed or built and `threads` is 1, else "ncnn".
         threads: CPU threads of the networks, 1 to 256. Post-processing uses one thread. Default: 1.
         precision: requested arithmetic of ncnn, in "ncnn" and "native": "fp32", "fp16-storage", "fp16" or
             "bf16-storage". ncnn falls back to fp32 on processors without it; `Detector.precision` is the
@@ -33,7 +34,7 @@ class DetectorOptions:
         UsageError: for a value out of range.
     """
 
-    engine: EngineName = "ncnn"
+    engine: EngineName | None = None
     threads: int = 1
     precision: Arithmetic | None = None
     score_threshold: float | None = None
@@ -43,7 +44,8 @@ class DetectorOptions:
     max_detections: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("engine", self.engine, ENGINES)
+        if self.engine is not None:
+            _one_of("engine", self.engine, ENGINES)
         if self.precision is not None:
             _one_of("precision", self.precision, ARITHMETICS)
         if self.nms is not None:

@@ -80,7 +80,7 @@ def write_images(folder: Path, images: list[Pixels]) -> None:
 def write_expected(path: Path, bundle: Path, images: list[Pixels]) -> None:
     """A line per detection of Python's detector, which uses the ncnn of the package index."""
     lines = []
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         for i, image in enumerate(images):
             found = detector.detect(image)
             for box, score, label, name in zip(

@@ -116,7 +116,7 @@ def _image(name: str, pixels: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _detector(bundle: Bundle, arguments: argparse.Namespace, rois: int | None = None) -> Detector:
-    options = DetectorOptions(precision=arguments.precision, rois=rois)
+    options = DetectorOptions("ncnn", precision=arguments.precision, rois=rois)
     engine = TorchEngine(bundle, arguments.device) if arguments.engine == "torch" else None
     return Detector(bundle, options, engine=engine)
 

@@ -88,6 +88,15 @@ def load_library() -> "NativeLibrary":
     return NativeLibrary(library_path())
 
 
+def has_library() -> bool:
+    """Whether `load_library` returns one."""
+    try:
+        load_library()
+    except EngineError:
+        return False
+    return True
+
+
 class NativeLibrary:
     """The functions of one libpocketdet.so; `library["detect"]` is pocketdet_detect.
 

@@ -20,7 +20,7 @@ TIMED = [
 
 def test_a_bundle_of_another_model_is_named(tiny_one_stage_template: Path) -> None:
     with (
-        Detector(tiny_one_stage_template) as detector,
+        Detector(tiny_one_stage_template, engine="ncnn") as detector,
         pytest.raises(UsageError, match="is no row of the paper's Table 3: retinanet-r50 at 800, "),
     ):
         paper_row(detector)

@@ -73,7 +73,7 @@ def test_json_agrees_with_the_detector(tiny_bundle_template: Path, tmp_path: Pat
     np.testing.assert_array_equal([d["box"] for d in frame["detections"]], found.boxes)
     assert [d["score"] for d in frame["detections"]] == [float(s) for s in found.scores]
     assert [d["name"] for d in frame["detections"]] == list(found.names)
-    assert report["engine"] == "ncnn"
+    assert report["engine"] == detector.engine_name
     assert report["precision"] == "fp32"
     assert set(report["milliseconds"]) == {*found.milliseconds, "total"}
     assert report["fps"] == pytest.approx(1000 / report["milliseconds"]["total"]["median"])

@@ -38,7 +38,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 def by_hand(bundle: Path, project: Path, options: DetectorOptions) -> tuple[float, float, float]:
     """AP, AP50 and VOC's area, without `pocketdet val` and its mapping of classes."""
     data = read_coco(project / "test.json", project)
-    with Detector(bundle, options) as detector:
+    with Detector(bundle, options, engine="ncnn") as detector:
         results = [detector.detect(read_stored_image(image.path)) for image in data.images]
     found = [
         Detections(one.boxes, one.scores, np.array([ORDER.index(name) for name in one.names], np.int64))
@@ -136,7 +136,7 @@ def test_several_targets_in_one_table(
     assert second[-2:] == ["+0.00", "+0.00"]
     assert "scores above 0.2, " in ending.out
     both = command("val", half, *labelled(project), "--only", "pytorch", "--only", "ncnn-fp16").out
-    with Detector(half, DetectorOptions(precision="fp16")) as detector:
+    with Detector(half, DetectorOptions(precision="fp16"), engine="ncnn") as detector:
         assert f"fp16 weights, {detector.precision} arithmetic: ncnn fp16" in both
 
 

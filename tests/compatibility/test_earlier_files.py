@@ -42,7 +42,7 @@ def assert_same_detections(found: Detections, file: str) -> None:
 def test_two_stage_bundles_of_every_schema(manifest: str | None, tmp_path: Path) -> None:
     bundle = unpacked("two-stage.zip", tmp_path, manifest)
     assert replay(bundle).ok
-    with Detector(bundle, DetectorOptions(score_threshold=0.0)) as detector:
+    with Detector(bundle, DetectorOptions(score_threshold=0.0), engine="ncnn") as detector:
         assert_same_detections(detector.detect(read_image(bundle / "golden" / "image.png")), "two-stage.json")
 
 
@@ -52,7 +52,7 @@ def test_a_one_stage_bundle_of_schema_3(tmp_path: Path) -> None:
     assert written["schema_version"] == 3
     assert written["decode"]["codings"][0]["form"] == "centre"
     assert replay(bundle).ok
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         assert_same_detections(detector.detect(read_image(bundle / "golden" / "image.png")), "one-stage.json")
 
 
@@ -73,5 +73,5 @@ def test_a_description_in_earlier_words(command: Callable[..., Ending], tmp_path
     ending = command(*words, "--name", "foreign")
     assert ending.code == 0, ending.err
     bundle = tmp_path / "foreign.pocketdet"
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         assert_same_detections(detector.detect(read_image(bundle / "golden" / "image.png")), "one-stage.json")

@@ -77,7 +77,7 @@ def test_a_checkpoint_has_four_backends(variants: tuple[Variant, ...], small_bun
     assert [variant.backend for variant in variants] == list(ALL_BACKENDS)
     assert [variant.name for variant in variants] == ["PyTorch", "ONNX", "ncnn fp32", "ncnn fp16"]
     assert [variant.weights for variant in variants] == ["fp32", "fp32", "fp32", "fp16"]
-    with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
+    with Detector(small_bundle, DetectorOptions(precision="fp16"), engine="ncnn") as detector:
         assert [s.arithmetic for s in variants] == ["fp32", "fp32", "fp32", detector.precision]
     assert {variant.class_names for variant in variants} == {CLASSES}
     assert {variant.rule for variant in variants} == {Postprocessing()}
@@ -93,7 +93,7 @@ def test_each_form_answers_as_on_its_own(
     pytorch, onnx, fp32, fp16 = variants
     with (
         Detector(small_bundle, DetectorOptions(engine="onnxruntime")) as by_onnx,
-        Detector(small_bundle) as by_ncnn,
+        Detector(small_bundle, engine="ncnn") as by_ncnn,
     ):
         for pixels in images[::3]:
             stages = reference_stages(small_model, pixels)

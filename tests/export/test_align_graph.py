@@ -55,9 +55,9 @@ def test_detections_are_the_same_with_and_without_alignment(
     small_bundle: Path, plain_bundle: Path, sample_images: list[NDArray[np.uint8]]
 ) -> None:
     found = 0
-    with Detector(small_bundle) as ours_aligned, Detector(plain_bundle) as plain:
+    with Detector(small_bundle, engine="ncnn") as aligned, Detector(plain_bundle, engine="ncnn") as plain:
         for image in sample_images:
-            ours, theirs = ours_aligned.detect(image), plain.detect(image)
+            ours, theirs = aligned.detect(image), plain.detect(image)
             assert np.array_equal(ours.labels, theirs.labels)
             np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=TOLERANCES["fp32"].box_pixels)
             np.testing.assert_allclose(ours.scores, theirs.scores, atol=TOLERANCES["fp32"].score)

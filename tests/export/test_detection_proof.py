@@ -51,7 +51,7 @@ def plain_detections(
 def test_detections_are_those_of_a_plain_decoder(foreign: tuple[OneStageReference, Path]) -> None:
     reference, bundle = foreign
     compared = 0
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         for image in PICTURES:
             expected = plain_detections(reference, image)
             found = detector.detect(image)
@@ -79,7 +79,7 @@ def test_another_decoder_is_found(foreign: tuple[OneStageReference, Path]) -> No
     (coding,) = reference.decode.codings
     wider = replace(coding, multiplier=(1.0, 1.0, 1.02, 1.0))
     other = reference.with_decode(replace(reference.decode, codings=(wider,)))
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         assert compare_on_images(detector, reference, PICTURES).ok
         check = compare_on_images(detector, other, PICTURES)
     assert not check.ok
@@ -90,7 +90,7 @@ def test_images_without_detections_prove_nothing(foreign: tuple[OneStageReferenc
     reference, bundle = foreign
     selection = replace(reference.decode.selection, min_size=4096.0)
     blind = reference.with_decode(replace(reference.decode, selection=selection))
-    with Detector(bundle) as detector:
+    with Detector(bundle, engine="ncnn") as detector:
         check = compare_on_images(detector, blind, PICTURES)
     assert check.ok
     assert not check.proved
@@ -115,6 +115,6 @@ def test_a_golden_with_a_threshold_of_its_own_is_replayed(tmp_path: Path) -> Non
     report = replay(result.path)
     assert report.ok
     assert report.not_proved == []
-    with Detector(result.path) as detector:  # the detector keeps its own
+    with Detector(result.path, engine="ncnn") as detector:  # the detector keeps its own
         assert detector.score_threshold == 0.9999
         assert len(detector.detect(stages["image"])) < len(stages["scores"])

@@ -47,11 +47,11 @@ def test_forms_of_one_bundle_detect_the_same(
         ExportOptions(name="slim", slim=True),
         ExportOptions(name="both", archive=True, slim=True),
     ]
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         expected = detector.detect(sample_images[0])
     for options in forms:
         path = export_detector(small_model, tmp_path, options).path
-        with Detector(path) as detector:
+        with Detector(path, engine="ncnn") as detector:
             found = detector.detect(sample_images[0])
         assert np.array_equal(found.boxes, expected.boxes)
         assert np.array_equal(found.scores, expected.scores)

@@ -66,7 +66,7 @@ def test_the_file_holds_what_pytorch_rounded(small_model: ThunderNet, half_bundl
 
 
 def test_a_half_precision_bundle_is_compared_by_the_limits_of_fp32(half_bundle: Path) -> None:
-    with Detector(half_bundle) as detector:
+    with Detector(half_bundle, engine="ncnn") as detector:
         assert tolerances_for(detector) == TOLERANCES["fp32"]
     assert verify(half_bundle, layers=True).ok
 

@@ -81,7 +81,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_detections_are_those_of_an_independent_decoder(exported: Exported) -> None:
-    with Detector(exported.result.path) as detector:
+    with Detector(exported.result.path, engine="ncnn") as detector:
         for image in block_images():
             found = detector.detect(image)
             expected = exported.case.decode(raw_outputs(exported.module, image, *exported.case.scale))

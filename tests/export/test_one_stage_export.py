@@ -74,7 +74,7 @@ def test_a_family_keeps_its_answers(arch: str, tmp_path: Path) -> None:
     manifest = result.manifest
     assert isinstance(manifest, OneStageManifest)
     assert manifest.decode == reference.decode
-    with Detector(result.path) as detector:
+    with Detector(result.path, engine="ncnn") as detector:
         for image in IMAGES:
             found = detector.detect(image)
             boxes = Boxes(found.boxes, found.scores, found.labels)

@@ -48,7 +48,7 @@ def test_detections_are_those_of_onnxruntime(tmp_path: Path, batch: int | str, o
     assert [o.role for o in result.manifest.graphs.by_name()["model"].outputs] == ["rows"]
     assert result.manifest.reference_weights is None
     assert not [check for check in result.checks if check.name.startswith("fold")]
-    with Detector(result.path) as detector:
+    with Detector(result.path, engine="ncnn") as detector:
         for image in IMAGES:
             found = detector.detect(image)
             boxes = Boxes(found.boxes, found.scores, found.labels)

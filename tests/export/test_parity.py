@@ -56,7 +56,7 @@ def test_detections_differ_between_images(
     bundle_of: Callable[[str], Path], sample_images: list[NDArray[np.uint8]]
 ) -> None:
     """Nothing of the example input is baked into the graphs."""
-    with Detector(bundle_of("thundernet-snet49")) as detector:
+    with Detector(bundle_of("thundernet-snet49"), engine="ncnn") as detector:
         first, second = (detector.detect(p) for p in sample_images[:2])
     assert first.labels.tolist() != second.labels.tolist()
 
@@ -65,7 +65,7 @@ def test_detections_differ_between_images(
 def test_any_number_of_rois(
     rois: int, bundle_of: Callable[[str], Path], sample_images: list[NDArray[np.uint8]]
 ) -> None:
-    with Detector(bundle_of("thundernet-snet49"), DetectorOptions(rois=rois)) as detector:
+    with Detector(bundle_of("thundernet-snet49"), DetectorOptions(rois=rois), engine="ncnn") as detector:
         maps = detector.pipeline.features(detector.pipeline.preprocess(sample_images[0]))
         found = detector.pipeline.propose(maps["rpn_scores"], maps["rpn_deltas"])
         assert 0 < len(found.boxes) <= rois

@@ -78,7 +78,7 @@ def test_every_layer_holds_and_little_is_lost(bundle: Path, log: list[str]) -> N
 
 
 def test_it_says_what_it_is(bundle: Path, trained_bundle: Path) -> None:
-    with Detector(bundle) as small, Detector(trained_bundle) as large:
+    with Detector(bundle, engine="ncnn") as small, Detector(trained_bundle, engine="ncnn") as large:
         assert str(small.runs_in) == "int8 weights computed in int8, other layers in fp32"
         sizes = [
             sum(d.bundle.manifest.files[f"{graph}.ncnn.bin"].size for graph in ("features", "head"))
@@ -152,7 +152,7 @@ def test_a_limit_of_error_keeps_layers(
 def labelled(trained_bundle: Path, scenes: tuple[Path, ...]) -> Dataset:
     """What the detector finds in fp32 above 0.3 is taken for the truth."""
     images = []
-    with Detector(trained_bundle) as detector:
+    with Detector(trained_bundle, engine="ncnn") as detector:
         for i, path in enumerate(scenes):
             found = detector.detect(read_image(path))
             best = found.scores > 0.3

@@ -113,10 +113,9 @@ def test_any_number_of_rows_in_both_engines(tmp_path: Path) -> None:
 
 def test_the_real_head_takes_any_number_of_rows(small_bundle: Path) -> None:
     from pocketdet.runtime.detector import Detector
-    from pocketdet.runtime.options import DetectorOptions
 
     rng = np.random.default_rng(0)
-    with Detector(small_bundle) as ncnn, Detector(small_bundle, DetectorOptions("onnxruntime")) as ort:
+    with Detector(small_bundle, engine="ncnn") as ncnn, Detector(small_bundle, engine="onnxruntime") as ort:
         for count in ROWS:
             rows = rng.normal(size=(count, 245)).astype(np.float32)
             expected = ort.pipeline.head(rows)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from same_detections import Found
 
 from pocketdet.runtime.detector import Detector
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.parity import Check
 
 
@@ -77,8 +77,10 @@ def read_ppm(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
-def by_python(bundle: Path, images: list[NDArray[np.uint8]], **options: Any) -> list[Found]:
+def by_python(
+    bundle: Path, images: list[NDArray[np.uint8]], engine: EngineName = "ncnn", **options: Any
+) -> list[Found]:
     """The detections of the Python runtime."""
-    with Detector(bundle, DetectorOptions(**options)) as detector:
+    with Detector(bundle, DetectorOptions(engine, **options)) as detector:
         results = [detector.detect(image) for image in images]
     return [Found(r.boxes, r.scores, r.labels) for r in results]

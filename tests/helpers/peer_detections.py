@@ -65,7 +65,7 @@ def run_bundle(bundle: Path, photos: Iterable[str], threshold: float) -> Detecte
     """The detections of a bundle above a threshold."""
     with (
         load_bundle(bundle) as loaded,
-        Detector(loaded, DetectorOptions(score_threshold=threshold)) as detector,
+        Detector(loaded, DetectorOptions(score_threshold=threshold), engine="ncnn") as detector,
     ):
         found: Detected = {}
         for name in photos:

@@ -31,7 +31,7 @@ def project(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("project")
     rng = np.random.default_rng(5)
     images, entries = [], []
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         for index in range(4):
             pixels = rng.integers(0, 256, (48, 64, 3), np.uint8)
             cv2.imwrite(str(folder / f"{index}.png"), pixels[..., ::-1])

@@ -77,7 +77,7 @@ def _complete_golden(folder: Path) -> None:
 
 def _stages(bundle: Bundle) -> StageValues:
     image = bundle.golden()["image"]
-    detector = Detector(bundle)
+    detector = Detector(bundle, engine="ncnn")
     pipeline = detector.pipeline
     tensor = pipeline.preprocess(image)
     if isinstance(pipeline, TwoStagePipeline):

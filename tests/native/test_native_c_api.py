@@ -74,7 +74,7 @@ def test_a_detector_describes_its_bundle(
         assert detector.class_names() == list(bundle.manifest.class_names)
         width, height = (library[f"detector_input_{side}"](detector.detector) for side in ("width", "height"))
         assert (width, height) == (bundle.manifest.input.width, bundle.manifest.input.height)
-        stages = Detector(bundle).detect(sample_images[0])
+        stages = Detector(bundle, engine="ncnn").detect(sample_images[0])
     assert detector.stages() == tuple(stages.milliseconds)
     assert detector.text("class_name", 3) is None
     assert detector.text("class_name", -1) is None

@@ -137,7 +137,7 @@ def test_the_longest_sides(runner: Runner, small_bundle: Path, tmp_path: Path, s
 def test_golden_is_replayed_as_python_replays_it(runner: Runner, small_bundle: Path, precision: str) -> None:
     document = runner.json("verify", small_bundle, "--precision", precision)
     with load_bundle(small_bundle) as bundle:
-        checks = compare_stages(golden_stages(bundle), Detector(bundle))
+        checks = compare_stages(golden_stages(bundle), Detector(bundle, engine="ncnn"))
     assert_same_checks(document, checks)
 
 

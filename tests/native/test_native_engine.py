@@ -109,6 +109,27 @@ def test_options_are_reported(small_bundle: Path) -> None:
         assert detector.pipeline_at(0.5).score_threshold == 0.5
 
 
+def test_it_is_the_default_where_it_can_run(
+    tiny_bundle_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(**options: Any) -> str:
+        with Detector(tiny_bundle_template, **options) as detector:
+            return detector.engine_name
+
+    assert chosen() == "native"
+    assert chosen(threads=2) == "ncnn"
+    assert chosen(engine="ncnn") == "ncnn"
+    with load_bundle(tiny_bundle_template) as bundle:
+        engine = Detector(bundle, engine="ncnn").engine
+        assert Detector(bundle, engine=engine).engine is engine
+    monkeypatch.setenv("POCKETDET_LIBRARY", "/nowhere/libpocketdet.so")
+    native_library.load_library.cache_clear()
+    try:
+        assert chosen() == "ncnn"
+    finally:
+        native_library.load_library.cache_clear()
+
+
 def test_layouts_of_images(small_bundle: Path, sample_images: Images) -> None:
     image = sample_images[0]
     with Detector(small_bundle, engine="native") as detector:

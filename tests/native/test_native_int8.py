@@ -35,7 +35,7 @@ def test_it_finds_what_python_finds(runner: Runner, int8_bundle: Path, scenes: l
     document = runner.json("verify", int8_bundle)
     assert document["ok"] is True
     assert document["bundle"]["weight_storage"] == "int8"
-    with Detector(int8_bundle) as detector:
+    with Detector(int8_bundle, engine="ncnn") as detector:
         for path, found in zip(scenes, runner.json("detect", int8_bundle, *scenes)["images"], strict=True):
             expected = detector.detect(read_image(path))
             assert [d["box"] for d in found["detections"]] == [

@@ -25,5 +25,5 @@ def test_bundles_of_modules_are_verified(
     document = runner.json("verify", bundle)
     assert document["ok"] is True
     with load_bundle(bundle) as loaded:
-        checks = compare_stages(golden_stages(loaded), Detector(loaded))
+        checks = compare_stages(golden_stages(loaded), Detector(loaded, engine="ncnn"))
     assert [check["name"] for check in document["checks"]] == [check.name for check in checks]

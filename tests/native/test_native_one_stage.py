@@ -24,7 +24,7 @@ Rehash = Callable[[Path], None]
 
 
 def by_python(bundle: Path, files: list[Path], **options: Any) -> list[Found]:
-    with Detector(bundle, DetectorOptions(**options)) as detector:
+    with Detector(bundle, DetectorOptions(**options), engine="ncnn") as detector:
         results = [detector.detect(read_image(file)) for file in files]
     return [Found(r.boxes, r.scores, r.labels) for r in results]
 
@@ -119,7 +119,7 @@ def test_proposals_are_refused(runner: Runner, tiny_one_stage_template: Path, pn
 def test_golden_is_replayed_as_python_replays_it(runner: Runner, tiny_one_stage_template: Path) -> None:
     document = runner.json("verify", tiny_one_stage_template)
     with load_bundle(tiny_one_stage_template) as bundle:
-        checks = compare_stages(golden_stages(bundle), Detector(bundle))
+        checks = compare_stages(golden_stages(bundle), Detector(bundle, engine="ncnn"))
     assert_same_checks(document, checks)
 
 
@@ -208,7 +208,7 @@ def test_arm_finds_what_this_machine_finds(
 def checks_of(runner: Runner, bundle: Path) -> tuple[dict[str, Any], list[Check]]:
     """What pocketdet-run and Python find about a bundle."""
     document = json.loads(runner.run("verify", bundle).stdout)
-    with load_bundle(bundle) as loaded, Detector(loaded) as detector:
+    with load_bundle(bundle) as loaded, Detector(loaded, engine="ncnn") as detector:
         (checks,) = golden_checks(loaded, {"ncnn": detector}).values()
     return document, checks
 
@@ -250,7 +250,7 @@ def with_golden_threshold(bundle: Path, rehash: Rehash, threshold: float) -> int
     """Give the golden test a threshold of its own; return its detections."""
     with load_bundle(bundle) as loaded:
         stages = dict(golden_stages(loaded))
-        with Detector(loaded, DetectorOptions(score_threshold=threshold)) as detector:
+        with Detector(loaded, DetectorOptions(score_threshold=threshold), engine="ncnn") as detector:
             found = detector.detect(stages["image"])
         stages |= {"boxes": found.boxes, "scores": found.scores, "labels": found.labels}
         write_golden(bundle, loaded.manifest.golden, stages)

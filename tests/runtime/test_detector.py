@@ -16,7 +16,7 @@ from pocketdet.errors import BundleError, EngineError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import ncnn_engine
-from pocketdet.runtime.options import DetectorOptions
+from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.pipeline import Boxes
 from pocketdet.runtime.two_stage import STAGES
 
@@ -25,7 +25,7 @@ Images = list[NDArray[np.uint8]]
 
 @pytest.fixture(scope="module")
 def detector(small_bundle: Path) -> Detector:
-    return Detector(small_bundle)
+    return Detector(small_bundle, engine="ncnn")
 
 
 def without_answers(graph: str, value: float) -> Callable[..., dict[str, NDArray[np.float32]]]:
@@ -41,7 +41,7 @@ def without_answers(graph: str, value: float) -> Callable[..., dict[str, NDArray
 
 def test_both_engines_find_the_same(small_bundle: Path, images: Images) -> None:
     total = 0
-    with Detector(small_bundle) as ncnn, Detector(small_bundle, DetectorOptions("onnxruntime")) as onnx:
+    with Detector(small_bundle, engine="ncnn") as ncnn, Detector(small_bundle, engine="onnxruntime") as onnx:
         for image in images:
             ours, theirs = ncnn.detect(image), onnx.detect(image)
             reference = {"boxes": theirs.boxes, "scores": theirs.scores, "labels": theirs.labels}
@@ -154,7 +154,7 @@ def test_networks_that_answer_nonsense_find_nothing(
     small_bundle: Path, images: Images, monkeypatch: pytest.MonkeyPatch, graph: str, value: float
 ) -> None:
     monkeypatch.setattr(ncnn_engine.NcnnEngine, "run", without_answers(graph, value))
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         found = detector.detect(images[0])
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
@@ -169,12 +169,12 @@ def test_no_roi_gives_an_empty_head(small_bundle: Path) -> None:
 
 
 def test_nothing_is_above_a_threshold_of_one(small_bundle: Path, images: Images) -> None:
-    with Detector(small_bundle, DetectorOptions(score_threshold=1)) as detector:
+    with Detector(small_bundle, DetectorOptions(score_threshold=1), engine="ncnn") as detector:
         assert len(detector.detect(images[0])) == 0
 
 
 def test_a_closed_detector_says_so(small_bundle: Path, images: Images) -> None:
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         detector.detect(images[0])
     with pytest.raises(UsageError, match="the detector is closed"):
         detector.detect(images[0])
@@ -183,11 +183,11 @@ def test_a_closed_detector_says_so(small_bundle: Path, images: Images) -> None:
 
 def test_a_bundle_given_stays_open(small_bundle: Path, images: Images) -> None:
     with load_bundle(small_bundle) as bundle:
-        with Detector(bundle) as detector:
+        with Detector(bundle, engine="ncnn") as detector:
             detector.detect(images[0])
         assert bundle.golden()["image"].ndim == 3
     with pytest.raises(BundleError, match="the bundle is closed"):
-        Detector(bundle)
+        Detector(bundle, engine="ncnn")
 
 
 def test_a_bundle_opened_is_closed_when_the_engine_fails(
@@ -195,13 +195,13 @@ def test_a_bundle_opened_is_closed_when_the_engine_fails(
 ) -> None:
     opened: list[Bundle] = []
 
-    def failing(bundle: Bundle, options: DetectorOptions) -> None:
+    def failing(name: EngineName, bundle: Bundle, options: DetectorOptions) -> None:
         opened.append(bundle)
         raise EngineError("no")
 
     monkeypatch.setattr("pocketdet.runtime.detector.make_engine", failing)
     with pytest.raises(EngineError):
-        Detector(small_bundle)
+        Detector(small_bundle, engine="ncnn")
     with pytest.raises(BundleError, match="closed"):
         opened[0].golden()
 

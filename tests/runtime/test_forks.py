@@ -28,7 +28,7 @@ def values(found: Detections) -> Found:
 
 
 def options(threads: int) -> DetectorOptions:
-    return DetectorOptions(threads=threads, score_threshold=0.02)
+    return DetectorOptions("ncnn", threads=threads, score_threshold=0.02)
 
 
 def detect_in_child(context: ForkContext | SpawnContext, work: Callable[..., Any], *arguments: Any) -> Any:

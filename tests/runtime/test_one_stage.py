@@ -52,7 +52,7 @@ def test_golden_replays_stage_by_stage(tiny_one_stage_template: Path, golden: St
 
 
 def test_detections_are_those_of_pytorch(tiny_one_stage_template: Path, golden: StageValues) -> None:
-    with Detector(tiny_one_stage_template) as detector:
+    with Detector(tiny_one_stage_template, engine="ncnn") as detector:
         found = detector.detect(golden["image"])
         assert detector.stages == tuple(found.milliseconds) == STAGES
         assert detector.precision == detector.requested_precision == "fp32"
@@ -67,7 +67,7 @@ def test_detections_are_those_of_pytorch(tiny_one_stage_template: Path, golden: 
 @pytest.mark.parametrize("shape", [(24, 40), (1, 1), (200, 31), (33, 500)])
 def test_images_of_any_size(tiny_one_stage_template: Path, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    with Detector(tiny_one_stage_template, DetectorOptions(score_threshold=0.0)) as detector:
+    with Detector(tiny_one_stage_template, DetectorOptions(score_threshold=0.0), engine="ncnn") as detector:
         found = detector.detect(image)
     assert len(found) > 0
     assert (found.boxes >= 0).all()
@@ -91,7 +91,7 @@ def test_options_override_the_selection(
     spec = dataclasses.replace(SPEC, selection=dataclasses.replace(SPEC.selection, **chosen))
     outputs = {role: golden[f"outputs.{role}"] for role in ("maps", "rows")}
     wanted = one_stage_decode(spec, {role: torch.tensor(value) for role, value in outputs.items()})
-    with Detector(tiny_one_stage_template, DetectorOptions(**chosen)) as detector:
+    with Detector(tiny_one_stage_template, DetectorOptions(**chosen), engine="ncnn") as detector:
         assert isinstance(detector.pipeline, OneStagePipeline)
         found = detector.pipeline.boxes(outputs, (32, 32))
     np.testing.assert_allclose(found.boxes, wanted.boxes.numpy(), atol=1e-4)
@@ -106,22 +106,22 @@ def test_a_description_without_nms(
     document = json.loads(path.read_text())
     document["decode"]["selection"]["nms"] = "none"
     path.write_text(json.dumps(document))
-    with Detector(tiny_one_stage) as detector:
+    with Detector(tiny_one_stage, engine="ncnn") as detector:
         assert len(detector.detect(golden["image"])) == SPEC.selection.top_n
     methods: tuple[Suppression, ...] = ("hard",)
     for method in methods:  # which a caller may put back
-        with Detector(tiny_one_stage, DetectorOptions(nms=method)) as detector:
+        with Detector(tiny_one_stage, DetectorOptions(nms=method), engine="ncnn") as detector:
             assert len(detector.detect(golden["image"])) == len(golden["scores"])
 
 
 def test_rois_option_is_rejected(tiny_one_stage_template: Path) -> None:
     with pytest.raises(UsageError, match="rois=50: tiny-one-stage is a one-stage detector, which has no"):
-        Detector(tiny_one_stage_template, DetectorOptions(rois=50))
+        Detector(tiny_one_stage_template, DetectorOptions(rois=50), engine="ncnn")
 
 
 def test_several_threads_at_once(tiny_one_stage_template: Path) -> None:
     images = [np.random.default_rng(i).integers(0, 256, (40, 50, 3), dtype=np.uint8) for i in range(4)]
-    with Detector(tiny_one_stage_template) as detector:
+    with Detector(tiny_one_stage_template, engine="ncnn") as detector:
         alone = [detector.detect(image) for image in images]
         wrong: list[int] = []
 
@@ -216,7 +216,7 @@ def test_the_first_failing_stage_is_the_wrong_one(
         return 255 - result if result.dtype == np.uint8 else result * np.float32(1.05)
 
     monkeypatch.setattr(OneStagePipeline, method, faulty)
-    with Detector(tiny_one_stage_template) as detector:
+    with Detector(tiny_one_stage_template, engine="ncnn") as detector:
         failed = [c.name for c in compare_stages(golden, detector) if not c.ok]
     assert failed[0] == stage
 

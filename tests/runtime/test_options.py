@@ -23,7 +23,7 @@ WHOLE = ("threads", "rois", "max_detections")
 
 
 def detect(bundle: Path, image: NDArray[np.uint8], **options: Any) -> Detections:
-    with Detector(bundle, DetectorOptions(**options)) as detector:
+    with Detector(bundle, DetectorOptions(**options), engine="ncnn") as detector:
         return detector.detect(image)
 
 
@@ -31,7 +31,6 @@ def detect(bundle: Path, image: NDArray[np.uint8], **options: Any) -> Detections
     ("name", "value"),
     [
         ("engine", "tflite"),
-        ("engine", None),
         ("engine", ["ncnn"]),
         ("precision", "int4"),
         ("precision", 16),
@@ -121,16 +120,16 @@ def test_threads_do_not_change_detections(
 
 
 def test_precision_is_the_arithmetic_in_use(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         assert detector.precision == "fp32"
     with Detector(small_bundle, DetectorOptions("onnxruntime", precision="fp16")) as detector:
         assert detector.precision == "fp32"
-    with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
+    with Detector(small_bundle, DetectorOptions(precision="fp16"), engine="ncnn") as detector:
         arm = platform.machine() in ("aarch64", "arm64")
         assert detector.precision in (("fp32", "fp16") if arm else ("fp32",))
         assert (detector.precision_note != "") == (detector.precision != "fp16")
     monkeypatch.setattr(ncnn_engine, "_in_use", lambda asked: asked)
-    with Detector(small_bundle, DetectorOptions(precision="fp16")) as detector:
+    with Detector(small_bundle, DetectorOptions(precision="fp16"), engine="ncnn") as detector:
         assert (detector.precision, detector.requested_precision, detector.precision_note) == (
             "fp16",
             "fp16",

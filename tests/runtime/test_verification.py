@@ -123,7 +123,7 @@ def test_the_first_failing_stage_is_the_wrong_one(
         return 255 - result if result.dtype == np.uint8 else result * np.float32(1.01)
 
     monkeypatch.setattr(TwoStagePipeline, method, faulty)
-    with Detector(small_bundle) as detector:
+    with Detector(small_bundle, engine="ncnn") as detector:
         failed = [c.name for c in compare_stages(golden, detector) if not c.ok]
     assert failed[0] == stage
     local = [name for name in failed if name != "image to boxes"]
@@ -131,7 +131,7 @@ def test_the_first_failing_stage_is_the_wrong_one(
 
 
 def test_options_that_differ_from_the_manifest_fail(small_bundle: Path, golden: StageValues) -> None:
-    with Detector(small_bundle, DetectorOptions(rois=3)) as detector:
+    with Detector(small_bundle, DetectorOptions(rois=3), engine="ncnn") as detector:
         failed = [c.name for c in compare_stages(golden, detector) if not c.ok]
     assert failed[0] == "proposals.anchors"
 

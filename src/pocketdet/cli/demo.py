@@ -158,6 +158,6 @@ def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None
             detector, image, frames, warm_up=frames // 5, progress=lambda: progress.advance(task)
         )
     arch = detector.bundle.manifest.architecture
-    console.print(stage_table(times, f"{arch}, ncnn, 1 thread, {frames} frames"))
+    console.print(stage_table(times, f"{arch}, {detector.engine_name}, 1 thread, {frames} frames"))
     rois = count_rois(detector, image)
     console.print(f"{times.fps:.1f} fps on this machine (1000 / median total{rois})")

@@ -28,8 +28,9 @@ def detect(
         "detections"
     ),
     engine: Annotated[
-        Literal["native", "ncnn", "onnxruntime"], typer.Option(help="Inference engine; native: in C++.")
-    ] = "ncnn",
+        Literal["native", "ncnn", "onnxruntime"] | None,
+        typer.Option(help="Inference engine; by default native, the C++ detector, if it is there."),
+    ] = None,
     precision: Annotated[
         Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
         typer.Option(help="Requested arithmetic of ncnn; the bundle's by default."),
@@ -89,7 +90,7 @@ def detect(
         files = AnnotatedFiles(out, Path(source).stem if Path(source).exists() else f"camera{source}")
         with files if save else nullcontext():
             _run(detector, frames, files if save else None, window, summary)
-        head = {"bundle": str(bundle), "source": source, "engine": engine, "threads": threads}
+        head = {"bundle": str(bundle), "source": source, "engine": detector.engine_name, "threads": threads}
         threshold = detector.score_threshold
         if as_json:
             ran = {
@@ -100,7 +101,7 @@ def detect(
             record: dict[str, Any] = {**head, **ran, **summary.to_json()}
             typer.echo(json.dumps({**record, "files": [str(path) for path in files.written]}, indent=2))
         else:
-            title = f"{engine} {detector.precision}, {threads} thread{'s' * (threads > 1)}"
+            title = f"{detector.engine_name} {detector.precision}, {threads} thread{'s' * (threads > 1)}"
             console = Console(highlight=False)
             print_summary(summary, title, files.written, console)
             origin = "the bundle's threshold" if score is None else "set by --score"
