@@ -1,5 +1,7 @@
 """A network and a bundle through qemu and LLVM, where `make arm-model` has built what they need."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,23 @@ def test_two_runs_agree_exactly(network: NetworkSubject, instrument: Instrument,
     for store in tmp_path.glob("block-costs-*"):
         store.unlink()
     assert one(network, A76, instrument) == first
+
+
+def test_the_host_does_not_matter(
+    network: NetworkSubject, instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = one(network, A76, instrument)
+    elsewhere = tmp_path / "a folder whose name is longer"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    monkeypatch.setenv("A_VARIABLE", "x" * 5000)
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    try:
+        assert one(network, A76, instrument) == first
+    finally:
+        os.sched_setaffinity(0, processors)
 
 
 def test_layers_have_names_and_make_up_the_network(network: NetworkSubject, instrument: Instrument) -> None:

@@ -1,0 +1,79 @@
+"""The detectors whose modelled cycles are shown and guarded, as bundles that are made once in a folder."""
+
+from pathlib import Path
+from types import MappingProxyType
+
+from pocketdet.datasets.standard_frames import standard_frames
+from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
+from pocketdet.models.build import AnyDetector
+from pocketdet.models.checkpoint import load_detector
+from pocketdet.models.config import DetectorConfig, Postprocessing
+from pocketdet.models.random_init import BATCH_NORM_BIAS, random_thundernet
+from pocketdet.models.zoo import FOD, zoo_weights
+from pocketdet.runtime.images import write_image
+
+BACKBONES = ("thundernet-snet49", "thundernet-snet146", "thundernet-snet535")
+FULL_SIZE = (320, 320)
+CLASSES = 80  # as in COCO
+NO_DETECTIONS = 0.99  # a score threshold
+_TRAINED = MappingProxyType({"thundernet-snet49": FOD, "passd-mobilenet": "passd-mobilenet-fod"})
+
+
+def make_bundle(
+    arch: str,
+    folder: Path,
+    *,
+    int8: bool = False,
+    size: tuple[int, int] = FULL_SIZE,
+    target: str | None = DEFAULT_TARGET,
+) -> Path:
+    """The bundle of a detector: trained weights where the project has them, else random ones.
+
+    Args:
+        arch: Name of an architecture.
+        folder: Where bundles are kept; one that it has is not made again.
+        int8: Whether convolutions and products are quantized, on the standard frames of benchmarks.
+        size: (height, width) of the network's input.
+        target: The machines that channels are aligned for, None for no alignment.
+
+    Returns:
+        Its path.
+
+    Raises:
+        PocketdetError: If the export fails.
+    """
+    words = [arch, "x".join(map(str, size)), *(["int8"] if int8 else []), *([] if target else ["plain"])]
+    path = folder / f"{'-'.join(words)}.pocketdet"
+    if path.exists():
+        return path
+    frames = standard_frame_files(folder)
+    options = ExportOptions(
+        name=path.stem,
+        precision="int8" if int8 else "fp32",
+        calibration=tuple(frames) if int8 else (),
+        target=target,
+        slim=True,
+    )
+    return export_detector(_detector(arch, size, int8=int8), folder, options).path
+
+
+def standard_frame_files(folder: Path) -> list[Path]:
+    """The standard frames of benchmarks as files; those that the folder has are not written again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, image in standard_frames().items():
+        files.append(folder / f"{name}.png")
+        if not files[-1].exists():
+            write_image(files[-1], image)
+    return files
+
+
+def _detector(arch: str, size: tuple[int, int], *, int8: bool) -> AnyDetector:
+    if arch in _TRAINED:
+        return load_detector(zoo_weights(_TRAINED[arch]), input_size=size)
+    names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
+    # random weights have detections that nearly tie, which int8 changes: the networks alone are compared
+    boxes = Postprocessing(score_threshold=NO_DETECTIONS) if int8 else Postprocessing()
+    config = DetectorConfig(arch, names, input_size=size, postprocessing=boxes)
+    return random_thundernet(config, seed=7, batch_norm_bias=BATCH_NORM_BIAS)

@@ -1,0 +1,130 @@
+"""ThunderNet's Table 9, modelled: three backbones in three precisions on devices, beside the paper's times.
+
+    python -m pocketdet.armmodel.table9 --bundles FOLDER [--page docs/explanation/arm-cycles.md]
+
+FOLDER keeps the bundles; those that it lacks are exported first. A frame is the first standard frame of
+benchmarks, from image to boxes, with 200 RoIs. The table goes to standard output, or into a page.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pocketdet.armmodel.cores import CORES
+from pocketdet.armmodel.detectors import BACKBONES, make_bundle, standard_frame_files
+from pocketdet.armmodel.devices import SNAPDRAGON_845, find_devices
+from pocketdet.armmodel.instrument import Instrument, find_instrument
+from pocketdet.armmodel.modelled import Modelled, model
+from pocketdet.armmodel.page import markdown_table, write_section
+from pocketdet.armmodel.subject import BundleSubject
+from pocketdet.benchmarks.report.tables import ARM, TABLE_9
+from pocketdet.errors import PocketdetError
+from pocketdet.runtime.bundle import load_bundle
+
+SECTION: Final = "table 9"
+PRECISIONS: Final = ("fp32", "fp16", "int8")
+PHONE, BOARD, LITTLE = find_devices(["855+", "Pi 5", "CM4"])
+_CORES: Final = (CORES[PHONE.core], CORES[LITTLE.core])
+_HEAD: Final = (
+    "detector",
+    "A76: M cycles",
+    "of the limit",
+    f"ms, {PHONE.name}",
+    f"ms, {SNAPDRAGON_845.name} by ratio",
+    f"ms, {BOARD.name}",
+    "A55: M cycles",
+    "of the limit",
+    f"ms, {LITTLE.name}",
+    f"paper: ms, {ARM}",
+)
+
+
+def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, str, list[Modelled]]]:
+    """Model the detectors.
+
+    Args:
+        bundles: Folder of the bundles; those that are missing are exported into it.
+        instrument: The programs that do it.
+
+    Yields:
+        Architecture, precision, and the model of each core of the table.
+
+    Raises:
+        PocketdetError: If an export or a program fails.
+    """
+    frame = standard_frame_files(bundles)[0]
+    for arch in BACKBONES:
+        for precision in PRECISIONS:
+            with load_bundle(make_bundle(arch, bundles, int8=precision == "int8")) as bundle:
+                subject = BundleSubject(bundle, _arithmetic(precision), frame)
+                yield arch, precision, list(model(subject, _CORES, instrument))
+
+
+def row(arch: str, precision: str, modelled: Sequence[Modelled]) -> list[str]:
+    """The cells of one detector in one precision.
+
+    Args:
+        arch: Its architecture.
+        precision: One of `PRECISIONS`.
+        modelled: Its frame on the Cortex-A76 and on the Cortex-A55.
+
+    Returns:
+        A cell per column. The paper's time stands beside fp32.
+    """
+    big, little = (one.total for one in modelled)
+    arithmetic = _arithmetic(precision)
+    phone, by_ratio, board = (
+        device.milliseconds(big.cycles, big.lines, arithmetic) for device in (PHONE, SNAPDRAGON_845, BOARD)
+    )
+    return [
+        f"{arch.removeprefix('thundernet-').replace('snet', 'SNet')}, {precision}",
+        f"{big.cycles / 1e6:.1f}",
+        f"{big.share_of_limit or 0:.0%}",
+        f"{phone:.1f}",
+        f"{by_ratio:.0f}",
+        f"{board:.1f}",
+        f"{little.cycles / 1e6:.1f}",
+        f"{little.share_of_limit or 0:.0%}",
+        f"{LITTLE.milliseconds(little.cycles, little.lines, arithmetic):.0f}",
+        f"{1000 / TABLE_9[arch].fps[ARM]:.1f}" if precision == "fp32" else "",
+    ]
+
+
+def _arithmetic(precision: str) -> str:
+    """What ncnn computes in, but for layers in int8."""
+    return "fp32" if precision == "fp32" else "fp16"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the table.
+
+    Args:
+        arguments: The command line; `None` for that of the process.
+
+    Returns:
+        The exit code; a `PocketdetError` is written as one sentence.
+    """
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
+    parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{SECTION}" to write')
+    chosen = parser.parse_args(arguments)
+    try:
+        rows = []
+        for arch, precision, modelled in table_9(chosen.bundles, find_instrument()):
+            rows.append(row(arch, precision, modelled))
+            sys.stderr.write(" | ".join(rows[-1]) + "\n")
+        table = markdown_table(_HEAD, rows)
+        if chosen.page:
+            write_section(chosen.page, SECTION, table)
+        else:
+            sys.stdout.write(table + "\n")
+    except PocketdetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The modelled Table 9: each cell follows from the cycles, and a page gets a row for each detector."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pocketdet.armmodel import table9
+from pocketdet.armmodel.cores import CORES, Core
+from pocketdet.armmodel.detectors import BACKBONES
+from pocketdet.armmodel.modelled import Figures, Modelled
+from pocketdet.benchmarks.report.tables import ARM, TABLE_9
+from pocketdet.errors import UsageError
+
+PHONE, BY_RATIO, BOARD, LITTLE, PAPER = (3, 4, 5, 8, 9)  # columns of milliseconds
+SHARES = (2, 7)
+
+
+def frame(core: Core, cycles: float, lines: int) -> Modelled:
+    """A frame that reaches half of the core's limit."""
+    total = Figures(cycles, 1, 1, cycles / 2, lines)
+    return Modelled("made", core, "fp16", 200, total, (), (), (), 0.0, 0.0)
+
+
+def cells(precision: str, cycles: float, lines: int = 0) -> list[str]:
+    frames = [frame(CORES[name], cycles, lines) for name in ("cortex-a76", "cortex-a55")]
+    return table9.row("thundernet-snet49", precision, frames)
+
+
+@pytest.mark.parametrize("precision", table9.PRECISIONS)
+def test_milliseconds_are_cycles_over_the_clock_and_the_lines(precision: str) -> None:
+    found = cells(precision, 1e9)
+    assert float(found[PHONE]) == pytest.approx(1e3 / table9.PHONE.ghz, abs=0.05)
+    assert float(found[BOARD]) == pytest.approx(1e3 / table9.BOARD.ghz, abs=0.05)
+    assert float(found[LITTLE]) == pytest.approx(1e3 / table9.LITTLE.ghz, abs=0.5)
+    ratio = 2.0 if precision == "fp32" else 1.9
+    assert float(found[BY_RATIO]) == pytest.approx(1e3 / 2.84 * ratio, abs=0.5)
+    with_lines = cells(precision, 1e9, 1_000_000)
+    for column, device in ((PHONE, table9.PHONE), (BOARD, table9.BOARD)):
+        assert float(with_lines[column]) - float(found[column]) == pytest.approx(device.line_ns, abs=0.11)
+    assert [found[column] for column in SHARES] == ["50%", "50%"]
+
+
+def test_the_paper_stands_beside_fp32_alone() -> None:
+    papers = {precision: cells(precision, 1e9)[PAPER] for precision in table9.PRECISIONS}
+    assert float(papers.pop("fp32")) == pytest.approx(1000 / TABLE_9["thundernet-snet49"].fps[ARM], abs=0.05)
+    assert set(papers.values()) == {""}
+
+
+def test_the_table_has_a_row_for_each_detector_and_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def made(bundles: Path, instrument: object) -> Iterator[tuple[str, str, list[Modelled]]]:
+        for arch in BACKBONES:
+            for precision in table9.PRECISIONS:
+                yield arch, precision, [frame(CORES[name], 1e7, 0) for name in ("cortex-a76", "cortex-a55")]
+
+    monkeypatch.setattr(table9, "table_9", made)
+    monkeypatch.setattr(table9, "find_instrument", lambda: None)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n<!-- {table9.SECTION} -->\nold\n<!-- end of {table9.SECTION} -->\nafter\n")
+    assert table9.main(["--bundles", str(tmp_path), "--page", str(page)]) == 0
+    names = [line.split(" | ")[0] for line in page.read_text().splitlines() if line.startswith("| SNet")]
+    assert names == [f"| SNet{n}, {p}" for n in (49, 146, 535) for p in table9.PRECISIONS]
+    assert "old" not in page.read_text()
+    assert capsys.readouterr().out == ""
+    assert table9.main(["--bundles", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() in page.read_text()
+
+
+def test_without_the_programs_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise UsageError("there is no qemu that counts blocks; build it with: make arm-model")
+
+    monkeypatch.setattr(table9, "find_instrument", missing)
+    assert table9.main(["--bundles", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == (
+        "error: there is no qemu that counts blocks; build it with: make arm-model\n"
+    )
+    assert not (tmp_path / "none").exists()
