@@ -83,7 +83,7 @@ def load_library() -> "NativeLibrary":
     """Return the library of this process.
 
     Raises:
-        EngineError: if it is not built, cannot be loaded, or is of another version of pocketdet.
+        EngineError: if it is not built, cannot be loaded, or is of another pocketdet.
     """
     return NativeLibrary(library_path())
 
@@ -106,7 +106,7 @@ class NativeLibrary:
         path: the library.
 
     Raises:
-        EngineError: if it cannot be loaded, or is of another version of pocketdet.
+        EngineError: if it cannot be loaded, or is of another pocketdet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,10 +122,11 @@ class NativeLibrary:
             problem = f"{path}: cannot be loaded as the library of engine 'native': {error}"
             raise EngineError(problem) from error
         found = self["version"]().decode(errors="replace")
-        if found != __version__:
+        # a build from before an option was added has the same version
+        if found != __version__ or self["options_init"](byref(Options()), sizeof(Options)) != 0:
             raise EngineError(
-                f"{path}: expected the library of pocketdet {__version__}, found {found}; "
-                "build it again: make native"
+                f"{path}: expected the library of this pocketdet, {__version__}, found another build, "
+                f"of {found}; build it again: make native"
             )
 
     def __getitem__(self, name: str) -> Any:

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_double
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +190,16 @@ def test_a_library_that_cannot_be_used_is_refused(tmp_path: Path, monkeypatch: p
         NativeLibrary(text)
     with pytest.raises(EngineError, match="cannot be loaded as the library of engine 'native'"):
         NativeLibrary(Path(_core.__file__))  # a library without the functions
+
+    class Longer(native_library.Options):
+        _fields_ = (("of_tomorrow", c_double),)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(native_library, "Options", Longer)
+        with pytest.raises(EngineError, match="found another build"):
+            NativeLibrary(library_path())
     monkeypatch.setattr(native_library, "__version__", "0.0.7")
-    with pytest.raises(
-        EngineError, match=r"expected the library of pocketdet 0\.0\.7, found .* make native$"
-    ):
+    with pytest.raises(EngineError, match=r"of this pocketdet, 0\.0\.7, found another build"):
         NativeLibrary(library_path())
 
 
