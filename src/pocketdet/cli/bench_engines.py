@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pocketdet.cli.arguments import require_bundle, require_export_packages
+from pocketdet.cli.arguments import require_bundle, require_export_packages, require_files
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write, check_writable
 
@@ -57,6 +57,9 @@ def bench_engines(
     """
     require_export_packages()
     _check_outputs(record, plot, len(bundles))
+    for bundle in bundles:
+        require_bundle(bundle)
+    require_files(*bundles, image)
 
     from pocketdet.benchmarks.comparison import ComparisonReport
     from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
@@ -92,7 +95,6 @@ def _run(
     from pocketdet.cli.bench_cases import make_comparison
     from pocketdet.runtime.bundle import load_bundle
 
-    require_bundle(path)
     with (
         load_bundle(path) as bundle,
         tempfile.TemporaryDirectory(prefix="pocketdet-bench-") as scratch,

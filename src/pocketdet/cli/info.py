@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes, require_bundle, require_export_packages
+from pocketdet.cli.arguments import parse_shapes, require_bundle, require_export_packages, require_files
 from pocketdet.cli.info_macs import print_ablation, print_macs
 from pocketdet.cli.info_onnx import onnx_card, print_onnx
 from pocketdet.errors import UsageError
@@ -74,6 +74,7 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
 
     if target.suffix.lower() == ".onnx":
         require_export_packages()
+        require_files(target)
         return onnx_card(target, shapes)
     if shapes and target.suffix != ".param":
         raise UsageError(f"--shape is for .param and .onnx files; {target} is not one")

@@ -114,6 +114,10 @@ def train(
 
 def _init(path: Path, data: Path, weights: str | None, images: int | None) -> None:
     """Write a recipe and say what it is for."""
+    from pocketdet.datasets.image_file import no_such_path
+
+    if not data.exists():
+        raise no_such_path(data)
     from pocketdet.training.recipe import new_recipe
     from pocketdet.training.recipe_text import write_recipe
 
