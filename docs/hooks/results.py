@@ -22,15 +22,12 @@ from pocketdet.errors import PocketdetError
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = ROOT / "benchmarks" / "results"
 CYCLES_PAGE = ROOT / "docs" / "explanation" / "arm-cycles.md"
-CYCLES_LINK = "explanation/arm-cycles.html#snet49"
+CYCLES_LINK = "explanation/arm-cycles.html#table-9-of-the-thundernet-paper"
 PAGE = "results.md"
 (CLOCK,) = (device.ghz for device in find_devices(["855+"]))
 MODELLED = f"modelled: Cortex-A76, {CLOCK} GHz"
-# | SNet146, fp16 | 49.1 | ... | 16.6 |, and of SNet49: | Cortex-A76, fp16 | 28.8 | ... | 9.7 on the ... |
-_MODELLED_ROW = re.compile(
-    r"^\| (SNet\d+|Cortex-A76), (fp16|fp32) \| ([\d.]+) \|.*\| ([\d.]+)(?: on the Snapdragon 855\+.*)? \|$",
-    re.M,
-)
+# of table9.py: | SNet146, fp16 | M cycles of the Cortex-A76 | share of its limit | milliseconds | ...
+_MODELLED_ROW = re.compile(r"^\| (SNet\d+), (\w+) \| ([\d.]+) \| \d+% \| ([\d.]+) \|", re.M)
 _INTRO = """---
 hide:
   - toc
@@ -45,9 +42,9 @@ time does not represent the device. Every number links to its record, which has 
 """
 _MODELLED_NOTE = """
 The last column is not measured by anyone: cycles of a Cortex-A76 that `pocketdet cycles` models, and
-milliseconds at the clock of the Snapdragon 855+ ([modelled cycles](explanation/arm-cycles.md#snet49), with
-their errors). SNet49 there is the trained detector of this repository, the others have random weights and 80
-classes.
+milliseconds on the Snapdragon 855+, with their errors in
+[modelled cycles](explanation/arm-cycles.md#table-9-of-the-thundernet-paper). SNet49 there is the trained
+detector of this repository, the others have random weights and 80 classes.
 """
 _FILTERS = ("model", "device", "arithmetic", "runner", "verdict")
 
@@ -175,11 +172,11 @@ def _linked(entry: Entry, text: str) -> str:
 
 
 def _modelled(page: str) -> dict[tuple[str, str], tuple[str, str]]:
-    """Million cycles and milliseconds by architecture and arithmetic, from the tables of the page."""
-    found = {}
-    for name, arithmetic, cycles, ms in _MODELLED_ROW.findall(page):
-        architecture = "thundernet-snet49" if name == "Cortex-A76" else f"thundernet-{name.lower()}"
-        found[architecture, arithmetic] = (cycles, ms)
+    """Million cycles and milliseconds by architecture and arithmetic, from the table of the page."""
+    rows = _MODELLED_ROW.findall(page)
+    found = {
+        (f"thundernet-{name.lower()}", arithmetic): (cycles, ms) for name, arithmetic, cycles, ms in rows
+    }
     if not found:
-        raise PluginError(f"{CYCLES_PAGE}: expected rows such as '| SNet146, fp16 | 49.1 | ...', found none")
+        raise PluginError(f"{CYCLES_PAGE}: expected rows such as '| SNet146, fp16 | 41.3 | ...', found none")
     return found

@@ -14,6 +14,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import Files, set_exclusions
 from needs import CHROMIUM
 
+from pocketdet.armmodel.table9 import PRECISIONS
 from pocketdet.benchmarks.images import standard_images
 from pocketdet.benchmarks.record_io import complete, to_json
 from pocketdet.benchmarks.registry import make_submission, read_registry
@@ -89,7 +90,7 @@ def test_an_invalid_run_is_marked_and_has_no_fps(hook: ModuleType) -> None:
 def test_modelled_times_are_a_column_of_their_own(hook: ModuleType) -> None:
     modelled = hook._modelled(hook.CYCLES_PAGE.read_text("utf-8"))
     assert modelled.keys() == {
-        (f"thundernet-snet{size}", arithmetic) for size in (49, 146, 535) for arithmetic in ("fp16", "fp32")
+        (f"thundernet-snet{size}", arithmetic) for size in (49, 146, 535) for arithmetic in PRECISIONS
     }
     assert "modelled: Cortex-A76" in page(hook)
     with pytest.raises(PluginError, match=r"arm-cycles\.md: expected rows such as"):
