@@ -20,7 +20,7 @@ from pocketdet.armmodel.alignment import AlignmentCycles, PairCycles
 from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.detectors import BACKBONES, make_bundle
 from pocketdet.armmodel.instrument import find_instrument
-from pocketdet.armmodel.page import markdown_table, write_section
+from pocketdet.armmodel.page import markdown_table, write_or_print
 from pocketdet.benchmarks.predict.published import INPUTS
 from pocketdet.errors import PocketdetError
 from pocketdet.export.align_graph import align_graph
@@ -103,11 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for pair in pairs(network, models):
                 rows.append(row(network[0], pair))
                 sys.stderr.write(" | ".join(rows[-1]) + "\n")
-        table = markdown_table(_HEAD, rows)
-        if chosen.page:
-            write_section(chosen.page, SECTION, table)
-        else:
-            sys.stdout.write(table + "\n")
+        write_or_print(chosen.page, SECTION, markdown_table(_HEAD, rows))
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

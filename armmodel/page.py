@@ -1,5 +1,6 @@
 """Write what a command computes into a page of the documentation, between two comments."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def write_section(page: Path, name: str, text: str) -> None:
     if not found or not found_end:
         raise UsageError(f"{page}: expected the comments {begin} and {end}, found no such section")
     atomic_write(page, f"{before}{begin}\n{text.strip()}\n{end}{after}")
+
+
+def write_or_print(page: Path | None, name: str, text: str) -> None:
+    """Write a section of a page as `write_section` does, or to standard output without a page."""
+    if page:
+        write_section(page, name, text)
+    else:
+        sys.stdout.write(text + "\n")
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

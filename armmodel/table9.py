@@ -17,7 +17,7 @@ from pocketdet.armmodel.detectors import BACKBONES, make_bundle, standard_frame_
 from pocketdet.armmodel.devices import SNAPDRAGON_845, find_devices
 from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import Modelled, model
-from pocketdet.armmodel.page import markdown_table, write_section
+from pocketdet.armmodel.page import markdown_table, write_or_print
 from pocketdet.armmodel.subject import BundleSubject
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
 from pocketdet.errors import PocketdetError
@@ -115,11 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for arch, precision, modelled in table_9(chosen.bundles, find_instrument()):
             rows.append(row(arch, precision, modelled))
             sys.stderr.write(" | ".join(rows[-1]) + "\n")
-        table = markdown_table(_HEAD, rows)
-        if chosen.page:
-            write_section(chosen.page, SECTION, table)
-        else:
-            sys.stdout.write(table + "\n")
+        write_or_print(chosen.page, SECTION, markdown_table(_HEAD, rows))
     except PocketdetError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
