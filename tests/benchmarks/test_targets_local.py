@@ -296,7 +296,7 @@ def test_sensors_of_a_phone(tmp_path: Path) -> None:
     assert machine["cpus"] == [{"cpu": 0}, {"cpu": 7, "most_khz": 2803200}]
     usage = ("user_s", "system_s", "page_faults", "switched_out_itself", "switched_out_by_others")
     document = {"sensors": read_sensors(tmp_path), "usage": dict.fromkeys((*usage, "most_memory_kib"), 0)}
-    found = documents._snapshot(document)
+    found = documents._snapshot(document, None)
     assert [(c.cpu, c.khz, c.governor) for c in found.clocks] == [
         (0, 300000, None),
         (7, 2803200, "schedutil"),
