@@ -274,6 +274,8 @@ class Bench:
 
     def _common_args(self, bundle: Bundle) -> tuple[str, ...]:
         args = ["--digest", bundle.digest]
+        if len(bundle.sizes) > 1:
+            args += ["--size", str(bundle.manifest.input)]
         plan = self.plan
         if plan.engine == "torch":
             args += ["--engine", "torch", "--device", plan.processor, "--precision", "fp32"]

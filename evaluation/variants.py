@@ -164,8 +164,9 @@ def in_emulator(bundle: Bundle, backend: Backend, cpu: str, score: float | None 
             f"--arm {cpu}: {bundle.source} is a zip file; pocketdet-run reads folders: unpack it"
         )
     rule = postprocessing_of_bundle(bundle, score)
-    chosen = () if score is None else ("--score-threshold", str(score))
-    golden = _run(cpu, "detect", str(bundle.source), str(bundle.path(bundle.manifest.golden.image)))
+    size = ("--size", str(bundle.manifest.input)) if len(bundle.sizes) > 1 else ()
+    chosen = size if score is None else (*size, "--score-threshold", str(score))
+    golden = _run(cpu, "detect", str(bundle.source), str(bundle.path(bundle.manifest.golden.image)), *size)
 
     def detect(image: NDArray[np.uint8]) -> Detections:
         with tempfile.TemporaryDirectory(prefix="pocketdet-arm-") as folder:
@@ -183,8 +184,8 @@ def in_emulator(bundle: Bundle, backend: Backend, cpu: str, score: float | None 
     used: Arithmetic = next(a for a in ARITHMETICS if a == golden["engine"]["precision"])
     manifest = bundle.manifest
     storage = manifest.layout.weight_storage
-    size = deployed_bytes(bundle, backend)
-    return Variant(backend, storage, used, rule, manifest.class_names, detect, size, emulated=cpu)
+    count = deployed_bytes(bundle, backend)
+    return Variant(backend, storage, used, rule, manifest.class_names, detect, count, emulated=cpu)
 
 
 def _run(cpu: str, *words: str) -> dict[str, Any]:

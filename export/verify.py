@@ -6,6 +6,7 @@ bundle holds unless it was exported with `slim`.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,9 +18,9 @@ from pocketdet.export.layer_map import compare_layers
 from pocketdet.export.precision import find_risks, measure_peaks
 from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.factory import reference_of_bundle
-from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.one_stage import OUTPUTS
-from pocketdet.runtime.bundle.schema import GraphSpec, Layout
+from pocketdet.runtime.bundle.schema import GraphSpec, Layout, SizeChoice
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines.base import Array, GraphName
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
@@ -38,6 +39,8 @@ from pocketdet.runtime.verification import (
     golden_checks,
     golden_stages,
     make_detectors,
+    name_at,
+    open_sizes,
     tolerances_for,
 )
 
@@ -49,6 +52,7 @@ def verify(
     layers: bool = False,
     weights: str | os.PathLike[str] | None = None,
     module: nn.Module | None = None,
+    size: SizeChoice | None = None,
 ) -> VerifyReport:
     """Compare every stage of a bundle with its reference, on the golden image and on `images`.
 
@@ -59,46 +63,70 @@ def verify(
         weights: PyTorch weights that replace those in the bundle. If the bundle stores halves, the weights of
             the reference are rounded, and the effect of that is reported separately.
         module: the PyTorch module that the bundle was made from, in place of the ONNX file in the bundle.
+        size: the input size to verify, as in `load_bundle`. Default: all of them.
 
     Returns:
         All checks; `report.ok` is true if they passed.
 
     Raises:
         BundleError: if the bundle is damaged.
-        UsageError: if `images` or `layers` need weights that do not exist.
+        UsageError: if `images` or `layers` need weights that do not exist, or the bundle does not have the
+            size.
         ImageError: if an image cannot be read.
     """
-    with load_bundle(path) as bundle:
-        original = reference_of_bundle(bundle, None if weights is None else Path(weights), module)
-        if original is None and (images or layers):
-            raise UsageError(
-                f"{path} carries no PyTorch weights (it was exported slim): name them with --weights FILE, "
-                "or verify without --image and --layers"
-            )
-        if original is not None:
-            original = original.with_postprocessing(bundle.manifest)  # the weights may have another threshold
-        model = _as_stored(original, bundle.manifest.layout) if original is not None else None
-        detectors = make_detectors(bundle)
-        golden, threshold = golden_stages(bundle), bundle.manifest.golden.score_threshold
-        at_golden = (
-            model if model is None or threshold is None else model.with_postprocessing(score=threshold)
+    parts = [
+        _verify_size(bundle, images, layers, None if weights is None else Path(weights), module)
+        for bundle in open_sizes(path, size)
+    ]
+    return VerifyReport(
+        str(path),
+        tuple(report for part in parts for report in part.images),
+        tuple(row for part in parts for row in part.layers),
+        tuple(line for part in parts for line in part.overflows),
+        tuple(line for part in parts for line in part.costs),
+    )
+
+
+def _verify_size(
+    bundle: Bundle,
+    images: Sequence[str | os.PathLike[str]],
+    layers: bool,
+    weights: Path | None,
+    module: nn.Module | None,
+) -> VerifyReport:
+    """Verify an open bundle."""
+    original = reference_of_bundle(bundle, weights, module)
+    if original is None and (images or layers):
+        default, here = bundle.sizes[0], bundle.manifest.input
+        why = "it was exported slim" if here == default else f"its ONNX file is for {default}, not for {here}"
+        raise UsageError(
+            f"{bundle.source} carries no PyTorch weights ({why}): name them with --weights FILE, "
+            "or verify without --image and --layers"
         )
-        stored = {at_golden.runs_in: _compare_stored(golden, at_golden)} if at_golden is not None else {}
-        reports = [ImageReport(GOLDEN, stored | golden_checks(bundle, detectors))]
-        every = [golden]
-        for image in images:
-            assert model is not None
-            every.append(model.values(read_image(image)))
-            reports.append(ImageReport(str(image), compare_engines(every[-1], detectors)))
-        rows: list[LayerCheck] = []
-        if layers:
-            assert model is not None
-            rows = _layer_rows(bundle, detectors["ncnn"], model, golden)
-        costs = []
-        if original is not None and original is not model:
-            costs = original.rounding_cost(original.values(np.ascontiguousarray(golden["image"])), golden)
-        overflows = find_overflows(bundle, every)
-        return VerifyReport(str(path), tuple(reports), tuple(rows), tuple(overflows), tuple(costs))
+    if original is not None:
+        original = original.with_postprocessing(bundle.manifest)  # the weights may have another threshold
+    model = _as_stored(original, bundle.manifest.layout) if original is not None else None
+    detectors = make_detectors(bundle)
+    golden, threshold = golden_stages(bundle), bundle.manifest.golden.score_threshold
+    at_golden = model if model is None or threshold is None else model.with_postprocessing(score=threshold)
+    stored = {at_golden.runs_in: _compare_stored(golden, at_golden)} if at_golden is not None else {}
+    reports = [ImageReport(name_at(GOLDEN, bundle), stored | golden_checks(bundle, detectors))]
+    every = [golden]
+    for image in images:
+        assert model is not None
+        every.append(model.values(read_image(image)))
+        reports.append(ImageReport(name_at(str(image), bundle), compare_engines(every[-1], detectors)))
+    rows: list[LayerCheck] = []
+    if layers:
+        assert model is not None
+        rows = _layer_rows(bundle, detectors["ncnn"], model, golden)
+        rows = [replace(row, layer=name_at(row.layer, bundle)) for row in rows]
+    costs: list[str] = []
+    if original is not None and original is not model:
+        costs = original.rounding_cost(original.values(np.ascontiguousarray(golden["image"])), golden)
+        costs = [name_at(line, bundle) for line in costs]
+    overflows = tuple(name_at(line, bundle) for line in find_overflows(bundle, every))
+    return VerifyReport(str(bundle.source), tuple(reports), tuple(rows), overflows, tuple(costs))
 
 
 def find_overflows(bundle: Bundle, values: Sequence[StageValues]) -> list[str]:

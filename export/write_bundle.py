@@ -11,7 +11,7 @@ import os
 import platform
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,28 @@ def staging_directory(target: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def write_manifest(scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest]) -> Manifest:
-    """Write the manifest of the files in `scratch`, and load the bundle once.
+def write_manifest(
+    scratch: Path,
+    make_manifest: Callable[[dict[str, FileEntry]], Manifest],
+    further: Sequence[Manifest] = (),
+) -> Manifest:
+    """Write the manifest of the files in `scratch`, and load the bundle once at each input size.
 
     Args:
         scratch: the bundle's folder.
         make_manifest: receives the size and hash of every file by its name in the bundle.
+        further: the manifests of the input sizes beside the default one.
 
     Returns:
-        The manifest.
+        The manifest at the default input size.
     """
     (scratch / MANIFEST_NAME).unlink(missing_ok=True)
     paths = sorted(p for p in scratch.rglob("*") if p.is_file())
     files = {p.relative_to(scratch).as_posix(): hash_file(p) for p in paths}
     manifest = make_manifest(files)
-    (scratch / MANIFEST_NAME).write_text(manifest_to_json(manifest), encoding="utf-8")
-    load_bundle(scratch).close()
+    (scratch / MANIFEST_NAME).write_text(manifest_to_json(manifest, *further), encoding="utf-8")
+    for one in (manifest, *further):
+        load_bundle(scratch, (one.input.height, one.input.width)).close()
     return manifest
 
 

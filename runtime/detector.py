@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pocketdet.errors import BundleError, ImageError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.runtime.bundle.schema import Manifest
+from pocketdet.runtime.bundle.schema import Manifest, SizeChoice
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.engines import Engine, NativeEngine, choose_engine, make_engine
@@ -40,14 +40,15 @@ class Detector:
             that it loaded itself.
         options: engine, threads and overrides of the bundle's settings. Default: `DetectorOptions()`.
         engine: "native", "ncnn" or "onnxruntime"; or an object that runs the networks.
-        threads, precision, score_threshold, nms, nms_iou, rois, max_detections: each replaces the field of
-            `options` with its name, see `DetectorOptions`.
+        threads, precision, score_threshold, nms, nms_iou, rois, max_detections, size: each replaces the field
+            of `options` with its name, see `DetectorOptions`.
 
     Raises:
         BundleError: if the bundle is missing, damaged or invalid.
         GraphError: if a network of the bundle is invalid.
         EngineError: if the engine is not installed or cannot load a network.
-        UsageError: for an option out of range, or one that this detector or engine does not have.
+        UsageError: for an option out of range, or one that this detector or engine does not have; a size that
+            the bundle does not have, or that a loaded `Bundle` was not loaded at.
 
     Example:
         >>> with Detector("thundernet-snet49.pocketdet", threads=2, score_threshold=0.4) as detector:
@@ -67,6 +68,7 @@ class Detector:
         nms_iou: float | None = None,
         rois: int | None = None,
         max_detections: int | None = None,
+        size: SizeChoice | None = None,
     ) -> None:
         given = {
             "engine": engine if isinstance(engine, str) else None,
@@ -77,13 +79,19 @@ class Detector:
             "nms_iou": nms_iou,
             "rois": rois,
             "max_detections": max_detections,
+            "size": size,
         }
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self.options = replace(options or DetectorOptions(), **chosen)
         self._engine_name: EngineName = self.options.engine or "ncnn"  # of an object, which has no name
         self._closed = False
         self._owns_bundle = not isinstance(bundle, Bundle)
-        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, self.options.size)
+        if self.options.size is not None and not self.bundle.manifest.input.is_size(self.options.size):
+            raise UsageError(
+                f"size={self.options.size!r}: {self.bundle.source} was loaded at "
+                f"{self.bundle.manifest.input}; load it with load_bundle(path, size)"
+            )
         # what a pickled detector is loaded from in another process, which may have another working folder
         self._home = None if isinstance(bundle, Bundle) else Path(bundle).absolute()
         try:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from pocketdet.errors import UsageError
+from pocketdet.runtime.bundle.schema import SizeChoice
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
 
 EngineName = Literal["native", "ncnn", "onnxruntime"]
@@ -29,6 +30,7 @@ class DetectorOptions:
         nms_iou: IoU threshold of NMS in [0, 1].
         rois: number of proposals after the RPN, 1 to 10,000. Two-stage detectors only.
         max_detections: maximum number of detections per image, 1 to 10,000.
+        size: one of the bundle's input sizes in pixels, (height, width) or the side of a square.
 
     Raises:
         UsageError: for a value out of range.
@@ -42,6 +44,7 @@ class DetectorOptions:
     nms_iou: float | None = None
     rois: int | None = None
     max_detections: int | None = None
+    size: SizeChoice | None = None
 
     def __post_init__(self) -> None:
         if self.engine is not None:
@@ -57,6 +60,8 @@ class DetectorOptions:
         for name, count in (("rois", self.rois), ("max_detections", self.max_detections)):
             if count is not None:
                 _within(name, count, 1, 10_000, whole=True)
+        if self.size is not None:
+            _check_size(self.size)
 
     def selection(self) -> dict[str, Any]:
         """Return the overrides of the manifest's post-processing by field name."""
@@ -72,6 +77,12 @@ class DetectorOptions:
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
+
+
+def _check_size(value: object) -> None:
+    sides = value if isinstance(value, tuple) else (value, value)
+    if len(sides) != 2 or any(type(side) is not int for side in sides):
+        raise UsageError(f"size={value!r}: expected a side in pixels or (height, width)")
 
 
 def _within(name: str, value: object, low: int, high: int, *, whole: bool) -> None:

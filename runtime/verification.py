@@ -7,7 +7,7 @@ reference is PyTorch, either live or stored in the bundle as golden values.
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import Bundle, load_bundle
+from pocketdet.runtime.bundle.schema import SizeChoice
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions, EngineName
 from pocketdet.runtime.parity import (
@@ -45,6 +46,8 @@ __all__ = [
     "golden_stages",
     "image_rows",
     "make_detectors",
+    "name_at",
+    "open_sizes",
     "replay",
     "tolerances_for",
 ]
@@ -164,23 +167,45 @@ class VerifyReport:
         }
 
 
-def replay(path: str | os.PathLike[str]) -> VerifyReport:
-    """Compare the golden image of a bundle with its stored PyTorch stages on every available engine.
+def replay(path: str | os.PathLike[str], size: SizeChoice | None = None) -> VerifyReport:
+    """Compare the golden images of a bundle with their stored PyTorch stages on every available engine.
 
     Does not need torch.
 
     Args:
         path: a bundle folder or zip file.
+        size: the input size to check, as in `load_bundle`. Default: all of them.
 
     Returns:
-        The report with one `ImageReport`.
+        The report with one `ImageReport` for each input size.
 
     Raises:
-        BundleError, GraphError, EngineError: if the bundle cannot be loaded or run.
+        BundleError, GraphError, EngineError, UsageError: if the bundle cannot be loaded or run.
     """
-    with load_bundle(path) as bundle:
+    reports = []
+    for bundle in open_sizes(path, size):
         checks = golden_checks(bundle, make_detectors(bundle))
-        return VerifyReport(str(path), (ImageReport(GOLDEN, checks),))
+        reports.append(ImageReport(name_at(GOLDEN, bundle), checks))
+    return VerifyReport(str(path), tuple(reports))
+
+
+def open_sizes(path: str | os.PathLike[str], size: SizeChoice | None = None) -> Iterator[Bundle]:
+    """Yield a bundle at each of its input sizes, the default one first, or at `size` alone.
+
+    Each is closed when the next one is asked for. Raises what `load_bundle` raises.
+    """
+    with load_bundle(path, size) as bundle:
+        yield bundle
+        others = () if size is not None else bundle.sizes[1:]
+    for other in others:
+        with load_bundle(path, (other.height, other.width)) as bundle:
+            yield bundle
+
+
+def name_at(name: str, bundle: Bundle) -> str:
+    """Return the name of an image in a report, with the input size if it is not the bundle's default."""
+    size = bundle.manifest.input
+    return name if size == bundle.sizes[0] else f"{name} at {size}"
 
 
 def golden_checks(bundle: Bundle, detectors: Mapping[str, Detector]) -> dict[str, list[Check]]:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from tiny_bundle import make_tiny_bundle  # noqa: E402
 from tiny_one_stage import make_tiny_layouts, make_tiny_one_stage  # noqa: E402
+from tiny_sizes import SIDES, make_tiny_sizes  # noqa: E402
 
 IMAGES = 20
 Pixels = NDArray[np.uint8]
@@ -46,6 +47,9 @@ def main(folder: Path) -> None:
     write_images(folder, images)
     for name in ("shipped", "other", "tiny-one-stage", "tiny-layouts"):
         write_expected(folder / "expected" / f"{name}.tsv", bundles[name], images)
+    for side in SIDES:
+        path = folder / "expected" / f"tiny-sizes-{side}.tsv"
+        write_expected(path, bundles["tiny-sizes"], images, side)
     write_damaged(folder, bundles["tiny"])
 
 
@@ -55,6 +59,7 @@ def write_bundles(folder: Path) -> dict[str, Path]:
     models = {"shipped": load_checkpoint(zoo_weights(FOD)), "other": random_thundernet(config, seed=3)}
     made = {name: export_detector(m, folder, ExportOptions(name=name)).path for name, m in models.items()}
     made["tiny-one-stage"] = make_tiny_one_stage(folder / "tiny-one-stage.pocketdet")
+    made["tiny-sizes"] = make_tiny_sizes(folder / "tiny-sizes.pocketdet")
     made["tiny-layouts"] = make_tiny_layouts(folder / "tiny-layouts.pocketdet")
     return made | {"tiny": make_tiny_bundle(folder / "tiny.pocketdet")}
 
@@ -77,10 +82,10 @@ def write_images(folder: Path, images: list[Pixels]) -> None:
     (folder / "images.tsv").write_text("".join(lines))
 
 
-def write_expected(path: Path, bundle: Path, images: list[Pixels]) -> None:
+def write_expected(path: Path, bundle: Path, images: list[Pixels], size: int | None = None) -> None:
     """A line per detection of Python's detector, which uses the ncnn of the package index."""
     lines = []
-    with Detector(bundle, engine="ncnn") as detector:
+    with Detector(bundle, engine="ncnn", size=size) as detector:
         for i, image in enumerate(images):
             found = detector.detect(image)
             for box, score, label, name in zip(

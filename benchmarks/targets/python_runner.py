@@ -46,7 +46,7 @@ def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
     Returns:
         The document, and the exit code: 1 if a check failed.
     """
-    with load_bundle(arguments.bundle) as bundle:
+    with load_bundle(arguments.bundle, _size(arguments)) as bundle:
         detector = _detector(bundle, arguments)
         (checks,) = golden_checks(bundle, {"": detector}).values()
         ok = all(check.ok for check in checks)
@@ -77,7 +77,7 @@ def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
         except OSError as error:
             raise UsageError(f"--cpu {arguments.cpu}: {error.strerror}") from error
     start = time.perf_counter()
-    with load_bundle(arguments.bundle) as bundle:
+    with load_bundle(arguments.bundle, _size(arguments)) as bundle:
         detector = _detector(bundle, arguments, arguments.rois)
         load_ms = 1000 * (time.perf_counter() - start)
         names = [Path(name).name for name in arguments.images] or ["golden"]
@@ -119,6 +119,14 @@ def _detector(bundle: Bundle, arguments: argparse.Namespace, rois: int | None = 
     options = DetectorOptions("ncnn", precision=arguments.precision, rois=rois)
     engine = TorchEngine(bundle, arguments.device) if arguments.engine == "torch" else None
     return Detector(bundle, options, engine=engine)
+
+
+def _size(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    """The input size, which the protocol gives as HEIGHTxWIDTH."""
+    if arguments.size is None:
+        return None
+    height, _, width = arguments.size.partition("x")
+    return int(height), int(width)
 
 
 def _limits(arguments: argparse.Namespace) -> tuple[float, float]:
@@ -186,6 +194,7 @@ def _parse(args: Sequence[str]) -> argparse.Namespace:
         command.add_argument("bundle")
         command.add_argument("--precision", choices=ARITHMETICS)
         command.add_argument("--digest", default="")
+        command.add_argument("--size")
         command.add_argument("--engine", choices=("ncnn", "torch"), default="ncnn")
         command.add_argument("--device", default="cpu")
     command.add_argument("images", nargs="*")

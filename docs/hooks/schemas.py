@@ -6,11 +6,9 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from pydantic import TypeAdapter
 
 from pocketdet.benchmarks.record import Record as BenchRecord
-from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.runtime.bundle.two_stage import TwoStageManifest
+from pocketdet.runtime.bundle import manifest_schema
 
 MANIFEST_PAGE = "reference/bundle-manifest.md"
 RECORD_PAGE = "reference/bench-record.md"
@@ -23,7 +21,9 @@ loader refuses unknown fields and values outside of their range. The [definition
 the schema changes. The JSON Schema is [bundle-manifest.schema.json](bundle-manifest.schema.json).
 
 A manifest is a `TwoStageManifest` if `detector` is `"two-stage"` and a `OneStageManifest` if it is
-`"one-stage"`.
+`"one-stage"`. One of schema version 5 may have `sizes`: further input sizes of the detector. Each entry has
+the fields that depend on the size, which replace those of the whole manifest; `files` lists the files of all
+sizes.
 """
 _RECORD_INTRO = """# Benchmark record
 
@@ -35,10 +35,9 @@ The JSON file that [`pocketdet bench`](command-line.md#pocketdet-bench) writes f
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add both pages and both schemas."""
-    manifest = TypeAdapter(TwoStageManifest | OneStageManifest).json_schema()
     record = BenchRecord.model_json_schema()
     for page, intro, schema in (
-        (MANIFEST_PAGE, _MANIFEST_INTRO, manifest),
+        (MANIFEST_PAGE, _MANIFEST_INTRO, manifest_schema()),
         (RECORD_PAGE, _RECORD_INTRO, record),
     ):
         files.append(File.generated(config, page, content="\n".join([intro, *_models(schema)])))

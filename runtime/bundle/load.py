@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +14,19 @@ from typing import Any, Self
 import ncnn
 from numpy.typing import NDArray
 
-from pocketdet.errors import BundleError, GraphError
+from pocketdet.errors import BundleError, GraphError, UsageError
 from pocketdet.runtime.bundle.archive import ArchiveSource
 from pocketdet.runtime.bundle.files import FileSource, FolderSource, read_limited, stage_files
 from pocketdet.runtime.bundle.golden import read_golden
-from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES, parse_manifest
-from pocketdet.runtime.bundle.schema import MANIFEST_NAME, GraphSpec, Manifest, TensorSpec
+from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES, parse_sizes
+from pocketdet.runtime.bundle.schema import (
+    MANIFEST_NAME,
+    GraphSpec,
+    InputSize,
+    Manifest,
+    SizeChoice,
+    TensorSpec,
+)
 from pocketdet.runtime.ncnn_graph import Shape, ValidGraph, check_no_int8, infer_shapes, read_graph, validate
 
 _FEWER_ROIS = (1, 7)
@@ -80,16 +87,20 @@ def _write(path: Path, data: bytes, source: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A validated bundle. Its files are private copies, deleted by `close()` or with the last reference.
+    """A validated bundle at one of its input sizes.
+
+    Its files are private copies, deleted by `close()` or with the last reference.
 
     Attributes:
-        manifest: description of the detector.
+        manifest: description of the detector at this input size.
+        sizes: all input sizes of the bundle, the default one first.
         source: path that the bundle was loaded from.
         digest: SHA-256 of manifest.json. It identifies the whole bundle, because the manifest lists the
             hashes of all other files.
     """
 
     manifest: Manifest
+    sizes: tuple[InputSize, ...]
     source: Path
     digest: str
     _folder: Path = field(repr=False)
@@ -155,15 +166,17 @@ def _remove(folder: Path, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_bundle(path: str | os.PathLike[str]) -> Bundle:
+def load_bundle(path: str | os.PathLike[str], size: SizeChoice | None = None) -> Bundle:
     """Load and validate an untrusted bundle.
 
     Validates, in this order: manifest.json against the schema; size and SHA-256 of each listed file (other
-    files are ignored); all graphs against the installed ncnn and the blobs and shapes of the manifest. The
-    bundle uses private copies made while hashing, in the system's temporary folder.
+    files are ignored); the graphs of the input size against the installed ncnn and the blobs and shapes of
+    the manifest. The bundle uses private copies made while hashing, in the system's temporary folder.
 
     Args:
         path: a bundle folder, or the same as a zip file.
+        size: one of the bundle's input sizes in pixels, (height, width) or the side of a square. Default: the
+            first one.
 
     Returns:
         The bundle. Close it, or use it as a context manager.
@@ -171,6 +184,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     Raises:
         BundleError: if the bundle is missing, damaged, edited, unsafe or too large.
         GraphError: if a network is one that ncnn could not run safely.
+        UsageError: if the bundle does not have the size.
     """
     source = Path(path)
     try:
@@ -185,13 +199,28 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise BundleError(f"{str(source)!r}: not a usable path: {error}") from error
     try:
         data = read_limited(files, MANIFEST_NAME, MAX_MANIFEST_BYTES, str(source))
-        manifest = parse_manifest(data, f"{source}/{MANIFEST_NAME}")
-        return _load_staged(files, data, manifest, source)
+        manifests = parse_sizes(data, f"{source}/{MANIFEST_NAME}")
+        manifest = _at_size(manifests, size, source)
+        folder = _stage(files, data, manifest, source)
     finally:
         files.close()
+    sizes = tuple(one.input for one in manifests)
+    return Bundle(manifest, sizes, source, hashlib.sha256(data).hexdigest(), folder)
 
 
-def _load_staged(files: FileSource, data: bytes, manifest: Manifest, source: Path) -> Bundle:
+def _at_size(manifests: Sequence[Manifest], size: SizeChoice | None, source: Path) -> Manifest:
+    if size is None:
+        return manifests[0]
+    for manifest in manifests:
+        if manifest.input.is_size(size):
+            return manifest
+    sizes = ", ".join(str(manifest.input) for manifest in manifests)
+    wanted = "x".join(map(str, size)) if isinstance(size, tuple) else f"{size}x{size}"
+    raise UsageError(f"{source}: input size {wanted}: expected a size of this bundle: {sizes}")
+
+
+def _stage(files: FileSource, data: bytes, manifest: Manifest, source: Path) -> Path:
+    """Return a new folder with verified copies of all files and of the manifest."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="pocketdet-"))
     except OSError as error:
@@ -205,4 +234,4 @@ def _load_staged(files: FileSource, data: bytes, manifest: Manifest, source: Pat
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Bundle(manifest, source, hashlib.sha256(data).hexdigest(), folder)
+    return folder

@@ -1,17 +1,22 @@
-"""Parsing and serialisation of manifest.json."""
+"""Parsing and serialisation of manifest.json.
+
+A document of version 5 has a list `sizes`. Each entry is a further input size: the fields that depend on it
+(`Manifest.size_fields`), in place of those of the whole document. In memory every size is a manifest of its
+own.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pocketdet.errors import BundleError, UsageError
 from pocketdet.io import parse_strict
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.runtime.bundle.schema import SCHEMA_VERSION, Manifest
+from pocketdet.runtime.bundle.schema import MAX_SIZES, SCHEMA_VERSION, SIZES_VERSION, Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.spec.one_stage_words import current_words
 
@@ -27,7 +32,12 @@ _NEW_IN_VERSION_2 = (
 
 
 def parse_manifest(data: bytes, label: str) -> Manifest:
-    """Parse a manifest from untrusted JSON.
+    """Parse a manifest from untrusted JSON, at its default input size. Raises as `parse_sizes`."""
+    return parse_sizes(data, label)[0]
+
+
+def parse_sizes(data: bytes, label: str) -> tuple[Manifest, ...]:
+    """Parse a manifest from untrusted JSON at all of its input sizes, the default one first.
 
     Args:
         data: the content of manifest.json.
@@ -47,9 +57,60 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
         raise BundleError(f"{label}: expected a JSON object, found {type(document).__name__}")
     version = _check_version(document, label)
     kind = _kind(document, version, label)
+    if version == SCHEMA_VERSION:
+        return (_validate(kind, data, version, label),)
+    if version < SCHEMA_VERSION:
+        return (_validate(kind, _upgrade(document, version, label), version, label),)
+    found: dict[str, Manifest] = {}
+    for place, one in _size_documents(document, kind, label):
+        manifest = _validate(kind, one, version, place)
+        if found.setdefault(str(manifest.input), manifest) is not manifest:
+            raise BundleError(f"{place}: input size {manifest.input} is given twice")
+    return tuple(found.values())
+
+
+def manifest_to_json(manifest: Manifest, *further: Manifest) -> str:
+    """Return manifest.json: fields in schema order, files last, indented by 2, with a final newline.
+
+    Equal manifests have equal text.
+
+    Args:
+        manifest: at the default input size, with the files of all sizes.
+        further: at the other sizes; only their `size_fields` are written.
+    """
+    document = manifest.model_dump(mode="json")
+    if further:
+        fields = set(manifest.size_fields)
+        document["schema_version"] = SIZES_VERSION
+        document["sizes"] = [other.model_dump(mode="json", include=fields) for other in further]
+    document["files"] = document.pop("files")
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of manifest.json."""
+    schema = TypeAdapter(TwoStageManifest | OneStageManifest).json_schema()
+    for kind in _KINDS.values():
+        properties = schema["$defs"][kind.__name__]["properties"]
+        properties["schema_version"] = {"enum": [SCHEMA_VERSION, SIZES_VERSION], "type": "integer"}
+        entry = f"{kind.__name__.removesuffix('Manifest')}Size"
+        schema["$defs"][entry] = {
+            "title": entry,
+            "type": "object",
+            "description": "A further input size: these fields replace those of the manifest.",
+            "properties": {name: properties[name] for name in kind.size_fields},
+            "required": list(kind.size_fields),
+            "additionalProperties": False,
+        }
+        items = {"$ref": f"#/$defs/{entry}"}
+        properties["sizes"] = {"type": "array", "items": items, "maxItems": MAX_SIZES - 1, "default": []}
+    return schema
+
+
+def _validate(kind: type[Manifest], document: bytes | dict[str, Any], version: int, label: str) -> Manifest:
+    """Return the manifest of one input size."""
     try:
-        if version < SCHEMA_VERSION:
-            data = json.dumps(_upgrade(document, version, label)).encode()
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
         return kind.model_validate_json(data)
     except RecursionError:
         raise BundleError(f"{label}: expected a manifest, found JSON nested too deeply") from None
@@ -59,14 +120,33 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
         raise BundleError(f"{label}: field 'decode': {str(error)[:300]}") from None
 
 
-def manifest_to_json(manifest: Manifest) -> str:
-    """Return the manifest as JSON: fields in schema order, files last, indented by 2, with a final newline.
-
-    Equal manifests have equal text.
-    """
-    document = manifest.model_dump(mode="json")
-    document["files"] = document.pop("files")
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _size_documents(
+    document: dict[str, Any], kind: type[Manifest], label: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the document of each input size, the default one first, with its label in messages."""
+    common = {name: value for name, value in document.items() if name != "sizes"}
+    common["schema_version"] = SCHEMA_VERSION
+    yield label, common
+    entries = document.get("sizes", [])
+    if not isinstance(entries, list) or len(entries) >= MAX_SIZES:
+        found = f"{len(entries)} of them" if isinstance(entries, list) else _shorten(entries)
+        raise BundleError(
+            f"{label}: field 'sizes': expected a list of at most {MAX_SIZES - 1} further input sizes, "
+            f"found {found}"
+        )
+    for number, entry in enumerate(entries):
+        place = f"{label}: sizes[{number}]"
+        if not isinstance(entry, dict):
+            raise BundleError(f"{place}: expected a JSON object, found {_shorten(entry)}")
+        missing = next((name for name in kind.size_fields if name not in entry), None)
+        if missing is not None:
+            raise BundleError(f"{place}: field {missing!r} is missing")
+        unknown = next((name for name in entry if name not in kind.size_fields), None)
+        if unknown is not None:
+            raise BundleError(
+                f"{place}: field {unknown[:200]!r} is unknown in schema version {SIZES_VERSION}"
+            )
+        yield place, {**common, **entry}
 
 
 def _check_version(document: dict[str, Any], label: str) -> int:
@@ -75,10 +155,10 @@ def _check_version(document: dict[str, Any], label: str) -> int:
     # true and 1.0 equal 1 in Python; the schema rejects them
     if type(version) is not int or version < 1:
         return SCHEMA_VERSION
-    if version > SCHEMA_VERSION:
+    if version > SIZES_VERSION:
         raise BundleError(
             f"{label}: schema_version {version} needs a newer pocketdet, this one reads versions 1 to "
-            f"{SCHEMA_VERSION}; upgrade it with: pip install --upgrade pocketdet"
+            f"{SIZES_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
     return version
 

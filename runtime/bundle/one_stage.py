@@ -1,6 +1,6 @@
 """The manifest of a one-stage detector: one graph and the description of its outputs."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -23,6 +23,7 @@ class OneStageManifest(Manifest):
     `selection`.
     """
 
+    size_fields: ClassVar[tuple[str, ...]] = (*Manifest.size_fields, "decode")
     detector: Literal["one-stage"]  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
     graphs: OneStageGraphs  # pyright: ignore[reportIncompatibleVariableOverride]: frozen
     decode: OneStageSpec

@@ -1,23 +1,26 @@
-"""The manifest of a bundle, schema version 4.
+"""The manifest of a bundle at one input size, schema version 4.
 
 A bundle is untrusted input: all fields have strict types and bounds and are checked against each other, so
 the stages of a valid manifest fit together. This module has the fields of all detectors; `two_stage` and
 `one_stage` add their own. docs/reference/definitions.md and one-stage.md define the numbers. Version 1 had no
 arithmetic of graphs and is read as fp32. Versions 1 and 2 had two-stage detectors only. Version 3 had other
-words for anchors and box encodings (`pocketdet.spec.one_stage_words`).
+words for anchors and box encodings (`pocketdet.spec.one_stage_words`). Version 5 adds further input sizes,
+each of which `manifest` reads as a manifest of version 4.
 """
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pocketdet.runtime import _core
 from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowest
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 4  # of a bundle with one input size
+SIZES_VERSION: Final = 5  # of a bundle with several, which programs for version 4 cannot read
+MAX_SIZES: Final = 8
 MANIFEST_NAME = "manifest.json"
 
 
@@ -74,7 +77,7 @@ class GraphSpec(Record):
 
     Attributes:
         param, bin: ncnn files.
-        onnx: ONNX counterpart, absent from slim bundles.
+        onnx: ONNX counterpart, absent from slim bundles and for further input sizes.
         inputs, outputs: blobs of the graph.
         layer_sources: the PyTorch module of each ncnn blob with equal values at export.
         lane_layouts: file with the channel positions of those blobs, if channels were aligned.
@@ -109,11 +112,22 @@ class Graphs(Record):
         return {name: getattr(self, name) for name in type(self).model_fields}
 
 
+# (height, width) in pixels, or the side of a square.
+SizeChoice = int | tuple[int, int]
+
+
 class InputSize(Record):
-    """Size of the network input in pixels."""
+    """Size of the network input in pixels. As text HEIGHTxWIDTH."""
 
     height: Side
     width: Side
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+    def is_size(self, size: SizeChoice) -> bool:
+        """Whether `size` is this size."""
+        return (self.height, self.width) == (size if isinstance(size, tuple) else (size, size))
 
 
 class Preprocessing(Record):
@@ -158,6 +172,9 @@ class Golden(Record):
 class Manifest(Record, ABC):
     """Description of a detector; everything in a bundle except weights and golden data."""
 
+    size_fields: ClassVar[tuple[str, ...]] = ("input", "graphs", "layout", "golden")
+    """The fields that each further input size of a bundle has of its own."""
+
     schema_version: Literal[4]
     name: Text
     task: Literal["object-detection"]
@@ -172,7 +189,7 @@ class Manifest(Record, ABC):
     reference_weights: Text | None = None
     tools: Annotated[dict[str, str], Field(max_length=64)]
     card: Annotated[dict[str, str], Field(max_length=256)] = {}
-    files: Annotated[dict[str, FileEntry], Field(max_length=64)]
+    files: Annotated[dict[str, FileEntry], Field(max_length=128)]
 
     @property
     def precision(self) -> Precision:

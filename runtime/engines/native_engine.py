@@ -81,7 +81,8 @@ class NativeEngine:
 
     def _open(self) -> NativeDetector:
         with self._naming_the_source():
-            return NativeDetector(self._bundle.folder, self._bundle.digest, self._options)
+            bundle = self._bundle
+            return NativeDetector(bundle.folder, bundle.digest, bundle.manifest.input, self._options)
 
     @contextmanager
     def _naming_the_source(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from pocketdet import __version__
 from pocketdet.errors import BundleError, EngineError, GraphError, ImageError, PocketdetError, UsageError
+from pocketdet.runtime.bundle.schema import InputSize
 from pocketdet.runtime.native_build import library_path
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.precision import ARITHMETICS, Arithmetic
@@ -56,6 +57,7 @@ class Options(Structure):
         ("rois", c_int32),
         ("max_detections", c_int32),
         ("digest", c_char_p),
+        ("input_size", c_char_p),
     )
 
 
@@ -169,7 +171,8 @@ class NativeDetector:
     Args:
         folder: folder of a bundle.
         digest: SHA-256 of its manifest.json, in hex.
-        options: overrides of the bundle's settings. The engine and the number of threads are ignored.
+        size: one of its input sizes.
+        options: overrides of the bundle's settings. Engine, number of threads and size are ignored.
 
     Raises:
         BundleError, GraphError: if the bundle has another digest, or is invalid.
@@ -177,11 +180,11 @@ class NativeDetector:
         UsageError: for an option that this detector does not have.
     """
 
-    def __init__(self, folder: Path, digest: str, options: DetectorOptions) -> None:
+    def __init__(self, folder: Path, digest: str, size: InputSize, options: DetectorOptions) -> None:
         self._library = load_library()
         raw = Options()
         self._library.check(self._library["options_init"](byref(raw), sizeof(raw)))
-        raw.digest = digest.encode()
+        raw.digest, raw.input_size = digest.encode(), str(size).encode()
         if options.precision is not None:
             raw.precision = ARITHMETICS.index(options.precision)
         if options.nms is not None:

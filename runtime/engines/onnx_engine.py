@@ -43,7 +43,10 @@ class OnnxEngine:
 
         def load(spec: GraphSpec) -> "onnxruntime.InferenceSession":
             if spec.onnx is None:
-                raise EngineError("the bundle has no ONNX files: export it without --slim")
+                raise EngineError(
+                    "the bundle has no ONNX files for this input size: export it without "
+                    "--slim; of several sizes only the first has them"
+                )
             path = locate(spec.onnx)
             try:
                 return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

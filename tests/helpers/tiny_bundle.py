@@ -94,15 +94,17 @@ def common_fields(name: str, folder: Path) -> Record:
     }
 
 
-def _two_stage_fields() -> Record:
+def _two_stage_fields(side: int) -> Record:
+    cells = side // 16
     maps = [("rpn_scores", 2), ("rpn_deltas", 4), ("sam", 4)]
     return {
         "detector": "two-stage",
+        "input": {"height": side, "width": side},
         "graphs": {
             "features": graph(
                 "features",
-                [blob("in0", "image", 3, 32, 32)],
-                [blob(f"out{i}", role, channels, 2, 2) for i, (role, channels) in enumerate(maps)],
+                [blob("in0", "image", 3, side, side)],
+                [blob(f"out{i}", role, channels, cells, cells) for i, (role, channels) in enumerate(maps)],
             ),
             "head": graph(
                 "head",
@@ -139,17 +141,17 @@ def list_files(folder: Path) -> Record:
     return {p.relative_to(folder).as_posix(): hash_file(p).model_dump() for p in paths}
 
 
-def make_tiny_bundle(folder: Path) -> Path:
-    """Write the bundle as a new folder."""
+def make_tiny_bundle(folder: Path, side: int = 32) -> Path:
+    """Write the bundle as a new folder, for inputs of `side` pixels, a multiple of 16."""
     rng = np.random.default_rng(7)
     folder.mkdir()
-    (folder / "features.ncnn.param").write_text(FEATURES)
+    (folder / "features.ncnn.param").write_text(FEATURES.replace("0=32 1=32", f"0={side} 1={side}"))
     (folder / "features.ncnn.bin").write_bytes(weights_file(FEATURES_WEIGHTS, rng))
     (folder / "head.ncnn.param").write_text(HEAD)
     (folder / "head.ncnn.bin").write_bytes(weights_file(HEAD_WEIGHTS, rng))
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     write_golden(folder, GOLDEN, {"image": image, "rpn_scores": np.zeros((2, 2, 2), np.float32)})
-    write_manifest(folder, "tiny", _two_stage_fields())
+    write_manifest(folder, "tiny", _two_stage_fields(side))
     return folder
 
 

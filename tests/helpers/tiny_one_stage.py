@@ -99,7 +99,7 @@ LAYOUTS = OneStageSpec(
 
 
 def _network(x: Tensor, data: bytes) -> dict[str, Tensor]:
-    """What the graph gives for a normalised input (3, 32, 32), by role."""
+    """What the graph gives for a normalised input (3, h, w), by role."""
     values, at, layers = np.frombuffer(data, "<f4"), 0, []
     for weights, bias in WEIGHTS:
         at += 1  # a flag before the weights: fp32
@@ -112,7 +112,7 @@ def _network(x: Tensor, data: bytes) -> dict[str, Tensor]:
     a2 = (deform_conv2d(c1, o1, deform.view(8, 8, 3, 3), b2, padding=1) + c1).tanh()
     pooled = torch.nn.functional.avg_pool2d(a2, 2)
     rows = conv2d(pooled, down.view(7, 8, 3, 3), b4, stride=2, padding=1).sigmoid()
-    return {"maps": conv2d(a2, maps.view(14, 8, 1, 1), b3, stride=2)[0], "rows": rows[0].reshape(7, 4).T}
+    return {"maps": conv2d(a2, maps.view(14, 8, 1, 1), b3, stride=2)[0], "rows": rows[0].reshape(7, -1).T}
 
 
 @torch.no_grad()
@@ -139,24 +139,36 @@ def _golden(image: np.ndarray, weights: bytes, spec: OneStageSpec, resize: Resiz
 def make_tiny_one_stage(
     folder: Path, spec: OneStageSpec = SPEC, resize: ResizeRule = "letterbox", name: str = "tiny-one-stage"
 ) -> Path:
-    """Write the bundle as a new folder."""
-    rng = np.random.default_rng(11)
+    """Write the bundle as a new folder; `spec` is for square inputs."""
+    rng, side = np.random.default_rng(11), spec.input_size[0]
     folder.mkdir()
     weights = weights_file(WEIGHTS, rng)
-    (folder / "model.ncnn.param").write_text(MODEL)
+    model = MODEL.replace("0=32 1=32", f"0={side} 1={side}").replace("0=4 1=7", f"0={(side // 16) ** 2} 1=7")
+    (folder / "model.ncnn.param").write_text(model)
     (folder / "model.ncnn.bin").write_bytes(weights)
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     write_golden(folder, GOLDEN, _golden(image, weights, spec, resize))
-    outputs = [blob("out0", "maps", 14, 4, 4), blob("out1", "rows", 4, 7)]
+    outputs = [blob("out0", "maps", 14, side // 8, side // 8), blob("out1", "rows", (side // 16) ** 2, 7)]
     common = common_fields(name, folder)
     fields = {
         "detector": "one-stage",
-        "graphs": {"model": graph("model", [blob("in0", "image", 3, 32, 32)], outputs)},
+        "input": {"height": side, "width": side},
+        "graphs": {"model": graph("model", [blob("in0", "image", 3, side, side)], outputs)},
         "preprocessing": {**common["preprocessing"], "resize": resize},
         "decode": dataclasses.asdict(spec),
     }
     write_manifest(folder, name, fields)
     return folder
+
+
+def at_side(spec: OneStageSpec, side: int) -> OneStageSpec:
+    """The same description for inputs of `side` pixels."""
+    times = side // 32
+    levels = tuple(
+        dataclasses.replace(level, grid=(times * level.grid[0], times * level.grid[1]))
+        for level in spec.levels
+    )
+    return dataclasses.replace(spec, input_size=(side, side), levels=levels)
 
 
 def make_tiny_layouts(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from native_runner import Runner
 from numpy.typing import NDArray
 from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
 from tiny_one_stage import tiny_one_stage, tiny_one_stage_template
+from tiny_sizes import tiny_sizes, tiny_sizes_template
 
 from pocketdet.datasets.scenes import random_scene, render_scene
 
@@ -22,6 +23,8 @@ __all__ = [
     "tiny_bundle_template",
     "tiny_one_stage",
     "tiny_one_stage_template",
+    "tiny_sizes",
+    "tiny_sizes_template",
 ]
 
 ROOT = Path(__file__).parents[2]

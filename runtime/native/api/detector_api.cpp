@@ -63,8 +63,8 @@ pocketdet_status pocketdet_detector_open(const char* path, const pocketdet_optio
         *detector = nullptr;
         require(path, "path");
         const pocketdet::DetectorOptions own = pocketdet::options_of(options);
-        const char* digest = options != nullptr ? options->digest : nullptr;
-        const pocketdet::Bundle bundle = pocketdet::load_bundle(path, digest != nullptr ? digest : "");
+        const pocketdet::BundleChoice choice = pocketdet::bundle_choice_of(options);
+        const pocketdet::Bundle bundle = pocketdet::load_bundle(path, choice.digest, choice.size);
         *detector = std::make_unique<pocketdet_detector>(bundle, own).release();
     });
 }

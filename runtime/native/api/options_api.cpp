@@ -1,18 +1,37 @@
 #include "options_api.h"
 
-#include <string>
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <iterator>
 
 #include "guard.h"
+#include "manifest.h"
 
 namespace pocketdet {
 
 namespace {
 
+// Sizes of the struct: before input_size was added, and now.
+constexpr size_t kSizes[] = {offsetof(pocketdet_options, input_size), sizeof(pocketdet_options)};
+
 void check_size(size_t size) {
-    if (size == sizeof(pocketdet_options)) return;  // there is one version of the struct so far
+    if (std::find(std::begin(kSizes), std::end(kSizes), size) != std::end(kSizes)) return;
     throw UsageError("options.size=" + std::to_string(size) + ": expected " +
                      std::to_string(sizeof(pocketdet_options)) +
                      "; set it with pocketdet_options_init, with the header of this library's version");
+}
+
+pocketdet_options defaults(size_t size) {
+    return {size,
+            POCKETDET_OF_BUNDLE,
+            POCKETDET_OF_BUNDLE,
+            POCKETDET_OF_BUNDLE,
+            POCKETDET_OF_BUNDLE,
+            POCKETDET_OF_BUNDLE,
+            POCKETDET_OF_BUNDLE,
+            nullptr,
+            nullptr};
 }
 
 template <typename Number>
@@ -39,6 +58,15 @@ static_assert(static_cast<int>(Arithmetic::bf16_storage) == POCKETDET_BF16_STORA
 
 }  // namespace
 
+BundleChoice bundle_choice_of(const pocketdet_options* options) {
+    BundleChoice choice;
+    if (options == nullptr) return choice;
+    if (options->digest != nullptr) choice.digest = options->digest;
+    const bool has_size = options->size > offsetof(pocketdet_options, input_size);
+    if (has_size && options->input_size != nullptr) choice.size = parse_size(options->input_size);
+    return choice;
+}
+
 DetectorOptions options_of(const pocketdet_options* options) {
     DetectorOptions own;
     if (options == nullptr) return own;
@@ -59,13 +87,7 @@ pocketdet_status pocketdet_options_init(pocketdet_options* options, size_t size)
     return pocketdet::guarded([&] {
         pocketdet::require(options, "options");
         pocketdet::check_size(size);
-        *options = {size,
-                    POCKETDET_OF_BUNDLE,
-                    POCKETDET_OF_BUNDLE,
-                    POCKETDET_OF_BUNDLE,
-                    POCKETDET_OF_BUNDLE,
-                    POCKETDET_OF_BUNDLE,
-                    POCKETDET_OF_BUNDLE,
-                    nullptr};
+        const pocketdet_options values = pocketdet::defaults(size);
+        std::memcpy(options, &values, size);  // the caller's struct may be of an earlier version
     });
 }

@@ -5,7 +5,7 @@
 
 namespace pocketdet {
 
-Bundle load_bundle(const std::string& path, const std::string& digest) {
+Bundle load_bundle(const std::string& path, const std::string& digest, std::optional<Size> size) {
     Folder folder(path);
     const std::string label = folder.path() + "/" + kManifestName;
     const std::vector<uint8_t> data = folder.read(kManifestName, kMaxManifestBytes);
@@ -13,7 +13,7 @@ Bundle load_bundle(const std::string& path, const std::string& digest) {
     if (!digest.empty() && digest != found) {
         throw BundleError(label + ": expected the bundle " + digest.substr(0, 64) + ", found " + found);
     }
-    Bundle bundle{folder, parse_manifest(data, label), found, {}};
+    Bundle bundle{folder, parse_manifest(data, label, size), found, {}};
     const Manifest& m = bundle.manifest;
     for (const GraphSpec* graph : m.graphs()) {
         for (const std::string* name : {&graph->param, &graph->bin}) {

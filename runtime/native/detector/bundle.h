@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct Bundle {
     std::map<std::string, std::vector<uint8_t>> graph_files;  // param and bin of every graph, by their names
 };
 
-// Opens a bundle folder: manifest.json against the schema, then every listed file's size and SHA-256. Where
-// `digest` is not empty the bundle must have it. Throws BundleError.
-Bundle load_bundle(const std::string& path, const std::string& digest = "");
+// Opens a bundle folder at one of its input sizes or the default one: manifest.json against the schema, then every
+// listed file's size and SHA-256. Where `digest` is not empty the bundle must have it. Throws BundleError, and
+// UsageError for a size that the bundle does not have.
+Bundle load_bundle(const std::string& path, const std::string& digest = "", std::optional<Size> size = {});
 
 }  // namespace pocketdet

@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <set>
 
 #include "errors.h"
@@ -83,7 +84,7 @@ void check_names(const std::map<std::string, FileEntry>& files, const std::strin
 
 std::map<std::string, FileEntry> load_files(const Field& field, const std::string& label) {
     Record every(field);
-    if (field.value().size() > 64) field.fail("at most 64 files");
+    if (field.value().size() > 128) field.fail("at most 128 files");
     std::map<std::string, FileEntry> files;
     uint64_t total = 0;
     for (const auto& item : field.value().items()) {
@@ -136,6 +137,62 @@ void load_common(Record& record, Manifest& m, ManifestReader& reader) {
     check_notes(record.need("tools"), 64);
     if (const auto card = record.maybe("card")) check_notes(*card, 256);
     m.files = load_files(record.need("files"), reader.label);
+}
+
+// The manifest of one input size.
+Manifest load_size(const Json& document, const std::string& label) {
+    Record record(Field(document, "", label));
+    ManifestReader reader{check_version(record.need("schema_version"), label), label, {}};
+    const Field detector = record.need("detector");
+    const bool two_stage = reader.version < 3 || detector.value() == "two-stage";
+    reader.version < 3 ? detector.one_of({"two-stage"}) : detector.one_of({"two-stage", "one-stage"});
+    Manifest m{};
+    load_common(record, m, reader);
+    if (two_stage) {
+        m.parts = load_two_stage(record, m, reader);
+    } else {
+        m.parts = load_one_stage(record, m, reader);
+    }
+    record.finish();
+    for (const std::string& path : reader.paths) {
+        if (!m.files.count(path)) throw BundleError(label + ": '" + path + "' is used but not listed under files");
+    }
+    return m;
+}
+
+// `whole`, with the fields of a further input size in place of its own (Manifest.size_fields in Python).
+Json at_size(const Json& whole, const Field& size, bool two_stage) {
+    Json document = whole;
+    Record record(size);
+    for (const char* name : {"input", "graphs", "layout", "golden"}) document[name] = record.need(name).value();
+    if (!two_stage) document["decode"] = record.need("decode").value();
+    record.finish();
+    return document;
+}
+
+// The manifests of all input sizes, the default one first.
+std::vector<Manifest> load_sizes(Json document, const std::string& label) {
+    if (!document.is_object()) throw BundleError(label + ": expected a JSON object, found another value");
+    const int version = check_version(Record(Field(document, "", label)).need("schema_version"), label);
+    std::optional<Json> further;
+    if (version >= 5 && document.contains("sizes")) {
+        further = std::move(document["sizes"]);
+        document.erase("sizes");
+    }
+    std::vector<Manifest> every{load_size(document, label)};
+    if (!further) return every;
+    const bool two_stage = std::holds_alternative<TwoStageParts>(every[0].parts);
+    for (const Field& size : Field(*further, "sizes", label).list(0, kMaxSizes - 1)) {
+        const std::string place = label + ": sizes[" + std::to_string(every.size() - 1) + "]";
+        Manifest m = load_size(at_size(document, size, two_stage), place);
+        for (const Manifest& other : every) {
+            if (other.input == m.input) {
+                throw BundleError(place + ": input size " + size_text(m.input) + " is given twice");
+            }
+        }
+        every.push_back(std::move(m));
+    }
+    return every;
 }
 
 }  // namespace
@@ -194,26 +251,34 @@ std::string tensor_shape(const std::vector<int>& shape) {
     return text + ")";
 }
 
-Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& label) {
-    const Json document = parse_json(data, label);
-    if (!document.is_object()) throw BundleError(label + ": expected a JSON object, found another value");
-    Record record(Field(document, "", label));
-    ManifestReader reader{check_version(record.need("schema_version"), label), label, {}};
-    const Field detector = record.need("detector");
-    const bool two_stage = reader.version < 3 || detector.value() == "two-stage";
-    reader.version < 3 ? detector.one_of({"two-stage"}) : detector.one_of({"two-stage", "one-stage"});
-    Manifest m{};
-    load_common(record, m, reader);
-    if (two_stage) {
-        m.parts = load_two_stage(record, m, reader);
-    } else {
-        m.parts = load_one_stage(record, m, reader);
+std::string size_text(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
+
+Size parse_size(const std::string& text) {
+    int height = 0;
+    int width = 0;
+    char rest = 0;
+    const int count = std::sscanf(text.c_str(), "%5dx%5d%c", &height, &width, &rest);
+    if (count == 1 && size_text({height, height}).rfind(text + "x", 0) == 0) return {height, height};
+    if (count != 2 || size_text({height, width}) != text) {
+        throw UsageError("input size '" + text.substr(0, 60) +
+                         "': expected one side or HEIGHTxWIDTH, for example 320 or 320x480");
     }
-    record.finish();
-    for (const std::string& path : reader.paths) {
-        if (!m.files.count(path)) throw BundleError(label + ": '" + path + "' is used but not listed under files");
+    return {height, width};
+}
+
+Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& label, std::optional<Size> size) {
+    std::vector<Manifest> every = load_sizes(parse_json(data, label), label);
+    std::vector<Size> sizes;
+    for (const Manifest& m : every) sizes.push_back(m.input);
+    const auto chosen = size ? std::find(sizes.begin(), sizes.end(), *size) : sizes.begin();
+    if (chosen == sizes.end()) {
+        std::string all;
+        for (const Size one : sizes) all += (all.empty() ? "" : ", ") + size_text(one);
+        throw UsageError(label + ": input size " + size_text(*size) + ": expected a size of this bundle: " + all);
     }
-    return m;
+    Manifest& m = every[static_cast<size_t>(chosen - sizes.begin())];
+    m.sizes = std::move(sizes);
+    return std::move(m);
 }
 
 }  // namespace pocketdet

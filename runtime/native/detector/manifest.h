@@ -1,4 +1,4 @@
-// manifest.json, versions 1 to 4: what a program must know to run a detector it has never seen. Fields, bounds and
+// manifest.json, versions 1 to 5: what a program must know to run a detector it has never seen. Fields, bounds and
 // cross checks are those of runtime/bundle/{schema,two_stage,one_stage}.py; the meaning of the numbers is in
 // docs/reference/definitions.md and docs/reference/one-stage.md.
 #pragma once
@@ -21,7 +21,8 @@
 
 namespace pocketdet {
 
-constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersion = 5;
+constexpr size_t kMaxSizes = 8;
 constexpr const char* kManifestName = "manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxBundleBytes = uint64_t{1} << 30;
@@ -90,6 +91,7 @@ struct OneStageParts {
 struct Manifest {
     std::string name, architecture;
     Size input;
+    std::vector<Size> sizes;  // of the bundle's inputs, the default one first
     std::vector<std::string> class_names;
     Preprocessing preprocessing;
     std::variant<TwoStageParts, OneStageParts> parts;
@@ -107,9 +109,18 @@ struct Manifest {
     Arithmetic arithmetic() const;
 };
 
-// A manifest from untrusted JSON; `label` names the file in messages. Throws BundleError for text that is not JSON, a
-// schema version that this program does not know, and the first field that is missing, unknown, of a wrong type, out
-// of range or inconsistent with another.
-Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& label);
+// A manifest from untrusted JSON, at one of its input sizes or the default one; `label` names the file in messages.
+// All sizes are checked. Throws BundleError for text that is not JSON, a schema version that this program does not
+// know, and the first field that is missing, unknown, of a wrong type, out of range or inconsistent with another;
+// UsageError for a size that the bundle does not have.
+Manifest parse_manifest(const std::vector<uint8_t>& data, const std::string& label, std::optional<Size> size = {});
+
+inline bool operator==(Size a, Size b) { return a.height == b.height && a.width == b.width; }
+
+// "320x416": height and width.
+std::string size_text(Size size);
+
+// The size in such a text, or a square of one side. Throws UsageError.
+Size parse_size(const std::string& text);
 
 }  // namespace pocketdet

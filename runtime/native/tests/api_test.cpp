@@ -86,7 +86,22 @@ void test_options() {
     refuse("rois=0");
     options.max_detections = 10'001;
     refuse("max_detections=10001");
+    options.input_size = "320x";
+    refuse("input size '320x': expected one side or HEIGHTxWIDTH");
     refusal(POCKETDET_USAGE_ERROR, pocketdet_options_init(&options, sizeof options - 1));
+}
+
+// A program that was compiled before `input_size` was added has a smaller struct.
+void test_smaller_options() {
+    pocketdet_options options;
+    options.input_size = "of another variable";
+    const size_t size = offsetof(pocketdet_options, input_size);
+    CHECK(pocketdet_options_init(&options, size) == POCKETDET_OK);
+    CHECK(options.size == size && options.digest == nullptr);
+    CHECK(options.input_size == std::string("of another variable"));
+    pocketdet_detector* detector = nullptr;
+    CHECK(contains(refusal(POCKETDET_BUNDLE_ERROR, pocketdet_detector_open("/nowhere", &options, &detector)),
+                   "no such bundle"));
 }
 
 template <typename Set>
@@ -131,6 +146,7 @@ int main() {
     pocketdet::test_null_arguments();
     pocketdet::test_files();
     pocketdet::test_options();
+    pocketdet::test_smaller_options();
     pocketdet::test_cpp();
     pocketdet::test_messages_are_of_one_thread();
     std::puts("api_test: all hold");

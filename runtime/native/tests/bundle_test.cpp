@@ -108,7 +108,7 @@ void test_manifest_errors() {
         Json value;  // discarded: remove the field
         const char* message;
     } cases[] = {
-        {"/schema_version", 5, "needs a newer pocketdet-run"},
+        {"/schema_version", 6, "needs a newer pocketdet-run"},
         {"/schema_version", "1", "field 'schema_version': expected a whole number"},
         {"/schema_version", 1.0, "field 'schema_version'"},
         {"/schema_version", true, "field 'schema_version'"},
@@ -161,6 +161,76 @@ void test_manifest_errors() {
             m[pointer] = one.value;
         }
         CHECK(contains(message_of<BundleError>([&] { parse(m); }), one.message));
+    }
+}
+
+// The manifest at 32x64, and at 64x64 with a features graph of its own.
+Json manifest_of_two_sizes() {
+    Json m = sound_manifest();
+    m["schema_version"] = 5;
+    m["files"]["g.param"] = m["files"]["f.param"];
+    Json size;
+    for (const char* name : {"input", "graphs", "layout", "golden"}) size[name] = m[name];
+    size["input"]["height"] = 64;
+    Json& features = size["graphs"]["features"];
+    features["param"] = "g.param";
+    features["inputs"][0]["shape"] = {3, 64, 64};
+    for (Json& output : features["outputs"]) output["shape"][1] = 4;
+    m["sizes"] = {size};
+    return m;
+}
+
+void test_several_sizes() {
+    const auto at = [](const Json& m, std::optional<Size> size) {
+        return parse_manifest(bytes_of(m.dump()), "m.json", size);
+    };
+    const Json sound = manifest_of_two_sizes();
+    const Manifest first = at(sound, {});
+    CHECK(size_text(first.input) == "32x64" && first.graphs()[0]->param == "f.param" && first.sizes.size() == 2);
+    const Manifest second = at(sound, Size{64, 64});
+    CHECK(size_text(second.input) == "64x64" && second.graphs()[0]->param == "g.param");
+    CHECK(second.graphs()[0]->bin == "f.bin" && second.sizes[0] == first.input);
+    CHECK(contains(message_of<UsageError>([&] { at(sound, Size{64, 32}); }),
+                   "m.json: input size 64x32: expected a size of this bundle: 32x64, 64x64"));
+    Json none = sound_manifest();
+    none["schema_version"] = 5;
+    CHECK(parse(none).sizes.size() == 1);
+    none["sizes"] = Json::array();
+    CHECK(parse(none).sizes.size() == 1);
+    const struct {
+        const char* pointer;
+        Json value;  // discarded: remove the field
+        const char* message;
+    } cases[] = {
+        {"/schema_version", 4, "field 'sizes' is unknown"},
+        {"/sizes", nullptr, "field 'sizes': expected a list of 0 to 7 elements"},
+        {"/sizes", Json::array_t(8, sound["sizes"][0]), "field 'sizes': expected a list of 0 to 7 elements"},
+        {"/sizes/0", 320, "field 'sizes[0]': expected an object"},
+        {"/sizes/1", sound["sizes"][0], "m.json: sizes[1]: input size 64x64 is given twice"},
+        {"/sizes/0/golden", Json(Json::value_t::discarded), "field 'sizes[0].golden' is missing"},
+        {"/sizes/0/decode", 1, "field 'sizes[0].decode' is unknown"},
+        {"/sizes/0/sizes", Json::array(), "field 'sizes[0].sizes' is unknown"},
+        {"/sizes/0/input/height", 4097, "m.json: sizes[0]: field 'input.height': "},
+        {"/sizes/0/input/height", 32, "m.json: sizes[0]: blob 'image' of graph 'features'"},
+        {"/sizes/0/golden/image", "g.png", "m.json: sizes[0]: 'g.png' is used but not listed"},
+        {"/sizes/0/graphs/head/bin", "g.bin", "m.json: sizes[0]: 'g.bin' is used but not listed"},
+    };
+    for (const auto& one : cases) {
+        Json m = sound;
+        const Json::json_pointer pointer(one.pointer);
+        if (one.value.is_discarded()) {
+            m[pointer.parent_pointer()].erase(pointer.back());
+        } else {
+            m[pointer] = one.value;
+        }
+        CHECK(contains(message_of<BundleError>([&] { parse(m); }), one.message));
+    }
+}
+
+void test_size_texts() {
+    CHECK(parse_size("320") == (Size{320, 320}) && parse_size("320x416") == (Size{320, 416}));
+    for (const char* text : {"", "x", "320x", "x320", "320x320x320", " 320", "320 ", "+320", "0x1p3", "123456", "a"}) {
+        CHECK(contains(message_of<UsageError>([&] { parse_size(text); }), "expected one side or HEIGHTxWIDTH"));
     }
 }
 
@@ -226,6 +296,8 @@ int main() {
     pocketdet::test_manifest_is_read();
     pocketdet::test_what_a_bundle_was_made_for();
     pocketdet::test_manifest_errors();
+    pocketdet::test_several_sizes();
+    pocketdet::test_size_texts();
     pocketdet::test_broken_json();
     pocketdet::test_paths();
     pocketdet::test_files();

@@ -90,6 +90,7 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
         {"nms-iou", "0..1", "overlap above which boxes suppress each other (the bundle's)"},
         {"rois", "COUNT", "proposals that the head of a two-stage detector sees (the bundle's)"},
         {"max-detections", "COUNT", "most detections of one image (the bundle's)"},
+        kSizeOption,
         {"threads", "COUNT", "1, or up to 4 where ncnn was built with OpenMP (1)"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
@@ -113,6 +114,11 @@ DetectorOptions detector_options(const Arguments& arguments) {
         options.nms = method == "hard" ? NmsMethod::hard : method == "linear" ? NmsMethod::linear : NmsMethod::gaussian;
     }
     return options;
+}
+
+std::optional<Size> input_size(const Arguments& arguments) {
+    if (!arguments.has("size")) return std::nullopt;
+    return parse_size(arguments.text("size", ""));
 }
 
 std::string help_lines(const std::vector<OptionSpec>& options) {

@@ -19,6 +19,8 @@ struct OptionSpec {
     const char* help;
 };
 
+constexpr OptionSpec kSizeOption = {"size", "SIDE|HEIGHTxWIDTH", "an input size of the bundle (its first)"};
+
 class Arguments {
 public:
     // `words` are the words after the name of the command. Throws UsageError for an option that is not in `options`,
@@ -45,6 +47,9 @@ private:
 // A command's own options, and then those of every command that runs a bundle.
 std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own);
 DetectorOptions detector_options(const Arguments& arguments);
+
+// The input size of the bundle that is asked for, if any. Throws UsageError.
+std::optional<Size> input_size(const Arguments& arguments);
 
 // The lines of a help text that list options.
 std::string help_lines(const std::vector<OptionSpec>& options);

@@ -179,7 +179,7 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
     const std::optional<int> cpu = arguments.integer("cpu", 0, 1023);
     if (cpu) pin_to_cpu(*cpu);
     const Clock loading;
-    const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
+    const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""), input_size(arguments));
     Detector detector(bundle, options);
     const double load_ms = 1000 * loading.seconds();
     const std::vector<Image> images = load_images(bundle, paths);

@@ -77,7 +77,7 @@ int run_detect(const std::vector<std::string>& words, const Sink& out) {
     const std::vector<std::string>& paths = arguments.positional();
     if (paths.size() < 2) arguments.fail("expected a bundle and one or more images");
     const DetectorOptions options = detector_options(arguments);
-    const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""));
+    const Bundle bundle = load_bundle(paths[0], arguments.text("digest", ""), input_size(arguments));
     Detector detector(bundle, options);
     OrderedJson document = header_of("detect", bundle, detector);
     document["images"] = OrderedJson::array();

@@ -14,12 +14,14 @@ const char* const kUsage =
     "\n"
     "Replays the golden image of a bundle on this machine and compares every stage with what PyTorch made of it,\n"
     "each stage fed with PyTorch's own inputs. Exit code 0 if all agree, 1 if one does not, 2 if it cannot be run.\n"
-    "A stage with nothing to compare agrees, and is listed as not proved.\n"
+    "A stage with nothing to compare agrees, and is listed as not proved. Without --size all input sizes are\n"
+    "verified; the names of checks end with the size if it is not the bundle's first.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
     static const std::vector<OptionSpec> specs = {
         {"precision", kPrecisions, "arithmetic asked of ncnn; tolerances follow what is used (the bundle's)"},
+        {"size", "SIDE|HEIGHTxWIDTH", "this input size of the bundle alone (all of them)"},
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };
@@ -38,6 +40,16 @@ OrderedJson json_of_check(const Check& check) {
     return record;
 }
 
+// The checks at another input size than the bundle's first.
+std::vector<Check> verify_at(const std::string& path, const std::string& digest, Size size,
+                             const DetectorOptions& options) {
+    const Bundle bundle = load_bundle(path, digest, size);
+    Detector detector(bundle, options);
+    std::vector<Check> checks = compare_stages(load_golden(bundle), detector);
+    for (Check& check : checks) check.name += " at " + size_text(size);
+    return checks;
+}
+
 }  // namespace
 
 int run_verify(const std::vector<std::string>& words, const Sink& out) {
@@ -49,9 +61,16 @@ int run_verify(const std::vector<std::string>& words, const Sink& out) {
     if (arguments.positional().size() != 1) arguments.fail("expected one bundle");
     DetectorOptions options;
     options.precision = detector_options(arguments).precision;
-    const Bundle bundle = load_bundle(arguments.positional()[0], arguments.text("digest", ""));
+    const std::string& path = arguments.positional()[0];
+    const Bundle bundle = load_bundle(path, arguments.text("digest", ""), input_size(arguments));
     Detector detector(bundle, options);
-    const std::vector<Check> checks = compare_stages(load_golden(bundle), detector);
+    std::vector<Check> checks = compare_stages(load_golden(bundle), detector);
+    if (!arguments.has("size")) {
+        const std::vector<Size>& sizes = bundle.manifest.sizes;
+        for (size_t i = 1; i < sizes.size(); ++i) {
+            for (Check& check : verify_at(path, bundle.digest, sizes[i], options)) checks.push_back(std::move(check));
+        }
+    }
     OrderedJson document = header_of("verify", bundle, detector);
     bool ok = true;
     OrderedJson rows = OrderedJson::array(), not_proved = OrderedJson::array();

@@ -9,6 +9,7 @@ from pocketdet.io import read_lines
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnxsim", "pnnx")
 ACCURACY_PACKAGES = ("pycocotools", "matplotlib")
+SIZE_HELP = "An input size of the bundle, HEIGHTxWIDTH or one side"
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 
 

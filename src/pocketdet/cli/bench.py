@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import image_files, require_bundle
+from pocketdet.cli.arguments import SIZE_HELP, image_files, parse_size, require_bundle
 from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
@@ -31,6 +31,7 @@ def bench(
         Literal["fp32", "fp16-storage", "fp16", "bf16-storage"] | None,
         typer.Option(help="Arithmetic requested of ncnn; by default what each bundle was made for."),
     ] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; its first by default.")] = None,
     image: Annotated[
         list[Path] | None,
         typer.Option(help="Image to detect on; repeatable; the standard frames by default."),
@@ -131,7 +132,7 @@ def bench(
     if submit is not None:
         _check_submit(submit, bundles, targets, plan)
     with contextlib.ExitStack() as stack:
-        loaded = _load(bundles, stack)
+        loaded = _load(bundles, parse_size(size) if size else None, stack)
         for bundle in loaded:
             plan.check_bundle(bundle)
         _make_folder(out)
@@ -197,13 +198,15 @@ def _counts(text: str | None) -> tuple[int, ...]:
         raise UsageError(f"--rois {text}: expected numbers such as 10,50,100") from None
 
 
-def _load(paths: list[Path], stack: contextlib.ExitStack) -> "tuple[Bundle, ...]":
+def _load(
+    paths: list[Path], size: tuple[int, int] | None, stack: contextlib.ExitStack
+) -> "tuple[Bundle, ...]":
     from pocketdet.runtime.bundle import load_bundle
 
     loaded: dict[str, Bundle] = {}
     for path in paths:
         require_bundle(path)
-        bundle = stack.enter_context(load_bundle(path))
+        bundle = stack.enter_context(load_bundle(path, size))
         if bundle.digest in loaded:
             raise UsageError(f"{path}: the same bundle as {loaded[bundle.digest].source}")
         loaded[bundle.digest] = bundle

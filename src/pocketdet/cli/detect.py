@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pocketdet.cli.arguments import require_bundle
+from pocketdet.cli.arguments import SIZE_HELP, parse_size, require_bundle
 from pocketdet.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def detect(
     rois: Annotated[
         int | None, typer.Option(help="Proposals of a two-stage detector; fewer are faster.")
     ] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; its first by default.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of the networks.")] = 1,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write annotated files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q or Esc closes it.")] = False,
@@ -82,6 +83,7 @@ def detect(
         nms=nms,
         nms_iou=nms_iou,
         rois=rois,
+        size=parse_size(size) if size else None,
     )
     window = Window(f"{bundle} {source}") if show else None
     with Detector(bundle, options) as detector:

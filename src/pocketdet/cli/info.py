@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pocketdet.cli.arguments import parse_shapes, require_bundle, require_export_packages, require_files
+from pocketdet.cli.arguments import (
+    SIZE_HELP,
+    parse_shapes,
+    parse_size,
+    require_bundle,
+    require_export_packages,
+    require_files,
+)
 from pocketdet.cli.info_macs import print_ablation, print_macs
 from pocketdet.cli.info_onnx import onnx_card, print_onnx
 from pocketdet.errors import UsageError
@@ -28,6 +35,7 @@ def info(
             help="Input shape of a .param or .onnx file without one: 3x320x320 or in0=3x320x320; repeatable."
         ),
     ] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; its first by default.")] = None,
     arch: Annotated[str | None, typer.Option(help="An architecture, with --macs.")] = None,
     macs: Annotated[
         bool, typer.Option("--macs", help="Table of MACs and parameters beside the figures of the papers.")
@@ -59,7 +67,7 @@ def info(
         raise UsageError(
             "nothing to describe: name a bundle, a .param, .onnx or .safetensors file, or pass --macs"
         )
-    card = _card(target, parse_shapes(shape or []))
+    card = _card(target, parse_shapes(shape or []), parse_size(size) if size else None)
     if as_json:
         typer.echo(json.dumps(card, indent=2))
     elif target.suffix.lower() == ".onnx":
@@ -68,10 +76,12 @@ def info(
         _print_card(card, console)
 
 
-def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
+def _card(target: Path, shapes: dict[str, tuple[int, ...]], size: tuple[int, int] | None) -> Record:
     from pocketdet.cli.info_cards import bundle_card, param_card, weights_card
     from pocketdet.runtime.bundle import load_bundle
 
+    if size is not None and target.suffix.lower() in (".onnx", ".param", ".safetensors"):
+        raise UsageError(f"--size is for bundles; {target} is not one")
     if target.suffix.lower() == ".onnx":
         require_export_packages()
         require_files(target)
@@ -83,7 +93,7 @@ def _card(target: Path, shapes: dict[str, tuple[int, ...]]) -> Record:
     if target.suffix == ".safetensors":
         return weights_card(target)
     require_bundle(target)
-    with load_bundle(target) as bundle:
+    with load_bundle(target, size) as bundle:
         return bundle_card(bundle)
 
 

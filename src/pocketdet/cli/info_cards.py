@@ -34,6 +34,7 @@ def bundle_card(bundle: Bundle) -> Record:
         "architecture": m.architecture,
         "detector": m.detector,
         "input": f"{m.input.height} x {m.input.width} pixels, {m.preprocessing.resize}",
+        "sizes": [str(size) for size in bundle.sizes],
         "preprocessing": m.preprocessing.model_dump(exclude={"resize"}),
         "classes": list(m.class_names),
         **decode_facts(m),

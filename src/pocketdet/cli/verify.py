@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.cli.arguments import require_bundle, require_files
+from pocketdet.cli.arguments import SIZE_HELP, parse_size, require_bundle, require_files
 from pocketdet.cli.user_code import module_from_code
 from pocketdet.errors import UsageError
 
@@ -34,6 +34,7 @@ def verify(
             help="Code that makes the torch.nn.Module that the bundle was made from; it runs.",
         ),
     ] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; all of them by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Compare PyTorch, ONNX and ncnn stage by stage.
@@ -49,7 +50,8 @@ def verify(
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
     require_bundle(bundle)
-    report = _report(bundle, image or [], layers, weights, module)
+    pixels = parse_size(size) if size else None
+    report = _report(bundle, image or [], layers, weights, module, pixels)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -59,24 +61,29 @@ def verify(
 
 
 def _report(
-    bundle: Path, images: list[Path], layers: bool, weights: Path | None, target: str | None
+    bundle: Path,
+    images: list[Path],
+    layers: bool,
+    weights: Path | None,
+    target: str | None,
+    size: tuple[int, int] | None,
 ) -> "VerifyReport":
     if importlib.util.find_spec("torch") is None:
         if images or layers or weights or target:
             raise UsageError("--image, --layers and --weights need PyTorch: pip install 'pocketdet[export]'")
         from pocketdet.runtime.verification import replay
 
-        return replay(bundle)
+        return replay(bundle, size)
     require_files(weights, *images)
     from pocketdet.runtime.bundle import load_bundle
 
-    load_bundle(bundle).close()  # refuses a damaged one before torch is imported, which takes seconds
+    load_bundle(bundle, size).close()  # refuses a damaged one before torch is imported, which takes seconds
     from pocketdet.export.verify import verify as compare_with_torch
 
     if target is not None:
         module = module_from_code(target, weights)
-        return compare_with_torch(bundle, images, layers=layers, module=module)
-    return compare_with_torch(bundle, images, layers=layers, weights=weights)
+        return compare_with_torch(bundle, images, layers=layers, module=module, size=size)
+    return compare_with_torch(bundle, images, layers=layers, weights=weights, size=size)
 
 
 def print_report(report: "VerifyReport", console: Console) -> None:

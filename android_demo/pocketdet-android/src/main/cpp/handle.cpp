@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "big_cores.h"
 #include "bundle.h"
@@ -86,8 +87,8 @@ jobject new_check(JNIEnv* env, const Check& check) {
 
 }  // namespace
 
-jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jint present, jint threads,
-                  jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
+jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jstring size, jint present,
+                  jint threads, jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big) {
     return java::guarded(env, jlong{0}, [&] {
         DetectorOptions options;
         const auto given = [&](int bit) { return (present >> bit & 1) != 0; };
@@ -98,7 +99,9 @@ jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring p
         if (given(3)) options.score_threshold = static_cast<double>(score_threshold);
         if (given(4)) options.nms_iou = static_cast<double>(nms_iou);
         const std::string expected = digest == nullptr ? "" : java::to_utf8(env, digest);
-        const Bundle loaded = load_bundle(java::to_utf8(env, bundle), expected);
+        std::optional<Size> input;
+        if (size != nullptr) input = parse_size(java::to_utf8(env, size));
+        const Bundle loaded = load_bundle(java::to_utf8(env, bundle), expected, input);
         return reinterpret_cast<jlong>(std::make_unique<Handle>(loaded, options, big == JNI_TRUE).release());
     });
 }
@@ -109,10 +112,12 @@ jobject info_of(JNIEnv* env, jclass, jlong handle) {
     return java::guarded(env, jobject{nullptr}, [&] {
         const Detector& detector = of(handle).detector;
         const Manifest& m = detector.manifest();
+        std::string sizes;
+        for (const Size size : m.sizes) sizes += (sizes.empty() ? "" : " ") + size_text(size);
         jobjectArray texts =
             java::to_java(env, {m.name, m.architecture, m.detector(), m.weight_storage, name_of(detector.asked()),
                                 name_of(detector.precision()), why_other(detector.asked(), detector.precision()),
-                                of(handle).digest, ncnn_build()});
+                                of(handle).digest, ncnn_build(), sizes});
         jobjectArray names = java::to_java(env, m.class_names);
         const java::Classes& classes = java::classes();
         return java::checked(env, env->NewObject(classes.bundle_info, classes.new_bundle_info, texts, names,
@@ -153,7 +158,7 @@ jfloatArray detect_frame(JNIEnv* env, jclass, jlong handle, jobject first, jobje
 jobjectArray self_test(JNIEnv* env, jclass, jlong handle) {
     return java::guarded(env, jobjectArray{nullptr}, [&] {
         Handle& h = of(handle);
-        const Bundle bundle = load_bundle(h.path, h.digest);
+        const Bundle bundle = load_bundle(h.path, h.digest, h.detector.manifest().input);
         const std::vector<Check> checks = compare_stages(load_golden(bundle), h.detector);
         const auto count = static_cast<jsize>(checks.size());
         jobjectArray array = java::checked(env, env->NewObjectArray(count, java::classes().check, nullptr));

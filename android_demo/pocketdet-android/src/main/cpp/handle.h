@@ -5,8 +5,8 @@
 
 namespace pocketdet {
 
-jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jint present, jint threads,
-                  jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big);
+jlong open_handle(JNIEnv* env, jclass, jstring bundle, jstring digest, jstring precision, jstring size, jint present,
+                  jint threads, jint max_detections, jint rois, jfloat score_threshold, jfloat nms_iou, jboolean big);
 jint max_threads_of(JNIEnv*, jclass);
 jobject info_of(JNIEnv* env, jclass, jlong handle);
 jobjectArray stages_of(JNIEnv* env, jclass, jlong handle);

@@ -20,7 +20,8 @@ JNINativeMethod method(const char* name, const char* signature, Function* functi
 
 bool register_natives(JNIEnv* env) {
     const JNINativeMethod methods[] = {
-        method("open", "(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;IIIIFFZ)J", open_handle),
+        method("open", "(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;IIIIFFZ)J",
+               open_handle),
         method("maxThreads", "()I", max_threads_of),
         method("info", "(J)Lio/pocketdet/BundleInfo;", info_of),
         method("stages", "(J)[Ljava/lang/String;", stages_of),

@@ -72,6 +72,7 @@ typedef struct pocketdet_options {
     int32_t rois;                  /* proposals that the head of a two-stage detector sees, 1 to 10000 */
     int32_t max_detections;        /* of one image, 1 to 10000 */
     const char* digest;            /* refuse a bundle whose manifest.json has another SHA-256 (hex); null: any */
+    const char* input_size;        /* one of the bundle's, a side in pixels or HEIGHTxWIDTH; null: its first */
 } pocketdet_options;
 
 /* One object. Corner coordinates are in pixels of the image that was given, at pixel edges: the box of a whole image is
@@ -93,7 +94,7 @@ POCKETDET_API const char* pocketdet_version(void);
  * thread that fails. */
 POCKETDET_API const char* pocketdet_error_message(void);
 
-/* Sets every option to POCKETDET_OF_BUNDLE and the digest to null. size: sizeof(pocketdet_options) of the caller. */
+/* Sets every option to POCKETDET_OF_BUNDLE, strings to null. size: sizeof(pocketdet_options) of the caller. */
 POCKETDET_API pocketdet_status pocketdet_options_init(pocketdet_options* options, size_t size);
 
 /* Opens a bundle, a folder NAME.pocketdet. The manifest, the hashes of all files and the networks are checked before

@@ -59,6 +59,7 @@ struct Options {
     std::optional<Precision> precision;
     std::optional<int> rois, max_detections;  // 1 to 10000; one-stage detectors have no rois
     std::string digest;                       // SHA-256 of manifest.json in hex; empty: any
+    std::string input_size;                   // one of the bundle's, a side in pixels or HEIGHTxWIDTH; empty: its first
 };
 
 // Does not own its pixels. 8 bits a channel, 1 to 65535 pixels a side, at most 2^28 in all.
@@ -114,6 +115,7 @@ public:
         raw.rois = options.rois.value_or(POCKETDET_OF_BUNDLE);
         raw.max_detections = options.max_detections.value_or(POCKETDET_OF_BUNDLE);
         if (!options.digest.empty()) raw.digest = options.digest.c_str();
+        if (!options.input_size.empty()) raw.input_size = options.input_size.c_str();
         pocketdet_detector* detector = nullptr;
         check(pocketdet_detector_open(path.c_str(), &raw, &detector));
         detector_.reset(detector);

@@ -75,6 +75,29 @@ public class DetectorTest {
     }
 
     @Test
+    public void aBundleOfSeveralInputSizesRunsAtOne() {
+        for (String size : new String[] {null, "64"}) {
+            DetectorOptions options = DetectorOptions.builder().inputSize(size).build();
+            try (Detector detector = Detector.open(Fixtures.bundle("tiny-sizes"), options)) {
+                assertEquals(Arrays.asList("32x32", "64x64"), detector.info().inputSizes());
+                assertEquals(size == null ? 32 : 64, detector.info().inputHeight());
+            }
+            String document = Bench.verify(Fixtures.bundle("tiny-sizes"), options);
+            assertTrue(document, document.contains("\"ok\":true"));
+            assertEquals(size == null, document.contains(" at 64x64"));
+        }
+        for (String size : new String[] {"48x64", "64x", ""}) {
+            DetectorOptions wrong = DetectorOptions.builder().inputSize(size).build();
+            UsageException error = assertThrows(
+                    UsageException.class, () -> Detector.open(Fixtures.bundle("tiny-sizes"), wrong).close());
+            assertTrue(error.getMessage(), error.getMessage().contains("input size "));
+        }
+        try (Detector detector = Detector.open(Fixtures.bundle("tiny"), DetectorOptions.defaults())) {
+            assertEquals(Arrays.asList("32x32"), detector.info().inputSizes());
+        }
+    }
+
+    @Test
     public void optionsReachTheCore() {
         Frame image = Fixtures.images().get(0);
         Detections all = detect("shipped", DetectorOptions.builder(), image);

@@ -35,9 +35,19 @@ public class ParityTest {
     }
 
     @Test
+    public void everyInputSizeFindsWhatPythonFinds() {
+        for (int side : new int[] {32, 64}) {
+            DetectorOptions options = DetectorOptions.builder().inputSize(side + "x" + side).build();
+            comparesWithPython("tiny-sizes", "tiny-sizes-" + side, options);
+        }
+    }
+
+    @Test
     public void selfTestsPass() {
-        for (String name : new String[] {"shipped", "other", "tiny-one-stage", "tiny-layouts"}) {
-            try (Detector detector = Detector.open(Fixtures.bundle(name), DetectorOptions.defaults())) {
+        for (String name : new String[] {"shipped", "other", "tiny-one-stage", "tiny-layouts", "tiny-sizes"}) {
+            String size = name.equals("tiny-sizes") ? "64" : null;
+            DetectorOptions options = DetectorOptions.builder().inputSize(size).build();
+            try (Detector detector = Detector.open(Fixtures.bundle(name), options)) {
                 SelfTest test = detector.selfTest();
                 assertTrue(name + ": " + test.summary(), test.ok());
                 assertTrue(test.checks().size() >= 6);
@@ -47,12 +57,16 @@ public class ParityTest {
     }
 
     private static void comparesWithPython(String name, DetectorOptions options) {
+        comparesWithPython(name, name, options);
+    }
+
+    private static void comparesWithPython(String name, String table, DetectorOptions options) {
         List<Frame> images = Fixtures.images();
         List<List<String[]>> expected = new ArrayList<>();
         for (int i = 0; i < images.size(); i++) {
             expected.add(new ArrayList<>());
         }
-        for (String[] line : Fixtures.table("expected/" + name + ".tsv")) {
+        for (String[] line : Fixtures.table("expected/" + table + ".tsv")) {
             expected.get(Integer.parseInt(line[0])).add(line);
         }
         int compared = 0;
@@ -68,7 +82,7 @@ public class ParityTest {
         }
         assertEquals(20, images.size());
         assertTrue("detections: " + compared, compared > 100);
-        System.out.println("[parity] " + name + ": " + compared + " detections on " + images.size()
+        System.out.println("[parity] " + table + ": " + compared + " detections on " + images.size()
                 + " images equal Python's, at most " + most + " pixels apart");
     }
 

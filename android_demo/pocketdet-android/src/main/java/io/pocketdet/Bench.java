@@ -40,7 +40,8 @@ public final class Bench {
     }
 
     /**
-     * Verifies the golden image as {@link Detector#selfTest}. Uses precision and digest of the options.
+     * Verifies the golden image as {@link Detector#selfTest}, at all input sizes of the bundle if the options choose
+     * none. Uses precision, input size and digest of the options.
      *
      * @return the JSON document of `pocketdet-run verify`
      * @throws PocketDetException as {@link Detector#open}
@@ -62,6 +63,7 @@ public final class Bench {
         arguments.add(bundle.getAbsolutePath());
         add(arguments, "precision", detector.precision());
         add(arguments, "digest", Detector.checkedDigest(detector));
+        add(arguments, "size", detector.inputSize());
         return arguments;
     }
 

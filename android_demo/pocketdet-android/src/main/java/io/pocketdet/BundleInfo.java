@@ -76,6 +76,11 @@ public final class BundleInfo {
         return texts[8];
     }
 
+    /** Returns the input sizes of the bundle as "HEIGHTxWIDTH" in pixels, the default one first. */
+    public List<String> inputSizes() {
+        return Collections.unmodifiableList(Arrays.asList(texts[9].split(" ")));
+    }
+
     /** Returns class names by label. */
     public List<String> classNames() {
         return classNames;

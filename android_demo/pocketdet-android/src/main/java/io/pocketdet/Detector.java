@@ -32,7 +32,7 @@ public final class Detector implements AutoCloseable {
      *     {@link DetectorOptions#digest}
      * @throws GraphException if ncnn could not run a network safely
      * @throws EngineException if ncnn cannot load a network, or the native library is missing
-     * @throws UsageException for an option out of range
+     * @throws UsageException for an option out of range, or an input size that the bundle does not have
      */
     public static Detector open(File bundle, DetectorOptions options) {
         Native.load();
@@ -43,9 +43,9 @@ public final class Detector implements AutoCloseable {
             present |= numbers[i] == null ? 0 : 1 << i;
             numbers[i] = numbers[i] == null ? Integer.valueOf(0) : numbers[i];
         }
-        long handle = Native.open(bundle.getAbsolutePath(), checkedDigest(options), options.precision(), present,
-                numbers[0].intValue(), numbers[1].intValue(), numbers[2].intValue(), numbers[3].floatValue(),
-                numbers[4].floatValue(), options.bigCores());
+        long handle = Native.open(bundle.getAbsolutePath(), checkedDigest(options), options.precision(),
+                options.inputSize(), present, numbers[0].intValue(), numbers[1].intValue(), numbers[2].intValue(),
+                numbers[3].floatValue(), numbers[4].floatValue(), options.bigCores());
         try {
             return new Detector(handle);
         } catch (RuntimeException | Error error) {

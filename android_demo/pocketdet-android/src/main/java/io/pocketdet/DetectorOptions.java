@@ -65,6 +65,14 @@ public final class DetectorOptions {
         return chosen.digest;
     }
 
+    /**
+     * Returns the input size to run the bundle at, "HEIGHTxWIDTH" or one side in pixels, one of
+     * {@link BundleInfo#inputSizes}; null is its first.
+     */
+    public @Nullable String inputSize() {
+        return chosen.inputSize;
+    }
+
     /** Returns whether frames are to run on the fastest cores; {@link Detections#pinned} reports the result. */
     public boolean bigCores() {
         return chosen.bigCores;
@@ -81,6 +89,7 @@ public final class DetectorOptions {
         private @Nullable Integer maxDetections;
         private @Nullable Integer rois;
         private @Nullable String digest;
+        private @Nullable String inputSize;
         private boolean bigCores;
 
         private Builder() {
@@ -94,6 +103,7 @@ public final class DetectorOptions {
             maxDetections = other.maxDetections;
             rois = other.rois;
             digest = other.digest;
+            inputSize = other.inputSize;
             bigCores = other.bigCores;
         }
 
@@ -129,6 +139,11 @@ public final class DetectorOptions {
 
         public Builder digest(@Nullable String sha256) {
             digest = sha256;
+            return this;
+        }
+
+        public Builder inputSize(@Nullable String size) {
+            inputSize = size;
             return this;
         }
 

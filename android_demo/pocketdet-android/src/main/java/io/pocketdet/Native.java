@@ -26,11 +26,12 @@ final class Native {
     }
 
     /**
-     * Returns a new handle. `digest` and `precision` may be null. `present` has a bit for each number that is set, bit
-     * 0 for the first: threads, maxDetections, rois, scoreThreshold, nmsIou.
+     * Returns a new handle. `digest`, `precision` and `size` may be null. `present` has a bit for each number that is
+     * set, bit 0 for the first: threads, maxDetections, rois, scoreThreshold, nmsIou.
      */
-    static native long open(String bundle, @Nullable String digest, @Nullable String precision, int present,
-            int threads, int maxDetections, int rois, float scoreThreshold, float nmsIou, boolean bigCores);
+    static native long open(String bundle, @Nullable String digest, @Nullable String precision, @Nullable String size,
+            int present, int threads, int maxDetections, int rois, float scoreThreshold, float nmsIou,
+            boolean bigCores);
 
     /** Returns the most threads of a detector. */
     static native int maxThreads();

@@ -56,6 +56,7 @@ public final class HeadlessBench {
         String digest = BundleCatalog.digest(bundle);
         DetectorOptions options = DetectorOptions.builder()
                                           .precision(request.precision)
+                                          .inputSize(request.size)
                                           .rois(request.rois)
                                           .digest(request.digest == null ? digest : request.digest)
                                           .build();

@@ -17,14 +17,15 @@ import java.util.TreeSet;
 public final class BenchRequest {
     public enum Command { MACHINE, VERIFY, BENCH }
 
-    private static final List<String> NAMES = Arrays.asList("out", "command", "bundle", "digest", "precision", "images",
-            "frames", "seconds", "warmup", "cpu", "rois", "layers");
+    private static final List<String> NAMES = Arrays.asList("out", "command", "bundle", "digest", "precision", "size",
+            "images", "frames", "seconds", "warmup", "cpu", "rois", "layers");
 
     public final String out;
     public final Command command;
     public final String bundle;
     public final String digest;
     public final String precision;
+    public final String size;
     public final List<String> images;
     public final Integer frames;
     public final Double seconds;
@@ -42,6 +43,7 @@ public final class BenchRequest {
         }
         digest = text(extras, "digest");
         precision = text(extras, "precision");
+        size = text(extras, "size");
         String files = text(extras, "images");
         images = files == null ? Collections.emptyList() : Collections.unmodifiableList(paths(files));
         frames = of(extras, "frames", Integer.class, "an integer (--ei)");

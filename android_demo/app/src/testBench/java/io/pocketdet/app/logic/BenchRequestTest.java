@@ -70,8 +70,8 @@ public class BenchRequestTest {
         refused("bundle", 3, "extra 'bundle' is '3'; expected a text (--es)");
         refused("bundle", null, "extra 'bundle' is missing; expected a folder or the name of a bundle");
         refused("frame", 3,
-                "extra 'frame' is unknown; there are out, command, bundle, digest, precision, images, frames, seconds, "
-                        + "warmup, cpu, rois, layers");
+                "extra 'frame' is unknown; there are out, command, bundle, digest, precision, size, images, frames, "
+                        + "seconds, warmup, cpu, rois, layers");
     }
 
     @Test
