@@ -20,7 +20,8 @@ from pocketdet.evaluation.variants import (
     in_engine,
     in_pytorch,
 )
-from pocketdet.export.exporter import Log, export_detector
+from pocketdet.export.export_size import Log
+from pocketdet.export.exporter import export_detector
 from pocketdet.export.options import ExportOptions
 from pocketdet.export.reference.factory import reference_of
 from pocketdet.export.to_ncnn import WeightStorage
@@ -86,11 +87,13 @@ def open_input(
     arch: str | None = None,
     class_names: tuple[str, ...] | None = None,
     input_size: tuple[int, int] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[EvaluationInput]:
     """Open a checkpoint (.safetensors, .pt, .pth) or a bundle (a folder or zip file), to be closed again.
 
-    The other arguments are those of `load_detector`; a bundle takes none. Raises what `load_detector`
-    and `load_bundle` raise, and `UsageError` if there is nothing at `path` or an argument does not apply.
+    `size` is for bundles, as in `load_bundle`; the other arguments are for checkpoints, as in
+    `load_detector`. Raises what these raise, and `UsageError` if there is nothing at `path` or an argument
+    does not apply.
     """
     if not path.exists():
         raise UsageError(
@@ -98,6 +101,8 @@ def open_input(
             "(a .pocketdet folder or zip file)"
         )
     if path.is_file() and is_checkpoint(path):
+        if size is not None:
+            raise UsageError(f"{path} is a checkpoint: its size is --input-size, --size is for bundles")
         model = load_detector(path, arch=arch, class_names=class_names, input_size=input_size)
         yield _CheckpointInput(path, hash_file(path).sha256, model)
         return
@@ -106,7 +111,7 @@ def open_input(
             f"{path} is a bundle, which says itself what it is: architecture, class names and input size "
             "can only be told for a checkpoint"
         )
-    with load_bundle(path) as bundle:
+    with load_bundle(path, size) as bundle:
         yield _BundleInput(path, bundle)
 
 

@@ -75,7 +75,7 @@ def test_code_and_weights_become_a_bundle(command: Command, project: Path, tmp_p
     ("arguments", "words"),
     [
         ((TARGET,), "a PyTorch module needs --outputs FILE"),
-        ((TARGET, "--outputs", "d.toml", "--preset", "yolox"), "--preset and --input-size are not for"),
+        ((TARGET, "--outputs", "d.toml", "--preset", "yolox"), "--arch and --preset are not for"),
         ((TARGET, "--outputs", "absent.toml"), "absent.toml: no such file"),
         ((TARGET, "--outputs", "d.toml", "--weights", "absent.pt"), "absent.pt: no such file"),
         (("no_package.code:make", "--outputs", "d.toml"), "there is no Python module 'no_package'"),

@@ -139,7 +139,7 @@ def test_a_full_disk_is_a_sentence(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pocketdet.export.exporter.write_golden", full)
+    monkeypatch.setattr("pocketdet.export.export_size.write_golden", full)
     with pytest.raises(ExportError, match="the disk is full; nothing was left behind"):
         export_detector(small_model, tmp_path)
     assert leftovers(tmp_path) == []
@@ -170,7 +170,7 @@ def test_int8_that_is_too_coarse_says_what_to_do(
     small_model: ThunderNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coarse = Check("int8 rpn_scores", (1,), 1.0, 13.0, 0.9, 2.0, False)
-    monkeypatch.setattr("pocketdet.export.exporter._compare", lambda *_: [coarse])
+    monkeypatch.setattr("pocketdet.export.export_size._compare", lambda *_: [coarse])
     with pytest.raises(CheckFailed, match=r"first: -\[x\] int8 rpn_scores.*--calib.*--max-output-error"):
         export_detector(small_model, tmp_path)
 

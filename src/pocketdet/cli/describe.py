@@ -61,7 +61,7 @@ def describe_model(
     """Describe an ONNX file as the options of a command say. Raises `UsageError`."""
     require_files(model, outputs, names)
     class_names = read_names(names) if names else None
-    size = parse_size(input_size) if input_size else None
+    size = None if input_size is None else parse_size(input_size)
     from pocketdet.export.families.base import FamilyOptions
     from pocketdet.export.families.describe import describe_file
 

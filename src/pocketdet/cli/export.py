@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -72,6 +73,14 @@ def export(
         typer.Option(
             help="Network input, HEIGHTxWIDTH or one side; ThunderNet: multiples of 32; an .onnx file: if it "
             "leaves the size free."
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE,SIZE,...",
+            help="Instead of --input-size: several input sizes in one bundle, such as 320,256,416; the "
+            "first is its default, --size of other commands chooses another. Weights are stored once.",
         ),
     ] = None,
     precision: Annotated[
@@ -163,12 +172,17 @@ def export(
     is printed. `pocketdet describe model.onnx` prints the description, to edit and to give as --outputs; a
     file with, for example, only a table [preprocessing] replaces only those settings.
 
+    With --sizes, every step runs at each size, and each has its own golden test. An .onnx file must leave its
+    size free; a module and its description must fit every size.
+
     With package.module:factory, the factory is imported from the current folder or the environment and called
     (your code runs); any module that torch.export accepts is exported like the detectors of pocketdet.
 
     Example: pocketdet export yolov8n.onnx
 
     Example: pocketdet export detectors.ssd:make --weights ssd.pt --outputs ssd.toml
+
+    Example: pocketdet export thundernet-snet49-fod --sizes 320,256,416
 
     Example: pocketdet export snet49.pt --arch thundernet-snet49 --names labels.txt --out bundles
     """
@@ -182,34 +196,22 @@ def export(
     if not is_module:
         weights = weights_file(weights)
     require_files(None if is_module else weights, names, calib, golden)
-    pixels = parse_size(input_size) if input_size else None
+    every_size = _sizes(input_size, sizes)
     labelled = labelled_images(max_ap_drop, data, images, split)
-    unused = arch or preset or input_size
-    code = reference_from_code(str(weights), module_weights, outputs, names, unused) if is_module else None
+    console = Console(highlight=False)
+    given = ModelArguments(weights, module_weights, arch, names, outputs, preset, is_module, is_onnx)
+    (reference, card), *others = [read_model(given, size, console) for size in every_size]
 
     # from here on with torch, which takes seconds to import
     from pocketdet.export import ExportOptions
     from pocketdet.export.exporter import export_reference
     from pocketdet.export.precision import read_layer_file
     from pocketdet.export.quantization import QuantizeSettings
-    from pocketdet.export.reference.factory import reference_from_onnx, reference_of
-    from pocketdet.models.checkpoint import load_detector, read_card
+    from pocketdet.export.reference.base import DetectorReference
     from pocketdet.runtime.images import read_image
 
-    console = Console(highlight=False)
-    if code is not None:
-        reference, card = code, dict[str, str]()
-    elif is_onnx:
-        described = describe_model(weights, outputs, preset, names, input_size)
-        for line in described.lines:
-            console.print(line, markup=False, soft_wrap=True)
-        reference, card = reference_from_onnx(weights, described.description), dict[str, str]()
-    else:
-        class_names = read_names(names) if names else None
-        model = load_detector(weights, arch=arch, class_names=class_names, input_size=pixels)
-        reference, card = reference_of(model), read_card(weights)
-        if score is None:
-            score = display_threshold(reference)
+    if score is None and isinstance(reference, DetectorReference):
+        score = display_threshold(reference)
     int8 = None
     if max_output_error is not None or workers > 1:
         int8 = QuantizeSettings(max_output_error=max_output_error, workers=workers)
@@ -236,7 +238,10 @@ def export(
         def progress(stage: str, done: int, total: int) -> None:
             status.update(f"exporting: int8 {stage} {done} of {total}")
 
-        result = export_reference(reference, out, options, card=card, log=log, progress=progress)
+        further = [other for other, _ in others]
+        result = export_reference(
+            reference, out, options, further=further, card=card, log=log, progress=progress
+        )
     size = sum(f.size for f in result.manifest.files.values())
     passed = sum(check.proved for check in result.checks)
     facts = f"{size / 1e6:.1f} MB, {result.manifest.precision}, {passed} checks passed"
@@ -250,6 +255,58 @@ def export(
             soft_wrap=True,
         )
     console.print(next_commands(result.path), markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class ModelArguments:
+    """The arguments that name a model, as `export` has them."""
+
+    weights: Path
+    module_weights: Path | None
+    arch: str | None
+    names: Path | None
+    outputs: Path | None
+    preset: str | None
+    is_module: bool
+    is_onnx: bool
+
+
+def read_model(
+    given: ModelArguments, size: str | None, console: Console
+) -> "tuple[Reference, dict[str, str]]":
+    """The reference of a model at an input size, by default its own, and the card of its weights."""
+    pixels = None if size is None else parse_size(size)
+    weights, names = given.weights, given.names
+    if given.is_module:
+        unused = given.arch or given.preset
+        return reference_from_code(
+            str(weights), given.module_weights, given.outputs, names, pixels, unused
+        ), {}
+    if given.is_onnx:
+        described = describe_model(weights, given.outputs, given.preset, names, size)
+        for line in described.lines:
+            console.print(line, markup=False, soft_wrap=True)
+        from pocketdet.export.reference.factory import reference_from_onnx
+
+        return reference_from_onnx(weights, described.description), {}
+    class_names = read_names(names) if names else None
+    from pocketdet.export.reference.factory import reference_of
+    from pocketdet.models.checkpoint import load_detector, read_card
+
+    model = load_detector(weights, arch=given.arch, class_names=class_names, input_size=pixels)
+    return reference_of(model), read_card(weights)
+
+
+def _sizes(input_size: str | None, sizes: str | None) -> "list[str] | list[None]":
+    """The input sizes to export; None is the model's own."""
+    if sizes is None and input_size is None:
+        return [None]
+    if sizes is not None and input_size is not None:
+        raise UsageError("--input-size and --sizes: give one of them")
+    texts = [input_size or ""] if sizes is None else sizes.split(",")
+    for text in texts:
+        parse_size(text)  # refuses what is no size before torch is imported
+    return texts
 
 
 def display_threshold(weights: "Reference") -> float:

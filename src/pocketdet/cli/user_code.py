@@ -1,6 +1,7 @@
 """A detector in the user's own Python code, for `pocketdet export package.module:factory`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,12 @@ def is_module_target(text: str) -> bool:
 
 
 def reference_from_code(
-    target: str, weights: Path | None, outputs: Path | None, names: Path | None, unused: object
+    target: str,
+    weights: Path | None,
+    outputs: Path | None,
+    names: Path | None,
+    size: tuple[int, int] | None,
+    unused: object,
 ) -> "Reference":
     """The reference of a module that a factory makes.
 
@@ -31,6 +37,7 @@ def reference_from_code(
         weights: a state dict; by default the weights that the factory gives.
         outputs: the description of what the module returns.
         names: a text file with one class name per line.
+        size: (height, width) of the input in place of the description's.
         unused: the options for other kinds of models, if one was given.
 
     Raises:
@@ -40,7 +47,7 @@ def reference_from_code(
         ExportError: if the module cannot be exported.
     """
     if unused:
-        raise UsageError(f"{target}: --arch, --preset and --input-size are not for a module of your own")
+        raise UsageError(f"{target}: --arch and --preset are not for a module of your own")
     if outputs is None:
         raise UsageError(
             f"{target}: a PyTorch module needs --outputs FILE, which says what its outputs mean "
@@ -51,6 +58,8 @@ def reference_from_code(
     from pocketdet.export.reference.factory import reference_from_module
 
     description = read_description(outputs, read_names(names) if names else None)
+    if size is not None:
+        description = replace(description, input_size=size)
     return reference_from_module(module_from_code(target, weights), description)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pocketdet.cli.arguments import (
+    SIZE_HELP,
     parse_size,
     read_names,
     require_accuracy_packages,
@@ -99,6 +100,7 @@ def val(
     input_size: Annotated[
         str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
     ] = None,
+    size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; its first by default.")] = None,
 ) -> None:
     """Measure mean average precision on annotated images, in every backend that a detector has.
 
@@ -124,7 +126,7 @@ def val(
     processors = _processors(arm or [])
     limit = limit or (ARM_IMAGES if processors else 0)
     with _folder(out) if out else nullcontext(), ExitStack() as opened:
-        found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs)]
+        found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs, size)]
         backends = _backends(found, only or [])
         gates.expect_rows(sum(map(len, backends)) + len(processors) * sum(map(_ncnn_backends, backends)))
         with _bar() as bar:
@@ -187,14 +189,19 @@ def _files(targets: Sequence[Path]) -> list[Path]:
 
 
 def _opening(
-    paths: Sequence[Path], checkpoint_kwargs: dict[str, Any]
+    paths: Sequence[Path], checkpoint_kwargs: dict[str, Any], size: str | None
 ) -> "Iterator[AbstractContextManager[EvaluationInput]]":
-    """Targets to be opened one after another; bundles beside checkpoints get no arguments."""
+    """Targets to be opened one after another, each with the arguments of its kind.
+
+    Arguments of a kind that no target has are given to all, which refuse them.
+    """
     from pocketdet.evaluation.inputs import is_checkpoint, open_input
 
-    for path in paths:
-        concerned = is_checkpoint(path) or not any(is_checkpoint(p) for p in paths)
-        yield open_input(path, **checkpoint_kwargs) if concerned else open_input(path)
+    bundle_kwargs: dict[str, Any] = {"size": parse_size(size) if size else None}
+    checkpoints = [is_checkpoint(path) for path in paths]
+    for path, is_one in zip(paths, checkpoints, strict=True):
+        kwargs = checkpoint_kwargs if is_one or not any(checkpoints) else {}
+        yield open_input(path, **kwargs, **(bundle_kwargs if not is_one or all(checkpoints) else {}))
 
 
 def _backends(targets: "Sequence[EvaluationInput]", only: Sequence[BackendName]) -> "list[list[Backend]]":
