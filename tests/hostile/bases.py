@@ -9,6 +9,7 @@ import numpy as np
 from many_layers import make_many_layers
 from tiny_bundle import GOLDEN, list_files, make_tiny_bundle
 from tiny_one_stage import make_tiny_one_stage
+from tiny_sizes import join_sides, make_tiny_sizes
 
 from pocketdet.export.half_weights import store_half
 from pocketdet.export.quantization.layers import to_int8, weight_scales
@@ -26,6 +27,8 @@ NAMES = (
     "one-stage",
     "layers",
     *(f"{k}-{s}" for k in ("two-stage", "one-stage") for s in STORAGES),
+    "two-stage-sizes",
+    "one-stage-sizes",
 )
 
 
@@ -40,7 +43,14 @@ def make_bases(folder: Path) -> dict[str, Path]:
             copy = Path(shutil.copytree(bundle, folder / f"{kind}-{storage}"))
             _change_weights(copy, storage, change)
             _complete_golden(copy)
+    make_tiny_sizes(folder / "one-stage-sizes")
+    join_sides(folder / "two-stage-sizes", _make_complete)
     return {name: folder / name for name in NAMES}
+
+
+def _make_complete(folder: Path, side: int) -> Path:
+    _complete_golden(make_tiny_bundle(folder, side))
+    return folder
 
 
 def _store_int8(graph: Graph) -> None:

@@ -165,7 +165,7 @@ def change_text(folder: Path, rng: np.random.Generator) -> None:
 def change_version(folder: Path, rng: np.random.Generator) -> None:
     """Another schema version, with and without the fields of that version."""
     document = _read(folder)
-    document["schema_version"] = [0, 1, 2, 3, 4, 5, -1, 1.0, "3", True, None, 2**64][rng.integers(12)]
+    document["schema_version"] = [0, 1, 2, 3, 4, 5, 6, -1, 1.0, "3", True, None, 2**64][rng.integers(13)]
     if rng.random() < 0.5:
         document["layout"].pop("fp32_modules", None)
         for graph in document["graphs"].values():
@@ -201,7 +201,39 @@ def change_listing(folder: Path, rng: np.random.Generator) -> None:
     elif kind == 5:
         del files[name]
     else:
-        files |= {f"f{i}": {"size": 0, "sha256": "0" * 64} for i in range(int(rng.choice([1, 61, 1000])))}
+        files |= {f"f{i}": {"size": 0, "sha256": "0" * 64} for i in range(int(rng.choice([1, 125, 1000])))}
+    _write(folder, document)
+
+
+def _has_sizes(document: dict[str, Any]) -> bool:
+    sizes = document.get("sizes")
+    return isinstance(sizes, list) and bool(sizes) and all(isinstance(size, dict) and size for size in sizes)
+
+
+def change_sizes(folder: Path, rng: np.random.Generator) -> None:
+    """The list of further input sizes: repeated, mixed with the first, of other types, too many."""
+    document = _read(folder)
+    if not _has_sizes(document):
+        document["schema_version"] = 5
+        names = [name for name in ("input", "graphs", "layout", "golden", "decode") if name in document]
+        document["sizes"] = [{name: document[name] for name in names}]
+        document["sizes"][0]["input"] = {"height": int(rng.choice([16, 32, 64])), "width": 32}
+    sizes = document["sizes"]
+    size = sizes[rng.integers(len(sizes))]
+    name = sorted(size)[rng.integers(len(size))]
+    kind = rng.integers(6)
+    if kind == 0:
+        size[name], document[name] = document.get(name), size[name]
+    elif kind == 1:
+        del size[name]
+    elif kind == 2:
+        sizes += [size] * int(rng.choice([1, 6, 7, 8]))
+    elif kind == 3:
+        size[str(rng.choice(["sizes", "files", "anchors", "detector", "x"]))] = document.get(name)
+    elif kind == 4:
+        document["sizes"] = [[], None, {}, [None], [[]], [size, size], "x", 8][rng.integers(8)]
+    else:
+        size["input"] = {"height": int(rng.choice([0, 1, 32, 64, 4097])), "width": int(rng.choice([32, 64]))}
     _write(folder, document)
 
 
@@ -227,6 +259,7 @@ EDITS: dict[str, tuple[Corruption, ...]] = {
     "manifest values": (edit_manifest,),
     "settings": (change_setting, change_output_fields),
     "blobs and sizes": (change_blobs, change_input_size),
+    "input sizes": (change_sizes,),
 }
 # These are made last, and the hashes are not made right after them: a list of files is what they change.
 LAST: dict[str, tuple[Corruption, ...]] = {
