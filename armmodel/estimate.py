@@ -195,8 +195,9 @@ def _predicted(case: _Case, target: Target, models: DeviceModels) -> Prediction:
         raise UsageError(f"{target.name}: no run of ncnn's benchmark is published to predict from")
     found = predict(case.work, target.fitted, models.ranges)
     aligned = (_ALIGNED,) * (case.bundle.manifest.layout.lanes > 1)
-    other = _other_arithmetic(case, target.device) if target.device else ()
-    return replace(found, notes=(*target.notes, *found.notes, *aligned, *other))
+    other = target.device and _other_arithmetic(case, target.device)
+    notes = [f"{text}: so is this time; make arm-model to model {case.arithmetic}" for text in other or ()]
+    return replace(found, notes=(*target.notes, *found.notes, *aligned, *notes))
 
 
 def _modelled(case: _Case, target: Target, spread: Spread, frame: Modelled) -> Prediction:

@@ -52,10 +52,11 @@ class ClockCost:
 
     def __str__(self) -> str:
         share = self.difference / self.without_clock
+        disturbed = "; a cost below 0 shows that another load disturbed the run" * (self.high < 0)
         return (
             f"the clock of the layers costs {self.difference:+.3f} ms ({share:+.1%}) of a frame, 95% "
             f"interval [{self.low:+.3f}, {self.high:+.3f}]: {self.with_clock:.3f} ms with it, "
-            f"{self.without_clock:.3f} ms without, in turn"
+            f"{self.without_clock:.3f} ms without, in turn{disturbed}"
         )
 
 

@@ -126,7 +126,7 @@ class Postprocessing(ValidatedConfig):
 class Parts(ValidatedConfig):
     """What ThunderNet adds to the compressed Light-Head R-CNN of its Table 7, each to be left out.
 
-    The fourth, the small R-CNN subnet, is `RoIHead.fc_channels`: 1024, or 2048 without it.
+    The fourth, the small R-CNN subnet, is `fc_channels` of the head: 1024, or 2048 without it.
     """
 
     # a table of a training configuration too, and TOML comes as a dict: strict by field, not as a record

@@ -95,7 +95,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         if other is not entry:
             raise UsageError(
                 f"{name} on {entry.record.device.name} is there twice, in {other.path} and {entry.path}: "
-                "leave one of them out"
+                "leave one of them out, or name the files to report"
             )
 
 

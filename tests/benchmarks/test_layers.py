@@ -3,6 +3,7 @@
 import copy
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,9 @@ def test_the_cost_of_the_clock_is_that_of_pairs() -> None:
     assert cost.difference == pytest.approx(0.25)
     assert (cost.low, cost.high) == (pytest.approx(0.25), pytest.approx(0.25))
     assert "costs +0.250 ms (+2.5%) of a frame, 95% interval [+0.250, +0.250]" in str(cost)
+    assert "disturbed" not in str(cost)
+    below = replace(cost, difference=-1.0, low=-1.5, high=-0.5)
+    assert str(below).endswith("; a cost below 0 shows that another load disturbed the run")
 
 
 def test_the_interval_of_the_cost_is_that_of_the_median() -> None:

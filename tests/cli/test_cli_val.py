@@ -216,10 +216,14 @@ def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: P
     ending = command("val", small_bundle, "--voc", voc, "--split", "test", "--out", tmp_path / "out")
     assert (ending.code, ending.err) == (0, "")
     assert "all 4 images, 4 objects, 3 classes, 2 of them without objects" in ending.out
+    assert "has no split" not in ending.out
     report = AccuracyReport.model_validate_json((tmp_path / "out" / "accuracy.json").read_bytes())
     assert (report.data.file, report.data.split) == (voc.name, "test")
     assert report.data.class_names == ("bolt", "nut", "washer")
     other = Path(shutil.copytree(voc, tmp_path / "other"))
+    shutil.rmtree(other / "ImageSets")
+    ending = command("val", small_bundle, "--voc", other, "--only", "ncnn fp32")
+    assert "has no split test, val, valid: images that were trained on count, too" in ending.out
     (other / "Annotations" / "2.xml").write_text(VOC.format(stem="2", name="rivet"), encoding="utf-8")
     ending = command("val", small_bundle, "--voc", other, "--skip-bad")
     assert (ending.code, ending.out) == (2, "")

@@ -34,8 +34,10 @@ def test_without_a_gpu_auto_is_the_cpu() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_the_command_line_passes_the_device_on() -> None:
-    result = CliRunner().invoke(app, ["train", "missing.toml", "--device", "cuda"])
+def test_the_command_line_passes_the_device_on(tmp_path: Path) -> None:
+    recipe = tmp_path / "train.toml"
+    recipe.touch()
+    result = CliRunner().invoke(app, ["train", str(recipe), "--device", "cuda"])
     assert isinstance(result.exception, UsageError)
     assert "device cuda" in str(result.exception)
 

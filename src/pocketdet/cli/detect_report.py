@@ -91,7 +91,10 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
     if times:
         console.print(stage_table(times, title))
         rois = f"{summary.rois} in the first image" if summary.rois else ""
-        console.print(f"{times.fps:.1f} fps{rois}: 1000 / median total, without reading, drawing, writing")
+        speed = f"{times.fps:.1f} fps{rois}: 1000 / median total, without reading, drawing, writing"
+        if len(summary.samples) == 1:
+            speed = "one frame, and the first is slower than later ones: pocketdet bench measures fps"
+        console.print(speed)
     for path in written[:3]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if len(written) > 3:

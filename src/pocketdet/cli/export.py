@@ -376,6 +376,6 @@ def _program() -> str:
     """The command that starts pocketdet in this shell: its name if it is on the path, else its file."""
     found = shutil.which("pocketdet")
     here = Path(sys.argv[0])
-    if here.name != "pocketdet" or (found and Path(found).samefile(here)):
+    if here.name != "pocketdet" or not here.exists() or (found and Path(found).samefile(here)):
         return "pocketdet"
     return os.path.relpath(here)

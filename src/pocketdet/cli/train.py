@@ -129,10 +129,9 @@ def _init(path: Path, data: Path, weights: str | None, images: int | None) -> No
         if dataset is not None:
             _say(console, f"{name}: {len(dataset.images)} images, {dataset.objects} objects")
             if dataset.problems:
-                _say(
-                    console,
-                    f"  {len(dataset.problems)} problems; train lists them, and --skip-bad leaves them out",
-                )
+                count = len(dataset.problems)
+                _say(console, f"  {count} problem{'s' * (count > 1)}, the first: {dataset.problems[0]}")
+                _say(console, "  pocketdet train lists them; --skip-bad leaves them out")
     _say(console, f"{len(recipe.training.class_names)} classes: {', '.join(recipe.training.class_names)}")
     steps, batch = config.schedule.steps, config.schedule.batch
     origin = config.weights or "new weights"

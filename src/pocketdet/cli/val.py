@@ -115,7 +115,7 @@ def val(
     """
     require_export_packages()
     require_accuracy_packages()
-    from pocketdet.cli.val_data import open_source, read_evaluation_data
+    from pocketdet.cli.val_data import SPLITS, open_source, read_evaluation_data
     from pocketdet.cli.val_report import Gates, print_classes, print_report, write_files
 
     source, gates = open_source(data, images, voc, split), Gates(min_ap, max_drop)
@@ -143,6 +143,12 @@ def val(
         report = _report(source, test_data, found, evaluated)
         console = Console(highlight=False)
         print_report(report, [one.milliseconds for of_target in evaluated for one in of_target], console)
+        if source.is_unsplit:
+            console.print(
+                f"{source} has no split {', '.join(SPLITS[:-1])}: images that were trained on count, too",
+                markup=False,
+                soft_wrap=True,
+            )
         if per_class:
             print_classes(report, console)
         if out:

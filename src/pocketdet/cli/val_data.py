@@ -30,6 +30,11 @@ class OpenedSource:
     def __str__(self) -> str:
         return str(self.source)
 
+    @property
+    def is_unsplit(self) -> bool:
+        """Whether it is a folder whose images are not divided into splits."""
+        return self.source.images is None and self.source.split is None
+
 
 def open_source(data: Path | None, images: Path | None, voc: Path | None, split: str | None) -> OpenedSource:
     """What the options name. Raises `UsageError` unless they name one source, whole."""

@@ -54,7 +54,7 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
 def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
     """Megabytes of the network files and the median milliseconds of an image; emulated time is no time."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for column in ("MB", "ms an image"):
+    for column in ("MB", "ms an image here"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
