@@ -42,7 +42,7 @@ CACHED := $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pocketdet/ncnn-*-hos
 CPP := $(if $(CACHED),native,native-test)
 
 MARKS := not slow
-test: $(VENV)/dev.stamp $(CPP) ## the tests of every change, ten minutes on two cores (MARKS=: the slow ones too)
+test: $(VENV)/dev.stamp $(CPP) ## the tests of every change, ten minutes on two cores (MARKS='not nightly': those of CI)
 	@$(PYTEST) -m '$(MARKS)'
 
 test-all: $(VENV)/dev.stamp $(CPP) ## all tests, every export anew, all random examples
@@ -61,6 +61,7 @@ $(VENV)/native.stamp: $(VENV)/tools.stamp
 	@touch $@
 
 native native-static native-aarch64 native-sanitize native-fuzz: $(VENV)/native.stamp
+	@echo "== the C++ detector (some minutes the first time; progress is in build/$(NATIVE_OUT).log)"
 	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py $(NCNN_OPTIONS))" && mkdir -p build && { \
 	  $(BIN)/cmake -S runtime/native -B build/$(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
 	    -DPOCKETDET_PYTHON=OFF -DPOCKETDET_TESTS=ON -DPOCKETDET_WERROR=ON -DPOCKETDET_NCNN="$$ncnn" $(NATIVE_OPTIONS) && \

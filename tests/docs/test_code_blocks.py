@@ -65,6 +65,7 @@ def test_code_blocks_run_on_a_small_bundle(page: Path, folder: Path, trained_bun
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("page", SLOW_PAGES, ids=_id)
 def test_all_code_blocks_run(page: Path, folder: Path) -> None:
     _run_blocks([block for block in code_blocks(page) if _runs(block)], folder)

@@ -215,6 +215,7 @@ def test_a_subdirectory_needs_neither_python_nor_nanobind(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_program_with_the_sources_detects(
     project: Path, native_build: Path, runner: Runner, small_bundle: Path, image_files: list[Path]
 ) -> None:
