@@ -145,7 +145,7 @@ def test_sizes_and_times_stand_beside_the_numbers(
 ) -> None:
     ending = command("val", small_bundle, *labelled(project))
     lines = [line.split() for line in ending.out.splitlines()]
-    start = lines.index(["MB", "ms", "an", "image", "subject"])
+    start = lines.index(["MB", "ms", "an", "image", "here", "subject"])
     found = {" ".join(words): (float(size), float(time)) for size, time, *words in lines[start + 1 :][:3]}
     assert list(found) == ["PyTorch", "ONNX", "ncnn fp32"]
     files = (
@@ -222,7 +222,7 @@ def test_pascal_voc(command: Command, small_bundle: Path, voc: Path, tmp_path: P
     assert report.data.class_names == ("bolt", "nut", "washer")
     other = Path(shutil.copytree(voc, tmp_path / "other"))
     shutil.rmtree(other / "ImageSets")
-    ending = command("val", small_bundle, "--voc", other, "--only", "ncnn fp32")
+    ending = command("val", small_bundle, "--voc", other, "--only", "ncnn-fp32")
     assert "has no split test, val, valid: images that were trained on count, too" in ending.out
     (other / "Annotations" / "2.xml").write_text(VOC.format(stem="2", name="rivet"), encoding="utf-8")
     ending = command("val", small_bundle, "--voc", other, "--skip-bad")
