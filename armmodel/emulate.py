@@ -33,15 +33,18 @@ def count_blocks(
     command: Sequence[str],
     watched: Iterable[int],
     tick: Callable[[], None] = lambda: None,
+    cwd: Path = Path("/"),
 ) -> tuple[Trace, bytes]:
     """Run a program to its end.
 
     Args:
         emulator: qemu and its plugin.
         core: The core to emulate.
-        command: The program and its arguments, with absolute paths.
+        command: The program, an absolute path, and its arguments. Their lengths move the program's memory, so
+            paths in them should be relative to `cwd`.
         watched: Addresses that split the counts.
         tick: Called while it runs.
+        cwd: The folder that the program runs in.
 
     Returns:
         The counts, and what the program wrote to its standard output.
@@ -60,13 +63,15 @@ def count_blocks(
             str(emulator.qemu),
             "-cpu",
             core.emulated,
+            "-0",
+            Path(command[0]).name,
             "-L",
             str(folder / "root"),
             "-plugin",
             ",".join(plugin),
         ]
         # no variables of this machine: the place of the stack would depend on them
-        done = run_process(["/usr/bin/env", "-i", *qemu, *command], LIMIT_S, tick)
+        done = run_process(["/usr/bin/env", "-i", "-C", str(cwd), *qemu, *command], LIMIT_S, tick)
         if "count_blocks: expected" in done.err:
             raise EngineError(f"{emulator.plugin}: the plugin is of another version; {INSTALL}")
         if done.code == 2:

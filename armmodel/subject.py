@@ -1,6 +1,7 @@
 """What is modelled: a detector bundle through pocketdet-run, or any network of ncnn through run_network."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,13 +82,16 @@ class BundleSubject:
         """Count one frame of `pocketdet-run bench`. Raises `PocketdetError`."""
         symbols = read_symbols(instrument.llvm, instrument.runner)
         marks = Marks.of(symbols, "pocketdet::Detector::detect(")
-        with tempfile.TemporaryDirectory(prefix="pocketdet-") as folder:
-            words = [str(instrument.runner.resolve()), "bench", str(stage_bundle(self.bundle, Path(folder)))]
-            words += [stage_images([self.image], Path(folder))[0].path] if self.image else []
+        with tempfile.TemporaryDirectory(prefix="pocketdet-") as name:
+            folder = Path(name)
+            words = [str(instrument.runner.resolve()), "bench", stage_bundle(self.bundle, folder).name]
+            words += (
+                [os.path.relpath(stage_images([self.image], folder)[0].path, folder)] if self.image else []
+            )
             words += ["--warmup", "1", "--frames", "1"]  # the second frame finds the caches as any later one
             words += ["--precision", self.precision] if self.precision else []
             words += ["--rois", str(self.rois)] if self.rois else []
-            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
+            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick, folder)
         document = _document(out)
         stages = tuple(document["stages"])
         frame = CountedFrame(trace.blocks, last_frame(trace, marks, len(stages)))

@@ -52,21 +52,36 @@ def test_two_runs_agree_exactly(network: NetworkSubject, instrument: Instrument,
     assert one(network, A76, instrument) == first
 
 
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another working folder, another one for temporary files, another environment."""
+    folder = tmp_path / "a folder whose name is longer"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("A_VARIABLE", "x" * 5000)
+
+
 def test_the_host_does_not_matter(
     network: NetworkSubject, instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = one(network, A76, instrument)
-    elsewhere = tmp_path / "a folder whose name is longer"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    monkeypatch.setenv("A_VARIABLE", "x" * 5000)
+    elsewhere(tmp_path, monkeypatch)
     processors = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(processors)})
     try:
         assert one(network, A76, instrument) == first
     finally:
         os.sched_setaffinity(0, processors)
+
+
+def test_a_bundle_repeats_exactly_in_any_folder(
+    small_bundle: Path, instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with load_bundle(small_bundle) as bundle:
+        subject = BundleSubject(bundle, "fp16")
+        first = one(subject, A76, instrument)
+        elsewhere(tmp_path, monkeypatch)
+        assert one(subject, A76, instrument) == first
 
 
 def test_layers_have_names_and_make_up_the_network(network: NetworkSubject, instrument: Instrument) -> None:
