@@ -8,7 +8,6 @@ of zero, compute in half precision and run ncnn's kernels alone. The table goes 
 page.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,8 @@ from pocketdet.armmodel.alignment import AlignmentCycles, PairCycles
 from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.detectors import BACKBONES, make_bundle
 from pocketdet.armmodel.instrument import find_instrument
-from pocketdet.armmodel.page import markdown_table, write_or_print
+from pocketdet.armmodel.page import table_parser, write_table
 from pocketdet.benchmarks.predict.published import INPUTS
-from pocketdet.errors import PocketdetError
 from pocketdet.export.align_graph import align_graph
 from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET, alignment_target
 from pocketdet.runtime.bundle import load_bundle
@@ -80,6 +78,14 @@ def row(name: str, pair: PairCycles) -> list[str]:
     return [name, pair.core, f"{pair.plain / 1e6:.1f}", f"{pair.aligned / 1e6:.1f}", ratio]
 
 
+def _rows(bundles: Path, folder: Path | None) -> Iterator[list[str]]:
+    instrument = find_instrument()
+    models = [AlignmentCycles(instrument, core, PRECISION) for core in _CORES]
+    for network in [*backbones(bundles), *(published(folder) if folder else ())]:
+        for pair in pairs(network, models):
+            yield row(network[0], pair)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table.
 
@@ -89,25 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; a `PocketdetError` is written as one sentence.
     """
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
+    parser = table_parser(__doc__, SECTION)
     parser.add_argument("--networks", type=Path, help="folder with the .param files of ncnn's benchmark")
-    parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{SECTION}" to write')
     chosen = parser.parse_args(arguments)
-    try:
-        instrument = find_instrument()
-        models = [AlignmentCycles(instrument, core, PRECISION) for core in _CORES]
-        networks = [*backbones(chosen.bundles), *(published(chosen.networks) if chosen.networks else ())]
-        rows = []
-        for network in networks:
-            for pair in pairs(network, models):
-                rows.append(row(network[0], pair))
-                sys.stderr.write(" | ".join(rows[-1]) + "\n")
-        write_or_print(chosen.page, SECTION, markdown_table(_HEAD, rows))
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
+    return write_table(chosen.page, SECTION, _HEAD, _rows(chosen.bundles, chosen.networks))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Write what a command computes into a page of the documentation, between two comments."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_write
 
 
@@ -30,15 +31,39 @@ def write_section(page: Path, name: str, text: str) -> None:
     atomic_write(page, f"{before}{begin}\n{text.strip()}\n{end}{after}")
 
 
-def write_or_print(page: Path | None, name: str, text: str) -> None:
-    """Write a section of a page as `write_section` does, or to standard output without a page."""
-    if page:
-        write_section(page, name, text)
-    else:
-        sys.stdout.write(text + "\n")
-
-
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, a line per row."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def table_parser(doc: str | None, section: str) -> argparse.ArgumentParser:
+    """The options of a program that models detectors for a table: where bundles are kept, and the page."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
+    parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{section}" to write')
+    return parser
+
+
+def write_table(page: Path | None, section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """Write a table into a section of a page, or to standard output without a page.
+
+    Each row goes to standard error as soon as it is there.
+
+    Returns:
+        The exit code; a `PocketdetError` is written as one sentence.
+    """
+    found: list[Sequence[str]] = []
+    try:
+        for row in rows:
+            found.append(row)
+            sys.stderr.write(" | ".join(row) + "\n")
+        text = markdown_table(head, found)
+        if page:
+            write_section(page, section, text)
+        else:
+            sys.stdout.write(text + "\n")
+    except PocketdetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0

@@ -6,7 +6,6 @@ FOLDER keeps the bundles; those that it lacks are exported first. A frame is the
 benchmarks, from image to boxes, with 200 RoIs. The table goes to standard output, or into a page.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,10 +16,9 @@ from pocketdet.armmodel.detectors import BACKBONES, make_bundle, standard_frame_
 from pocketdet.armmodel.devices import SNAPDRAGON_845, find_devices
 from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import Modelled, model
-from pocketdet.armmodel.page import markdown_table, write_or_print
+from pocketdet.armmodel.page import table_parser, write_table
 from pocketdet.armmodel.subject import BundleSubject
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
-from pocketdet.errors import PocketdetError
 from pocketdet.runtime.bundle import load_bundle
 
 SECTION: Final = "table 9"
@@ -97,6 +95,11 @@ def _arithmetic(precision: str) -> str:
     return "fp32" if precision == "fp32" else "fp16"
 
 
+def _rows(bundles: Path) -> Iterator[list[str]]:
+    for arch, precision, modelled in table_9(bundles, find_instrument()):
+        yield row(arch, precision, modelled)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table.
 
@@ -106,20 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; a `PocketdetError` is written as one sentence.
     """
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
-    parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{SECTION}" to write')
-    chosen = parser.parse_args(arguments)
-    try:
-        rows = []
-        for arch, precision, modelled in table_9(chosen.bundles, find_instrument()):
-            rows.append(row(arch, precision, modelled))
-            sys.stderr.write(" | ".join(rows[-1]) + "\n")
-        write_or_print(chosen.page, SECTION, markdown_table(_HEAD, rows))
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
+    chosen = table_parser(__doc__, SECTION).parse_args(arguments)
+    return write_table(chosen.page, SECTION, _HEAD, _rows(chosen.bundles))
 
 
 if __name__ == "__main__":

@@ -189,14 +189,9 @@ class NativeDetector:
             raw.precision = ARITHMETICS.index(options.precision)
         if options.nms is not None:
             raw.nms = _NMS.index(options.nms)
-        if options.score_threshold is not None:
-            raw.score_threshold = options.score_threshold
-        if options.nms_iou is not None:
-            raw.nms_iou = options.nms_iou
-        if options.rois is not None:
-            raw.rois = options.rois
-        if options.max_detections is not None:
-            raw.max_detections = options.max_detections
+        for name in ("score_threshold", "nms_iou", "rois", "max_detections"):
+            if (value := getattr(options, name)) is not None:
+                setattr(raw, name, value)
         pointer = c_void_p()
         self._library.check(self._library["detector_open"](os.fsencode(folder), byref(raw), byref(pointer)))
         self._pointer = pointer

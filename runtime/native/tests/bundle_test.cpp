@@ -40,6 +40,23 @@ Json sound_manifest() {
 
 Manifest parse(const Json& manifest) { return parse_manifest(bytes_of(manifest.dump()), "m.json"); }
 
+struct Edit {
+    const char* pointer;
+    Json value;  // discarded: remove the field
+    const char* message;
+};
+
+// Whether a sound manifest is refused with the message of an edit after it.
+void check_refused(Json manifest, const Edit& edit) {
+    const Json::json_pointer pointer(edit.pointer);
+    if (edit.value.is_discarded()) {
+        manifest[pointer.parent_pointer()].erase(pointer.back());
+    } else {
+        manifest[pointer] = edit.value;
+    }
+    CHECK(contains(message_of<BundleError>([&] { parse(manifest); }), edit.message));
+}
+
 void test_sha256() {
     CHECK(sha256_of("", 0) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     CHECK(sha256_of("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -103,11 +120,7 @@ void test_what_a_bundle_was_made_for() {
 }
 
 void test_manifest_errors() {
-    const struct {
-        const char* pointer;
-        Json value;  // discarded: remove the field
-        const char* message;
-    } cases[] = {
+    const Edit edits[] = {
         {"/schema_version", 6, "needs a newer pocketdet-run"},
         {"/schema_version", "1", "field 'schema_version': expected a whole number"},
         {"/schema_version", 1.0, "field 'schema_version'"},
@@ -152,16 +165,7 @@ void test_manifest_errors() {
         {"/files/f.bin/size", 1 << 30, "bytes in all"},
         {"/surprise", 1, "field 'surprise' is unknown"},
     };
-    for (const auto& one : cases) {
-        Json m = sound_manifest();
-        const Json::json_pointer pointer(one.pointer);
-        if (one.value.is_discarded()) {
-            m[pointer.parent_pointer()].erase(pointer.back());
-        } else {
-            m[pointer] = one.value;
-        }
-        CHECK(contains(message_of<BundleError>([&] { parse(m); }), one.message));
-    }
+    for (const Edit& edit : edits) check_refused(sound_manifest(), edit);
 }
 
 // The manifest at 32x64, and at 64x64 with a features graph of its own.
@@ -197,11 +201,7 @@ void test_several_sizes() {
     CHECK(parse(none).sizes.size() == 1);
     none["sizes"] = Json::array();
     CHECK(parse(none).sizes.size() == 1);
-    const struct {
-        const char* pointer;
-        Json value;  // discarded: remove the field
-        const char* message;
-    } cases[] = {
+    const Edit edits[] = {
         {"/schema_version", 4, "field 'sizes' is unknown"},
         {"/sizes", nullptr, "field 'sizes': expected a list of 0 to 7 elements"},
         {"/sizes", Json::array_t(8, sound["sizes"][0]), "field 'sizes': expected a list of 0 to 7 elements"},
@@ -215,16 +215,7 @@ void test_several_sizes() {
         {"/sizes/0/golden/image", "g.png", "m.json: sizes[0]: 'g.png' is used but not listed"},
         {"/sizes/0/graphs/head/bin", "g.bin", "m.json: sizes[0]: 'g.bin' is used but not listed"},
     };
-    for (const auto& one : cases) {
-        Json m = sound;
-        const Json::json_pointer pointer(one.pointer);
-        if (one.value.is_discarded()) {
-            m[pointer.parent_pointer()].erase(pointer.back());
-        } else {
-            m[pointer] = one.value;
-        }
-        CHECK(contains(message_of<BundleError>([&] { parse(m); }), one.message));
-    }
+    for (const Edit& edit : edits) check_refused(sound, edit);
 }
 
 void test_size_texts() {

@@ -61,6 +61,11 @@ def require_bundle(path: Path) -> None:
         raise UsageError(f"{path}: expected a bundle, found weights; export it first: {command}")
 
 
+def optional_size(text: str | None) -> tuple[int, int] | None:
+    """Parse the size of an option as `parse_size` does; None if it is not given."""
+    return parse_size(text) if text else None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parse "320" or "320x480" to (height, width). Raises `UsageError`."""
     parts = text.lower().split("x")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from pocketdet.cli.arguments import SIZE_HELP, image_files, parse_size, require_bundle
+from pocketdet.cli.arguments import SIZE_HELP, image_files, optional_size, require_bundle
 from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
@@ -132,7 +132,7 @@ def bench(
     if submit is not None:
         _check_submit(submit, bundles, targets, plan)
     with contextlib.ExitStack() as stack:
-        loaded = _load(bundles, parse_size(size) if size else None, stack)
+        loaded = _load(bundles, optional_size(size), stack)
         for bundle in loaded:
             plan.check_bundle(bundle)
         _make_folder(out)

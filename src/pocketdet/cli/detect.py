@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pocketdet.cli.arguments import SIZE_HELP, parse_size, require_bundle
+from pocketdet.cli.arguments import SIZE_HELP, optional_size, require_bundle
 from pocketdet.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def detect(
         nms=nms,
         nms_iou=nms_iou,
         rois=rois,
-        size=parse_size(size) if size else None,
+        size=optional_size(size),
     )
     window = Window(f"{bundle} {source}") if show else None
     with Detector(bundle, options) as detector:

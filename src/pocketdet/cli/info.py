@@ -11,8 +11,8 @@ from rich.table import Table
 
 from pocketdet.cli.arguments import (
     SIZE_HELP,
+    optional_size,
     parse_shapes,
-    parse_size,
     require_bundle,
     require_export_packages,
     require_files,
@@ -67,7 +67,7 @@ def info(
         raise UsageError(
             "nothing to describe: name a bundle, a .param, .onnx or .safetensors file, or pass --macs"
         )
-    card = _card(target, parse_shapes(shape or []), parse_size(size) if size else None)
+    card = _card(target, parse_shapes(shape or []), optional_size(size))
     if as_json:
         typer.echo(json.dumps(card, indent=2))
     elif target.suffix.lower() == ".onnx":

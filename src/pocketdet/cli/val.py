@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pocketdet.cli.arguments import (
     SIZE_HELP,
-    parse_size,
+    optional_size,
     read_names,
     require_accuracy_packages,
     require_export_packages,
@@ -177,7 +177,7 @@ def _checkpoint_kwargs(arch: str | None, names: Path | None, input_size: str | N
     return {
         "arch": arch,
         "class_names": read_names(names) if names else None,
-        "input_size": parse_size(input_size) if input_size else None,
+        "input_size": optional_size(input_size),
     }
 
 
@@ -203,7 +203,7 @@ def _opening(
     """
     from pocketdet.evaluation.inputs import is_checkpoint, open_input
 
-    bundle_kwargs: dict[str, Any] = {"size": parse_size(size) if size else None}
+    bundle_kwargs: dict[str, Any] = {"size": optional_size(size)}
     checkpoints = [is_checkpoint(path) for path in paths]
     for path, is_one in zip(paths, checkpoints, strict=True):
         kwargs = checkpoint_kwargs if is_one or not any(checkpoints) else {}

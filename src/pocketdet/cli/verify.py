@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.cli.arguments import SIZE_HELP, parse_size, require_bundle, require_files
+from pocketdet.cli.arguments import SIZE_HELP, optional_size, require_bundle, require_files
 from pocketdet.cli.user_code import module_from_code
 from pocketdet.errors import UsageError
 
@@ -50,7 +50,7 @@ def verify(
     Example: pocketdet verify snet49.pocketdet --image photo.jpg --layers
     """
     require_bundle(bundle)
-    pixels = parse_size(size) if size else None
+    pixels = optional_size(size)
     report = _report(bundle, image or [], layers, weights, module, pixels)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))

@@ -7,7 +7,7 @@ import java.util.function.Consumer;
  * One detector's thread: opens it, lets it test itself, then runs the latest frame there is until it is stopped.
  *
  * <p>Frames given to it are its to close. The next loop waits for the one before, so that there are never two
- * detectors' networks in memory. Whatever the detector throws is told once.
+ * detectors' networks in memory. Whatever the detector throws is reported once.
  */
 public final class InferenceLoop<F extends AutoCloseable, R> {
     /** A detector, as far as a loop needs one. */
@@ -31,7 +31,7 @@ public final class InferenceLoop<F extends AutoCloseable, R> {
     private final Consumer<Throwable> failures;
     private final Thread thread;
 
-    /** Results and what is thrown are told on the loop's thread; `previous` may be null. */
+    /** Results and exceptions are reported on the loop's thread; `previous` may be null. */
     public InferenceLoop(
             Opener<F, R> opener, Consumer<R> results, Consumer<Throwable> failures, InferenceLoop<F, R> previous) {
         this.opener = opener;
