@@ -4,6 +4,7 @@ from pocketdet.benchmarks.report.entries import (
     Entry,
     check_comparable,
     comparable_groups,
+    latest_runs,
     read_entries,
 )
 from pocketdet.benchmarks.report.table import Table
@@ -15,6 +16,7 @@ __all__ = [
     "Table",
     "check_comparable",
     "comparable_groups",
+    "latest_runs",
     "make_tables",
     "read_entries",
     "write_report",

@@ -1,7 +1,7 @@
 """Read records for a report, and check that they can be compared in one table."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from pocketdet.errors import UsageError
 
 @dataclass(frozen=True)
 class Entry:
-    """A record and the file it came from."""
+    """A record, the file it came from, and the other runs that it was chosen from (`latest_runs`)."""
 
     path: Path
     record: Record
+    others: tuple["Entry", ...] = ()
 
 
 _ASPECTS: dict[str, Callable[[Record], Any]] = {
@@ -55,6 +56,34 @@ def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
     entries = [Entry(path, read_record(path)) for path in files]
     places = {_place(entry.record): i for i, entry in reversed(list(enumerate(entries)))}
     return tuple(sorted(entries, key=lambda e: (places[_place(e.record)], e.record.bundle.macs)))
+
+
+def latest_runs(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Choose one of several runs of a bundle that were measured on one device in the same way.
+
+    It is the latest VALID one by the protocol's own length; else the latest VALID one; else the latest.
+
+    Args:
+        entries: The records.
+
+    Returns:
+        The chosen ones, each with the `others` it was chosen from, in the order of the first runs.
+    """
+    runs: dict[tuple[Any, ...], list[Entry]] = {}
+    for entry in entries:
+        bundle = entry.record.bundle
+        measured = (aspect(entry.record) for aspect in _ASPECTS.values())
+        runs.setdefault((_place(entry.record), bundle.name, bundle.digest, *measured), []).append(entry)
+    chosen = []
+    for alike in runs.values():
+        best = max(alike, key=_preference)
+        chosen.append(replace(best, others=tuple(e for e in alike if e is not best)))
+    return tuple(chosen)
+
+
+def _preference(entry: Entry) -> tuple[bool, bool, str]:
+    verdict = entry.record.verdict
+    return verdict.valid, not verdict.quick, entry.record.created
 
 
 def check_comparable(entries: Sequence[Entry]) -> None:

@@ -175,8 +175,24 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         tuple(head),
         tuple(rows),
         1,
-        (conditions, *notes),
+        (conditions, *notes, *map(_other_runs, (entry for entry in entries if entry.others))),
     )
+
+
+def _other_runs(entry: Entry) -> str:
+    """Say which of several runs is shown, and what the others measured."""
+    valid = "VALID " if entry.record.verdict.valid else ""
+    others = ", ".join(f"{_median(other.record)} ({other.path.name})" for other in entry.others)
+    return (
+        f"{entry.record.bundle.name} on {entry.record.device.name}: {entry.path.name} is the latest {valid}one "
+        f"of {len(entry.others) + 1} runs; the others: {others}"
+    )
+
+
+def _median(record: Record) -> str:
+    if record.verdict.valid and record.summary is not None:
+        return f"median {record.summary.median:.2f} ms" + " quick" * record.verdict.quick
+    return record.verdict.label
 
 
 def rois_of(records: Iterable[Record]) -> str:

@@ -16,6 +16,7 @@ from pocketdet.benchmarks.report import (
     Entry,
     check_comparable,
     comparable_groups,
+    latest_runs,
     make_tables,
     read_entries,
     write_report,
@@ -301,6 +302,41 @@ def test_two_bundles_of_one_name_are_refused() -> None:
 def test_one_device_twice_is_refused() -> None:
     with pytest.raises(UsageError, match=r"is there twice, in 0\.json and 1\.json: leave one of them out"):
         check_comparable(entries(of("snet49"), of("snet49", 41.0)))
+
+
+def at(hour: int, ms: float = 40.0, **changes: Any) -> Record:
+    return of("snet49", ms, created=f"2026-11-30T{hour:02}:00:00Z", **changes)
+
+
+def test_the_latest_valid_run_is_chosen() -> None:
+    moved = run(cpu_after=(*(CPU,) * 1023, 4))
+    made = entries(at(8, 41.0), of("snet146"), at(10, 40.0), at(9, 39.0), at(11, run=moved))
+    shown = latest_runs(made)
+    assert [(e.path.name, [o.path.name for o in e.others]) for e in shown] == [
+        ("2.json", ["0.json", "3.json", "4.json"]),
+        ("1.json", []),
+    ]
+    table = make_tables(shown)[0]
+    assert [row[2] for row in table.rows] == ["25.0", table.rows[1][2]]
+    assert table.notes[1:] == (
+        "thundernet-snet49 on OnePlus 6: 2.json is the latest VALID one of 4 runs; the others: "
+        "median 41.00 ms (0.json), median 39.00 ms (3.json), INVALID (4.json)",
+    )
+    check_comparable(shown)
+
+
+def test_the_latest_run_is_chosen_if_none_is_valid() -> None:
+    moved = run(cpu_after=(*(CPU,) * 1023, 4))
+    (shown,) = latest_runs(entries(at(9, run=moved), at(8, run=moved)))
+    assert shown.path.name == "0.json"
+    note = make_tables((shown,))[0].notes[-1]
+    assert note.endswith("0.json is the latest one of 2 runs; the others: INVALID (1.json)")
+
+
+def test_runs_that_differ_in_more_than_time_are_not_merged() -> None:
+    others = (of("snet49", engine={"threads": 4}), of("snet49", device=XEON, target=LOCAL))
+    another = of("snet49", bundle={"digest": "f" * 64})
+    assert len(latest_runs(entries(of("snet49"), *others, another))) == 4
 
 
 def test_no_records_are_refused(tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def test_a_folder_of_records(command: Command, tmp_path: Path) -> None:
         assert (out / name).stat().st_size > 200
 
 
+def test_a_folder_with_two_runs_of_a_bundle(command: Command, tmp_path: Path) -> None:
+    write_record(tmp_path / "first.json", record(created="2026-11-30T08:00:00Z"))
+    write_record(tmp_path / "second.json", record(created="2026-11-30T09:00:00Z"))
+    ending = command("report", tmp_path, "--out", tmp_path / "report")
+    assert ending.code == 0, ending.err
+    assert "second.json is the latest VALID one of 2 runs; the others: median " in ending.out
+    assert "(first.json)" in (tmp_path / "report" / "report.html").read_text()
+
+
 def test_records_that_cannot_be_compared(command: Command, tmp_path: Path) -> None:
     write_record(tmp_path / "a.json", record())
     write_record(tmp_path / "b.json", record(engine={"precision_observed": "fp16"}))

@@ -28,16 +28,17 @@ def report(
 
     Writes Markdown, CSV, plots and one self-contained HTML page. Frames per second are shown for VALID runs
     on real devices only. Records that were measured in different ways (input size, threads, arithmetic, ncnn,
-    the bundle of a name) are refused; the message names the difference.
+    the bundle of a name) are refused; the message names the difference. Of several runs of a bundle the latest
+    VALID one is shown, with the times of the others below the table.
 
     Example: pocketdet report bench-records --out bench-report
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("a report needs matplotlib: pip install 'pocketdet[bench]'")
 
-    from pocketdet.benchmarks.report import make_tables, read_entries, write_report
+    from pocketdet.benchmarks.report import latest_runs, make_tables, read_entries, write_report
 
-    entries = read_entries(records)
+    entries = latest_runs(read_entries(records))
     files = write_report(out, entries)
     _print(make_tables(entries)[0], Console(highlight=False))
     for path in files:
