@@ -11,11 +11,12 @@ import platform
 import resource
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pocketdet import __version__
 from pocketdet.runtime import _core
 
+ARM_64: Final = ("aarch64", "arm64", "armv8l")  # what `uname -m` prints on 64-bit ARM
 _ROOT = Path("/")
 _PACKAGES = ("ncnn", "onnxruntime", "openvino", "numpy")
 
@@ -78,6 +79,18 @@ def fma_peak() -> tuple[float, str]:
     return _core.fma_peak()
 
 
+def is_emulated(root: Path = _ROOT) -> bool:
+    """Whether this process runs on an ARM processor that an x86 emulates; the rule is that of pocketdet-run.
+
+    Args:
+        root: Folder that stands for `/`.
+
+    Returns:
+        True if the system shows the processors of an x86, as it does to a program in qemu's user mode.
+    """
+    return platform.machine() in ARM_64 and "vendor_id" in _read(root / "proc/cpuinfo")
+
+
 def read_machine(root: Path = _ROOT) -> Machine:
     """Describe the machine as it is now.
 
@@ -120,7 +133,7 @@ def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
         "system": platform.system(),
         "release": platform.release(),
         "architecture": platform.machine(),
-        "emulated": False,
+        "emulated": is_emulated(root),
         "cpu_features": list(_core.cpu_features()),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE"),
     }

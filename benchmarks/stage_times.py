@@ -11,19 +11,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pocketdet.benchmarks.machine import is_emulated
 from pocketdet.datasets.standard_frames import standard_frame
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import ENGINES, DetectorOptions
 
+EMULATED: Final = "emulated processor: these times say nothing about a device"
 POST_PROCESSING = ("proposals", "roi_align", "boxes")
 
 
@@ -58,9 +60,9 @@ class StageTimes:
         return {name: {"median": float(p50), "p90": float(p90)} for name, (p50, p90) in quantiles.items()}
 
     @property
-    def fps(self) -> float:
-        """1000 / median total."""
-        return 1000.0 / float(np.median(self.totals))
+    def fps(self) -> float | None:
+        """1000 / median total; `None` on an emulated processor, whose time is not that of a device."""
+        return None if is_emulated() else 1000.0 / float(np.median(self.totals))
 
 
 def measure_stages(
@@ -142,6 +144,21 @@ def stage_table(times: StageTimes, title: str) -> Table:
     return table
 
 
+def speed_line(times: StageTimes, rois: str) -> str:
+    """Describe the speed in one line.
+
+    Args:
+        times: The times.
+        rois: What `count_rois` returns.
+
+    Returns:
+        The frames per second, or why there are none.
+    """
+    if times.fps is None:
+        return EMULATED
+    return f"{times.fps:.1f} fps on this machine (1000 / median total{rois})"
+
+
 def main() -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="stage_times", description=(__doc__ or "").split("\n", 1)[0])
@@ -160,7 +177,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     console.print(stage_table(times, f"{name}, {args.engine}, 1 thread, {args.frames} frames"))
-    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total{rois})")
+    console.print(speed_line(times, rois))
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from pocketdet.benchmarks.interleaved import summarise
+from pocketdet.benchmarks.machine import ARM_64
 from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
 from pocketdet.benchmarks.report.entries import Entry
 from pocketdet.benchmarks.report.layers import layer_tables
@@ -96,7 +97,7 @@ def paper_device(record: Record) -> str | None:
     if record.engine.processor != "CPU":
         return GPU
     architecture = record.device.architecture
-    if architecture in ("aarch64", "arm64", "armv8l"):
+    if architecture in ARM_64:
         return ARM
     return X86 if architecture in ("x86_64", "amd64") else None
 
@@ -181,10 +182,10 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 def _other_runs(entry: Entry) -> str:
     """Say which of several runs is shown, and what the others measured."""
-    valid = "VALID " if entry.record.verdict.valid else ""
+    kind = "latest VALID one" if entry.record.verdict.valid else "latest one"
     others = ", ".join(f"{_median(other.record)} ({other.path.name})" for other in entry.others)
     return (
-        f"{entry.record.bundle.name} on {entry.record.device.name}: {entry.path.name} is the latest {valid}one "
+        f"{entry.record.bundle.name} on {entry.record.device.name}: {entry.path.name} is the {kind} "
         f"of {len(entry.others) + 1} runs; the others: {others}"
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketdet.benchmarks.machine import ARM_64
 from pocketdet.benchmarks.targets.adb import PACKAGE, AdbTarget, AppTarget, adb_devices, require_ready
 from pocketdet.benchmarks.targets.base import Target, Tick, last_line, no_tick
 from pocketdet.benchmarks.targets.local import EmulatedTarget, LocalTarget
@@ -16,7 +17,6 @@ from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.native_build import AARCH64, AARCH64_HOST, X86_64
 
 _X86 = ("x86_64", "amd64")
-_ARM = ("aarch64", "arm64", "armv8l")
 _START_S = 120.0
 PYTHON_RUNNER = (sys.executable, "-P", "-m", "pocketdet.benchmarks.targets.python_runner")
 EMULATED_CPU = "cortex-a76"
@@ -192,13 +192,13 @@ def open_session(target: Target, runner: Path | None = None, tick: Tick = no_tic
 
 def _built(target: Target) -> Path | None:
     machine = target.architecture()
-    build = X86_64 if machine in _X86 else AARCH64 if machine in _ARM else None
+    build = X86_64 if machine in _X86 else AARCH64 if machine in ARM_64 else None
     is_here = target.kind == "local"
     if build is None:
         if is_here:
             return None
         raise UsageError(f"no runner is built for {machine!r}; expected aarch64 or x86_64, or give --runner")
-    if is_here and platform.machine() in _ARM:
+    if is_here and platform.machine() in ARM_64:
         build = AARCH64_HOST
     path = build.runner
     if path.is_file():

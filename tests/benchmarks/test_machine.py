@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from pocketdet.benchmarks import machine
-from pocketdet.benchmarks.machine import Peak, fma_peak, load_average, read_machine
+from pocketdet.benchmarks.machine import (
+    Peak,
+    describe_machine,
+    fma_peak,
+    is_emulated,
+    load_average,
+    read_machine,
+)
 from pocketdet.runtime import _core
 
 
@@ -43,6 +50,24 @@ def test_the_machine_is_described() -> None:
     assert found.cores >= 1
     assert {"python", "pocketdet", "ncnn", "numpy"} <= set(found.versions)
     assert found.load is None or found.load >= 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "field", "emulated"),
+    [
+        ("aarch64", "vendor_id\t: AuthenticAMD", True),
+        ("aarch64", "CPU implementer\t: 0x41", False),
+        ("x86_64", "vendor_id\t: AuthenticAMD", False),
+    ],
+)
+def test_an_arm_program_on_an_x86_is_emulated(
+    architecture: str, field: str, emulated: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\n{field}\n")
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    assert is_emulated(tmp_path) is emulated
+    assert describe_machine(tmp_path)["emulated"] is emulated
 
 
 def test_a_machine_that_reports_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

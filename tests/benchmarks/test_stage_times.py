@@ -10,7 +10,15 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pocketdet.benchmarks.stage_times import POST_PROCESSING, StageTimes, main, measure_stages, stage_table
+from pocketdet.benchmarks.stage_times import (
+    EMULATED,
+    POST_PROCESSING,
+    StageTimes,
+    main,
+    measure_stages,
+    speed_line,
+    stage_table,
+)
 from pocketdet.errors import UsageError
 from pocketdet.runtime.detector import Detections
 from pocketdet.runtime.two_stage import STAGES
@@ -67,6 +75,14 @@ def test_shares_are_medians_over_frames() -> None:
 def test_no_frames_are_refused(frames: int, warm_up: int) -> None:
     with pytest.raises(UsageError, match="expected at least 1 frame"):
         measure(frames, warm_up)
+
+
+def test_emulated_time_is_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = StageTimes(("preprocess", "model"), np.array([[2.0, 8.0]]))
+    assert speed_line(times, ", 200 RoIs") == "100.0 fps on this machine (1000 / median total, 200 RoIs)"
+    monkeypatch.setattr("pocketdet.benchmarks.stage_times.is_emulated", lambda: True)
+    assert times.fps is None
+    assert speed_line(times, ", 200 RoIs") == EMULATED
 
 
 def test_the_table_has_a_row_per_stage_post_processing_and_total() -> None:

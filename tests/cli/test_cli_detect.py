@@ -79,6 +79,18 @@ def test_json_agrees_with_the_detector(tiny_bundle_template: Path, tmp_path: Pat
     assert report["fps"] == pytest.approx(1000 / report["milliseconds"]["total"]["median"])
 
 
+def test_an_emulated_processor_has_no_fps(
+    tiny_bundle_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketdet.benchmarks.stage_times.is_emulated", lambda: True)
+    for name in ("a.png", "b.png"):
+        write_photo(tmp_path / "photos" / name)
+    printed = detect(tiny_bundle_template, tmp_path / "photos", "--no-save").stdout
+    assert " fps" not in printed
+    assert "emulated processor: these times say nothing about a device" in printed
+    assert detect_json(tiny_bundle_template, tmp_path / "photos", "--no-save")["fps"] is None
+
+
 def test_output_may_be_the_parent_of_the_source_folder(tiny_bundle_template: Path, tmp_path: Path) -> None:
     for i in range(25):
         write_photo(tmp_path / "photos" / f"p{i:02d}.jpg", i)

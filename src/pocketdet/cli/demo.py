@@ -148,7 +148,7 @@ def _detect(detector: "Detector", image: "NDArray[Any]", annotated: Path, consol
 
 
 def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None:
-    from pocketdet.benchmarks.stage_times import count_rois, measure_stages, stage_table
+    from pocketdet.benchmarks.stage_times import count_rois, measure_stages, speed_line, stage_table
 
     one = detector.detect(image).total_milliseconds / 1e3
     frames = max(5, min(FRAMES, int(SECONDS / one)))
@@ -160,4 +160,4 @@ def _time(detector: "Detector", image: "NDArray[Any]", console: Console) -> None
     arch = detector.bundle.manifest.architecture
     console.print(stage_table(times, f"{arch}, {detector.engine_name}, 1 thread, {frames} frames"))
     rois = count_rois(detector, image)
-    console.print(f"{times.fps:.1f} fps on this machine (1000 / median total{rois})")
+    console.print(speed_line(times, rois))

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.benchmarks.stage_times import StageTimes, stage_table
+from pocketdet.benchmarks.stage_times import EMULATED, StageTimes, stage_table
 from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.sources import Frame, Problem
 
@@ -91,9 +91,12 @@ def print_summary(summary: Summary, title: str, written: list[Path], console: Co
     if times:
         console.print(stage_table(times, title))
         rois = f"{summary.rois} in the first image" if summary.rois else ""
-        speed = f"{times.fps:.1f} fps{rois}: 1000 / median total, without reading, drawing, writing"
-        if len(summary.samples) == 1:
+        if times.fps is None:
+            speed = EMULATED
+        elif len(summary.samples) == 1:
             speed = "one frame, and the first is slower than later ones: pocketdet bench measures fps"
+        else:
+            speed = f"{times.fps:.1f} fps{rois}: 1000 / median total, without reading, drawing, writing"
         console.print(speed)
     for path in written[:3]:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)

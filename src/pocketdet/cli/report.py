@@ -28,8 +28,8 @@ def report(
 
     Writes Markdown, CSV, plots and one self-contained HTML page. Frames per second are shown for VALID runs
     on real devices only. Records that were measured in different ways (input size, threads, arithmetic, ncnn,
-    the bundle of a name) are refused; the message names the difference. Of several runs of a bundle the latest
-    VALID one is shown, with the times of the others below the table.
+    the bundle of a name) are refused; the message names the difference. Of several runs of a bundle the
+    latest VALID one is shown, with the times of the others below the table.
 
     Example: pocketdet report bench-records --out bench-report
     """
