@@ -3,11 +3,14 @@
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pocketdet.armmodel.devices import DEVICES, UNPUBLISHED, Device
 from pocketdet.benchmarks.phones import Phone, load_phones
-from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, tokens
+from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, similar_names, tokens
 from pocketdet.errors import UsageError
+
+_CLOCK: Final = "its clock is from general knowledge (phones.toml), not from a published run"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def unpublished_devices() -> tuple[Device, ...]:
     chips = [chip for chip in load_phones().chip if chip.ghz]
     return (
         *UNPUBLISHED,
-        *(Device(chip.name, chip.core.lower(), chip.ghz or 0.0, cores="big") for chip in chips),
+        *(Device(chip.name, chip.core.lower(), chip.ghz or 0.0, cores="big", note=_CLOCK) for chip in chips),
     )
 
 
@@ -66,7 +69,9 @@ def find_targets(query: str, threads: int, models: DeviceModels) -> list[Target]
         return _by_name(query, threads, models)
     except UsageError:
         phones = load_phones().find(query)
-        if not phones or not query.strip():
+        if not is_known(query, models):
+            raise unknown_device(query, models) from None
+        if not phones:
             raise
     firsts: dict[str, Phone] = {}
     for phone in phones:
@@ -85,6 +90,25 @@ def find_targets(query: str, threads: int, models: DeviceModels) -> list[Target]
     if not found:
         raise UsageError("; ".join(missing))
     return sorted(found, key=lambda target: target.fitted is None)
+
+
+def is_known(query: str, models: DeviceModels) -> bool:
+    """Whether a device, with any number of threads, or a phone has all words of a query in its name."""
+    wanted, runs = tokens(query), (f"{d.name} {d.cores}" for d in models.devices)
+    return bool(wanted) and any(wanted <= tokens(name) for name in (*runs, *_names(models)))
+
+
+def unknown_device(query: str, models: DeviceModels) -> UsageError:
+    """To be raised where nothing is named so: with similar names, and what to do."""
+    hint = similar_names(query, _names(models))
+    return UsageError(
+        f"no device or phone is named {query!r}; {hint}--list shows all; for another phone, name its chip"
+    )
+
+
+def _names(models: DeviceModels) -> tuple[str, ...]:
+    modelled, published = (d.name for d in unpublished_devices()), (d.name for d in models.devices)
+    return tuple(dict.fromkeys((*load_phones().names, *modelled, *published)))
 
 
 def _by_name(query: str, threads: int, models: DeviceModels) -> list[Target]:

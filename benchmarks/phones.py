@@ -23,7 +23,8 @@ class _Row(BaseModel):
 class Chip(_Row):
     """A chip: `core` is its fastest core, `codes` are the names that Android has for it.
 
-    `ghz` is the highest clock of that core, where LLVM models it and no run of the chip's core is published.
+    `ghz` is the highest clock of that core, from general knowledge, where LLVM models it and no run of it is
+    published. `source` is where all of it can be checked.
     """
 
     name: Name

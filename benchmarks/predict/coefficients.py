@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pocketdet.errors import UsageError
 
 SCHEMA_VERSION: Final = 1
+_SIMILAR: Final = 0.75  # of two words, by difflib
 SHIPPED = Path(__file__).with_name("coefficients.json")
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -99,7 +100,7 @@ class DeviceModels(_Record):
         if not named:
             names = list(dict.fromkeys(d.name for d in self.devices))
             raise UsageError(
-                f"no published run is of a device {query!r}; {_near(query, names)}--list shows all"
+                f"no published run is of a device {query!r}; {similar_names(query, names)}--list shows all"
             )
         runs = [d for d in named if d.threads == threads]
         if not runs:
@@ -122,17 +123,27 @@ def tokens(text: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+\+?", text.casefold()))
 
 
-def _near(query: str, names: Sequence[str]) -> str:
+def similar_names(query: str, names: Iterable[str]) -> str:
+    """Ask whether a similar name is meant.
+
+    Args:
+        query: What was searched for.
+        names: The names that there are.
+
+    Returns:
+        The beginning of a sentence with at most three names, in which every word of the query that has a
+        letter is or has a similar one; empty if there is none.
+    """
     wanted = tokens(query)
+    words = {word for word in wanted if re.search("[a-z]", word)}
 
-    def similarity(name: str) -> float:
-        have = sorted(tokens(name))
-        near = [max((SequenceMatcher(None, w, h).ratio() for h in have), default=0.0) for w in wanted]
-        return sum(near) / max(len(near), 1)
+    def likeness(word: str, name: str) -> float:
+        return max((SequenceMatcher(None, word, own).ratio() for own in sorted(tokens(name))), default=0.0)
 
-    best = sorted(names, key=similarity, reverse=True)[:3]
-    close = [f"{name!r}" for name in best if similarity(name) > 0.6]
-    return f"did you mean {' or '.join(close)}? " if close else ""
+    near = [name for name in names if words and all(likeness(word, name) > _SIMILAR for word in words)]
+    near.sort(key=lambda name: sum(likeness(word, name) for word in wanted), reverse=True)
+    close = " or ".join(repr(name) for name in near[:3])
+    return f"did you mean {close}? " if close else ""
 
 
 def load_models(path: Path = SHIPPED) -> DeviceModels:

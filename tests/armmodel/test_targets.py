@@ -82,7 +82,7 @@ def test_phones_of_several_chips_name_them() -> None:
         ("Pixel 5", 2, "Google Pixel 5 has the Snapdragon 765G: .*pass --threads 4"),
         ("Pixel 3", 4, "its fast core, .*, is modelled on one thread alone: pass --threads 1"),
         ("Raspbery Pi 5", 1, "did you mean 'Raspberry Pi 5"),
-        ("", 1, "no published run is of a device ''"),
+        ("", 1, "no device or phone is named ''; --list"),
     ],
 )  # fmt: skip
 def test_what_nothing_is_known_of_gives_one_sentence(query: str, threads: int, said: str) -> None:

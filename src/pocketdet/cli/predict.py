@@ -164,7 +164,7 @@ def _list_devices(
     models: "DeviceModels", queries: list[str], threads: int, console: Console, *, as_json: bool
 ) -> None:
     """List the devices with `threads` threads, and the phones, that match one of the queries; all without."""
-    from pocketdet.armmodel.targets import modelled_device, unpublished_devices
+    from pocketdet.armmodel.targets import modelled_device, unknown_device, unpublished_devices
     from pocketdet.benchmarks.phones import load_phones
     from pocketdet.benchmarks.predict.coefficients import tokens
 
@@ -182,11 +182,12 @@ def _list_devices(
     shown = [d for d in named if d.threads == threads]
     phones = [phone for query in queries for phone in load_phones().find(query)]
     if not named and not others and not phones:
-        raise UsageError(f"no device or phone is named {', '.join(queries)}; --list alone shows all")
+        raise unknown_device(" ".join(queries), models)
     if shown:
         _print_devices(shown, threads, console)
     if others and threads == 1:
-        console.print("modelled without a published run: " + ", ".join(d.name for d in others), markup=False)
+        names = ", ".join(d.name for d in others)
+        console.print(f"modelled without a published run, most at a clock from general knowledge: {names}")
     more = len({d.name for d in named} - {d.name for d in shown})
     if more:
         most = Counter(d.threads for d in named if d.threads != threads).most_common(1)[0][0]

@@ -54,6 +54,7 @@ def test_big_cores_are_preferred_unless_little_is_in_the_query(models: DeviceMod
         ("Raspbery Pi 5", 1, "did you mean 'Raspberry Pi 5 Broadcom BCM2712, Cortex-A76'"),
         ("", 1, "no published run is of a device ''; --list shows all"),
         ("???", 1, "--list shows all"),
+        ("Nokia 3310", 1, "no published run is of a device 'Nokia 3310'; --list shows all"),
         ("Snapdragon 888", 1, "no run with 1 thread is published; pass --threads 8"),
         ("Snapdragon 855+", 3, "no run with 3 threads is published; pass --threads 1 or 4"),
     ],
