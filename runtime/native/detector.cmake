@@ -21,12 +21,15 @@ add_library(pocketdet_detector STATIC
   detector/packed_pooling.cpp detector/packed_products.cpp detector/parity.cpp detector/precision.cpp
   detector/preprocessor.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
-  target_sources(pocketdet_detector PRIVATE kernels/half_kernels.cpp kernels/single_kernels.cpp)
+  target_sources(pocketdet_detector PRIVATE detector/packed_bytes.cpp kernels/byte_kernels.cpp kernels/half_kernels.cpp
+    kernels/single_kernels.cpp)
   # the order of instructions is that of the source: GCC would run out of registers
   set(pocketdet_in_order $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
   set_source_files_properties(kernels/single_kernels.cpp PROPERTIES COMPILE_OPTIONS "${pocketdet_in_order}")
   set_source_files_properties(kernels/half_kernels.cpp PROPERTIES
     COMPILE_OPTIONS "-march=armv8.2-a+fp16;${pocketdet_in_order}")
+  set_source_files_properties(kernels/byte_kernels.cpp PROPERTIES
+    COMPILE_OPTIONS "-march=armv8.2-a+fp16+dotprod;${pocketdet_in_order}")
 endif()
 target_include_directories(pocketdet_detector PUBLIC detector kernels)
 target_include_directories(pocketdet_detector SYSTEM PUBLIC "${ncnn_include}")
@@ -62,8 +65,9 @@ if(POCKETDET_TESTS)
   target_include_directories(detector_test PRIVATE tools)
   add_executable(one_stage_bundle_test tests/one_stage_bundle_test.cpp)
   add_executable(deformable_conv_test tests/deformable_conv_test.cpp)
+  add_executable(byte_layers_test tests/byte_layers_test.cpp)
   add_executable(packed_layers_test tests/packed_layers_test.cpp)
-  foreach(test bundle_test deformable_conv_test detector_test one_stage_bundle_test packed_layers_test)
+  foreach(test bundle_test byte_layers_test deformable_conv_test detector_test one_stage_bundle_test packed_layers_test)
     target_link_libraries(${test} PRIVATE pocketdet_detector)
     add_test(NAME ${test} COMMAND ${test})
   endforeach()

@@ -151,8 +151,8 @@ void join_shuffled_end(GraphText& graph, size_t i) {
 
 bool is_fully_connected_with_relu(const GraphText& graph, size_t i) {
     const LayerLine &product = graph.layers[i], &relu = graph.layers[i + 1];
-    return product.type == kFullyConnected && relu.type == "ReLU" && relu.has_only({0}) && relu.get(0, 0) == 0 &&
-           relu.inputs == product.outputs;
+    return (product.type == kFullyConnected || product.type == kByteFullyConnected) && relu.type == "ReLU" &&
+           relu.has_only({0}) && relu.get(0, 0) == 0 && relu.inputs == product.outputs;
 }
 
 void join_relu(GraphText& graph, size_t i) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <sstream>
 
+#include <ncnn/cpu.h>
 #include <ncnn/net.h>
 
 #include "deformable_conv.h"
@@ -24,6 +25,15 @@ const Kernels* kernels_for(Arithmetic arithmetic) {
     (void)arithmetic;
 #endif
     return nullptr;
+}
+
+// Layers in int8 write halves.
+void add_byte_layers_for(Arithmetic arithmetic, std::vector<OwnLayer>& layers) {
+#if defined(__aarch64__)
+    if (arithmetic == Arithmetic::fp16 && ncnn::cpu_support_arm_asimddp() != 0) add_byte_layers(kHalfKernels, layers);
+#else
+    (void)arithmetic, (void)layers;
+#endif
 }
 
 }  // namespace
@@ -53,6 +63,7 @@ std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic
     add_convolutions(*kernels, layers);
     add_pooling(*kernels, layers);
     add_products(*kernels, layers);
+    add_byte_layers_for(arithmetic, layers);
     return with_joined_layers(net, with_types(net, param, layers), *kernels);
 }
 

@@ -3,10 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include <ncnn/modelbin.h>
-#include <ncnn/paramdict.h>
-
-#include "packed_layer.h"
+#include "packed_convolution.h"
 #include "packed_layers.h"
 
 namespace pocketdet {
@@ -14,71 +11,28 @@ namespace pocketdet {
 namespace {
 
 constexpr int kMostPlanes = 4;
-constexpr int kNoActivation = 0, kRelu = 1, kSigmoid = 4;  // of ncnn
-constexpr int kStemSlack = 24;                             // elements that the kernel reads past the end of a row
-
-struct Padding {
-    int left, top, right, bottom;
-};
-
-// The parameters of Convolution and ConvolutionDepthWise for a square kernel and stride.
-struct Geometry {
-    template <class Params>  // a LayerLine or an ncnn::ParamDict
-    explicit Geometry(const Params& params)
-        : outputs(params.get(0, 0)),
-          kernel(params.get(1, 0)),
-          stride(params.get(3, 1)),
-          padding{params.get(4, 0), params.get(14, params.get(4, 0)), params.get(15, params.get(4, 0)),
-                  params.get(16, params.get(14, params.get(4, 0)))},
-          has_bias(params.get(5, 0) != 0),
-          weights(params.get(6, 0)),
-          activation(params.get(9, 0)) {}
-
-    bool relu() const { return activation == kRelu; }
-    int width(const ncnn::Mat& map) const { return places(padding.left + map.w + padding.right); }
-    int height(const ncnn::Mat& map) const { return places(padding.top + map.h + padding.bottom); }
-    int places(int side) const { return side < kernel ? 0 : (side - kernel) / stride + 1; }
-
-    int outputs, kernel, stride;
-    Padding padding;
-    bool has_bias;
-    int weights;
-    int activation;  // ncnn's number
-};
-
-bool is_rectified(const Geometry& geometry) {
-    return geometry.activation == kNoActivation || geometry.activation == kRelu;
-}
-
-// A square kernel of `size`, without dilation, with no parameter but those of Geometry and the group.
-bool is_plain(const LayerLine& line, int size) {
-    const Geometry g(line);
-    const auto& [left, top, right, bottom] = g.padding;
-    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 9}) && g.kernel == size &&
-           line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
-           line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
-           std::max({left, top, right, bottom}) < size;
-}
+constexpr int kStemSlack = 24;  // elements that the kernel reads past the end of a row
 
 bool is_stem(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    return is_plain(line, 3) && is_rectified(g) && g.stride == 2 && line.get(7, 1) == 1 && g.outputs > 0 &&
-           g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 && g.weights / (9 * g.outputs) >= 1 &&
-           g.weights / (9 * g.outputs) <= kMostPlanes;
+    return is_plain(line, 3) && (g.int8_scales == 0 || kernels.element_size == 2) && is_rectified(g) && g.stride == 2 &&
+           line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 &&
+           g.weights / (9 * g.outputs) >= 1 && g.weights / (9 * g.outputs) <= kMostPlanes;
 }
 
 bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
     const bool has_sigmoid = g.activation == kSigmoid && kernels.sigmoid != nullptr;
-    return is_plain(line, 1) && (is_rectified(g) || has_sigmoid) && g.stride == 1 && line.get(7, 1) == 1 &&
-           g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights > 0 &&
+    return is_plain(line, 1) && g.int8_scales == 0 && (is_rectified(g) || has_sigmoid) && g.stride == 1 &&
+           line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights > 0 &&
            g.weights % (g.outputs * kernels.lanes) == 0;
 }
 
 bool is_depthwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    return is_plain(line, 5) && is_rectified(g) && (g.stride == 1 || g.stride == 2) && g.outputs > 0 &&
-           g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
+    return is_plain(line, 5) && g.int8_scales == 0 && is_rectified(g) && (g.stride == 1 || g.stride == 2) &&
+           g.outputs > 0 && g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs &&
+           g.weights == 25 * g.outputs;
 }
 
 // Rows of a map between zeros, written when they are asked for. Of the rows in use at a time no two may be a multiple
@@ -110,42 +64,6 @@ private:
     ncnn::Mat rows_;
     std::array<int, kSlots> held_{};
     int height_;
-};
-
-class PackedConvolution : public PackedLayer {
-public:
-    using PackedLayer::PackedLayer;
-
-    int load_param(const ncnn::ParamDict& params) override {
-        geometry_ = Geometry(params);
-        return 0;
-    }
-
-    int load_model(const ncnn::ModelBin& model) override {
-        const ncnn::Mat weights = model.load(geometry_.weights, 0);
-        if (weights.empty() || weights.elemsize != sizeof(float)) return -100;
-        std::vector<float> bias(static_cast<size_t>(geometry_.outputs));
-        if (geometry_.has_bias) {
-            const ncnn::Mat stored = model.load(geometry_.outputs, 1);
-            if (stored.empty()) return -100;
-            std::copy_n(static_cast<const float*>(stored), bias.size(), bias.begin());
-        }
-        bias_ = elements_of(bias);
-        weights_ = elements_of(in_order(weights));
-        return 0;
-    }
-
-protected:
-    virtual std::vector<float> in_order(const float* weights) const = 0;
-
-    // `out` is empty if it would be, or if there is no memory.
-    void create_output(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const {
-        out.create(geometry_.width(map), geometry_.height(map), geometry_.outputs / kernels_.lanes, pixel_size(),
-                   kernels_.lanes, option.blob_allocator);
-    }
-
-    Geometry geometry_{ncnn::ParamDict()};
-    std::vector<uint8_t> weights_, bias_;
 };
 
 class Stem : public PackedConvolution {

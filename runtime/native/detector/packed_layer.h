@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,12 @@ protected:
             }
         }
         return ordered;
+    }
+
+    // As much of each row as both have.
+    void copy_rows(const ncnn::Mat& from, ncnn::Mat& to) const {
+        const size_t size = static_cast<size_t>(std::min(from.w, to.w)) * kernels_.element_size;
+        for (int y = 0; y < from.h; ++y) std::memcpy(to.row<uint8_t>(y), from.row<uint8_t>(y), size);
     }
 
     const Kernels& kernels_;

@@ -19,7 +19,11 @@ void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
 // Gemm: rows times a constant matrix plus a constant row.
 void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
-constexpr char kFullyConnected[] = "PocketdetFullyConnected";  // the type of the last
-constexpr int kFullyConnectedRelu = 23;                        // its own parameter, not ncnn's: 1 if ReLU follows
+// The same in int8, Convolution only 1x1, for half precision on processors that have asimddp.
+void add_byte_layers(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+constexpr char kFullyConnected[] = "PocketdetFullyConnected";          // the type of Gemm
+constexpr char kByteFullyConnected[] = "PocketdetByteFullyConnected";  // in int8
+constexpr int kFullyConnectedRelu = 23;  // its own parameter, not ncnn's: 1 if ReLU follows
 
 }  // namespace pocketdet

@@ -72,11 +72,6 @@ private:
         return wide;
     }
 
-    void copy_rows(const ncnn::Mat& from, ncnn::Mat& to) const {
-        const size_t size = static_cast<size_t>(std::min(from.w, to.w)) * kernels_.element_size;
-        for (int y = 0; y < from.h; ++y) std::memcpy(to.row<uint8_t>(y), from.row<uint8_t>(y), size);
-    }
-
     int outputs_ = 0, inputs_ = 0;
     bool relu_ = false;
     std::vector<uint8_t> weights_, bias_;
