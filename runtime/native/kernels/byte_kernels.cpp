@@ -9,11 +9,32 @@
 namespace pocketdet {
 namespace {
 
+// Calls of a function with 0, 1, ... count - 1, which GCC unrolls before it looks for arrays to keep in registers.
+template <int... numbers, class Function>
+inline void for_all(std::integer_sequence<int, numbers...>, Function function) {
+    (function(std::integral_constant<int, numbers>()), ...);
+}
+
+template <int count, class Function>
+inline void for_numbers(Function function) {
+    for_all(std::make_integer_sequence<int, count>(), function);
+}
+
+// A load that stays where it is: GCC would copy a register instead, which takes the units that multiply, or join two
+// loads, which is slow on a Cortex-A55.
+template <class Vector, class Element>
+inline Vector loaded(const Element* from) {
+    Vector value;
+    asm volatile("ldr %q0, %1" : "=w"(value) : "m"(*reinterpret_cast<const Vector*>(from)));
+    return value;
+}
+
 // Conversions take most of the time that is not spent on products, one vector in 2 to 4 cycles on a Cortex-A76. A
 // number between a power of two and the next has fixed positions of its bits: adding 1536 to a half rounds it to an
 // integer in its last bits, and an integer that is added to the bits of such a number is one of its multiples.
 
-constexpr std::int16_t kRoundingBits = 0x6600;  // of 1536 in half precision
+constexpr __fp16 kRounding[8] = {1536, 1536, 1536, 1536, 1536, 1536, 1536, 1536};
+constexpr std::int16_t kRoundingBits = 0x6600;  // of one of them
 
 float largest(const void* halves, std::size_t count) {
     const auto* from = static_cast<const __fp16*>(halves);
@@ -28,10 +49,13 @@ float largest(const void* halves, std::size_t count) {
     return all;
 }
 
-// Integers in 16 bits, which saturate.
-inline int16x8_t rounded(float16x8_t values, float16x8_t scale) {
-    const float16x8_t sum = vfmaq_f16(vdupq_n_f16(1536), values, scale);
-    return vqsubq_s16(vreinterpretq_s16_f16(sum), vdupq_n_s16(kRoundingBits));
+// `count` vectors of halves times `scale`, as integers in 16 bits, which saturate.
+template <int count>
+inline void round_all(const __fp16* from, float16x8_t scale, int16x8_t* to) {
+    float16x8_t sums[count];
+    for_numbers<count>([&](auto k) { sums[k] = loaded<float16x8_t>(kRounding); });
+    for_numbers<count>([&](auto k) { sums[k] = vfmaq_f16(sums[k], vld1q_f16(from + 8 * k), scale); });
+    for_numbers<count>([&](auto k) { to[k] = vqsubq_s16(vreinterpretq_s16_f16(sums[k]), vdupq_n_s16(kRoundingBits)); });
 }
 
 void quantize(const void* halves, std::size_t count, float scale, std::int8_t* to) {
@@ -39,13 +63,17 @@ void quantize(const void* halves, std::size_t count, float scale, std::int8_t* t
     const float16x8_t scales = vdupq_n_f16(static_cast<__fp16>(scale));
     const int8x16_t lowest = vdupq_n_s8(-127);
     std::size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        const int8x8_t low = vqmovn_s16(rounded(vld1q_f16(from + i), scales));
-        const int8x16_t both = vqmovn_high_s16(low, rounded(vld1q_f16(from + i + 8), scales));
-        vst1q_s8(to + i, vmaxq_s8(both, lowest));
+    for (; i + 32 <= count; i += 32) {
+        int16x8_t parts[4];
+        round_all<4>(from + i, scales, parts);
+        const int8x8_t first = vqmovn_s16(parts[0]), second = vqmovn_s16(parts[2]);
+        vst1q_s8(to + i, vmaxq_s8(vqmovn_high_s16(first, parts[1]), lowest));
+        vst1q_s8(to + i + 16, vmaxq_s8(vqmovn_high_s16(second, parts[3]), lowest));
     }
     const auto eight = [&](const __fp16* values) {
-        return vmax_s8(vqmovn_s16(rounded(vld1q_f16(values), scales)), vget_low_s8(lowest));
+        int16x8_t part[1];
+        round_all<1>(values, scales, part);
+        return vmax_s8(vqmovn_s16(part[0]), vget_low_s8(lowest));
     };
     for (; i + 8 <= count; i += 8) vst1_s8(to + i, eight(from + i));
     if (i == count) return;
@@ -55,23 +83,16 @@ void quantize(const void* halves, std::size_t count, float scale, std::int8_t* t
     for (std::size_t k = i; k < count; ++k) to[k] = bytes[k - i];
 }
 
-// Sums of at most kSmallBlocks blocks begin at these bits: a sum stays within 2^22, and sum + 3 * 2^22 times 2^-112 is
-// the float with the bits. As a float times 2^-112 has the exponent of a half, its bits from 13 on are those of the
-// half, and narrowing with saturation at 0 is ReLU as well.
+// Sums of at most kSmallBlocks blocks begin with the bits of 3 * 2^22 times `kUnit`: a sum stays within 2^22, and
+// (sum + 3 * 2^22) * kUnit is the float with the bits. A float times 2^-112 has the exponent of a half and its bits
+// from 13 on: narrowing with saturation at 0 converts it, with ReLU.
 constexpr int kSmallBlocks = 32;  // 127 * 127 * 8 * 32 < 2^22
-constexpr std::int32_t kSumBits = 0x13400000;
-constexpr float kOfHalves = 0x1p-112f, kSumOffset = 0x3p-90f;
 
-// Calls of a function with the numbers of pixels, which GCC unrolls before it looks for arrays to keep in registers.
-template <int... numbers, class Function>
-inline void for_numbers(std::integer_sequence<int, numbers...>, Function function) {
-    (function(std::integral_constant<int, numbers>()), ...);
-}
-
-template <int pixels, class Function>
-inline void for_pixels(Function function) {
-    for_numbers(std::make_integer_sequence<int, pixels>(), function);
-}
+template <bool relu>
+struct SmallSums {
+    static constexpr std::int32_t kFirst = relu ? 0x13400000 : 0x4B400000;
+    static constexpr float kUnit = relu ? 0x1p-112f : 1.f, kOffset = 0x3p22f * kUnit;
+};
 
 // An instruction by name: with the intrinsic GCC 12 exchanges registers in the loop.
 template <int lane>
@@ -80,63 +101,103 @@ inline int32x4_t dot(int32x4_t sum, int8x16_t weights, int8x8_t values) {
     return sum;
 }
 
-template <bool narrows>
-inline float32x4_t result(int32x4_t sum, float32x4_t scale, float32x4_t offset) {
-    return vfmaq_f32(offset, narrows ? vreinterpretq_f32_s32(sum) : vcvtq_f32_s32(sum), scale);
+template <bool by_bits>
+inline float16x4_t narrowed(float32x4_t low) {
+    if constexpr (by_bits) return vreinterpret_f16_u16(vqrshrun_n_s32(vreinterpretq_s32_f32(low), 13));
+    return vcvt_f16_f32(low);
 }
 
-template <int pixels, bool narrows>
-inline void product_tile(const ByteProduct& product, int group, int x) {
+template <bool by_bits>
+inline float16x8_t joined(float16x4_t low, float32x4_t high) {
+    if constexpr (by_bits) {
+        const uint16x4_t bits = vreinterpret_u16_f16(low);
+        return vreinterpretq_f16_u16(vqrshrun_high_n_s32(bits, vreinterpretq_s32_f32(high), 13));
+    }
+    return vcvt_high_f16_f32(low, high);
+}
+
+// 8 outputs.
+struct Group {
+    const std::int8_t* weights;
+    const float* scales;
+    float offsets[kByteBlock];
+    __fp16* out;
+};
+
+template <int pixels, bool small, bool relu>
+inline void product_tile(const ByteProduct& product, const Group& group, int x) {
     int32x4_t low[pixels], high[pixels];  // sums of 4 outputs and of the other 4
-    for_pixels<pixels>([&](auto p) { low[p] = high[p] = vdupq_n_s32(narrows ? kSumBits : 0); });
+    for_numbers<pixels>([&](auto p) { low[p] = high[p] = vdupq_n_s32(small ? SmallSums<relu>::kFirst : 0); });
     const std::int8_t* from = product.from + x * product.pixel_stride;
-    const std::int8_t* weights = product.weights + static_cast<std::ptrdiff_t>(group) * product.blocks * 64;
+    const std::int8_t* weights = group.weights;
     for (int b = 0; b < product.blocks; ++b, from += product.block_stride, weights += 64) {
+        int8x16_t weight = loaded<int8x16_t>(weights);
         int8x8_t values[pixels];
-        for_pixels<pixels>([&](auto p) { values[p] = vld1_s8(from + p * product.pixel_stride); });
-        const int8x16_t low_first = vld1q_s8(weights), high_first = vld1q_s8(weights + 16);
-        for_pixels<pixels>([&](auto p) { low[p] = dot<0>(low[p], low_first, values[p]); });
-        for_pixels<pixels>([&](auto p) { high[p] = dot<0>(high[p], high_first, values[p]); });
-        const int8x16_t low_second = vld1q_s8(weights + 32), high_second = vld1q_s8(weights + 48);
-        for_pixels<pixels>([&](auto p) { low[p] = dot<1>(low[p], low_second, values[p]); });
-        for_pixels<pixels>([&](auto p) { high[p] = dot<1>(high[p], high_second, values[p]); });
+        for_numbers<pixels>([&](auto p) { values[p] = vld1_s8(from + p * product.pixel_stride); });
+        for_numbers<4>([&](auto quarter) {
+            const int8x16_t next = quarter < 3 ? loaded<int8x16_t>(weights + 16 * (quarter + 1)) : weight;
+            int32x4_t* const sums = quarter % 2 == 0 ? low : high;
+            for_numbers<pixels>([&](auto p) { sums[p] = dot<quarter / 2>(sums[p], weight, values[p]); });
+            weight = next;
+        });
     }
-    float32x4_t scales[2], offsets[2];
-    for (int h = 0; h < 2; ++h) {
-        scales[h] = vld1q_f32(product.scales + kByteBlock * group + 4 * h);
-        offsets[h] = vld1q_f32(product.bias + kByteBlock * group + 4 * h);
-        if (narrows) offsets[h] = vfmsq_n_f32(vmulq_n_f32(offsets[h], kOfHalves), scales[h], kSumOffset);
-    }
+    const float32x4_t low_scale = vld1q_f32(group.scales), high_scale = vld1q_f32(group.scales + 4);
     const std::ptrdiff_t stride = product.out_pixel_stride;
-    const bool relu = product.relu;
-    auto* const to = static_cast<__fp16*>(product.out) + group * product.out_group_stride + x * stride;
-    for_pixels<pixels>([&](auto p) {
-        const float32x4_t first = result<narrows>(low[p], scales[0], offsets[0]),
-                          second = result<narrows>(high[p], scales[1], offsets[1]);
-        float16x8_t both;
-        if (narrows) {
-            const uint16x4_t four = vqrshrun_n_s32(vreinterpretq_s32_f32(first), 13);
-            both = vreinterpretq_f16_u16(vqrshrun_high_n_s32(four, vreinterpretq_s32_f32(second), 13));
-        } else {
-            both = vcvt_high_f16_f32(vcvt_f16_f32(first), second);
-            if (relu) both = vmaxq_f16(both, vdupq_n_f16(0));
-        }
-        vst1q_f16(to + p * stride, both);
+    __fp16* const to = group.out + x * stride;
+    const auto as_float = [](int32x4_t sum) { return small ? vreinterpretq_f32_s32(sum) : vcvtq_f32_s32(sum); };
+    for_numbers<(pixels + 3) / 4>([&](auto part) {  // of 4 pixels, so that none waits for its last operation
+        constexpr int first = 4 * part, count = pixels < 4 ? pixels : 4;
+        float32x4_t low_results[count], high_results[count];
+        for_numbers<count>([&](auto p) {
+            low_results[p] = loaded<float32x4_t>(group.offsets),
+            high_results[p] = loaded<float32x4_t>(group.offsets + 4);
+        });
+        for_numbers<count>([&](auto p) {
+            low_results[p] = vfmaq_f32(low_results[p], as_float(low[first + p]), low_scale);
+            high_results[p] = vfmaq_f32(high_results[p], as_float(high[first + p]), high_scale);
+        });
+        float16x4_t half[count];
+        for_numbers<count>([&](auto p) { half[p] = narrowed < small && relu > (low_results[p]); });
+        for_numbers<count>([&](auto p) {
+            const float16x8_t both = joined < small && relu > (half[p], high_results[p]);
+            vst1q_f16(to + (first + p) * stride, relu && !small ? vmaxq_f16(both, vdupq_n_f16(0)) : both);
+        });
     });
 }
 
-template <bool narrows>
+template <bool small, bool relu>
+Group group_of(const ByteProduct& product, int g) {
+    const int first = g * kByteBlock;
+    Group group{product.weights + static_cast<std::ptrdiff_t>(first) * product.blocks * kByteBlock,
+                product.scales + first,
+                {},
+                static_cast<__fp16*>(product.out) + g * product.out_group_stride};
+    for (int k = 0; k < kByteBlock; k += 4) {
+        const float32x4_t bias = vld1q_f32(product.bias + first + k), scale = vld1q_f32(group.scales + k);
+        const float32x4_t small_offset =
+            vfmsq_n_f32(vmulq_n_f32(bias, SmallSums<relu>::kUnit), scale, SmallSums<relu>::kOffset);
+        vst1q_f32(group.offsets + k, small ? small_offset : bias);
+    }
+    return group;
+}
+
+template <bool small, bool relu>
 void product_groups(const ByteProduct& product) {
     for (int g = 0; g < product.groups; ++g) {
+        const Group group = group_of<small, relu>(product, g);
         int x = 0;
-        for (; x + 8 <= product.pixels; x += 8) product_tile<8, narrows>(product, g, x);
-        if (x + 4 <= product.pixels) product_tile<4, narrows>(product, g, x), x += 4;
-        for (; x < product.pixels; ++x) product_tile<1, narrows>(product, g, x);
+        for (; x + 8 <= product.pixels; x += 8) product_tile<8, small, relu>(product, group, x);
+        if (x + 4 <= product.pixels) product_tile<4, small, relu>(product, group, x), x += 4;
+        for (; x < product.pixels; ++x) product_tile<1, small, relu>(product, group, x);
     }
 }
 
 void product(const ByteProduct& product) {
-    product.relu&& product.blocks <= kSmallBlocks ? product_groups<true>(product) : product_groups<false>(product);
+    if (product.blocks > kSmallBlocks) {
+        product.relu ? product_groups<false, true>(product) : product_groups<false, false>(product);
+    } else {
+        product.relu ? product_groups<true, true>(product) : product_groups<true, false>(product);
+    }
 }
 
 }  // namespace
