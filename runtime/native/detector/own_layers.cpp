@@ -6,6 +6,7 @@
 
 #include <ncnn/cpu.h>
 #include <ncnn/net.h>
+#include <ncnn/platform.h>
 
 #include "deformable_conv.h"
 #include "joined_layers.h"
@@ -14,18 +15,22 @@
 
 namespace pocketdet {
 
-namespace {
-
-// Null where ncnn's layers are used: on processors other than 64-bit ARM, and where 16-bit numbers are only stored.
 const Kernels* kernels_for(Arithmetic arithmetic) {
 #if defined(__aarch64__)
     if (arithmetic == Arithmetic::fp16) return &kHalfKernels;
     if (arithmetic == Arithmetic::fp32) return &kSingleKernels;
+#elif defined(__x86_64__)
+    const bool packs_by_16 = NCNN_AVX512 != 0 && ncnn::cpu_support_x86_avx512() != 0;
+    const bool packs_by_8 = NCNN_AVX != 0 && !packs_by_16;
+    const bool has_both = ncnn::cpu_support_x86_avx2() != 0 && ncnn::cpu_support_x86_fma() != 0;
+    if (arithmetic == Arithmetic::fp32 && packs_by_8 && has_both) return &kAvx2Kernels;
 #else
     (void)arithmetic;
 #endif
     return nullptr;
 }
+
+namespace {
 
 // Layers in int8 write halves.
 void add_byte_layers_for(Arithmetic arithmetic, std::vector<OwnLayer>& layers) {

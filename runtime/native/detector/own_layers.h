@@ -17,6 +17,12 @@ class Net;
 
 namespace pocketdet {
 
+struct Kernels;
+
+// Null where ncnn's layers are used: where 16-bit numbers are only stored, and on x86 without AVX2 and where ncnn packs
+// more than 8 channels together (AVX-512).
+const Kernels* kernels_for(Arithmetic arithmetic);
+
 struct OwnLayer {
     const char* ncnn_type;
     const char* type;

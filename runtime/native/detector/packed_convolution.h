@@ -14,6 +14,7 @@
 namespace pocketdet {
 
 constexpr int kNoActivation = 0, kRelu = 1, kSigmoid = 4;  // of ncnn
+constexpr int kNoMatrixProduct = 32;                       // ncnn's feature mask of a first convolution on x86
 
 struct Padding {
     int left, top, right, bottom;
@@ -55,9 +56,10 @@ inline bool is_rectified(const Geometry& geometry) {
 inline bool is_plain(const LayerLine& line, int size) {
     const Geometry g(line);
     const auto& [left, top, right, bottom] = g.padding;
-    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 8, 9}) && g.kernel == size &&
-           g.int8_scales >= 0 && g.int8_scales <= 2 && line.get(11, size) == size && line.get(2, 1) == 1 &&
-           line.get(12, 1) == 1 && line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
+    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 8, 9, 31}) && g.kernel == size &&
+           (line.get(31, 0) == 0 || line.get(31, 0) == kNoMatrixProduct) && g.int8_scales >= 0 && g.int8_scales <= 2 &&
+           line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
+           line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
            std::max({left, top, right, bottom}) < size;
 }
 

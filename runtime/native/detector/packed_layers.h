@@ -1,5 +1,5 @@
-// Layers on packed maps by the kernels of kernels/, for 64-bit ARM, with ReLU in the same pass. Each function
-// appends the layers of one kind.
+// Layers on packed maps by the kernels of kernels/, with ReLU in the same pass. Each function appends the layers of one
+// kind.
 #pragma once
 
 #include <vector>

@@ -9,7 +9,8 @@ namespace {
 struct HalfLanes {
     using Element = __fp16;
     using Vector = float16x8_t;
-    static constexpr int kCount = 8;
+    using Indexed = Vector;  // whose elements are factors
+    static constexpr int kCount = 8, kStemPixels = 8, kProductPixels = 8;
 
     static Vector load(const Element* from) { return vld1q_f16(from); }
     static void store(Element* to, Vector v) { vst1q_f16(to, v); }
@@ -19,14 +20,14 @@ struct HalfLanes {
     static Vector max(Vector a, Vector b) { return vmaxq_f16(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f16(sum, a, b); }
     // What add_scaled takes lanes of: only half of the registers can be indexed.
-    static Vector load_indexed(const Element* from) {
+    static Indexed load_indexed(const Element* from) {
         Vector v = vld1q_f16(from);
         asm("" : "+x"(v));
         return v;
     }
     // An instruction by name: for vfmaq_laneq GCC 12 copies the lane into a register of its own first.
     template <int lane>
-    static Vector add_scaled(Vector sum, Vector a, Vector b) {
+    static Vector add_scaled(Vector sum, Vector a, Indexed b) {
         asm("fmla %0.8h, %1.8h, %2.h[%3]" : "+w"(sum) : "w"(a), "x"(b), "n"(lane));
         return sum;
     }

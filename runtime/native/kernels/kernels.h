@@ -1,5 +1,5 @@
 // Inner loops of layers on maps whose channels lie in groups of one vector, as ncnn packs them: pixel by pixel, the
-// channels of a group side by side. For 64-bit ARM, in half precision and in float32.
+// channels of a group side by side. For 64-bit ARM in half precision and in float32, for x86 in float32.
 #pragma once
 
 #include <cstddef>
@@ -61,11 +61,12 @@ struct Kernels {
     void (*max_pool)(const MaxPoolRow&);
     // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
-    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32, where ncnn's layer is used.
+    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32 on ARM, where ncnn's layer is used.
     void (*sigmoid)(void* elements, std::size_t count);
 };
 
-extern const Kernels kSingleKernels;
-extern const Kernels kHalfKernels;  // only for processors with asimdhp
+extern const Kernels kSingleKernels;  // 64-bit ARM
+extern const Kernels kHalfKernels;    // 64-bit ARM with asimdhp
+extern const Kernels kAvx2Kernels;    // x86 with AVX2 and FMA
 
 }  // namespace pocketdet

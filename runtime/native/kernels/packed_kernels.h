@@ -13,11 +13,11 @@ namespace {
 template <int value>
 using Count = std::integral_constant<int, value>;
 
-// Calls tile(Count<n>, x) for tiles of 8, 4, 2 and 1 pixels that fill `width`.
-template <class Tile>
+// Calls tile(Count<n>, x) for tiles of `most` (4 to 8), 4, 2 and 1 pixels that fill `width`.
+template <int most, class Tile>
 inline void for_tiles(int width, Tile tile) {
     int x = 0;
-    for (; x + 8 <= width; x += 8) tile(Count<8>(), x);
+    for (; x + most <= width; x += most) tile(Count<most>(), x);
     if (x + 4 <= width) tile(Count<4>(), x), x += 4;
     if (x + 2 <= width) tile(Count<2>(), x), x += 2;
     if (x < width) tile(Count<1>(), x);
@@ -28,14 +28,23 @@ inline typename Lanes::Vector activated(typename Lanes::Vector sum, bool relu) {
     return relu ? Lanes::max(sum, Lanes::splat(0)) : sum;
 }
 
-// sums[pixel] += weights * the element of `values` at 2 * pixel + tap.
-template <class Lanes, int tap, int... pixels>
-inline void add_tap(typename Lanes::Vector* sums, typename Lanes::Vector weights, const typename Lanes::Vector* values,
-                    std::integer_sequence<int, pixels...>) {
+// sums[group][pixel] += weights * the element `lane` of `value`, a group after the other: it may be loaded for all.
+template <class Lanes, int lane, int groups, int pixels>
+inline void add_scaled(typename Lanes::Vector (&sums)[groups][pixels], int pixel,
+                       const typename Lanes::Vector (&weights)[groups], typename Lanes::Indexed value) {
+    for (int g = 0; g < groups; ++g) {
+        sums[g][pixel] = Lanes::template add_scaled<lane>(sums[g][pixel], weights[g], value);
+    }
+}
+
+// sums[group][pixel] += weights * the element of `values` at 2 * pixel + tap.
+template <class Lanes, int tap, int groups, int pixels, int... all>
+inline void add_tap(typename Lanes::Vector (&sums)[groups][pixels], const typename Lanes::Element* weights,
+                    const typename Lanes::Indexed* values, std::integer_sequence<int, all...>) {
     constexpr int n = Lanes::kCount;
-    ((sums[pixels] =
-          Lanes::template add_scaled<(2 * pixels + tap) % n>(sums[pixels], weights, values[(2 * pixels + tap) / n])),
-     ...);
+    typename Lanes::Vector of_tap[groups];
+    for (int g = 0; g < groups; ++g) of_tap[g] = Lanes::load(weights + (tap * groups + g) * n);
+    (add_scaled<Lanes, (2 * all + tap) % n>(sums, all, of_tap, values[(2 * all + tap) / n]), ...);
 }
 
 template <class Lanes, int groups, int pixels>
@@ -51,13 +60,11 @@ inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights
     }
     for (int k = 0; k < 3 * row.planes; ++k, weights += 3 * groups * n) {
         const Element* from = static_cast<const Element*>(row.rows[k]) + 2 * x;
-        Vector values[2 * pixels / n + 1];
+        typename Lanes::Indexed values[2 * pixels / n + 1];
         for (int i = 0; i < 2 * pixels / n + 1; ++i) values[i] = Lanes::load_indexed(from + i * n);
-        for (int g = 0; g < groups; ++g) {
-            add_tap<Lanes, 0>(sums[g], Lanes::load(weights + g * n), values, all);
-            add_tap<Lanes, 1>(sums[g], Lanes::load(weights + (groups + g) * n), values, all);
-            add_tap<Lanes, 2>(sums[g], Lanes::load(weights + (2 * groups + g) * n), values, all);
-        }
+        add_tap<Lanes, 0>(sums, weights, values, all);
+        add_tap<Lanes, 1>(sums, weights, values, all);
+        add_tap<Lanes, 2>(sums, weights, values, all);
     }
     for (int g = 0; g < groups; ++g) {
         Element* out = static_cast<Element*>(row.outs[first + g]) + x * n;
@@ -67,7 +74,8 @@ inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights
 
 template <class Lanes, int groups>
 void stem_groups(const StemRow& row, const typename Lanes::Element* weights, int first) {
-    for_tiles(row.width, [&](auto pixels, int x) { stem_tile<Lanes, groups, pixels.value>(row, weights, first, x); });
+    for_tiles<Lanes::kStemPixels>(
+        row.width, [&](auto pixels, int x) { stem_tile<Lanes, groups, pixels.value>(row, weights, first, x); });
 }
 
 template <class Lanes>
@@ -85,11 +93,10 @@ void stem_row(const StemRow& row) {
 // sums[group][pixel] += weights * the element `lane` of values[pixel].
 template <class Lanes, int groups, int pixels, int lane>
 inline void add_input(typename Lanes::Vector (&sums)[groups][pixels], const typename Lanes::Element* weights,
-                      const typename Lanes::Vector* values) {
-    for (int g = 0; g < groups; ++g) {
-        const auto weight = Lanes::load(weights + (lane * groups + g) * Lanes::kCount);
-        for (int p = 0; p < pixels; ++p) sums[g][p] = Lanes::template add_scaled<lane>(sums[g][p], weight, values[p]);
-    }
+                      const typename Lanes::Indexed* values) {
+    typename Lanes::Vector of_input[groups];
+    for (int g = 0; g < groups; ++g) of_input[g] = Lanes::load(weights + (lane * groups + g) * Lanes::kCount);
+    for (int p = 0; p < pixels; ++p) add_scaled<Lanes, lane>(sums, p, of_input, values[p]);
 }
 
 template <class Lanes, int groups, int pixels, int... lanes>
@@ -105,7 +112,7 @@ inline void product_tile(const Product& product, const typename Lanes::Element* 
     }
     const Element* from = static_cast<const Element*>(product.from) + x * product.pixel_stride;
     for (int b = 0; b < product.blocks; ++b, from += product.block_stride, weights += n * groups * n) {
-        Vector values[pixels];
+        typename Lanes::Indexed values[pixels];
         for (int p = 0; p < pixels; ++p) values[p] = Lanes::load_indexed(from + p * product.pixel_stride);
         (add_input<Lanes, groups, pixels, lanes>(sums, weights, values), ...);
     }
@@ -119,7 +126,7 @@ inline void product_tile(const Product& product, const typename Lanes::Element* 
 
 template <class Lanes, int groups>
 void product_groups(const Product& product, const typename Lanes::Element* weights, int first) {
-    for_tiles(product.pixels, [&](auto pixels, int x) {
+    for_tiles<Lanes::kProductPixels>(product.pixels, [&](auto pixels, int x) {
         product_tile<Lanes, groups, pixels.value>(product, weights, first, x,
                                                   std::make_integer_sequence<int, Lanes::kCount>());
     });
@@ -176,7 +183,7 @@ void depthwise_rows(const Depthwise& layer) {
     const Element* row = static_cast<const Element*>(layer.from);
     Element* out = static_cast<Element*>(layer.out);
     for (int y = 0; y < layer.height; ++y, row += stride * layer.row_stride, out += layer.width * Lanes::kCount) {
-        for_tiles(layer.width, [&](auto pixels, int x) {
+        for_tiles<8>(layer.width, [&](auto pixels, int x) {
             constexpr int columns = stride * (pixels.value - 1) + 5;
             depthwise_tile<Lanes, stride, pixels.value>(layer, row, out, x, std::make_integer_sequence<int, columns>());
         });

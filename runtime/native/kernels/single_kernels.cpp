@@ -9,7 +9,8 @@ namespace {
 struct SingleLanes {
     using Element = float;
     using Vector = float32x4_t;
-    static constexpr int kCount = 4;
+    using Indexed = Vector;  // whose elements are factors
+    static constexpr int kCount = 4, kStemPixels = 8, kProductPixels = 8;
 
     static Vector load(const Element* from) { return vld1q_f32(from); }
     static void store(Element* to, Vector v) { vst1q_f32(to, v); }
@@ -18,10 +19,10 @@ struct SingleLanes {
     static Vector zip_high(Vector a, Vector b) { return vzip2q_f32(a, b); }
     static Vector max(Vector a, Vector b) { return vmaxq_f32(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f32(sum, a, b); }
-    static Vector load_indexed(const Element* from) { return vld1q_f32(from); }
+    static Indexed load_indexed(const Element* from) { return vld1q_f32(from); }
     // As in half precision.
     template <int lane>
-    static Vector add_scaled(Vector sum, Vector a, Vector b) {
+    static Vector add_scaled(Vector sum, Vector a, Indexed b) {
         asm("fmla %0.4s, %1.4s, %2.s[%3]" : "+w"(sum) : "w"(a), "w"(b), "n"(lane));
         return sum;
     }
