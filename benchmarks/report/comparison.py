@@ -7,7 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pocketdet.benchmarks.comparison import ALIGNED, HEAD, CaseTimes, ComparisonReport, ComparisonResult
+from pocketdet.benchmarks.comparison import (
+    ALIGNED,
+    HEAD,
+    NATIVE,
+    CaseTimes,
+    ComparisonReport,
+    ComparisonResult,
+)
 from pocketdet.benchmarks.interleaved import speed_ratio
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.figures import INK, MUTED, RULE, WIDTH, drawn, shortened
@@ -155,16 +162,17 @@ def _cells(times: CaseTimes, first: bool) -> tuple[str, ...]:
 
 
 def _comparisons(report: ComparisonReport, result: ComparisonResult) -> list[str]:
-    """Compare aligned ncnn, image to boxes, with each of the other engines in one sentence."""
+    """Compare each of our engines, image to boxes, with all others in one sentence."""
     whole = result.parts[-1]
-    if ALIGNED not in whole.samples or len(whole.samples) < 2:
-        return []
-    ratios = [
-        f"{speed_ratio(samples, whole.samples[ALIGNED], report.plan.seed)} as fast as {name}"
-        for name, samples in whole.samples.items()
-        if name != ALIGNED
-    ]
-    return [f"{ALIGNED}, {whole.name}: {', '.join(ratios)}"]
+    lines = []
+    for own in (ALIGNED, NATIVE):
+        ratios = [
+            f"{speed_ratio(samples, whole.samples[own], report.plan.seed)} as fast as {name}"
+            for name, samples in whole.samples.items()
+            if own in whole.samples and name != own
+        ]
+        lines += [f"{own}, {whole.name}: {', '.join(ratios)}"] * bool(ratios)
+    return lines
 
 
 def _draw_part(axes: "Axes", times: list[CaseTimes], colours: dict[str, str], scale: float) -> None:

@@ -15,6 +15,7 @@ from pocketdet.benchmarks.comparison import (
     ALIGNED,
     FEATURES,
     HEAD,
+    NATIVE,
     PLAIN,
     WHOLE,
     Comparison,
@@ -141,12 +142,13 @@ def test_a_failure_of_the_reference_ends_the_comparison(bundle: Bundle) -> None:
 
 
 def fake_result(bundle: Bundle, failed: dict[str, tuple[str, ...]] | None = None) -> ComparisonResult:
-    """A result in which aligned ncnn takes half the time of plain ncnn, and onnxruntime is excluded."""
+    """Aligned ncnn takes half the time of plain ncnn, native a quarter; onnxruntime is excluded."""
     engine = NcnnEngine(bundle.manifest.graphs.by_name(), bundle.path)
-    cases = tuple(EngineCase(name, f"{name} [x]", engine) for name in (PLAIN, ALIGNED, *(failed or {})))
+    names = (PLAIN, ALIGNED, NATIVE, *(failed or {}))
+    cases = tuple(EngineCase(name, f"{name} [x]", engine) for name in names)
     excluded = (ExcludedEngine("onnxruntime", "not installed: pip"),)
     comparison = Comparison(bundle.manifest, "0" * 64, {}, cases, excluded)
-    samples = {PLAIN: np.full((4, 3), 8.0), ALIGNED: np.full((4, 3), 4.0)}
+    samples = {name: np.full((4, 3), ms) for name, ms in ((PLAIN, 8.0), (ALIGNED, 4.0), (NATIVE, 2.0))}
     parts = tuple(TimedPart(name, 100_000_000, samples) for name in PARTS)
     return ComparisonResult(comparison, 200, 200, 3, parts, failed or {})
 
@@ -169,7 +171,8 @@ def test_the_table_fits_in_80_columns(bundle: Bundle) -> None:
     assert "…" not in text
     rows = [line.split() for line in text.splitlines() if "aligned ncnn  " in line]
     assert [row[-6:] for row in rows] == [["4.00", "4.00", "2.00", "[2.00,", "2.00]", "50%"]] * 3
-    assert "aligned ncnn, image to boxes: 2.00× [2.00, 2.00] as fast as plain ncnn" in text
+    assert "aligned ncnn, image to boxes: 2.00× [2.00, 2.00] as fast as plain ncnn, 0.50×" in text
+    assert "native, image to boxes: 4.00× [4.00, 4.00] as fast as plain ncnn, 2.00×" in text
     assert "left out: onnxruntime, not installed: pip" in text
     assert "head, 200 RoIs" in text
     assert "FMA peak of one thread (avx2+fma): 90.0 GFLOP/s before, 100.0 after" in text
