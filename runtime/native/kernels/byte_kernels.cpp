@@ -124,16 +124,17 @@ struct Group {
     __fp16* out;
 };
 
-template <int pixels, bool small, bool relu>
+template <int pixels, bool small, bool relu, bool is_map>
 inline void product_tile(const ByteProduct& product, const Group& group, int x) {
     int32x4_t low[pixels], high[pixels];  // sums of 4 outputs and of the other 4
     for_numbers<pixels>([&](auto p) { low[p] = high[p] = vdupq_n_s32(small ? SmallSums<relu>::kFirst : 0); });
-    const std::int8_t* from = product.from + x * product.pixel_stride;
+    const std::ptrdiff_t stride = is_map ? kByteBlock : product.pixel_stride;
+    const std::int8_t* from = product.from + x * stride;
     const std::int8_t* weights = group.weights;
     for (int b = 0; b < product.blocks; ++b, from += product.block_stride, weights += 64) {
         int8x16_t weight = loaded<int8x16_t>(weights);
         int8x8_t values[pixels];
-        for_numbers<pixels>([&](auto p) { values[p] = vld1_s8(from + p * product.pixel_stride); });
+        for_numbers<pixels>([&](auto p) { values[p] = vld1_s8(from + p * stride); });
         for_numbers<4>([&](auto quarter) {
             const int8x16_t next = quarter < 3 ? loaded<int8x16_t>(weights + 16 * (quarter + 1)) : weight;
             int32x4_t* const sums = quarter % 2 == 0 ? low : high;
@@ -142,8 +143,8 @@ inline void product_tile(const ByteProduct& product, const Group& group, int x) 
         });
     }
     const float32x4_t low_scale = vld1q_f32(group.scales), high_scale = vld1q_f32(group.scales + 4);
-    const std::ptrdiff_t stride = product.out_pixel_stride;
-    __fp16* const to = group.out + x * stride;
+    const std::ptrdiff_t out_stride = is_map ? kByteBlock : product.out_pixel_stride;
+    __fp16* const to = group.out + x * out_stride;
     const auto as_float = [](int32x4_t sum) { return small ? vreinterpretq_f32_s32(sum) : vcvtq_f32_s32(sum); };
     for_numbers<(pixels + 3) / 4>([&](auto part) {  // of 4 pixels, so that none waits for its last operation
         constexpr int first = 4 * part, count = pixels < 4 ? pixels : 4;
@@ -160,7 +161,7 @@ inline void product_tile(const ByteProduct& product, const Group& group, int x) 
         for_numbers<count>([&](auto p) { half[p] = narrowed < small && relu > (low_results[p]); });
         for_numbers<count>([&](auto p) {
             const float16x8_t both = joined < small && relu > (half[p], high_results[p]);
-            vst1q_f16(to + (first + p) * stride, relu && !small ? vmaxq_f16(both, vdupq_n_f16(0)) : both);
+            vst1q_f16(to + (first + p) * out_stride, relu && !small ? vmaxq_f16(both, vdupq_n_f16(0)) : both);
         });
     });
 }
@@ -181,22 +182,28 @@ Group group_of(const ByteProduct& product, int g) {
     return group;
 }
 
-template <bool small, bool relu>
+template <bool small, bool relu, bool is_map>
 void product_groups(const ByteProduct& product) {
     for (int g = 0; g < product.groups; ++g) {
         const Group group = group_of<small, relu>(product, g);
         int x = 0;
-        for (; x + 8 <= product.pixels; x += 8) product_tile<8, small, relu>(product, group, x);
-        if (x + 4 <= product.pixels) product_tile<4, small, relu>(product, group, x), x += 4;
-        for (; x < product.pixels; ++x) product_tile<1, small, relu>(product, group, x);
+        for (; x + 8 <= product.pixels; x += 8) product_tile<8, small, relu, is_map>(product, group, x);
+        if (x + 4 <= product.pixels) product_tile<4, small, relu, is_map>(product, group, x), x += 4;
+        for (; x < product.pixels; ++x) product_tile<1, small, relu, is_map>(product, group, x);
     }
+}
+
+template <bool small, bool relu>
+void product_in_layout(const ByteProduct& product) {
+    const bool is_map = product.pixel_stride == kByteBlock && product.out_pixel_stride == kByteBlock;
+    is_map ? product_groups<small, relu, true>(product) : product_groups<small, relu, false>(product);
 }
 
 void product(const ByteProduct& product) {
     if (product.blocks > kSmallBlocks) {
-        product.relu ? product_groups<false, true>(product) : product_groups<false, false>(product);
+        product.relu ? product_in_layout<false, true>(product) : product_in_layout<false, false>(product);
     } else {
-        product.relu ? product_groups<true, true>(product) : product_groups<true, false>(product);
+        product.relu ? product_in_layout<true, true>(product) : product_in_layout<true, false>(product);
     }
 }
 
