@@ -31,11 +31,13 @@ std::vector<int8_t> in_dot_order(int outputs, int inputs, At at) {
     return ordered;
 }
 
+int filled(int count) { return (count + kByteBlock - 1) / kByteBlock * kByteBlock; }
+
 bool is_byte_pointwise(const LayerLine& line) {
     const Geometry g(line);
-    return is_plain(line, 1) && g.int8_scales != 0 && (is_rectified(g) || g.activation == kSigmoid) && g.stride == 1 &&
-           line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kByteBlock == 0 && g.weights > 0 &&
-           g.weights % (g.outputs * kByteBlock) == 0;
+    const bool has_sigmoid = g.activation == kSigmoid && g.outputs % kByteBlock == 0;
+    return is_plain(line, 1) && g.int8_scales != 0 && (is_rectified(g) || has_sigmoid) && g.stride == 1 &&
+           line.get(7, 1) == 1 && g.outputs >= kByteBlock && g.weights > 0 && g.weights % (g.outputs * kByteBlock) == 0;
 }
 
 class BytePointwise : public PackedConvolution {
@@ -45,11 +47,12 @@ public:
     int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
         const bool is_int8 = map.elempack == kByteBlock && map.elemsize == kByteBlock;
         if (map.dims != 3 || map.c != blocks() || !(is_int8 || is_packed(map))) return -1;
-        create_output(map, out, option);
+        ncnn::Mat groups(map.w, map.h, filled(geometry_.outputs) / kByteBlock, pixel_size(), kByteBlock,
+                         fills_groups() ? option.blob_allocator : option.workspace_allocator);
         ncnn::Mat bytes = map;
         if (!is_int8)
             bytes = ncnn::Mat(map.w, map.h, map.c, size_t{kByteBlock}, kByteBlock, option.workspace_allocator);
-        if (out.empty() || bytes.empty()) return -100;
+        if (groups.empty() || bytes.empty()) return -100;
         if (!is_int8) {
             for (int c = 0; c < map.c; ++c) {
                 kByteKernels.quantize(map.channel(c).data, static_cast<size_t>(map.w * map.h * kByteBlock),
@@ -58,24 +61,42 @@ public:
         }
         const auto stride = [](const ncnn::Mat& mat) { return static_cast<std::ptrdiff_t>(mat.cstep) * kByteBlock; };
         kByteKernels.product({bytes.row<const int8_t>(0), stride(bytes), kByteBlock, blocks(), map.w * map.h,
-                              bytes_.data(), scales_.data(), offsets_.data(), out.data, stride(out), kByteBlock, out.c,
-                              geometry_.relu()});
+                              bytes_.data(), scales_.data(), offsets_.data(), groups.data, stride(groups), kByteBlock,
+                              groups.c, geometry_.relu()});
         if (geometry_.activation == kSigmoid) {
-            for (int c = 0; c < out.c; ++c) {
-                kernels_.sigmoid(out.channel(c).data, static_cast<size_t>(out.w * out.h * kByteBlock));
+            for (int c = 0; c < groups.c; ++c) {
+                kernels_.sigmoid(groups.channel(c).data, static_cast<size_t>(map.w * map.h * kByteBlock));
             }
         }
+        if (fills_groups()) {
+            out = groups;
+            return 0;
+        }
+        out.create(map.w, map.h, geometry_.outputs, kernels_.element_size, option.blob_allocator);
+        if (out.empty()) return -100;
+        to_planes(groups, out);
         return 0;
     }
 
 private:
     int inputs() const { return geometry_.weights / geometry_.outputs; }
     int blocks() const { return inputs() / kByteBlock; }
+    bool fills_groups() const { return geometry_.outputs % kByteBlock == 0; }
+
+    static void to_planes(const ncnn::Mat& groups, ncnn::Mat& planes) {
+        for (int c = 0; c < planes.c; ++c) {
+            const auto* from = groups.channel(c / kByteBlock).row<const uint16_t>(0) + c % kByteBlock;
+            auto* const to = planes.channel(c).row<uint16_t>(0);
+            for (int i = 0; i < planes.w * planes.h; ++i) to[i] = from[kByteBlock * i];
+        }
+    }
 
     int keep_int8(const ncnn::Mat& weights, const float* bias, const float* scales, float input_scale) override {
         input_scale_ = half_scale(input_scale);
         offsets_.assign(bias, bias + geometry_.outputs);
         for (int o = 0; o < geometry_.outputs; ++o) scales_.push_back(inverse(scales[o] * input_scale_));
+        offsets_.resize(static_cast<size_t>(filled(geometry_.outputs)));
+        scales_.resize(offsets_.size());
         bytes_ = in_dot_order(geometry_.outputs, inputs(),
                               [&](int o, int i) { return int8_at(weights, o * inputs() + i, scales[o]); });
         return 0;

@@ -202,8 +202,9 @@ void test_kernels() {
                 }
             }
         }
-        test_pointwise({16, 8, 1, 1, 0, true, kRelu}, width, height, 400);    // most inputs are out of range
-        test_pointwise({16, 8, 1, 1, 0, true, kRelu}, width, height, 1e-3f);  // all are 0
+        test_pointwise({16, 50, 1, 1, 0, true, kNone}, width, height, 61.3f);  // planes
+        test_pointwise({16, 8, 1, 1, 0, true, kRelu}, width, height, 400);     // most inputs are out of range
+        test_pointwise({16, 8, 1, 1, 0, true, kRelu}, width, height, 1e-3f);   // all are 0
         test_stem({3, 24, 3, 2, 1, true, kRelu}, width, height, 127);
         test_stem({3, 8, 3, 2, 1, false, kNone}, width, height, 127);
     }
@@ -224,8 +225,9 @@ void test_other_layers_stay(Arithmetic arithmetic, bool has_kernels) {
     const std::string pointwise = "Convolution c 1 1 a b 0=24 1=1 5=1 6=384 8=2",
                       gemm = "Gemm c 1 1 a b 10=1 2=0 3=1 4=1 5=0 6=1 7=36 8=0 9=245 14=1 18=2";
     CHECK(is_own(pointwise, arithmetic) == has_kernels && is_own(pointwise + " 9=4", arithmetic) == has_kernels);
+    CHECK(!is_own("Convolution c 1 1 a b 0=20 1=1 6=320 8=2 9=4", arithmetic));
     CHECK(is_own(gemm, arithmetic) == has_kernels);
-    for (const char* added : {"8=102", "9=3", "3=2", "4=1", "7=8", "0=20", "31=2"}) {
+    for (const char* added : {"8=102", "9=3", "3=2", "4=1", "7=8", "0=4", "6=144", "31=2"}) {
         CHECK(!is_own(pointwise + " " + added, arithmetic));
     }
     for (const char* added : {"10=-1", "2=1", "3=0", "4=0", "5=1", "6=0", "8=3", "14=0", "18=0", "0=1.0", "31=2"}) {
