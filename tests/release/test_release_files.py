@@ -49,6 +49,20 @@ def test_a_release_without_runners_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "dist", tmp_path, tmp_path)
 
 
+def test_the_workflows_wheels_have_what_those_of_make_wheels_have() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        linux = tomllib.load(stream)["tool"]["cibuildwheel"]["linux"]
+    settings = linux["config-settings"]
+    assert set(settings) == {
+        "cmake.define.POCKETDET_NCNN",
+        "cmake.define.POCKETDET_RUNNERS",
+        "wheel.py-api",
+    }
+    *_, build_ncnn = linux["before-build"]
+    assert build_ncnn.endswith(f" {settings['cmake.define.POCKETDET_NCNN']}")
+    assert "load_library()" in linux["test-command"][-1]
+
+
 def test_an_sdist_with_files_of_nobody_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pocketdet-1.0.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
