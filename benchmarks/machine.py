@@ -86,9 +86,12 @@ def is_emulated(root: Path = _ROOT) -> bool:
         root: Folder that stands for `/`.
 
     Returns:
-        True if the system shows the processors of an x86, as it does to a program in qemu's user mode.
+        True if the system shows the processors of an x86, as it does to a program in qemu's user mode; or the
+        kernel of another machine, where an emulator shows processors of its own.
     """
-    return platform.machine() in ARM_64 and "vendor_id" in _read(root / "proc/cpuinfo")
+    kernel = _read(root / "proc/sys/kernel/arch")  # from Linux 6.1 on
+    is_x86 = kernel not in ("", "aarch64", "arm") or "vendor_id" in _read(root / "proc/cpuinfo")
+    return platform.machine() in ARM_64 and is_x86
 
 
 def read_machine(root: Path = _ROOT) -> Machine:

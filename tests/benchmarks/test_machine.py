@@ -53,17 +53,26 @@ def test_the_machine_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "field", "emulated"),
+    ("architecture", "field", "kernel", "emulated"),
     [
-        ("aarch64", "vendor_id\t: AuthenticAMD", True),
-        ("aarch64", "CPU implementer\t: 0x41", False),
-        ("x86_64", "vendor_id\t: AuthenticAMD", False),
+        ("aarch64", "vendor_id\t: AuthenticAMD", None, True),
+        ("aarch64", "CPU implementer\t: 0x41", "x86_64", True),
+        ("aarch64", "CPU implementer\t: 0x41", "aarch64", False),
+        ("aarch64", "CPU implementer\t: 0x41", None, False),
+        ("x86_64", "vendor_id\t: AuthenticAMD", "x86_64", False),
     ],
 )
 def test_an_arm_program_on_an_x86_is_emulated(
-    architecture: str, field: str, emulated: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    architecture: str,
+    field: str,
+    kernel: str | None,
+    emulated: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/sys/kernel").mkdir(parents=True)
+    if kernel:
+        (tmp_path / "proc/sys/kernel/arch").write_text(f"{kernel}\n")
     (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\n{field}\n")
     monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
     assert is_emulated(tmp_path) is emulated

@@ -100,8 +100,10 @@ std::vector<std::string> cpuinfo(const std::string& text, const std::string& fie
 
 bool is_emulated(const std::string& info) {
 #if defined(__aarch64__) || defined(__arm__)
-    // user-mode emulation shows the host's processor
-    return info.find("vendor_id") != std::string::npos;
+    // a program that qemu emulates sees the host's processors, or, where they are emulated too, the host's kernel
+    const std::string kernel = first_line("/proc/sys/kernel/arch");  // from Linux 6.1 on
+    const bool is_other = !kernel.empty() && kernel != "aarch64" && kernel != "arm";
+    return is_other || info.find("vendor_id") != std::string::npos;
 #else
     (void)info;
     return false;
