@@ -118,7 +118,8 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         if same.record.bundle.digest != bundle.digest:
             raise UsageError(
                 f"these records cannot be compared: {name} is the bundle {same.record.bundle.digest[:12]} in "
-                f"{same.path} and {bundle.digest[:12]} in {entry.path}; export one of them under another name"
+                f"{same.path} and {bundle.digest[:12]} in {entry.path}; report them apart, or measure one "
+                "of them under another name (export --name)"
             )
         other = places.setdefault((_place(entry.record), name), entry)
         if other is not entry:
