@@ -47,7 +47,7 @@ def library_path() -> Path:
     """
     override = os.environ.get("POCKETDET_LIBRARY")
     if override:
-        return Path(override)
+        return Path(override).absolute()  # the loader looks for one without a slash elsewhere
     built = ROOT / "build" / "native-host" / "libpocketdet.so"
     shipped = SHIPPED / "libpocketdet.so"
     return shipped if shipped.is_file() and not built.is_file() else built

@@ -43,3 +43,6 @@ def test_the_library_is_looked_for_in_the_same_order(tmp_path: Path, monkeypatch
     assert library_path() == built
     monkeypatch.setenv("POCKETDET_LIBRARY", "/elsewhere/libpocketdet.so")
     assert library_path() == Path("/elsewhere/libpocketdet.so")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POCKETDET_LIBRARY", "libpocketdet.so")
+    assert library_path() == tmp_path / "libpocketdet.so"
