@@ -11,7 +11,7 @@ from pocketdet.models.build import AnyDetector
 from pocketdet.models.checkpoint import load_detector
 from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.random_init import BATCH_NORM_BIAS, random_thundernet
-from pocketdet.models.zoo import FOD, zoo_weights
+from pocketdet.models.zoo import FOD, zoo_names, zoo_weights
 from pocketdet.runtime.images import write_image
 
 BACKBONES = ("thundernet-snet49", "thundernet-snet146", "thundernet-snet535")
@@ -33,7 +33,7 @@ def make_bundle(
     """The bundle of a detector: trained weights where the project has them, else random ones.
 
     Args:
-        arch: Name of an architecture.
+        arch: Name of an architecture, or of trained weights of the zoo.
         folder: Where bundles are kept; one that it has is not made again.
         int8: Whether convolutions and products are quantized, on the standard frames of benchmarks.
         size: (height, width) of the network's input.
@@ -54,7 +54,7 @@ def make_bundle(
         name=path.stem,
         precision="int8" if int8 else "fp32",
         calibration=tuple(frames) if int8 else (),
-        int8=QuantizeSettings(max_output_error=MOST_ERROR) if int8 and arch not in _TRAINED else None,
+        int8=QuantizeSettings(max_output_error=MOST_ERROR) if int8 and not _is_trained(arch) else None,
         target=target,
         slim=True,
     )
@@ -72,9 +72,13 @@ def standard_frame_files(folder: Path) -> list[Path]:
     return files
 
 
+def _is_trained(arch: str) -> bool:
+    return arch in _TRAINED or arch in zoo_names()
+
+
 def _detector(arch: str, size: tuple[int, int], *, int8: bool) -> AnyDetector:
-    if arch in _TRAINED:
-        return load_detector(zoo_weights(_TRAINED[arch]), input_size=size)
+    if _is_trained(arch):
+        return load_detector(zoo_weights(_TRAINED.get(arch, arch)), input_size=size)
     names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
     # random weights have detections that nearly tie, which int8 changes: the networks alone are compared
     boxes = Postprocessing(score_threshold=NO_DETECTIONS) if int8 else Postprocessing()

@@ -19,10 +19,11 @@ from pocketdet.armmodel.modelled import Modelled, model
 from pocketdet.armmodel.page import table_parser, write_table
 from pocketdet.armmodel.subject import BundleSubject
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
+from pocketdet.models.zoo import zoo_names
+from pocketdet.models.zoo.figures import PRECISIONS, Precision, read_figures
 from pocketdet.runtime.bundle import load_bundle
 
 SECTION: Final = "table 9"
-PRECISIONS: Final = ("fp32", "fp16", "int8")
 PHONE, BOARD, LITTLE = find_devices(["855+", "Pi 5", "CM4"])
 _CORES: Final = (CORES[PHONE.core], CORES[LITTLE.core])
 _HEAD: Final = (
@@ -36,10 +37,11 @@ _HEAD: Final = (
     "of the limit",
     f"ms, {LITTLE.name}",
     f"paper: ms, {ARM}",
+    "AP, FOD-A",
 )
 
 
-def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, str, list[Modelled]]]:
+def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, Precision, list[Modelled]]]:
     """Model the detectors.
 
     Args:
@@ -60,7 +62,7 @@ def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, str, l
                 yield arch, precision, list(model(subject, _CORES, instrument))
 
 
-def row(arch: str, precision: str, modelled: Sequence[Modelled]) -> list[str]:
+def row(arch: str, precision: Precision, modelled: Sequence[Modelled]) -> list[str]:
     """The cells of one detector in one precision.
 
     Args:
@@ -69,7 +71,8 @@ def row(arch: str, precision: str, modelled: Sequence[Modelled]) -> list[str]:
         modelled: Its frame on the Cortex-A76 and on the Cortex-A55.
 
     Returns:
-        A cell per column. The paper's time stands beside fp32.
+        A cell per column. The paper's time stands beside fp32; AP is that of the zoo's weights of this
+        architecture, if there are some.
     """
     big, little = (one.total for one in modelled)
     arithmetic = _arithmetic(precision)
@@ -87,7 +90,17 @@ def row(arch: str, precision: str, modelled: Sequence[Modelled]) -> list[str]:
         f"{little.share_of_limit or 0:.0%}",
         f"{LITTLE.milliseconds(little.cycles, little.lines, arithmetic):.0f}",
         f"{1000 / TABLE_9[arch].fps[ARM]:.1f}" if precision == "fp32" else "",
+        _ap(arch, precision),
     ]
+
+
+def _ap(arch: str, precision: Precision) -> str:
+    """AP in percent of the first weights of the zoo of an architecture, "" if none were measured."""
+    for figures in filter(None, map(read_figures, zoo_names())):
+        measured = figures.accuracy(precision)
+        if figures.architecture == arch and measured:
+            return f"{100 * measured.ap:.1f}"
+    return ""
 
 
 def _arithmetic(precision: str) -> str:

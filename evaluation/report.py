@@ -158,13 +158,19 @@ def variant_report(target: str, sha256: str, one: Evaluated) -> VariantReport:
 
 
 def accuracy_report(data: DataReport, subjects: Sequence[VariantReport]) -> AccuracyReport:
-    """All of it, with the versions of the tools that took part and the machine that ran them."""
-    tools = tool_versions() | {
+    """All of it, with the tools that took part."""
+    return AccuracyReport(
+        schema_version=SCHEMA_VERSION, data=data, subjects=tuple(subjects), tools=measuring_tools()
+    )
+
+
+def measuring_tools() -> dict[str, str]:
+    """The versions of the tools that take part in an evaluation, and the machine that runs them."""
+    return tool_versions() | {
         "opencv": cv2.__version__,
         "pycocotools": importlib.metadata.version("pycocotools"),
         "machine": platform.machine(),
     }
-    return AccuracyReport(schema_version=SCHEMA_VERSION, data=data, subjects=tuple(subjects), tools=tools)
 
 
 def _share(value: float) -> float | None:

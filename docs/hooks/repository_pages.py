@@ -19,8 +19,7 @@ REPOSITORY_PAGES = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "android_demo/README.md",
-    "models/zoo/passd-mobilenet-fod.md",
-    "models/zoo/thundernet-snet49-fod.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "models" / "zoo").glob("*.md")),
     "tests/hostile/README.md",
 )
 _LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")

@@ -11,8 +11,9 @@ from pocketdet.armmodel.detectors import BACKBONES
 from pocketdet.armmodel.modelled import Figures, Modelled
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
 from pocketdet.errors import UsageError
+from pocketdet.models.zoo.figures import PRECISIONS, Measured, Precision, ZooFigures
 
-PHONE, BY_RATIO, BOARD, LITTLE, PAPER = (3, 4, 5, 8, 9)  # columns of milliseconds
+PHONE, BY_RATIO, BOARD, LITTLE, PAPER, AP = (3, 4, 5, 8, 9, 10)  # columns of milliseconds
 SHARES = (2, 7)
 
 
@@ -22,13 +23,13 @@ def frame(core: Core, cycles: float, lines: int) -> Modelled:
     return Modelled("made", core, "fp16", 200, total, (), (), (), 0.0, 0.0)
 
 
-def cells(precision: str, cycles: float, lines: int = 0) -> list[str]:
+def cells(precision: Precision, cycles: float, lines: int = 0) -> list[str]:
     frames = [frame(CORES[name], cycles, lines) for name in ("cortex-a76", "cortex-a55")]
     return table9.row("thundernet-snet49", precision, frames)
 
 
-@pytest.mark.parametrize("precision", table9.PRECISIONS)
-def test_milliseconds_are_cycles_over_the_clock_and_the_lines(precision: str) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_milliseconds_are_cycles_over_the_clock_and_the_lines(precision: Precision) -> None:
     found = cells(precision, 1e9)
     assert float(found[PHONE]) == pytest.approx(1e3 / table9.PHONE.ghz, abs=0.05)
     assert float(found[BOARD]) == pytest.approx(1e3 / table9.BOARD.ghz, abs=0.05)
@@ -42,17 +43,26 @@ def test_milliseconds_are_cycles_over_the_clock_and_the_lines(precision: str) ->
 
 
 def test_the_paper_stands_beside_fp32_alone() -> None:
-    papers = {precision: cells(precision, 1e9)[PAPER] for precision in table9.PRECISIONS}
+    papers = {precision: cells(precision, 1e9)[PAPER] for precision in PRECISIONS}
     assert float(papers.pop("fp32")) == pytest.approx(1000 / TABLE_9["thundernet-snet49"].fps[ARM], abs=0.05)
     assert set(papers.values()) == {""}
+
+
+def test_accuracy_is_that_of_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ZooFigures.model_construct(architecture="thundernet-snet49", measured=())
+    of_fp16 = Measured(precision="fp16", ap=0.6471, ap50=0.85, bytes=1)
+    known = {"other": None, "one": made.model_copy(update={"measured": (of_fp16,)})}
+    monkeypatch.setattr(table9, "zoo_names", lambda: tuple(known))
+    monkeypatch.setattr(table9, "read_figures", known.__getitem__)
+    assert [cells(precision, 1e9)[AP] for precision in PRECISIONS] == ["", "64.7", ""]
 
 
 def test_the_table_has_a_row_for_each_detector_and_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def made(bundles: Path, instrument: object) -> Iterator[tuple[str, str, list[Modelled]]]:
+    def made(bundles: Path, instrument: object) -> Iterator[tuple[str, Precision, list[Modelled]]]:
         for arch in BACKBONES:
-            for precision in table9.PRECISIONS:
+            for precision in PRECISIONS:
                 yield arch, precision, [frame(CORES[name], 1e7, 0) for name in ("cortex-a76", "cortex-a55")]
 
     monkeypatch.setattr(table9, "table_9", made)
@@ -61,7 +71,7 @@ def test_the_table_has_a_row_for_each_detector_and_precision(
     page.write_text(f"before\n<!-- {table9.SECTION} -->\nold\n<!-- end of {table9.SECTION} -->\nafter\n")
     assert table9.main(["--bundles", str(tmp_path), "--page", str(page)]) == 0
     names = [line.split(" | ")[0] for line in page.read_text().splitlines() if line.startswith("| SNet")]
-    assert names == [f"| SNet{n}, {p}" for n in (49, 146, 535) for p in table9.PRECISIONS]
+    assert names == [f"| SNet{n}, {p}" for n in (49, 146, 535) for p in PRECISIONS]
     assert "old" not in page.read_text()
     assert capsys.readouterr().out == ""
     assert table9.main(["--bundles", str(tmp_path)]) == 0

@@ -25,6 +25,7 @@ from pocketdet.cli.report import report
 from pocketdet.cli.train import train
 from pocketdet.cli.val import val
 from pocketdet.cli.verify import verify
+from pocketdet.cli.zoo import zoo
 from pocketdet.errors import PocketdetError, UsageError
 
 INTERRUPTED = 130
@@ -44,6 +45,7 @@ for command in (
     verify,
     detect,
     info,
+    zoo,
     doctor,
     demo,
     train,

@@ -1,6 +1,6 @@
 """`pocketdet val`: how accurate is what is deployed, and what did each step of the way cost?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from functools import partial
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pocketdet.cli.arguments import (
     SIZE_HELP,
@@ -18,6 +17,7 @@ from pocketdet.cli.arguments import (
     require_accuracy_packages,
     require_export_packages,
 )
+from pocketdet.cli.val_run import advancing, described_data, measure, progress_bar
 from pocketdet.errors import UsageError
 from pocketdet.io import check_writable
 
@@ -45,11 +45,14 @@ class BackendName(StrEnum):
 
 def val(
     targets: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Checkpoints (.safetensors, .pt, .pth, or a name of the zoo) and bundles.", metavar="TARGET"
         ),
-    ],
+    ] = None,
+    zoo: Annotated[
+        bool, typer.Option("--zoo", help="Instead of targets: all detectors of the zoo, with --out.")
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +104,9 @@ def val(
         str | None, typer.Option(help="Network input of checkpoints, HEIGHTxWIDTH or one side.")
     ] = None,
     size: Annotated[str | None, typer.Option(help=SIZE_HELP + "; its first by default.")] = None,
+    calib: Annotated[
+        Path | None, typer.Option(help="With --zoo: a folder of images to calibrate int8 on, too.")
+    ] = None,
 ) -> None:
     """Measure mean average precision on annotated images, in every backend that a detector has.
 
@@ -111,6 +117,9 @@ def val(
     ncnn computes in the precision that a bundle was made for where the processor has it. x86 has no half
     precision: --arm cortex-a76 measures what a phone computes, on the same images, in an emulator.
 
+    --zoo measures every detector of `pocketdet zoo` and keeps each result in --out, where the next run finds
+    it: only what has changed is measured again.
+
     Example: pocketdet val snet49.safetensors --data test.json --images photos/ --out accuracy
     """
     require_export_packages()
@@ -119,6 +128,18 @@ def val(
     from pocketdet.cli.val_report import Gates, print_classes, print_report, write_files
 
     source, gates = open_source(data, images, voc, split), Gates(min_ap, max_drop)
+    if zoo:
+        from pocketdet.cli.val_zoo import ZooRun, refuse_options
+
+        refuse_options(
+            {"TARGET": targets, "--arm": arm, "--arch": arch, "--names": names, "--score": score},
+            {"--input-size": input_size, "--size": size, "--per-class": per_class, "--max-drop": max_drop},
+        )
+        run = ZooRun(source, only or (), out, calib, limit, skip_bad, threads, workers)
+        gates.check(run.report(Console(highlight=False)))
+        return
+    if calib is not None or not targets:
+        raise UsageError("nothing to measure: name a checkpoint or a bundle, or pass --zoo; --calib needs it")
     targets, checkpoint_kwargs = _files(targets), _checkpoint_kwargs(arch, names, input_size)
     import torch  # after what is refused without it, since it takes seconds
 
@@ -129,15 +150,15 @@ def val(
         found = [opened.enter_context(target) for target in _opening(targets, checkpoint_kwargs, size)]
         backends = _backends(found, only or [])
         gates.expect_rows(sum(map(len, backends)) + len(processors) * sum(map(_ncnn_backends, backends)))
-        with _bar() as bar:
+        with progress_bar() as bar:
             classes = found[0].class_names
-            advancing = partial(_advancing, bar)
+            progress = partial(advancing, bar)
             test_data = read_evaluation_data(
-                source, classes, limit=limit, skip_bad=skip_bad, progress=advancing
+                source, classes, limit=limit, skip_bad=skip_bad, progress=progress
             )
             _check_classes(found, source, test_data.dataset)
             evaluated = [
-                _measure(bar, target, wanted, test_data.dataset, score, threads, workers, processors)
+                measure(bar, target, wanted, test_data.dataset, score, threads, workers, processors)
                 for target, wanted in zip(found, backends, strict=True)
             ]
         report = _report(source, test_data, found, evaluated)
@@ -234,43 +255,13 @@ def _check_classes(targets: "Sequence[EvaluationInput]", source: "OpenedSource",
         check_classes(str(target.path), target.class_names, str(source), dataset.class_names)
 
 
-def _measure(
-    bar: Progress,
-    target: "EvaluationInput",
-    backends: "Sequence[Backend]",
-    dataset: "Dataset",
-    score: float | None,
-    threads: int,
-    workers: int,
-    processors: Sequence[str],
-) -> "list[Evaluated]":
-    from pocketdet.evaluation.evaluate import evaluate
-
-    preparing = bar.add_task(f"{target.path.name}: preparing", total=None)
-
-    def log(line: str) -> None:
-        bar.update(preparing, description=f"{target.path.name}: exporting: {line.split(' ', 1)[-1][:40]}")
-
-    with target.variants(backends, score=score, threads=threads, processors=processors, log=log) as variants:
-        bar.remove_task(preparing)
-        return [
-            evaluate(
-                variant,
-                dataset,
-                _advancing(bar, f"{target.path.name}: {variant.name}", len(dataset.images)),
-                workers,
-            )
-            for variant in variants
-        ]
-
-
 def _report(
     opened: "OpenedSource",
     test_data: "EvaluationData",
     targets: "Sequence[EvaluationInput]",
     evaluated: "Sequence[Sequence[Evaluated]]",
 ) -> "AccuracyReport":
-    from pocketdet.evaluation.report import accuracy_report, data_report, variant_report
+    from pocketdet.evaluation.report import accuracy_report, variant_report
 
     names = [target.path.name for target in targets]
     names = [t.path.name if names.count(t.path.name) == 1 else str(t.path) for t in targets]
@@ -279,14 +270,7 @@ def _report(
         for name, target, of_target in zip(names, targets, evaluated, strict=True)
         for one in of_target
     ]
-    data = data_report(
-        test_data.dataset,
-        file=opened.source.annotations.absolute().name,
-        split=opened.source.split,
-        sha256=test_data.sha256,
-        listed=test_data.listed,
-    )
-    return accuracy_report(data, rows)
+    return accuracy_report(described_data(opened, test_data), rows)
 
 
 @contextmanager
@@ -304,14 +288,3 @@ def _folder(path: Path) -> Iterator[None]:
         for folder in made:
             with suppress(OSError):  # it has files
                 folder.rmdir()
-
-
-def _bar() -> Progress:
-    title = TextColumn("{task.description}", markup=False)  # a file's name may look like it
-    columns = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _advancing(bar: Progress, title: str, total: int) -> Callable[[], None]:
-    return partial(bar.advance, bar.add_task(title, total=total))

@@ -25,7 +25,7 @@ MISSES = 24  # images in the gallery
 CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the terminal
 
 
-def print_report(report: "AccuracyReport", milliseconds: Sequence[float], console: Console) -> None:
+def print_report(report: "AccuracyReport", milliseconds: Sequence[float | None], console: Console) -> None:
     """The table, what each row weighs and how long it took for an image, and what was measured how."""
     first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
@@ -51,15 +51,15 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float], consol
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _costs(report: "AccuracyReport", milliseconds: Sequence[float]) -> Table:
-    """Megabytes of the network files and the median milliseconds of an image; emulated time is no time."""
+def _costs(report: "AccuracyReport", milliseconds: Sequence[float | None]) -> Table:
+    """Megabytes of the network files and the median milliseconds of an image, where they are times."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for column in ("MB", "ms an image here"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("subject", overflow="fold")
     for label, row, time in zip(labels(report.subjects), report.subjects, milliseconds, strict=True):
         size = "-" if row.bytes is None else f"{row.bytes / 1e6:.1f}"
-        table.add_row(size, "-" if row.emulated else f"{time:.1f}", Text(label))
+        table.add_row(size, "-" if row.emulated or time is None else f"{time:.1f}", Text(label))
     return table
 
 

@@ -1,0 +1,201 @@
+"""Write the table and the picture of the zoo from the figures beside its cards and the registry of records.
+
+    python -m pocketdet.armmodel.zoo_page
+
+It writes the section "zoo" of README.md and of docs/guides/zoo.md, and docs/images/zoo.png. Run
+`python -m pocketdet.armmodel.zoo_figures` first where a detector has no figures.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pocketdet.armmodel.page import markdown_table, write_section
+from pocketdet.benchmarks.record import Record
+from pocketdet.benchmarks.registry import read_registry
+from pocketdet.errors import PocketdetError
+from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
+from pocketdet.models.zoo import zoo_names
+from pocketdet.models.zoo.figures import PRECISIONS, Precision, ZooFigures, read_figures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROOT: Final = Path(__file__).parents[1]  # of the checkout; the pages are not in a wheel
+SECTION: Final = "zoo"
+BIG, LITTLE = "cortex-a76", "cortex-a55"
+HEIGHT: Final = 420
+_HEAD: Final = (
+    "weights",
+    "precision",
+    "AP",
+    "AP50",
+    "MB",
+    "MACs",
+    "ms, Cortex-A76, modelled",
+    "ms, Cortex-A55, modelled",
+    "ms, x86, measured",
+    "card",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One detector in one precision. Costs are None where they are not known."""
+
+    name: str
+    precision: Precision
+    ap: float
+    ap50: float
+    megabytes: float
+    macs: int
+    big_ms: float | None
+    little_ms: float | None
+    measured: Record | None
+
+    @property
+    def measured_ms(self) -> float | None:
+        """The median of the record."""
+        return self.measured.summary.median if self.measured and self.measured.summary else None
+
+    def cells(self, folder: str) -> list[str]:
+        """The row of the table on a page; `folder` leads from there to the root."""
+        return [
+            f"`{self.name}`",
+            self.precision,
+            f"{100 * self.ap:.1f}",
+            f"{100 * self.ap50:.1f}",
+            f"{self.megabytes:.1f}",
+            f"{self.macs / 1e6:,.0f} M",
+            *("" if ms is None else f"{ms:.1f}" for ms in (self.big_ms, self.little_ms, self.measured_ms)),
+            f"[card]({folder}models/zoo/{self.name}.md)",
+        ]
+
+
+def zoo_rows(figures: dict[str, ZooFigures], records: Sequence[Record]) -> list[Row]:
+    """The rows of all detectors: by MACs, then by precision.
+
+    Args:
+        figures: by name.
+        records: measured on x86, the later ones last.
+    """
+    return [
+        Row(
+            name,
+            row.precision,
+            row.ap,
+            row.ap50,
+            row.bytes / 1e6,
+            found.macs,
+            found.milliseconds(BIG, row.precision),
+            found.milliseconds(LITTLE, row.precision),
+            _record_of(name, row.precision, records),
+        )
+        for name, found in sorted(figures.items(), key=lambda item: item[1].macs)
+        for row in found.measured
+    ]
+
+
+def x86_records(folder: Path) -> list[Record]:
+    """The VALID records of a registry of one thread on x86-64, by time."""
+    records = [entry.record for entry in read_registry(folder)]
+    chosen = [
+        record
+        for record in records
+        if record.device.architecture == "x86_64" and record.verdict.valid and record.engine.threads == 1
+    ]
+    return sorted(chosen, key=lambda record: record.created)
+
+
+def _record_of(name: str, precision: Precision, records: Sequence[Record]) -> Record | None:
+    """The last record of a bundle of that name, the name that its weights have in the zoo."""
+    own = [r for r in records if r.bundle.name == name and r.bundle.weight_storage == precision]
+    return own[-1] if own else None
+
+
+def draw(path: Path, rows: Sequence[Row], data: str) -> None:
+    """Draw AP against size, against modelled and against measured time, a line for each detector.
+
+    Args:
+        path: The image to write.
+        rows: At least one.
+        data: What AP was measured on.
+
+    Raises:
+        UsageError: If matplotlib is missing, or the file cannot be written.
+    """
+    panels: dict[str, list[float | None]] = {
+        "megabytes of network files": [row.megabytes for row in rows],
+        "ms, Cortex-A76, modelled": [row.big_ms for row in rows],
+        "ms, x86, measured": [row.measured_ms for row in rows],
+    }
+    with drawn(path, HEIGHT) as figure:
+        title = f"Average precision of the zoo on {data}"
+        figure.text(24 / WIDTH, 1 - 30 / HEIGHT, title, size=13, color=INK)
+        for number, (label, costs) in enumerate(panels.items()):
+            box = ((70 + 385 * number) / WIDTH, 108 / HEIGHT, 320 / WIDTH, (HEIGHT - 108 - 56) / HEIGHT)
+            axes = figure.add_axes(box)
+            _draw_panel(axes, list(zip(rows, costs, strict=True)))
+            axes.set_xlabel(label)
+            axes.set_ylabel("" if number else "AP, percent")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        place = (60 / WIDTH, 22 / HEIGHT)
+        figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=4, frameon=False)
+        note = "one thread, image to boxes; each point is a precision, fp32 to int8"
+        figure.text(24 / WIDTH, 8 / HEIGHT, note, size=8, color=MUTED)
+
+
+def _draw_panel(axes: "Axes", points: "Sequence[tuple[Row, float | None]]") -> None:
+    plain_axes(axes)
+    for number, name in enumerate(dict.fromkeys(row.name for row, _ in points)):
+        own = [(cost, 100 * row.ap, row.precision) for row, cost in points if row.name == name and cost]
+        colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+        across, up = [point[0] for point in own], [point[1] for point in own]
+        axes.plot(across, up, f"{mark}-", color=colour, markersize=7, linewidth=0.8, label=name)
+        for cost, ap, precision in own:
+            axes.annotate(
+                precision, (cost, ap), xytext=(4, 5), textcoords="offset points", size=7, color=MUTED
+            )
+    aps = [100 * row.ap for row, _ in points]
+    axes.set_ylim(min(aps) - 2, max(aps) + 2)  # a point of AP is seen; this is no bar that starts at 0
+    most = max((cost for _, cost in points if cost), default=1.0)
+    axes.set_xlim(0, 1.2 * most)
+
+
+def main(root: Path = ROOT) -> int:
+    """Write the pages and the picture of a checkout.
+
+    Returns:
+        The exit code; a `PocketdetError` is written as one sentence.
+    """
+    try:
+        every = {name: read_figures(name) for name in zoo_names()}
+        figures = {name: found for name, found in every.items() if found}
+        records = x86_records(root / "benchmarks" / "results")
+        rows = zoo_rows(figures, records)
+        for page, folder in (("README.md", ""), ("docs/guides/zoo.md", "../../")):
+            shown = rows if folder else [row for row in rows if row.precision == PRECISIONS[0]]
+            table = markdown_table(_HEAD, [row.cells(folder) for row in shown])
+            write_section(root / page, SECTION, f"{table}\n\n{_note(figures, records)}")
+        draw(root / "docs" / "images" / "zoo.png", rows, next(iter(figures.values())).data)
+    except PocketdetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _note(figures: dict[str, ZooFigures], records: Sequence[Record]) -> str:
+    data = ", ".join(dict.fromkeys(found.data for found in figures.values()))
+    devices = dict.fromkeys(row.device for found in figures.values() for row in found.modelled)
+    measured = dict.fromkeys(record.device.name for record in records)
+    return (
+        f"AP in percent in ncnn, {data}. Modelled times: {' and '.join(devices)}, fp32 rows in fp32 and the "
+        f"others in fp16 arithmetic. Measured times: {', '.join(measured)} virtual machine, AVX2. One "
+        "thread, from image to boxes."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

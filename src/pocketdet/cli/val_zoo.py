@@ -1,0 +1,187 @@
+"""`pocketdet val --zoo`: the detectors of the zoo over one dataset, each result kept in a file."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
+
+from pocketdet.cli.arguments import image_files
+from pocketdet.cli.val_data import EvaluationData, OpenedSource, read_evaluation_data
+from pocketdet.cli.val_report import print_report
+from pocketdet.cli.val_run import advancing, described_data, measure, progress_bar
+from pocketdet.errors import UsageError
+from pocketdet.io import atomic_write, check_writable
+from pocketdet.models.zoo import zoo_names, zoo_weights
+
+if TYPE_CHECKING:
+    from pocketdet.evaluation.evaluate import Evaluated
+    from pocketdet.evaluation.inputs import EvaluationInput
+    from pocketdet.evaluation.report import AccuracyReport
+    from pocketdet.evaluation.variants import Backend
+
+INT8: Final = "ncnn-int8"
+CALIBRATION: Final = "int8 calibration"  # among the tools of a report
+
+
+def refuse_options(*given: Mapping[str, object]) -> None:
+    """Raise `UsageError` that names the first option with a value, which --zoo does not have."""
+    for name, value in ((n, v) for options in given for n, v in options.items()):
+        if value:
+            raise UsageError(f"{name} is for named targets: leave it out with --zoo")
+
+
+@dataclass(frozen=True)
+class ZooRun:
+    """One evaluation of the zoo.
+
+    Attributes:
+        source: the annotated images.
+        only: the backends to measure; all of a checkpoint if empty.
+        out: folder of the results, required.
+        calib: folder of images to calibrate int8 on, None to leave int8 out.
+        limit, skip_bad, threads, workers: as the options of `pocketdet val`.
+    """
+
+    source: OpenedSource
+    only: Sequence[str]
+    out: Path | None
+    calib: Path | None
+    limit: int
+    skip_bad: bool
+    threads: int
+    workers: int
+
+    def __post_init__(self) -> None:
+        if self.out is None:
+            raise UsageError("--zoo needs --out DIR, the folder that keeps the results")
+        if INT8 in self.only and self.calib is None:
+            raise UsageError(f"--only {INT8} needs --calib DIR, images to calibrate int8 on")
+
+    def report(self, console: Console) -> "AccuracyReport":
+        """Measure what `out` lacks, print the table of all, and return it. Raises `PocketdetError`."""
+        import torch
+
+        assert self.out is not None
+        torch.set_num_threads(self.threads)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--out {self.out}: no folder can be made there: {error.strerror}") from error
+        check_writable(self.out)
+        reports: list[AccuracyReport] = []
+        milliseconds: list[float | None] = []
+        with progress_bar() as bar:
+            for one, times in self._entries(bar):
+                reports.append(one)
+                milliseconds += times
+        if not reports:
+            raise UsageError(f"no detector of the zoo has the classes of {self.source}")
+        subjects = tuple(row for one in reports for row in one.subjects)
+        every = reports[0].model_copy(update={"subjects": subjects})
+        print_report(every, milliseconds, console)
+        return every
+
+    def _entries(self, bar: Progress) -> "Iterator[tuple[AccuracyReport, list[float | None]]]":
+        """The report of each detector with the classes of the data, and its times; None if it was kept."""
+        from pocketdet.evaluation.evaluate import check_classes
+        from pocketdet.evaluation.inputs import open_input
+
+        test_data: EvaluationData | None = None
+        calibration = image_files(self.calib) if self.calib else ()
+        for name in zoo_names():
+            with open_input(zoo_weights(name)) as target:
+                test_data = test_data or read_evaluation_data(
+                    self.source,
+                    target.class_names,
+                    limit=self.limit,
+                    skip_bad=self.skip_bad,
+                    progress=lambda title, total: advancing(bar, title, total),
+                )
+                try:
+                    check_classes(name, target.class_names, str(self.source), test_data.dataset.class_names)
+                except UsageError as error:
+                    typer.echo(f"left out: {error}", err=True)
+                    continue
+                yield self._entry(bar, name, target, test_data, calibration)
+
+    def _entry(
+        self,
+        bar: Progress,
+        name: str,
+        target: "EvaluationInput",
+        test_data: EvaluationData,
+        calibration: Sequence[Path],
+    ) -> "tuple[AccuracyReport, list[float | None]]":
+        from pocketdet.evaluation.report import (
+            AccuracyReport,
+            accuracy_report,
+            measuring_tools,
+            variant_report,
+        )
+
+        assert self.out is not None
+        path = self.out / f"{name}.json"
+        backends: list[Backend] = [b for b in target.backends if not self.only or b in self.only]
+        with_int8 = bool(calibration) and (not self.only or INT8 in self.only)
+        data = described_data(self.source, test_data)
+        tools = measuring_tools() | ({CALIBRATION: _digest(calibration)} if with_int8 else {})
+        wanted = [*backends, *([INT8] if with_int8 else [])]
+        try:
+            kept = AccuracyReport.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            kept = None
+        if kept and (kept.data, kept.tools) == (data, tools):
+            digests = {row.sha256 for row in kept.subjects}
+            if digests == {target.digest} and [row.form for row in kept.subjects] == wanted:
+                return kept, [None] * len(kept.subjects)
+        found = self._measured(bar, target, backends, test_data)
+        if with_int8:
+            with _int8(target.path, calibration, bar) as quantized:
+                found += self._measured(bar, quantized, [INT8], test_data)
+        rows = [variant_report(name, target.digest, one) for one in found]
+        report = accuracy_report(data, rows).model_copy(update={"tools": tools})
+        atomic_write(path, report.to_json())
+        return report, [one.milliseconds for one in found]
+
+    def _measured(
+        self,
+        bar: Progress,
+        target: "EvaluationInput",
+        backends: "Sequence[Backend]",
+        test_data: EvaluationData,
+    ) -> "list[Evaluated]":
+        if not backends:
+            return []
+        return measure(bar, target, backends, test_data.dataset, None, self.threads, self.workers, ())
+
+
+@contextmanager
+def _int8(weights: Path, calibration: Sequence[Path], bar: Progress) -> "Iterator[EvaluationInput]":
+    """A checkpoint as a bundle in int8, in a temporary folder."""
+    from pocketdet.evaluation.inputs import open_input
+    from pocketdet.export import ExportOptions, export_detector
+    from pocketdet.models.checkpoint import load_detector
+
+    options = ExportOptions(name=weights.stem, precision="int8", calibration=tuple(calibration), slim=True)
+    exporting = bar.add_task(f"{weights.stem}: exporting int8", total=None)
+    with tempfile.TemporaryDirectory(prefix="pocketdet-zoo-") as folder:
+        bundle = export_detector(load_detector(weights), Path(folder), options).path
+        bar.remove_task(exporting)
+        with open_input(bundle) as target:
+            yield target
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """The number of files, and one SHA-256 of their contents in this order."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return f"{len(files)} images, SHA-256 {digest.hexdigest()}"

@@ -1,0 +1,143 @@
+"""Figures and pages of the zoo follow from the report of `val --zoo`, the models and the records."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import pytest
+from bench_records import record
+
+from pocketdet.armmodel import zoo_figures, zoo_page
+from pocketdet.benchmarks.record import Record
+from pocketdet.errors import UsageError
+from pocketdet.evaluation.report import AccuracyReport, ClassReport, DataReport, VariantReport
+from pocketdet.models.config import Postprocessing
+from pocketdet.models.zoo.figures import Measured, ModelledTime, ZooFigures
+
+SHA = "a" * 64
+DATA = DataReport(
+    file="test.json",
+    split=None,
+    sha256=SHA,
+    pictures=9,
+    pictures_listed=9,
+    left_out=0,
+    objects=9,
+    ignored=0,
+    class_names=("nut",),
+)
+
+
+def variant(form: str, ap: float, emulated: str | None = None) -> VariantReport:
+    shares = dict.fromkeys(("ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100", "voc_11"), 0.9)
+    return VariantReport(
+        target="net",
+        sha256=SHA,
+        form=form,  # type: ignore[arg-type]
+        name=form,
+        weights="fp32",
+        arithmetic="fp32",
+        bytes=4_000_000,
+        emulated=emulated,
+        rule=Postprocessing(),
+        ap=ap,
+        voc_area=0.9,
+        per_class=(ClassReport(name="nut", objects=9, ap=ap, ap50=0.9, voc_11=0.9, voc_area=0.9),),
+        **shares,
+    )
+
+
+REPORT = AccuracyReport(
+    schema_version=1,
+    data=DATA,
+    subjects=(
+        variant("pytorch", 0.5),
+        variant("ncnn-fp16", 0.52),
+        variant("ncnn-fp32", 0.51),
+        variant("ncnn-fp16", 0.1, "cortex-a76"),
+    ),
+    tools={},
+)
+
+
+def figures(name: str, macs: int, ap: float) -> ZooFigures:
+    return ZooFigures(
+        sha256=SHA,
+        architecture=name,
+        detector="two-stage",
+        input_size=(320, 320),
+        classes=31,
+        macs=macs,
+        parameters=1,
+        data="all 9 images of test.json",
+        measured=(
+            Measured(precision="fp32", ap=ap, ap50=0.9, bytes=4_000_000),
+            Measured(precision="fp16", ap=ap, ap50=0.9, bytes=2_000_000),
+        ),
+        modelled=(
+            ModelledTime(precision="fp16", core="cortex-a76", device="Snapdragon 855+", milliseconds=8.0),
+        ),
+    )
+
+
+def x86(name: str, created: str) -> Record:
+    device = {"architecture": "x86_64", "name": "AMD EPYC"}
+    return record(bundle={"name": name}, device=device, created=created)
+
+
+def test_rows_are_those_of_ncnn_on_this_machine() -> None:
+    rows = list(zoo_figures.measured_rows(REPORT))
+    assert [(row.precision, row.ap) for row in rows] == [("fp32", 0.51), ("fp16", 0.52)]
+
+
+def test_accuracy_of_other_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    with pytest.raises(UsageError, match=r"net\.json: cannot be read as a result of pocketdet val --zoo"):
+        zoo_figures.read_accuracy(path, SHA)
+    path.write_text(REPORT.to_json())
+    assert zoo_figures.read_accuracy(path, SHA) == REPORT
+    with pytest.raises(UsageError, match="was measured with other weights"):
+        zoo_figures.read_accuracy(path, "b" * 64)
+
+
+def test_rows_are_ordered_and_have_the_last_record_of_their_name() -> None:
+    records = [x86("small", "2026-11-21T10:00:00Z"), x86("small", "2026-11-22T10:00:00Z")]
+    rows = zoo_page.zoo_rows({"large": figures("l", 200, 0.7), "small": figures("s", 100, 0.6)}, records)
+    assert [(row.name, row.precision) for row in rows] == [
+        ("small", "fp32"),
+        ("small", "fp16"),
+        ("large", "fp32"),
+        ("large", "fp16"),
+    ]
+    assert [row.measured for row in rows] == [records[1], None, None, None]
+    assert [row.big_ms for row in rows] == [None, 8.0, None, 8.0]
+    assert rows[1].cells("../")[:8] == ["`small`", "fp16", "60.0", "90.0", "2.0", "0 M", "8.0", ""]
+    assert rows[1].cells("../")[-1] == "[card](../models/zoo/small.md)"
+
+
+def test_the_pages_and_the_picture_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"small": figures("s", 100, 0.6), "new": None}
+    monkeypatch.setattr(zoo_page, "zoo_names", lambda: tuple(known))
+    monkeypatch.setattr(zoo_page, "read_figures", known.__getitem__)
+    entries = [SimpleNamespace(record=x86("small", "2026-11-21T10:00:00Z"))]
+    monkeypatch.setattr(zoo_page, "read_registry", lambda folder: entries)
+    for page in ("README.md", "docs/guides/zoo.md"):
+        path = tmp_path / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("before <!-- zoo -->\nold\n<!-- end of zoo --> after\n")
+    (tmp_path / "docs" / "images").mkdir()
+    assert zoo_page.main(tmp_path) == 0
+    readme, guide = ((tmp_path / page).read_text() for page in ("README.md", "docs/guides/zoo.md"))
+    assert readme.startswith("before <!-- zoo -->\n| weights |")
+    assert readme.endswith("<!-- end of zoo --> after\n")
+    assert readme.count("| `small` |") == 1
+    assert guide.count("| `small` |") == 2
+    assert "[card](../../models/zoo/small.md)" in guide
+    assert "AMD EPYC virtual machine" in readme
+    assert cv2.imread(str(tmp_path / "docs/images/zoo.png")).shape[1] == 1200
+
+
+def test_a_page_that_is_missing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    assert zoo_page.main(tmp_path) == 2
+    assert "cannot be read" in capsys.readouterr().err

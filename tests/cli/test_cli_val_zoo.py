@@ -1,0 +1,76 @@
+"""`pocketdet val --zoo` measures each detector of the zoo once, and again when something has changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Ending, command
+from val_project import labelled, project, weights
+
+from pocketdet.cli import val_zoo
+from pocketdet.evaluation.report import AccuracyReport
+from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
+
+__all__ = ["command", "project", "weights"]
+
+Command = Callable[..., Ending]
+
+
+@pytest.fixture
+def measured(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A zoo of two detectors; grows by the name of each that is measured."""
+    files = {"one-net": weights, "other-net": tmp_path / "other.safetensors"}
+    save_checkpoint(files["other-net"], load_checkpoint(weights))
+    monkeypatch.setattr(val_zoo, "zoo_names", lambda: tuple(files))
+    monkeypatch.setattr(val_zoo, "zoo_weights", files.__getitem__)
+    done: list[str] = []
+    measure = val_zoo.measure
+
+    def noted(bar: object, target: object, *rest: object) -> object:
+        done.append(target.path.stem)  # type: ignore[attr-defined]
+        return measure(bar, target, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(val_zoo, "measure", noted)
+    return done
+
+
+def rows(ending: Ending) -> list[list[str]]:
+    return [line.split() for line in ending.out.splitlines() if line.startswith(("one-net", "other-net"))]
+
+
+def test_results_are_kept(command: Command, project: Path, measured: list[str], tmp_path: Path) -> None:
+    words = ("val", "--zoo", *labelled(project), "--only", "pytorch", "--out", tmp_path / "accuracy")
+    first = command(*words)
+    assert (first.code, first.err, measured) == (0, "", ["small", "other"])
+    report = AccuracyReport.model_validate_json((tmp_path / "accuracy" / "one-net.json").read_bytes())
+    assert [(row.target, row.form) for row in report.subjects] == [("one-net", "pytorch")]
+    again = command(*words)
+    assert measured == ["small", "other"]
+    table, same = (rows(one) for one in (first, again))
+    assert table == same
+    assert [row[:2] for row in table] == [["one-net", "PyTorch"], ["other-net", "PyTorch"]]
+    (tmp_path / "accuracy" / "other-net.json").write_text("damaged")
+    command(*words)
+    assert measured == ["small", "other", "other"]
+    model = load_checkpoint(tmp_path / "other.safetensors")
+    model.head.fc.bias.data += 0.01
+    save_checkpoint(tmp_path / "other.safetensors", model)
+    command(*words)
+    assert measured == ["small", "other", "other", "other"]
+    assert command(*words, "--min-ap", 100).code == 1
+
+
+def test_what_belongs_to_targets_is_refused(
+    command: Command, project: Path, weights: Path, tmp_path: Path
+) -> None:
+    every = ("val", "--zoo", *labelled(project))
+    for words, sentence in (
+        ((*every,), "--zoo needs --out DIR"),
+        ((*every, weights, "--out", tmp_path), "TARGET is for named targets: leave it out with --zoo"),
+        ((*every, "--out", tmp_path, "--per-class"), "--per-class is for named targets"),
+        ((*every, "--out", tmp_path, "--only", "ncnn-int8"), "--only ncnn-int8 needs --calib DIR"),
+        (("val", *labelled(project)), "nothing to measure"),
+        (("val", weights, *labelled(project), "--calib", tmp_path), "--calib needs it"),
+    ):
+        ending = command(*words)
+        assert (ending.code, sentence in ending.err) == (2, True), ending.err
