@@ -20,7 +20,7 @@ LLVM_VARIABLE: Final = "POCKETDET_LLVM"
 INSTALL_LLVM: Final = "on Debian and Ubuntu: apt install llvm-19"
 INSTALL: Final = "build it with: make arm-model"
 BUILT: Final = "arm-model.json"
-"""In the cache: the paths of what `make arm-model` built."""
+"""In the cache: the paths of what `make arm-model` built, relative to it."""
 
 
 def cache_folder() -> Path:
@@ -98,7 +98,7 @@ def find_emulator() -> Emulator:
     path = cache_folder() / BUILT
     try:
         built = json.loads(path.read_text(encoding="utf-8"))
-        emulator = Emulator(*(Path(built[name]) for name in ("qemu", "plugin", "run_network")))
+        emulator = Emulator(*(path.parent / built[name] for name in ("qemu", "plugin", "run_network")))
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{path}: there is no qemu that counts blocks; {INSTALL}") from None
     for part in (emulator.qemu, emulator.plugin, emulator.run_network):

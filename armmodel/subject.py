@@ -1,7 +1,6 @@
 """What is modelled: a detector bundle through pocketdet-run, or any network of ncnn through run_network."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pocketdet.armmodel.account import CountedFrame
 from pocketdet.armmodel.cores import Core
 from pocketdet.armmodel.emulate import count_blocks, read_symbols
 from pocketdet.armmodel.frame import Marks, last_frame
-from pocketdet.armmodel.instrument import Instrument
+from pocketdet.armmodel.instrument import INSTALL, Instrument
 from pocketdet.armmodel.network import LayerFacts, layers_in_order
 from pocketdet.benchmarks.devices import stage_bundle
 from pocketdet.benchmarks.images import stage_images
@@ -22,6 +21,8 @@ from pocketdet.runtime.ncnn_graph import Graph, Shape, read_graph
 from pocketdet.runtime.ncnn_graph.validate import infer_shapes
 
 Tick = Callable[[], None]
+FRAMES_ONLY = "--frames-only"
+"""The option of `pocketdet-run bench` that leaves out what machines differ in."""
 PRECISIONS = ("fp32", "fp16-storage", "fp16", "bf16-storage")
 
 
@@ -84,14 +85,21 @@ class BundleSubject:
         marks = Marks.of(symbols, "pocketdet::Detector::detect(")
         with tempfile.TemporaryDirectory(prefix="pocketdet-") as name:
             folder = Path(name)
-            words = [str(instrument.runner.resolve()), "bench", stage_bundle(self.bundle, folder).name]
-            words += (
-                [os.path.relpath(stage_images([self.image], folder)[0].path, folder)] if self.image else []
-            )
+            words = ["bench", stage_bundle(self.bundle, folder).name, FRAMES_ONLY]
+            if self.image:
+                Path(stage_images([self.image], folder)[0].path).rename(folder / "image.png")
+                words.append("image.png")
             words += ["--warmup", "1", "--frames", "1"]  # the second frame finds the caches as any later one
             words += ["--precision", self.precision] if self.precision else []
             words += ["--rois", str(self.rois)] if self.rois else []
-            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick, folder)
+            try:
+                trace, out = count_blocks(
+                    instrument.emulator, core, instrument.runner, words, marks.addresses(), folder, tick
+                )
+            except UsageError as error:
+                if FRAMES_ONLY in str(error):
+                    raise EngineError(f"{instrument.runner}: it is of an older version; {INSTALL}") from error
+                raise
         document = _document(out)
         stages = tuple(document["stages"])
         frame = CountedFrame(trace.blocks, last_frame(trace, marks, len(stages)))
@@ -139,13 +147,17 @@ class NetworkSubject:
         program = instrument.emulator.run_network
         symbols = read_symbols(instrument.llvm, program)
         marks = Marks.of(symbols, "run_frame")
-        weights = str(self.weights.resolve()) if self.weights else "-"
-        words = [str(program), str(self.param.resolve()), weights, self.precision]
-        words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
-        try:
-            trace, out = count_blocks(instrument.emulator, core, words, marks.addresses(), tick)
-        except UsageError as error:
-            raise GraphError(f"{self.param}: {error}") from error
+        with tempfile.TemporaryDirectory(prefix="pocketdet-") as name:
+            folder = Path(name)
+            words = [_link(self.param, folder / "network.param")]
+            words += [_link(self.weights, folder / "network.bin") if self.weights else "-", self.precision]
+            words += [f"{name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
+            try:
+                trace, out = count_blocks(
+                    instrument.emulator, core, program, words, marks.addresses(), folder, tick
+                )
+            except UsageError as error:
+                raise GraphError(f"{self.param}: {error}") from error
         frame = CountedFrame(trace.blocks, last_frame(trace, marks, 1))
         half = self.precision == "fp16"
         layers = tuple(layers_in_order(graph, shapes, out.decode().split(), {}, half=half))
@@ -164,6 +176,12 @@ class NetworkSubject:
                 f"--shape {missing[0]}=3x320x320"
             )
         return {name: shapes[name] for name in names}
+
+
+def _link(file: Path, link: Path) -> str:
+    """Make a link to a file, whose name does not depend on where the file is."""
+    link.symlink_to(file.resolve())
+    return link.name
 
 
 def _document(out: bytes) -> dict[str, Any]:

@@ -96,7 +96,12 @@ def build(cache: Path, ncnn: Path, source: Path | None, jobs: int) -> Path:
         [f"-L{ncnn / 'lib'}", "-lncnn"],
         RUN_NETWORK.read_bytes() + str(ncnn).encode(),
     )
-    built = {"qemu": str(qemu.program), "plugin": str(plugin), "run_network": str(run_network)}
+    programs = {"qemu": qemu.program, "plugin": plugin, "run_network": run_network}
+    # relative, so that the folder can be moved and copied; a qemu of the system is not in it
+    built = {
+        name: str(path.relative_to(cache) if path.is_relative_to(cache) else path)
+        for name, path in programs.items()
+    }
     record = cache / "arm-model.json"
     part = record.with_suffix(".part")
     part.write_text(json.dumps(built, indent=2) + "\n", encoding="utf-8")

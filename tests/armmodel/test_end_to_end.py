@@ -1,16 +1,19 @@
 """A network and a bundle through qemu and LLVM, where `make arm-model` has built what they need."""
 
 import os
+import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pocketdet.armmodel.cores import CORES, Core
+from pocketdet.armmodel.emulate import write_machine
 from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import Modelled, model
 from pocketdet.armmodel.subject import BundleSubject, NetworkSubject, Subject
-from pocketdet.errors import GraphError, UsageError
+from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 
 pytestmark = pytest.mark.slow
@@ -82,6 +85,39 @@ def test_a_bundle_repeats_exactly_in_any_folder(
         first = one(subject, A76, instrument)
         elsewhere(tmp_path, monkeypatch)
         assert one(subject, A76, instrument) == first
+
+
+def test_a_program_sees_nothing_of_this_machine(
+    small_bundle: Path, instrument: Instrument, tmp_path: Path
+) -> None:
+    qemu, calls = tmp_path / "qemu", tmp_path / "calls"
+    qemu.write_text(f'#!/bin/sh\nexec {instrument.emulator.qemu} -strace -D {calls} "$@"\n')
+    qemu.chmod(0o755)
+    traced = replace(instrument, emulator=replace(instrument.emulator, qemu=qemu))
+    with load_bundle(small_bundle) as bundle:
+        BundleSubject(bundle, "fp16").run(traced, A76, lambda: None)
+    text = calls.read_text(errors="replace")
+    assert "clock_gettime(" in text
+    assert not re.findall(r"\b(?:sched_getaffinity|uname|sysinfo|getrusage|getcwd|statfs)\(", text)
+    opened = set(re.findall(r'openat\(AT_FDCWD,"(/[^"]*)"', text))
+    assert "/proc/cpuinfo" in opened
+    write_machine(A76, tmp_path / "root")
+    # the first is qemu's, and no machine has eleven caches of a core, where ncnn ends to look
+    own = {"/proc/self/auxv", "/sys/devices/system/cpu/cpu0/cache/index10/level"}
+    assert {path for path in opened if not (tmp_path / "root" / path[1:]).exists()} <= own
+
+
+def test_an_older_runner_is_named(
+    small_bundle: Path, instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketdet.armmodel.subject.FRAMES_ONLY", "--frames-only-of-tomorrow")
+    with (
+        load_bundle(small_bundle) as bundle,
+        pytest.raises(
+            EngineError, match="pocketdet-run: it is of an older version; build it with: make arm-"
+        ),
+    ):
+        one(BundleSubject(bundle, "fp16"), A76, instrument)
 
 
 def test_layers_have_names_and_make_up_the_network(network: NetworkSubject, instrument: Instrument) -> None:

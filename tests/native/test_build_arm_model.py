@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from pocketdet.armmodel.instrument import Emulator, find_emulator
+
 FOLDER = Path(__file__).parents[2] / "runtime" / "native"
 
 
@@ -43,6 +45,21 @@ def test_a_source_with_another_hash(
     other.write_bytes(b"")
     assert run(build, monkeypatch, "--source", other) == 2
     assert "expected SHA-256 the name of a known archive" in capsys.readouterr().err
+
+
+def test_the_cache_may_be_moved(build: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cache, moved = tmp_path / "cache" / "pocketdet", tmp_path / "moved"
+    cache.mkdir(parents=True)
+    for name in ("qemu", "plugin", "run_network"):
+        (cache / name).touch()
+    monkeypatch.setattr(build, "built_qemu", lambda *_: build.Qemu(cache / "qemu", cache))
+    monkeypatch.setattr(build, "compile_plugin", lambda *_: cache / "plugin")
+    monkeypatch.setattr(build, "compile_once", lambda *_: cache / "run_network")
+    build.build(cache, Path("/none"), None, 1)
+    cache.parent.rename(moved)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(moved))
+    found = find_emulator()
+    assert found == Emulator(*(moved / "pocketdet" / name for name in ("qemu", "plugin", "run_network")))
 
 
 def test_no_apt(

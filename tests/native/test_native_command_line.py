@@ -107,6 +107,13 @@ def test_a_bench_ends_in_time(runner: Runner, small_bundle: Path) -> None:
     assert all(at < 0.3 for at in started[:-1])  # after the time is over at most the frame that it ended in
 
 
+def test_frames_only_leave_out_the_machine(runner: Runner, small_bundle: Path) -> None:
+    record = runner.json("bench", small_bundle, "--frames", "2", "--warmup", "0", "--frames-only")
+    assert not record.keys() & {"machine", "affinity", "affinity_after", "before", "after"}
+    assert record["clocks"] == []
+    assert len(record["samples"]["milliseconds"]) == 2
+
+
 def test_layers_are_timed_in_one_frame_of_each_pair(runner: Runner, small_bundle: Path) -> None:
     plain = runner.json("bench", small_bundle, "--frames", "6", "--warmup", "0")
     record = runner.json("bench", small_bundle, "--frames", "6", "--warmup", "0", "--layers")

@@ -23,6 +23,8 @@ const char* const kUsage =
     "\n"
     "--layers also times every layer of the networks. The frames then come in pairs on the same image, one with the\n"
     "layers timed and one without, so that the difference is the cost of timing them.\n"
+    "\n"
+    "--frames-only leaves out what machines differ in, so that an emulator runs the same instructions on any.\n"
     "\n";
 
 const std::vector<OptionSpec>& option_specs() {
@@ -32,6 +34,7 @@ const std::vector<OptionSpec>& option_specs() {
         {"warmup", "COUNT", "frames before (20)"},
         {"cpu", "NUMBER", "pin to this processor"},
         {"layers", "", "time every layer in every second frame"},
+        {"frames-only", "", "leave out the description of the machine, its clocks and sensors"},
     });
     return specs;
 }
@@ -41,13 +44,14 @@ constexpr int kNoEnd = std::numeric_limits<int>::max();
 struct Plan {
     int warmup, frames;
     double seconds;
+    bool frames_only;  // without the machine, its clocks and sensors
 };
 
 Plan plan_of(const Arguments& arguments) {
     const std::optional<int> frames = arguments.integer("frames", 1, 10'000'000);
     const std::optional<double> seconds = arguments.number("seconds", 0.001, 86'400);
     return {arguments.integer("warmup", 0, 100'000).value_or(20), frames.value_or(seconds ? kNoEnd : 1024),
-            seconds.value_or(frames ? std::numeric_limits<double>::infinity() : 60.0)};
+            seconds.value_or(frames ? std::numeric_limits<double>::infinity() : 60.0), arguments.has("frames-only")};
 }
 
 class Clock {
@@ -115,7 +119,7 @@ Recording measure(Detector& detector, const std::vector<Image>& images, const Pl
     double next_clock_reading = 0;
     for (int i = 0; i < plan.frames && (i == 0 || clock.seconds() < plan.seconds); ++i) {
         cancel();
-        if (clock.seconds() >= next_clock_reading) {
+        if (!plan.frames_only && clock.seconds() >= next_clock_reading) {
             const int cpu = current_cpu();
             recording.clocks.push_back({{"at_s", clock.seconds()}, {"cpu", cpu}, {"khz", cpu_khz(cpu)}});
             next_clock_reading = clock.seconds() + 1.0;
@@ -134,6 +138,11 @@ Recording measure(Detector& detector, const std::vector<Image>& images, const Pl
     }
     recording.seconds = clock.seconds();
     return recording;
+}
+
+void put_state_of_machine(OrderedJson& document, const char* affinity, const char* when) {
+    document[affinity] = allowed_cpus();
+    document[when] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
 }
 
 double total(const std::vector<double>& stages) { return std::accumulate(stages.begin(), stages.end(), 0.0); }
@@ -184,7 +193,7 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
     const double load_ms = 1000 * loading.seconds();
     const std::vector<Image> images = load_images(bundle, paths);
     OrderedJson document = header_of("bench", bundle, detector);
-    document["machine"] = describe_machine();
+    if (!plan.frames_only) document["machine"] = describe_machine();
     document["images"] = json_of_images(images, paths);
     document["options"] = {{"warmup", plan.warmup},
                            {"frames", plan.frames == kNoEnd ? OrderedJson() : OrderedJson(plan.frames)},
@@ -197,12 +206,10 @@ int run_bench(const std::vector<std::string>& words, const Sink& out, const Canc
         const Detections found = detector.detect(images[static_cast<size_t>(i) % images.size()].view());
         if (i == 0) first_frame_ms = total(found.milliseconds);
     }
-    document["affinity"] = allowed_cpus();
-    document["before"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
+    if (!plan.frames_only) put_state_of_machine(document, "affinity", "before");
     LayerRecording layers(detector, arguments.has("layers"));
     Recording recording = measure(detector, images, plan, layers, cancel);
-    document["after"] = {{"sensors", read_sensors()}, {"usage", read_usage()}};
-    document["affinity_after"] = allowed_cpus();
+    if (!plan.frames_only) put_state_of_machine(document, "affinity_after", "after");
     document["load_ms"] = load_ms;
     document["first_frame_ms"] = first_frame_ms.value_or(total(recording.milliseconds[0].get<std::vector<double>>()));
     document["measured_s"] = recording.seconds;
