@@ -82,11 +82,15 @@ DEVICES = (
     Device("Azure Cobalt 100", "neoverse-n2", 3.4, "Microsoft Azure Standard D64ps v6 Instance"),
     Device("Dimensity 9300", "cortex-x4", 3.25, "MediaTek Dimensity 9300 (MT6989)", "big"),
     Device(
-        "RK3566, Android", "cortex-a55", 1.8, "Station-M2/ROC-RK3566-PC, Rockchip RK3566 StationOS (Android)"
+        "RK3566, Android",
+        "cortex-a55",
+        1.8,
+        "Station-M2/ROC-RK3566-PC, Rockchip RK3566 StationOS (Android)",
+        line_ns=6.3,
     ),
-    Device("RK3566, Orange Pi CM4", "cortex-a55", 1.8, "OrangePicm4, Rockchip Rk3566"),
-    Device("RK3568, Station P2", "cortex-a55", 2.0, "Station P2, Rockchip RK3568"),
-    Device("RK3568, Rock 3A", "cortex-a55", 2.0, "Rock3A, Rockchip RK3568 ubuntu 20.04"),
+    Device("RK3566, Orange Pi CM4", "cortex-a55", 1.8, "OrangePicm4, Rockchip Rk3566", line_ns=4.2),
+    Device("RK3568, Station P2", "cortex-a55", 2.0, "Station P2, Rockchip RK3568", line_ns=17.6),
+    Device("RK3568, Rock 3A", "cortex-a55", 2.0, "Rock3A, Rockchip RK3568 ubuntu 20.04", line_ns=27.0),
     Device("RK3588 A55, older ncnn", "cortex-a55", 1.8, "Rockchip RK3588", "little", "fp32", _OLD),
 )
 

@@ -55,15 +55,18 @@ class Times:
         return (1 - self.core) / self.line
 
     def fit(self) -> float:
-        """The nanoseconds for a line with the least sum of errors, to a tenth."""
-        return round(weighted_median(self.wanted, self.line), 1)
+        """The nanoseconds for a line with the least sum of errors, to a tenth; 0 if their median rises."""
+        found = round(weighted_median(self.wanted, self.line), 1)
+        return found if _median_error(self.ratios(found)) < _median_error(self.core) else 0.0
 
     def ratios(self, line_ns: float) -> Values:
         """Modelled over published times."""
         return self.core + line_ns * self.line
 
     def left_out(self) -> Values:
-        """The ratio of each network with the constant that the others give."""
+        """The ratio of each network with the constant that the others give; without one if there is none."""
+        if not self.fit():
+            return self.core
         wanted, line = self.wanted, self.line
         fits = [weighted_median(np.delete(wanted, i), np.delete(line, i)) for i in range(len(line))]
         return self.core + np.array(fits) * line
@@ -122,9 +125,12 @@ def _table(devices: Sequence[Times]) -> Table:
     return table
 
 
+def _median_error(ratios: Values) -> float:
+    return float(np.median(abs(ratios - 1)))
+
+
 def _errors(ratios: Values) -> str:
-    errors = abs(ratios - 1)
-    return f"{np.median(errors):.1%}, {np.quantile(errors, 0.9):.0%}"
+    return f"{_median_error(ratios):.1%}, {np.quantile(abs(ratios - 1), 0.9):.0%}"
 
 
 if __name__ == "__main__":

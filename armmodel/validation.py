@@ -69,6 +69,11 @@ class Validation(BaseModel):
         compared = {device.name: self._ratios(device, published.get(device.name, {})) for device in DEVICES}
         self.ratios = {name: ratios for name, ratios in compared.items() if ratios}
 
+    def write(self, path: Path, published: Mapping[str, Mapping[str, float]]) -> None:
+        """Compute the ratios and write everything into a file. Raises `UsageError`."""
+        self.compare(published)
+        atomic_write(path, self.model_dump_json(indent=0) + "\n")
+
     def milliseconds(self, device: Device) -> dict[str, float]:
         """Modelled milliseconds of the networks on a device."""
         return {
@@ -134,7 +139,7 @@ def published_times(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[str]) -> Validation:
-    """Model the networks, and write the file after each of them.
+    """Model the networks, and write the file before and after each of them.
 
     Args:
         folder: The published data.
@@ -153,7 +158,7 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
     kept = known.points if known and known.llvm == instrument.llvm.version else []
     published = published_times(folder)
     validation = Validation(llvm=instrument.llvm.version, points=list(kept), ratios={})
-    validation.compare(published)
+    validation.write(out, published)  # the constants of devices may have changed
     done = {(p.network, p.core, p.precision) for p in validation.points if p.lines is not None}
     wanted = sorted({(kernels_core(d), d.precision) for d in DEVICES}, key=lambda w: (w[1] == "fp32", w[0]))
     paths = sorted((folder / STRUCTURES).glob("*.param"))
@@ -170,8 +175,7 @@ def validate(folder: Path, out: Path, cores: Sequence[str], networks: Sequence[s
             same = (point.network, point.core, point.precision)
             others = [p for p in validation.points if (p.network, p.core, p.precision) != same]
             validation.points = [*others, point]
-            validation.compare(published)
-            atomic_write(out, validation.model_dump_json(indent=0) + "\n")
+            validation.write(out, published)
             cycles = f"{point.cycles / 1e6:.2f} M cycles" if point.cycles else point.failure
             print(f"{point.network} on {core}, {precision}: {cycles}", file=sys.stderr, flush=True)
     return validation
