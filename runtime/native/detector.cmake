@@ -19,8 +19,7 @@ add_library(pocketdet_detector STATIC
   detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp
   detector/options.cpp detector/output_fields.cpp detector/own_layers.cpp detector/packed_convolutions.cpp
   detector/packed_pooling.cpp detector/packed_products.cpp detector/parity.cpp detector/precision.cpp
-  detector/preprocessor.cpp detector/sha256.cpp detector/sha256_blocks.cpp detector/stages.cpp
-  detector/two_stage.cpp)
+  detector/preprocessor.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
   target_sources(pocketdet_detector PRIVATE detector/packed_bytes.cpp kernels/byte_kernels.cpp kernels/half_kernels.cpp
     kernels/single_kernels.cpp)

@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <string>
 
-#include "sha256_blocks.h"
-
 namespace pocketdet {
 
 class Sha256 {
@@ -17,7 +15,10 @@ public:
     std::string finish();
 
 private:
-    Sha256State state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    void add_block(const uint8_t* block);
+
+    std::array<uint32_t, 8> state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                   0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     std::array<uint8_t, 64> pending_{};
     size_t pending_size_ = 0;
     uint64_t total_ = 0;  // bytes

@@ -70,18 +70,6 @@ void test_sha256() {
     CHECK(million.finish() == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-void test_sha256_with_and_without_instructions() {
-    std::vector<uint8_t> blocks(size_t{64} * 9);
-    for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<uint8_t>(i * i * 37 + i / 5);
-    Sha256State fast{0x6a09e667, 2, 3, 4, 5, 0xffffffff, 7, 8};
-    Sha256State plain = fast;
-    for (const size_t count : {1, 3, 5}) {
-        add_sha256_blocks(fast, blocks.data() + count, count);  // at any address
-        add_sha256_blocks_plain(plain, blocks.data() + count, count);
-        CHECK(fast == plain);
-    }
-}
-
 void test_manifest_is_read() {
     const Manifest m = parse(sound_manifest());
     const auto& parts = std::get<TwoStageParts>(m.parts);
@@ -296,7 +284,6 @@ void test_files() {
 
 int main() {
     pocketdet::test_sha256();
-    pocketdet::test_sha256_with_and_without_instructions();
     pocketdet::test_manifest_is_read();
     pocketdet::test_what_a_bundle_was_made_for();
     pocketdet::test_manifest_errors();
