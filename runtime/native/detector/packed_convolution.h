@@ -88,7 +88,7 @@ protected:
     int keep(const float* weights, const float* bias) {
         bias_ = elements_of({bias, bias + geometry_.outputs});
         weights_ = elements_of(in_order(weights));
-        return 0;
+        return weights_.empty() || bias_.empty() ? -100 : 0;
     }
 
     // Of a layer in int8: `weights` are int8, or floats that are not rounded yet. Here the layer computes with what
@@ -121,7 +121,7 @@ protected:
     }
 
     Geometry geometry_{ncnn::ParamDict()};
-    std::vector<uint8_t> weights_, bias_;
+    ncnn::Mat weights_, bias_;
 };
 
 }  // namespace pocketdet

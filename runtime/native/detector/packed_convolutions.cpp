@@ -98,7 +98,7 @@ public:
             }
             for (int g = 0; g < out.c; ++g) outs[static_cast<size_t>(g)] = out.channel(g).row<void>(y);
             kernels_.stem(
-                {rows.data(), planes(), weights_.data(), bias_.data(), outs.data(), out.c, out.w, geometry_.relu()});
+                {rows.data(), planes(), weights_.data, bias_.data, outs.data(), out.c, out.w, geometry_.relu()});
         }
         return 0;
     }
@@ -130,8 +130,8 @@ public:
         const auto stride = [&](const ncnn::Mat& mat) {
             return static_cast<std::ptrdiff_t>(is_vector ? 1 : mat.cstep) * kernels_.lanes;
         };
-        kernels_.product({map.data, stride(map), kernels_.lanes, blocks, pixels, weights_.data(), bias_.data(),
-                          out.data, stride(out), kernels_.lanes, groups, geometry_.relu()});
+        kernels_.product({map.data, stride(map), kernels_.lanes, blocks, pixels, weights_.data, bias_.data, out.data,
+                          stride(out), kernels_.lanes, groups, geometry_.relu()});
         if (geometry_.activation == kSigmoid) {
             for (int c = 0; c < out.c; ++c) {
                 kernels_.sigmoid(out.channel(c).data, static_cast<size_t>(out.w * out.h * kernels_.lanes));
@@ -167,9 +167,9 @@ public:
                             group.row<uint8_t>(y), static_cast<size_t>(map.w) * pixel);
             }
             kernels_.depthwise({padded.data, static_cast<std::ptrdiff_t>(padded.w) * kernels_.lanes,
-                                weights_.data() + static_cast<size_t>(25 * g) * pixel,
-                                bias_.data() + static_cast<size_t>(g) * pixel, out.channel(g).data, out.w, out.h,
-                                geometry_.stride, geometry_.relu()});
+                                weights_.row<uint8_t>(0) + static_cast<size_t>(25 * g) * pixel,
+                                bias_.row<uint8_t>(0) + static_cast<size_t>(g) * pixel, out.channel(g).data, out.w,
+                                out.h, geometry_.stride, geometry_.relu()});
         }
         return 0;
     }

@@ -42,7 +42,7 @@ public:
         std::vector<float> bias_filled(static_cast<size_t>(filled_up(outputs_)));
         std::copy_n(static_cast<const float*>(bias), outputs_, bias_filled.begin());
         bias_ = elements_of(bias_filled);
-        return 0;
+        return weights_.empty() || bias_.empty() ? -100 : 0;
     }
 
     int forward(const ncnn::Mat& rows, ncnn::Mat& out, const ncnn::Option& option) const override {
@@ -55,8 +55,8 @@ public:
                 : ncnn::Mat(filled_up(outputs_), rows.h, kernels_.element_size, option.workspace_allocator);
         if (out.empty() || from.empty() || to.empty()) return -100;
         const int lanes = kernels_.lanes;
-        kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data(), bias_.data(), to.data,
-                          lanes, to.w, to.w / lanes, relu_});
+        kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data, bias_.data, to.data, lanes,
+                          to.w, to.w / lanes, relu_});
         if (to.data != out.data) copy_rows(to, out);
         return 0;
     }
@@ -74,7 +74,7 @@ private:
 
     int outputs_ = 0, inputs_ = 0;
     bool relu_ = false;
-    std::vector<uint8_t> weights_, bias_;
+    ncnn::Mat weights_, bias_;
 };
 
 }  // namespace
