@@ -179,7 +179,9 @@ def test_sizes_are_drawn_from_their_part_of_the_run() -> None:
     assert sides != [input_side(schedule, 2, step) for step in range(900)]
 
 
-@pytest.mark.parametrize("name", ["paper_coco", "paper_voc", "fod_a_snet49", "fod_a_snet49_scenes"])
+@pytest.mark.parametrize(
+    "name", ["paper_coco", "paper_voc", "fod_a_snet49", "fod_a_snet49_scenes", "fod_a_snet146"]
+)
 def test_the_recipes_can_be_read(name: str) -> None:
     config = read_config(Path(recipes.__file__).parent / "recipes" / f"{name}.toml")
     assert config.detector(("bolt",)).arch == config.arch
