@@ -53,9 +53,11 @@ class Subject(Protocol):
     @property
     def name(self) -> str:
         """What reports call it."""
+        ...
 
     def run(self, instrument: Instrument, core: Core, tick: Tick) -> Run:
         """Count one frame on a core. Raises `PocketdetError`."""
+        ...
 
 
 @dataclass(frozen=True)

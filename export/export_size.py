@@ -60,7 +60,7 @@ from pocketdet.runtime.bundle.schema import (
 )
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check
-from pocketdet.runtime.precision import STORAGES
+from pocketdet.runtime.precision import STORAGES, Storage
 from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detectors, open_sizes
 
 Log = Callable[[str], None]
@@ -176,10 +176,8 @@ def _convert_all(
 
 def _layout(planned: Planned) -> Layout:
     """The layout before channel alignment."""
-    storages = [plan.storage for plan in planned.plans.values()]
-    return Layout(
-        weight_storage=max(storages, key=STORAGES.index), lanes=1, fp32_modules=planned.fp32_modules
-    )
+    storage: Storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
+    return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
 
 
 @contextmanager

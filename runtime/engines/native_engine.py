@@ -24,6 +24,10 @@ class NativeEngine:
         bundle: a validated bundle.
         options: overrides of the bundle's settings.
 
+    Attributes:
+        precision: the arithmetic in use, the narrowest of all graphs.
+        stages: names of the stages that are timed, in execution order.
+
     Raises:
         EngineError: if the library is missing or of another version, or ncnn refuses a network.
         UsageError: for several threads, or an option that this detector does not have.
@@ -39,17 +43,8 @@ class NativeEngine:
         self._options = options
         first = self._open()
         self._idle = [first]
-        self._precision, self._stages = first.precision, first.stages
-
-    @property
-    def precision(self) -> Arithmetic:
-        """The arithmetic in use, the narrowest of all graphs."""
-        return self._precision
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Names of the stages that are timed, in execution order."""
-        return self._stages
+        self.precision: Arithmetic = first.precision
+        self.stages = first.stages
 
     def with_options(self, options: DetectorOptions) -> "NativeEngine":
         """Return an engine of the same bundle with these options, this one if it has them."""
