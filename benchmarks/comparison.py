@@ -13,25 +13,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.benchmarks.interleaved import (
-    Ratio,
-    Samples,
-    Summary,
-    run_interleaved,
-    speed_ratio,
-    summarise,
-)
+from pocketdet.benchmarks.interleaved import Ratio, Samples, Summary, run_interleaved, speed_ratio, summarise
 from pocketdet.benchmarks.machine import Machine, Peak
 from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.errors import EngineError
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.detector import make_pipeline
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
-from pocketdet.runtime.native_pipeline import NativePipeline
 from pocketdet.runtime.ncnn_graph import Graph, count_macs, infer_shapes
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import TOLERANCES, Check, compare, compare_detections
-from pocketdet.runtime.pipeline import Boxes, Pipeline, Stopwatch
+from pocketdet.runtime.pipeline import Boxes, NativePipeline, Pipeline, Stopwatch
 
 SCHEMA_VERSION: Final = 1
 KIND: Final = "engine contest"  # the word of schema version 1

@@ -94,14 +94,7 @@ def run_devices(
 
 
 def record_name(record: Record) -> str:
-    """Name the file of a record after device, bundle, precision or other engine, and time.
-
-    Args:
-        record: The record.
-
-    Returns:
-        The file name.
-    """
+    """Name the file of a record after device, bundle, precision or other engine, and time."""
     engine = record.engine
     how = record.arithmetic if engine.name == "ncnn" else f"{engine.name} {engine.processor}"
     parts = (record.device.name, record.bundle.name, how)

@@ -61,18 +61,7 @@ class OpenVinoEngine:
             self._requests[name] = compiled.create_infer_request()
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run one graph (`Engine.run`).
-
-        Args:
-            graph: Name of the graph.
-            inputs: Arrays by role, without a batch axis.
-
-        Returns:
-            Outputs by role, without a batch axis; they are copies.
-
-        Raises:
-            EngineError: If an input has another shape, or OpenVINO fails.
-        """
+        """Run one graph (`Engine.run`)."""
         spec = self._graphs[graph]
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:
@@ -164,18 +153,7 @@ class TorchEngine:
         self.processor = _processor(self._device)
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run one graph (`Engine.run`).
-
-        Args:
-            graph: Name of the graph.
-            inputs: Arrays by role, without a batch axis.
-
-        Returns:
-            Outputs by role, without a batch axis.
-
-        Raises:
-            EngineError: If an input has another shape, or torch fails.
-        """
+        """Run one graph (`Engine.run`)."""
         spec, torch = self._graphs[graph], self._torch
         problem = check_inputs(graph, {i.role: i.shape for i in spec.inputs}, inputs)
         if problem:

@@ -52,9 +52,6 @@ def stage_images(paths: Sequence[Path], folder: Path) -> tuple[StagedImage, ...]
         paths: The image files; the standard frames if there are none.
         folder: Where to write `frames/NAME.png`.
 
-    Returns:
-        The PNG files.
-
     Raises:
         ImageError: If an image cannot be read.
         UsageError: If two images have the same name.

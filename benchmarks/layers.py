@@ -18,9 +18,6 @@ LayerNames = Mapping[tuple[str, str], tuple[str, str]]
 def layer_names(bundle: Bundle) -> LayerNames:
     """Read the layers of all networks of a bundle.
 
-    Args:
-        bundle: The bundle.
-
     Returns:
         Type and PyTorch module of every layer, by stage and name. A network has the name of its stage.
     """

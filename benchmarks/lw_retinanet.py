@@ -62,9 +62,6 @@ class Timed:
 def paper_row(detector: Detector) -> Table3Row:
     """Find the row of Table 3 that a detector implements.
 
-    Args:
-        detector: The detector.
-
     Returns:
         The row with its architecture and input size.
 
@@ -107,26 +104,13 @@ def measure(detectors: Sequence[Detector], image: NDArray[Any], rounds: int, con
         task = bar.add_task("timing", total=rounds * len(functions))
         samples = list(run_interleaved(functions, plan, progress=lambda: bar.advance(task)).values())
     return [
-        Timed(
-            row,
-            bundle_work(rows[row].bundle).macs / 1e3,
-            summarise(taken),
-            speed_ratio(samples[0], taken),
-        )
+        Timed(row, bundle_work(rows[row].bundle).macs / 1e3, summarise(taken), speed_ratio(samples[0], taken))
         for row, taken in zip(ordered, samples, strict=True)
     ]
 
 
 def timed_table(timed: Sequence[Timed], title: str) -> Table:
-    """Make a table with one line per row of Table 3.
-
-    Args:
-        timed: The measurements.
-        title: Title of the table.
-
-    Returns:
-        The table.
-    """
+    """Make a table with one line per row of Table 3."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     for column in ("GMACs", "paper", "ms", "p90", "x first [95%]", "AP"):
@@ -147,10 +131,6 @@ def timed_table(timed: Sequence[Timed], title: str) -> Table:
 
 def write_figure(path: Path, timed: Sequence[Timed]) -> None:
     """Draw the paper's Figure 6, AP against MACs, and the same against measured time.
-
-    Args:
-        path: PNG or JPEG file to write.
-        timed: The measurements.
 
     Raises:
         UsageError: If matplotlib is missing, or the file cannot be written.

@@ -63,10 +63,6 @@ class Peak:
     def share(self, macs: int, milliseconds: float) -> float:
         """Compute the fraction of the peak that was reached.
 
-        Args:
-            macs: Multiply-accumulates.
-            milliseconds: The time they took.
-
         Returns:
             The fraction, 0..1. It may exceed 1 if an engine needs fewer multiplications than are counted
             (Winograd).

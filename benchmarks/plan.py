@@ -121,9 +121,6 @@ class BenchPlan:
     def for_target(self, kind: TargetKind) -> "BenchPlan":
         """Return the plan for a kind of target: a few frames on an emulator, whose times mean nothing.
 
-        Args:
-            kind: Kind of the target.
-
         Returns:
             This plan, or for an emulated target one of at most 3 frames without warm-up or pauses.
         """
@@ -135,9 +132,6 @@ class BenchPlan:
 
     def check_bundle(self, bundle: Bundle) -> None:
         """Check that a bundle can be measured by this plan.
-
-        Args:
-            bundle: Bundle to measure.
 
         Raises:
             UsageError: If the plan sweeps over proposals and the bundle's detector has none.

@@ -64,9 +64,6 @@ def read_device(session: Session, name: str | None = None) -> Device:
         session: Session on the device.
         name: Name of the device in tables; `None` for its own name.
 
-    Returns:
-        The device.
-
     Raises:
         EngineError: If the device fails, or its answer cannot be parsed.
     """
@@ -81,9 +78,6 @@ def choose_cpu(device: Device, requested: int | None) -> int:
     Args:
         device: The device.
         requested: Number of a core; `None` for the last of the fastest.
-
-    Returns:
-        The number of the core.
 
     Raises:
         UsageError: If the device has no such core.
@@ -137,9 +131,6 @@ class Bench:
         Args:
             staged: The bundle.
             cooled_down_s: Seconds that the device has cooled down, for the record.
-
-        Returns:
-            The complete record.
 
         Raises:
             EngineError: If the device or the runner fails; no partial record is returned.
@@ -287,9 +278,6 @@ class Bench:
 def read_source(root: Path = _ROOT) -> Source:
     """Read the version of pocketdet, and its commit if it runs from a git tree.
 
-    Args:
-        root: Folder of the package.
-
     Returns:
         Version, commit, and whether files were changed since.
     """
@@ -301,14 +289,7 @@ def read_source(root: Path = _ROOT) -> Source:
 
 
 def bundle_info(bundle: Bundle) -> BundleInfo:
-    """Describe a bundle for a record. MACs are counted on its ncnn graphs, padding included.
-
-    Args:
-        bundle: The bundle.
-
-    Returns:
-        Its description.
-    """
+    """Describe a bundle for a record. MACs are counted on its ncnn graphs, padding included."""
     m = bundle.manifest
     macs = 0
     for spec in m.graphs.by_name().values():

@@ -33,9 +33,6 @@ def complete(measurement: Measurement, rules: Rules = RULES) -> Record:
     Args:
         measurement: What was measured.
         rules: Schema version whose rules the verdict follows.
-
-    Returns:
-        The record.
     """
     verdict = derive_verdict(measurement, rules)
     summary = statistics(measurement.run, verdict) if measurement.run is not None else None
@@ -45,9 +42,6 @@ def complete(measurement: Measurement, rules: Rules = RULES) -> Record:
 
 def to_json(record: Record) -> str:
     """Serialize a record; `parse_record` returns an equal record.
-
-    Args:
-        record: The record.
 
     Returns:
         JSON with one top-level field per line.
@@ -62,13 +56,6 @@ def to_json(record: Record) -> str:
 
 def parse_record(data: bytes, label: str) -> Record:
     """Parse a record from untrusted JSON; older schema versions are migrated.
-
-    Args:
-        data: The content of a file.
-        label: Name of the file in messages.
-
-    Returns:
-        The validated record.
 
     Raises:
         UsageError: If it is not a record, its version cannot be read, a field is wrong, or verdict or summary
@@ -94,9 +81,6 @@ def read_record(path: Path) -> Record:
 
     Args:
         path: The file, of at most `MAX_BYTES`.
-
-    Returns:
-        The validated record.
 
     Raises:
         UsageError: If the file cannot be read, or as `parse_record`.

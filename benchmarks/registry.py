@@ -18,21 +18,10 @@ LOCAL_ADDRESS: Final = "localhost"
 # what a device says about its model; the name of the host is not among it
 PROPERTIES: Final = frozenset(
     {
-        "android",
-        "build",
-        "distribution",
-        "manufacturer",
-        "model",
-        "name",
-        "platform",
-        "release",
-        "sdk",
-        "soc",
-        "soc_manufacturer",
-        "soc_model",
-        "system",
+        "android", "build", "distribution", "manufacturer", "model", "name", "platform", "release", "sdk",
+        "soc", "soc_manufacturer", "soc_model", "system",
     }
-)
+)  # fmt: skip
 
 
 def make_submission(record: Record) -> Record:

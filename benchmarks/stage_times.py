@@ -44,9 +44,6 @@ class StageTimes:
     def share(self, stages: Sequence[str]) -> float:
         """Compute the median over frames of the fraction that some stages take.
 
-        Args:
-            stages: Names of the stages.
-
         Returns:
             The fraction, 0..1.
         """
@@ -73,13 +70,6 @@ def measure_stages(
     progress: Callable[[], None] = lambda: None,
 ) -> StageTimes:
     """Time calls of `detector.detect(image)`.
-
-    Args:
-        detector: The detector.
-        image: The image.
-        frames: Number of calls that are timed.
-        warm_up: Number of calls before them.
-        progress: Called after each call.
 
     Returns:
         Milliseconds by frame and stage.
@@ -117,10 +107,6 @@ def count_rois(detector: Detector, image: NDArray[np.uint8]) -> str:
 
 def stage_table(times: StageTimes, title: str) -> Table:
     """Make a table: median, p90 and share per stage, of all post-processing, and of the total.
-
-    Args:
-        times: The times.
-        title: Title of the table.
 
     Returns:
         The table; post-processing has a row if it is more than one stage.

@@ -78,17 +78,7 @@ def find_reasons(run: Run, cpu: int, device: Device) -> list[Reason]:
 
 
 def is_worth_repeating(run: Run, cpu: int, device: Device, kept: int) -> bool:
-    """Whether a run is INVALID for reasons that may be gone when it is repeated.
-
-    Args:
-        run: The run.
-        cpu: The core that was requested.
-        device: The device.
-        kept: Number of RoIs that the bundle keeps.
-
-    Returns:
-        Whether another run may be VALID.
-    """
+    """Whether a run is INVALID for reasons that may be gone when it is repeated."""
     causes = {reason.cause for reason in (*find_reasons(run, cpu, device), *_rois(run, kept))}
     return bool(causes) and causes <= TRANSIENT
 

@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.datasets.check import check_dataset, keep_sound
 from pocketdet.datasets.image_file import read_stored_image
 from pocketdet.datasets.layout import DataSource, read_source
-from pocketdet.datasets.records import Dataset, ImageAnnotations
+from pocketdet.datasets.records import Dataset, ImageAnnotations, check_dataset, keep_sound
 from pocketdet.errors import PocketdetError, UsageError
 from pocketdet.io import atomic_write
 

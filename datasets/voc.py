@@ -186,11 +186,7 @@ def _name(element: ET.Element) -> str:
 
 
 def _object(
-    element: ET.Element,
-    size: tuple[int, int],
-    where: str,
-    names: tuple[str, ...],
-    problems: list[Problem],
+    element: ET.Element, size: tuple[int, int], where: str, names: tuple[str, ...], problems: list[Problem]
 ) -> tuple[tuple[float, float, float, float], int, bool] | None:
     name = _name(element)
     if name not in names:

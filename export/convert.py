@@ -239,11 +239,7 @@ def _convert_to_int8(
     tolerance = TOLERANCES["int8"]
     require(
         _check_engine(
-            "int8",
-            checked,
-            fp32_engine(part, scratch),
-            tolerance.of_graph(part.name),
-            tolerance.least_snr_db,
+            "int8", checked, fp32_engine(part, scratch), tolerance.of_graph(part.name), tolerance.least_snr_db
         )
     )
     return part

@@ -15,9 +15,8 @@ from pocketdet.export.golden import choose_golden
 from pocketdet.export.reference.base import Image
 from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.runtime.detector import Detector
-from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.parity import TOLERANCES, Check, compare_detections
-from pocketdet.runtime.pipeline import Stopwatch
+from pocketdet.runtime.pipeline import OneStagePipeline, Stopwatch
 from pocketdet.runtime.verification import tolerances_for
 
 IMAGES = 3

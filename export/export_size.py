@@ -35,29 +35,19 @@ from pocketdet.export.convert import (
     write_onnx,
 )
 from pocketdet.export.detection_proof import compare_on_images
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.golden import GoldenChoice, choose_golden
 from pocketdet.export.options import ExportOptions, golden_images, other_images
 from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
 from pocketdet.export.precision import GraphPlan
 from pocketdet.export.quantization import QuantizeSettings
-from pocketdet.export.reference.base import Image, Reference
+from pocketdet.export.reference.base import Image, Reference, synthetic_image
 from pocketdet.export.reference.one_stage import OneStageReference
 from pocketdet.export.to_int8 import Calibration, Progress
-from pocketdet.export.write_bundle import (
-    GOLDEN,
-    common_fields,
-    write_manifest,
-)
+from pocketdet.export.write_bundle import GOLDEN, common_fields, write_manifest
 from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle import load_bundle, write_golden
-from pocketdet.runtime.bundle.schema import (
-    FileEntry,
-    Graphs,
-    Layout,
-    Manifest,
-)
+from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.precision import STORAGES, Storage
@@ -100,15 +90,7 @@ def export_size(
         reference = folded = folded.rounded(layout.fp32_modules)
     with _calibrating(original, folded, planned, options, progress) as calibration:
         graphs, layout = _convert_all(
-            golden.applied_to(folded),
-            graphs,
-            layout,
-            scratch,
-            planned,
-            options,
-            require,
-            calibration,
-            log,
+            golden.applied_to(folded), graphs, layout, scratch, planned, options, require, calibration, log
         )
     _write_golden(original, reference, golden, scratch, log)
     manifest = _write_manifest(

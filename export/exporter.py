@@ -1,10 +1,13 @@
 """Export a trained detector to a bundle: names, checks, input sizes, and the move to its place.
 
-`export_size` has the steps. With several input sizes they run for each, and `join_sizes` makes one bundle.
+`export_size` has the steps. With several input sizes they run for each, and the bundles are joined. Files of
+equal content are then written once: the weights of a convolutional network do not depend on the size, and the
+head of a two-stage detector does not at all.
 """
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +18,12 @@ from torch import Tensor, nn
 from pocketdet.errors import CheckFailed, ExportError, UsageError
 from pocketdet.export.convert import RequireChecks
 from pocketdet.export.export_size import Log, export_size, replay_bundle
-from pocketdet.export.join_sizes import join_sizes
 from pocketdet.export.options import ExportOptions, calibration_images
 from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.description import Description
 from pocketdet.export.reference.factory import reference_from_model
 from pocketdet.export.to_int8 import Progress
-from pocketdet.export.write_bundle import SUFFIX, check_output_path, commit, staging_directory
+from pocketdet.export.write_bundle import SUFFIX, check_output_path, commit, staging_directory, write_manifest
 from pocketdet.models.build import AnyDetector
 from pocketdet.models.fold_bn import FoldReport
 from pocketdet.runtime.bundle.schema import MAX_SIZES, Manifest, is_safe_path
@@ -191,3 +193,64 @@ def _reject_weights_not_finite(reference: Reference) -> None:
         count = int(np.count_nonzero(~np.isfinite(values)))
         if count:
             raise ExportError(f"weight {name!r} has {count} NaN or infinite values: the model is damaged")
+
+
+# Fields of a whole bundle that the exports of two sizes need not agree on.
+_OF_FILES = {"files", "reference_weights"}
+
+
+def join_sizes(scratch: Path, first: Manifest, others: Sequence[tuple[Path, Manifest]]) -> Manifest:
+    """Add further input sizes to the bundle in `scratch`, and write its manifest again.
+
+    Further sizes have no ONNX files, which would hold the weights once more.
+
+    Returns:
+        The manifest at the default size, with the files of all sizes.
+
+    Raises:
+        ExportError: if the detectors differ in more than the size.
+    """
+    known = {entry.sha256: name for name, entry in first.files.items()}
+    joined = []
+    for folder, manifest in others:
+        _check_same_detector(first, manifest)
+        joined.append(_with_shared_files(manifest, folder, scratch, known))
+    return write_manifest(scratch, lambda files: first.model_copy(update={"files": files}), joined)
+
+
+def _check_same_detector(first: Manifest, other: Manifest) -> None:
+    for name in type(first).model_fields:
+        if name not in (*first.size_fields, *_OF_FILES) and getattr(first, name) != getattr(other, name):
+            raise ExportError(
+                f"{first.name} at {other.input} differs from {first.input} in {name!r}: one bundle holds the "
+                "sizes of one detector"
+            )
+
+
+def _with_shared_files(manifest: Manifest, folder: Path, scratch: Path, known: dict[str, str]) -> Manifest:
+    """Copy the files of a size that are new to a folder of its own; `known` has their names by SHA-256."""
+
+    def place(name: str) -> str:
+        digest = manifest.files[name].sha256
+        if digest not in known:
+            known[digest] = f"{manifest.input}/{name}"
+            target = scratch / known[digest]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, target)
+        return known[digest]
+
+    specs = {
+        name: spec.model_copy(
+            update={
+                "param": place(spec.param),
+                "bin": place(spec.bin),
+                "onnx": None,
+                "lane_layouts": place(spec.lane_layouts) if spec.lane_layouts else None,
+            }
+        )
+        for name, spec in manifest.graphs.by_name().items()
+    }
+    files = {"image": place(manifest.golden.image), "stages": place(manifest.golden.stages)}
+    return manifest.model_copy(
+        update={"graphs": type(manifest.graphs)(**specs), "golden": manifest.golden.model_copy(update=files)}
+    )

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.export.align_graph import read_channel_orders, restore_channel_order
-from pocketdet.export.dataflow import Value
 from pocketdet.export.reference.network import Network
+from pocketdet.models.trace import Value
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import GraphName

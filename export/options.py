@@ -6,17 +6,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.datasets.records import evenly_spaced_indices
 from pocketdet.datasets.standard_frames import COUNT, standard_frame
 from pocketdet.errors import UsageError
-from pocketdet.export.examples import downscale, synthetic_image
 from pocketdet.export.passes.channel_alignment import DEFAULT_TARGET
 from pocketdet.export.plan_precision import wants_int8
 from pocketdet.export.precision import LayerChoice, LayerPrecision
 from pocketdet.export.quantization import QuantizeSettings
+from pocketdet.export.reference.base import synthetic_image
 from pocketdet.export.to_int8 import MOST_IMAGES, Metric
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.images import as_rgb, read_image
@@ -161,3 +162,12 @@ def other_images(
     yield from map(downscale, map(read_image, reversed(calibration)))
     if not is_int8:
         yield from (as_rgb(synthetic_image(size, seed)) for seed in itertools.count(OTHER_SEEDS))
+
+
+def downscale(image: NDArray[np.uint8], longest: int = 640) -> NDArray[np.uint8]:
+    """Scale an RGB image (H, W, 3) down to at most `longest` pixels on its longer side."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0])))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

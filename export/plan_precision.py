@@ -13,7 +13,6 @@ import numpy as np
 
 from pocketdet.errors import ExportError
 from pocketdet.export.convert import GraphExport, fp32_engine, split_graphs, write_ncnn, write_onnx
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.precision import (
     GraphPlan,
     LayerChoice,
@@ -22,7 +21,7 @@ from pocketdet.export.precision import (
     make_plan,
     measure_peaks,
 )
-from pocketdet.export.reference.base import Image, Reference
+from pocketdet.export.reference.base import Image, Reference, synthetic_image
 from pocketdet.runtime.bundle.schema import Graphs
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.images import read_image

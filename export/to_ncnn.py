@@ -51,9 +51,6 @@ def to_ncnn(
         storage: of the weights.
         exclude: names of the layers that are stored in fp32 in any case.
 
-    Returns:
-        The graph that was written.
-
     Raises:
         ExportError: if pnnx fails, with the end of its output, or the graph has an unsupported operator.
     """

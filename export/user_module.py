@@ -13,8 +13,7 @@ from torch import nn
 
 from pocketdet.errors import CheckpointError, UsageError
 from pocketdet.export.to_onnx import root_cause
-from pocketdet.models.fit import check_values, weight_differences
-from pocketdet.models.weight_files import read_weights
+from pocketdet.models.weight_files import check_values, read_weights, weight_differences
 
 
 def import_module(target: str) -> nn.Module:

@@ -132,10 +132,6 @@ def _verify_size(
 def find_overflows(bundle: Bundle, values: Sequence[StageValues]) -> list[str]:
     """Find the layers that overflow in half precision, measured in fp32 on any machine.
 
-    Args:
-        bundle: an open bundle.
-        values: the stages of each image.
-
     Returns:
         A sentence per layer; empty for graphs in fp32, and in bfloat16, which has the range of fp32.
     """

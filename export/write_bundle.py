@@ -64,9 +64,7 @@ def staging_directory(target: Path) -> Iterator[Path]:
 
 
 def write_manifest(
-    scratch: Path,
-    make_manifest: Callable[[dict[str, FileEntry]], Manifest],
-    further: Sequence[Manifest] = (),
+    scratch: Path, make_manifest: Callable[[dict[str, FileEntry]], Manifest], further: Sequence[Manifest] = ()
 ) -> Manifest:
     """Write the manifest of the files in `scratch`, and load the bundle once at each input size.
 

@@ -27,11 +27,10 @@ from pocketdet.models.build import (
     unknown_architecture,
 )
 from pocketdet.models.config import MAX_CLASSES, DetectorConfig
-from pocketdet.models.fit import CLASSIFIER, check_fit, check_values
 from pocketdet.models.mimicdet import MimicDet
 from pocketdet.models.one_stage import OneStageConfig, OneStageDetector
 from pocketdet.models.thundernet import ThunderNet
-from pocketdet.models.weight_files import read_metadata, read_weights
+from pocketdet.models.weight_files import CLASSIFIER, check_fit, check_values, read_metadata, read_weights
 
 FORMAT_VERSION = "1"
 ONE_STAGE, TWO_STAGE = "one-stage", "two-stage"

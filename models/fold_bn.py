@@ -93,11 +93,7 @@ def fold_batch_norm(model: Model, example: Tensor | None = None) -> tuple[Model,
 
 
 def _reason_to_keep(
-    norm: _BatchNorm,
-    source: object,
-    modules: dict[str, nn.Module],
-    calls: Counter[int],
-    owners: Counter[int],
+    norm: _BatchNorm, source: object, modules: dict[str, nn.Module], calls: Counter[int], owners: Counter[int]
 ) -> str | None:
     if norm.running_mean is None or norm.running_var is None:
         return "it has no running statistics"

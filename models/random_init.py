@@ -167,9 +167,6 @@ def random_detector(
         input_size: (height, width) in pixels.
         seed: the weights depend on the arguments alone, on one machine and torch version.
 
-    Returns:
-        The detector in eval mode.
-
     Raises:
         UsageError: for an unknown architecture or a size that does not fit it.
     """

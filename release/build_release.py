@@ -101,10 +101,6 @@ def _build_sdist(dist: Path) -> None:
 def check_sdist(path: Path, tracked: Collection[str]) -> None:
     """Refuse an sdist with files that are not in the repository.
 
-    Args:
-        path: The sdist.
-        tracked: Paths of the files in the repository.
-
     Raises:
         ReleaseError: If it has others, besides its metadata.
     """

@@ -19,13 +19,10 @@ from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.detections import Detections
 from pocketdet.runtime.engines import Engine, NativeEngine, choose_engine, make_engine
 from pocketdet.runtime.images import ColorOrder, as_rgb
-from pocketdet.runtime.native_pipeline import NativePipeline
-from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions, EngineName
-from pocketdet.runtime.pipeline import Pipeline, Stopwatch
+from pocketdet.runtime.pipeline import NativePipeline, OneStagePipeline, Pipeline, Stopwatch, TwoStagePipeline
 from pocketdet.runtime.precision import Arithmetic, Precision, fallback_note
 from pocketdet.runtime.sources import Frame, iter_source
-from pocketdet.runtime.two_stage import TwoStagePipeline
 
 
 class Detector:

@@ -212,11 +212,6 @@ def field_positions(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where the elements of a field lie in its output.
 
-    Args:
-        level: of the field.
-        field: the field.
-        elements: of an anchor.
-
     Returns:
         Rows (cells, anchors), those of a map (1, anchors) and 0; channels (anchors, elements).
     """

@@ -72,9 +72,6 @@ def iter_source(source: str | os.PathLike[str] | int, report: Report | None = No
             a folder that are not images. Default: the former raise `ImageError`, the latter are Python
             warnings.
 
-    Returns:
-        An iterator of frames.
-
     Raises:
         ImageError: if the source does not exist or contains no image; during iteration for an unreadable
             image or a video without a readable frame.

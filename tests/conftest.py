@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shared_exports import made_once, remembering, shared_folder
 
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.examples import synthetic_image
+from pocketdet.export.reference.base import synthetic_image
 from pocketdet.models.checkpoint import load_checkpoint
 from pocketdet.models.config import DetectorConfig
 from pocketdet.models.random_init import random_thundernet

@@ -51,11 +51,7 @@ def match_priors(priors: Tensor, boxes: Tensor, ignored: Tensor, positive: float
 
 
 def match_by_centre(
-    priors: Tensor,
-    scale_range: tuple[float, float],
-    boxes: Tensor,
-    ignored: Tensor,
-    shrink: float,
+    priors: Tensor, scale_range: tuple[float, float], boxes: Tensor, ignored: Tensor, shrink: float
 ) -> Tensor:
     """As `match_priors`, by MimicDet section 3.2, for square priors (P, 4) of a side for each level.
 

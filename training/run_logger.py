@@ -27,8 +27,7 @@ from pocketdet.io import atomic_write
 from pocketdet.models.checkpoint import read_card
 from pocketdet.training.build_loss import term_names
 from pocketdet.training.config import TrainConfig
-from pocketdet.training.detection_grid import write_detection_grid
-from pocketdet.training.evaluation import SCORES, Evaluated, Evaluator, Measured
+from pocketdet.training.evaluation import SCORES, Evaluated, Evaluator, Measured, write_detection_grid
 from pocketdet.training.loop import StepReport, save_weights
 from pocketdet.training.state import RunState
 

@@ -143,10 +143,7 @@ def make_optimizer(model: nn.Module, rule: Optimizer, learning_rate: float) -> t
     """SGD or AdamW; weight decay on matrices and kernels only."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": rule.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = [{"params": decayed, "weight_decay": rule.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if rule.kind == "adamw":
         return torch.optim.AdamW(groups, lr=learning_rate)
     return torch.optim.SGD(groups, lr=learning_rate, momentum=rule.momentum)

@@ -85,10 +85,6 @@ class DeviceModels(_Record):
         Of several runs of one device, the one on its big cores is returned, or else the one on all cores;
         the one on its little cores if the query has the word "little".
 
-        Args:
-            query: Words that the name must contain.
-            threads: Number of threads.
-
         Returns:
             The devices, in the order of the file.
 
@@ -151,9 +147,6 @@ def load_models(path: Path = SHIPPED) -> DeviceModels:
 
     Args:
         path: The file; by default the one that ships with the package.
-
-    Returns:
-        The devices.
 
     Raises:
         UsageError: If the file is missing or damaged, or has another schema version.

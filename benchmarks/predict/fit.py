@@ -80,11 +80,6 @@ def fit_device(
 
     Non-negative least squares of the relative error: the rows are amounts / published time, the target is 1.
 
-    Args:
-        works: Workload by model.
-        milliseconds: Published time by model.
-        classes: Groups of layer classes that share a rate.
-
     Returns:
         Rates and leave-one-out ratios.
     """
@@ -112,9 +107,6 @@ def solve(rows: Array) -> Array:
 def split_works(works: Mapping[str, Workload]) -> dict[str, dict[str, Workload]]:
     """Split the benchmark's models by precision.
 
-    Args:
-        works: Workload by model.
-
     Returns:
         By precision ("float", "int8") the workload by model.
     """
@@ -127,15 +119,7 @@ def split_works(works: Mapping[str, Workload]) -> dict[str, dict[str, Workload]]
 def fit_runs(
     works: Mapping[str, Workload], runs: Sequence[PublishedRun]
 ) -> list[tuple[PublishedRun, dict[str, DeviceFit]]]:
-    """Fit every run that has enough models.
-
-    Args:
-        works: Workload by model.
-        runs: Published runs.
-
-    Returns:
-        The runs with their fits by precision.
-    """
+    """Fit every run that has enough models."""
     fitted = []
     for run in runs:
         fits = {
@@ -217,13 +201,7 @@ def print_errors(fitted: Sequence[tuple[PublishedRun, Mapping[str, DeviceFit]]],
 
 
 def print_summary(label: str, fits: Sequence[DeviceFit], console: Console) -> None:
-    """Print how many devices with many models are below the target, and the median of all.
-
-    Args:
-        label: Name of the group of devices.
-        fits: Their fits.
-        console: Where to print.
-    """
+    """Print how many devices with many models are below the target, and the median of all."""
     many = [np.median(fit.errors) for fit in fits if len(fit.models) >= MANY]
     if not many:
         return
@@ -257,25 +235,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         works = read_workloads(chosen.devices)
         fitted = fit_runs(works, read_runs(chosen.devices))
         print_errors(fitted, Console(highlight=False))
-        write_models(chosen.out, make_models(works, fitted))
+        atomic_write(chosen.out, make_models(works, fitted).model_dump_json(indent=1) + "\n")
     except PocketdetError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     print(f"wrote {chosen.out}")
     return 0
-
-
-def write_models(path: Path, models: DeviceModels) -> None:
-    """Write the file, completely or not at all.
-
-    Args:
-        path: The file.
-        models: Its content.
-
-    Raises:
-        UsageError: If it cannot be written.
-    """
-    atomic_write(path, models.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

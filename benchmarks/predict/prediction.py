@@ -108,9 +108,6 @@ def ratio_band(ratios: Sequence[float] | NDArray[np.float64]) -> tuple[float, fl
 
     Args:
         ratios: n ratios.
-
-    Returns:
-        Both ends of the band.
     """
     ordered = np.sort(np.asarray(ratios))
     tail = (1 - BAND) / 2

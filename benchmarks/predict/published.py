@@ -36,12 +36,6 @@ class PublishedRun:
 def read_workloads(folder: Path) -> dict[str, Workload]:
     """Count the work of every convolutional network of the benchmark.
 
-    Args:
-        folder: Folder with the published data.
-
-    Returns:
-        Workload by model.
-
     Raises:
         UsageError: If there are no `.param` files.
         GraphError: If one is damaged.
@@ -60,9 +54,6 @@ def read_workloads(folder: Path) -> dict[str, Workload]:
 
 def read_runs(folder: Path) -> list[PublishedRun]:
     """Read the runs on CPUs, in the order of publication, without those that do not name their device.
-
-    Args:
-        folder: Folder with the published data.
 
     Returns:
         The runs; the second run of a device gets a number behind its name.

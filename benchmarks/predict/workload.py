@@ -97,10 +97,6 @@ class Workload:
 def amounts(work: Workload, classes: Classes) -> NDArray[np.float64]:
     """Sum the amounts of a workload by group of classes.
 
-    Args:
-        work: The workload.
-        classes: The groups.
-
     Returns:
         Millions, (groups,), in the order of `classes`.
     """
@@ -117,12 +113,6 @@ def bundle_work(bundle: Bundle) -> Workload:
 
     Resizing the image, proposals, RoI align and box decoding are not included.
 
-    Args:
-        bundle: The bundle.
-
-    Returns:
-        The sum over its graphs.
-
     Raises:
         GraphError: As `graph_work`.
     """
@@ -135,13 +125,6 @@ def bundle_work(bundle: Bundle) -> Workload:
 
 def graph_work(graph: Graph, shapes: Mapping[str, Shape]) -> Workload:
     """Count the work of one graph; layers with unknown shapes are not counted.
-
-    Args:
-        graph: The graph.
-        shapes: Shapes of its blobs by name.
-
-    Returns:
-        Its work.
 
     Raises:
         GraphError: If it has attention: no fitted model has it, and its time does not follow that of others.

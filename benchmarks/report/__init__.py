@@ -7,8 +7,7 @@ from pocketdet.benchmarks.report.entries import (
     latest_runs,
     read_entries,
 )
-from pocketdet.benchmarks.report.table import Table
-from pocketdet.benchmarks.report.tables import make_tables
+from pocketdet.benchmarks.report.tables import Table, make_tables
 from pocketdet.benchmarks.report.write import write_report
 
 __all__ = [

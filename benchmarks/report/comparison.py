@@ -32,12 +32,7 @@ _FEW_ROIS = "image to boxes has fewer RoIs than the bundle keeps: images with mo
 
 
 def print_report(report: ComparisonReport, console: Console) -> None:
-    """Print tables, engines, failures and the machine.
-
-    Args:
-        report: The report to print.
-        console: Where to print it.
-    """
+    """Print tables, engines, failures and the machine."""
     for result in report.results:
         # a title of the table's own would be cut to its width; a name from an untrusted bundle is no markup
         title = f"\n{result.comparison.manifest.name}: {_conditions(report, result)}"
@@ -62,14 +57,7 @@ def print_report(report: ComparisonReport, console: Console) -> None:
 
 
 def machine_lines(report: ComparisonReport) -> list[str]:
-    """Describe the machine, its peak and its load, one sentence each.
-
-    Args:
-        report: The report.
-
-    Returns:
-        The lines below the tables.
-    """
+    """Describe the machine, its peak and its load, one sentence each."""
     machine, peak = report.machine, report.peak
     governor = f", governor {machine.governor}" if machine.governor else ""
     lines = [

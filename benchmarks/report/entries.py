@@ -35,9 +35,6 @@ _ASPECTS: dict[str, Callable[[Record], Any]] = {
 def read_entries(paths: Iterable[Path]) -> tuple[Entry, ...]:
     """Read records from files, and from all .json files of folders.
 
-    Args:
-        paths: Files and folders.
-
     Returns:
         The records, by device in the order of the paths, then by MACs.
 
@@ -89,9 +86,6 @@ def _preference(entry: Entry) -> tuple[bool, bool, str]:
 def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that records were measured in the same way.
 
-    Args:
-        entries: The records.
-
     Raises:
         UsageError: If there is no record, or two records differ; the message names the difference and the
             files.
@@ -131,9 +125,6 @@ def check_comparable(entries: Sequence[Entry]) -> None:
 
 def comparable_groups(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], ...]:
     """Divide records into groups that `check_comparable` accepts.
-
-    Args:
-        entries: The records.
 
     Returns:
         As few groups as one pass finds, in the order of their first records.

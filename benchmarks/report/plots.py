@@ -54,10 +54,6 @@ class Line:
 def write_plots(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
     """Draw latency, stages, RoIs, the sustained run and frames per second, as far as the records have them.
 
-    Args:
-        folder: Where to write the files.
-        entries: The records.
-
     Returns:
         Files by title.
 

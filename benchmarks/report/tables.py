@@ -10,12 +10,81 @@ from typing import Final
 import numpy as np
 
 from pocketdet.benchmarks.interleaved import summarise
+from pocketdet.benchmarks.layers import clock_cost, layer_label, times_by_type
 from pocketdet.benchmarks.machine import ARM_64
-from pocketdet.benchmarks.record import BundleInfo, Record, SweepPoint
+from pocketdet.benchmarks.record import BundleInfo, LayerRun, Record, SweepPoint
 from pocketdet.benchmarks.report.entries import Entry
-from pocketdet.benchmarks.report.layers import layer_tables
-from pocketdet.benchmarks.report.table import Table
 from pocketdet.benchmarks.verdict import median_rois, totals
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells: the first `left` columns are names, the others numbers; notes follow it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+    notes: tuple[str, ...] = ()
+
+
+SLOWEST: Final = 15
+
+
+def layer_tables(records: Sequence[Record], devices: Sequence[str]) -> tuple[Table, Table]:
+    """Make the tables of all records whose layers were timed on a processor that is not emulated.
+
+    Returns:
+        The `SLOWEST` layers of each record, and its types of layers; without rows if no layers were timed.
+    """
+    slowest: list[tuple[str, ...]] = []
+    types: list[tuple[str, ...]] = []
+    notes: list[str] = []
+    for record, device in zip(records, devices, strict=True):
+        found = record.layers
+        if found is None or record.emulated:
+            continue
+        names = (record.bundle.name, device)
+        whole = sum(layer.milliseconds for layer in found.layers)
+        slowest += [(*names, *row) for row in _slowest(found, whole)]
+        types += [
+            (*names, one.type, str(one.count), f"{one.milliseconds:.3f}", f"{one.milliseconds / whole:.1%}")
+            for one in times_by_type(found)
+        ]
+        notes.append(
+            f"{record.bundle.name} on {device}: {clock_cost(found)}; {sum(found.timed)} timed frames."
+        )
+    head = ("model", "device")
+    return (
+        Table(
+            f"Measured milliseconds of layers, the {SLOWEST} slowest",
+            (*head, "stage", "layer", "type", "median", "share of layers"),
+            tuple(slowest),
+            5,
+            tuple(notes),
+        ),
+        Table(
+            "Measured milliseconds of layers by type",
+            (*head, "type", "layers", "sum of medians", "share of layers"),
+            tuple(types),
+            3,
+        ),
+    )
+
+
+def _slowest(found: LayerRun, whole: float) -> list[tuple[str, ...]]:
+    ordered = sorted(found.layers, key=lambda layer: -layer.milliseconds)[:SLOWEST]
+    return [
+        (
+            layer.stage,
+            layer_label(layer.type, layer.name, layer.module),
+            layer.type,
+            f"{layer.milliseconds:.3f}",
+            f"{layer.milliseconds / whole:.1%}",
+        )
+        for layer in ordered
+    ]
+
 
 ARM: Final = "Snapdragon 845"
 X86: Final = "Xeon E5-2682v4"
@@ -58,9 +127,6 @@ def make_tables(entries: Sequence[Entry]) -> tuple[Table, ...]:
 def device_labels(entries: Sequence[Entry]) -> tuple[str, ...]:
     """Name the device of each entry, with its address if two devices have the same name.
 
-    Args:
-        entries: The records.
-
     Returns:
         A label per entry; one of PyTorch names the engine and the GPU that it ran on.
     """
@@ -78,9 +144,6 @@ def _device_name(record: Record) -> str:
 
 def shown_rois(record: Record) -> str:
     """Show the number of RoIs of a record in tables and plots.
-
-    Args:
-        record: The record.
 
     Returns:
         The median number, with that of the bundle if it is less; "-" without a run or a head.
@@ -120,9 +183,6 @@ def paper_fps(bundle: BundleInfo, device: str | None) -> float | None:
 
 def parity(record: Record) -> str:
     """Describe the golden test of a record.
-
-    Args:
-        record: The record.
 
     Returns:
         Checks that passed of all checks, and the largest difference of a box in pixels.
@@ -171,13 +231,9 @@ def _table_9(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
         f"{first.arithmetic}, input {first.bundle.input[0]}x{first.bundle.input[1]}{rois}. "
         "The paper's figures were measured on its own devices, whose names head the columns."
     )
-    return Table(
-        "Frames per second (the layout of ThunderNet's Table 9)",
-        tuple(head),
-        tuple(rows),
-        1,
-        (conditions, *notes, *map(_other_runs, (entry for entry in entries if entry.others))),
-    )
+    others = map(_other_runs, (entry for entry in entries if entry.others))
+    title = "Frames per second (the layout of ThunderNet's Table 9)"
+    return Table(title, tuple(head), tuple(rows), 1, (conditions, *notes, *others))
 
 
 def _other_runs(entry: Entry) -> str:
@@ -242,22 +298,9 @@ def _times(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
             str(r.run.frames), f"{r.run.measured_s:.0f}",
         ))  # fmt: skip
     head = (
-        "model",
-        "device",
-        "verdict",
-        "RoIs",
-        "median",
-        "p90",
-        "p99",
-        "mean",
-        "trimmed mean",
-        "fps",
-        "fps at p90",
-        "first frame",
-        "load",
-        "frames",
-        "s",
-    )
+        "model", "device", "verdict", "RoIs", "median", "p90", "p99", "mean", "trimmed mean", "fps",
+        "fps at p90", "first frame", "load", "frames", "s",
+    )  # fmt: skip
     return Table("Milliseconds from image to boxes", head, tuple(rows), 3)
 
 
@@ -274,14 +317,7 @@ def _stages(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
 
 
 def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
-    """Merge the stages of all records, each once, in the order of every detector.
-
-    Args:
-        records: The records.
-
-    Returns:
-        Names of the stages.
-    """
+    """Merge the stages of all records, each once, in the order of every detector."""
     merged: list[str] = []
     for record in records:
         place = 0
@@ -294,9 +330,6 @@ def all_stages(records: Iterable[Record]) -> tuple[str, ...]:
 
 def stage_medians(record: Record) -> dict[str, float]:
     """Compute the median of each stage.
-
-    Args:
-        record: A record with a run.
 
     Returns:
         Milliseconds by stage.
@@ -338,16 +371,7 @@ def _sources(entries: Sequence[Entry], devices: Sequence[str]) -> Table:
             f"{r.source.version} {(r.source.commit or '-')[:8]}{changed}", r.created, entry.path.name,
         ))  # fmt: skip
     head = (
-        "model",
-        "device",
-        "system",
-        "target",
-        "engine",
-        "runner",
-        "bundle",
-        "digest",
-        "pocketdet",
-        "measured",
-        "record",
-    )
+        "model", "device", "system", "target", "engine", "runner", "bundle", "digest", "pocketdet",
+        "measured", "record",
+    )  # fmt: skip
     return Table("Where the numbers come from", head, tuple(rows), len(head))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pocketdet.benchmarks.report.entries import Entry, check_comparable
 from pocketdet.benchmarks.report.plots import write_plots
-from pocketdet.benchmarks.report.table import Table
-from pocketdet.benchmarks.report.tables import device_labels, make_tables, paper_device, paper_fps
+from pocketdet.benchmarks.report.tables import Table, device_labels, make_tables, paper_device, paper_fps
 from pocketdet.benchmarks.verdict import median_rois
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write, scratch_folder
@@ -37,9 +36,6 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
         folder: Folder of the report; it is made if it does not exist.
         entries: The records.
 
-    Returns:
-        The files.
-
     Raises:
         UsageError: If the records cannot be compared, matplotlib is missing, or a file cannot be written.
     """
@@ -65,14 +61,7 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
-    """Format tables as Markdown.
-
-    Args:
-        tables: The tables.
-
-    Returns:
-        Every table below its title.
-    """
+    """Format tables as Markdown."""
     return "\n".join(_markdown_table(table) for table in tables)
 
 
@@ -95,9 +84,6 @@ def _markdown_cell(text: str) -> str:
 
 def to_csv(entries: Sequence[Entry]) -> str:
     """Format records as CSV.
-
-    Args:
-        entries: The records.
 
     Returns:
         One row per record, numbers with all digits, empty if there is none.

@@ -131,9 +131,6 @@ class AppTarget(AdbTarget):
             limit_s: Seconds that it may take.
             tick: Called while it runs.
 
-        Returns:
-            Exit code and output.
-
         Raises:
             EngineError: If the device is lost meanwhile, or the command takes longer.
         """

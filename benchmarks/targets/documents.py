@@ -43,10 +43,6 @@ _VERSION = re.compile(r"(\w+) (\S+) ?\(?(.*?)\)?", re.DOTALL)
 def parse_errors(what: str, where: str) -> Iterator[None]:
     """Context in which a document is parsed.
 
-    Args:
-        what: Name of the document in messages.
-        where: The device in messages.
-
     Raises:
         EngineError: If the document lacks a field, or a field has another type than expected.
     """
@@ -70,9 +66,6 @@ def device_from(document: Document, properties: Mapping[str, str], name: str | N
         document: The document.
         properties: What the target reports about the device.
         name: Name of the device in tables; `None` for its own name.
-
-    Returns:
-        The device.
     """
     machine = document["machine"]
     soc = properties.get("soc") or _first(machine, "Hardware")
@@ -96,9 +89,6 @@ def engine_from(document: Document) -> Engine:
 
     Args:
         document: A `verify` or `bench` document.
-
-    Returns:
-        The engine that runs the networks.
     """
     engine, program = document["engine"], document["program"]
     name: EngineName = "torch" if "torch" in engine else "ncnn"
@@ -120,14 +110,7 @@ def engine_from(document: Document) -> Engine:
 
 
 def golden_from(document: Document) -> Golden:
-    """Convert a `verify` document.
-
-    Args:
-        document: The document.
-
-    Returns:
-        The checks of the golden test.
-    """
+    """Convert a `verify` document."""
     names = ("name", "max_abs", "tolerance", "ok", "note")
     return Golden(
         checks=tuple(
@@ -139,9 +122,6 @@ def golden_from(document: Document) -> Golden:
 
 def images_from(document: Document) -> tuple[Image, ...]:
     """Convert the images of a `bench` document.
-
-    Args:
-        document: The document.
 
     Returns:
         Name, size and digest of each image.
@@ -158,14 +138,7 @@ def images_from(document: Document) -> tuple[Image, ...]:
 
 
 def run_from(document: Document) -> Run:
-    """Convert the samples of a `bench` document, and the state of the device before and after them.
-
-    Args:
-        document: The document.
-
-    Returns:
-        The run.
-    """
+    """Convert the samples of a `bench` document, and the state of the device before and after them."""
     samples = document["samples"]
     throttling = document.get("android", {"thermal": {}})["thermal"]
     return Run(

@@ -40,9 +40,6 @@ CLOCK_EVERY_S: Final = 1.0
 def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run the golden test.
 
-    Args:
-        arguments: Parsed arguments of the command.
-
     Returns:
         The document, and the exit code: 1 if a check failed.
     """
@@ -61,9 +58,6 @@ def verify(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def bench(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Time the detector on one core.
-
-    Args:
-        arguments: Parsed arguments of the command.
 
     Returns:
         The document, and exit code 0.
@@ -208,9 +202,6 @@ def _parse(args: Sequence[str]) -> argparse.Namespace:
 
 def main(args: Sequence[str]) -> int:
     """Write one JSON document to standard output.
-
-    Args:
-        args: The command line.
 
     Returns:
         The exit code of pocketdet-run.

@@ -10,8 +10,7 @@ from typing import Any
 
 from pocketdet.benchmarks.machine import ARM_64
 from pocketdet.benchmarks.targets.adb import PACKAGE, AdbTarget, AppTarget, adb_devices, require_ready
-from pocketdet.benchmarks.targets.base import Target, Tick, last_line, no_tick
-from pocketdet.benchmarks.targets.local import EmulatedTarget, LocalTarget
+from pocketdet.benchmarks.targets.base import EmulatedTarget, LocalTarget, Target, Tick, last_line, no_tick
 from pocketdet.benchmarks.targets.remote import SshTarget
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.native_build import AARCH64, AARCH64_HOST, X86_64
@@ -73,9 +72,6 @@ def open_target(value: str) -> Target:
 
     Args:
         value: A value that `parse_targets` or `through_app` returns.
-
-    Returns:
-        The target.
 
     Raises:
         UsageError: If a program for it is missing.
@@ -164,9 +160,6 @@ def open_session(target: Target, runner: Path | None = None, tick: Tick = no_tic
         target: The target; it is closed if this fails.
         runner: The runner's file; by default the one that was built for the architecture of the target.
         tick: Called while it is copied.
-
-    Returns:
-        The open session.
 
     Raises:
         UsageError: If there is no runner for the target; the message says how to build it.

@@ -2,19 +2,7 @@
 
 import numpy as np
 
-from .materials import (
-    CHROME,
-    DARK_STEEL,
-    STEEL,
-    Mask,
-    Rgb,
-    layered,
-    metal,
-    plastic,
-    rusted,
-    text_mask,
-    wood,
-)
+from .materials import CHROME, DARK_STEEL, STEEL, Mask, Rgb, layered, metal, plastic, rusted, text_mask, wood
 from .noise import NoiseTile, smoothstep, uniform
 from .sdf import (
     Array,

@@ -3,18 +3,7 @@
 import cv2
 import numpy as np
 
-from .materials import (
-    ALUMINIUM,
-    BRASS,
-    STEEL,
-    Mask,
-    Rgb,
-    layered,
-    metal,
-    plastic,
-    print_mask,
-    stamp,
-)
+from .materials import ALUMINIUM, BRASS, STEEL, Mask, Rgb, layered, metal, plastic, print_mask, stamp
 from .noise import NoiseTile, smoothstep, uniform
 from .sdf import (
     Array,

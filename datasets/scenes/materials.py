@@ -27,10 +27,7 @@ def uniform_surface(hit: Hit, color: Rgb, metal: float, rough: float) -> Surface
     n = hit.x.shape[0]
     albedo = np.tile(np.array(color, dtype=np.float32), (n, 1))
     return Surface(
-        albedo,
-        np.full(n, metal, np.float32),
-        np.full(n, rough, np.float32),
-        np.zeros((n, 3), np.float32),
+        albedo, np.full(n, metal, np.float32), np.full(n, rough, np.float32), np.zeros((n, 3), np.float32)
     )
 
 

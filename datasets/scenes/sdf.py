@@ -155,11 +155,7 @@ def grid(
 
 
 def bake(
-    shape: Distance2,
-    lo: tuple[float, float],
-    hi: tuple[float, float],
-    step: float = 0.5,
-    soften: float = 0.0,
+    shape: Distance2, lo: tuple[float, float], hi: tuple[float, float], step: float = 0.5, soften: float = 0.0
 ) -> Baked:
     """Sample `shape` over [lo, hi]; the box must hold the zero level with a margin.
 

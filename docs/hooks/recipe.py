@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from pocketdet.training.recipe_text import REQUIRED, RecipeField, RecipeTable, recipe_tables
+from pocketdet.training.recipe import REQUIRED, RecipeField, RecipeTable, recipe_tables
 
 PAGE = "reference/recipe.md"
 _INTRO = """# Training recipes

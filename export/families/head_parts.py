@@ -18,20 +18,8 @@ from pocketdet.export.onnx_graph.summary import OnnxSummary
 # "raw": a convolution's values, perhaps times a constant; "exp": their exponential; "computed": any other
 Kind = Literal["raw", "exp", "sigmoid", "softmax", "computed"]
 
-_MOVES = frozenset(
-    (
-        "Cast",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
+_MOVES = frozenset(("Cast", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze"))
+_MOVES |= frozenset(("Transpose", "Unsqueeze"))
 _SOURCES = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 
 
@@ -60,7 +48,7 @@ def head_parts(model: OnnxSummary, name: str, channels: int) -> tuple[HeadPart, 
         One part for each tensor that a Concat joins along the channels; tensors that a Concat joins along the
         anchors have equal parts, else the whole is one "computed" part.
     """
-    node = _past_moves(model, name)
+    node = _past_moves(model.index, name)
     if node is None or node.op_type != "Concat":
         return (_part(model, name, channels),)
     lengths = _joined_lengths(model, node)
@@ -73,7 +61,7 @@ def head_parts(model: OnnxSummary, name: str, channels: int) -> tuple[HeadPart, 
 
 def level_tensors(model: OnnxSummary, name: str) -> tuple[str, ...]:
     """The tensors that a Concat joins to `name`, or `name` itself."""
-    node = _past_moves(model, name)
+    node = _past_moves(model.index, name)
     return tuple(node.input) if node is not None and node.op_type == "Concat" else (name,)
 
 
@@ -91,11 +79,11 @@ def file_factors(model: OnnxSummary, name: str) -> tuple[float, ...]:
         One for each tensor that a Concat joins along the anchors; else one.
     """
     index = GraphIndex(model.file.graph)
-    joined = _file_past_moves(index, name)
+    joined = _past_moves(index, name)
     levels = joined.input if joined is not None and joined.op_type == "Concat" else [name]
     found = []
     for level in levels:
-        parts = _file_past_moves(index, level)
+        parts = _past_moves(index, level)
         last = parts.input[-1] if parts is not None and parts.op_type == "Concat" else level
         found.append(_file_factor(index, last))
     return tuple(found)
@@ -103,7 +91,7 @@ def file_factors(model: OnnxSummary, name: str) -> tuple[float, ...]:
 
 def _file_factor(index: GraphIndex, name: str) -> float:
     """The product of the scalars that a tensor is multiplied by."""
-    factor, node = 1.0, _file_past_moves(index, name)
+    factor, node = 1.0, _past_moves(index, name)
     while node is not None and node.op_type in ("Mul", "Div"):
         constants = [index.constant(source) for source in node.input]
         scalars = [value for value in constants if value is not None and value.size == 1]
@@ -111,22 +99,15 @@ def _file_factor(index: GraphIndex, name: str) -> float:
             break
         value = float(scalars[0].reshape(-1)[0])
         factor *= value if node.op_type == "Mul" else 1 / value
-        node = _file_past_moves(index, node.input[0 if constants[0] is None else 1])
+        node = _past_moves(index, node.input[0 if constants[0] is None else 1])
     return factor
 
 
-def _file_past_moves(index: GraphIndex, name: str) -> onnx.NodeProto | None:
+def _past_moves(index: GraphIndex, name: str) -> onnx.NodeProto | None:
+    """The first operator before `name` that does more than to move values."""
     node = index.producer(name)
     while node is not None and node.op_type in _MOVES:
         node = index.producer(node.input[0])
-    return node
-
-
-def _past_moves(model: OnnxSummary, name: str) -> onnx.NodeProto | None:
-    """The first operator before `name` that does more than to move values."""
-    node = model.producer_of(name)
-    while node is not None and node.op_type in _MOVES:
-        node = model.producer_of(node.input[0])
     return node
 
 
@@ -141,7 +122,7 @@ def _joined_lengths(model: OnnxSummary, node: onnx.NodeProto) -> Sequence[int] |
 def _part(model: OnnxSummary, name: str, channels: int) -> HeadPart:
     """The part of a tensor that is no Concat."""
     kind: Kind = "raw"
-    node = _past_moves(model, name)
+    node = _past_moves(model.index, name)
     if node is not None and node.op_type in ("Sigmoid", "Softmax"):
         return HeadPart(channels, "sigmoid" if node.op_type == "Sigmoid" else "softmax")
     while node is not None and node.op_type not in _SOURCES:
@@ -149,7 +130,7 @@ def _part(model: OnnxSummary, name: str, channels: int) -> HeadPart:
         if source is None:
             return HeadPart(channels, "computed")
         kind = "exp" if node.op_type == "Exp" else kind
-        node = _past_moves(model, source)
+        node = _past_moves(model.index, source)
     return HeadPart(channels, "computed" if node is None else kind)
 
 

@@ -104,8 +104,7 @@ def _decoded(model: OnnxSummary, head: JoinedHead, rows: Array) -> BoxFields:
     if (rows[:, 2:4] > rows[:, :2]).all():
         return BoxFields(fields, XyxyCoding())
     return BoxFields(
-        fields,
-        CxcywhCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel"),
+        fields, CxcywhCoding(origin="image", centre_unit="pixel", size_activation="none", size_unit="pixel")
     )
 
 

@@ -206,14 +206,7 @@ def scores_line(fields: Sequence[OutputField]) -> str:
 
 
 def dropped_lines(model: OnnxSummary, head: JoinedHead, selecting: Sequence[str], used: int) -> list[str]:
-    """Lines about operators, channels and outputs behind or beside the boxes and scores.
-
-    Args:
-        model: the file.
-        head: what is read.
-        selecting: operators behind the head that select detections.
-        used: channels of the head that are read.
-    """
+    """Lines about operators, channels and outputs behind or beside the boxes and scores."""
     lines = []
     if selecting:
         lines.append(f"cut before {' and '.join(selecting)}, which select detections in the file")

@@ -96,11 +96,7 @@ def torchvision_ssdlite(size: Size) -> list[SsdGrid] | None:
     scales = [0.2 + (0.95 - 0.2) * k / 5 for k in range(6)] + [1.0]
     grids = [default_grid(size, 16 << k) for k in range(6)]
     return [
-        SsdGrid(
-            grid,
-            (size[1] / grid[1], size[0] / grid[0]),
-            _shares(size, scales[k], scales[k + 1], (2, 3)),
-        )
+        SsdGrid(grid, (size[1] / grid[1], size[0] / grid[0]), _shares(size, scales[k], scales[k + 1], (2, 3)))
         for k, grid in enumerate(grids)
     ]
 
@@ -121,9 +117,7 @@ def torchvision_ssd300(size: Size) -> list[SsdGrid] | None:
     ratios: Sequence[tuple[int, ...]] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
     return [
         SsdGrid(
-            (cells, cells),
-            (float(step), float(step)),
-            _shares(size, scales[k], scales[k + 1], ratios[k]),
+            (cells, cells), (float(step), float(step)), _shares(size, scales[k], scales[k + 1], ratios[k])
         )
         for k, (cells, step) in enumerate(zip((38, 19, 10, 5, 3, 1), steps, strict=True))
     ]
@@ -201,12 +195,7 @@ def decoded_head(model: OnnxSummary, tensors: SsdTensors, title: str) -> Head | 
     unit = _corner_unit(run_on_noise(model, [boxes.name])[boxes.name])
     if unit is None:
         return differs(f"{title} decodes boxes to corners (x1, y1, x2, y2): those of {boxes} are not", 3)
-    level = DescribedLevel(
-        1,
-        grid=(1, scores.count),
-        classes=slot_of(scores),
-        boxes=slot_of(boxes),
-    )
+    level = DescribedLevel(1, grid=(1, scores.count), classes=slot_of(scores), boxes=slot_of(boxes))
     reasons = (
         f"{scores}: softmax of {scores.channels} scores, background first",
         f"{boxes}: corners in {'shares of the input' if unit == 'input' else 'pixels'}, by a run on noise",
@@ -215,14 +204,7 @@ def decoded_head(model: OnnxSummary, tensors: SsdTensors, title: str) -> Head | 
 
 
 def raw_head(tensors: SsdTensors, grids: Sequence[SsdGrid], scores: Scores, rule: str) -> Head:
-    """The head of an SSD whose boxes are relative to anchors that the file does not have.
-
-    Args:
-        tensors: the outputs.
-        grids: the anchors.
-        scores: of the family.
-        rule: the line about the anchors.
-    """
+    """The head of an SSD whose boxes are relative to anchors that the file does not have."""
     levels = [
         DescribedLevel(
             grid.stride,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import (
     DISTANCES,
     BoxFields,
@@ -19,6 +18,7 @@ from pocketdet.export.families.joined_boxes import (
     in_file,
     score_fields,
 )
+from pocketdet.export.families.presets import END_TO_END, ULTRALYTICS, choose_class_names, metadata_names
 from pocketdet.export.families.provenance import trace
 from pocketdet.export.families.rows import (
     STRIDES,
@@ -30,7 +30,6 @@ from pocketdet.export.families.rows import (
     rows_line,
     scores_line,
 )
-from pocketdet.export.families.yolo_settings import END_TO_END, ULTRALYTICS
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import DistanceCoding, OutputField, Scores

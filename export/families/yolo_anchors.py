@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.class_names import choose_class_names, metadata_names
 from pocketdet.export.families.joined_boxes import in_file
+from pocketdet.export.families.presets import YOLOV5, choose_class_names, metadata_names
 from pocketdet.export.families.probe import Array, corners, decodes_to, run_on_noise
 from pocketdet.export.families.provenance import Ids, trace
 from pocketdet.export.families.rows import (
@@ -25,7 +25,6 @@ from pocketdet.export.families.rows import (
     raw_maps,
     rows_line,
 )
-from pocketdet.export.families.yolo_settings import YOLOV5
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedLevel, DescribedSlot, Description
 from pocketdet.spec.one_stage import CxcywhCoding, OutputField, Scores

@@ -8,7 +8,6 @@ constant.
 from dataclasses import dataclass
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.class_names import choose_class_names
 from pocketdet.export.families.joined_boxes import (
     CELLS,
     DISTANCES,
@@ -19,8 +18,8 @@ from pocketdet.export.families.joined_boxes import (
     in_file,
     score_fields,
 )
+from pocketdet.export.families.presets import YOLOV5, YOLOX, choose_class_names
 from pocketdet.export.families.rows import JoinedHead, dropped_lines, find_joined_head, rows_line, scores_line
-from pocketdet.export.families.yolo_settings import YOLOV5, YOLOX
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import Description
 from pocketdet.spec.one_stage import Scores

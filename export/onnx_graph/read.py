@@ -13,10 +13,9 @@ import onnx
 from pocketdet.errors import UsageError
 from pocketdet.export.onnx_graph.conversions import apply_conversions
 from pocketdet.export.onnx_graph.cut import cut
-from pocketdet.export.onnx_graph.element_types import accept_uint8_image, widen
 from pocketdet.export.onnx_graph.graph import element_type, infer_shapes
 from pocketdet.export.onnx_graph.image_input import Size, find_image_input, fix_size, rename_input
-from pocketdet.export.onnx_graph.load import load_file, refuse_quantized
+from pocketdet.export.onnx_graph.load import accept_uint8_image, load_file, refuse_quantized, widen
 from pocketdet.export.onnx_graph.outputs import normalise_outputs
 from pocketdet.export.onnx_graph.simplified import simplified
 

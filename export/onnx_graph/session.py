@@ -34,15 +34,6 @@ def run(
 ) -> dict[str, NDArray[Any]]:
     """Compute outputs.
 
-    Args:
-        runner: of the graph.
-        names: of outputs.
-        inputs: by name.
-        file: the graph's name in errors.
-
-    Returns:
-        The outputs by name.
-
     Raises:
         EngineError: if onnxruntime cannot run the graph.
     """

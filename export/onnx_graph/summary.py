@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
 from pocketdet.export.onnx_graph.cut import cut_points
-from pocketdet.export.onnx_graph.element_types import accept_uint8_image, widen
 from pocketdet.export.onnx_graph.graph import (
     Axes,
     GraphIndex,
@@ -26,7 +25,7 @@ from pocketdet.export.onnx_graph.graph import (
     infer_shapes,
 )
 from pocketdet.export.onnx_graph.image_input import ImageInput, Size, find_image_input, fix_size
-from pocketdet.export.onnx_graph.load import load_file
+from pocketdet.export.onnx_graph.load import accept_uint8_image, load_file, widen
 from pocketdet.export.onnx_graph.outputs import output_form
 from pocketdet.export.onnx_graph.simplified import simplified
 

@@ -38,9 +38,6 @@ def restore_axes(graph: Graph, axes: Sequence[int]) -> Graph:
         graph: The graph as pnnx wrote it; it is not changed.
         axes: An axis for each of these reductions, in order.
 
-    Returns:
-        A new graph.
-
     Raises:
         ExportError: The number of axes is not the number of reductions without axes.
     """

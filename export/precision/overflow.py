@@ -139,10 +139,6 @@ def _risk(layer: Layer, peaks: Peaks, limit: float) -> Risk | None:
 def bound_of_sums(layer: Layer, inputs: Sequence[Peak]) -> float | None:
     """An upper bound of the absolute value of every partial sum inside a layer.
 
-    Args:
-        layer: an ncnn layer.
-        inputs: the peaks of each input.
-
     Returns:
         0 for a layer that adds nothing and for int8 weights, whose products are summed as integers; None if
         no bound is known for the type.

@@ -86,9 +86,6 @@ def resolve(choices: Sequence[LayerChoice], names: Mapping[str, Sequence[str]]) 
         choices: the last one that matches a layer decides.
         names: the names that a choice may use for each layer, by the layer's key.
 
-    Returns:
-        The precision by the layer's key.
-
     Raises:
         UsageError: if a choice matches no layer; the message lists the nearest names.
     """

@@ -15,9 +15,8 @@ from math import frexp
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.measure import GraphRunner, check_finite
-from pocketdet.export.quantization.settings import Array, Method
+from pocketdet.export.quantization.settings import Array, Items, Method
 from pocketdet.runtime.engines.fork_map import map_in_forks
 from pocketdet.runtime.ncnn_graph import Graph
 

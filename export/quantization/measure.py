@@ -10,8 +10,7 @@ import numpy as np
 
 from pocketdet.errors import EngineError, GraphError
 from pocketdet.export.compare_graphs import load_net
-from pocketdet.export.quantization.items import Items
-from pocketdet.export.quantization.settings import Array, Item
+from pocketdet.export.quantization.settings import Array, Item, Items
 from pocketdet.runtime.ncnn_graph import Graph
 from pocketdet.runtime.output_fields import WHOLE, Regions
 

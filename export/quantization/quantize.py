@@ -18,10 +18,9 @@ import ncnn
 
 from pocketdet.errors import UsageError
 from pocketdet.export.quantization.activation_ranges import Progress
-from pocketdet.export.quantization.items import take_items
 from pocketdet.export.quantization.report import QuantizeReport
 from pocketdet.export.quantization.search import GraphMetric, Search
-from pocketdet.export.quantization.settings import Item, QuantizeSettings
+from pocketdet.export.quantization.settings import Item, QuantizeSettings, take_items
 from pocketdet.export.quantization.table import Table, apply_table
 from pocketdet.runtime.ncnn_graph import Graph, Shape, ValidGraph, validate
 from pocketdet.runtime.output_fields import Regions

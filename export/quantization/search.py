@@ -8,11 +8,10 @@ import ncnn
 from pocketdet.errors import GraphError, UsageError
 from pocketdet.export.quantization.activation_ranges import ObservedRange, Progress, observe, threshold
 from pocketdet.export.quantization.equalise import Edge, factors, find_edges
-from pocketdet.export.quantization.items import Items
 from pocketdet.export.quantization.layers import INT8_TYPES, exclusion_reason, input_scale, weight_scales
 from pocketdet.export.quantization.measure import Measure, worst
 from pocketdet.export.quantization.report import LayerReport, QuantizeReport, Step, Variant, macs_of, sizes
-from pocketdet.export.quantization.settings import METHODS, Method, QuantizeSettings
+from pocketdet.export.quantization.settings import METHODS, Items, Method, QuantizeSettings
 from pocketdet.export.quantization.table import (
     EdgeChoice,
     LayerScales,

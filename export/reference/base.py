@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 from typing_extensions import override
 
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.half_weights import WEIGHTED, round_to_half
 from pocketdet.export.reference.network import Network
 from pocketdet.models.build import AnyDetector
@@ -260,3 +260,16 @@ class DetectorReference(TorchReference[Model]):
     def save(self, folder: Path, card: Mapping[str, str]) -> str | None:
         save_checkpoint(folder / WEIGHTS, self.model, card)
         return WEIGHTS
+
+
+def synthetic_image(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
+    """A random RGB image (H, W, 3) of soft blobs, larger than `size` and smooth, so that resizing keeps it.
+
+    Args:
+        size: (height, width) of a network input in pixels.
+        seed: of the random colours.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = size[0] * 5 // 4, size[1] * 3 // 2
+    coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3), np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -265,12 +265,7 @@ def description_document(description: Description) -> Document:
 
 
 def description_toml(description: Description, comments: Iterable[str] = ()) -> str:
-    """A description as a TOML file.
-
-    Args:
-        description: to write.
-        comments: lines at the top.
-    """
+    """A description as a TOML file."""
     document = description_document(description)
     parts = [f"# {line}\n" for comment in comments for line in comment.splitlines()]
     parts += [f"{key} = {_value(document[key])}\n" for key in ("input_size", "class_names")]

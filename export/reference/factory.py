@@ -85,10 +85,6 @@ def _not_a_module(found: object) -> str:
 def reference_from_onnx(path: Path, description: Description) -> Reference:
     """The reference of an ONNX file; its architecture is the file's name.
 
-    Args:
-        path: the file.
-        description: the meaning of its outputs.
-
     Raises:
         UsageError: if the file or an output does not match the description.
         ExportError: if the file cannot be simplified.

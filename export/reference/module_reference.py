@@ -22,7 +22,6 @@ from torch.nn.utils import parametrize
 from typing_extensions import override
 
 from pocketdet.errors import ExportError, UsageError
-from pocketdet.export.dataflow import Value, capture
 from pocketdet.export.layer_map import match_values
 from pocketdet.export.onnx_graph.outputs import OutputForm, output_form
 from pocketdet.export.onnx_graph.read import INPUT
@@ -32,6 +31,7 @@ from pocketdet.export.reference.one_stage import NetworkReference
 from pocketdet.export.reference.onnx_reference import OnnxNetwork
 from pocketdet.export.to_onnx import root_cause, to_onnx
 from pocketdet.models.fold_bn import FoldReport, fold_batch_norm
+from pocketdet.models.trace import Value, capture
 from pocketdet.runtime.engines.base import Array
 from pocketdet.runtime.verification import TOLERANCES
 from pocketdet.spec.one_stage import OneStageSpec

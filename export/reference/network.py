@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from pocketdet.export.dataflow import Value, capture
 from pocketdet.export.to_onnx import to_onnx
+from pocketdet.models.trace import Value, capture
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array
 

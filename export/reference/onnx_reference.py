@@ -11,7 +11,6 @@ from onnx import TensorProto, numpy_helper
 from typing_extensions import override
 
 from pocketdet.errors import EngineError
-from pocketdet.export.dataflow import Value
 from pocketdet.export.half_weights import to_half
 from pocketdet.export.onnx_graph.load import load_file
 from pocketdet.export.onnx_graph.read import INPUT
@@ -20,6 +19,7 @@ from pocketdet.export.reference.base import Identity
 from pocketdet.export.reference.network import Network
 from pocketdet.export.reference.one_stage import NetworkReference
 from pocketdet.models.fold_bn import FoldReport
+from pocketdet.models.trace import Value
 from pocketdet.runtime.engines.base import Array
 from pocketdet.spec.one_stage import OneStageSpec
 
@@ -88,11 +88,7 @@ class OnnxReference(NetworkReference[OnnxNetwork]):
     runs_in = "onnxruntime"
 
     def __init__(
-        self,
-        network: OnnxNetwork,
-        identity: Identity,
-        decode: OneStageSpec,
-        notes: tuple[str, ...] = (),
+        self, network: OnnxNetwork, identity: Identity, decode: OneStageSpec, notes: tuple[str, ...] = ()
     ) -> None:
         super().__init__(network, identity, decode)
         self.notes = notes

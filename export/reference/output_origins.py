@@ -298,11 +298,7 @@ def _movement(node: onnx.NodeProto, constants: Sequence[Constant], shape: Sequen
 
 
 def _slices(
-    ndim: int,
-    starts: Constant,
-    ends: Constant,
-    axes: Constant | None = None,
-    steps: Constant | None = None,
+    ndim: int, starts: Constant, ends: Constant, axes: Constant | None = None, steps: Constant | None = None
 ) -> tuple[slice, ...]:
     found = [slice(None)] * ndim
     axes = np.arange(len(starts)) if axes is None else axes

@@ -17,13 +17,7 @@ from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import HeadGraph, ThunderNet
 from pocketdet.runtime.bundle.schema import Graphs, Manifest
-from pocketdet.runtime.bundle.two_stage import (
-    Anchors,
-    Proposals,
-    RoIHead,
-    TwoStageGraphs,
-    TwoStageManifest,
-)
+from pocketdet.runtime.bundle.two_stage import Anchors, Proposals, RoIHead, TwoStageGraphs, TwoStageManifest
 from pocketdet.runtime.bundle.two_stage import Postprocessing as ManifestPostprocessing
 from pocketdet.runtime.engines.base import Array, GraphName
 

@@ -93,12 +93,7 @@ def _stage(config: ResNetConfig, index: int, in_channels: int, out_channels: int
 
     def block(channels: int, stride: int) -> Bottleneck:
         return Bottleneck(
-            channels,
-            out_channels,
-            middle,
-            stride,
-            groups=config.groups,
-            stride_in_1x1=config.stride_in_1x1,
+            channels, out_channels, middle, stride, groups=config.groups, stride_in_1x1=config.stride_in_1x1
         )
 
     first = block(in_channels, 2 if index else 1)

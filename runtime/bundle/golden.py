@@ -44,10 +44,7 @@ def write_golden(folder: Path, golden: Golden, stages: Mapping[str, NDArray[Any]
     """
     others = {name: np.ascontiguousarray(array) for name, array in stages.items() if name != IMAGE}
     bgr = cv2.cvtColor(np.ascontiguousarray(stages[IMAGE]), cv2.COLOR_RGB2BGR)
-    for name, data in (
-        (golden.image, cv2.imencode(".png", bgr)[1].tobytes()),
-        (golden.stages, save(others)),
-    ):
+    for name, data in ((golden.image, cv2.imencode(".png", bgr)[1].tobytes()), (golden.stages, save(others))):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
@@ -101,10 +98,6 @@ def _image_data(png: bytes) -> bytes | None:
 
 def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
     """Read arrays by stage name from an untrusted safetensors file.
-
-    Args:
-        path: the file.
-        label: name of the file in messages.
 
     Raises:
         BundleError: for a file that is too large or truncated, an invalid header, overlapping or missing

@@ -123,9 +123,6 @@ class Bundle:
     def path(self, name: str) -> Path:
         """Return the path of the verified copy of a file.
 
-        Args:
-            name: file name as listed in the manifest.
-
         Raises:
             BundleError: if the file is not listed or the bundle is closed.
         """

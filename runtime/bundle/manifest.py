@@ -39,10 +39,6 @@ def parse_manifest(data: bytes, label: str) -> Manifest:
 def parse_sizes(data: bytes, label: str) -> tuple[Manifest, ...]:
     """Parse a manifest from untrusted JSON at all of its input sizes, the default one first.
 
-    Args:
-        data: the content of manifest.json.
-        label: name of the file in messages.
-
     Raises:
         BundleError: for invalid JSON, an unknown schema version, or the first field that is missing, unknown,
             of a wrong type, out of range or inconsistent.

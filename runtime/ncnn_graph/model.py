@@ -148,9 +148,7 @@ class Graph:
 
     def blob_names(self) -> Iterator[str]:
         """Every blob once, in order of first mention."""
-        return iter(
-            dict.fromkeys(blob for layer in self.layers for blob in (*layer.inputs, *layer.outputs)),
-        )
+        return iter(dict.fromkeys(blob for layer in self.layers for blob in (*layer.inputs, *layer.outputs)))
 
     def producers(self) -> dict[str, Layer]:
         """Blob name -> the layer that makes it (the last one, should two claim it)."""

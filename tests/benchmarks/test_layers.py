@@ -20,7 +20,7 @@ from rich.console import Console
 from pocketdet.benchmarks.layers import clock_cost, layer_names, times_by_type
 from pocketdet.benchmarks.record import LayerRun
 from pocketdet.benchmarks.record_io import parse_record, read_record, to_json
-from pocketdet.benchmarks.report.layers import layer_tables
+from pocketdet.benchmarks.report.tables import layer_tables
 from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents
 from pocketdet.cli.bench_display import print_records
 from pocketdet.errors import EngineError

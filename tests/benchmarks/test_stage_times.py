@@ -21,7 +21,7 @@ from pocketdet.benchmarks.stage_times import (
 )
 from pocketdet.errors import UsageError
 from pocketdet.runtime.detector import Detections
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 
 class FixedTimesDetector:

@@ -24,7 +24,7 @@ from pocketdet.benchmarks.targets import PYTHON_RUNNER, documents, open_session,
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.native_build import X86_64
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 Measure = Callable[..., Record]
 BUILT = X86_64.runner

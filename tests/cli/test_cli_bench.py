@@ -21,7 +21,7 @@ from pocketdet.benchmarks.record_io import read_record
 from pocketdet.cli import bench_display
 from pocketdet.cli.bench_display import print_records
 from pocketdet.models.zoo import FOD, zoo_weights
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 __all__ = ["command"]
 
@@ -141,7 +141,7 @@ def test_an_emulated_processor_has_no_time(
     command: Command, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Python runner stands for the emulated one: what is printed is the same."""
-    monkeypatch.setattr("pocketdet.benchmarks.targets.local.LocalTarget.kind", "emulated")
+    monkeypatch.setattr("pocketdet.benchmarks.targets.base.LocalTarget.kind", "emulated")
     runner = write_stand_in(tmp_path / "bin")
     ending = command("bench", small_bundle, "--runner", runner, "--out", tmp_path / "records")
     assert ending.code == 0, ending.err

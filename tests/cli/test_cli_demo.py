@@ -10,7 +10,7 @@ import pytest
 from command_line import PATIENCE, Ending, command, process
 
 from pocketdet.runtime.bundle import load_bundle
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 __all__ = ["command"]
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from pocketdet.datasets import Dataset, Problem, check_dataset, keep_sound, read_stored_image
-from pocketdet.datasets.check import report
-from pocketdet.datasets.records import ImageAnnotations, image_annotations
+from pocketdet.datasets.records import ImageAnnotations, image_annotations, report
 from pocketdet.errors import ImageError, UsageError
 
 

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pocketdet.datasets.standard_frames import standard_frame
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.golden import ENOUGH, GoldenChoice, Trial, choose_golden
-from pocketdet.export.reference.base import Identity
+from pocketdet.export.reference.base import Identity, synthetic_image
 from pocketdet.export.reference.onnx_reference import OnnxReference
 from pocketdet.export.reference.two_stage import TwoStageReference
 from pocketdet.models.config import Preprocessing

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pocketdet.export.dataflow import Value, capture
 from pocketdet.export.layer_map import match_values, relative_difference
 from pocketdet.models.ops.deform_conv import DeformConv2d
+from pocketdet.models.trace import Value, capture
 
 
 class Block(nn.Module):

@@ -11,8 +11,8 @@ from damage import damaged_copy, weighted_layers
 
 from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, export_detector, verify
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import ExportResult, export_reference
+from pocketdet.export.reference.base import synthetic_image
 from pocketdet.export.reference.factory import reference_of
 from pocketdet.export.reference.one_stage import TorchOneStageReference
 from pocketdet.models.backbones import MobileNetConfig, ResNetConfig, VGGConfig

@@ -16,8 +16,8 @@ from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import evaluate
 from pocketdet.evaluation.inputs import open_input
 from pocketdet.export import ExportOptions, verify
-from pocketdet.export.examples import synthetic_image
 from pocketdet.export.exporter import export_reference
+from pocketdet.export.reference.base import synthetic_image
 from pocketdet.export.reference.description import read_description
 from pocketdet.export.reference.factory import reference_from_onnx
 from pocketdet.runtime.bundle import load_bundle

@@ -16,7 +16,7 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector
-from pocketdet.export.examples import downscale
+from pocketdet.export.options import downscale
 from pocketdet.export.precision import LayerChoice
 from pocketdet.export.quantization import QuantizeSettings
 from pocketdet.export.to_int8 import table_file

@@ -8,7 +8,7 @@ import pytest
 from tiny_bundle import make_tiny_bundle
 from tiny_one_stage import SPEC, at_side, make_tiny_one_stage
 
-from pocketdet.export.join_sizes import join_sizes
+from pocketdet.export.exporter import join_sizes
 from pocketdet.runtime.bundle import load_bundle
 
 SIDES = (32, 64)

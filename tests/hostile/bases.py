@@ -16,9 +16,8 @@ from pocketdet.export.quantization.layers import to_int8, weight_scales
 from pocketdet.runtime.bundle import Bundle, load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.ncnn_graph import Graph, read_graph, write_graph
-from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.parity import StageValues
-from pocketdet.runtime.two_stage import TwoStagePipeline
+from pocketdet.runtime.pipeline import OneStagePipeline, TwoStagePipeline
 from pocketdet.runtime.verification import image_rows
 
 STORAGES = ("fp16", "int8")

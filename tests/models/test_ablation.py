@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 
 from pocketdet.errors import CheckpointError
 from pocketdet.export import export_detector, verify
-from pocketdet.models.ablation import TABLE_7, Variant, ablation_table
 from pocketdet.models.build import ARCHITECTURES, build_detector
 from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
 from pocketdet.models.config import DetectorConfig, Parts, RoIHead
+from pocketdet.models.counting import TABLE_7, Variant, ablation_table
 from pocketdet.models.random_init import random_thundernet
 from pocketdet.training.config import Source, TrainConfig
 from pocketdet.training.config_file import fingerprint, read_config

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from pocketdet.errors import ExportError
-from pocketdet.export.dataflow import capture
 from pocketdet.models.fold_bn import fold_batch_norm
+from pocketdet.models.trace import capture
 
 
 class Block(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from native_runner import Runner
 
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 
 @pytest.mark.parametrize("command", ["detect", "verify", "bench"])

@@ -16,7 +16,7 @@ from pocketdet.errors import ImageError
 from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.two_stage import STAGES
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 from pocketdet.runtime.verification import compare_stages, golden_stages
 
 

@@ -15,9 +15,9 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, parse_manifest, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
-from pocketdet.runtime.one_stage import STAGES
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import Check
+from pocketdet.runtime.pipeline import ONE_STAGE_STAGES as STAGES
 from pocketdet.runtime.verification import compare_stages, golden_checks, golden_stages
 
 Rehash = Callable[[Path], None]

@@ -17,8 +17,8 @@ from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.engines import ncnn_engine
 from pocketdet.runtime.options import DetectorOptions, EngineName
+from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 from pocketdet.runtime.pipeline import Boxes
-from pocketdet.runtime.two_stage import STAGES
 
 Images = list[NDArray[np.uint8]]
 

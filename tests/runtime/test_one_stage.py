@@ -16,9 +16,9 @@ from pocketdet.errors import BundleError, UsageError
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
-from pocketdet.runtime.one_stage import OneStagePipeline
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.parity import StageValues
+from pocketdet.runtime.pipeline import OneStagePipeline
 from pocketdet.runtime.verification import compare_stages, golden_stages, make_detectors, replay
 from pocketdet.spec.one_stage import Suppression
 

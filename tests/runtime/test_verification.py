@@ -12,7 +12,7 @@ from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions
-from pocketdet.runtime.two_stage import TwoStagePipeline
+from pocketdet.runtime.pipeline import TwoStagePipeline
 from pocketdet.runtime.verification import StageValues, compare_stages, golden_stages, make_detectors, replay
 
 GOLDEN = (

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from pocketdet.training.augment import AugmentPipeline, make_sample
 from pocketdet.training.augment.photometric import degrade, recolour, ssd_distort
-from pocketdet.training.augment.pipeline import mosaic_share, plain_view
-from pocketdet.training.augment.ssd import ssd_view
+from pocketdet.training.augment.pipeline import mosaic_share, plain_view, ssd_view
 from pocketdet.training.augment.strong import bare_ground, mosaic, object_crop, paste_objects, zoomed_view
 from pocketdet.training.config import Augment
 from pocketdet.training.sample import (

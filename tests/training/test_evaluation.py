@@ -19,8 +19,7 @@ from pocketdet.models.checkpoint import load_checkpoint, read_card
 from pocketdet.training import run_logger
 from pocketdet.training.config import Augment, Evaluation, Optimizer, Schedule, Source, TrainConfig
 from pocketdet.training.data import Data, make_augment_pipeline, read_data
-from pocketdet.training.detection_grid import write_detection_grid
-from pocketdet.training.evaluation import Evaluated, Evaluator, Measured, find
+from pocketdet.training.evaluation import Evaluated, Evaluator, Measured, find, write_detection_grid
 from pocketdet.training.loop import StepReport, start_run, train
 from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.run_logger import BEST_FILE, RunLogger

@@ -18,8 +18,7 @@ from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.training.config import TrainConfig
 from pocketdet.training.config_file import read_config, with_data_paths
 from pocketdet.training.data import read_data
-from pocketdet.training.recipe import NewRecipe, new_recipe
-from pocketdet.training.recipe_text import TABLES, recipe_tables, write_recipe
+from pocketdet.training.recipe import TABLES, NewRecipe, new_recipe, recipe_tables, write_recipe
 
 
 @pytest.fixture(scope="module")

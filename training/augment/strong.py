@@ -80,10 +80,7 @@ def object_crop(cache: ImageCache, rng: np.random.Generator, size: tuple[int, in
     scale = min(min(size) * share / longest, MAX_ENLARGEMENT)
     aspect = float(np.exp(rng.normal(0, 0.08)))
     slack = 0.45 * (1 - share)
-    target = (
-        size[0] * (0.5 + rng.uniform(-slack, slack)),
-        size[1] * (0.5 + rng.uniform(-slack, slack)),
-    )
+    target = (size[0] * (0.5 + rng.uniform(-slack, slack)), size[1] * (0.5 + rng.uniform(-slack, slack)))
     matrix = similarity(orientation(rng), _centre(box), target, (scale * aspect, scale / aspect))
     return warp(source, matrix, size, KEEP)
 

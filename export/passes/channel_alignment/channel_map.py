@@ -31,9 +31,7 @@ class ChannelMap:
     def identity(cls, group: int, size: int, value_id: int) -> "ChannelMap":
         """Return the map of a new tensor: channel k of `group` at position k."""
         return cls(
-            np.full(size, group, np.int64),
-            np.arange(size, dtype=np.int64),
-            np.full(size, value_id, np.int64),
+            np.full(size, group, np.int64), np.arange(size, dtype=np.int64), np.full(size, value_id, np.int64)
         )
 
     @classmethod

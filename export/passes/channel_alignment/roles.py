@@ -40,15 +40,7 @@ from pocketdet.runtime.ncnn_graph.layer_views import (
 )
 
 RoleKind = Literal[
-    "pass_through",
-    "concat",
-    "slice",
-    "shuffle",
-    "per_channel",
-    "elementwise",
-    "dense",
-    "constant",
-    "barrier",
+    "pass_through", "concat", "slice", "shuffle", "per_channel", "elementwise", "dense", "constant", "barrier"
 ]
 
 

@@ -1,4 +1,4 @@
-// One network, and the decode of its outputs: docs/reference/one-stage.md, stages as in runtime/one_stage.py.
+// One network, and the decode of its outputs: docs/reference/one-stage.md, stages as in runtime/pipeline.py.
 #pragma once
 
 #include "network.h"

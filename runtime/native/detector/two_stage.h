@@ -1,4 +1,4 @@
-// Features, proposals, RoI features, head, boxes: docs/reference/definitions.md, stages as in runtime/two_stage.py.
+// Features, proposals, RoI features, head, boxes: docs/reference/definitions.md, stages as in runtime/pipeline.py.
 #pragma once
 
 #include "detections.h"

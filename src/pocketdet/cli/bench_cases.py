@@ -65,9 +65,6 @@ def make_comparison(bundle: Bundle, target: AlignmentTarget, scratch: Path) -> C
 def onnx_cases(bundle: Bundle) -> tuple[list[EngineCase], list[ExcludedEngine]]:
     """Load the ONNX graphs of a bundle in ONNX Runtime and OpenVINO.
 
-    Args:
-        bundle: A bundle with ONNX files.
-
     Returns:
         The engines, and those that are not installed or refuse a graph: OpenVINO has no deformable
         convolution, for example.

@@ -34,14 +34,7 @@ class ProgressDisplay:
         self._progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
 
     def device(self, name: str) -> "DeviceProgress":
-        """Add the line of a device.
-
-        Args:
-            name: Name of the device.
-
-        Returns:
-            Its progress.
-        """
+        """Add the line of a device."""
         task = self._progress.add_task(name, total=None, clock="")
         return DeviceProgress(self._progress, task, name, self._console)
 
@@ -101,12 +94,7 @@ def _clock(seconds: float) -> str:
 
 
 def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) -> None:
-    """Print a row per record, then why records are INVALID, the files, and the reports to make of them.
-
-    Args:
-        records: Records and their files.
-        console: Where to print.
-    """
+    """Print a row per record, then why records are INVALID, the files, and the reports to make of them."""
     if not records:
         return
     by_device: dict[str, list[Record]] = {}
@@ -131,7 +119,7 @@ def print_records(records: "Sequence[tuple[Path, Record]]", console: Console) ->
 
 
 def _print_layers(records: "Sequence[Record]", console: Console) -> None:
-    from pocketdet.benchmarks.report.layers import layer_tables
+    from pocketdet.benchmarks.report.tables import layer_tables
 
     for record in records:
         name = f"{record.bundle.name} on {record.device.name}"

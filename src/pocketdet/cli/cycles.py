@@ -84,13 +84,7 @@ def cycles(
     from pocketdet.armmodel.modelled import model
     from pocketdet.armmodel.plots import plot_layers
     from pocketdet.cli.cycles_measured import print_side_by_side, with_measured
-    from pocketdet.cli.cycles_report import (
-        CyclesProgress,
-        print_list,
-        print_modelled,
-        print_pair,
-        record_of,
-    )
+    from pocketdet.cli.cycles_report import CyclesProgress, print_list, print_modelled, print_pair, record_of
 
     console = Console(highlight=False)
     if show:

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 def read_measured(path: Path, bundle: "Bundle") -> "Record":
     """Read the record of a bundle whose layers were timed.
 
-    Args:
-        path: The record.
-        bundle: The bundle that is modelled.
-
     Returns:
         The record; its `layers` are there.
 

@@ -103,8 +103,7 @@ def _random(arch: str, size: tuple[int, int], classes: int, console: Console) ->
 
     names = tuple(f"class {i}" for i in range(1, classes + 1))
     console.print(
-        f"{arch} with random weights (seed {SEED}): times are valid, detections are not",
-        style="yellow",
+        f"{arch} with random weights (seed {SEED}): times are valid, detections are not", style="yellow"
     )
     return random_detector(arch, names, size, SEED)
 
@@ -116,11 +115,7 @@ def _export(
 
     with console.status("exporting"):
         result = export_detector(
-            model,
-            out,
-            options,
-            card=card,
-            log=lambda line: console.print(line, markup=False, soft_wrap=True),
+            model, out, options, card=card, log=lambda line: console.print(line, markup=False, soft_wrap=True)
         )
     return result.path
 

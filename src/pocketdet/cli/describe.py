@@ -9,7 +9,7 @@ from pocketdet.cli.arguments import parse_size, read_names, require_export_packa
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketdet.export.families.describe import Described
+    from pocketdet.export.families.recognise import Described
 
 
 def describe(
@@ -18,8 +18,7 @@ def describe(
         str | None, typer.Option(help="Family of the head; by default it is recognised. See --families.")
     ] = None,
     outputs: Annotated[
-        Path | None,
-        typer.Option(help="TOML or JSON with settings that differ from the recognised ones."),
+        Path | None, typer.Option(help="TOML or JSON with settings that differ from the recognised ones.")
     ] = None,
     names: Annotated[Path | None, typer.Option(help="Text file with one class name per line.")] = None,
     input_size: Annotated[
@@ -63,6 +62,6 @@ def describe_model(
     class_names = read_names(names) if names else None
     size = None if input_size is None else parse_size(input_size)
     from pocketdet.export.families.base import FamilyOptions
-    from pocketdet.export.families.describe import describe_file
+    from pocketdet.export.families.recognise import describe_file
 
     return describe_file(model, outputs, preset, FamilyOptions(class_names, size))

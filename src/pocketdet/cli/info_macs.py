@@ -103,7 +103,7 @@ def _one_stage_table(rows: "list[OneStageCounts]") -> Table:
 def print_ablation(console: Console, *, as_json: bool) -> None:
     """Print the rows of ThunderNet's Table 7 as a table or as JSON. Raises `UsageError` without PyTorch."""
     require_torch("--ablation")
-    from pocketdet.models.ablation import ablation_table
+    from pocketdet.models.counting import ablation_table
 
     rows = ablation_table()
     ours_whole, paper_whole = rows[-1][1].total, rows[-1][0].paper

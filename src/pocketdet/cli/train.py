@@ -118,8 +118,7 @@ def _init(path: Path, data: Path, weights: str | None, images: int | None) -> No
 
     if not data.exists():
         raise no_such_path(data)
-    from pocketdet.training.recipe import new_recipe
-    from pocketdet.training.recipe_text import write_recipe
+    from pocketdet.training.recipe import new_recipe, write_recipe
 
     console = Console(highlight=False)
     recipe = new_recipe(data, None if weights == "none" else weights or START, images)

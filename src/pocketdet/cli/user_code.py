@@ -66,10 +66,6 @@ def reference_from_code(
 def module_from_code(target: str, weights: Path | None) -> "nn.Module":
     """The module that a factory makes, with the weights of a file if one is given.
 
-    Args:
-        target: "package.module:factory".
-        weights: a state dict.
-
     Raises:
         UsageError: if `target` is no such text, or the code cannot be imported.
         CheckpointError: if the weights do not fit.
