@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pocketdet.benchmarks.record import KIND, RULES, SCHEMA_VERSION, Measurement, Record, Rules
 from pocketdet.benchmarks.verdict import derive_verdict, statistics
 from pocketdet.errors import UsageError
-from pocketdet.io import atomic_replace, atomic_write, parse_strict, read_regular
+from pocketdet.io import atomic_replace, atomic_write, os_errors, parse_strict, read_regular
 
 MAX_BYTES = 1 << 29
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
@@ -85,10 +85,8 @@ def read_record(path: Path) -> Record:
     Raises:
         UsageError: If the file cannot be read, or as `parse_record`.
     """
-    try:
+    with os_errors(UsageError, f"{path}: cannot be read"):
         data = read_regular(path, MAX_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path}: larger than any record ({MAX_BYTES >> 20} MiB)")
     return parse_record(data, str(path))

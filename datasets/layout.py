@@ -16,6 +16,7 @@ from pocketdet.datasets.records import Dataset
 from pocketdet.datasets.voc import VocFolder
 from pocketdet.datasets.yolo import YAML_FILES, YoloFolder
 from pocketdet.errors import UsageError
+from pocketdet.io import os_errors
 
 
 class AnnotatedData(Protocol):
@@ -109,10 +110,8 @@ def find_layout(path: Path) -> VocFolder | YoloFolder | tuple[Path, ...]:
         return _open_file(path)
     if not path.is_dir():
         raise no_such_path(path)
-    try:
+    with os_errors(UsageError, f"{path}: cannot be read"):
         return _find_in_folder(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _find_in_folder(path: Path) -> VocFolder | YoloFolder | tuple[Path, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketdet.errors import ExportError, GraphError, UsageError
-from pocketdet.io import check_writable, scratch_folder
+from pocketdet.io import check_writable, os_errors, scratch_folder
 from pocketdet.runtime.bundle.load import ncnn_has_layer
 from pocketdet.runtime.ncnn_graph import (
     Graph,
@@ -150,17 +150,18 @@ def write_model(graph: Graph, param: Path, weights: Path) -> None:
     Raises:
         ExportError: They cannot be written.
     """
-    try:
-        with scratch_folder(param.parent) as one, scratch_folder(weights.parent) as other:
-            write_graph(graph, one / "param", other / "bin")
-            if param.exists():
-                param.replace(one / "old")
-            try:
-                (other / "bin").replace(weights)
-            except BaseException:
-                if (one / "old").exists():
-                    (one / "old").replace(param)
-                raise
-            (one / "param").replace(param)
-    except OSError as error:
-        raise ExportError(f"{param} cannot be written: {error.strerror or error}") from error
+    with (
+        os_errors(ExportError, f"{param} cannot be written"),
+        scratch_folder(param.parent) as one,
+        scratch_folder(weights.parent) as other,
+    ):
+        write_graph(graph, one / "param", other / "bin")
+        if param.exists():
+            param.replace(one / "old")
+        try:
+            (other / "bin").replace(weights)
+        except BaseException:
+            if (one / "old").exists():
+                (one / "old").replace(param)
+            raise
+        (one / "param").replace(param)

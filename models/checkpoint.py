@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pocketdet.errors import CheckpointError, UsageError
-from pocketdet.io import atomic_write
+from pocketdet.io import atomic_write, os_errors
 from pocketdet.models.build import (
     AnyConfig,
     AnyDetector,
@@ -60,10 +60,8 @@ def save_checkpoint(path: Path, model: AnyDetector, card: Mapping[str, str] | No
         "config": _CONFIGS[kind].dump_json(config).decode(),
         "card": json.dumps(words),
     }
-    try:
+    with os_errors(UsageError, f"{path.parent}: the folder cannot be made"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent}: the folder cannot be made: {error.strerror or error}") from error
     atomic_write(path, save(weights, metadata))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError, UsageError
-from pocketdet.io import MAX_IMAGE_BYTES, atomic_replace, read_regular
+from pocketdet.io import MAX_IMAGE_BYTES, atomic_replace, os_errors, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
 from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
@@ -134,10 +134,8 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels do not fit this format; "
             "choose .png, or .jpg up to 65500 pixels a side"
         )
-    try:
+    with os_errors(ImageError, f"{path}: the image cannot be written"):
         atomic_replace(target, data.tobytes())
-    except OSError as error:
-        raise ImageError(f"{path}: the image cannot be written: {error.strerror or error}") from error
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

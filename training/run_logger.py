@@ -11,8 +11,8 @@ import errno
 import io
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pocketdet.datasets import read_stored_image
 from pocketdet.errors import CheckpointError, UsageError
-from pocketdet.io import atomic_write
+from pocketdet.io import atomic_write, os_errors
 from pocketdet.models.checkpoint import read_card
 from pocketdet.training.build_loss import term_names
 from pocketdet.training.config import TrainConfig
@@ -170,12 +170,8 @@ class TensorBoardLogger:
             with self._writing():
                 self._writer.add_scalar(tag, value, step)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
+    def _writing(self) -> AbstractContextManager[None]:
+        return os_errors(UsageError, f"{self._folder}: cannot be written")
 
 
 BEST_FILE = "best.safetensors"
@@ -207,10 +203,8 @@ class RunLogger:
 
     def __enter__(self) -> Self:
         out, done = self._config.out, self._state.step
-        try:
+        with os_errors(UsageError, f"{out}: the folder cannot be made"):
             out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{out}: the folder cannot be made: {error.strerror or error}") from error
         with ExitStack() as files:
             self._steps = files.enter_context(CsvLogger(out / "log.csv", step_columns(self._config), done))
             if self._evaluator is not None:

@@ -12,7 +12,7 @@ from pocketdet.benchmarks.report.plots import write_plots
 from pocketdet.benchmarks.report.tables import Table, device_labels, make_tables, paper_device, paper_fps
 from pocketdet.benchmarks.verdict import median_rois
 from pocketdet.errors import UsageError
-from pocketdet.io import atomic_write, scratch_folder
+from pocketdet.io import atomic_write, os_errors, scratch_folder
 
 TITLE = "pocketdet benchmark"
 _STYLE = """
@@ -41,7 +41,7 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
     """
     check_comparable(entries)
     tables = make_tables(entries)
-    try:
+    with os_errors(UsageError, f"{folder}: the report cannot be written"):
         folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder) as scratch:
             plots = write_plots(scratch, entries)
@@ -56,8 +56,6 @@ def write_report(folder: Path, entries: Sequence[Entry]) -> list[Path]:
                 path.replace(folder / path.name)
                 for path in (*(scratch / name for name in texts), *plots.values())
             ]
-    except OSError as error:
-        raise UsageError(f"{folder}: the report cannot be written: {error.strerror or error}") from error
 
 
 def to_markdown(tables: Sequence[Table]) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pocketdet.benchmarks.record import TargetKind
 from pocketdet.errors import EngineError, UsageError
+from pocketdet.io import os_errors
 from pocketdet.runtime.native_build import QEMU
 
 Tick = Callable[[], None]
@@ -96,7 +97,7 @@ def run_process(
     Raises:
         EngineError: If the program cannot be started, or takes longer.
     """
-    try:
+    with os_errors(EngineError, f"{args[0]}: cannot be started"):
         child = subprocess.Popen(
             args,
             stdin=subprocess.DEVNULL,
@@ -104,8 +105,6 @@ def run_process(
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
         )
-    except OSError as error:
-        raise EngineError(f"{args[0]}: cannot be started: {error.strerror or error}") from error
     end = time.monotonic() + limit_s
     try:
         while True:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pocketdet.errors import BundleError
+from pocketdet.io import os_errors
 from pocketdet.runtime.bundle.files import MAX_BUNDLE_BYTES
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME, is_safe_path
 
@@ -49,10 +50,8 @@ class ArchiveSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
+        with os_errors(BundleError, f"{path}: cannot be read"):
             self._stream = path.open("rb")
-        except OSError as error:
-            raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
         try:
             size = _check_end_record(self._stream, path)
             self._zip = zipfile.ZipFile(self._stream)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from pocketdet.errors import BundleError
+from pocketdet.io import os_errors
 from pocketdet.runtime.bundle.schema import MANIFEST_NAME, FileEntry
 
 MAX_BUNDLE_BYTES = 1 << 30
@@ -76,11 +77,8 @@ def hash_file(path: str | os.PathLike[str]) -> FileEntry:
 
 def read_limited(source: FileSource, name: str, limit: int, label: str) -> bytes:
     """Read one file. Raises `BundleError` if it has more than `limit` bytes."""
-    try:
-        with source.open(name) as stream:
-            data = stream.read(limit + 1)
-    except OSError as error:
-        raise BundleError(f"{label}/{name}: cannot be read: {error.strerror or error}") from error
+    with os_errors(BundleError, f"{label}/{name}: cannot be read"), source.open(name) as stream:
+        data = stream.read(limit + 1)
     if len(data) > limit:
         raise BundleError(f"{label}/{name}: expected at most {limit} bytes, found more")
     return data
@@ -96,13 +94,9 @@ def stage_files(source: FileSource, files: Mapping[str, FileEntry], folder: Path
     _check_listing(files, label)
     for name, entry in files.items():
         target = folder / name
-        try:
+        with os_errors(BundleError, f"{label}/{name}: cannot be copied to {folder}"):
             target.parent.mkdir(parents=True, exist_ok=True)
             _stage_one(source, name, entry, target, label)
-        except OSError as error:
-            raise BundleError(
-                f"{label}/{name}: cannot be copied to {folder}: {error.strerror or error}"
-            ) from error
 
 
 def _check_listing(files: Mapping[str, FileEntry], label: str) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pocketdet.errors import BundleError, ImageError
-from pocketdet.io import parse_strict
+from pocketdet.io import os_errors, parse_strict
 from pocketdet.runtime.bundle.schema import Golden
 from pocketdet.runtime.images import read_image
 
@@ -103,11 +103,8 @@ def read_stages(path: Path, label: str) -> dict[str, NDArray[Any]]:
         BundleError: for a file that is too large or truncated, an invalid header, overlapping or missing
             bytes, or a type other than float32, float64, int32, int64, uint8 and bool.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_STAGES_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"{label}: cannot be read: {error.strerror or error}") from error
+    with os_errors(BundleError, f"{label}: cannot be read"), path.open("rb") as stream:
+        data = stream.read(MAX_STAGES_BYTES + 1)
     if len(data) > MAX_STAGES_BYTES:
         raise BundleError(f"{label}: expected at most {MAX_STAGES_BYTES} bytes of golden stages, found more")
     _check_header(_header(data, label), label)

@@ -15,6 +15,7 @@ import ncnn
 from numpy.typing import NDArray
 
 from pocketdet.errors import BundleError, GraphError, UsageError
+from pocketdet.io import os_errors
 from pocketdet.runtime.bundle.archive import ArchiveSource
 from pocketdet.runtime.bundle.files import FileSource, FolderSource, read_limited, stage_files
 from pocketdet.runtime.bundle.golden import read_golden
@@ -79,10 +80,8 @@ def _check_outputs(spec: GraphSpec, found: Mapping[str, Shape], rois: int) -> No
 
 
 def _write(path: Path, data: bytes, source: Path) -> None:
-    try:
+    with os_errors(BundleError, f"{source}: {path} cannot be written"):
         path.write_bytes(data)
-    except OSError as error:
-        raise BundleError(f"{source}: {path} cannot be written: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True, eq=False)

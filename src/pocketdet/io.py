@@ -19,19 +19,26 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pocketdet.errors import UsageError
+from pocketdet.errors import PocketdetError, UsageError
 
 _PREFIX, _SUFFIX = ".pocketdet-", ".tmp"
 _AT_FDCWD, _NOREPLACE, _EXCHANGE = -100, 1, 2  # linux/fcntl.h, linux/fs.h
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
+@contextlib.contextmanager
+def os_errors(kind: type[PocketdetError], what: str) -> Iterator[None]:
+    """Raise an error of `kind` for an `OSError` inside: `what`, such as "a.txt: cannot be read", and why."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}") from error
+
+
 def atomic_write(path: Path, content: str | bytes) -> None:
     """Write a file, text as UTF-8, in the place of one that exists. Raises `UsageError`."""
-    try:
+    with os_errors(UsageError, f"{path}: cannot be written"):
         atomic_replace(path, content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def atomic_replace(path: Path, content: bytes | Iterable[bytes], *, exist_ok: bool = True) -> None:
@@ -64,15 +71,13 @@ def atomic_replace(path: Path, content: bytes | Iterable[bytes], *, exist_ok: bo
 
 def check_writable(folder: Path) -> None:
     """Raise `UsageError` if no file can be written in a folder: for a command whose result comes late."""
-    try:
+    with os_errors(UsageError, f"{folder}: cannot be written"):
         part, file = _temporary_file(folder)
         try:
             with file:
                 file.write(b"\0")
         finally:
             part.unlink()
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketdet.errors import ImageError, UsageError
+from pocketdet.io import os_errors
 from pocketdet.runtime.images import MAX_JPEG_SIDE, write_image
 from pocketdet.runtime.sources import Frame
 
@@ -43,12 +44,8 @@ class AnnotatedFiles:
 
     def write(self, frame: Frame, image: NDArray[np.uint8]) -> None:
         """Write one annotated image, (H, W, 3) uint8 RGB, of `frame`."""
-        try:
+        with os_errors(UsageError, f"{self._folder}: the folder cannot be made"):
             self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"{self._folder}: the folder cannot be made: {error.strerror or error}"
-            ) from error
         if frame.moving:
             self._write_frame(image, frame.rate or _USUAL_RATE)
         else:

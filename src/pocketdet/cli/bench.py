@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pocketdet.cli.arguments import SIZE_HELP, image_files, optional_size, require_bundle
 from pocketdet.errors import UsageError
-from pocketdet.io import check_writable
+from pocketdet.io import check_writable, os_errors
 
 if TYPE_CHECKING:
     from pocketdet.benchmarks.plan import BenchPlan
@@ -214,8 +214,6 @@ def _load(
 
 
 def _make_folder(out: Path) -> None:
-    try:
+    with os_errors(UsageError, f"{out}: cannot be made"):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be made: {error.strerror or error}") from error
     check_writable(out)
