@@ -10,15 +10,6 @@ docs/explanation/prediction.md explains how.
 
 from pocketdet.benchmarks.predict.coefficients import DeviceModel, DeviceModels, load_models
 from pocketdet.benchmarks.predict.prediction import Prediction, predict
-from pocketdet.benchmarks.predict.workload import Workload, bundle_work, graph_work
+from pocketdet.benchmarks.predict.workload import Workload, bundle_work
 
-__all__ = [
-    "DeviceModel",
-    "DeviceModels",
-    "Prediction",
-    "Workload",
-    "bundle_work",
-    "graph_work",
-    "load_models",
-    "predict",
-]
+__all__ = ["DeviceModel", "DeviceModels", "Prediction", "Workload", "bundle_work", "load_models", "predict"]

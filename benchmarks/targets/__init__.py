@@ -1,6 +1,5 @@
 """Where a benchmark runs: this machine, a host behind ssh, a device behind adb, an emulated processor."""
 
-from pocketdet.benchmarks.targets.base import ProcessResult, Target, Tick
 from pocketdet.benchmarks.targets.session import (
     PYTHON_RUNNER,
     Session,
@@ -10,14 +9,4 @@ from pocketdet.benchmarks.targets.session import (
     through_app,
 )
 
-__all__ = [
-    "PYTHON_RUNNER",
-    "ProcessResult",
-    "Session",
-    "Target",
-    "Tick",
-    "open_session",
-    "open_target",
-    "parse_targets",
-    "through_app",
-]
+__all__ = ["PYTHON_RUNNER", "Session", "open_session", "open_target", "parse_targets", "through_app"]

@@ -5,7 +5,7 @@
   file once to see that a description decodes as the file does.
 """
 
-from pocketdet.export.families.base import Family, FamilyOptions, Match, Mismatch
+from pocketdet.export.families.base import FamilyOptions
 from pocketdet.export.families.recognise import FAMILIES, Recognised, recognise
 
-__all__ = ["FAMILIES", "Family", "FamilyOptions", "Match", "Mismatch", "Recognised", "recognise"]
+__all__ = ["FAMILIES", "FamilyOptions", "Recognised", "recognise"]

@@ -6,7 +6,7 @@
 docs/explanation/precision.md defines the terms and the file with choices per layer.
 """
 
-from pocketdet.export.precision.overflow import MARGIN, Risk, find_risks, measure_peaks
+from pocketdet.export.precision.overflow import Risk, find_risks, measure_peaks
 from pocketdet.export.precision.plan import (
     GraphPlan,
     LayerChoice,
@@ -18,7 +18,6 @@ from pocketdet.export.precision.plan import (
 )
 
 __all__ = [
-    "MARGIN",
     "GraphPlan",
     "LayerChoice",
     "LayerPrecision",

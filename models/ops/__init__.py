@@ -18,11 +18,10 @@ from pocketdet.models.ops.resize import (
     to_original,
 )
 from pocketdet.models.ops.roi_align import ps_roi_align
-from pocketdet.models.ops.two_stage import Detections, RoIs, detect, make_anchors, propose
+from pocketdet.models.ops.two_stage import Detections, detect, make_anchors, propose
 
 __all__ = [
     "Detections",
-    "RoIs",
     "box_area",
     "box_iou",
     "clip_boxes",

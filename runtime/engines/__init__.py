@@ -1,13 +1,13 @@
 """Inference engines with a common interface."""
 
 from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.engines.base import Array, Engine, GraphName
+from pocketdet.runtime.engines.base import Engine
 from pocketdet.runtime.engines.native_engine import NativeEngine
 from pocketdet.runtime.engines.native_library import has_library
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.options import DetectorOptions, EngineName
 
-__all__ = ["Array", "Engine", "GraphName", "NativeEngine", "NcnnEngine", "choose_engine", "make_engine"]
+__all__ = ["Engine", "NativeEngine", "NcnnEngine", "choose_engine", "make_engine"]
 
 
 def choose_engine(options: DetectorOptions) -> EngineName:

@@ -12,18 +12,10 @@ ncnn. The rules for untrusted graphs are written once, in C++: `runtime/native/g
 An untouched graph is written back byte for byte. Whatever is wrong raises `pocketdet.errors.GraphError`.
 """
 
-from pocketdet.runtime.ncnn_graph.feature_mask import check_feature_masks, feature_mask, kept_in_fp32
+from pocketdet.runtime.ncnn_graph.feature_mask import feature_mask
 from pocketdet.runtime.ncnn_graph.files import read_graph, read_param, to_param_text, write_graph
-from pocketdet.runtime.ncnn_graph.layer_views import LAYER_TYPES, LayerType
-from pocketdet.runtime.ncnn_graph.model import (
-    Graph,
-    Header,
-    Layer,
-    ParamValue,
-    Slot,
-    has_known_weights,
-    weight_slots,
-)
+from pocketdet.runtime.ncnn_graph.layer_views import LAYER_TYPES
+from pocketdet.runtime.ncnn_graph.model import Graph, Layer, ParamValue, has_known_weights, weight_slots
 from pocketdet.runtime.ncnn_graph.validate import (
     LayerCost,
     Limits,
@@ -35,23 +27,18 @@ from pocketdet.runtime.ncnn_graph.validate import (
     infer_shapes,
     validate,
 )
-from pocketdet.runtime.ncnn_graph.weight import Storage, Weight, encode
+from pocketdet.runtime.ncnn_graph.weight import Weight, encode
 
 __all__ = [
     "LAYER_TYPES",
     "Graph",
-    "Header",
     "Layer",
     "LayerCost",
-    "LayerType",
     "Limits",
     "ParamValue",
     "Shape",
-    "Slot",
-    "Storage",
     "ValidGraph",
     "Weight",
-    "check_feature_masks",
     "check_no_int8",
     "check_weights",
     "count_macs",
@@ -59,7 +46,6 @@ __all__ = [
     "feature_mask",
     "has_known_weights",
     "infer_shapes",
-    "kept_in_fp32",
     "read_graph",
     "read_param",
     "to_param_text",

@@ -20,13 +20,7 @@ Steps, one per module:
     align       all of it, and the report
 """
 
-from pocketdet.export.passes.channel_alignment.align import (
-    Alignment,
-    AlignmentReport,
-    Excluded,
-    Widened,
-    align_channels,
-)
+from pocketdet.export.passes.channel_alignment.align import Alignment, AlignmentReport, align_channels
 from pocketdet.export.passes.channel_alignment.cost import (
     ALIGNMENT_TARGETS,
     DEFAULT_TARGET,
@@ -36,7 +30,6 @@ from pocketdet.export.passes.channel_alignment.cost import (
     CostRates,
     alignment_target,
 )
-from pocketdet.export.passes.channel_alignment.placement import ChannelOrders
 
 __all__ = [
     "ALIGNMENT_TARGETS",
@@ -46,10 +39,7 @@ __all__ = [
     "Alignment",
     "AlignmentReport",
     "AlignmentTarget",
-    "ChannelOrders",
     "CostRates",
-    "Excluded",
-    "Widened",
     "align_channels",
     "alignment_target",
 ]
