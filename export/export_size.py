@@ -50,7 +50,7 @@ from pocketdet.runtime.bundle import load_bundle, write_golden
 from pocketdet.runtime.bundle.schema import FileEntry, Graphs, Layout, Manifest
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.parity import Check
-from pocketdet.runtime.precision import STORAGES, Storage
+from pocketdet.runtime.precision import STORAGES
 from pocketdet.runtime.verification import TOLERANCES, golden_checks, make_detectors, open_sizes
 
 Log = Callable[[str], None]
@@ -158,8 +158,8 @@ def _convert_all(
 
 def _layout(planned: Planned) -> Layout:
     """The layout before channel alignment."""
-    storage: Storage = max((plan.storage for plan in planned.plans.values()), key=STORAGES.index)
-    return Layout(weight_storage=storage, lanes=1, fp32_modules=planned.fp32_modules)
+    plan = max(planned.plans.values(), key=lambda plan: STORAGES.index(plan.storage))
+    return Layout(weight_storage=plan.storage, lanes=1, fp32_modules=planned.fp32_modules)
 
 
 @contextmanager

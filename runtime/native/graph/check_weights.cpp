@@ -100,6 +100,7 @@ int64_t loaded_bytes(const Layer& layer) {
 template <typename Items>
 std::vector<std::string> roles_of(const Items& items) {
     std::vector<std::string> roles;
+    roles.reserve(items.size());
     for (const auto& item : items) roles.push_back(item.role);
     return roles;
 }

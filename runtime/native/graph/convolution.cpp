@@ -89,7 +89,7 @@ Shapes convolution_shapes(const Layer& layer, const Shapes& inputs) {
     Shape output = swept(layer, shape, weight, window);
     if (!window.is_same()) {
         const auto& [top, bottom, left, right] = window.pads;
-        checked(layer, {shape[0], shape[1] + top + bottom, shape[2] + left + right});
+        expect_blob_shape(layer, {shape[0], shape[1] + top + bottom, shape[2] + left + right});
     }
     return {std::move(output)};
 }
@@ -101,7 +101,7 @@ Shapes deconvolution_shapes(const Layer& layer, const Shapes& inputs) {
     expect_channels(layer, shape, weight[1] * group);
     const Window window = window_of(layer, weight);
     const Pair full{transposed_size(layer, window, shape[1], 0), transposed_size(layer, window, shape[2], 1)};
-    checked(layer, {weight[0], full[0], full[1]});
+    expect_blob_shape(layer, {weight[0], full[0], full[1]});
     const int64_t width = int_param(layer, "output_w", 0);
     const Pair wanted{int_param(layer, "output_h", width), width};
     const auto& [top, bottom, left, right] = window.pads;

@@ -62,7 +62,8 @@ private:
         expect_no_input(layer);
         const Slots slots = weight_slots(layer);
         if (slots.empty() || layer.outputs.size() != 1) layer.fail("must have a size and one output");
-        make(layer, layer.outputs[0], &checked(layer, slots[0].shape));
+        expect_blob_shape(layer, slots[0].shape);
+        make(layer, layer.outputs[0], &slots[0].shape);
     }
 
     // For every output the given shape, or else the written one.
@@ -81,7 +82,10 @@ private:
             layer.fail("the shape of " + quoted(name) + " is neither written nor given");
         }
         Shapes outputs;
-        for (const Shape* shape : found) outputs.push_back(shape == nullptr ? Shape{} : checked(layer, *shape));
+        for (const Shape* shape : found) {
+            if (shape != nullptr) expect_blob_shape(layer, *shape);
+            outputs.push_back(shape == nullptr ? Shape{} : *shape);
+        }
         for (size_t i = 0; i < outputs.size(); ++i) {
             make(layer, layer.outputs[i], found[i] == nullptr ? nullptr : &outputs[i]);
         }
@@ -103,7 +107,8 @@ private:
         expect_count(layer, "input", layer.inputs.size(), type->inputs);
         expect_count(layer, "output", layer.outputs.size(), type->outputs);
         Shapes inputs;
-        for (const std::string& name : layer.inputs) inputs.push_back(checked(layer, shapes_.at(name)));
+        for (const std::string& name : layer.inputs) inputs.push_back(shapes_.at(name));
+        for (const Shape& shape : inputs) expect_blob_shape(layer, shape);
         Shapes outputs;
         try {
             outputs = type->rule(layer, inputs);
@@ -111,7 +116,7 @@ private:
             if (partial_) return;
             throw;
         }
-        for (const Shape& shape : outputs) checked(layer, shape);
+        for (const Shape& shape : outputs) expect_blob_shape(layer, shape);
         if (outputs.size() != layer.outputs.size()) {
             layer.fail("gives " + std::to_string(outputs.size()) + " blobs and declares " +
                        std::to_string(layer.outputs.size()));

@@ -10,17 +10,17 @@ namespace pocketdet::graph {
 
 namespace {
 
-const std::string kConvolution =
+constexpr const char* kConvolution =
     "num_output kernel_w dilation_w stride_w pad_left bias_term weight_data_size 9=activation_type activation_params "
     "kernel_h dilation_h stride_h pad_top pad_right pad_bottom";
-const std::string kConvolution1D =
+constexpr const char* kConvolution1D =
     "num_output kernel_w dilation_w stride_w pad_left bias_term weight_data_size 9=activation_type activation_params "
     "15=pad_right 18=pad_value dynamic_weight";
 
 // Names of parameters in the order of their ids, which begin at 0; `id=name` skips to an id.
-LayerParams named(const std::string& names) {
+LayerParams named(const std::string& names, const char* more = "") {
     LayerParams params;
-    std::istringstream words(names);
+    std::istringstream words(names + more);
     int id = 0;
     for (std::string word; words >> word; ++id) {
         const size_t equals = word.find('=');
@@ -39,16 +39,16 @@ const std::unordered_map<std::string_view, LayerParams>& all_params() {
         {"Cast", named("type_from type_to")},
         {"Clip", named("min max")},
         {"Concat", named("axis")},
-        {"Convolution", named(kConvolution + " 8=int8_scale_term 18=pad_value dynamic_weight")},
+        {"Convolution", named(kConvolution, " 8=int8_scale_term 18=pad_value dynamic_weight")},
         {"Convolution1D", named(kConvolution1D)},
-        {"ConvolutionDepthWise", named(kConvolution + " 7=group int8_scale_term 18=pad_value dynamic_weight")},
-        {"ConvolutionDepthWise1D", named(kConvolution1D + " 7=group")},
+        {"ConvolutionDepthWise", named(kConvolution, " 7=group int8_scale_term 18=pad_value dynamic_weight")},
+        {"ConvolutionDepthWise1D", named(kConvolution1D, " 7=group")},
         {"Crop", named("woffset hoffset coffset outw outh outc woffset2 hoffset2 coffset2 starts ends axes 13=doffset "
                        "outd doffset2")},
         {"Deconvolution",
-         named(kConvolution + " 18=output_pad_right output_pad_bottom output_w output_h 28=dynamic_weight")},
+         named(kConvolution, " 18=output_pad_right output_pad_bottom output_w output_h 28=dynamic_weight")},
         {"DeconvolutionDepthWise",
-         named(kConvolution + " 7=group 18=output_pad_right output_pad_bottom output_w output_h 28=dynamic_weight")},
+         named(kConvolution, " 7=group 18=output_pad_right output_pad_bottom output_w output_h 28=dynamic_weight")},
         {"DeformableConv2D", named(kConvolution)},
         {"Dequantize", named("scale_data_size bias_data_size")},
         {"Dropout", named("scale")},

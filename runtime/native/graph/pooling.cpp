@@ -72,8 +72,8 @@ Shapes pooling_shapes(const Layer& layer, const Shapes& inputs) {
     const int64_t rows = windows(layer, h, kernel_h, stride_h, top + bottom, mode);
     const int64_t columns = windows(layer, w, kernel_w, stride_w, left + right, mode);
     // the last windows may reach beyond the pads, and ncnn pads as far
-    checked(layer, {c, std::max(h + top + bottom, (rows - 1) * stride_h + kernel_h),
-                    std::max(w + left + right, (columns - 1) * stride_w + kernel_w)});
+    expect_blob_shape(layer, {c, std::max(h + top + bottom, (rows - 1) * stride_h + kernel_h),
+                              std::max(w + left + right, (columns - 1) * stride_w + kernel_w)});
     return {{c, rows, columns}};
 }
 

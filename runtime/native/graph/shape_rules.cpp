@@ -20,11 +20,9 @@ bool is_blob_shape(const Shape& shape) {
     return has_sizes && elements_of(shape) <= kMaxElements;
 }
 
-const Shape& checked(const Layer& layer, const Shape& shape) {
-    if (!is_blob_shape(shape)) {
-        layer.fail("would make a blob of shape " + tuple_text(shape) + ", which is empty or too large");
-    }
-    return shape;
+void expect_blob_shape(const Layer& layer, const Shape& shape) {
+    if (is_blob_shape(shape)) return;
+    layer.fail("would make a blob of shape " + tuple_text(shape) + ", which is empty or too large");
 }
 
 void expect_dims(const Layer& layer, const Shape& shape, std::initializer_list<size_t> dims) {

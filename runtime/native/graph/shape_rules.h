@@ -21,8 +21,8 @@ constexpr int64_t kKeep = -233;  // "as it is", in many parameters of ncnn
 // Whether a blob may have the shape: neither empty nor too large for ncnn's 32-bit arithmetic.
 bool is_blob_shape(const Shape& shape);
 
-// The shape; throws GraphError when no blob may have it.
-const Shape& checked(const Layer& layer, const Shape& shape);
+// Throws GraphError when no blob may have the shape.
+void expect_blob_shape(const Layer& layer, const Shape& shape);
 
 // Throws GraphError unless the shape has one of these numbers of dimensions.
 void expect_dims(const Layer& layer, const Shape& shape, std::initializer_list<size_t> dims);

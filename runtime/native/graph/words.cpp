@@ -78,7 +78,7 @@ std::string number_text(double value) {
     do {
         std::snprintf(text, sizeof text, "%.*e", digits - 1, value);
     } while (std::strtod(text, nullptr) != value && ++digits <= 17);
-    const int exponent = std::atoi(std::string(text).substr(std::string(text).find('e') + 1).c_str());
+    const int exponent = std::stoi(std::string(text).substr(std::string(text).find('e') + 1));
     const bool is_short = exponent >= -4 && exponent < 16;
     if (is_short) {
         const int decimals = digits - 1 - exponent;
