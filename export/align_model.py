@@ -1,7 +1,7 @@
 """Read and validate an untrusted ncnn model (.param and .bin), and write both files or none.
 
 A layer without a shape rule is a barrier: it stays as it is, with all layers that depend on it. Only the
-rest, `Model.understood`, is validated and run in ncnn.
+rest, `Model.known`, is validated and run in ncnn.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class Model:
     barriers: tuple[Layer, ...] = ()
 
     @property
-    def understood(self) -> Graph:
+    def known(self) -> Graph:
         """The layers before the barriers; they passed every check that is needed before ncnn runs them."""
         return self.before_barriers(self.graph)
 
@@ -91,7 +91,7 @@ def read_model(
             )
         inputs[name] = shape
     model = Model(graph, inputs, _barriers(graph, inputs))
-    known = model.understood
+    known = model.known
     behind = {blob for layer in model.barriers for blob in layer.outputs}
     validate(known, inputs, ncnn_has_layer, inner=[blob for blob in extracted if blob not in behind])
     return model

@@ -93,7 +93,7 @@ def load_detector(
     if "config" in metadata:
         config = _changed_config(path, _stored_config(path, metadata), changes)
     else:
-        config = _told_config(path, weights, changes)
+        config = _new_config(path, weights, changes)
     try:
         model = build_detector(config)
     except UsageError as error:
@@ -149,7 +149,7 @@ def _changed_config(path: Path, stored: AnyConfig, changes: dict[str, Any]) -> A
     return dataclasses.replace(stored, **changes)
 
 
-def _told_config(path: Path, weights: Mapping[str, Tensor], changes: dict[str, Any]) -> AnyConfig:
+def _new_config(path: Path, weights: Mapping[str, Tensor], changes: dict[str, Any]) -> AnyConfig:
     """Of a file that holds weights only: what the caller says, and as many classes as the classifier has."""
     if "arch" not in changes:
         raise UsageError(

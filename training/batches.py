@@ -25,13 +25,13 @@ class StepDataset(Dataset[list[Sample]]):
     """Item number `step` is what this process makes for that step, counted from 0."""
 
     def __init__(self, config: TrainConfig, pipeline: AugmentPipeline, context: DistributedContext) -> None:
-        self._config, self._recipe, self._world = config, pipeline, context
+        self._config, self._pipeline, self._context = config, pipeline, context
 
     def __getitem__(self, step: int) -> list[Sample]:
         config = self._config
         side, progress = input_side(config.schedule, config.seed, step), step / config.schedule.steps
-        numbers = image_numbers(config, step, self._world)
-        return [make_sample(self._recipe, config.seed, number, progress, side) for number in numbers]
+        numbers = image_numbers(config, step, self._context)
+        return [make_sample(self._pipeline, config.seed, number, progress, side) for number in numbers]
 
 
 def image_numbers(config: TrainConfig, step: int, context: DistributedContext) -> range:

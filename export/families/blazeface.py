@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.grids import HeadTensor, Size, cells_at, head_tensors, text_of
 from pocketdet.export.families.head_parts import head_parts
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, complete, differs, sides
@@ -79,7 +79,7 @@ def _levels(
                 score, box = by_count[0][count], by_count[1][count]
                 cell = ((float(stride), float(stride)),) * anchors
                 levels.append(
-                    DescribedLevel(stride, classes=slot_of(score), boxes=slot_of(box), anchors=cell)
+                    DescribedLevel(stride, classes=field_of(score), boxes=field_of(box), anchors=cell)
                 )
                 reasons.append(
                     f"stride {stride}, {anchors} anchors for each cell: scores {score}, boxes {box}"

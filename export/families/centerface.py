@@ -4,7 +4,7 @@ from typing_extensions import override
 
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, stride_of, text_of
 from pocketdet.export.families.head_parts import head_parts
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, complete, differs, sides
@@ -59,8 +59,10 @@ class CenterFace(PresetFamily):
                 f"{model.path}: an input of {sides(size)} as declared, too small to find a face: "
                 "give the size to use with --input-size, such as 480x640"
             )
-        sizes, offsets, told = _told_apart(pairs)
-        level = DescribedLevel(STRIDE, classes=slot_of(heat[0]), boxes=slot_of(offsets), sizes=slot_of(sizes))
+        sizes, offsets, told = _sizes_and_offsets(pairs)
+        level = DescribedLevel(
+            STRIDE, classes=field_of(heat[0]), boxes=field_of(offsets), sizes=field_of(sizes)
+        )
         reasons = [
             f"stride {STRIDE}: scores {heat[0]} end in a sigmoid; sizes {sizes}, offsets {offsets}, y before "
             f"x, told apart {told}",
@@ -73,7 +75,7 @@ class CenterFace(PresetFamily):
         )
 
 
-def _told_apart(pairs: list[HeadTensor]) -> tuple[HeadTensor, HeadTensor, str]:
+def _sizes_and_offsets(pairs: list[HeadTensor]) -> tuple[HeadTensor, HeadTensor, str]:
     """The tensor of sizes, that of offsets, and how they were told apart: by name, or by their order."""
     named = [tensor for tensor in pairs if "off" in tensor.name.lower() or "reg" in tensor.name.lower()]
     if len(named) == 1:

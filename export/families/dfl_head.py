@@ -12,7 +12,7 @@ from pocketdet.export.families.grids import HeadTensor, Size, by_stride, head_te
 from pocketdet.export.families.head_parts import HeadPart, head_parts
 from pocketdet.export.families.presets import Head, Preset, complete, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.reference.description import DescribedLevel, DescribedSlot
+from pocketdet.export.reference.description import DescribedField, DescribedLevel
 from pocketdet.spec.one_stage import DistanceCoding, Scores
 
 BINS = 8  # reg_max 7 in the configurations of both
@@ -37,8 +37,8 @@ class DflLevel:
         """The level of a description, with the points of `POINTS`."""
         return DescribedLevel(
             self.stride,
-            classes=slot_of(self.classes),
-            boxes=slot_of(self.boxes),
+            classes=field_of(self.classes),
+            boxes=field_of(self.boxes),
             offset=0.5 * (self.stride - 1) / self.stride,
         )
 
@@ -50,9 +50,9 @@ class DflLevel:
         )
 
 
-def slot_of(tensor: HeadTensor, first: int = 0) -> DescribedSlot:
+def field_of(tensor: HeadTensor, first: int = 0) -> DescribedField:
     """The field of a description that reads a tensor from channel `first` on."""
-    return DescribedSlot(first, tensor.name, tensor.layout)
+    return DescribedField(first, tensor.name, tensor.layout)
 
 
 def dfl_levels(

@@ -16,7 +16,7 @@ from pocketdet.export.families.provenance import trace
 from pocketdet.export.families.rows import GridLevel, JoinedHead, raw_maps
 from pocketdet.export.onnx_graph.graph import GraphIndex
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.reference.description import DescribedLevel, DescribedSlot, Description
+from pocketdet.export.reference.description import DescribedField, DescribedLevel, Description
 from pocketdet.spec.one_stage import BoxCoding, CxcywhCoding, DistanceCoding, OutputField, XyxyCoding
 
 DISTANCES = DistanceCoding()
@@ -164,9 +164,9 @@ def described_levels(
     return tuple(
         DescribedLevel(
             level.stride,
-            slot(classes[number]),
-            slot(boxes.fields[number]),
-            None if objectness is None else slot(objectness[number]),
+            described_field(classes[number]),
+            described_field(boxes.fields[number]),
+            None if objectness is None else described_field(objectness[number]),
             offset=boxes.offset,
         )
         for number, level in enumerate(levels)
@@ -179,7 +179,7 @@ def comes_from(model: OnnxSummary, names: Sequence[str], operator: str) -> bool:
     return all(node is not None and node.op_type == operator for node in producers)
 
 
-def slot(field: OutputField) -> DescribedSlot:
+def described_field(field: OutputField) -> DescribedField:
     """A field as a description states it."""
     first_row = None if field.layout == "map" else field.first_row
-    return DescribedSlot(field.first, field.output, field.layout, first_row=first_row)
+    return DescribedField(field.first, field.output, field.layout, first_row=first_row)

@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.grids import HeadTensor, Size, by_stride, cells_at, head_tensors, text_of
 from pocketdet.export.families.head_parts import HeadPart, file_factors, head_parts
 from pocketdet.export.families.presets import (
@@ -72,7 +72,9 @@ class RtmDet(PresetFamily):
             return differs(f"{form}: the class maps are {text_of(scores.values())}", 3)
         activation = Scores() if kinds == {("raw",)} else Scores(activation="none")
         levels = [
-            DescribedLevel(stride, classes=slot_of(scores[stride]), boxes=slot_of(boxes[stride]), offset=0.0)
+            DescribedLevel(
+                stride, classes=field_of(scores[stride]), boxes=field_of(boxes[stride]), offset=0.0
+            )
             for stride in STRIDES
         ]
         reasons = [

@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.face_tensors import face_tensors, keypoint_reasons
 from pocketdet.export.families.grids import Size
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, complete
@@ -41,8 +41,8 @@ class Scrfd(PresetFamily):
             levels = [
                 DescribedLevel(
                     level.stride,
-                    classes=slot_of(level.scores[0]),
-                    boxes=slot_of(level.boxes),
+                    classes=field_of(level.scores[0]),
+                    boxes=field_of(level.boxes),
                     anchors=((float(level.stride), float(level.stride)),) * anchors,
                     offset=0.0,
                 )

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from pocketdet.export.families.base import Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, text_of
 from pocketdet.export.families.head_parts import HeadPart, Kind, head_parts
 from pocketdet.export.families.presets import Head, differs
@@ -195,7 +195,7 @@ def decoded_head(model: OnnxSummary, tensors: SsdTensors, title: str) -> Head | 
     unit = _corner_unit(run_on_noise(model, [boxes.name])[boxes.name])
     if unit is None:
         return differs(f"{title} decodes boxes to corners (x1, y1, x2, y2): those of {boxes} are not", 3)
-    level = DescribedLevel(1, grid=(1, scores.count), classes=slot_of(scores), boxes=slot_of(boxes))
+    level = DescribedLevel(1, grid=(1, scores.count), classes=field_of(scores), boxes=field_of(boxes))
     reasons = (
         f"{scores}: softmax of {scores.channels} scores, background first",
         f"{boxes}: corners in {'shares of the input' if unit == 'input' else 'pixels'}, by a run on noise",
@@ -210,8 +210,8 @@ def raw_head(tensors: SsdTensors, grids: Sequence[SsdGrid], scores: Scores, rule
             grid.stride,
             grid=grid.grid,
             anchors=grid.anchors,
-            classes=slot_of(tensors.scores),
-            boxes=slot_of(tensors.boxes),
+            classes=field_of(tensors.scores),
+            boxes=field_of(tensors.boxes),
         )
         for grid in grids
     ]

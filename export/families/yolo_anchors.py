@@ -26,7 +26,7 @@ from pocketdet.export.families.rows import (
     rows_line,
 )
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.reference.description import DescribedLevel, DescribedSlot, Description
+from pocketdet.export.reference.description import DescribedField, DescribedLevel, Description
 from pocketdet.spec.one_stage import CxcywhCoding, OutputField, Scores
 
 Anchors = tuple[tuple[float, float], ...]
@@ -158,9 +158,9 @@ class YoloWithAnchors:
         described = tuple(
             DescribedLevel(
                 level.stride,
-                DescribedSlot(5, anchor_channels=step),
-                DescribedSlot(0, anchor_channels=step),
-                DescribedSlot(4, anchor_channels=step),
+                DescribedField(5, anchor_channels=step),
+                DescribedField(0, anchor_channels=step),
+                DescribedField(4, anchor_channels=step),
                 output=name,
                 anchors=sizes,
             )

@@ -9,7 +9,7 @@ from pocketdet.export.families.grids import HeadTensor, Size, by_stride, cells_a
 from pocketdet.export.families.head_parts import head_parts, level_tensors
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, complete, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
-from pocketdet.export.reference.description import DescribedLevel, DescribedSlot
+from pocketdet.export.reference.description import DescribedField, DescribedLevel
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import CxcywhCoding, Scores, Selection
 
@@ -80,14 +80,14 @@ def _level(stride: int, tensor: HeadTensor) -> DescribedLevel:
     """A level whose anchors are channels of one map, or of one row for each cell."""
     row_steps = {} if tensor.grid else {"cell_step": 1, "anchor_step": 0}
 
-    def slot(first: int, anchor_channels: int) -> DescribedSlot:
-        return DescribedSlot(first, tensor.name, tensor.layout, anchor_channels, **row_steps)
+    def described_field(first: int, anchor_channels: int) -> DescribedField:
+        return DescribedField(first, tensor.name, tensor.layout, anchor_channels, **row_steps)
 
     return DescribedLevel(
         stride,
-        boxes=slot(0, 4),
-        objectness=slot(4 * PER_CELL, 1),
-        classes=slot(5 * PER_CELL, 0),
+        boxes=described_field(0, 4),
+        objectness=described_field(4 * PER_CELL, 1),
+        classes=described_field(5 * PER_CELL, 0),
         anchors=ANCHORS[stride],
         offset=0.0,
     )

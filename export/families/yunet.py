@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import slot_of
+from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.face_tensors import face_tensors, keypoint_reasons
 from pocketdet.export.families.grids import Size
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, complete
@@ -42,9 +42,9 @@ class YuNet(PresetFamily):
             levels.append(
                 DescribedLevel(
                     level.stride,
-                    classes=slot_of(classes),
-                    objectness=slot_of(objectness),
-                    boxes=slot_of(level.boxes),
+                    classes=field_of(classes),
+                    objectness=field_of(objectness),
+                    boxes=field_of(level.boxes),
                     offset=0.0,
                 )
             )

@@ -1,7 +1,7 @@
 """The description of an ONNX detector's outputs, read from TOML or JSON: docs/reference/description.md.
 
 It contains the settings of `OneStageSpec`. Values that follow from others may be omitted: grids, the rows of
-levels that share a tensor, the anchor of an anchor-free detector, the tensor of slots that share one.
+levels that share a tensor, the anchor of an anchor-free detector, the tensor of fields that share one.
 `description_toml` writes a description to be read and edited; `read_description` reads it back.
 """
 
@@ -37,7 +37,7 @@ MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class DescribedSlot(ValidatedConfig):
+class DescribedField(ValidatedConfig):
     """An `OutputField`. `output`, `layout` default to those of the level, `first_row` to the next free."""
 
     first: int = 0
@@ -52,26 +52,26 @@ class DescribedSlot(ValidatedConfig):
 
 @dataclass(frozen=True)
 class DescribedLevel(ValidatedConfig):
-    """A `Level`. A slot may be given as the number of its first channel.
+    """A `Level`. A field may be given as the number of its first channel.
 
     Attributes:
-        boxes: one slot, or one for each coding.
+        boxes: one field, or one for each coding.
         grid: by default the input's size divided by the stride, rounded up.
         anchors: by default the cell itself.
-        sizes: where the second half of the box values lies in a tensor of its own: one slot, or one for each
+        sizes: where the second half of the box values lies in a tensor of its own: one field, or one for each
             coding.
     """
 
     stride: float | tuple[float, float]
-    classes: DescribedSlot | int
-    boxes: DescribedSlot | int | tuple[DescribedSlot | int, ...]
-    objectness: DescribedSlot | int | None = None
+    classes: DescribedField | int
+    boxes: DescribedField | int | tuple[DescribedField | int, ...]
+    objectness: DescribedField | int | None = None
     output: str | None = None
     layout: Layout = "map"
     grid: tuple[int, int] | None = None
     anchors: tuple[tuple[float, float], ...] | None = None
     offset: float = 0.5
-    sizes: DescribedSlot | int | tuple[DescribedSlot | int | None, ...] | None = None
+    sizes: DescribedField | int | tuple[DescribedField | int | None, ...] | None = None
 
     def __post_init__(self) -> None:
         self._within(1, 4096, "stride")
@@ -112,8 +112,8 @@ class Description(ValidatedConfig):
         sizes = level.sizes if isinstance(level.sizes, tuple) else (level.sizes,)
         sizes = () if level.sizes is None else sizes
 
-        def slot(name: str, given: DescribedSlot | int) -> OutputField:
-            said = DescribedSlot(given) if isinstance(given, int) else given
+        def output_field(name: str, given: DescribedField | int) -> OutputField:
+            said = DescribedField(given) if isinstance(given, int) else given
             output, layout = said.output or level.output, said.layout or level.layout
             if output is None:
                 raise UsageError(
@@ -137,11 +137,11 @@ class Description(ValidatedConfig):
             grid,
             level.stride,
             level.anchors or ((float(cell[0]), float(cell[1])),),
-            classes=slot("classes", level.classes),
-            boxes=tuple(slot("boxes", one) for one in boxes),
-            objectness=None if level.objectness is None else slot("objectness", level.objectness),
+            classes=output_field("classes", level.classes),
+            boxes=tuple(output_field("boxes", one) for one in boxes),
+            objectness=None if level.objectness is None else output_field("objectness", level.objectness),
             offset=level.offset,
-            sizes=tuple(None if one is None else slot("sizes", one) for one in sizes),
+            sizes=tuple(None if one is None else output_field("sizes", one) for one in sizes),
         )
         taken: dict[str, int] = {}
         for one in (made.classes, *made.boxes, *made.sizes, made.objectness):
@@ -235,14 +235,14 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def _field_names() -> set[str]:
     """Of all tables of a description."""
-    records = (Description, DescribedLevel, DescribedSlot, Preprocessing, Scores, Selection)
+    records = (Description, DescribedLevel, DescribedField, Preprocessing, Scores, Selection)
     codings = (CxcywhCoding, DistanceCoding, XyxyCoding)
     return {each.name for record in (*records, *codings) for each in fields(record)}
 
 
 def _place(location: tuple[int | str, ...]) -> str:
     """The name of a field, without pydantic's names of union members."""
-    kinds = ("int", "float", "str", "DescribedSlot", "cxcywh", "distance", "xyxy")
+    kinds = ("int", "float", "str", "DescribedField", "cxcywh", "distance", "xyxy")
     return ".".join(str(part) for part in location if part not in kinds and "[" not in str(part)) or "it"
 
 

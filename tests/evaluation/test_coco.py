@@ -18,12 +18,12 @@ from pocketdet.errors import UsageError
 from pocketdet.evaluation import CocoAccuracy, Detections, coco_accuracy
 
 Box = tuple[float, float, float, float]
-Truth = tuple[Box, int, bool]
+AnnotatedBox = tuple[Box, int, bool]
 
 SQUARE: Box = (10, 10, 110, 110)
 
 
-def annotations(*objects: Truth) -> ImageAnnotations:
+def annotations(*objects: AnnotatedBox) -> ImageAnnotations:
     return image_annotations(
         Path("x.jpg"), (400, 400), list(objects), image_id=7
     )  # ids may repeat across sources
@@ -133,7 +133,7 @@ def random_case(seed: int) -> tuple[Dataset, list[Detections]]:
     for number in range(12):
         corners = rng.integers(0, 200, (rng.integers(0, 6), 2))
         boxes = np.concatenate([corners, corners + rng.integers(4, 190, corners.shape)], axis=1)
-        objects: list[Truth] = [
+        objects: list[AnnotatedBox] = [
             ((*map(float, box),), int(rng.integers(3)), bool(rng.random() < 0.15))  # type: ignore[misc]
             for box in boxes
         ]

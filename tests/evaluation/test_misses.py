@@ -13,7 +13,7 @@ from pocketdet.errors import UsageError
 from pocketdet.evaluation import Detections, Miss, worst_misses
 
 Box = tuple[float, float, float, float]
-Truth = tuple[Box, int, bool]
+AnnotatedBox = tuple[Box, int, bool]
 Detection = tuple[Box, int, float]
 
 NAMES = ("Bolt", "Nut")
@@ -31,13 +31,13 @@ def found(*detections: Detection) -> Detections:
     )
 
 
-def data(*images: list[Truth]) -> Dataset:
+def data(*images: list[AnnotatedBox]) -> Dataset:
     return Dataset(
         NAMES, tuple(image_annotations(Path("x.jpg"), (400, 400), objects, 0) for objects in images)
     )
 
 
-def misses(truths: list[Truth], *detections: Detection) -> tuple[Miss, ...]:
+def misses(truths: list[AnnotatedBox], *detections: Detection) -> tuple[Miss, ...]:
     return worst_misses(data(truths), [found(*detections)], 100)
 
 
@@ -45,7 +45,7 @@ def described(result: tuple[Miss, ...]) -> list[tuple[str, float]]:
     return [(miss.words(NAMES), round(miss.severity, 6)) for miss in result]
 
 
-BOLT_HERE: Truth = (HERE, BOLT, False)
+BOLT_HERE: AnnotatedBox = (HERE, BOLT, False)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_large_objects_count_fully() -> None:
 
 
 def test_ignored_objects_are_not_missed_and_forgive_detections_of_their_class() -> None:
-    crowd: Truth = ((200, 200, 400, 400), BOLT, True)
+    crowd: AnnotatedBox = ((200, 200, 400, 400), BOLT, True)
     assert misses([crowd]) == ()
     assert misses([crowd], (AWAY, BOLT, 0.9)) == ()
     assert described(misses([crowd], (AWAY, NUT, 0.5))) == [("Nut where none is 0.50", 0.5)]
@@ -102,7 +102,7 @@ def test_ignored_objects_are_not_missed_and_forgive_detections_of_their_class() 
 
 def test_each_object_is_hit_once_by_the_best_fit() -> None:
     beside: Box = (110, 100, 158, 148)
-    truths: list[Truth] = [BOLT_HERE, (beside, BOLT, False)]
+    truths: list[AnnotatedBox] = [BOLT_HERE, (beside, BOLT, False)]
     assert misses(truths, (beside, BOLT, 0.5), (HERE, BOLT, 0.9)) == ()
     # two detections at one place: the second takes the other object, which it overlaps by more than half
     assert misses(truths, (HERE, BOLT, 0.9), (HERE, BOLT, 0.5)) == ()
@@ -140,7 +140,7 @@ detections_of = st.lists(st.tuples(boxes, st.integers(0, 1), st.floats(0, 1, wid
 
 @given(truths_of, detections_of)
 def test_every_object_and_every_detection_is_told_of_at_most_once(
-    truths: list[Truth], detections: list[Detection]
+    truths: list[AnnotatedBox], detections: list[Detection]
 ) -> None:
     result = misses(truths, *detections)
     assert all(0 <= miss.severity <= 1 for miss in result)
@@ -157,6 +157,6 @@ def test_every_object_and_every_detection_is_told_of_at_most_once(
 
 
 @given(truths_of)
-def test_the_truth_itself_has_no_mistakes(truths: list[Truth]) -> None:
+def test_the_truth_itself_has_no_mistakes(truths: list[AnnotatedBox]) -> None:
     detections = [(box, label, 0.9) for box, label, ignored in truths if not ignored]
     assert misses(truths, *detections) == ()

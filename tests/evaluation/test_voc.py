@@ -17,10 +17,10 @@ from pocketdet.evaluation import Detections, VocAccuracy, voc_accuracy
 from pocketdet.evaluation.detections import covered, iou
 
 Box = tuple[float, float, float, float]
-Truth = tuple[Box, int, bool]
+AnnotatedBox = tuple[Box, int, bool]
 
 
-def annotations(*objects: Truth) -> ImageAnnotations:
+def annotations(*objects: AnnotatedBox) -> ImageAnnotations:
     return image_annotations(Path("x.jpg"), (1000, 1000), list(objects), image_id=0)
 
 
@@ -37,7 +37,9 @@ def cell(number: int) -> Box:
     return 20.0 * number, 0, 20.0 * number + 10, 10
 
 
-def one_class(truths: list[Truth], *detections: tuple[Box, int, float], at: float = 0.5) -> VocAccuracy:
+def one_class(
+    truths: list[AnnotatedBox], *detections: tuple[Box, int, float], at: float = 0.5
+) -> VocAccuracy:
     return voc_accuracy(Dataset(("bolt",), (annotations(*truths),)), [found(*detections)], at)
 
 
@@ -83,7 +85,7 @@ def test_the_example_of_padilla_comes_out_as_published() -> None:
 
 
 def test_a_perfect_detector_has_one() -> None:
-    truths: list[Truth] = [(cell(k), k % 2, False) for k in range(7)]
+    truths: list[AnnotatedBox] = [(cell(k), k % 2, False) for k in range(7)]
     data = Dataset(("bolt", "nut"), (annotations(*truths), annotations(*truths)))
     detections = [found(*((box, label, 0.9) for box, label, _ in truths))] * 2
     accuracy = voc_accuracy(data, detections)
@@ -104,7 +106,7 @@ def test_half_of_the_objects_without_a_mistake() -> None:
 @pytest.mark.parametrize("objects", range(1, 41))
 def test_a_recall_level_that_is_reached_exactly_counts(objects: int) -> None:
     for hits in range(objects + 1):
-        truths: list[Truth] = [(cell(k), 0, False) for k in range(objects)]
+        truths: list[AnnotatedBox] = [(cell(k), 0, False) for k in range(objects)]
         accuracy = one_class(truths, *((cell(k), 0, 0.9) for k in range(hits)))
         levels = sum(Fraction(hits, objects) >= Fraction(level, 10) for level in range(11)) if hits else 0
         assert accuracy.map_11 == pytest.approx(levels / 11, abs=1e-12)
@@ -112,7 +114,7 @@ def test_a_recall_level_that_is_reached_exactly_counts(objects: int) -> None:
 
 
 def test_a_second_detection_of_an_object_is_a_false_positive() -> None:
-    truths: list[Truth] = [(cell(0), 0, False), (cell(1), 0, False)]
+    truths: list[AnnotatedBox] = [(cell(0), 0, False), (cell(1), 0, False)]
     # hit, duplicate, hit: precision 1 at recall 1/2, 2/3 at recall 1
     accuracy = one_class(truths, (cell(0), 0, 0.9), (cell(0), 0, 0.8), (cell(1), 0, 0.7))
     assert accuracy.map_area == pytest.approx((1 + 2 / 3) / 2)
@@ -120,7 +122,7 @@ def test_a_second_detection_of_an_object_is_a_false_positive() -> None:
 
 
 def test_difficult_objects_are_neither_counted_nor_punished() -> None:
-    truths: list[Truth] = [(cell(0), 0, False), (cell(1), 0, True), (cell(2), 0, True)]
+    truths: list[AnnotatedBox] = [(cell(0), 0, False), (cell(1), 0, True), (cell(2), 0, True)]
     on_difficult = [(cell(1), 0, 0.99), (cell(1), 0, 0.98), (cell(1), 0, 0.3)]
     assert one_class(truths, *on_difficult, (cell(0), 0, 0.9)).map_area == 1.0
     assert one_class(truths, *on_difficult).map_area == 0.0
@@ -177,7 +179,7 @@ def boxes_of(draw: st.DrawFn) -> Box:
 truths_of = st.lists(st.tuples(boxes_of(), st.integers(0, 1), st.booleans()), max_size=5)
 detections_of = st.lists(st.tuples(boxes_of(), st.integers(0, 1), score), max_size=6)
 cases = st.lists(st.tuples(truths_of, detections_of), min_size=1, max_size=4)
-Case = list[tuple[list[Truth], list[tuple[Box, int, float]]]]
+Case = list[tuple[list[AnnotatedBox], list[tuple[Box, int, float]]]]
 
 
 def records(case: Case) -> tuple[Dataset, list[Detections]]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pocketdet.errors import UsageError
 from pocketdet.export.reference.description import (
+    DescribedField,
     DescribedLevel,
-    DescribedSlot,
     Description,
     read_description,
 )
@@ -43,7 +43,7 @@ def test_rows_of_levels_that_share_a_tensor_follow_each_other(tmp_path: Path) ->
 
 def test_what_is_left_out_follows_from_the_rest() -> None:
     level = DescribedLevel(
-        32, classes=DescribedSlot(output="c"), boxes=(0, DescribedSlot(2, output="b")), output="a"
+        32, classes=DescribedField(output="c"), boxes=(0, DescribedField(2, output="b")), output="a"
     )
     codings = (CxcywhCoding(), DistanceCoding())
     spec = Description((100, 70), ("x",), (level,), codings).spec()
@@ -60,14 +60,14 @@ def test_strides_differ_by_axis_and_may_be_fractions() -> None:
         (300 / 7, (7, 7)),
         (4095, (1, 1)),
     ):
-        level = DescribedLevel(stride, classes=DescribedSlot(output="c"), boxes=DescribedSlot(output="b"))
+        level = DescribedLevel(stride, classes=DescribedField(output="c"), boxes=DescribedField(output="b"))
         (found,) = Description((300, 300), ("x",), (level,)).spec().levels
         assert found.grid == grid
         assert found.anchors == (found.strides,)
 
 
 def test_widths_and_heights_may_lie_in_another_tensor() -> None:
-    level = DescribedLevel(8, classes=0, boxes=4, sizes=DescribedSlot(1, output="wh"), output="a")
+    level = DescribedLevel(8, classes=0, boxes=4, sizes=DescribedField(1, output="wh"), output="a")
     spec = Description((16, 16), ("x",), (level,)).spec()
     assert spec.levels[0].sizes == (OutputField("wh", first=1),)
     assert spec.outputs == ("a", "wh")
@@ -77,7 +77,7 @@ def test_widths_and_heights_may_lie_in_another_tensor() -> None:
         ("wh", 2),
     ]
     codings = (CxcywhCoding(), DistanceCoding(bins=4))
-    two = dataclasses.replace(level, boxes=(4, 6), sizes=(None, DescribedSlot(0, output="wh")))
+    two = dataclasses.replace(level, boxes=(4, 6), sizes=(None, DescribedField(0, output="wh")))
     spec = Description((16, 16), ("x",), (two,), codings).spec()
     assert [count for _, _, count in spec.fields_read()] == [1, 4, 8, 8]
     with pytest.raises(UsageError, match="1 size fields for 2 codings"):
@@ -86,7 +86,7 @@ def test_widths_and_heights_may_lie_in_another_tensor() -> None:
 
 def test_rows_of_the_next_level_begin_after_those_of_any_order() -> None:
     def level(**steps: int) -> DescribedLevel:
-        field = DescribedSlot(0, "t", "rows", **steps)
+        field = DescribedField(0, "t", "rows", **steps)
         return DescribedLevel(8, field, field, grid=(2, 3), anchors=((8.0, 8.0), (16.0, 16.0)))
 
     orders = (level(), level(cell_step=1, anchor_step=6), level(anchor_step=0, anchor_channels=4), level())

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketdet.export.reference.description import (
+    DescribedField,
     DescribedLevel,
-    DescribedSlot,
     Description,
     description_toml,
     read_description,
@@ -17,7 +17,7 @@ from pocketdet.export.reference.description import (
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import CxcywhCoding, DistanceCoding, Scores, Selection, XyxyCoding
 
-LEVEL = DescribedLevel(8, DescribedSlot(5, output="a"), DescribedSlot(0, output='b "1"\x7f', layout="rows"))
+LEVEL = DescribedLevel(8, DescribedField(5, output="a"), DescribedField(0, output='b "1"\x7f', layout="rows"))
 DESCRIPTIONS = (
     Description((32, 64), ("a",), (LEVEL,)),
     Description(
@@ -25,7 +25,7 @@ DESCRIPTIONS = (
         ("Schraube", "nut\n"),
         (
             DescribedLevel(16, 5, (0, 4), 9, output="m", grid=(3, 4), offset=0.0),
-            DescribedLevel(32, 5, (0, DescribedSlot(4, first_row=7, layout="columns")), 9, output="n"),
+            DescribedLevel(32, 5, (0, DescribedField(4, first_row=7, layout="columns")), 9, output="n"),
         ),
         (DistanceCoding(bins=16), CxcywhCoding(origin="image", multiplier=(0.1, 0.1, 0.2, 1 / 3))),
         Scores("softmax", "first", class_power=0.4),

@@ -16,7 +16,7 @@ from user_detectors import (
     SSD_DESCRIPTION,
     YOLO_DESCRIPTION,
     Arrays,
-    Found,
+    PlainDetections,
     PlainSsd,
     PlainYolo,
     block_images,
@@ -41,7 +41,7 @@ class Case:
 
     make: Callable[[], nn.Module]
     description: str
-    decode: Callable[[Arrays], Found]
+    decode: Callable[[Arrays], PlainDetections]
     scale: tuple[float, float]
     block: str
     damaged: str

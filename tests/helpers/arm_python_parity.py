@@ -21,7 +21,7 @@ import cv2
 from arm_python import QEMU, MissingError, arm_environment, clean_environment
 from emulated_parity import LIMITS, write_scenes
 from native_runner import Runner
-from same_detections import Difference, Found, difference, found_in
+from same_detections import Difference, PlainDetections, difference, found_in
 
 HALF = ("cortex-a76", "max")  # with half-precision arithmetic, so that both precisions are computed
 VERIFY = ("-m", "pocketdet.benchmarks.targets.python_runner", "verify")
@@ -42,7 +42,7 @@ class Python:
             command, capture_output=True, text=True, env=environment, cwd=self.programs, timeout=600
         )
 
-    def detect(self, bundle: Path, images: Path, precision: str) -> list[Found]:
+    def detect(self, bundle: Path, images: Path, precision: str) -> list[PlainDetections]:
         """What `pocketdet detect` finds in a folder of images, above the bundle's own threshold."""
         least = json.loads((bundle / "manifest.json").read_text())["postprocessing"]["score_threshold"]
         words = ["--no-save", "--json", "--score", str(least), "--precision", precision]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from same_detections import Found
+from same_detections import PlainDetections
 
 from pocketdet.runtime.engines.native_library import Options
 
@@ -91,12 +91,12 @@ class Handle:
 
     def detect(
         self, pixels: NDArray[np.uint8], width: int, height: int, stride: int = 0, layout: str = "rgb"
-    ) -> Found:
+    ) -> PlainDetections:
         return self.timed(pixels, width, height, stride, FORMATS[layout])[0]
 
     def timed(
         self, pixels: NDArray[np.uint8], width: int, height: int, stride: int, layout: int
-    ) -> tuple[Found, list[float], int]:
+    ) -> tuple[PlainDetections, list[float], int]:
         """Detections, milliseconds of each stage, and RoIs."""
         call, result = self.library, c_void_p()
         data = pixels.ctypes.data_as(POINTER(ctypes.c_uint8))
@@ -105,7 +105,7 @@ class Handle:
         )
         raw = call["result_detections"](result)
         rows = [raw[i] for i in range(call["result_count"](result))]
-        found = Found(
+        found = PlainDetections(
             np.array([(d.x1, d.y1, d.x2, d.y2) for d in rows], np.float32).reshape(-1, 4),
             np.array([d.score for d in rows], np.float32),
             np.array([d.label for d in rows], np.int32),

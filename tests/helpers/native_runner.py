@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from same_detections import Found
+from same_detections import PlainDetections
 
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.options import DetectorOptions, EngineName
@@ -79,8 +79,8 @@ def read_ppm(path: Path) -> NDArray[np.uint8]:
 
 def by_python(
     bundle: Path, images: list[NDArray[np.uint8]], engine: EngineName = "ncnn", **options: Any
-) -> list[Found]:
+) -> list[PlainDetections]:
     """The detections of the Python runtime."""
     with Detector(bundle, DetectorOptions(engine, **options)) as detector:
         results = [detector.detect(image) for image in images]
-    return [Found(r.boxes, r.scores, r.labels) for r in results]
+    return [PlainDetections(r.boxes, r.scores, r.labels) for r in results]

@@ -24,7 +24,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Found:
+class PlainDetections:
     """One detection: its class, its score, its box (x1, y1, x2, y2) in pixels of the photograph."""
 
     label: int
@@ -32,7 +32,7 @@ class Found:
     box: tuple[float, float, float, float]
 
 
-Detected = dict[str, list[Found]]  # by the file name of the photograph
+Detected = dict[str, list[PlainDetections]]  # by the file name of the photograph
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_expected(model: Path) -> tuple[Detected, float, float]:
     """The detections of an independent decoder, their score threshold and the IoU of their NMS."""
     content = json.loads(model.with_suffix(".expected.json").read_text(encoding="utf-8"))
     detected = {
-        name: [Found(each["label"], each["score"], tuple(each["box"])) for each in found]
+        name: [PlainDetections(each["label"], each["score"], tuple(each["box"])) for each in found]
         for name, found in content["detections"].items()
     }
     return detected, float(content["score_threshold"]), float(content["nms_iou"])
@@ -71,7 +71,7 @@ def run_bundle(bundle: Path, photos: Iterable[str], threshold: float) -> Detecte
         for name in photos:
             result = detector.detect(read_image(PHOTOS / name))
             each = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-            found[name] = [Found(label, score, tuple(box)) for label, score, box in each]
+            found[name] = [PlainDetections(label, score, tuple(box)) for label, score, box in each]
     return found
 
 
@@ -99,7 +99,7 @@ def differences(
     return Differences(sum(map(len, expected.values())), matched, missing, extra)
 
 
-def _on_edge(one: Found, others: Sequence[Found], nms_iou: float | None) -> bool:
+def _on_edge(one: PlainDetections, others: Sequence[PlainDetections], nms_iou: float | None) -> bool:
     """Whether NMS keeps or drops a detection by less than 0.005 of IoU."""
     return nms_iou is not None and any(
         abs(iou(one.box, other.box) - nms_iou) < 0.005
@@ -108,7 +108,7 @@ def _on_edge(one: Found, others: Sequence[Found], nms_iou: float | None) -> bool
     )
 
 
-def _matched(wanted: Sequence[Found], found: Sequence[Found]) -> dict[int, int]:
+def _matched(wanted: Sequence[PlainDetections], found: Sequence[PlainDetections]) -> dict[int, int]:
     """Indices of `wanted` -> indices of `found`."""
     pairs: dict[int, int] = {}
     for i, one in enumerate(wanted):
@@ -146,7 +146,7 @@ def decoded_in_the_file(model: Path, photos: Iterable[str], threshold: float) ->
 
 def _decode(
     session: onnxruntime.InferenceSession, image: NDArray[np.uint8], side: int, threshold: float
-) -> list[Found]:
+) -> list[PlainDetections]:
     placement = resize_geometry(image.shape[:2], (side, side), "letterbox")
     resized = resize_image(torch.from_numpy(image), (side, side), "letterbox", "RGB", (114, 114, 114))
     source = normalise(resized, (0, 0, 0), (255, 255, 255))[None].numpy()
@@ -163,7 +163,7 @@ def _decode(
     boxes = np.clip(boxes, 0, [width, height, width, height])
     order = np.argsort(-scores, kind="stable")
     return [
-        Found(int(labels[i]), float(scores[i]), tuple(boxes[i].tolist()))
+        PlainDetections(int(labels[i]), float(scores[i]), tuple(boxes[i].tolist()))
         for i in order
         if scores[i] > threshold
     ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Found:
+class PlainDetections:
     """Detections of one image: boxes (N, 4) float32, scores (N,) float32, labels (N,)."""
 
     boxes: NDArray[np.float32]
@@ -26,10 +26,10 @@ class Difference:
     score: float
 
 
-def found_in(document: dict[str, Any]) -> list[Found]:
+def found_in(document: dict[str, Any]) -> list[PlainDetections]:
     """What `pocketdet-run detect` wrote, per image."""
     return [
-        Found(
+        PlainDetections(
             np.array([d["box"] for d in image["detections"]], np.float32).reshape(-1, 4),
             np.array([d["score"] for d in image["detections"]], np.float32),
             np.array([d["label"] for d in image["detections"]], np.int32),
@@ -38,7 +38,9 @@ def found_in(document: dict[str, Any]) -> list[Found]:
     ]
 
 
-def difference(one: list[Found], other: list[Found], pixels: float, score: float) -> Difference:
+def difference(
+    one: list[PlainDetections], other: list[PlainDetections], pixels: float, score: float
+) -> Difference:
     """Pair detections of a label within `pixels` and `score`, nearest first come."""
     assert len(one) == len(other)
     total = lost = 0

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 SIDE = 96
 CLASSES = ("bolt", "nut", "washer")
 Arrays = dict[str, NDArray[np.float32]]
-Found = list[tuple[int, float, NDArray[np.float64]]]  # label, score, box
+PlainDetections = list[tuple[int, float, NDArray[np.float64]]]  # label, score, box
 
 
 class ConvBlock(nn.Sequential):
@@ -212,9 +212,9 @@ def raw_outputs(module: nn.Module, image: NDArray[np.uint8], mean: float, std: f
     return {name: value[0].numpy() for name, value in named.items()}
 
 
-def decode_ssd(outputs: Arrays) -> Found:
+def decode_ssd(outputs: Arrays) -> PlainDetections:
     """Detections of `PlainSsd`, anchor by anchor as the SSD paper writes them."""
-    found: Found = []
+    found: PlainDetections = []
     row = 0
     for stride in PlainSsd.strides:
         cells = SIDE // stride
@@ -232,9 +232,9 @@ def decode_ssd(outputs: Arrays) -> Found:
     return _suppressed(found, 0.45)
 
 
-def decode_yolo(outputs: Arrays) -> Found:
+def decode_yolo(outputs: Arrays) -> PlainDetections:
     """Detections of `PlainYolo`, by the formulas of YOLOv5: its anchors are sizes in pixels."""
-    found: Found = []
+    found: PlainDetections = []
     levels = zip(("output0", "output1"), PlainYolo.strides, PlainYolo.anchors, strict=True)
     for name, stride, anchors in levels:
         values = 1 / (1 + np.exp(-outputs[name].astype(np.float64)))
@@ -255,8 +255,8 @@ def _box(cx: float, cy: float, width: float, height: float) -> NDArray[np.float6
     return np.array([cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2])
 
 
-def _suppressed(found: Found, limit: float) -> Found:
-    kept: Found = []
+def _suppressed(found: PlainDetections, limit: float) -> PlainDetections:
+    kept: PlainDetections = []
     for label, score, box in sorted(found, key=lambda one: -one[1]):
         if all(other != label or _iou(box, larger) <= limit for other, _, larger in kept):
             kept.append((label, score, box))

@@ -9,7 +9,7 @@ import pytest
 from c_api import BUNDLE, GRAPH, IMAGE, USAGE, CallError, Library
 from native_runner import by_python, raw_pixels
 from numpy.typing import NDArray
-from same_detections import Found, difference
+from same_detections import PlainDetections, difference
 
 import pocketdet
 from pocketdet.runtime.bundle import load_bundle
@@ -138,7 +138,7 @@ def test_one_detector_serves_several_threads(
     detector = library.open(small_bundle)
     images = [*sample_images, *sample_images]
 
-    def detect(image: NDArray[np.uint8]) -> Found:
+    def detect(image: NDArray[np.uint8]) -> PlainDetections:
         return detector.detect(image, image.shape[1], image.shape[0])
 
     alone = list(map(detect, images))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from corruptions import edit_manifest
 from native_runner import Runner, assert_same_checks
-from same_detections import Found, difference, found_in
+from same_detections import PlainDetections, difference, found_in
 
 from pocketdet.errors import BundleError
 from pocketdet.runtime.bundle import load_bundle, parse_manifest, write_golden
@@ -23,10 +23,10 @@ from pocketdet.runtime.verification import compare_stages, golden_checks, golden
 Rehash = Callable[[Path], None]
 
 
-def by_python(bundle: Path, files: list[Path], **options: Any) -> list[Found]:
+def by_python(bundle: Path, files: list[Path], **options: Any) -> list[PlainDetections]:
     with Detector(bundle, DetectorOptions(**options), engine="ncnn") as detector:
         results = [detector.detect(read_image(file)) for file in files]
-    return [Found(r.boxes, r.scores, r.labels) for r in results]
+    return [PlainDetections(r.boxes, r.scores, r.labels) for r in results]
 
 
 def edit(bundle: Path, place: tuple[str | int, ...], value: Any) -> None:

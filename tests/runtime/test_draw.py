@@ -13,7 +13,7 @@ from pocketdet.runtime.draw import Font, StrokeFont, TrueTypeFont, class_colour,
 
 
 @dataclass
-class Found:
+class PlainDetections:
     boxes: NDArray[np.float32]
     names: list[str] = field(default_factory=list)
 
@@ -33,14 +33,14 @@ def grey(height: int = 120, width: int = 160) -> NDArray[np.uint8]:
 
 def test_the_input_is_left_alone_and_nothing_is_drawn_for_nothing() -> None:
     image = grey()
-    drawn = draw_detections(image, Found(boxes((20, 40, 100, 100))))
+    drawn = draw_detections(image, PlainDetections(boxes((20, 40, 100, 100))))
     assert (image == 90).all()
     assert (drawn != 90).any()
-    np.testing.assert_array_equal(draw_detections(image, Found(boxes())), image)
+    np.testing.assert_array_equal(draw_detections(image, PlainDetections(boxes())), image)
 
 
 def test_edges_have_the_colour_of_the_class_and_the_inside_stays() -> None:
-    drawn = draw_detections(grey(), Found(boxes((20, 40, 100, 100))))
+    drawn = draw_detections(grey(), PlainDetections(boxes((20, 40, 100, 100))))
     for y, x in ((70, 20), (70, 100), (100, 60)):
         window = drawn[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
         assert np.abs(window - class_colour(0)).sum(axis=1).min() < 30
@@ -51,14 +51,14 @@ def test_edges_have_the_colour_of_the_class_and_the_inside_stays() -> None:
 def test_a_read_only_strided_image() -> None:
     image = grey()[:, ::-1]
     image.flags.writeable = False
-    assert draw_detections(image, Found(boxes((20, 40, 100, 100)))).shape == image.shape
+    assert draw_detections(image, PlainDetections(boxes((20, 40, 100, 100)))).shape == image.shape
 
 
 @pytest.mark.parametrize(
     "box", [(-500, -500, 30, 30), (150, 110, 900, 900), (0, 0, 160, 120), (1e30, 0, 2e30, 5)]
 )
 def test_labels_stay_inside_the_image(box: tuple[float, ...]) -> None:
-    colour, drawn = class_colour(0), draw_detections(grey(), Found(boxes(box)))
+    colour, drawn = class_colour(0), draw_detections(grey(), PlainDetections(boxes(box)))
     chip = np.argwhere(np.abs(drawn.astype(int) - colour).sum(axis=2) < 6)
     # 62 x 12 pixels of label, less its letters and corners: more than its half would not fit outside
     assert len(chip) > 250
@@ -67,14 +67,14 @@ def test_labels_stay_inside_the_image(box: tuple[float, ...]) -> None:
 
 def test_labels_of_one_place_do_not_hide_each_other() -> None:
     same = boxes((60, 60, 120, 100), (60, 60, 120, 100), (60, 60, 120, 100))
-    drawn = draw_detections(grey(200, 300), Found(same)).astype(int)
+    drawn = draw_detections(grey(200, 300), PlainDetections(same)).astype(int)
     for label in range(3):
         assert (np.abs(drawn - class_colour(label)).sum(axis=2) < 6).sum() > 250
 
 
 def test_boxes_that_are_not_finite_are_left_out() -> None:
     rows = boxes((np.nan, 1, 2, 3), (1, 1, np.inf, 3))
-    np.testing.assert_array_equal(draw_detections(grey(), Found(rows)), grey())
+    np.testing.assert_array_equal(draw_detections(grey(), PlainDetections(rows)), grey())
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,7 +87,7 @@ def test_boxes_that_are_not_finite_are_left_out() -> None:
     name=st.text(max_size=60),
 )
 def test_any_box_on_any_image(height: int, width: int, rows: list[tuple[float, ...]], name: str) -> None:
-    found = Found(boxes(*rows), [name] * len(rows))
+    found = PlainDetections(boxes(*rows), [name] * len(rows))
     drawn = draw_detections(grey(height, width), found)
     assert drawn.shape == (height, width, 3)
     assert drawn.dtype == np.uint8

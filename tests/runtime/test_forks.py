@@ -20,10 +20,10 @@ from pocketdet.runtime.options import DetectorOptions
 IMAGE = np.random.default_rng(3).integers(0, 256, (70, 90, 3), np.uint8)
 PATIENCE = 120  # seconds, for a child that hangs
 
-Found = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+PlainDetections = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
-def values(found: Detections) -> Found:
+def values(found: Detections) -> PlainDetections:
     return found.boxes, found.scores, found.labels
 
 
@@ -49,22 +49,22 @@ def send_result(sender: Any, work: Callable[..., Any], arguments: tuple[Any, ...
     sender.send(work(*arguments))
 
 
-def make_and_detect(bundle: Path, threads: int) -> Found:
+def make_and_detect(bundle: Path, threads: int) -> PlainDetections:
     with Detector(bundle, options(threads)) as detector:
         return values(detector.detect(IMAGE))
 
 
-def in_a_thread_of_its_own(work: Callable[[], Found]) -> Found:
-    found: list[Found] = []
+def in_a_thread_of_its_own(work: Callable[[], PlainDetections]) -> PlainDetections:
+    found: list[PlainDetections] = []
     thread = threading.Thread(target=lambda: found.append(work()))
     thread.start()
     thread.join()
     return found[0]
 
 
-def in_a_grandchild(work: Callable[[], Found]) -> Found:
+def in_a_grandchild(work: Callable[[], PlainDetections]) -> PlainDetections:
     work()
-    found: Found = detect_in_child(multiprocessing.get_context("fork"), work)
+    found: PlainDetections = detect_in_child(multiprocessing.get_context("fork"), work)
     return found
 
 
@@ -78,13 +78,13 @@ def libgomp_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("around", [lambda work: work(), in_a_thread_of_its_own, in_a_grandchild])
 def test_a_forked_process_detects_as_its_parent(
-    small_bundle: Path, threads: int, around: Callable[[Callable[[], Found]], Found]
+    small_bundle: Path, threads: int, around: Callable[[Callable[[], PlainDetections]], PlainDetections]
 ) -> None:
     with Detector(small_bundle, options(threads)) as detector:
         expected = values(detector.detect(IMAGE))
         assert len(expected[1]) > 0
 
-        def work() -> Found:
+        def work() -> PlainDetections:
             return around(lambda: values(detector.detect(IMAGE)))
 
         for _ in range(2):

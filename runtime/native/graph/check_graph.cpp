@@ -8,8 +8,8 @@
 #include "hints.h"
 #include "layer_types.h"
 #include "live_memory.h"
+#include "message_text.h"
 #include "wiring.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

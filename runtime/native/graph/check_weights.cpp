@@ -5,9 +5,9 @@
 #include <unordered_map>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

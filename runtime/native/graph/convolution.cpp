@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "shape_rules.h"
 #include "weight_slots.h"
 #include "window.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

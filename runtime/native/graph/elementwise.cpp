@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "shape_rules.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

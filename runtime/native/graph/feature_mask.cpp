@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "layer_types.h"
-#include "words.h"
+#include "message_text.h"
 
 namespace pocketdet::graph {
 

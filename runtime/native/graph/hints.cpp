@@ -1,7 +1,7 @@
 #include "hints.h"
 
 #include "layer_types.h"
-#include "words.h"
+#include "message_text.h"
 
 namespace pocketdet::graph {
 

@@ -5,8 +5,8 @@
 
 #include "graph_error.h"
 #include "layer_types.h"
+#include "message_text.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

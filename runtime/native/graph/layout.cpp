@@ -4,10 +4,10 @@
 #include <string_view>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "shape_rules.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

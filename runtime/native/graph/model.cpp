@@ -5,8 +5,8 @@
 #include <unordered_set>
 
 #include "graph_error.h"
+#include "message_text.h"
 #include "utf8.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "graph_error.h"
+#include "message_text.h"
 #include "utf8.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "graph_error.h"
+#include "message_text.h"
 #include "utf8.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

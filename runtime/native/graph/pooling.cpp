@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "shape_rules.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

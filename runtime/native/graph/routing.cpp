@@ -4,9 +4,9 @@
 #include <numeric>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "shape_rules.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

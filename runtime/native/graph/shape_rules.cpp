@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

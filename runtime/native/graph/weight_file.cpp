@@ -1,9 +1,9 @@
 #include "weight_file.h"
 
 #include "graph_error.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

@@ -6,8 +6,8 @@
 #include <unordered_set>
 
 #include "layer_params.h"
+#include "message_text.h"
 #include "numbers.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 

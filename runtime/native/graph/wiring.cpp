@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "graph_error.h"
-#include "words.h"
+#include "message_text.h"
 
 namespace pocketdet::graph {
 

@@ -4,9 +4,9 @@
 #include <iterator>
 
 #include "graph_error.h"
+#include "message_text.h"
 #include "numbers.h"
 #include "weight_slots.h"
-#include "words.h"
 
 namespace pocketdet::python {
 

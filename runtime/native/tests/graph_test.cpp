@@ -3,8 +3,8 @@
 #include "check_weights.h"
 #include "graph_fixtures.h"
 #include "layer_types.h"
+#include "message_text.h"
 #include "utf8.h"
-#include "words.h"
 
 namespace pocketdet::graph {
 namespace {

@@ -18,25 +18,25 @@ std::string range_text(double low, double high) {
 
 }  // namespace
 
-Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
+Arguments::Arguments(const std::string& command, const std::vector<std::string>& args,
                      const std::vector<OptionSpec>& options)
     : command_(command) {
-    for (size_t i = 0; i < words.size(); ++i) {
-        if (words[i].compare(0, 2, "--") != 0) {
-            positional_.push_back(words[i]);
+    for (size_t i = 0; i < args.size(); ++i) {
+        if (args[i].compare(0, 2, "--") != 0) {
+            positional_.push_back(args[i]);
             continue;
         }
-        const size_t equals = words[i].find('=');
-        const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
+        const size_t equals = args[i].find('=');
+        const std::string name = args[i].substr(2, equals == std::string::npos ? equals : equals - 2);
         const auto is_named = [&](const OptionSpec& option) { return name == option.name; };
         const auto spec = std::find_if(options.begin(), options.end(), is_named);
         if (spec == options.end()) fail("--" + name + " is not one of its options");
         std::string value;
         if (equals != std::string::npos) {
-            value = words[i].substr(equals + 1);
+            value = args[i].substr(equals + 1);
         } else if (*spec->value != '\0') {
-            if (i + 1 == words.size()) fail("--" + name + " needs a value: " + spec->value);
-            value = words[++i];
+            if (i + 1 == args.size()) fail("--" + name + " needs a value: " + spec->value);
+            value = args[++i];
         }
         if (!values_.emplace(name, value).second) fail("--" + name + " is given twice");
     }

@@ -23,10 +23,9 @@ constexpr OptionSpec kSizeOption = {"size", "SIDE|HEIGHTxWIDTH", "an input size 
 
 class Arguments {
 public:
-    // `words` are the words after the name of the command. Throws UsageError for an option that is not in `options`,
+    // `args` are the words after the name of the command. Throws UsageError for an option that is not in `options`,
     // twice there, or without its value.
-    Arguments(const std::string& command, const std::vector<std::string>& words,
-              const std::vector<OptionSpec>& options);
+    Arguments(const std::string& command, const std::vector<std::string>& args, const std::vector<OptionSpec>& options);
 
     const std::vector<std::string>& positional() const { return positional_; }
     bool has(const std::string& name) const { return values_.count(name) != 0; }

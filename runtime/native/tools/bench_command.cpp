@@ -175,8 +175,8 @@ OrderedJson json_of_images(const std::vector<Image>& images, const std::vector<s
 
 }  // namespace
 
-int run_bench(const std::vector<std::string>& words, const Sink& out, const Cancel& cancel) {
-    const Arguments arguments("bench", words, option_specs());
+int run_bench(const std::vector<std::string>& args, const Sink& out, const Cancel& cancel) {
+    const Arguments arguments("bench", args, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
         return 0;

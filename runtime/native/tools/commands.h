@@ -17,10 +17,10 @@ using Sink = std::function<void(const OrderedJson&)>;
 // Called before every frame of a benchmark, outside of what is timed; throws to end it.
 using Cancel = std::function<void()>;
 
-int run_detect(const std::vector<std::string>& words, const Sink& out);
-int run_verify(const std::vector<std::string>& words, const Sink& out);
-int run_bench(const std::vector<std::string>& words, const Sink& out, const Cancel& cancel = [] {});
-int run_machine(const std::vector<std::string>& words, const Sink& out);
+int run_detect(const std::vector<std::string>& args, const Sink& out);
+int run_verify(const std::vector<std::string>& args, const Sink& out);
+int run_bench(const std::vector<std::string>& args, const Sink& out, const Cancel& cancel = [] {});
+int run_machine(const std::vector<std::string>& args, const Sink& out);
 
 // What every document begins with: the program, the bundle, and how ncnn runs it.
 OrderedJson header_of(const char* command, const Bundle& bundle, const Detector& detector);

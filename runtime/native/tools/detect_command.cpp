@@ -68,8 +68,8 @@ OrderedJson json_of_found(const Detections& detections, const Manifest& manifest
 
 }  // namespace
 
-int run_detect(const std::vector<std::string>& words, const Sink& out) {
-    const Arguments arguments("detect", words, option_specs());
+int run_detect(const std::vector<std::string>& args, const Sink& out) {
+    const Arguments arguments("detect", args, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
         return 0;

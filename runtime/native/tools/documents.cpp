@@ -6,8 +6,8 @@
 
 namespace pocketdet {
 
-int run_machine(const std::vector<std::string>& words, const Sink& out) {
-    const Arguments arguments("machine", words, {{"help", "", "this text"}});
+int run_machine(const std::vector<std::string>& args, const Sink& out) {
+    const Arguments arguments("machine", args, {{"help", "", "this text"}});
     if (arguments.has("help")) {
         std::puts("pocketdet-run machine\n\nWhat this machine is, and its clocks, temperatures and load now.");
         return 0;

@@ -43,9 +43,9 @@ void print(const OrderedJson& document) {
     check_output();
 }
 
-int run(const std::vector<std::string>& words) {
-    const std::string command = words.empty() ? "--help" : words[0];
-    const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+int run(const std::vector<std::string>& args) {
+    const std::string command = args.empty() ? "--help" : args[0];
+    const std::vector<std::string> rest(args.begin() + (args.empty() ? 0 : 1), args.end());
     if (command == "detect") return run_detect(rest, print);
     if (command == "verify") return run_verify(rest, print);
     if (command == "bench") return run_bench(rest, print);
@@ -55,8 +55,8 @@ int run(const std::vector<std::string>& words) {
         return 0;
     }
     if (command == "--help" || command == "-h" || command == "help") {
-        std::fputs(kHelp, words.empty() ? stderr : stdout);
-        return words.empty() ? 2 : 0;
+        std::fputs(kHelp, args.empty() ? stderr : stdout);
+        return args.empty() ? 2 : 0;
     }
     throw UsageError("pocketdet-run: '" + command.substr(0, 60) +
                      "' is not a command; there are detect, verify, bench and machine, see pocketdet-run --help");

@@ -52,8 +52,8 @@ std::vector<Check> verify_at(const std::string& path, const std::string& digest,
 
 }  // namespace
 
-int run_verify(const std::vector<std::string>& words, const Sink& out) {
-    const Arguments arguments("verify", words, option_specs());
+int run_verify(const std::vector<std::string>& args, const Sink& out) {
+    const Arguments arguments("verify", args, option_specs());
     if (arguments.has("help")) {
         std::fputs((kUsage + help_lines(option_specs())).c_str(), stdout);
         return 0;

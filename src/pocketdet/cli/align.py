@@ -90,10 +90,10 @@ def align(
     modelling = _modelling(tune, target) if tune else None
     check_output_paths(out_param, out_weights, overwrite=overwrite)
     model = read_model(param, weights, shapes, preserve or [])
-    graph, inputs, understood = model.graph, model.inputs, model.understood
-    known_blobs = set(understood.blob_names())
+    graph, inputs, known = model.graph, model.inputs, model.known
+    known_blobs = set(known.blob_names())
     fixed = [*(blob for blob in preserve or [] if blob in known_blobs), *model.kept_blobs]
-    outputs = extractable_blobs(understood, fixed)
+    outputs = extractable_blobs(known, fixed)
     options: dict[str, Any] = {"wide_outputs": wide_outputs, "preserve": fixed}
 
     def speedup(best: "Graph", tried: "Graph") -> float:
@@ -117,15 +117,15 @@ def align(
             alignment = align_channels(graph, inputs, machine.lanes, rates=machine.rates, **options)
         status.update("checking")
         aligned = model.before_barriers(alignment.graph)
-        differences = check_alignment(understood, replace(alignment, graph=aligned), inputs, fixed)
+        differences = check_alignment(known, replace(alignment, graph=aligned), inputs, fixed)
         status.update("timing")
         timing = None
         if bench and alignment.report.changed:
-            timing = compare_pair(understood, aligned, inputs, outputs, REPORTING)
+            timing = compare_pair(known, aligned, inputs, outputs, REPORTING)
         cycles = None
         if modelling:
             status.update("modelling")
-            cycles = modelling.pair(understood, aligned, inputs)
+            cycles = modelling.pair(known, aligned, inputs)
     write_model(alignment.graph, out_param, out_weights)
     not_timed = _UNCHANGED if bench and timing is None else None
     if as_json:

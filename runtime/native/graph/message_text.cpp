@@ -1,4 +1,4 @@
-#include "words.h"
+#include "message_text.h"
 
 #include <cmath>
 #include <cstdio>
