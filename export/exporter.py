@@ -112,7 +112,7 @@ def export_reference(
     name = _bundle_name(whole, options, log)
     target = out / (name + SUFFIX + (".zip" if options.archive else ""))
     check_output_path(target, overwrite=options.overwrite)
-    references = (whole, *further)
+    references = tuple(one.with_postprocessing(per_class=options.per_class) for one in (whole, *further))
     _check_sizes([reference.identity.input_size for reference in references])
     images = calibration_images(options)
     if options.golden_image is not None:

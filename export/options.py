@@ -73,6 +73,7 @@ class ExportOptions:
             pixels.
         score_threshold: the score threshold of the bundle, in [0, 1]; by default the model's own. All steps
             are compared at the model's own, the golden test too.
+        per_class: whether boxes only suppress those of their own class; by default as the model has it.
 
     Raises:
         UsageError: if `score_threshold` is out of range.
@@ -90,6 +91,7 @@ class ExportOptions:
     overwrite: bool = False
     golden_image: NDArray[np.uint8] | None = None
     score_threshold: float | None = None
+    per_class: bool | None = None
 
     def __post_init__(self) -> None:
         score = self.score_threshold

@@ -106,7 +106,8 @@ class RoIHead(ValidatedConfig):
 class Postprocessing(ValidatedConfig):
     """From head outputs to detections. Soft-NMS at test: ThunderNet section 4.1.
 
-    `nms` is "none" only where it describes a one-stage detector.
+    `nms` is "none" only where it describes a one-stage detector. `per_class`: boxes only suppress those of
+    their own class.
     """
 
     score_threshold: float = 0.05
@@ -114,6 +115,7 @@ class Postprocessing(ValidatedConfig):
     nms_iou: float = 0.5
     sigma: float = 0.5
     max_detections: int = 100
+    per_class: bool = True
 
     def __post_init__(self) -> None:
         self._one_of("nms", get_args(AnySuppression))

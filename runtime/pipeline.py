@@ -172,6 +172,7 @@ class TwoStagePipeline(Pipeline):
             post.nms_iou,
             post.sigma,
             post.max_detections,
+            post.per_class,
         )
         return Boxes(self.to_original(boxes, source), scores, labels)
 

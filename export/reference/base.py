@@ -141,12 +141,15 @@ class Reference(ABC):
         return self.postprocessing.score_threshold
 
     @abstractmethod
-    def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
+    def with_postprocessing(
+        self, manifest: Manifest | None = None, score: float | None = None, per_class: bool | None = None
+    ) -> Self:
         """A reference that shares the network and differs in its post-processing.
 
         Args:
             manifest: the source of the post-processing; by default the reference's own.
             score: a score threshold in [0, 1] that replaces it.
+            per_class: replaces whether boxes only suppress those of their own class.
         """
 
     def output_regions(self) -> Regions:

@@ -117,11 +117,16 @@ class OneStageReference(Reference):
         return self.decode.selection.score_threshold
 
     @override
-    def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
+    def with_postprocessing(
+        self, manifest: Manifest | None = None, score: float | None = None, per_class: bool | None = None
+    ) -> Self:
         decode = manifest.decode if isinstance(manifest, OneStageManifest) else self.decode
+        selection = decode.selection
         if score is not None:
-            decode = replace(decode, selection=replace(decode.selection, score_threshold=score))
-        return self.with_decode(decode)
+            selection = replace(selection, score_threshold=score)
+        if per_class is not None:
+            selection = replace(selection, per_class=per_class)
+        return self.with_decode(replace(decode, selection=selection))
 
     @override
     def manifest(self, graphs: Graphs, common: Mapping[str, Any]) -> Manifest:

@@ -86,12 +86,16 @@ class TwoStageReference(DetectorReference[ThunderNet]):
         return self.model.config.postprocessing
 
     @override
-    def with_postprocessing(self, manifest: Manifest | None = None, score: float | None = None) -> Self:
+    def with_postprocessing(
+        self, manifest: Manifest | None = None, score: float | None = None, per_class: bool | None = None
+    ) -> Self:
         wanted = self.postprocessing
         if isinstance(manifest, TwoStageManifest):
             wanted = Postprocessing(**manifest.postprocessing.model_dump())
         if score is not None:
             wanted = replace(wanted, score_threshold=score)
+        if per_class is not None:
+            wanted = replace(wanted, per_class=per_class)
         model = copy.copy(self.model)  # shares the weights; the caller's model keeps its configuration
         model.config = replace(model.config, postprocessing=wanted)
         return self._with(model)

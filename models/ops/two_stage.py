@@ -92,16 +92,17 @@ def detect(
     alive = (finite & solid).nonzero()[:, 0]
     probabilities = softmax_float64(logits[alive])
 
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for label in range(logits.shape[1] - 1):
-        scores = probabilities[:, label + 1]
-        chosen = (scores > rule.score_threshold).nonzero()[:, 0]
-        keep, kept_scores = _suppress(boxes[alive[chosen]], scores[chosen], rule)
-        roi = alive[chosen[keep]]
-        found.append((kept_scores, torch.full_like(roi, label), roi))
-    if not found:
-        return Detections(boxes[:0], logits.new_zeros(0), alive[:0], alive[:0])
-    scores, labels, roi = (torch.cat(part) for part in zip(*found, strict=True))
+    row, label = (probabilities[:, 1:] > rule.score_threshold).nonzero(as_tuple=True)
+    candidate, classes = torch.arange(len(row), device=row.device), range(logits.shape[1] - 1)
+    groups = [candidate[label == one] for one in classes] if rule.per_class else [candidate]
+    kept, kept_scores = [candidate[:0]], [probabilities[:0, 0]]
+    for group in groups:
+        roi = alive[row[group]]
+        keep, values = _suppress(boxes[roi], probabilities[row[group], label[group] + 1], rule)
+        kept.append(group[keep])
+        kept_scores.append(values)
+    index, scores = torch.cat(kept), torch.cat(kept_scores)
+    labels, roi = label[index], alive[row[index]]
     order = sorted(range(len(scores)), key=lambda i: (-float(scores[i]), int(labels[i]), int(roi[i])))
     best = torch.tensor(order[: rule.max_detections], dtype=torch.int64, device=roi.device)
     return Detections(boxes[roi[best]], scores[best], labels[best], roi[best])

@@ -1,8 +1,8 @@
 """Parsing and serialisation of manifest.json.
 
-A document of version 5 has a list `sizes`. Each entry is a further input size: the fields that depend on it
-(`Manifest.size_fields`), in place of those of the whole document. In memory every size is a manifest of its
-own.
+A document of version 5 or later may have a list `sizes`. Each entry is a further input size: the fields that
+depend on it (`Manifest.size_fields`), in place of those of the whole document. In memory every size is a
+manifest of its own.
 """
 
 import json
@@ -16,7 +16,13 @@ from pydantic_core import ErrorDetails
 from pocketdet.errors import BundleError, UsageError
 from pocketdet.io import parse_strict
 from pocketdet.runtime.bundle.one_stage import OneStageManifest
-from pocketdet.runtime.bundle.schema import MAX_SIZES, SCHEMA_VERSION, SIZES_VERSION, Manifest
+from pocketdet.runtime.bundle.schema import (
+    LAST_VERSION,
+    MAX_SIZES,
+    SCHEMA_VERSION,
+    SIZES_VERSION,
+    Manifest,
+)
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.spec.one_stage_words import current_words
 
@@ -29,6 +35,7 @@ _NEW_IN_VERSION_2 = (
     ("graphs", "head", "arithmetic"),
     ("layout", "fp32_modules"),
 )
+_NEW_IN_VERSION_6 = ("postprocessing", "per_class")
 
 
 def parse_manifest(data: bytes, label: str) -> Manifest:
@@ -53,12 +60,14 @@ def parse_sizes(data: bytes, label: str) -> tuple[Manifest, ...]:
         raise BundleError(f"{label}: expected a JSON object, found {type(document).__name__}")
     version = _check_version(document, label)
     kind = _kind(document, version, label)
+    if version < LAST_VERSION:
+        _refuse_newer(document, _NEW_IN_VERSION_6, version, label)
     if version == SCHEMA_VERSION:
         return (_validate(kind, data, version, label),)
     if version < SCHEMA_VERSION:
         return (_validate(kind, _upgrade(document, version, label), version, label),)
     found: dict[str, Manifest] = {}
-    for place, one in _size_documents(document, kind, label):
+    for place, one in _size_documents(document, kind, version, label):
         manifest = _validate(kind, one, version, place)
         if found.setdefault(str(manifest.input), manifest) is not manifest:
             raise BundleError(f"{place}: input size {manifest.input} is given twice")
@@ -79,6 +88,11 @@ def manifest_to_json(manifest: Manifest, *further: Manifest) -> str:
         fields = set(manifest.size_fields)
         document["schema_version"] = SIZES_VERSION
         document["sizes"] = [other.model_dump(mode="json", include=fields) for other in further]
+    if isinstance(manifest, TwoStageManifest):
+        if manifest.postprocessing.per_class:
+            del document["postprocessing"]["per_class"]  # what earlier versions have
+        else:
+            document["schema_version"] = LAST_VERSION
     document["files"] = document.pop("files")
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -88,7 +102,10 @@ def manifest_schema() -> dict[str, Any]:
     schema = TypeAdapter(TwoStageManifest | OneStageManifest).json_schema()
     for kind in _KINDS.values():
         properties = schema["$defs"][kind.__name__]["properties"]
-        properties["schema_version"] = {"enum": [SCHEMA_VERSION, SIZES_VERSION], "type": "integer"}
+        properties["schema_version"] = {
+            "enum": [SCHEMA_VERSION, SIZES_VERSION, LAST_VERSION],
+            "type": "integer",
+        }
         entry = f"{kind.__name__.removesuffix('Manifest')}Size"
         schema["$defs"][entry] = {
             "title": entry,
@@ -117,7 +134,7 @@ def _validate(kind: type[Manifest], document: bytes | dict[str, Any], version: i
 
 
 def _size_documents(
-    document: dict[str, Any], kind: type[Manifest], label: str
+    document: dict[str, Any], kind: type[Manifest], version: int, label: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the document of each input size, the default one first, with its label in messages."""
     common = {name: value for name, value in document.items() if name != "sizes"}
@@ -139,9 +156,7 @@ def _size_documents(
             raise BundleError(f"{place}: field {missing!r} is missing")
         unknown = next((name for name in entry if name not in kind.size_fields), None)
         if unknown is not None:
-            raise BundleError(
-                f"{place}: field {unknown[:200]!r} is unknown in schema version {SIZES_VERSION}"
-            )
+            raise BundleError(f"{place}: field {unknown[:200]!r} is unknown in schema version {version}")
         yield place, {**common, **entry}
 
 
@@ -151,10 +166,10 @@ def _check_version(document: dict[str, Any], label: str) -> int:
     # true and 1.0 equal 1 in Python; the schema rejects them
     if type(version) is not int or version < 1:
         return SCHEMA_VERSION
-    if version > SIZES_VERSION:
+    if version > LAST_VERSION:
         raise BundleError(
             f"{label}: schema_version {version} needs a newer pocketdet, this one reads versions 1 to "
-            f"{SIZES_VERSION}; upgrade it with: pip install --upgrade pocketdet"
+            f"{LAST_VERSION}; upgrade it with: pip install --upgrade pocketdet"
         )
     return version
 
@@ -175,17 +190,21 @@ def _kind(document: dict[str, Any], version: int, label: str) -> type[Manifest]:
 
 def _upgrade(document: dict[str, Any], version: int, label: str) -> dict[str, Any]:
     """Convert a document of an older version. Fields that it lacks have defaults with the old behaviour."""
-    for *path, field in _NEW_IN_VERSION_2 if version < 2 else ():
-        place: object = document
-        for part in path:
-            place = place.get(part) if isinstance(place, dict) else None
-        if isinstance(place, dict) and field in place:
-            name = ".".join((*path, field))
-            raise BundleError(f"{label}: field {name!r} is unknown in schema version {version}")
+    for path in _NEW_IN_VERSION_2 if version < 2 else ():
+        _refuse_newer(document, path, version, label)
     upgraded = {**document, "schema_version": SCHEMA_VERSION}
     if "decode" in document:
         upgraded["decode"] = current_words(document["decode"])
     return upgraded
+
+
+def _refuse_newer(document: dict[str, Any], path: tuple[str, ...], version: int, label: str) -> None:
+    """Raise `BundleError` if a document has a field that is newer than its version."""
+    place: object = document
+    for part in path[:-1]:
+        place = place.get(part) if isinstance(place, dict) else None
+    if isinstance(place, dict) and path[-1] in place:
+        raise BundleError(f"{label}: field {'.'.join(path)!r} is unknown in schema version {version}")
 
 
 def _sentence(error: ValidationError, version: int, label: str) -> str:

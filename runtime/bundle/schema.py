@@ -5,7 +5,7 @@ the stages of a valid manifest fit together. This module has the fields of all d
 `one_stage` add their own. docs/reference/definitions.md and one-stage.md define the numbers. Version 1 had no
 arithmetic of graphs and is read as fp32. Versions 1 and 2 had two-stage detectors only. Version 3 had other
 words for anchors and box encodings (`pocketdet.spec.one_stage_words`). Version 5 adds further input sizes,
-each of which `manifest` reads as a manifest of version 4.
+each of which `manifest` reads as a manifest of version 4. Version 6 adds `per_class` to two-stage detectors.
 """
 
 import re
@@ -20,6 +20,7 @@ from pocketdet.runtime.precision import Arithmetic, Precision, Storage, narrowes
 
 SCHEMA_VERSION: Final = 4  # of a bundle with one input size
 SIZES_VERSION: Final = 5  # of a bundle with several, which programs for version 4 cannot read
+LAST_VERSION: Final = 6  # of a two-stage detector whose suppression is not per class
 MAX_SIZES: Final = 8
 MANIFEST_NAME = "manifest.json"
 

@@ -48,13 +48,17 @@ class RoIHead(Record):
 
 
 class Postprocessing(Record):
-    """Selection of detections from head outputs. Callers may override these values."""
+    """Selection of detections from head outputs. Callers may override these values.
+
+    `per_class`, new in version 6: boxes only suppress those of their own class.
+    """
 
     score_threshold: UnitInterval
     nms: Literal["hard", "linear", "gaussian"]
     nms_iou: UnitInterval
     sigma: Positive
     max_detections: Annotated[int, Field(ge=1, le=10_000)]
+    per_class: bool = True
 
 
 class TwoStageManifest(Manifest):

@@ -10,6 +10,7 @@ import pytest
 from command_line import PATIENCE, Ending, command, process
 
 from pocketdet.runtime.bundle import load_bundle
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.pipeline import TWO_STAGE_STAGES as STAGES
 
 __all__ = ["command"]
@@ -31,6 +32,8 @@ def test_demo_exports_verifies_detects_and_times(tmp_path: Path) -> None:
     assert annotated.shape == (240, 320, 3)
     with load_bundle(out / "thundernet-snet49.pocketdet") as bundle:
         assert bundle.golden()["image"].shape == (240, 320, 3)
+        assert isinstance(bundle.manifest, TwoStageManifest)
+        assert not bundle.manifest.postprocessing.per_class
     plain = re.sub(r"\s+", " ", text)
     assert "thundernet-snet49-fod: thundernet-snet49, 31 classes: AdjustableClamp, " in plain
     assert "accuracy: AP " in plain

@@ -165,7 +165,7 @@ def change_text(folder: Path, rng: np.random.Generator) -> None:
 def change_version(folder: Path, rng: np.random.Generator) -> None:
     """Another schema version, with and without the fields of that version."""
     document = _read(folder)
-    document["schema_version"] = [0, 1, 2, 3, 4, 5, 6, -1, 1.0, "3", True, None, 2**64][rng.integers(13)]
+    document["schema_version"] = [0, 1, 2, 3, 4, 5, 6, 7, -1, 1.0, "3", True, None, 2**64][rng.integers(14)]
     if rng.random() < 0.5:
         document["layout"].pop("fp32_modules", None)
         for graph in document["graphs"].values():

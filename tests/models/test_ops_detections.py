@@ -43,6 +43,20 @@ def test_by_hand() -> None:
     assert found.boxes.tolist() == [list(LEFT), list(RIGHT), list(RIGHT), list(LEFT)]
 
 
+def test_class_agnostic_by_hand() -> None:
+    rois = torch.tensor([LEFT, NEAR, RIGHT])
+    logits = logits_of((0.05, 0.7, 0.25), (0.2, 0.6, 0.2), (0.1, 0.3, 0.6))
+    found = run(logits, rois, rule=Postprocessing(per_class=False))
+    # LEFT 0.7 removes NEAR and its own second class, RIGHT 0.6 its own
+    assert list(zip(found.labels.tolist(), found.rois.tolist(), strict=True)) == [(0, 0), (1, 2)]
+    assert found.scores.tolist() == pytest.approx([0.7, 0.6])
+    soft = Postprocessing(nms="linear", per_class=False, score_threshold=0.1)
+    found = run(logits, rois, rule=soft)
+    # NEAR 0.6 decays by its overlap with LEFT, the second class of a RoI entirely
+    assert list(zip(found.labels.tolist(), found.rois.tolist(), strict=True)) == [(0, 0), (1, 2), (0, 1)]
+    assert found.scores.tolist() == pytest.approx([0.7, 0.6, 0.6 * (1 - OVERLAP)])
+
+
 def test_boxes_are_decoded_with_the_heads_std_and_clipped() -> None:
     deltas = torch.tensor([[5.0, 0, 5 * math.log(2), 0], [-50.0, 0, 0, 0]])
     found = run(logits_of((0.1, 0.9), (0.2, 0.8)), torch.tensor([LEFT, RIGHT]), deltas)

@@ -64,6 +64,20 @@ def test_options_mean_the_same(
     assert sum(len(f.scores) for f in found) > 0
 
 
+def test_suppression_across_classes(runner: Runner, tiny_bundle: Path, image_files: list[Path]) -> None:
+    images = list(map(read_ppm, image_files))
+    per_class = by_python(tiny_bundle, images)
+    manifest = tiny_bundle / "manifest.json"
+    document = json.loads(manifest.read_text("utf-8"))
+    document |= {"schema_version": 6}
+    document["postprocessing"] |= {"per_class": False}
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    found = found_in(runner.json("detect", tiny_bundle, *image_files))
+    python = by_python(tiny_bundle, images)
+    assert difference(python, found, pixels=1e-3, score=1e-5).lost == 0
+    assert 0 < sum(len(f.scores) for f in found) < sum(len(f.scores) for f in per_class)
+
+
 def test_letterboxed_bundle(runner: Runner, tiny_bundle: Path, image_files: list[Path]) -> None:
     found = found_in(runner.json("detect", tiny_bundle, *image_files))
     python = by_python(tiny_bundle, list(map(read_ppm, image_files)))

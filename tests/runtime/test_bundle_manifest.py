@@ -14,6 +14,7 @@ from pocketdet.runtime import _core
 from pocketdet.runtime.bundle import load_bundle, manifest_to_json, parse_manifest
 from pocketdet.runtime.bundle.manifest import MAX_MANIFEST_BYTES
 from pocketdet.runtime.bundle.schema import is_safe_path
+from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.precision import Precision
 
 
@@ -136,6 +137,24 @@ def test_version_1_has_no_fields_of_version_2(document: dict[str, Any]) -> None:
     assert refusal(old).endswith("field 'layout.fp32_modules' is unknown in schema version 1")
 
 
+def test_suppression_across_classes_needs_version_6(document: dict[str, Any]) -> None:
+    agnostic = {**document["postprocessing"], "per_class": False}
+    newer = {**document, "schema_version": 6, "postprocessing": agnostic}
+    manifest = parse_manifest(json.dumps(newer).encode(), "m")
+    assert isinstance(manifest, TwoStageManifest)
+    assert not manifest.postprocessing.per_class
+    written = manifest_to_json(manifest)
+    assert json.loads(written)["schema_version"] == 6
+    assert parse_manifest(written.encode(), "m") == manifest
+    for version in (4, 5):
+        message = refusal({**newer, "schema_version": version})
+        assert message.endswith(f"field 'postprocessing.per_class' is unknown in schema version {version}")
+    same = parse_manifest(json.dumps({**document, "schema_version": 6}).encode(), "m")
+    assert same == parse_manifest(json.dumps(document).encode(), "m")
+    agnostic["per_class"] = 1
+    assert "field 'postprocessing.per_class'" in refusal(newer)
+
+
 @pytest.mark.parametrize("version", [True, 1.0, "1", None, -1])
 def test_invalid_versions_are_rejected(document: dict[str, Any], version: object) -> None:
     assert "field 'schema_version'" in refusal({**version_1(document), "schema_version": version})
@@ -156,7 +175,7 @@ def test_a_newer_schema_names_the_upgrade_command(document: dict[str, Any]) -> N
     document["schema_version"] = 7
     document["anchors"] = "whatever version 7 makes of it"
     message = refusal(document)
-    assert "schema_version 7 needs a newer pocketdet, this one reads versions 1 to 5; upgrade" in message
+    assert "schema_version 7 needs a newer pocketdet, this one reads versions 1 to 6; upgrade" in message
 
 
 @pytest.mark.parametrize(

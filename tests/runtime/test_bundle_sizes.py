@@ -155,7 +155,7 @@ def replace(value: object) -> Callable[[Record], None]:
         (put("x.png", "golden", "image"), "m: sizes[0]: 'x.png' is used but not listed under files"),
         (put("x.bin", "graphs", "model", "bin"), "m: sizes[0]: 'x.bin' is used but not listed under files"),
         (lambda d: d.update(schema_version=4), "m: field 'sizes' is unknown in schema version 4"),
-        (lambda d: d.update(schema_version=6), "m: schema_version 6 needs a newer pocketdet"),
+        (lambda d: d.update(schema_version=7), "m: schema_version 7 needs a newer pocketdet"),
     ],
 )
 def test_wrong_sizes_are_named(

@@ -76,7 +76,7 @@ def check_detections(logits: Floats, deltas: Floats, rois: Floats, rule: Postpro
     """The same boxes, labels and RoIs in the same order, scores within 1e-6; returns how many there are."""
     tensors = torch.from_numpy(logits), torch.from_numpy(deltas), torch.from_numpy(rois)
     expected = detect(*tensors, STD, rule, size)
-    options = (rule.score_threshold, rule.nms, rule.nms_iou, rule.sigma, rule.max_detections)
+    options = (rule.score_threshold, rule.nms, rule.nms_iou, rule.sigma, rule.max_detections, rule.per_class)
     boxes, scores, labels, indices = _core.detect(logits, deltas, rois, STD, size, *options)
     np.testing.assert_array_equal(indices, expected.rois.numpy())
     np.testing.assert_array_equal(labels, expected.labels.numpy())
@@ -103,8 +103,11 @@ def head_outputs(count: int, classes: int, sharpness: float) -> tuple[Floats, Fl
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.6])
 @pytest.mark.parametrize("limit", [1, 20, 1000])
 @pytest.mark.parametrize(("count", "classes"), [(0, 3), (1, 2), (60, 2), (60, 21)])
-def test_detections(method: str, threshold: float, limit: int, count: int, classes: int) -> None:
-    rule = Postprocessing(threshold, method, 0.5, 0.5, limit)
+@pytest.mark.parametrize("per_class", [True, False])
+def test_detections(
+    method: str, threshold: float, limit: int, count: int, classes: int, per_class: bool
+) -> None:
+    rule = Postprocessing(threshold, method, 0.5, 0.5, limit, per_class)
     found = check_detections(*head_outputs(count, classes, 3.0), rule, (256, 320))
     assert found > 0 or count < 60
 
@@ -116,7 +119,8 @@ def test_detections_of_thundernet_on_coco(method: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), st.integers(0, 6), st.sampled_from(["hard", "linear", "gaussian"]))
-def test_detections_of_any_number(data: st.DataObject, count: int, method: str) -> None:
+@given(st.data(), st.integers(0, 6), st.sampled_from(["hard", "linear", "gaussian"]), st.booleans())
+def test_detections_of_any_number(data: st.DataObject, count: int, method: str, per_class: bool) -> None:
     logits, deltas, rois = (data.draw(arrays(F, (count, n), elements=LEVELS)) for n in (3, 4, 4))
-    check_detections(logits, deltas, rois, Postprocessing(0.1, method, 0.3, 0.5, 5), (60, 80))
+    rule = Postprocessing(0.1, method, 0.3, 0.5, 5, per_class)
+    check_detections(logits, deltas, rois, rule, (60, 80))

@@ -1,6 +1,7 @@
 #include "detections.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace pocketdet {
 
@@ -53,6 +54,47 @@ void fill_pools(const HeadOutput& head, const DetectOptions& options, DetectWork
     }
 }
 
+// Joins the pools of all classes into one, by RoI, then label, which is how ties rank.
+void join_pools(const HeadOutput& head, DetectWorkspace& workspace) {
+    workspace.pairs.clear();
+    workspace.pair_boxes.clear();
+    workspace.pair_pool.clear();
+    std::vector<DetectWorkspace::ClassPool>& pools = workspace.pools;
+    for (DetectWorkspace::ClassPool& pool : pools) pool.best = 0;  // from here on the first that was not taken
+    for (size_t r = 0; r < head.count; ++r) {
+        for (size_t label = 0; label < pools.size(); ++label) {
+            if (pools[label].best == pools[label].left) continue;
+            const Candidate& candidate = workspace.candidates[label * head.count + pools[label].best];
+            if (candidate.index != static_cast<int32_t>(r)) continue;
+            ++pools[label].best;
+            workspace.pair_pool.push_back({candidate.score, static_cast<int32_t>(workspace.pairs.size())});
+            workspace.pair_boxes.push_back(workspace.boxes[r]);
+            workspace.pairs.push_back({candidate.index, static_cast<int32_t>(label)});
+        }
+    }
+}
+
+// Pairs of RoI and label suppress each other whatever their labels. Equal scores are taken by RoI and ranked by label,
+// so those that equal the last one are taken too before the list is cut.
+void detect_across_classes(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,
+                           std::vector<Detection>& detections) {
+    join_pools(head, workspace);
+    Candidate* pool = workspace.pair_pool.data();
+    size_t left = workspace.pair_pool.size();
+    while (left > 0) {
+        const size_t best = best_position(pool, left);
+        if (detections.size() >= options.max_detections && pool[best].score < detections.back().score) break;
+        const size_t place = static_cast<size_t>(pool[best].index);
+        const DetectWorkspace::Pair& pair = workspace.pairs[place];
+        detections.push_back({workspace.pair_boxes[place], pool[best].score, pair.label, pair.roi});
+        left = pop_and_suppress(pool, left, best, workspace.pair_boxes.data(), options.rule);
+    }
+    std::sort(detections.begin(), detections.end(), [](const Detection& a, const Detection& b) {
+        return std::tie(b.score, a.label, a.index) < std::tie(a.score, b.label, b.index);
+    });
+    if (detections.size() > options.max_detections) detections.resize(options.max_detections);
+}
+
 }  // namespace
 
 // Suppression within a class only lowers scores, so the best candidate of all classes is final. Selecting one at a time
@@ -62,6 +104,7 @@ void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspac
     detections.clear();
     if (head.classes < 2) return;  // nothing but background
     fill_pools(head, options, workspace);
+    if (!options.per_class) return detect_across_classes(head, options, workspace, detections);
     while (detections.size() < options.max_detections) {
         const Candidate* best = nullptr;
         size_t best_label = 0;

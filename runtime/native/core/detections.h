@@ -26,9 +26,10 @@ struct HeadOutput {
 
 struct DetectOptions {
     float delta_std[4];
-    Size image;    // network input
-    NmsRule rule;  // within each class
+    Size image;  // network input
+    NmsRule rule;
     size_t max_detections;
+    bool per_class = true;  // boxes only suppress those of their own class
 };
 
 struct Detection {
@@ -47,10 +48,16 @@ struct DetectWorkspace {
     std::vector<double> exponentials;   // [class]
     std::vector<Candidate> candidates;  // [label][RoI]
     std::vector<ClassPool> pools;       // [label]
+    struct Pair {
+        int32_t roi, label;
+    };
+    std::vector<Pair> pairs;           // candidates of all classes, by RoI, then label
+    std::vector<Box> pair_boxes;       // [pair]
+    std::vector<Candidate> pair_pool;  // indices into both
 };
 
-// Softmax, box decoding, clipping and NMS within each class. RoIs with a value that is not finite or with an empty box
-// are dropped.
+// Softmax, box decoding, clipping and NMS, within each class or over all of them. RoIs with a value that is not finite
+// or with an empty box are dropped.
 //
 // detections: output, at most max_detections, by score descending, label ascending, RoI ascending.
 void detect(const HeadOutput& head, const DetectOptions& options, DetectWorkspace& workspace,

@@ -1,4 +1,4 @@
-// manifest.json, versions 1 to 5: what a program must know to run a detector it has never seen. Fields, bounds and
+// manifest.json, versions 1 to 6: what a program must know to run a detector it has never seen. Fields, bounds and
 // cross checks are those of runtime/bundle/{schema,two_stage,one_stage}.py; the meaning of the numbers is in
 // docs/reference/definitions.md and docs/reference/one-stage.md.
 #pragma once
@@ -21,7 +21,7 @@
 
 namespace pocketdet {
 
-constexpr int kSchemaVersion = 5;
+constexpr int kSchemaVersion = 6;
 constexpr size_t kMaxSizes = 8;
 constexpr const char* kManifestName = "manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{8} << 20;
@@ -72,6 +72,7 @@ struct RoiHead {
 struct Postprocessing {
     NmsRule rule;
     int max_detections;
+    bool per_class = true;
 };
 
 // What a two-stage detector has, and a one-stage detector.

@@ -38,7 +38,7 @@ RoiHead load_roi_head(const Field& field) {
     return head;
 }
 
-Postprocessing load_postprocessing(const Field& field) {
+Postprocessing load_postprocessing(const Field& field, int version) {
     Record record(field);
     Postprocessing post{};
     post.rule.score_threshold = load_unit_interval(record.need("score_threshold"));
@@ -49,6 +49,9 @@ Postprocessing load_postprocessing(const Field& field) {
     post.rule.iou_threshold = load_unit_interval(record.need("nms_iou"));
     post.rule.sigma = load_positive(record.need("sigma"));
     post.max_detections = load_int(record.need("max_detections"), 1, 10'000);
+    if (const auto per_class = version >= 6 ? record.maybe("per_class") : std::nullopt) {
+        post.per_class = per_class->boolean();
+    }
     record.finish();
     return post;
 }
@@ -98,7 +101,7 @@ TwoStageParts load_two_stage(Record& record, const Manifest& manifest, ManifestR
     parts.anchors = load_anchors(record.need("anchors"));
     parts.proposals = load_proposals(record.need("proposals"));
     parts.roi_head = load_roi_head(record.need("roi_head"));
-    parts.postprocessing = load_postprocessing(record.need("postprocessing"));
+    parts.postprocessing = load_postprocessing(record.need("postprocessing"), reader.version);
     parts.head_columns = static_cast<int>(manifest.class_names.size()) + 1 + 4;
     check_stages(parts, manifest.input, reader.label);
     return parts;

@@ -12,6 +12,7 @@ DetectOptions detect_options(const TwoStageParts& parts, Size input, const Detec
     std::copy(parts.roi_head.delta_std.begin(), parts.roi_head.delta_std.end(), detect.delta_std);
     detect.image = input;
     detect.rule = parts.postprocessing.rule;
+    detect.per_class = parts.postprocessing.per_class;
     if (options.nms) detect.rule.method = *options.nms;
     if (options.nms_iou) detect.rule.iou_threshold = static_cast<float>(*options.nms_iou);
     if (options.score_threshold) detect.rule.score_threshold = static_cast<float>(*options.score_threshold);

@@ -82,7 +82,7 @@ nb::object bound_ps_roi_align(nb::handle features, nb::handle rois, double strid
 
 nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, const std::array<double, 4>& delta_std,
                        Pair image_size, double score_threshold, const std::string& nms, double nms_iou, double sigma,
-                       int64_t max_detections) {
+                       int64_t max_detections, bool per_class) {
     const ReadArray roi_array = load_boxes(rois, "rois");
     const size_t count = roi_array.shape(0);
     const int64_t rows = static_cast<int64_t>(count);
@@ -98,6 +98,7 @@ nb::tuple bound_detect(nb::handle logits, nb::handle deltas, nb::handle rois, co
     options.image = check_size("image_size", image_size);
     options.rule = load_rule({"nms", "nms_iou"}, nms, nms_iou, sigma, score_threshold);
     options.max_detections = static_cast<size_t>(check_range("max_detections", max_detections, 1, kMaxBoxes));
+    options.per_class = per_class;
     const HeadOutput head{floats_of(logit_array),
                           static_cast<std::ptrdiff_t>(logit_array.stride(0)),
                           floats_of(delta_array),
@@ -131,13 +132,15 @@ void bind_stages(nb::module_& module) {
         "Position-sensitive RoI align of all RoIs (R, 4) in network pixels on features (alpha * p * p, h, w).\n\n"
         "Element (c * p + i) * p + j of a row is bin (i, j) of output channel c: (R, alpha * p * p).\n"
         "A RoI with a coordinate that is not finite gives zeros.");
-    module.def("detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a,
-               "score_threshold"_a, "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100,
-               "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"
-               "Rows of both may lie at any distance, so slices of one matrix will do.\n"
-               "Softmax, decode, class-wise NMS ('hard', 'linear' or 'gaussian'), then the best `max_detections`.\n"
-               "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,) without background,\n"
-               "int32 RoI indices (D,); by score, then label, then RoI.");
+    module.def(
+        "detect", &bound_detect, "logits"_a, "deltas"_a, "rois"_a, "delta_std"_a, "image_size"_a, "score_threshold"_a,
+        "nms"_a = "hard", "nms_iou"_a = 0.5, "sigma"_a = 0.5, "max_detections"_a = 100, "per_class"_a = true,
+        "Detections from a head's logits (R, C), background first, and class-agnostic deltas (R, 4).\n\n"
+        "Rows of both may lie at any distance, so slices of one matrix will do.\n"
+        "Softmax, decode, NMS ('hard', 'linear' or 'gaussian'; within each class, or with `per_class` false over\n"
+        "all classes), then the best `max_detections`.\n"
+        "Returns boxes (D, 4) in network pixels, scores (D,), int32 labels (D,) without background,\n"
+        "int32 RoI indices (D,); by score, then label, then RoI.");
 }
 
 }  // namespace pocketdet::python

@@ -119,9 +119,24 @@ void test_what_a_bundle_was_made_for() {
     CHECK(contains(why_other(Arithmetic::bf16_storage, Arithmetic::fp32), "bf16-storage needs ncnn on a 64-bit ARM"));
 }
 
+void test_suppression_across_classes() {
+    Json newer = sound_manifest();
+    newer["schema_version"] = 6;
+    CHECK(std::get<TwoStageParts>(parse(newer).parts).postprocessing.per_class);
+    newer["postprocessing"]["per_class"] = false;
+    CHECK(!std::get<TwoStageParts>(parse(newer).parts).postprocessing.per_class);
+    for (const Json& wrong : {Json(nullptr), Json(0), Json("false")}) {
+        Json other = newer;
+        other["postprocessing"]["per_class"] = wrong;
+        CHECK(contains(message_of<BundleError>([&] { parse(other); }), "field 'postprocessing.per_class'"));
+    }
+    newer["schema_version"] = 5;
+    CHECK(contains(message_of<BundleError>([&] { parse(newer); }), "field 'postprocessing.per_class' is unknown"));
+}
+
 void test_manifest_errors() {
     const Edit edits[] = {
-        {"/schema_version", 6, "needs a newer pocketdet-run"},
+        {"/schema_version", 7, "needs a newer pocketdet-run"},
         {"/schema_version", "1", "field 'schema_version': expected a whole number"},
         {"/schema_version", 1.0, "field 'schema_version'"},
         {"/schema_version", true, "field 'schema_version'"},
@@ -286,6 +301,7 @@ int main() {
     pocketdet::test_sha256();
     pocketdet::test_manifest_is_read();
     pocketdet::test_what_a_bundle_was_made_for();
+    pocketdet::test_suppression_across_classes();
     pocketdet::test_manifest_errors();
     pocketdet::test_several_sizes();
     pocketdet::test_size_texts();

@@ -107,7 +107,8 @@ void fuzz_detect(Fuzz& fuzz, Workspaces& workspaces) {
     const DetectOptions options{{0.1f, 0.1f, 0.2f, 0.2f},
                                 {64, 64},
                                 {static_cast<NmsMethod>(fuzz.integer(0, 2)), 0.5f, 0.5f, 0.01f},
-                                static_cast<size_t>(fuzz.integer(1, 30))};
+                                static_cast<size_t>(fuzz.integer(1, 30)),
+                                fuzz.integer(0, 1) == 0};
     std::vector<Detection> detections;
     detect({head.get(), columns, head.get() + classes, columns, rois.get(), count, classes}, options, workspaces.detect,
            detections);

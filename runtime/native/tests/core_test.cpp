@@ -174,6 +174,18 @@ void test_detect() {
     CHECK(out[0].label == 1 && out[0].index == 1 && out[1].label == 0 && out[1].index == 0);
     CHECK_NEAR(out[0].score, 0.84379473f, 1e-6f);
     CHECK_NEAR(out[1].score, 0.46831053f, 1e-6f);
+    options.per_class = false;
+    detect({logits, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
+    CHECK(out.size() == 1 && out[0].label == 1 && out[0].index == 1);  // the best of all classes removes the others
+    const float ties[9] = {0, 2, 2, 0, 2, 2, 0, 2, 2};
+    options.rule.iou_threshold = 1.0f;
+    options.max_detections = 3;
+    detect({ties, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
+    CHECK(out.size() == 3);  // by label, then RoI
+    for (int32_t i = 0; i < 3; ++i)
+        CHECK(out[static_cast<size_t>(i)].label == 0 && out[static_cast<size_t>(i)].index == i);
+    options.per_class = true;
+    options.rule.iou_threshold = 0.5f;
     options.max_detections = 1;
     detect({logits, 3, deltas, 4, rois, 3, 3}, options, workspace, out);
     CHECK(out.size() == 1 && out[0].index == 1);

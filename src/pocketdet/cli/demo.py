@@ -70,6 +70,7 @@ def demo(
         golden_image=pixels,
         target=None if target == "none" else target,
         score_threshold=None if arch else display_threshold(reference_of(model)),
+        per_class=None if arch else False,  # one label on an object
     )
     bundle = _export(model, card, out, options, console)
     console.rule("3  verify: PyTorch against ONNX against ncnn")

@@ -151,6 +151,14 @@ def export(
             "their own, which AP is measured with, is lower."
         ),
     ] = None,
+    per_class: Annotated[
+        bool | None,
+        typer.Option(
+            "--per-class-nms/--class-agnostic-nms",
+            help="Whether boxes only suppress those of their own class, or all that overlap, which leaves "
+            "one label on an object; as the model has it by default.",
+        ),
+    ] = None,
     slim: Annotated[bool, typer.Option("--slim", help="Omit ONNX and PyTorch files, for a phone.")] = False,
     archive: Annotated[bool, typer.Option("--zip", help="Write one zip file instead of a folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle of that name.")] = False,
@@ -228,6 +236,7 @@ def export(
         overwrite=overwrite,
         golden_image=read_image(golden) if golden else None,
         score_threshold=score,
+        per_class=per_class,
     )
     with console.status("exporting") as status:
 

@@ -93,7 +93,8 @@ def _words(rule: "Postprocessing") -> str:
         "gaussian": f"gaussian soft-NMS with sigma {rule.sigma:g}",
     }
     threshold = f"scores above {rule.score_threshold:g}"
-    return f"{threshold}, {nms[rule.nms]}, at most {rule.max_detections} detections an image"
+    across = "" if rule.per_class or rule.nms == "none" else " over all classes"
+    return f"{threshold}, {nms[rule.nms]}{across}, at most {rule.max_detections} detections an image"
 
 
 def labels(subjects: "Sequence[VariantReport]") -> list[str]:
