@@ -68,6 +68,7 @@ def test_what_belongs_to_targets_is_refused(
         ((*every,), "--zoo needs --out DIR"),
         ((*every, weights, "--out", tmp_path), "TARGET is for named targets: leave it out with --zoo"),
         ((*every, "--out", tmp_path, "--per-class"), "--per-class is for named targets"),
+        ((*every, "--out", tmp_path, "--score", 0), "--score is for named targets"),
         ((*every, "--out", tmp_path, "--only", "ncnn-int8"), "--only ncnn-int8 needs --calib DIR"),
         (("val", *labelled(project)), "nothing to measure"),
         (("val", weights, *labelled(project), "--calib", tmp_path), "--calib needs it"),

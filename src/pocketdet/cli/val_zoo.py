@@ -32,9 +32,9 @@ CALIBRATION: Final = "int8 calibration"  # among the tools of a report
 
 
 def refuse_options(*given: Mapping[str, object]) -> None:
-    """Raise `UsageError` that names the first option with a value, which --zoo does not have."""
+    """Raise `UsageError` that names the first option that was given, which --zoo does not have."""
     for name, value in ((n, v) for options in given for n, v in options.items()):
-        if value:
+        if value is not None and value is not False and value != []:
             raise UsageError(f"{name} is for named targets: leave it out with --zoo")
 
 
