@@ -112,6 +112,7 @@ def entry(run: Path, name: str, accuracy: str, out: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # test_cli_own_data trains on such folders in every run
 def test_from_the_archives_of_voc_to_a_card(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +149,7 @@ def test_from_the_archives_of_voc_to_a_card(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # test_cli_own_data trains on such folders in every run
 def test_from_the_archives_of_coco_to_a_card(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
