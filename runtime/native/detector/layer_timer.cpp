@@ -8,11 +8,28 @@
 
 namespace pocketdet {
 
-// Has the fields of the layer, by which ncnn prepares its inputs.
+// Has the fields of the layer, by which ncnn prepares its inputs. They are copied one by one: ncnn::Layer has others
+// that it leaves uninitialised, so that its copy constructor is undefined behaviour.
 class LayerTimer::TimedLayer : public ncnn::Layer {
 public:
-    TimedLayer(const ncnn::Layer& own, LayerTimer& timer, size_t index)
-        : ncnn::Layer(own), own_(own), timer_(timer), index_(index) {}
+    TimedLayer(const ncnn::Layer& own, LayerTimer& timer, size_t index) : own_(own), timer_(timer), index_(index) {
+        one_blob_only = own.one_blob_only;
+        support_inplace = own.support_inplace;
+        support_packing = own.support_packing;
+        support_any_packing = own.support_any_packing;
+        support_bf16_storage = own.support_bf16_storage;
+        support_fp16_storage = own.support_fp16_storage;
+        support_int8_storage = own.support_int8_storage;
+        support_batch = own.support_batch;
+        featmask = own.featmask;
+        typeindex = own.typeindex;
+        type = own.type;
+        name = own.name;
+        bottoms = own.bottoms;
+        tops = own.tops;
+        bottom_shapes = own.bottom_shapes;
+        top_shapes = own.top_shapes;
+    }
 
     int forward(const std::vector<ncnn::Mat>& bottoms_in, std::vector<ncnn::Mat>& tops_out,
                 const ncnn::Option& option) const override {
