@@ -20,7 +20,7 @@ from rich.table import Table
 
 from pocketdet.armmodel.devices import DEVICES, Device, milliseconds
 from pocketdet.armmodel.validation import Validation, load_validation, published_times
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import error_exit_code
 
 FEWEST = 6  # networks
 Values = NDArray[np.float64]
@@ -85,6 +85,7 @@ def all_times(validation: Validation, published: Mapping[str, Mapping[str, float
     return [t for t in times if len(t.core) >= FEWEST]
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the constants and the errors.
 
@@ -97,11 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--devices", type=Path, required=True, help="folder with the published runs")
     chosen = parser.parse_args(arguments)
-    try:
-        Console(highlight=False).print(_table(all_times(load_validation(), published_times(chosen.devices))))
-    except PocketdetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    Console(highlight=False).print(_table(all_times(load_validation(), published_times(chosen.devices))))
     return 0
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.io import atomic_write
 
 
@@ -45,6 +45,7 @@ def table_parser(doc: str | None, section: str) -> argparse.ArgumentParser:
     return parser
 
 
+@error_exit_code
 def write_table(page: Path | None, section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     """Write a table into a section of a page, or to standard output without a page.
 
@@ -54,16 +55,12 @@ def write_table(page: Path | None, section: str, head: Sequence[str], rows: Iter
         The exit code; a `PocketdetError` is written as one sentence.
     """
     found: list[Sequence[str]] = []
-    try:
-        for row in rows:
-            found.append(row)
-            sys.stderr.write(" | ".join(row) + "\n")
-        text = markdown_table(head, found)
-        if page:
-            write_section(page, section, text)
-        else:
-            sys.stdout.write(text + "\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    for row in rows:
+        found.append(row)
+        sys.stderr.write(" | ".join(row) + "\n")
+    text = markdown_table(head, found)
+    if page:
+        write_section(page, section, text)
+    else:
+        sys.stdout.write(text + "\n")
     return 0

@@ -31,7 +31,7 @@ from pocketdet.benchmarks.predict.published import (
     model_name,
     read_runs,
 )
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import PocketdetError, UsageError, error_exit_code
 from pocketdet.io import atomic_write
 
 PATH = Path(__file__).parent / "validation.json"
@@ -272,6 +272,7 @@ def details(validation: Validation) -> Table:
     return table
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Model what is missing and print the tables.
 
@@ -289,22 +290,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, help="plot of modelled against published times (.png)")
     parser.add_argument("--page", type=Path, help=f'Markdown file with a section "{SECTION}" to write')
     chosen = parser.parse_args(arguments)
-    try:
-        validation = validate(chosen.devices, chosen.out, chosen.core, chosen.network)
-        console = Console(highlight=False)
-        console.print(summary(validation), "", details(validation))
-        for point in validation.points:
-            if point.cycles is None:
-                console.print(f"{point.network} on {point.core}: {point.failure}", markup=False)
-        if chosen.page:
-            write_section(chosen.page, SECTION, page_section(validation))
-        if chosen.plot:
-            from pocketdet.armmodel.plots import plot_validation
+    validation = validate(chosen.devices, chosen.out, chosen.core, chosen.network)
+    console = Console(highlight=False)
+    console.print(summary(validation), "", details(validation))
+    for point in validation.points:
+        if point.cycles is None:
+            console.print(f"{point.network} on {point.core}: {point.failure}", markup=False)
+    if chosen.page:
+        write_section(chosen.page, SECTION, page_section(validation))
+    if chosen.plot:
+        from pocketdet.armmodel.plots import plot_validation
 
-            plot_validation(chosen.plot, validation)
-    except PocketdetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        plot_validation(chosen.plot, validation)
     return 0
 
 

@@ -21,7 +21,7 @@ from pocketdet.armmodel.instrument import Instrument, find_instrument
 from pocketdet.armmodel.modelled import model
 from pocketdet.armmodel.subject import BundleSubject
 from pocketdet.armmodel.table9 import LITTLE, PHONE
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.io import atomic_write
 from pocketdet.models.build import AnyDetector, config_of
@@ -119,6 +119,7 @@ def _modelled(
                 )
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the figures.
 
@@ -133,14 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
     parser.add_argument("--only", choices=zoo_names(), help="one detector; all by default")
     chosen = parser.parse_args(arguments)
-    try:
-        for name in [chosen.only] if chosen.only else zoo_names():
-            found = zoo_figures(name, chosen.accuracy, chosen.bundles, find_instrument())
-            atomic_write(figures_path(name), found.to_json())
-            sys.stdout.write(f"wrote {figures_path(name)}\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    instrument = find_instrument()
+    for name in [chosen.only] if chosen.only else zoo_names():
+        found = zoo_figures(name, chosen.accuracy, chosen.bundles, instrument)
+        atomic_write(figures_path(name), found.to_json())
+        sys.stdout.write(f"wrote {figures_path(name)}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Write the table and the picture of the zoo from the figures beside its cards and the registry of records.
+"""Write the table and the plot of the zoo from the figures beside its cards and the registry of records.
 
     python -m pocketdet.armmodel.zoo_page
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pocketdet.armmodel.page import markdown_table, write_section
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.registry import read_registry
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.zoo import zoo_names
 from pocketdet.models.zoo.figures import PRECISIONS, Precision, ZooFigures, read_figures
@@ -164,25 +164,26 @@ def _draw_panel(axes: "Axes", points: "Sequence[tuple[Row, float | None]]") -> N
     axes.set_xlim(0, 1.2 * most)
 
 
+@error_exit_code
 def main(root: Path = ROOT) -> int:
-    """Write the pages and the picture of a checkout.
+    """Write the pages and the plot of a checkout.
 
     Returns:
         The exit code; a `PocketdetError` is written as one sentence.
     """
-    try:
-        every = {name: read_figures(name) for name in zoo_names()}
-        figures = {name: found for name, found in every.items() if found}
-        records = x86_records(root / "benchmarks" / "results")
-        rows = zoo_rows(figures, records)
-        for page, folder in (("README.md", ""), ("docs/guides/zoo.md", "../../")):
-            shown = rows if folder else [row for row in rows if row.precision == PRECISIONS[0]]
-            table = markdown_table(_HEAD, [row.cells(folder) for row in shown])
-            write_section(root / page, SECTION, f"{table}\n\n{_note(figures, records)}")
-        draw(root / "docs" / "images" / "zoo.png", rows, next(iter(figures.values())).data)
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    every = {name: read_figures(name) for name in zoo_names()}
+    figures = {name: found for name, found in every.items() if found}
+    if not figures:
+        raise UsageError(
+            "no detector of the zoo has figures: run python -m pocketdet.armmodel.zoo_figures first"
+        )
+    records = x86_records(root / "benchmarks" / "results")
+    rows = zoo_rows(figures, records)
+    for page, folder in (("README.md", ""), ("docs/guides/zoo.md", "../../")):
+        shown = rows if folder else [row for row in rows if row.precision == PRECISIONS[0]]
+        table = markdown_table(_HEAD, [row.cells(folder) for row in shown])
+        write_section(root / page, SECTION, f"{table}\n\n{_note(figures, records)}")
+    draw(root / "docs" / "images" / "zoo.png", rows, next(iter(figures.values())).data)
     return 0
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pocketdet.datasets.image_file import read_stored_image
 from pocketdet.datasets.layout import DataSource, read_source
 from pocketdet.datasets.records import Dataset, ImageAnnotations, check_dataset, keep_sound
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.io import atomic_write
 
 QUALITY: Final = 90  # of JPEG
@@ -97,6 +97,7 @@ def _entries(
     return entries
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pack a dataset.
 
@@ -113,13 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the files")
     parser.add_argument("--side", type=int, default=SIDE, help="longer side in pixels, 320 by default")
     chosen = parser.parse_args(arguments)
-    try:
-        source = DataSource(chosen.data, chosen.images, split=chosen.split)
-        dataset = keep_sound(check_dataset(read_source(source)), skip_bad=False)
-        sys.stdout.write(f"wrote {pack(dataset, chosen.out, chosen.side)}\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    source = DataSource(chosen.data, chosen.images, split=chosen.split)
+    dataset = keep_sound(check_dataset(read_source(source)), skip_bad=False)
+    sys.stdout.write(f"wrote {pack(dataset, chosen.out, chosen.side)}\n")
     return 0
 
 

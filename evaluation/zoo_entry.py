@@ -18,7 +18,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from pocketdet.datasets import VOC_CLASSES
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.report import AccuracyReport, VariantReport
 from pocketdet.io import atomic_write, read_lines
 from pocketdet.models.build import AnyConfig, AnyDetector, config_of
@@ -152,6 +152,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write an entry.
 
@@ -169,12 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the files")
     chosen = parser.parse_args(arguments)
     facts = {"data": chosen.data, "licence": chosen.licence, "recipe": chosen.recipe}
-    try:
-        for path in make_entry(chosen.run, chosen.name, facts, chosen.accuracy, chosen.out):
-            sys.stdout.write(f"wrote {path}\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    for path in make_entry(chosen.run, chosen.name, facts, chosen.accuracy, chosen.out):
+        sys.stdout.write(f"wrote {path}\n")
     return 0
 
 

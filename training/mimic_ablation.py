@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from pocketdet.datasets import Dataset, evenly_spaced, read_coco
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import error_exit_code
 from pocketdet.models.backbones import ResNetConfig
 from pocketdet.models.mimicdet import MimicDet, MimicDetConfig
 from pocketdet.models.one_stage import OneStageConfig
@@ -72,6 +72,7 @@ def _mean(seen: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: sum(losses[name] for losses in last) / len(last) for name in last[0]}
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Train twice and print what came out; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.mimic_ablation", description=__doc__)
@@ -87,26 +88,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     keep_freed_memory()
-    try:
-        dataset = read_coco(options.data, options.images)
-        test = evenly_spaced(
-            read_coco(options.test, options.images, dataset.class_names), options.test_images
+    dataset = read_coco(options.data, options.images)
+    test = evenly_spaced(read_coco(options.test, options.images, dataset.class_names), options.test_images)
+    steps = options.image_count // options.batch
+    config = overfit_config("mimicdet-r50", options.side, steps, options.batch, 2e-3)
+    config = replace(config, augment=Augment(kind="strong", mosaic=0.0, paste=0.0))
+    pipeline = make_augment_pipeline(config, [dataset])
+    for weight in (1.0, 0.0):
+        sys.stdout.write(f"mimic loss times {weight:g}\n")
+        run = replace(config, mimicdet=replace(config.mimicdet, mimic_weight=weight))
+        done = train_once(run, pipeline, dataset.class_names, test)
+        sys.stdout.write(
+            f"  AP {100 * done.ap:.2f}  AP50 {100 * done.ap50:.2f}  on {len(test.images)} images; "
+            f"mimic {done.losses['mimic']:.3f}\n"
         )
-        steps = options.image_count // options.batch
-        config = overfit_config("mimicdet-r50", options.side, steps, options.batch, 2e-3)
-        config = replace(config, augment=Augment(kind="strong", mosaic=0.0, paste=0.0))
-        pipeline = make_augment_pipeline(config, [dataset])
-        for weight in (1.0, 0.0):
-            sys.stdout.write(f"mimic loss times {weight:g}\n")
-            run = replace(config, mimicdet=replace(config.mimicdet, mimic_weight=weight))
-            done = train_once(run, pipeline, dataset.class_names, test)
-            sys.stdout.write(
-                f"  AP {100 * done.ap:.2f}  AP50 {100 * done.ap50:.2f}  on {len(test.images)} images; "
-                f"mimic {done.losses['mimic']:.3f}\n"
-            )
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_coco
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import error_exit_code
 from pocketdet.evaluation import CocoAccuracy, coco_accuracy
 from pocketdet.models.build import AnyDetector, build_detector, config_of
 from pocketdet.models.random_init import calibrate_batch_norm
@@ -138,6 +138,7 @@ def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
     )
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Overfit one architecture and print the curve; returns the exit code, 1 if AP50 is not above 0.9."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.overfit", description=__doc__)
@@ -161,13 +162,9 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{report.step:4d}  {time.perf_counter() - begin:6.1f} s  {terms}\n")
             sys.stdout.flush()
 
-    try:
-        setup = overfit_config(options.arch, options.side, options.steps, options.image_count, options.rate)
-        samples, names = _images(options.data, options.images, options.image_count, options.side)
-        model = build_detector(setup.detector(names))
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    setup = overfit_config(options.arch, options.side, options.steps, options.image_count, options.rate)
+    samples, names = _images(options.data, options.images, options.image_count, options.side)
+    model = build_detector(setup.detector(names))
     initialise(model, setup.seed, setup.background_bias)
     learn(setup, model, samples, log, autocast=options.autocast)
     accuracy = accuracy_on(model, samples, names)

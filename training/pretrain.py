@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.models.build import AnyDetector, build_detector, config_of
 from pocketdet.models.checkpoint import save_checkpoint
 from pocketdet.models.mimicdet import MimicDet
@@ -111,6 +111,7 @@ def pretrain(
     return float(np.mean(rights[-100:]))
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Prepare the detector of a training configuration; returns the process exit code."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.pretrain", description=__doc__)
@@ -131,16 +132,12 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{step:5d}  {seconds:6.1f} s  loss {loss:.3f}  accuracy {accuracy:.2f}\n")
             sys.stdout.flush()
 
-    try:
-        setup = read_config(options.config)
-        data = read_data(setup, skip_bad=False)
-        model = build_detector(setup.detector(data.class_names))
-        initialise(model, setup.seed, setup.background_bias)
-        backbone_of(model)
-        pipeline = make_augment_pipeline(setup, data.training)
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    setup = read_config(options.config)
+    data = read_data(setup, skip_bad=False)
+    model = build_detector(setup.detector(data.class_names))
+    initialise(model, setup.seed, setup.background_bias)
+    backbone_of(model)
+    pipeline = make_augment_pipeline(setup, data.training)
     steps = Schedule(options.crops, options.batch, options.rate, 50, "cosine", (options.side,))
     rule = Optimizer("adamw", weight_decay=0.05, clip_norm=5.0)
     accuracy = pretrain(model, pipeline, setup.seed, steps, rule, log)

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.models.build import AnyDetector, build_detector, config_of
 from pocketdet.models.checkpoint import load_detector, save_checkpoint
 from pocketdet.models.snet import BasicUnit, DownUnit, SNet
@@ -230,6 +230,7 @@ def start_of(setup: TrainConfig, given: AnyDetector) -> ThunderNet:
     return wide
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Widen a checkpoint for a run; returns the process exit code."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.training.widen", description=__doc__)
@@ -239,13 +240,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     keep_freed_memory()
-    try:
-        setup, given = read_config(options.config), load_detector(weights_file(options.given))
-        wide = start_of(setup, given)
-        save_checkpoint(options.out, wide, {"widened from": options.given.name})
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    setup, given = read_config(options.config), load_detector(weights_file(options.given))
+    wide = start_of(setup, given)
+    save_checkpoint(options.out, wide, {"widened from": options.given.name})
     sys.stdout.write(f"wrote {options.out}: {setup.arch}, which starts as {config_of(given).arch}\n")
     return 0
 

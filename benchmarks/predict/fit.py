@@ -29,7 +29,7 @@ from pocketdet.benchmarks.predict.coefficients import (
 from pocketdet.benchmarks.predict.prediction import range_of, ratio_band
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import BY_PRECISION, Classes, Workload, amounts
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import error_exit_code
 from pocketdet.io import atomic_write
 
 Array = NDArray[np.float64]
@@ -218,6 +218,7 @@ def _errors(fit: DeviceFit, *, banded: bool = False) -> tuple[str, ...]:
     return (*cells, f"{fit.coverage:.0%}") if banded else cells
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, print and write.
 
@@ -231,14 +232,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--devices", type=Path, required=True, help="folder with the published runs")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the file to write")
     chosen = parser.parse_args(arguments)
-    try:
-        works = read_workloads(chosen.devices)
-        fitted = fit_runs(works, read_runs(chosen.devices))
-        print_errors(fitted, Console(highlight=False))
-        atomic_write(chosen.out, make_models(works, fitted).model_dump_json(indent=1) + "\n")
-    except PocketdetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    works = read_workloads(chosen.devices)
+    fitted = fit_runs(works, read_runs(chosen.devices))
+    print_errors(fitted, Console(highlight=False))
+    atomic_write(chosen.out, make_models(works, fitted).model_dump_json(indent=1) + "\n")
     print(f"wrote {chosen.out}")
     return 0
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.io import atomic_write
 
 from .compose import render_scene
@@ -41,6 +41,7 @@ def _with_boxes(scene: Scene) -> Image:
     return image
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Render one image; returns the process exit code (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(prog="python -m pocketdet.datasets.scenes", description=__doc__)
@@ -53,15 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--boxes", action="store_true", help="draw the boxes and labels")
     parser.add_argument("--coco", type=Path, help="COCO json to write with what lies where")
     options = parser.parse_args(arguments)
-    try:
-        scene = _scene(options.seed, options.random, options.size)
-        atomic_write(options.out, _encoded(options.out, _with_boxes(scene) if options.boxes else scene.image))
-        if options.coco:
-            content = coco_content([(options.out.name, scene)])
-            atomic_write(options.coco, json.dumps(content, indent=1) + "\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    scene = _scene(options.seed, options.random, options.size)
+    atomic_write(options.out, _encoded(options.out, _with_boxes(scene) if options.boxes else scene.image))
+    if options.coco:
+        content = coco_content([(options.out.name, scene)])
+        atomic_write(options.coco, json.dumps(content, indent=1) + "\n")
     return 0
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from pocketdet.datasets.scenes import Scene, kinds, random_scene, render_scene
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.io import atomic_replace
 
 
@@ -80,6 +80,7 @@ def _rendered(
         step()
 
 
+@error_exit_code
 def main(arguments: list[str] | None = None) -> int:
     """Render a dataset; returns the process exit code (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(
@@ -92,11 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--size", type=int, nargs=2, default=(320, 320), metavar=("WIDTH", "HEIGHT"), help="of the images"
     )
     options = parser.parse_args(arguments)
-    try:
-        path = write_rendered(options.out, options.count, options.seed, tuple(options.size))
-    except PocketdetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+    path = write_rendered(options.out, options.count, options.seed, tuple(options.size))
     sys.stdout.write(f"wrote {path}\n")
     return 0
 

@@ -1,13 +1,16 @@
 """Exceptions of pocketdet.
 
 A message names the file or value, what was expected, what was found and what to do. `exit_code` is the exit
-code of
-the command line: 2 for invalid input or usage, 1 for a failed check.
+code of the command line: 2 for invalid input or usage, 1 for a failed check.
 """
 
 import difflib
-from collections.abc import Iterable
-from typing import ClassVar
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from typing import ClassVar, ParamSpec
+
+_P = ParamSpec("_P")
 
 
 class PocketdetError(Exception):
@@ -54,3 +57,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: "; did you mean X?", or nothing if none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def error_exit_code(main: Callable[_P, int]) -> Callable[_P, int]:
+    """Let a program's `main` write a `PocketdetError` as one sentence, and return its exit code."""
+
+    @functools.wraps(main)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except PocketdetError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return error.exit_code
+
+    return wrapped

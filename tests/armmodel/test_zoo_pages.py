@@ -137,7 +137,21 @@ def test_the_pages_and_the_picture_are_written(tmp_path: Path, monkeypatch: pyte
     assert cv2.imread(str(tmp_path / "docs/images/zoo.png")).shape[1] == 1200
 
 
-def test_a_page_that_is_missing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_that_is_missing_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(zoo_page, "read_figures", lambda name: figures("s", 100, 0.6))
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     assert zoo_page.main(tmp_path) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_nothing_is_written_without_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(zoo_page, "read_figures", lambda name: None)
+    page = tmp_path / "README.md"
+    page.write_text("<!-- zoo -->\nold\n<!-- end of zoo -->\n")
+    assert zoo_page.main(tmp_path) == 2
+    assert "no detector of the zoo has figures" in capsys.readouterr().err
+    assert "old" in page.read_text()
