@@ -3,6 +3,7 @@
 
 #include "byte_kernels.h"
 #include "packed_convolution.h"
+#include "packed_fully_connected.h"
 #include "packed_layers.h"
 
 namespace pocketdet {
@@ -118,16 +119,9 @@ bool is_byte_fully_connected(const LayerLine& line) {
            line.get(18, 0) == 2;
 }
 
-class ByteFullyConnected : public PackedLayer {
+class ByteFullyConnected : public PackedFullyConnected {
 public:
-    explicit ByteFullyConnected(const Kernels& kernels) : PackedLayer(kernels) { support_packing = false; }
-
-    int load_param(const ncnn::ParamDict& params) override {
-        outputs_ = params.get(7, 0);
-        inputs_ = params.get(9, 0);
-        relu_ = params.get(kFullyConnectedRelu, 0) != 0;
-        return 0;
-    }
+    explicit ByteFullyConnected(const Kernels& kernels) : PackedFullyConnected(kernels, 7) {}
 
     int load_model(const ncnn::ModelBin& model) override {
         const ncnn::Mat weights = model.load(inputs_, outputs_, 0), bias = model.load(outputs_, 0),
@@ -143,26 +137,19 @@ public:
         return 0;
     }
 
-    int forward(const ncnn::Mat& rows, ncnn::Mat& out, const ncnn::Option& option) const override {
-        if (rows.dims != 2 || rows.w != inputs_ || rows.elemsize != kernels_.element_size) return -1;
-        out.create(outputs_, rows.h, kernels_.element_size, option.blob_allocator);
+private:
+    int multiply(const ncnn::Mat& rows, const ncnn::Mat& to, const ncnn::Option& option) const override {
         ncnn::Mat bytes(filled_up(inputs_), rows.h, size_t{1}, option.workspace_allocator);
-        const ncnn::Mat to =
-            filled_up(outputs_) == outputs_
-                ? out
-                : ncnn::Mat(filled_up(outputs_), rows.h, kernels_.element_size, option.workspace_allocator);
-        if (out.empty() || bytes.empty() || to.empty()) return -100;
+        if (bytes.empty()) return -100;
         const float scale = quantize(rows, bytes);
         std::vector<float> scales = scales_;
         for (float& one : scales) one /= scale;
         kByteKernels.product({bytes.row<const int8_t>(0), kByteBlock, bytes.w, bytes.w / kByteBlock, bytes.h,
                               bytes_.data(), scales.data(), bias_.data(), to.data, kByteBlock, to.w, to.w / kByteBlock,
                               relu_});
-        if (to.data != out.data) copy_rows(to, out);
         return 0;
     }
 
-private:
     // The scale that the rows were multiplied by; elements after their ends are zero.
     float quantize(const ncnn::Mat& rows, ncnn::Mat& bytes) const {
         const float largest = kByteKernels.largest(rows.data, static_cast<size_t>(rows.w * rows.h));
@@ -175,8 +162,6 @@ private:
         return scale;
     }
 
-    int outputs_ = 0, inputs_ = 0;
-    bool relu_ = false;
     std::vector<int8_t> bytes_;
     std::vector<float> scales_, bias_;
 };

@@ -1,11 +1,9 @@
-// The fully connected layers of a head: rows of one RoI each, whose elements are not packed.
+// The fully connected layers of a head in float32 or half precision.
 #include <cstring>
 
 #include <ncnn/modelbin.h>
-#include <ncnn/paramdict.h>
 
-#include "packed_layer.h"
-#include "packed_layers.h"
+#include "packed_fully_connected.h"
 
 namespace pocketdet {
 
@@ -18,16 +16,9 @@ bool is_fully_connected(const LayerLine& line) {
            line.get(8, 0) > 0 && line.get(9, 0) > 0;
 }
 
-class FullyConnected : public PackedLayer {
+class FullyConnected : public PackedFullyConnected {
 public:
-    explicit FullyConnected(const Kernels& kernels) : PackedLayer(kernels) { support_packing = false; }
-
-    int load_param(const ncnn::ParamDict& params) override {
-        outputs_ = params.get(8, 0);
-        inputs_ = params.get(9, 0);
-        relu_ = params.get(kFullyConnectedRelu, 0) != 0;
-        return 0;
-    }
+    explicit FullyConnected(const Kernels& kernels) : PackedFullyConnected(kernels, 8) {}
 
     int load_model(const ncnn::ModelBin& model) override {
         const ncnn::Mat weights = model.load(inputs_, outputs_, 0), bias = model.load(outputs_, 1, 0);
@@ -45,23 +36,16 @@ public:
         return weights_.empty() || bias_.empty() ? -100 : 0;
     }
 
-    int forward(const ncnn::Mat& rows, ncnn::Mat& out, const ncnn::Option& option) const override {
-        if (rows.dims != 2 || rows.w != inputs_ || rows.elemsize != kernels_.element_size) return -1;
-        out.create(outputs_, rows.h, kernels_.element_size, option.blob_allocator);
+private:
+    int multiply(const ncnn::Mat& rows, const ncnn::Mat& to, const ncnn::Option& option) const override {
         const ncnn::Mat from = with_width(rows, filled_up(inputs_), option);
-        const ncnn::Mat to =
-            filled_up(outputs_) == outputs_
-                ? out
-                : ncnn::Mat(filled_up(outputs_), rows.h, kernels_.element_size, option.workspace_allocator);
-        if (out.empty() || from.empty() || to.empty()) return -100;
+        if (from.empty()) return -100;
         const int lanes = kernels_.lanes;
         kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data, bias_.data, to.data, lanes,
                           to.w, to.w / lanes, relu_});
-        if (to.data != out.data) copy_rows(to, out);
         return 0;
     }
 
-private:
     // Rows of `width` elements, which is at least that of `rows`; those that are added are zero.
     ncnn::Mat with_width(const ncnn::Mat& rows, int width, const ncnn::Option& option) const {
         if (rows.w == width) return rows;
@@ -72,8 +56,6 @@ private:
         return wide;
     }
 
-    int outputs_ = 0, inputs_ = 0;
-    bool relu_ = false;
     ncnn::Mat weights_, bias_;
 };
 
