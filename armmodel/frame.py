@@ -1,6 +1,6 @@
 """One frame of a traced program, split by stage and by layer of ncnn."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -92,29 +92,33 @@ def last_frame(trace: Trace, marks: Marks, stages: int) -> list[Part]:
 
 
 def join_blocks(blocks: Sequence[Block], parts: Iterable[Part]) -> dict[int, Block]:
-    """Join blocks that always run one after the other: qemu ends a block at the end of a page, too.
+    """Join each block with the one that always follows it: qemu ends a block at the end of a page, too.
+
+    The head of a loop and what runs before its first pass may end at one page: a block that is only ever reached
+    from several such blocks is joined with each of them.
 
     Args:
         blocks: The blocks of the run.
         parts: The parts of a frame.
 
     Returns:
-        The blocks to analyse, by the index of their first one. An index that is missing is part of another.
+        The blocks to analyse, by the index of their first one. An index that is missing is part of others.
     """
     total: Counter[int] = Counter()
     for part in parts:
         total.update(part.counts)
-    at = {(blocks[i].address, count): i for i, count in sorted(total.items())}
-    follower: dict[int, int] = {}
-    taken: set[int] = set()
-    for index, count in sorted(total.items()):
+    before: dict[int, list[int]] = defaultdict(list)
+    for index in sorted(total):
         block = blocks[index]
-        following = at.get((block.address + 4 * len(block.words), count))
-        if following is not None and following not in taken and not ends_in_branch(block.words):
-            follower[index] = following
-            taken.add(following)
+        if not ends_in_branch(block.words):
+            before[block.address + 4 * len(block.words)].append(index)
+    follower: dict[int, int] = {}
+    for index, count in sorted(total.items()):
+        runs_on = before.get(blocks[index].address, [])
+        if count == sum(total[i] for i in runs_on):
+            follower |= dict.fromkeys(runs_on, index)
     joined = {}
-    for index in sorted(total.keys() - taken):
+    for index in sorted(total.keys() - set(follower.values())):
         words, i = blocks[index].words, index
         while i in follower:
             i = follower[i]

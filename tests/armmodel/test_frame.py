@@ -38,6 +38,12 @@ def test_a_block_that_a_page_ends_is_joined_with_the_next() -> None:
     assert joined == {0: Block(0xFF8, (ADD, ADD, ADD, BRANCH)), 2: blocks[2]}
 
 
+def test_the_end_of_a_loop_is_joined_with_its_head_and_with_what_runs_before_its_first_pass() -> None:
+    blocks = [Block(0xFF0, (ADD,) * 4), Block(0xFF8, (ADD,) * 2), Block(0x1000, (ADD, BRANCH))]
+    joined = join_blocks(blocks, [Part(0, None, {0: 2, 1: 38, 2: 40})])
+    assert joined == {0: Block(0xFF0, (*[ADD] * 5, BRANCH)), 1: Block(0xFF8, (ADD, ADD, ADD, BRANCH))}
+
+
 def test_a_block_that_is_entered_from_elsewhere_too_is_not_joined() -> None:
     blocks = [Block(0xFF8, (ADD, ADD)), Block(0x1000, (ADD, BRANCH))]
     assert join_blocks(blocks, [Part(0, None, {0: 3, 1: 5})]) == dict(enumerate(blocks))
