@@ -94,8 +94,8 @@ def last_frame(trace: Trace, marks: Marks, stages: int) -> list[Part]:
 def join_blocks(blocks: Sequence[Block], parts: Iterable[Part]) -> dict[int, Block]:
     """Join each block with the one that always follows it: qemu ends a block at the end of a page, too.
 
-    The head of a loop and what runs before its first pass may end at one page: a block that is only ever reached
-    from several such blocks is joined with each of them.
+    The head of a loop and what runs before its first pass may end at one page: a block that is only ever
+    reached from several such blocks is joined with each of them.
 
     Args:
         blocks: The blocks of the run.

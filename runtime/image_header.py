@@ -70,6 +70,17 @@ def declared_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+def png_chunk_does_not_fit(data: bytes) -> bool:
+    """Whether a chunk of a PNG file declares more bytes than follow it."""
+    at = 8
+    while at + 8 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length > len(data) - at - 8:
+            return True
+        at += 12 + length
+    return False
+
+
 def is_animated(data: bytes) -> bool:
     """Whether a GIF or PNG file has more than one frame."""
     if format_of(data) == "PNG":

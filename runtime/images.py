@@ -14,7 +14,14 @@ from pocketdet.errors import ImageError, UsageError
 from pocketdet.io import MAX_IMAGE_BYTES, atomic_replace, os_errors, read_regular
 from pocketdet.runtime._core import MAX_IMAGE_PIXELS as MAX_PIXELS
 from pocketdet.runtime._core import MAX_IMAGE_SIDE as MAX_SIDE
-from pocketdet.runtime.image_header import FORMATS, SUFFIXES, UNSUPPORTED, declared_size, format_of
+from pocketdet.runtime.image_header import (
+    FORMATS,
+    SUFFIXES,
+    UNSUPPORTED,
+    declared_size,
+    format_of,
+    png_chunk_does_not_fit,
+)
 
 ColorOrder = Literal["RGB", "BGR"]
 
@@ -52,13 +59,16 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> ND
             f"{path}: expected a JPEG of at most {MAX_JPEG_SIDE} pixels a side, found {size[0]} x {size[1]}; "
             "convert it to PNG first"
         )
+    damaged = f"{path}: the {found} image cannot be decoded; the file is damaged or truncated"
+    if found == "PNG" and png_chunk_does_not_fit(data):  # the decoder allocates what a chunk declares
+        raise ImageError(damaged)
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageError(f"{path}: the {found} image cannot be decoded: {error.err}") from error
     if decoded is None:
-        raise ImageError(f"{path}: the {found} image cannot be decoded; the file is damaged or truncated")
+        raise ImageError(damaged)
     check_size(decoded.shape[1], decoded.shape[0], str(path), max_pixels)
     if decoded.dtype not in (np.uint8, np.uint16):
         raise ImageError(

@@ -221,10 +221,11 @@ def parse_strict(data: bytes) -> object:
     """Parse a JSON document.
 
     Raises:
-        ValueError: for invalid JSON, NaN, infinities and duplicate names in an object.
+        ValueError: for invalid JSON or UTF-8, NaN, infinities and duplicate names in an object.
         RecursionError: for nesting that is too deep.
     """
-    return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+    text = data.decode("utf-8")  # json takes bytes in UTF-16 and UTF-32, too, which RFC 8259 does not
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
 
 
 def _refuse_constant(name: str) -> None:

@@ -142,6 +142,19 @@ def test_truncated_files(tmp_path: Path, suffix: str, keep: float) -> None:
         read_image(saved(tmp_path, suffix, data[: int(len(data) * keep)]))
 
 
+@pytest.mark.parametrize("length", [1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1])
+@pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT"])
+def test_a_png_chunk_longer_than_the_file_is_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: bytes, length: int
+) -> None:
+    data = bytearray(encoded(".png", smooth(20, 30)))
+    at = data.index(chunk) - 4
+    data[at : at + 4] = struct.pack(">I", length)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        read_image(saved(tmp_path, ".png", bytes(data)))
+
+
 @pytest.mark.parametrize(
     "data", [b"GIF8", b"text, not an image", b"\xff\xd8\xff", b"BM", b"RIFF", b"P6 is a text", b"P7 332\n"]
 )

@@ -5,6 +5,9 @@
 
 namespace pocketdet::graph {
 
+// Of a kernel, dilation, stride or pad: ncnn multiplies two of them as int.
+constexpr int64_t kMaxWindow = int64_t{1} << 14;
+
 struct Limits {
     int64_t layers = 20'000;
     int64_t blobs = 40'000;

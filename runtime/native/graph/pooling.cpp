@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "graph_limits.h"
 #include "layer_params.h"
 #include "message_text.h"
 #include "shape_rules.h"
@@ -11,7 +12,6 @@ namespace pocketdet::graph {
 
 namespace {
 
-constexpr int64_t kMaxWindow = int64_t{1} << 14;
 constexpr double kMostScale = 16384.0;  // 2^14
 
 int64_t windows(const Layer& layer, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t mode) {

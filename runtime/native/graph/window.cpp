@@ -2,17 +2,12 @@
 
 #include <algorithm>
 
+#include "graph_limits.h"
 #include "layer_params.h"
 #include "message_text.h"
 #include "shape_rules.h"
 
 namespace pocketdet::graph {
-
-namespace {
-
-constexpr int64_t kMaxWindow = int64_t{1} << 20;
-
-}  // namespace
 
 int64_t Window::padded(int64_t size, size_t axis) const {
     if (is_same()) return extent[axis] + (size - 1) / stride[axis] * stride[axis];
@@ -35,7 +30,8 @@ Window window_of(const Layer& layer, const Shape& weight) {
     const auto all = [&window](auto fits) { return std::all_of(window.pads.begin(), window.pads.end(), fits); };
     const bool is_same = window.is_same() && all([&window](int64_t pad) { return pad == window.pads[0]; });
     if (!is_same && !all([](int64_t pad) { return pad >= 0 && pad <= kMaxWindow; })) {
-        layer.fail("pads (top, bottom, left, right) must not be negative, found " + window.pads_text());
+        layer.fail("pads (top, bottom, left, right) must be 0.." + std::to_string(kMaxWindow) + ", found " +
+                   window.pads_text());
     }
     for (size_t i = 0; i < 2; ++i) window.extent[i] = dilation[i] * (kernel[i] - 1) + 1;
     return window;
