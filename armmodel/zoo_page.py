@@ -23,7 +23,7 @@ from pocketdet.models.zoo.figures import PRECISIONS, Precision, ZooFigures, read
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROOT: Final = Path(__file__).parents[1]  # of the checkout; the pages are not in a wheel
+ROOT: Final = Path(__file__).resolve().parents[1]  # of the checkout; the pages are not in a wheel
 SECTION: Final = "zoo"
 BIG, LITTLE = "cortex-a76", "cortex-a55"
 HEIGHT: Final = 420
