@@ -26,7 +26,7 @@ Slot kernel(const Layer& layer, bool is_1d = false) {
     const Shape sides = is_1d ? Shape{width} : Shape{int_param(layer, "kernel_h", width), width};
     const bool is_positive = out > 0 && count > 0 && *std::min_element(sides.begin(), sides.end()) > 0;
     const int64_t per_input = is_positive ? multiply(out, elements_of(sides)) : 0;
-    if (!is_positive || count % per_input != 0 || group <= 0 || out % group != 0) {
+    if (per_input < 1 || count % per_input != 0 || group <= 0 || out % group != 0) {
         layer.fail(std::to_string(count) + " weights do not fit " + std::to_string(out) + " output channels, kernel " +
                    tuple_text(sides) + " (h, w) and " + std::to_string(group) + " groups");
     }
