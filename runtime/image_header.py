@@ -70,15 +70,18 @@ def declared_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, offset of the content and declared length of the chunks of a PNG file, up to IEND."""
+    at, name = 8, b""
+    while name != b"IEND" and at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        yield name, at + 8, length
+        at += 12 + length
+
+
 def png_chunk_does_not_fit(data: bytes) -> bool:
     """Whether a chunk of a PNG file declares more bytes than follow it."""
-    at = 8
-    while at + 8 <= len(data) and data[at + 4 : at + 8] != b"IEND":
-        length = int.from_bytes(data[at : at + 4], "big")
-        if length > len(data) - at - 8:
-            return True
-        at += 12 + length
-    return False
+    return any(start + length > len(data) for _, start, length in png_chunks(data))
 
 
 def is_animated(data: bytes) -> bool:

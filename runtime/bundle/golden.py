@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from pocketdet.errors import BundleError, ImageError
 from pocketdet.io import os_errors, parse_strict
 from pocketdet.runtime.bundle.schema import Golden
+from pocketdet.runtime.image_header import png_chunks
 from pocketdet.runtime.images import read_image
 
 IMAGE = "image"
@@ -82,15 +83,12 @@ def _read_image(path: Path, label: str) -> NDArray[np.uint8]:
 
 def _image_data(png: bytes) -> bytes | None:
     """Contents of the IDAT chunks; None if there are other chunks or trailing bytes."""
-    at = len(_PNG)
     parts: list[bytes] = []
-    while at + 12 <= len(png):
-        length, name = struct.unpack(">I4s", png[at : at + 8])
-        content, at = png[at + 8 : at + 8 + length], at + 12 + length
+    for name, start, length in png_chunks(png):
         if name == b"IEND":
-            return b"".join(parts) if at == len(png) else None
+            return b"".join(parts) if start + length + 4 == len(png) else None
         if name == b"IDAT":
-            parts.append(content)
+            parts.append(png[start : start + length])
         elif name != b"IHDR":
             return None
     return None

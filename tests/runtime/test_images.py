@@ -143,7 +143,7 @@ def test_truncated_files(tmp_path: Path, suffix: str, keep: float) -> None:
 
 
 @pytest.mark.parametrize("length", [1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1])
-@pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT"])
+@pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT", b"IEND"])
 def test_a_png_chunk_longer_than_the_file_is_refused_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: bytes, length: int
 ) -> None:
