@@ -31,6 +31,7 @@ from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.zoo import zoo_names, zoo_weights
 from pocketdet.models.zoo.figures import (
     PRECISIONS,
+    Failed,
     Measured,
     ModelledTime,
     Precision,
@@ -70,6 +71,7 @@ def zoo_figures(name: str, accuracy: Path, bundles: Path, instrument: Instrument
         parameters=cost.parameters,
         data=f"{report.data.coverage} of {report.data.file}",
         measured=measured,
+        failed=tuple(failed_rows(report)),
         modelled=tuple(_modelled(name, [row.precision for row in measured], bundles, instrument)),
     )
 
@@ -94,6 +96,14 @@ def measured_rows(report: AccuracyReport) -> Iterator[Measured]:
             is_wanted = row.form == f"ncnn-{precision}" and row.emulated is None
             if is_wanted and row.ap is not None and row.ap50 is not None and row.bytes:
                 yield Measured(precision=precision, ap=row.ap, ap50=row.ap50, bytes=row.bytes)
+
+
+def failed_rows(report: AccuracyReport) -> Iterator[Failed]:
+    """What could not be measured in ncnn, by precision."""
+    for precision in PRECISIONS:
+        for one in report.failed:
+            if one.form == f"ncnn-{precision}":
+                yield Failed(precision=precision, reason=one.reason)
 
 
 def _cost(detector: AnyDetector) -> Cost:

@@ -18,15 +18,20 @@ from pocketdet.benchmarks.registry import read_registry
 from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.zoo import zoo_names
-from pocketdet.models.zoo.figures import PRECISIONS, Precision, ZooFigures, read_figures
+from pocketdet.models.zoo.figures import PRECISIONS, Measured, Precision, ZooFigures, read_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROOT: Final = Path(__file__).resolve().parents[1]  # of the checkout; the pages are not in a wheel
 SECTION: Final = "zoo"
+PAGES: Final = (  # each with the ways from there to the root and to the plot
+    ("README.md", "", "docs/images/zoo.png"),
+    ("docs/guides/zoo.md", "../../", "../images/zoo.png"),
+)
 BIG, LITTLE = "cortex-a76", "cortex-a55"
 HEIGHT: Final = 420
+_ABOUT_PLOT: Final = "AP against megabytes, modelled and measured milliseconds, a line for each detector"
 _HEAD: Final = (
     "weights",
     "precision",
@@ -47,9 +52,7 @@ class Row:
 
     name: str
     precision: Precision
-    ap: float
-    ap50: float
-    megabytes: float
+    accuracy: Measured | None
     macs: int
     big_ms: float | None
     little_ms: float | None
@@ -60,22 +63,28 @@ class Row:
         """The median of the record."""
         return self.measured.summary.median if self.measured and self.measured.summary else None
 
+    @property
+    def megabytes(self) -> float | None:
+        """Of the network files."""
+        return self.accuracy.bytes / 1e6 if self.accuracy else None
+
     def cells(self, folder: str) -> list[str]:
         """The row of the table on a page; `folder` leads from there to the root."""
+        found = self.accuracy
         return [
             f"`{self.name}`",
             self.precision,
-            f"{100 * self.ap:.1f}",
-            f"{100 * self.ap50:.1f}",
-            f"{self.megabytes:.1f}",
+            f"{100 * found.ap:.1f}" if found else "-",
+            f"{100 * found.ap50:.1f}" if found else "-",
+            f"{self.megabytes:.1f}" if found else "-",
             f"{self.macs / 1e6:,.0f} M",
-            *("" if ms is None else f"{ms:.1f}" for ms in (self.big_ms, self.little_ms, self.measured_ms)),
+            *("-" if ms is None else f"{ms:.1f}" for ms in (self.big_ms, self.little_ms, self.measured_ms)),
             f"[card]({folder}models/zoo/{self.name}.md)",
         ]
 
 
 def zoo_rows(figures: dict[str, ZooFigures], records: Sequence[Record]) -> list[Row]:
-    """The rows of all detectors: by MACs, then by precision.
+    """The rows of all detectors in all precisions: by MACs, then by precision.
 
     Args:
         figures: by name.
@@ -84,17 +93,15 @@ def zoo_rows(figures: dict[str, ZooFigures], records: Sequence[Record]) -> list[
     return [
         Row(
             name,
-            row.precision,
-            row.ap,
-            row.ap50,
-            row.bytes / 1e6,
+            precision,
+            found.accuracy(precision),
             found.macs,
-            found.milliseconds(BIG, row.precision),
-            found.milliseconds(LITTLE, row.precision),
-            _record_of(name, row.precision, records),
+            found.milliseconds(BIG, precision),
+            found.milliseconds(LITTLE, precision),
+            _record_of(name, precision, records),
         )
         for name, found in sorted(figures.items(), key=lambda item: item[1].macs)
-        for row in found.measured
+        for precision in PRECISIONS
     ]
 
 
@@ -116,7 +123,10 @@ def _record_of(name: str, precision: Precision, records: Sequence[Record]) -> Re
 
 
 def draw(path: Path, rows: Sequence[Row], data: str) -> None:
-    """Draw AP against size, against modelled and against measured time, a line for each detector.
+    """Draw AP against size, against modelled and against measured time.
+
+    A detector has a colour and a line, a precision the filling of its marks. The costs have a logarithmic
+    axis, since those of one-stage detectors are many times those of ThunderNets.
 
     Args:
         path: The image to write.
@@ -143,25 +153,40 @@ def draw(path: Path, rows: Sequence[Row], data: str) -> None:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         place = (60 / WIDTH, 22 / HEIGHT)
         figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=4, frameon=False)
-        note = "one thread, image to boxes; each point is a precision, fp32 to int8"
+        note = "one thread, image to boxes; marks: full fp32, half fp16, empty int8"
         figure.text(24 / WIDTH, 8 / HEIGHT, note, size=8, color=MUTED)
 
 
 def _draw_panel(axes: "Axes", points: "Sequence[tuple[Row, float | None]]") -> None:
+    from matplotlib.ticker import LogLocator
+
     plain_axes(axes)
     for number, name in enumerate(dict.fromkeys(row.name for row, _ in points)):
-        own = [(cost, 100 * row.ap, row.precision) for row, cost in points if row.name == name and cost]
+        own = [(cost, row) for row, cost in points if row.name == name and row.accuracy and cost]
         colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
-        across, up = [point[0] for point in own], [point[1] for point in own]
-        axes.plot(across, up, f"{mark}-", color=colour, markersize=7, linewidth=0.8, label=name)
-        for cost, ap, precision in own:
-            axes.annotate(
-                precision, (cost, ap), xytext=(4, 5), textcoords="offset points", size=7, color=MUTED
+        across, up = [cost for cost, _ in own], [100 * row.accuracy.ap for _, row in own if row.accuracy]
+        axes.plot(across, up, color=colour, linewidth=0.8)
+        for cost, ap, (_, row) in zip(across, up, own, strict=True):
+            filling = "left" if row.precision == "fp16" else "full"
+            face = "white" if row.precision == "int8" else colour
+            axes.plot(
+                [cost],
+                [ap],
+                mark,
+                color=colour,
+                markersize=7,
+                fillstyle=filling,
+                markerfacecolor=face,
+                markerfacecoloralt="white",
             )
-    aps = [100 * row.ap for row, _ in points]
+        axes.plot([], [], f"{mark}-", color=colour, markersize=7, linewidth=0.8, label=name)
+    aps = [100 * row.accuracy.ap for row, _ in points if row.accuracy]
     axes.set_ylim(min(aps) - 2, max(aps) + 2)  # a point of AP is seen; this is no bar that starts at 0
-    most = max((cost for _, cost in points if cost), default=1.0)
-    axes.set_xlim(0, 1.2 * most)
+    axes.set_xscale("log", subs=())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    known = [cost for _, cost in points if cost] or [1.0]
+    axes.set_xlim(min(known) / 1.3, max(known) * 1.3)
 
 
 @error_exit_code
@@ -179,23 +204,31 @@ def main(root: Path = ROOT) -> int:
         )
     records = x86_records(root / "benchmarks" / "results")
     rows = zoo_rows(figures, records)
-    for page, folder in (("README.md", ""), ("docs/guides/zoo.md", "../../")):
-        shown = rows if folder else [row for row in rows if row.precision == PRECISIONS[0]]
-        table = markdown_table(_HEAD, [row.cells(folder) for row in shown])
-        write_section(root / page, SECTION, f"{table}\n\n{_note(figures, records)}")
+    for page, folder, plot in PAGES:
+        precisions: Sequence[Precision] = PRECISIONS if folder else PRECISIONS[:1]
+        table = markdown_table(_HEAD, [row.cells(folder) for row in rows if row.precision in precisions])
+        parts = (table, _note(figures, precisions, records), f"![{_ABOUT_PLOT}]({plot})")
+        write_section(root / page, SECTION, "\n\n".join(parts))
     draw(root / "docs" / "images" / "zoo.png", rows, next(iter(figures.values())).data)
     return 0
 
 
-def _note(figures: dict[str, ZooFigures], records: Sequence[Record]) -> str:
+def _note(figures: dict[str, ZooFigures], precisions: Sequence[Precision], records: Sequence[Record]) -> str:
     data = ", ".join(dict.fromkeys(found.data for found in figures.values()))
     devices = dict.fromkeys(row.device for found in figures.values() for row in found.modelled)
     measured = dict.fromkeys(record.device.name for record in records)
-    return (
+    about = (
         f"AP in percent in ncnn, {data}. Modelled times: {' and '.join(devices)}, fp32 rows in fp32 and the "
         f"others in fp16 arithmetic. Measured times: {', '.join(measured)} virtual machine, AVX2. One "
         "thread, from image to boxes."
     )
+    missing = [
+        f"`{name}`, {precision}: {reason}."
+        for name, found in figures.items()
+        for precision in precisions
+        if (reason := found.why_missing(precision))
+    ]
+    return "\n\n".join([about, " ".join(missing)]) if missing else about
 
 
 if __name__ == "__main__":

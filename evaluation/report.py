@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pocketdet.datasets import Dataset
 from pocketdet.datasets.records import coverage_text
 from pocketdet.evaluation.evaluate import Evaluated
-from pocketdet.evaluation.variants import Backend
+from pocketdet.evaluation.variants import NAMES, Backend
 from pocketdet.export.write_bundle import tool_versions
 from pocketdet.models.config import Postprocessing
 from pocketdet.runtime.precision import Arithmetic, Storage
@@ -92,12 +92,26 @@ class VariantReport(_Record):
     per_class: tuple[ClassReport, ...]
 
 
+class FailedVariant(_Record):
+    """A form of a target that could not be exported or run, and the error's sentence."""
+
+    target: str
+    form: Backend
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """The target and the form, as people read them."""
+        return f"{self.target} {NAMES[self.form]}"
+
+
 class AccuracyReport(_Record):
-    """One evaluation: subjects in the order of the table."""
+    """One evaluation: subjects in the order of the table, and what could not be measured."""
 
     schema_version: Literal[1]
     data: DataReport
     subjects: Annotated[tuple[VariantReport, ...], Field(min_length=1)]
+    failed: tuple[FailedVariant, ...] = ()
     tools: dict[str, str]
 
     def to_json(self) -> str:

@@ -40,6 +40,13 @@ class ModelledTime(_Record):
     milliseconds: Positive
 
 
+class Failed(_Record):
+    """A precision that could not be exported or run, and the error's sentence."""
+
+    precision: Precision
+    reason: str
+
+
 class ZooFigures(_Record):
     """One detector.
 
@@ -51,6 +58,7 @@ class ZooFigures(_Record):
         macs, parameters: of the exported networks; multiply-accumulates with all RoIs.
         data: what accuracy was measured on, in words.
         measured: a row for each precision in ncnn.
+        failed: the precisions that could not be measured.
         modelled: a row for each precision and device.
     """
 
@@ -64,11 +72,18 @@ class ZooFigures(_Record):
     parameters: Count
     data: str
     measured: tuple[Measured, ...]
+    failed: tuple[Failed, ...] = ()
     modelled: tuple[ModelledTime, ...]
 
     def accuracy(self, precision: Precision) -> Measured | None:
         """The row of a precision, None if it was not measured."""
         return next((row for row in self.measured if row.precision == precision), None)
+
+    def why_missing(self, precision: Precision) -> str | None:
+        """Why a precision has no accuracy, None if it has one."""
+        if self.accuracy(precision):
+            return None
+        return next((one.reason for one in self.failed if one.precision == precision), "not measured yet")
 
     def milliseconds(self, core: str, precision: Precision) -> float | None:
         """Modelled milliseconds on the first device with a core, None if it was not modelled."""

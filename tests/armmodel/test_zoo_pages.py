@@ -5,47 +5,14 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
+from accuracy_reports import DATA, SHA, variant
 from bench_records import record
 
 from pocketdet.armmodel import zoo_figures, zoo_page
 from pocketdet.benchmarks.record import Record
 from pocketdet.errors import UsageError
-from pocketdet.evaluation.report import AccuracyReport, ClassReport, DataReport, VariantReport
-from pocketdet.models.config import Postprocessing
-from pocketdet.models.zoo.figures import Measured, ModelledTime, ZooFigures
-
-SHA = "a" * 64
-DATA = DataReport(
-    file="test.json",
-    split=None,
-    sha256=SHA,
-    pictures=9,
-    pictures_listed=9,
-    left_out=0,
-    objects=9,
-    ignored=0,
-    class_names=("nut",),
-)
-
-
-def variant(form: str, ap: float, emulated: str | None = None) -> VariantReport:
-    shares = dict.fromkeys(("ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100", "voc_11"), 0.9)
-    return VariantReport(
-        target="net",
-        sha256=SHA,
-        form=form,  # type: ignore[arg-type]
-        name=form,
-        weights="fp32",
-        arithmetic="fp32",
-        bytes=4_000_000,
-        emulated=emulated,
-        rule=Postprocessing(),
-        ap=ap,
-        voc_area=0.9,
-        per_class=(ClassReport(name="nut", objects=9, ap=ap, ap50=0.9, voc_11=0.9, voc_area=0.9),),
-        **shares,
-    )
-
+from pocketdet.evaluation.report import AccuracyReport, FailedVariant
+from pocketdet.models.zoo.figures import Failed, Measured, ModelledTime, ZooFigures
 
 REPORT = AccuracyReport(
     schema_version=1,
@@ -56,8 +23,15 @@ REPORT = AccuracyReport(
         variant("ncnn-fp32", 0.51),
         variant("ncnn-fp16", 0.1, "cortex-a76"),
     ),
+    failed=(
+        FailedVariant(target="net", form="onnx", reason="no opset"),
+        FailedVariant(target="net", form="ncnn-int8", reason="a check failed"),
+    ),
     tools={},
 )
+
+
+INT8_FAILED = Failed(precision="int8", reason="a check failed")
 
 
 def figures(name: str, macs: int, ap: float) -> ZooFigures:
@@ -74,6 +48,7 @@ def figures(name: str, macs: int, ap: float) -> ZooFigures:
             Measured(precision="fp32", ap=ap, ap50=0.9, bytes=4_000_000),
             Measured(precision="fp16", ap=ap, ap50=0.9, bytes=2_000_000),
         ),
+        failed=(INT8_FAILED,),
         modelled=(
             ModelledTime(precision="fp16", core="cortex-a76", device="Snapdragon 855+", milliseconds=8.0),
         ),
@@ -88,6 +63,7 @@ def x86(name: str, created: str) -> Record:
 def test_rows_are_those_of_ncnn_on_this_machine() -> None:
     rows = list(zoo_figures.measured_rows(REPORT))
     assert [(row.precision, row.ap) for row in rows] == [("fp32", 0.51), ("fp16", 0.52)]
+    assert list(zoo_figures.failed_rows(REPORT)) == [INT8_FAILED]
 
 
 def test_accuracy_of_other_weights_is_refused(tmp_path: Path) -> None:
@@ -104,14 +80,12 @@ def test_rows_are_ordered_and_have_the_last_record_of_their_name() -> None:
     records = [x86("small", "2026-11-21T10:00:00Z"), x86("small", "2026-11-22T10:00:00Z")]
     rows = zoo_page.zoo_rows({"large": figures("l", 200, 0.7), "small": figures("s", 100, 0.6)}, records)
     assert [(row.name, row.precision) for row in rows] == [
-        ("small", "fp32"),
-        ("small", "fp16"),
-        ("large", "fp32"),
-        ("large", "fp16"),
+        (name, precision) for name in ("small", "large") for precision in ("fp32", "fp16", "int8")
     ]
-    assert [row.measured for row in rows] == [records[1], None, None, None]
-    assert [row.big_ms for row in rows] == [None, 8.0, None, 8.0]
-    assert rows[1].cells("../")[:8] == ["`small`", "fp16", "60.0", "90.0", "2.0", "0 M", "8.0", ""]
+    assert [row.measured for row in rows] == [records[1], *[None] * 5]
+    assert [row.big_ms for row in rows] == [None, 8.0, None] * 2
+    assert rows[1].cells("../")[:8] == ["`small`", "fp16", "60.0", "90.0", "2.0", "0 M", "8.0", "-"]
+    assert rows[2].cells("../")[1:9] == ["int8", "-", "-", "-", "0 M", "-", "-", "-"]
     assert rows[1].cells("../")[-1] == "[card](../models/zoo/small.md)"
 
 
@@ -129,9 +103,12 @@ def test_the_pages_and_the_picture_are_written(tmp_path: Path, monkeypatch: pyte
     assert zoo_page.main(tmp_path) == 0
     readme, guide = ((tmp_path / page).read_text() for page in ("README.md", "docs/guides/zoo.md"))
     assert readme.startswith("before <!-- zoo -->\n| weights |")
-    assert readme.endswith("<!-- end of zoo --> after\n")
+    assert readme.endswith("(docs/images/zoo.png)\n<!-- end of zoo --> after\n")
     assert readme.count("| `small` |") == 1
-    assert guide.count("| `small` |") == 2
+    assert guide.count("| `small` |") == 3
+    assert "\n\n`small`, int8: a check failed.\n\n![AP against" in guide
+    assert guide.endswith("(../images/zoo.png)\n<!-- end of zoo --> after\n")
+    assert "int8:" not in readme
     assert "[card](../../models/zoo/small.md)" in guide
     assert "AMD EPYC virtual machine" in readme
     assert cv2.imread(str(tmp_path / "docs/images/zoo.png")).shape[1] == 1200

@@ -8,6 +8,7 @@ from command_line import Ending, command
 from val_project import labelled, project, weights
 
 from pocketdet.cli import val_zoo
+from pocketdet.errors import CheckFailed
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.models.checkpoint import load_checkpoint, save_checkpoint
 
@@ -58,6 +59,52 @@ def test_results_are_kept(command: Command, project: Path, measured: list[str], 
     command(*words)
     assert measured == ["small", "other", "other", "other"]
     assert command(*words, "--min-ap", 100).code == 1
+
+
+def test_a_form_that_fails_leaves_the_others(
+    command: Command, project: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = val_zoo.measure
+
+    def failing(bar: object, target: object, forms: list[str], *rest: object) -> object:
+        if forms == ["onnx"] and target.path.stem == "other":  # type: ignore[attr-defined]
+            raise CheckFailed("other-net: a check failed")
+        return measure(bar, target, forms, *rest)  # type: ignore[arg-type]
+
+    words = ("val", "--zoo", *labelled(project), "--only", "pytorch", "--only", "onnx", "--out", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(val_zoo, "measure", failing)
+        ending = command(*words)
+    assert (ending.code, measured) == (1, ["small", "small", "other"])
+    assert "other-net ONNX could not be measured: other-net: a check failed" in ending.err
+    table = [row[:3] for row in rows(ending)]
+    assert [row[:2] for row in table] == [
+        ["one-net", "PyTorch"],
+        ["one-net", "ONNX"],
+        ["other-net", "PyTorch"],
+        ["other-net", "ONNX"],
+    ]
+    assert table[-1][2] == "failed"
+    report = AccuracyReport.model_validate_json((tmp_path / "other-net.json").read_bytes())
+    assert [row.form for row in report.subjects] == ["pytorch"]
+    assert [(one.form, one.reason) for one in report.failed] == [("onnx", "other-net: a check failed")]
+    assert command(*words).code == 0
+    assert measured == ["small", "small", "other", "other"]
+    report = AccuracyReport.model_validate_json((tmp_path / "other-net.json").read_bytes())
+    assert ([row.form for row in report.subjects], report.failed) == (["pytorch", "onnx"], ())
+
+
+def test_nothing_but_failures_is_an_error(
+    command: Command, project: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*anything: object) -> object:
+        raise CheckFailed("a check failed")
+
+    monkeypatch.setattr(val_zoo, "measure", failing)
+    ending = command("val", "--zoo", *labelled(project), "--only", "pytorch", "--out", tmp_path)
+    assert (ending.code, measured) == (1, [])
+    assert "one-net PyTorch could not be measured: a check failed; other-net PyTorch" in ending.err
+    assert not list(tmp_path.glob("*-net.json"))
 
 
 def test_what_belongs_to_targets_is_refused(

@@ -7,7 +7,7 @@ import pytest
 from command_line import Ending, command
 
 from pocketdet.models.zoo import FOD, zoo_names
-from pocketdet.models.zoo.figures import Measured, ModelledTime, ZooFigures
+from pocketdet.models.zoo.figures import Failed, Measured, ModelledTime, ZooFigures
 
 __all__ = ["command"]
 
@@ -28,6 +28,7 @@ def figures(ap: float, macs: int) -> ZooFigures:
             Measured(precision="fp32", ap=ap, ap50=0.851, bytes=4_500_000),
             Measured(precision="fp16", ap=ap - 0.001, ap50=0.85, bytes=2_300_000),
         ),
+        failed=(Failed(precision="int8", reason="a check failed"),),
         modelled=(
             ModelledTime(precision="fp16", core="cortex-a76", device="Snapdragon 855+", milliseconds=8.04),
             ModelledTime(precision="fp16", core="cortex-a55", device="RK3566", milliseconds=1041.26),
@@ -56,7 +57,7 @@ def test_the_table(command: Command) -> None:
     assert all(len(line.rstrip()) <= 80 for line in (head, known, unknown))
     assert notes[0] == "AP in percent, ncnn fp16, all 699 images of test.json"
     assert "modelled, not measured: cortex-a76 of the Snapdragon 855+" in notes[1]
-    assert notes[2] == "not measured yet: new-net"
+    assert notes[2:] == ["new-net, fp16: not measured yet"]
 
 
 @pytest.mark.usefixtures("two")
@@ -64,6 +65,9 @@ def test_another_precision_and_json(command: Command) -> None:
     assert command("zoo", "--precision", "fp32").out.splitlines()[1].split()[2:] == [
         "64.8", "85.1", "12,346", "M", "4.5", "-", "-",
     ]  # fmt: skip
+    ending = command("zoo", "--precision", "int8")
+    assert ending.out.splitlines()[1].split()[2:] == ["-", "-", "12,346", "M", "-", "-", "-"]
+    assert "thundernet-snet146-fod, int8: a check failed" in ending.out
     known, unknown = json.loads(command("zoo", "--json").out)
     assert ZooFigures.model_validate_json(json.dumps(known["figures"])) == figures(0.6477, 12_345_600_000)
     assert unknown == {"name": "new-net", "figures": None}

@@ -27,7 +27,9 @@ CLASS_WIDTH = 24  # letters of a class name that stay on one line, whatever the 
 
 def print_report(report: "AccuracyReport", milliseconds: Sequence[float | None], console: Console) -> None:
     """The table, what each row weighs and how long it took for an image, and what was measured how."""
-    first, several = report.subjects[0], len({s.target for s in report.subjects}) > 1
+    from pocketdet.evaluation.variants import NAMES
+
+    first, several = report.subjects[0], len({s.target for s in (*report.subjects, *report.failed)}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
         table.add_column("target", overflow="fold")
@@ -44,6 +46,8 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float | None],
             *(_percent(value) for value in (*figures, row.voc_11, row.voc_area)),
             *([] if row is first else [_points(row.ap, first.ap), _points(row.ap50, first.ap50)]),
         )
+    for one in report.failed:
+        table.add_row(*([Text(one.target)] if several else []), NAMES[one.form], "failed")
     console.print(Text("average precision in percent; Δ in points against the first row", style="bold"))
     console.print(table)
     console.print(_costs(report, milliseconds))
@@ -209,10 +213,10 @@ class Gates:
             raise UsageError("--max-drop compares rows with the first one, and there is only one to measure")
 
     def check(self, report: "AccuracyReport") -> None:
-        """Raises `CheckFailed`, naming every row that does not hold."""
+        """Raises `CheckFailed`, naming every row that could not be measured or does not hold."""
         called = labels(report.subjects)
         points = [100 * (row.ap or 0.0) for row in report.subjects]
-        failures = []
+        failures = [f"{one.label} could not be measured: {one.reason}" for one in report.failed]
         for label, ap in zip(called, points, strict=True):
             if self.min_ap is not None and ap < self.min_ap:
                 failures.append(f"{label} has AP {ap:.2f}, expected {self.min_ap:g} or more")

@@ -3,13 +3,12 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,18 +16,17 @@ from pocketdet.cli.arguments import image_files
 from pocketdet.cli.val_data import EvaluationData, OpenedSource, read_evaluation_data
 from pocketdet.cli.val_report import print_report
 from pocketdet.cli.val_run import advancing, described_data, measure, progress_bar
-from pocketdet.errors import UsageError
-from pocketdet.io import atomic_write, check_writable
+from pocketdet.errors import CheckFailed, EngineError, ExportError, GraphError, UsageError
+from pocketdet.io import check_writable
 from pocketdet.models.zoo import zoo_names, zoo_weights
 
 if TYPE_CHECKING:
-    from pocketdet.evaluation.evaluate import Evaluated
     from pocketdet.evaluation.inputs import EvaluationInput
+    from pocketdet.evaluation.kept_results import KeptResults
     from pocketdet.evaluation.report import AccuracyReport
     from pocketdet.evaluation.variants import Backend
 
 INT8: Final = "ncnn-int8"
-CALIBRATION: Final = "int8 calibration"  # among the tools of a report
 
 
 def refuse_options(*given: Mapping[str, object]) -> None:
@@ -66,8 +64,14 @@ class ZooRun:
             raise UsageError(f"--only {INT8} needs --calib DIR, images to calibrate int8 on")
 
     def report(self, console: Console) -> "AccuracyReport":
-        """Measure what `out` lacks, print the table of all, and return it. Raises `PocketdetError`."""
+        """Measure what `out` lacks, print the table of all, and return it.
+
+        A form that cannot be exported or run is in `failed`. Raises `PocketdetError` for anything else, and
+        if nothing could be measured.
+        """
         import torch
+
+        from pocketdet.evaluation.report import AccuracyReport, FailedVariant, VariantReport
 
         assert self.out is not None
         torch.set_num_threads(self.threads)
@@ -76,21 +80,27 @@ class ZooRun:
         except OSError as error:
             raise UsageError(f"--out {self.out}: no folder can be made there: {error.strerror}") from error
         check_writable(self.out)
-        reports: list[AccuracyReport] = []
-        milliseconds: list[float | None] = []
+        rows: list[VariantReport] = []
+        failed: list[FailedVariant] = []
+        times: list[float | None] = []
         with progress_bar() as bar:
-            for one, times in self._entries(bar):
-                reports.append(one)
-                milliseconds += times
-        if not reports:
+            for kept, wanted, milliseconds in self._entries(bar):
+                measured, not_measured = kept.parts(wanted)
+                rows += measured
+                failed += not_measured
+                times += [milliseconds.get(row.form) for row in measured]
+        if failed and not rows:
+            raise CheckFailed("; ".join(f"{one.label} could not be measured: {one.reason}" for one in failed))
+        if not rows:
             raise UsageError(f"no detector of the zoo has the classes of {self.source}")
-        subjects = tuple(row for one in reports for row in one.subjects)
-        every = reports[0].model_copy(update={"subjects": subjects})
-        print_report(every, milliseconds, console)
+        every = AccuracyReport(
+            schema_version=1, data=kept.data, subjects=tuple(rows), failed=tuple(failed), tools=kept.tools
+        )
+        print_report(every, times, console)
         return every
 
-    def _entries(self, bar: Progress) -> "Iterator[tuple[AccuracyReport, list[float | None]]]":
-        """The report of each detector with the classes of the data, and its times; None if it was kept."""
+    def _entries(self, bar: Progress) -> "Iterator[tuple[KeptResults, list[Backend], dict[Backend, float]]]":
+        """Each detector with the classes of the data, what is wanted of it, and the times measured now."""
         from pocketdet.evaluation.evaluate import check_classes
         from pocketdet.evaluation.inputs import open_input
 
@@ -119,48 +129,32 @@ class ZooRun:
         target: "EvaluationInput",
         test_data: EvaluationData,
         calibration: Sequence[Path],
-    ) -> "tuple[AccuracyReport, list[float | None]]":
-        from pocketdet.evaluation.report import (
-            AccuracyReport,
-            accuracy_report,
-            measuring_tools,
-            variant_report,
-        )
+    ) -> "tuple[KeptResults, list[Backend], dict[Backend, float]]":
+        from pocketdet.evaluation.kept_results import KeptResults
 
         assert self.out is not None
-        path = self.out / f"{name}.json"
-        backends: list[Backend] = [b for b in target.backends if not self.only or b in self.only]
+        wanted: list[Backend] = [b for b in target.backends if not self.only or b in self.only]
         with_int8 = bool(calibration) and (not self.only or INT8 in self.only)
+        wanted += [INT8] if with_int8 else []
         data = described_data(self.source, test_data)
-        tools = measuring_tools() | ({CALIBRATION: _digest(calibration)} if with_int8 else {})
-        wanted = [*backends, *([INT8] if with_int8 else [])]
-        try:
-            kept = AccuracyReport.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, ValidationError):
-            kept = None
-        if kept and (kept.data, kept.tools) == (data, tools):
-            digests = {row.sha256 for row in kept.subjects}
-            if digests == {target.digest} and [row.form for row in kept.subjects] == wanted:
-                return kept, [None] * len(kept.subjects)
-        found = self._measured(bar, target, backends, test_data)
-        if with_int8:
-            with _int8(target.path, calibration, bar) as quantized:
-                found += self._measured(bar, quantized, [INT8], test_data)
-        rows = [variant_report(name, target.digest, one) for one in found]
-        report = accuracy_report(data, rows).model_copy(update={"tools": tools})
-        atomic_write(path, report.to_json())
-        return report, [one.milliseconds for one in found]
-
-    def _measured(
-        self,
-        bar: Progress,
-        target: "EvaluationInput",
-        backends: "Sequence[Backend]",
-        test_data: EvaluationData,
-    ) -> "list[Evaluated]":
-        if not backends:
-            return []
-        return measure(bar, target, backends, test_data.dataset, None, self.threads, self.workers, ())
+        calibrated = _digest(calibration) if with_int8 else None
+        kept = KeptResults.read(self.out / f"{name}.json", name, target.digest, data, calibrated)
+        milliseconds: dict[Backend, float] = {}
+        for form in wanted:
+            if form in kept.rows:
+                continue
+            as_form = _int8(target.path, calibration, bar) if form == INT8 else nullcontext(target)
+            try:
+                with as_form as one:
+                    (found,) = measure(
+                        bar, one, [form], test_data.dataset, None, self.threads, self.workers, ()
+                    )
+            except (CheckFailed, EngineError, ExportError, GraphError) as error:
+                kept.fail(form, str(error))
+            else:
+                kept.add(found)
+                milliseconds[form] = found.milliseconds
+        return kept, wanted, milliseconds
 
 
 @contextmanager
@@ -173,8 +167,10 @@ def _int8(weights: Path, calibration: Sequence[Path], bar: Progress) -> "Iterato
     options = ExportOptions(name=weights.stem, precision="int8", calibration=tuple(calibration), slim=True)
     exporting = bar.add_task(f"{weights.stem}: exporting int8", total=None)
     with tempfile.TemporaryDirectory(prefix="pocketdet-zoo-") as folder:
-        bundle = export_detector(load_detector(weights), Path(folder), options).path
-        bar.remove_task(exporting)
+        try:
+            bundle = export_detector(load_detector(weights), Path(folder), options).path
+        finally:
+            bar.remove_task(exporting)
         with open_input(bundle) as target:
             yield target
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pocketdet.models.zoo.figures import ZooFigures
+    from pocketdet.models.zoo.figures import Precision, ZooFigures
 
 CORES = ("cortex-a76", "cortex-a55")  # of the columns
 HEAD = ("classes", "AP", "AP50", "MACs", "MB", "ms, A76", "ms, A55")
@@ -51,7 +51,7 @@ def zoo(
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _cells(found: "ZooFigures", precision: Literal["fp32", "fp16", "int8"]) -> list[str]:
+def _cells(found: "ZooFigures", precision: "Precision") -> list[str]:
     row = found.accuracy(precision)
     times = (found.milliseconds(core, precision) for core in CORES)
     return [
@@ -64,7 +64,7 @@ def _cells(found: "ZooFigures", precision: Literal["fp32", "fp16", "int8"]) -> l
     ]
 
 
-def _notes(every: "dict[str, ZooFigures | None]", precision: str) -> list[str]:
+def _notes(every: "dict[str, ZooFigures | None]", precision: "Precision") -> list[str]:
     """What the columns mean."""
     known = [found for found in every.values() if found]
     devices = dict.fromkeys(
@@ -73,7 +73,7 @@ def _notes(every: "dict[str, ZooFigures | None]", precision: str) -> list[str]:
     lines = [f"AP in percent, ncnn {precision}, {words}" for words in dict.fromkeys(o.data for o in known)]
     if devices:
         lines.append(f"ms: modelled, not measured: {', '.join(devices)}; one thread, image to boxes")
-    missing = [name for name, found in every.items() if found is None]
-    if missing:
-        lines.append(f"not measured yet: {', '.join(missing)}")
+    for name, found in every.items():
+        reason = found.why_missing(precision) if found else "not measured yet"
+        lines += [f"{name}, {precision}: {reason}"] if reason else []
     return lines
