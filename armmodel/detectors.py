@@ -12,6 +12,7 @@ from pocketdet.models.checkpoint import load_detector
 from pocketdet.models.config import DetectorConfig, Postprocessing
 from pocketdet.models.random_init import BATCH_NORM_BIAS, random_thundernet
 from pocketdet.models.zoo import FOD, zoo_names, zoo_weights
+from pocketdet.runtime.bundle import hash_file
 from pocketdet.runtime.images import write_image
 
 BACKBONES = ("thundernet-snet49", "thundernet-snet146", "thundernet-snet535")
@@ -34,7 +35,8 @@ def make_bundle(
 
     Args:
         arch: Name of an architecture, or of trained weights of the zoo.
-        folder: Where bundles are kept; one that it has is not made again.
+        folder: Where bundles are kept; one that it has is not made again. Those of trained weights have a
+            folder of their own in it, so that other weights have another bundle.
         int8: Whether convolutions and products are quantized, on the standard frames of benchmarks.
         size: (height, width) of the network's input.
         target: The machines that channels are aligned for, None for no alignment.
@@ -46,7 +48,9 @@ def make_bundle(
         PocketdetError: If the export fails.
     """
     words = [arch, "x".join(map(str, size)), *(["int8"] if int8 else []), *([] if target else ["plain"])]
-    path = folder / f"{'-'.join(words)}.pocketdet"
+    weights = _trained_weights(arch)
+    place = folder / hash_file(weights).sha256[:12] if weights else folder
+    path = place / f"{'-'.join(words)}.pocketdet"
     if path.exists():
         return path
     frames = standard_frame_files(folder)
@@ -54,11 +58,12 @@ def make_bundle(
         name=path.stem,
         precision="int8" if int8 else "fp32",
         calibration=tuple(frames) if int8 else (),
-        int8=QuantizeSettings(max_output_error=MOST_ERROR) if int8 and not _is_trained(arch) else None,
+        int8=QuantizeSettings(max_output_error=MOST_ERROR) if int8 and not weights else None,
         target=target,
         slim=True,
     )
-    return export_detector(_detector(arch, size, int8=int8), folder, options).path
+    model = load_detector(weights, input_size=size) if weights else _random(arch, size, int8=int8)
+    return export_detector(model, place, options).path
 
 
 def standard_frame_files(folder: Path) -> list[Path]:
@@ -72,13 +77,12 @@ def standard_frame_files(folder: Path) -> list[Path]:
     return files
 
 
-def _is_trained(arch: str) -> bool:
-    return arch in _TRAINED or arch in zoo_names()
+def _trained_weights(arch: str) -> Path | None:
+    name = _TRAINED.get(arch, arch)
+    return zoo_weights(name) if name in zoo_names() else None
 
 
-def _detector(arch: str, size: tuple[int, int], *, int8: bool) -> AnyDetector:
-    if _is_trained(arch):
-        return load_detector(zoo_weights(_TRAINED.get(arch, arch)), input_size=size)
+def _random(arch: str, size: tuple[int, int], *, int8: bool) -> AnyDetector:
     names = tuple(f"class {i}" for i in range(1, CLASSES + 1))
     # random weights have detections that nearly tie, which int8 changes: the networks alone are compared
     boxes = Postprocessing(score_threshold=NO_DETECTIONS) if int8 else Postprocessing()
