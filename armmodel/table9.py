@@ -2,7 +2,8 @@
 
     python -m pocketdet.armmodel.table9 --bundles FOLDER [--page docs/explanation/arm-cycles.md]
 
-FOLDER keeps the bundles; those that it lacks are exported first. A frame is the first standard frame of
+A backbone is a detector of the zoo where that has one, else it has random weights. FOLDER keeps the bundles,
+and what was modelled of them; those that it lacks are exported first. A frame is the first standard frame of
 benchmarks, from image to boxes, with 200 RoIs. The table goes to standard output, or into a page.
 """
 
@@ -15,13 +16,12 @@ from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.detectors import BACKBONES, make_bundle, standard_frame_files
 from pocketdet.armmodel.devices import SNAPDRAGON_845, find_devices
 from pocketdet.armmodel.instrument import Instrument, find_instrument
-from pocketdet.armmodel.modelled import Modelled, model
+from pocketdet.armmodel.kept_totals import frame_totals
+from pocketdet.armmodel.modelled import Figures
 from pocketdet.armmodel.page import table_parser, write_table
-from pocketdet.armmodel.subject import BundleSubject
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
 from pocketdet.models.zoo import zoo_names
 from pocketdet.models.zoo.figures import PRECISIONS, Precision, read_figures
-from pocketdet.runtime.bundle import load_bundle
 
 SECTION: Final = "table 9"
 PHONE, BOARD, LITTLE = find_devices(["855+", "Pi 5", "CM4"])
@@ -41,7 +41,7 @@ _HEAD: Final = (
 )
 
 
-def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, Precision, list[Modelled]]]:
+def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, Precision, list[Figures]]]:
     """Model the detectors.
 
     Args:
@@ -49,7 +49,7 @@ def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, Precis
         instrument: The programs that do it.
 
     Yields:
-        Architecture, precision, and the model of each core of the table.
+        Architecture, precision, and the total of each core of the table.
 
     Raises:
         PocketdetError: If an export or a program fails.
@@ -57,30 +57,29 @@ def table_9(bundles: Path, instrument: Instrument) -> Iterator[tuple[str, Precis
     frame = standard_frame_files(bundles)[0]
     for arch in BACKBONES:
         for precision in PRECISIONS:
-            with load_bundle(make_bundle(arch, bundles, int8=precision == "int8")) as bundle:
-                subject = BundleSubject(bundle, _arithmetic(precision), frame)
-                yield arch, precision, list(model(subject, _CORES, instrument))
+            path = make_bundle(_detector(arch), bundles, int8=precision == "int8")
+            yield arch, precision, frame_totals(path, frame, arithmetic_of(precision), _CORES, instrument)
 
 
-def row(arch: str, precision: Precision, modelled: Sequence[Modelled]) -> list[str]:
+def row(arch: str, precision: Precision, totals: Sequence[Figures]) -> list[str]:
     """The cells of one detector in one precision.
 
     Args:
         arch: Its architecture.
         precision: One of `PRECISIONS`.
-        modelled: Its frame on the Cortex-A76 and on the Cortex-A55.
+        totals: Of its frame on the Cortex-A76 and on the Cortex-A55.
 
     Returns:
-        A cell per column. The paper's time stands beside fp32; AP is that of the zoo's weights of this
-        architecture, if there are some.
+        A cell per column. The paper's time stands beside fp32. Random weights have no AP.
     """
-    big, little = (one.total for one in modelled)
-    arithmetic = _arithmetic(precision)
+    big, little = totals
+    arithmetic = arithmetic_of(precision)
+    random = " (random weights)" if _detector(arch) == arch else ""
     phone, by_ratio, board = (
         device.milliseconds(big.cycles, big.lines, arithmetic) for device in (PHONE, SNAPDRAGON_845, BOARD)
     )
     return [
-        f"{arch.removeprefix('thundernet-').replace('snet', 'SNet')}, {precision}",
+        f"{arch.removeprefix('thundernet-').replace('snet', 'SNet')}{random}, {precision}",
         f"{big.cycles / 1e6:.1f}",
         f"{big.share_of_limit or 0:.0%}",
         f"{phone:.1f}",
@@ -94,23 +93,27 @@ def row(arch: str, precision: Precision, modelled: Sequence[Modelled]) -> list[s
     ]
 
 
+def _detector(arch: str) -> str:
+    """The first detector of the zoo of an architecture, whose name it begins with; else the architecture."""
+    return next((name for name in zoo_names() if name.startswith(f"{arch}-")), arch)
+
+
 def _ap(arch: str, precision: Precision) -> str:
-    """AP in percent of the first weights of the zoo of an architecture, "" if none were measured."""
-    for figures in filter(None, map(read_figures, zoo_names())):
-        measured = figures.accuracy(precision)
-        if figures.architecture == arch and measured:
-            return f"{100 * measured.ap:.1f}"
-    return ""
+    """AP in percent of the detector of an architecture, "" if it was not measured."""
+    detector = _detector(arch)
+    figures = read_figures(detector) if detector != arch else None
+    measured = figures.accuracy(precision) if figures else None
+    return f"{100 * measured.ap:.1f}" if measured else ""
 
 
-def _arithmetic(precision: str) -> str:
+def arithmetic_of(precision: Precision) -> str:
     """What ncnn computes in, but for layers in int8."""
     return "fp32" if precision == "fp32" else "fp16"
 
 
 def _rows(bundles: Path) -> Iterator[list[str]]:
-    for arch, precision, modelled in table_9(bundles, find_instrument()):
-        yield row(arch, precision, modelled)
+    for arch, precision, totals in table_9(bundles, find_instrument()):
+        yield row(arch, precision, totals)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

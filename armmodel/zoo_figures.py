@@ -1,10 +1,11 @@
 """Write the figures of the zoo: measured accuracy, cost, and modelled times, a .json file beside each card.
 
     pocketdet val --zoo --data test.json --images images --out FOLDER
-    python -m pocketdet.armmodel.zoo_figures --accuracy FOLDER --bundles FOLDER [--only NAME]
+    python -m pocketdet.armmodel.zoo_figures --accuracy FOLDER --bundles FOLDER [--only NAME] [--no-times]
 
-The bundles are kept in their folder; those that it lacks are exported first. A frame is the first standard
-frame of benchmarks, from image to boxes, with all RoIs that the detector finds there.
+The bundles, and what was modelled of them, are kept in their folder; those that it lacks are exported first.
+A frame is the first standard frame of benchmarks, from image to boxes, with all RoIs that the detector finds
+there.
 """
 
 import argparse
@@ -18,9 +19,8 @@ from pydantic import ValidationError
 from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.detectors import make_bundle, standard_frame_files
 from pocketdet.armmodel.instrument import Instrument, find_instrument
-from pocketdet.armmodel.modelled import model
-from pocketdet.armmodel.subject import BundleSubject
-from pocketdet.armmodel.table9 import LITTLE, PHONE
+from pocketdet.armmodel.kept_totals import frame_totals
+from pocketdet.armmodel.table9 import LITTLE, PHONE, arithmetic_of
 from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.report import AccuracyReport
 from pocketdet.io import atomic_write
@@ -38,19 +38,19 @@ from pocketdet.models.zoo.figures import (
     ZooFigures,
     figures_path,
 )
-from pocketdet.runtime.bundle import hash_file, load_bundle
+from pocketdet.runtime.bundle import hash_file
 
 DEVICES: Final = (PHONE, LITTLE)
 
 
-def zoo_figures(name: str, accuracy: Path, bundles: Path, instrument: Instrument) -> ZooFigures:
+def zoo_figures(name: str, accuracy: Path, bundles: Path, instrument: Instrument | None) -> ZooFigures:
     """The figures of one detector.
 
     Args:
         name: Its name in the zoo.
         accuracy: Folder with the result of `pocketdet val --zoo`.
         bundles: Folder of the bundles; those that are missing are exported into it.
-        instrument: The programs that model.
+        instrument: The programs that model, None for no times.
 
     Raises:
         UsageError: If the accuracy is missing or of other weights.
@@ -72,7 +72,9 @@ def zoo_figures(name: str, accuracy: Path, bundles: Path, instrument: Instrument
         data=f"{report.data.coverage} of {report.data.file}",
         measured=measured,
         failed=tuple(failed_rows(report)),
-        modelled=tuple(_modelled(name, [row.precision for row in measured], bundles, instrument)),
+        modelled=tuple(_modelled(name, [row.precision for row in measured], bundles, instrument))
+        if instrument
+        else (),
     )
 
 
@@ -117,16 +119,16 @@ def _modelled(
     name: str, precisions: Sequence[Precision], bundles: Path, instrument: Instrument
 ) -> Iterator[ModelledTime]:
     frame = standard_frame_files(bundles)[0]
+    cores = [CORES[device.core] for device in DEVICES]
     for precision in precisions:
-        arithmetic = "fp32" if precision == "fp32" else "fp16"
-        with load_bundle(make_bundle(name, bundles, int8=precision == "int8")) as bundle:
-            subject = BundleSubject(bundle, arithmetic, frame)
-            every = model(subject, [CORES[device.core] for device in DEVICES], instrument)
-            for device, one in zip(DEVICES, every, strict=True):
-                time = device.milliseconds(one.total.cycles, one.total.lines, arithmetic)
-                yield ModelledTime(
-                    precision=precision, core=device.core, device=device.name, milliseconds=round(time, 2)
-                )
+        arithmetic = arithmetic_of(precision)
+        path = make_bundle(name, bundles, int8=precision == "int8")
+        totals = frame_totals(path, frame, arithmetic, cores, instrument)
+        for device, total in zip(DEVICES, totals, strict=True):
+            time = device.milliseconds(total.cycles, total.lines, arithmetic)
+            yield ModelledTime(
+                precision=precision, core=device.core, device=device.name, milliseconds=round(time, 2)
+            )
 
 
 @error_exit_code
@@ -143,8 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accuracy", type=Path, required=True, help="folder that pocketdet val --zoo wrote")
     parser.add_argument("--bundles", type=Path, required=True, help="folder that keeps the bundles")
     parser.add_argument("--only", choices=zoo_names(), help="one detector; all by default")
+    parser.add_argument("--no-times", action="store_true", help="model no times, which takes minutes")
     chosen = parser.parse_args(arguments)
-    instrument = find_instrument()
+    instrument = None if chosen.no_times else find_instrument()
     for name in [chosen.only] if chosen.only else zoo_names():
         found = zoo_figures(name, chosen.accuracy, chosen.bundles, instrument)
         atomic_write(figures_path(name), found.to_json())

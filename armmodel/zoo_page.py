@@ -228,6 +228,7 @@ def _note(figures: dict[str, ZooFigures], precisions: Sequence[Precision], recor
         for precision in precisions
         if (reason := found.why_missing(precision))
     ]
+    missing += [f"`{name}`: times not modelled yet." for name, found in figures.items() if not found.modelled]
     return "\n\n".join([about, " ".join(missing)]) if missing else about
 
 

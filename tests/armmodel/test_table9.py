@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from pocketdet.armmodel import table9
-from pocketdet.armmodel.cores import CORES, Core
 from pocketdet.armmodel.detectors import BACKBONES
-from pocketdet.armmodel.modelled import Figures, Modelled
+from pocketdet.armmodel.modelled import Figures
 from pocketdet.benchmarks.report.tables import ARM, TABLE_9
 from pocketdet.errors import UsageError
 from pocketdet.models.zoo.figures import PRECISIONS, Measured, Precision, ZooFigures
@@ -17,15 +16,13 @@ PHONE, BY_RATIO, BOARD, LITTLE, PAPER, AP = (3, 4, 5, 8, 9, 10)  # columns of mi
 SHARES = (2, 7)
 
 
-def frame(core: Core, cycles: float, lines: int) -> Modelled:
-    """A frame that reaches half of the core's limit."""
-    total = Figures(cycles, 1, 1, cycles / 2, lines)
-    return Modelled("made", core, "fp16", 200, total, (), (), (), 0.0, 0.0)
+def totals(cycles: float, lines: int) -> list[Figures]:
+    """Of frames on two cores that reach half of their limit."""
+    return [Figures(cycles, 1, 1, cycles / 2, lines)] * 2
 
 
 def cells(precision: Precision, cycles: float, lines: int = 0) -> list[str]:
-    frames = [frame(CORES[name], cycles, lines) for name in ("cortex-a76", "cortex-a55")]
-    return table9.row("thundernet-snet49", precision, frames)
+    return table9.row("thundernet-snet49", precision, totals(cycles, lines))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -49,24 +46,28 @@ def test_the_paper_stands_beside_fp32_alone() -> None:
 
 
 def test_accuracy_is_that_of_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = ZooFigures.model_construct(architecture="thundernet-snet49", measured=())
     of_fp16 = Measured(precision="fp16", ap=0.6471, ap50=0.85, bytes=1)
-    known = {"other": None, "one": made.model_copy(update={"measured": (of_fp16,)})}
+    known = {"thundernet-snet49-fod": ZooFigures.model_construct(measured=(of_fp16,)), "other": None}
     monkeypatch.setattr(table9, "zoo_names", lambda: tuple(known))
     monkeypatch.setattr(table9, "read_figures", known.__getitem__)
     assert [cells(precision, 1e9)[AP] for precision in PRECISIONS] == ["", "64.7", ""]
+    assert cells("fp16", 1e9)[0] == "SNet49, fp16"
+    known.pop("thundernet-snet49-fod")
+    assert [cells("fp16", 1e9)[column] for column in (0, AP)] == ["SNet49 (random weights), fp16", ""]
 
 
 def test_the_table_has_a_row_for_each_detector_and_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def made(bundles: Path, instrument: object) -> Iterator[tuple[str, Precision, list[Modelled]]]:
+    def made(bundles: Path, instrument: object) -> Iterator[tuple[str, Precision, list[Figures]]]:
         for arch in BACKBONES:
             for precision in PRECISIONS:
-                yield arch, precision, [frame(CORES[name], 1e7, 0) for name in ("cortex-a76", "cortex-a55")]
+                yield arch, precision, totals(1e7, 0)
 
     monkeypatch.setattr(table9, "table_9", made)
     monkeypatch.setattr(table9, "find_instrument", lambda: None)
+    monkeypatch.setattr(table9, "zoo_names", lambda: tuple(f"{arch}-voc" for arch in BACKBONES))
+    monkeypatch.setattr(table9, "read_figures", lambda name: None)
     page = tmp_path / "page.md"
     page.write_text(f"before\n<!-- {table9.SECTION} -->\nold\n<!-- end of {table9.SECTION} -->\nafter\n")
     assert table9.main(["--bundles", str(tmp_path), "--page", str(page)]) == 0

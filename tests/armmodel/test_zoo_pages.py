@@ -12,7 +12,9 @@ from pocketdet.armmodel import zoo_figures, zoo_page
 from pocketdet.benchmarks.record import Record
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.report import AccuracyReport, FailedVariant
+from pocketdet.models.zoo import FOD, zoo_weights
 from pocketdet.models.zoo.figures import Failed, Measured, ModelledTime, ZooFigures
+from pocketdet.runtime.bundle import hash_file
 
 REPORT = AccuracyReport(
     schema_version=1,
@@ -66,6 +68,18 @@ def test_rows_are_those_of_ncnn_on_this_machine() -> None:
     assert list(zoo_figures.failed_rows(REPORT)) == [INT8_FAILED]
 
 
+def test_figures_without_times(tmp_path: Path) -> None:
+    digest = hash_file(zoo_weights(FOD)).sha256
+    subjects = tuple(row.model_copy(update={"sha256": digest}) for row in REPORT.subjects)
+    (tmp_path / f"{FOD}.json").write_text(REPORT.model_copy(update={"subjects": subjects}).to_json())
+    found = zoo_figures.zoo_figures(FOD, tmp_path, tmp_path, None)
+    assert (found.sha256, found.architecture, found.detector) == (digest, "thundernet-snet49", "two-stage")
+    assert (found.modelled, found.failed) == ((), (INT8_FAILED,))
+    assert [row.ap for row in found.measured] == [0.51, 0.52]
+    assert found.macs > 200e6
+    assert not list(tmp_path.glob("*.pocketdet"))
+
+
 def test_accuracy_of_other_weights_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.json"
     with pytest.raises(UsageError, match=r"net\.json: cannot be read as a result of pocketdet val --zoo"):
@@ -90,7 +104,7 @@ def test_rows_are_ordered_and_have_the_last_record_of_their_name() -> None:
 
 
 def test_the_pages_and_the_picture_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {"small": figures("s", 100, 0.6), "new": None}
+    known: dict[str, ZooFigures | None] = {"small": figures("s", 100, 0.6), "new": None}
     monkeypatch.setattr(zoo_page, "zoo_names", lambda: tuple(known))
     monkeypatch.setattr(zoo_page, "read_figures", known.__getitem__)
     entries = [SimpleNamespace(record=x86("small", "2026-11-21T10:00:00Z"))]
@@ -107,6 +121,9 @@ def test_the_pages_and_the_picture_are_written(tmp_path: Path, monkeypatch: pyte
     assert readme.count("| `small` |") == 1
     assert guide.count("| `small` |") == 3
     assert "\n\n`small`, int8: a check failed.\n\n![AP against" in guide
+    known["small"] = figures("s", 100, 0.6).model_copy(update={"modelled": ()})
+    assert zoo_page.main(tmp_path) == 0
+    assert "`small`: times not modelled yet.\n\n![" in (tmp_path / "README.md").read_text()
     assert guide.endswith("(../images/zoo.png)\n<!-- end of zoo --> after\n")
     assert "int8:" not in readme
     assert "[card](../../models/zoo/small.md)" in guide

@@ -55,7 +55,7 @@ def test_the_table(command: Command) -> None:
     ]  # fmt: skip
     assert unknown.split() == ["new-net", *"-------"]
     assert all(len(line.rstrip()) <= 80 for line in (head, known, unknown))
-    assert notes[0] == "AP in percent, ncnn fp16, all 699 images of test.json"
+    assert notes[0] == "object detection; AP in percent, ncnn fp16, all 699 images of test.json"
     assert "modelled, not measured: cortex-a76 of the Snapdragon 855+" in notes[1]
     assert notes[2:] == ["new-net, fp16: not measured yet"]
 

@@ -70,7 +70,10 @@ def _notes(every: "dict[str, ZooFigures | None]", precision: "Precision") -> lis
     devices = dict.fromkeys(
         f"{row.core} of the {row.device}" for one in known for row in one.modelled if row.core in CORES
     )
-    lines = [f"AP in percent, ncnn {precision}, {words}" for words in dict.fromkeys(o.data for o in known)]
+    lines = [
+        f"object detection; AP in percent, ncnn {precision}, {words}"
+        for words in dict.fromkeys(o.data for o in known)
+    ]
     if devices:
         lines.append(f"ms: modelled, not measured: {', '.join(devices)}; one thread, image to boxes")
     for name, found in every.items():
