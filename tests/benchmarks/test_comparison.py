@@ -33,8 +33,9 @@ from pocketdet.cli.bench_cases import onnx_cases
 from pocketdet.errors import EngineError, UsageError
 from pocketdet.runtime.bundle import Bundle, load_bundle
 from pocketdet.runtime.engines import NcnnEngine
-from pocketdet.runtime.engines.base import Array, GraphName
+from pocketdet.runtime.engines.base import Array, Engine, GraphName
 from pocketdet.runtime.ncnn_graph import read_graph
+from pocketdet.runtime.precision import Arithmetic
 
 PARTS = (FEATURES, HEAD, WHOLE)
 SHORT = InterleavedPlan(rounds=2, burst=2, refill=1, warm_up=0)
@@ -50,9 +51,9 @@ def bundle(small_bundle: Path) -> Iterator[Bundle]:
 class ModifiedEngine:
     """ncnn with one value of one output changed, or an error instead."""
 
-    precision = "fp32"
+    precision: Arithmetic = "fp32"
 
-    def __init__(self, engine: NcnnEngine, role: str, by: float) -> None:
+    def __init__(self, engine: Engine, role: str, by: float) -> None:
         self.engine, self.role, self.by = engine, role, by
 
     def run(self, graph: GraphName, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -212,6 +213,7 @@ def test_the_plot_has_a_fixed_width_and_marks_missing_engines(bundle: Bundle, tm
     for count, results in enumerate(((one,), (one, failed), (one,) * MOST_BUNDLES)):
         write_plot(tmp_path / f"{count}.png", report_of(*results))
         pixels = cv2.imread(str(tmp_path / f"{count}.png"))
+        assert pixels is not None
         sizes.append(pixels.shape)
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
     assert {width for _, width, _ in sizes} == {1200}
