@@ -9,8 +9,9 @@ namespace {
 struct Avx2Lanes {
     using Element = float;
     using Vector = __m256;
-    using Indexed = const float*;                                          // elements are broadcast from memory
-    static constexpr int kCount = 8, kStemPixels = 4, kProductPixels = 6;  // 12 sums of 16 registers
+    using Indexed = const float*;  // elements are broadcast from memory
+    static constexpr int kCount = 8, kStemPixels = 4, kProductPixels = 6,
+                         kDepthwisePixels = 8;  // 12 sums of 16 registers
 
     static Vector load(const Element* from) { return _mm256_loadu_ps(from); }
     static void store(Element* to, Vector v) { _mm256_storeu_ps(to, v); }

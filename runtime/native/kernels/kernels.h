@@ -19,7 +19,8 @@ struct StemRow {
     bool relu;
 };
 
-// A matrix product: a 1x1 convolution, or a Gemm whose pixels are rows. Strides are in elements.
+// A matrix product: a 1x1 convolution, or a Gemm whose pixels are rows. Strides are in elements. One
+// of the output's is that of a vector.
 struct Product {
     const void* from;  // blocks of `lanes` inputs of a pixel
     std::ptrdiff_t block_stride, pixel_stride;

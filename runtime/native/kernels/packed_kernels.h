@@ -3,6 +3,7 @@
 // the linker could use for the whole program.
 #pragma once
 
+#include <limits>
 #include <utility>
 
 #include "kernels.h"
@@ -13,19 +14,27 @@ namespace {
 template <int value>
 using Count = std::integral_constant<int, value>;
 
-// Calls tile(Count<n>, x) for tiles of `most` (4 to 8), 4, 2 and 1 pixels that fill `width`.
+// Calls tile(Count<n>, x) for tiles of `most` (at least 4), 4, 2 and 1 pixels that fill `width`.
 template <int most, class Tile>
 inline void for_tiles(int width, Tile tile) {
     int x = 0;
     for (; x + most <= width; x += most) tile(Count<most>(), x);
-    if (x + 4 <= width) tile(Count<4>(), x), x += 4;
+    for (; x + 4 <= width; x += 4) tile(Count<4>(), x);
     if (x + 2 <= width) tile(Count<2>(), x), x += 2;
     if (x < width) tile(Count<1>(), x);
 }
 
+// What ReLU, or none, leaves as it is: outputs are written without branches.
 template <class Lanes>
-inline typename Lanes::Vector activated(typename Lanes::Vector sum, bool relu) {
-    return relu ? Lanes::max(sum, Lanes::splat(0)) : sum;
+inline typename Lanes::Vector lowest(bool relu) {
+    return Lanes::splat(relu ? 0 : -std::numeric_limits<float>::infinity());
+}
+
+// A pointer that GCC keeps: it would add an offset to another pointer at each store, and could not join two stores.
+template <class Element>
+inline Element* in_register(Element* pointer) {
+    asm("" : "+r"(pointer));
+    return pointer;
 }
 
 // sums[group][pixel] += weights * the element `lane` of `value`, a group after the other: it may be loaded for all.
@@ -66,9 +75,10 @@ inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights
         add_tap<Lanes, 1>(sums, weights, values, all);
         add_tap<Lanes, 2>(sums, weights, values, all);
     }
+    const Vector least = lowest<Lanes>(row.relu);
     for (int g = 0; g < groups; ++g) {
-        Element* out = static_cast<Element*>(row.outs[first + g]) + x * n;
-        for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, activated<Lanes>(sums[g][p], row.relu));
+        Element* const out = in_register(static_cast<Element*>(row.outs[first + g]) + x * n);
+        for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, Lanes::max(least, sums[g][p]));
     }
 }
 
@@ -99,7 +109,8 @@ inline void add_input(typename Lanes::Vector (&sums)[groups][pixels], const type
     for (int p = 0; p < pixels; ++p) add_scaled<Lanes, lane>(sums, p, of_input, values[p]);
 }
 
-template <class Lanes, int groups, int pixels, int... lanes>
+// is_map: pixels of the output lie one vector apart, otherwise groups do.
+template <class Lanes, bool is_map, int groups, int pixels, int... lanes>
 inline void product_tile(const Product& product, const typename Lanes::Element* weights, int first, int x,
                          std::integer_sequence<int, lanes...>) {
     using Element = typename Lanes::Element;
@@ -116,31 +127,41 @@ inline void product_tile(const Product& product, const typename Lanes::Element* 
         for (int p = 0; p < pixels; ++p) values[p] = Lanes::load_indexed(from + p * product.pixel_stride);
         (add_input<Lanes, groups, pixels, lanes>(sums, weights, values), ...);
     }
+    const Vector least = lowest<Lanes>(product.relu);
+    const std::ptrdiff_t out_stride = is_map ? n : product.out_pixel_stride;
+    const std::ptrdiff_t group_stride = is_map ? product.out_group_stride : n;
+    Element* const out = static_cast<Element*>(product.out) + first * group_stride + x * out_stride;
     for (int g = 0; g < groups; ++g) {
-        Element* out = static_cast<Element*>(product.out) + (first + g) * product.out_group_stride;
+        Element* const of_group = in_register(out + g * group_stride);
         for (int p = 0; p < pixels; ++p) {
-            Lanes::store(out + (x + p) * product.out_pixel_stride, activated<Lanes>(sums[g][p], product.relu));
+            Lanes::store(of_group + p * out_stride, Lanes::max(least, sums[g][p]));
         }
     }
 }
 
-template <class Lanes, int groups>
+template <class Lanes, bool is_map, int groups>
 void product_groups(const Product& product, const typename Lanes::Element* weights, int first) {
     for_tiles<Lanes::kProductPixels>(product.pixels, [&](auto pixels, int x) {
-        product_tile<Lanes, groups, pixels.value>(product, weights, first, x,
-                                                  std::make_integer_sequence<int, Lanes::kCount>());
+        product_tile<Lanes, is_map, groups, pixels.value>(product, weights, first, x,
+                                                          std::make_integer_sequence<int, Lanes::kCount>());
     });
+}
+
+template <class Lanes, bool is_map>
+void product_in_layout(const Product& product) {
+    const auto* weights = static_cast<const typename Lanes::Element*>(product.weights);
+    int first = 0;
+    for (; first + 2 <= product.groups; first += 2) {
+        product_groups<Lanes, is_map, 2>(product, weights, first);
+        weights += static_cast<std::ptrdiff_t>(product.blocks) * Lanes::kCount * 2 * Lanes::kCount;
+    }
+    if (first < product.groups) product_groups<Lanes, is_map, 1>(product, weights, first);
 }
 
 template <class Lanes>
 void product_all(const Product& product) {
-    const auto* weights = static_cast<const typename Lanes::Element*>(product.weights);
-    int first = 0;
-    for (; first + 2 <= product.groups; first += 2) {
-        product_groups<Lanes, 2>(product, weights, first);
-        weights += static_cast<std::ptrdiff_t>(product.blocks) * Lanes::kCount * 2 * Lanes::kCount;
-    }
-    if (first < product.groups) product_groups<Lanes, 1>(product, weights, first);
+    product.out_pixel_stride == Lanes::kCount ? product_in_layout<Lanes, true>(product)
+                                              : product_in_layout<Lanes, false>(product);
 }
 
 // sums[pixel] += the weight for `column` of the window * value, where the window of the pixel has it.
@@ -168,13 +189,17 @@ inline void depthwise_tile(const Depthwise& layer, const typename Lanes::Element
     Vector sums[pixels];
     const Vector bias = Lanes::load(static_cast<const Element*>(layer.bias));
     for (int p = 0; p < pixels; ++p) sums[p] = bias;
-    const Element* from = row + x * stride * n;
-    for (int i = 0; i < 5; ++i, weights += 5 * n, from += layer.row_stride) {
+    const auto add_row = [&](int i) {
+        const Element* const of_row = weights + 5 * i * n;
+        const Element* const from = row + i * layer.row_stride + x * stride * n;
         Vector taps[5];
-        for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(weights + t * n);
+        for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(of_row + t * n);
         (add_column<Lanes, stride, columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
-    }
-    for (int p = 0; p < pixels; ++p) Lanes::store(out + (x + p) * n, activated<Lanes>(sums[p], layer.relu));
+    };
+    add_row(0), add_row(1), add_row(2), add_row(3), add_row(4);  // GCC would keep a loop, and wait at its end
+    const Vector least = lowest<Lanes>(layer.relu);
+    Element* const to = in_register(out + x * n);
+    for (int p = 0; p < pixels; ++p) Lanes::store(to + p * n, Lanes::max(least, sums[p]));
 }
 
 template <class Lanes, int stride>
@@ -183,7 +208,7 @@ void depthwise_rows(const Depthwise& layer) {
     const Element* row = static_cast<const Element*>(layer.from);
     Element* out = static_cast<Element*>(layer.out);
     for (int y = 0; y < layer.height; ++y, row += stride * layer.row_stride, out += layer.width * Lanes::kCount) {
-        for_tiles<8>(layer.width, [&](auto pixels, int x) {
+        for_tiles<Lanes::kDepthwisePixels>(layer.width, [&](auto pixels, int x) {
             constexpr int columns = stride * (pixels.value - 1) + 5;
             depthwise_tile<Lanes, stride, pixels.value>(layer, row, out, x, std::make_integer_sequence<int, columns>());
         });
@@ -200,19 +225,22 @@ void max_pool_row(const MaxPoolRow& row) {
     using Element = typename Lanes::Element;
     using Vector = typename Lanes::Vector;
     constexpr int n = Lanes::kCount;
-    const auto highest = [&](int column) {
-        const auto at = [&](int i) { return Lanes::load(static_cast<const Element*>(row.rows[i]) + column * n); };
-        return Lanes::max(Lanes::max(at(0), at(1)), at(2));
+    const auto* const top = static_cast<const Element*>(row.rows[0]);
+    const auto* const middle = static_cast<const Element*>(row.rows[1]);
+    const auto* const bottom = static_cast<const Element*>(row.rows[2]);
+    const auto highest = [=](int column) {
+        const int at = column * n;
+        return Lanes::max(Lanes::max(Lanes::load(top + at), Lanes::load(middle + at)), Lanes::load(bottom + at));
     };
-    Element* out = static_cast<Element*>(row.out);
+    Element* const out = static_cast<Element*>(row.out);
+    const int pairs = row.source_width / 2;
     Vector left = highest(0);
-    int x = 0;
-    for (; 2 * x + 1 < row.source_width; ++x) {
+    for (int x = 0; x < pairs; ++x) {
         const Vector right = highest(2 * x + 1);
         Lanes::store(out + x * n, Lanes::max(Lanes::max(left, highest(2 * x)), right));
         left = right;
     }
-    if (2 * x < row.source_width) Lanes::store(out + x * n, Lanes::max(left, highest(2 * x)));
+    if (2 * pairs < row.source_width) Lanes::store(out + pairs * n, Lanes::max(left, highest(2 * pairs)));
 }
 
 template <class Lanes>

@@ -177,7 +177,7 @@ void test_kernels(Arithmetic arithmetic) {
         test_head(arithmetic, rows, 245, 64, 36);
         test_head(arithmetic, rows, 16, 40, 8);
     }
-    for (const auto& [width, height] : {std::pair{33, 9}, {16, 5}, {7, 7}, {2, 3}, {1, 1}}) {
+    for (const auto& [width, height] : {std::pair{33, 9}, {18, 4}, {16, 5}, {7, 7}, {2, 3}, {1, 1}}) {
         for (int outputs : {8, 16, 24, 48}) {
             test_convolution({"Convolution", 3, outputs, 3, 2, 1, 1, 1, outputs != 16, outputs != 8 ? 1 : 0},
                              arithmetic, width, height);
