@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
-#elif defined(__ARM_NEON)
+#elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
@@ -18,46 +19,79 @@ constexpr int kOne = 1 << kFractionBits;
 // (kOne - f) * a + f * b with one multiplication.
 inline int32_t mix(int32_t a, int32_t b, int32_t f) { return a * kOne + f * (b - a); }
 
-// The weights of two neighbours, 16 bits each: kOne - fraction, then fraction in the upper half.
-inline uint32_t shares_of(int32_t fraction) {
-    return static_cast<uint32_t>(fraction) << 16 | static_cast<uint32_t>(kOne - fraction);
+// The weights of two neighbours for columns in groups of 4, 8 in each: kOne - fraction and fraction, one column after
+// the other, or on ARM first those of all left neighbours.
+inline void put_shares(size_t column, int32_t fraction, uint16_t* shares) {
+#if defined(__aarch64__)
+    uint16_t* const to = shares + column / 4 * 8 + column % 4;
+    constexpr size_t kApart = 4;
+#else
+    uint16_t* const to = shares + 2 * column;
+    constexpr size_t kApart = 1;
+#endif
+    to[0] = static_cast<uint16_t>(kOne - fraction);
+    to[kApart] = static_cast<uint16_t>(fraction);
 }
 
-// Four values of a pixel in a register.
-#if defined(__SSE2__)
-using MixedPixel = __m128i;
-#elif defined(__ARM_NEON)
-using MixedPixel = uint32x4_t;
-#else
-struct MixedPixel {
-    int32_t values[4];
+#if defined(__aarch64__)
+// Of a table of 4 pixels and the pixels after them, 8 bytes each: channel `c` of the former, then of the latter, as 16
+// bits. 255 is zero.
+struct ChannelTable {
+    uint8_t bytes[16];
 };
+
+template <int kStep>
+constexpr ChannelTable channel_table(int c) {
+    ChannelTable table{};
+    for (int k = 0; k < 4; ++k) {
+        table.bytes[2 * k] = static_cast<uint8_t>(8 * k + c);
+        table.bytes[8 + 2 * k] = static_cast<uint8_t>(8 * k + kStep + c);
+        table.bytes[2 * k + 1] = table.bytes[8 + 2 * k + 1] = 255;
+    }
+    return table;
+}
+
+inline uint8x16_t two_pixels(const uint8_t* first, const uint8_t* second) {
+    const uint64x2_t both = vcombine_u64(vreinterpret_u64_u8(vld1_u8(first)), vdup_n_u64(0));
+    return vreinterpretq_u8_u64(vld1q_lane_u64(reinterpret_cast<const uint64_t*>(second), both, 1));
+}
 #endif
 
-// Interpolates between the pixel at `pixel` and the next one, both of kStep bytes: value c is
-// mix(pixel[c], pixel[kStep + c], fraction) for c = 0..2 and the shares of a fraction below kOne. Value 3 is undefined.
-// Reads eight bytes.
+// Interpolates between each of 4 pixels and the one after it, both of kStep bytes: out[c * plane + i] is
+// mix(pixels[i][c], pixels[i][kStep + c], fraction) for c = 0..2 and the shares of 4 fractions below kOne.
+// Reads eight bytes of each pixel.
 template <int kStep>
-inline MixedPixel mix_with_next(const uint8_t* pixel, uint32_t shares) {
+inline void mix_four(const uint8_t* const (&pixels)[4], const uint16_t* shares, int32_t* out, size_t plane) {
 #if defined(__SSE2__)
-    const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixel));
-    const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 8 * kStep));
-    const __m128i wide = _mm_unpacklo_epi8(pairs, _mm_setzero_si128());
-    return _mm_madd_epi16(wide, _mm_set1_epi32(static_cast<int32_t>(shares)));
-#elif defined(__ARM_NEON)
-    constexpr uint8_t kNone = 255;  // of a table: zero
-    constexpr uint8_t kFirst[8] = {0, kNone, 1, kNone, 2, kNone, kNone, kNone};
-    constexpr uint8_t kSecond[8] = {kStep, kNone, kStep + 1, kNone, kStep + 2, kNone, kNone, kNone};
-    const uint8x8_t both = vld1_u8(pixel);
-    const uint16x4_t first = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kFirst)));
-    const uint16x4_t second = vreinterpret_u16_u8(vtbl1_u8(both, vld1_u8(kSecond)));
-    const uint16x4_t weights = vreinterpret_u16_u32(vdup_n_u32(shares));
-    return vmlal_lane_u16(vmull_lane_u16(first, weights, 0), second, weights, 1);
+    const auto mixed = [&](int i) {
+        const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixels[i]));
+        const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 8 * kStep));
+        const __m128i wide = _mm_unpacklo_epi8(pairs, _mm_setzero_si128());
+        int32_t both_shares;
+        std::memcpy(&both_shares, shares + 2 * i, sizeof both_shares);
+        return _mm_madd_epi16(wide, _mm_set1_epi32(both_shares));
+    };
+    const __m128i all[4] = {mixed(0), mixed(1), mixed(2), mixed(3)};
+    const __m128i low[2] = {_mm_unpacklo_epi32(all[0], all[1]), _mm_unpacklo_epi32(all[2], all[3])};
+    const __m128i high[2] = {_mm_unpackhi_epi32(all[0], all[1]), _mm_unpackhi_epi32(all[2], all[3])};
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi64(low[0], low[1]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + plane), _mm_unpackhi_epi64(low[0], low[1]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * plane), _mm_unpacklo_epi64(high[0], high[1]));
+#elif defined(__aarch64__)
+    static constexpr ChannelTable kTables[3] = {channel_table<kStep>(0), channel_table<kStep>(1),
+                                                channel_table<kStep>(2)};
+    const uint8x16x2_t bytes = {{two_pixels(pixels[0], pixels[1]), two_pixels(pixels[2], pixels[3])}};
+    const uint16x8_t weights = vld1q_u16(shares);
+    for (size_t c = 0; c < 3; ++c) {
+        const uint16x8_t values = vreinterpretq_u16_u8(vqtbl2q_u8(bytes, vld1q_u8(kTables[c].bytes)));
+        const uint32x4_t first = vmull_u16(vget_low_u16(values), vget_low_u16(weights));
+        vst1q_s32(out + c * plane, vreinterpretq_s32_u32(vmlal_high_u16(first, values, weights)));
+    }
 #else
-    MixedPixel mixed{};
-    const int32_t fraction = static_cast<int32_t>(shares >> 16);
-    for (int c = 0; c < 3; ++c) mixed.values[c] = mix(pixel[c], pixel[kStep + c], fraction);
-    return mixed;
+    for (size_t i = 0; i < 4; ++i) {
+        const int32_t fraction = shares[2 * i + 1];
+        for (size_t c = 0; c < 3; ++c) out[c * plane + i] = mix(pixels[i][c], pixels[i][kStep + c], fraction);
+    }
 #endif
 }
 
@@ -84,6 +118,20 @@ inline void blend(const int32_t* top, const int32_t* bottom, int32_t fraction, s
         const __m128i first = _mm_packs_epi32(mixed(i), mixed(i + 4));
         const __m128i second = _mm_packs_epi32(mixed(i + 8), mixed(i + 12));
         _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_packus_epi16(first, second));
+    }
+#elif defined(__aarch64__)
+    // the sum is shifted in two steps, of which the first drops bits that do not change the rounding
+    const auto mixed = [&](size_t at) {
+        const int32x4_t a = vld1q_s32(top + at);
+        const int32x4_t sum =
+            vmlaq_n_s32(vshlq_n_s32(a, kFractionBits), vsubq_s32(vld1q_s32(bottom + at), a), fraction);
+        return vreinterpretq_u32_s32(sum);
+    };
+    for (; i + 16 <= count; i += 16) {
+        const uint16x8_t first = vshrn_high_n_u32(vshrn_n_u32(mixed(i), 16), mixed(i + 4), 16);
+        const uint16x8_t second = vshrn_high_n_u32(vshrn_n_u32(mixed(i + 8), 16), mixed(i + 12), 16);
+        constexpr int kLeft = 2 * kFractionBits - 16;
+        vst1q_u8(out + i, vrshrn_high_n_u16(vrshrn_n_u16(first, kLeft), second, kLeft));
     }
 #endif
     for (; i < count; ++i) {

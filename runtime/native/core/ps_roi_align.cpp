@@ -42,20 +42,21 @@ struct BinTaps {
     }
 };
 
-// Taps of all bins of one RoI on one axis whose map has `size` cells.
+// Taps of all bins of one RoI on one axis whose map has `size` cells; `counts` are 0 before.
 void place_taps(float from, float to, int size, const PsRoiOptions& options, AxisTap* taps, int32_t* counts) {
     const float scale = 1.0f / options.stride;
     const float samples = static_cast<float>(options.sampling_ratio);
     const float start = from * scale - 0.5f;
     const float end = to * scale - 0.5f;
     const float bin = (end - start) / static_cast<float>(options.pool_size);
-    for (int j = 0; j < options.pool_size; ++j) {
-        BinTaps bin_taps{taps + j * 2 * options.sampling_ratio};
-        for (int k = 0; k < options.sampling_ratio; ++k) {
-            const float offset = (static_cast<float>(k) + 0.5f) * bin / samples;
-            bin_taps.add_sample(start + static_cast<float>(j) * bin + offset, size, 1.0f / samples);
+    const float share = 1.0f / samples;
+    for (int k = 0; k < options.sampling_ratio; ++k) {
+        const float offset = (static_cast<float>(k) + 0.5f) * bin / samples;
+        for (int j = 0; j < options.pool_size; ++j) {
+            BinTaps bin_taps{taps + j * 2 * options.sampling_ratio, counts[j]};
+            bin_taps.add_sample(start + static_cast<float>(j) * bin + offset, size, share);
+            counts[j] = bin_taps.count;
         }
-        counts[j] = bin_taps.count;
     }
 }
 

@@ -1,17 +1,16 @@
 // The horizontal pass (colour conversion, then interpolation) writes each required source row once into one of two
-// cached rows; each destination row blends the two. There is no intermediate image.
+// cached rows, channel by channel; each destination row blends the two. There is no intermediate image.
 #include "resize.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "mix_pixels.h"
+#include "normalise_bytes.h"
 
 namespace pocketdet {
 
 namespace {
-
-constexpr size_t kLanes = 4;  // values of a pixel in a cached row: three channels and one unused
 
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
@@ -26,54 +25,53 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
         const int64_t right = std::clamp<int64_t>(base + 1, 0, s - 1);
         // At the edges both are the same pixel; fraction 0 allows reading the pixel after `left` instead of `right`.
         const int32_t fraction = left == right ? 0 : static_cast<int32_t>(position - base * kOne);
-        taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right), fraction,
-                                        shares_of(fraction)};
+        taps[static_cast<size_t>(i)] = {static_cast<int32_t>(left), static_cast<int32_t>(right), fraction};
     }
 }
 
-void mix_pixel(const uint8_t* a, const uint8_t* b, int32_t fraction, int32_t* out) {
-    for (int c = 0; c < 3; ++c) out[c] = mix(a[c], b[c], fraction);
-    out[3] = 0;
-}
+// The columns of the result and the rows between source and result: 3 planes, padded to whole vectors.
+struct Columns {
+    explicit Columns(const ResizeWorkspace& workspace)
+        : taps(workspace.columns), shares(workspace.shares), plane((taps.size() + 15) / 16 * 16) {}
 
-// mix_with_next reads eight bytes, so the last pixels of a row are interpolated value by value.
+    const std::vector<PixelTap>& taps;
+    const std::vector<uint16_t>& shares;
+    size_t plane;  // elements
+};
+
+// mix_four reads eight bytes of a pixel, so the last pixels of a row are interpolated value by value.
 template <int kStep>
-void mix_packed(const uint8_t* row, int source_width, const std::vector<PixelTap>& columns, int32_t* out) {
-    const PixelTap* tap = columns.data();
-    const PixelTap* const end = tap + columns.size();
-    const PixelTap* safe_end = end;
-    while (safe_end != tap && safe_end[-1].left * kStep + 8 > source_width * kStep) --safe_end;
-    const auto mixed = [&](const PixelTap& at) { return mix_with_next<kStep>(row + at.left * kStep, at.shares); };
-    // four at a time, so that a processor that executes in order has something to do while it loads
-    for (; safe_end - tap >= 4; tap += 4, out += 4 * kLanes) {
-        const MixedPixel four[4] = {mixed(tap[0]), mixed(tap[1]), mixed(tap[2]), mixed(tap[3])};
-        std::memcpy(out, four, sizeof four);
+void mix_packed(const uint8_t* row, int source_width, const Columns& columns, int32_t* out) {
+    const PixelTap* const taps = columns.taps.data();
+    size_t safe_end = columns.taps.size();
+    while (safe_end != 0 && taps[safe_end - 1].left * kStep + 8 > source_width * kStep) --safe_end;
+    size_t x = 0;
+    for (; x + 4 <= safe_end; x += 4) {
+        const auto pixel = [&](size_t i) { return row + taps[x + i].left * kStep; };
+        mix_four<kStep>({pixel(0), pixel(1), pixel(2), pixel(3)}, columns.shares.data() + 2 * x, out + x,
+                        columns.plane);
     }
-    for (; tap != safe_end; ++tap, out += kLanes) {
-        const MixedPixel one = mixed(*tap);
-        std::memcpy(out, &one, sizeof one);
-    }
-    for (; tap != end; ++tap, out += kLanes) {
-        mix_pixel(row + tap->left * kStep, row + tap->right * kStep, tap->fraction, out);
+    for (; x < columns.taps.size(); ++x) {
+        const uint8_t *a = row + taps[x].left * kStep, *b = row + taps[x].right * kStep;
+        for (size_t c = 0; c < 3; ++c) out[c * columns.plane + x] = mix(a[c], b[c], taps[x].fraction);
     }
 }
 
-void mix_nv21(const uint8_t* luma, const uint8_t* chroma, const std::vector<PixelTap>& columns, int32_t* out) {
-    for (const PixelTap tap : columns) {
+void mix_nv21(const uint8_t* luma, const uint8_t* chroma, const Columns& columns, int32_t* out) {
+    for (const PixelTap tap : columns.taps) {
         const uint8_t* vu_left = chroma + (tap.left & ~1);
         const uint8_t* vu_right = chroma + (tap.right & ~1);
         const Rgb a = rgb_from_yuv(luma[tap.left], vu_left[1], vu_left[0]);
         const Rgb b = rgb_from_yuv(luma[tap.right], vu_right[1], vu_right[0]);
         out[0] = mix(a.red, b.red, tap.fraction);
-        out[1] = mix(a.green, b.green, tap.fraction);
-        out[2] = mix(a.blue, b.blue, tap.fraction);
-        out[3] = 0;
-        out += kLanes;
+        out[columns.plane] = mix(a.green, b.green, tap.fraction);
+        out[2 * columns.plane] = mix(a.blue, b.blue, tap.fraction);
+        ++out;
     }
 }
 
-// out: columns.size() pixels of kLanes values in 0 .. 255 * kOne, channels in the order of the source.
-void horizontal_pass(const ImageView& image, int y, const std::vector<PixelTap>& columns, int32_t* out) {
+// out: planes of values in 0 .. 255 * kOne, channels in the order of the source.
+void horizontal_pass(const ImageView& image, int y, const Columns& columns, int32_t* out) {
     const uint8_t* row = image.pixels + y * image.row_stride;
     if (image.format == PixelFormat::nv21) {
         mix_nv21(row, image.chroma + (y / 2) * image.chroma_row_stride, columns, out);
@@ -87,8 +85,9 @@ void horizontal_pass(const ImageView& image, int y, const std::vector<PixelTap>&
 // The two most recent source rows after the horizontal pass.
 class RowCache {
 public:
-    RowCache(const ImageView& image, ResizeWorkspace& workspace) : image_(image), workspace_(workspace) {
-        for (std::vector<int32_t>& row : workspace_.cache) row.resize(kLanes * workspace_.columns.size());
+    RowCache(const ImageView& image, const Columns& columns, ResizeWorkspace& workspace)
+        : image_(image), columns_(columns), workspace_(workspace) {
+        for (std::vector<int32_t>& row : workspace_.cache) row.resize(3 * columns.plane);
     }
 
     // Returns row `y`; does not overwrite row `other`.
@@ -97,22 +96,28 @@ public:
             if (held_[slot] == y) return workspace_.cache[slot].data();
         }
         const size_t slot = held_[0] == other ? 1 : 0;
-        horizontal_pass(image_, y, workspace_.columns, workspace_.cache[slot].data());
+        horizontal_pass(image_, y, columns_, workspace_.cache[slot].data());
         held_[slot] = y;
         return workspace_.cache[slot].data();
     }
 
 private:
     const ImageView& image_;
+    const Columns& columns_;
     ResizeWorkspace& workspace_;
     std::array<int, 2> held_{-1, -1};
 };
 
-using LaneOrder = std::array<size_t, 3>;
+// A row of `width` pixels: where each channel of the result has its bytes.
+struct Line {
+    std::array<const uint8_t*, 3> planes;
+    size_t width;
+};
 
-LaneOrder lane_order(PixelFormat source, ChannelOrder wanted) {
-    const bool red_first = source == PixelFormat::nv21 || red_is_first(source);
-    return red_first == (wanted == ChannelOrder::rgb) ? LaneOrder{0, 1, 2} : LaneOrder{2, 1, 0};
+Line line_of(const ResizeWorkspace& workspace, const Columns& columns, bool reversed) {
+    const uint8_t* const first = workspace.line.data();
+    const uint8_t* const last = first + 2 * columns.plane;
+    return {{reversed ? last : first, first + columns.plane, reversed ? first : last}, columns.taps.size()};
 }
 
 class ByteSink {
@@ -125,11 +130,10 @@ public:
         }
     }
 
-    // line: `width` pixels of kLanes bytes; `order`: which of them are the channels of the result.
-    void write(int y, int begin, const uint8_t* line, size_t width, const LaneOrder& order) {
+    void write(int y, int begin, const Line& line) {
         uint8_t* pixel = at(y, begin);
-        for (size_t x = 0; x < width; ++x, pixel += 3, line += kLanes) {
-            for (size_t c = 0; c < 3; ++c) pixel[c] = line[order[c]];
+        for (size_t x = 0; x < line.width; ++x, pixel += 3) {
+            for (size_t c = 0; c < 3; ++c) pixel[c] = line.planes[c][x];
         }
     }
 
@@ -149,19 +153,8 @@ public:
         for (size_t c = 0; c < 3; ++c) std::fill(at(c, y, begin), at(c, y, end), table_.values[c][options_.pad[c]]);
     }
 
-    void write(int y, int begin, const uint8_t* line, size_t width, const LaneOrder& order) {
-        float* targets[3] = {at(0, y, begin), at(1, y, begin), at(2, y, begin)};
-        size_t x = 0;
-        for (; x + 4 <= width; x += 4) {  // four at a time, as above
-            for (size_t c = 0; c < 3; ++c) {
-                float four[4];
-                for (size_t i = 0; i < 4; ++i) four[i] = table_.values[c][line[(x + i) * kLanes + order[c]]];
-                std::memcpy(targets[c] + x, four, sizeof four);
-            }
-        }
-        for (; x < width; ++x) {
-            for (size_t c = 0; c < 3; ++c) targets[c][x] = table_.values[c][line[x * kLanes + order[c]]];
-        }
+    void write(int y, int begin, const Line& line) {
+        for (size_t c = 0; c < 3; ++c) normalise_bytes(line.planes[c], line.width, table_, c, at(c, y, begin));
     }
 
 private:
@@ -181,10 +174,13 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
     const Placement placed = compute_placement(options.rule, {image.height, image.width}, options.target);
     place_taps(image.width, placed.width, workspace.columns);
     place_taps(image.height, placed.height, workspace.rows);
-    const size_t width = workspace.columns.size();
-    workspace.line.resize(kLanes * width);
-    const LaneOrder order = lane_order(image.format, options.order);
-    RowCache cache(image, workspace);
+    const Columns columns(workspace);
+    workspace.shares.resize(2 * columns.plane);
+    for (size_t x = 0; x < columns.taps.size(); ++x) put_shares(x, columns.taps[x].fraction, workspace.shares.data());
+    workspace.line.resize(3 * columns.plane);
+    const bool red_first = image.format == PixelFormat::nv21 || red_is_first(image.format);
+    const Line line = line_of(workspace, columns, red_first != (options.order == ChannelOrder::rgb));
+    RowCache cache(image, columns, workspace);
     for (int y = 0; y < options.target.height; ++y) {
         if (y < placed.y0 || y >= placed.y0 + placed.height) {
             sink.pad(y, 0, options.target.width);
@@ -193,9 +189,9 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
         const PixelTap tap = workspace.rows[static_cast<size_t>(y - placed.y0)];
         const int32_t* top = cache.fetch(tap.left, tap.right);
         const int32_t* bottom = cache.fetch(tap.right, tap.left);
-        blend(top, bottom, tap.fraction, kLanes * width, workspace.line.data());
+        blend(top, bottom, tap.fraction, 3 * columns.plane, workspace.line.data());
         sink.pad(y, 0, placed.x0);
-        sink.write(y, placed.x0, workspace.line.data(), width, order);
+        sink.write(y, placed.x0, line);
         sink.pad(y, placed.x0 + placed.width, options.target.width);
     }
 }
@@ -223,9 +219,12 @@ Placement compute_placement(ResizeRule rule, Size source, Size target) {
 NormaliseTable make_normalise_table(const float* mean, const float* std) {
     NormaliseTable table;
     for (int c = 0; c < 3; ++c) {
+        table.mean[c] = mean[c];
+        table.std[c] = std[c];
         for (int value = 0; value < 256; ++value) {
             table.values[c][value] = (static_cast<float>(value) - mean[c]) / std[c];
         }
+        table.has_products[c] = are_products(table, static_cast<size_t>(c));
     }
     return table;
 }

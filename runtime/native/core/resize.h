@@ -33,6 +33,8 @@ struct ResizeOptions {
 // (pixel - mean) / std for every byte value; mean and std have 3 values in the output's channel order.
 struct NormaliseTable {
     float values[3][256];
+    float mean[3], std[3];
+    bool has_products[3];  // whether `quotients` of normalise_bytes.h has the same values
 };
 
 NormaliseTable make_normalise_table(const float* mean, const float* std);
@@ -40,14 +42,14 @@ NormaliseTable make_normalise_table(const float* mean, const float* std);
 // The two source positions of a destination position, and the weight of `right` in units of 1 / kOne.
 struct PixelTap {
     int32_t left, right, fraction;
-    uint32_t shares;  // of `fraction`: see mix_pixels.h
 };
 
 // Buffers of both functions, reused between calls.
 struct ResizeWorkspace {
     std::vector<PixelTap> columns, rows;
-    std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass
-    std::vector<uint8_t> line;                  // one destination row
+    std::vector<uint16_t> shares;               // of the columns: see mix_pixels.h
+    std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass, 3 planes each
+    std::vector<uint8_t> line;                  // one destination row, 3 planes
 };
 
 // out: (height, width, 3) bytes.

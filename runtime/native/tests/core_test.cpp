@@ -1,6 +1,9 @@
 // Each op of the core on values worked out by hand; runs on any target, with or without an emulator.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "check.h"
 #include "cpu.h"
@@ -230,15 +233,22 @@ void test_resize() {
 }
 
 template <int kStep>
-void check_mixing(const uint8_t* pixels, int32_t fraction) {
-    int32_t mixed[4];
-    const MixedPixel pixel = mix_with_next<kStep>(pixels, shares_of(fraction));
-    std::memcpy(mixed, &pixel, sizeof mixed);
-    for (int c = 0; c < 3; ++c) CHECK(mixed[c] == (kOne - fraction) * pixels[c] + fraction * pixels[kStep + c]);
+void check_mixing(const uint8_t (&pixels)[11], int32_t fraction) {
+    const int32_t fractions[4] = {fraction, kOne - 1 - fraction, fraction / 2, 0};
+    uint16_t shares[8];
+    for (size_t i = 0; i < 4; ++i) put_shares(i, fractions[i], shares);
+    int32_t mixed[15];
+    mix_four<kStep>({pixels, pixels + 1, pixels + 2, pixels + 3}, shares, mixed, 5);
+    for (int c = 0; c < 3; ++c) {
+        for (int i = 0; i < 4; ++i) {
+            const int32_t f = fractions[i];
+            CHECK(mixed[5 * c + i] == (kOne - f) * pixels[i + c] + f * pixels[i + kStep + c]);
+        }
+    }
 }
 
 void test_mixing_and_blending() {
-    const uint8_t pixels[8] = {0, 255, 7, 255, 0, 254, 128, 1};
+    const uint8_t pixels[11] = {0, 255, 7, 255, 0, 254, 128, 1, 31, 255, 0};
     constexpr int32_t kMost = 255 * kOne;
     int32_t top[35];
     int32_t bottom[35];
@@ -254,6 +264,68 @@ void test_mixing_and_blending() {
         for (int i = 0; i < 35; ++i) {
             const int64_t sum = int64_t{kOne - fraction} * top[i] + int64_t{fraction} * bottom[i];
             CHECK(blended[i] == (sum + (1 << 21)) >> 22);
+        }
+    }
+}
+
+// Interpolation in plain integers: definitions.md "Resize".
+int interpolated(const std::vector<uint8_t>& pixels, Size source, Size target, int step, int y, int x, int c) {
+    const auto position = [](int i, int s, int t) { return ((2 * i + 1) * s * kOne - t * kOne + t) / (2.0 * t); };
+    const int64_t down = static_cast<int64_t>(std::floor(position(y, source.height, target.height)));
+    const int64_t right = static_cast<int64_t>(std::floor(position(x, source.width, target.width)));
+    const auto at = [&](int64_t row, int64_t column) {
+        row = std::clamp<int64_t>(row, 0, source.height - 1);
+        column = std::clamp<int64_t>(column, 0, source.width - 1);
+        return int64_t{pixels[static_cast<size_t>((row * source.width + column) * step + c)]};
+    };
+    const auto mixed = [](int64_t a, int64_t b, int64_t fraction) { return (kOne - fraction) * a + fraction * b; };
+    const int64_t y0 = down >> kFractionBits, x0 = right >> kFractionBits, part = right & (kOne - 1);
+    const int64_t top = mixed(at(y0, x0), at(y0, x0 + 1), part),
+                  bottom = mixed(at(y0 + 1, x0), at(y0 + 1, x0 + 1), part);
+    return static_cast<int>((mixed(top, bottom, down & (kOne - 1)) + (1 << 21)) >> 22);
+}
+
+void test_resized_images() {
+    const int widths[][2] = {{640, 320}, {33, 64}, {31, 31}, {200, 17}, {5, 50}, {1920, 20}};
+    for (const PixelFormat format : {PixelFormat::rgb, PixelFormat::rgba}) {
+        for (const auto& [from, to] : widths) {
+            const Size source{9, from}, target{6, to};
+            const int step = pixel_step(format);
+            std::vector<uint8_t> pixels(static_cast<size_t>(source.height * source.width * step));
+            for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * i >> 3);
+            const ImageView image{format, source.height, from, pixels.data(), from * step, nullptr, 0};
+            ResizeWorkspace workspace;
+            std::vector<uint8_t> bytes(static_cast<size_t>(target.height * to * 3));
+            resize_to_bytes(image, {target, ResizeRule::stretch, ChannelOrder::bgr, {0, 0, 0}}, workspace,
+                            bytes.data());
+            for (int i = 0; i < target.height * to * 3; ++i) {
+                const int y = i / 3 / to, x = i / 3 % to;
+                CHECK(bytes[static_cast<size_t>(i)] == interpolated(pixels, source, target, step, y, x, 2 - i % 3));
+            }
+        }
+    }
+}
+
+// Rows of any width, some of which are too short for vectors; a mean and a deviation whose quotients are computed
+// without a division on ARM, and some whose are not.
+void test_normalised_rows() {
+    const float means[][3] = {{123.675f, 116.28f, 103.53f}, {0, 127.5f, 1e-30f}, {0, 1e30f, -3e38f}};
+    const float stds[][3] = {{58.395f, 57.12f, 57.375f}, {1, 255, 1e-38f}, {3e38f, 1e-42f, 1e38f}};
+    for (int set = 0; set < 3; ++set) {
+        const NormaliseTable table = make_normalise_table(means[set], stds[set]);
+        for (int width = 1; width <= 256; width += width < 40 ? 1 : 27) {
+            std::vector<uint8_t> pixels(3 * static_cast<size_t>(width));
+            for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(5 * i + 3);
+            const ImageView image{PixelFormat::rgb, 1, width, pixels.data(), 3 * width, nullptr, 0};
+            const ResizeOptions options{{1, width}, ResizeRule::stretch, ChannelOrder::rgb, {0, 0, 0}};
+            ResizeWorkspace workspace;
+            std::vector<float> planes(pixels.size());
+            resize_to_planes(image, options, table, workspace, planes.data(), width);
+            for (size_t i = 0; i < pixels.size(); ++i) {
+                const size_t c = i % 3;
+                const float expected = (static_cast<float>(pixels[i]) - means[set][c]) / stds[set][c];
+                CHECK(std::memcmp(&planes[c * static_cast<size_t>(width) + i / 3], &expected, sizeof expected) == 0);
+            }
         }
     }
 }
@@ -295,8 +367,10 @@ int main() {
     pocketdet::test_placement();
     pocketdet::test_resize();
     pocketdet::test_mixing_and_blending();
+    pocketdet::test_resized_images();
+    pocketdet::test_normalised_rows();
     pocketdet::test_nv21();
     pocketdet::test_fma_peak();
-    std::puts("core_test: 15 tests passed");
+    std::puts("core_test: 17 tests passed");
     return 0;
 }
