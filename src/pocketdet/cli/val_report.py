@@ -29,7 +29,8 @@ def print_report(report: "AccuracyReport", milliseconds: Sequence[float | None],
     """The table, what each row weighs and how long it took for an image, and what was measured how."""
     from pocketdet.evaluation.variants import NAMES
 
-    first, several = report.subjects[0], len({s.target for s in (*report.subjects, *report.failed)}) > 1
+    first = report.subjects[0]
+    several = len({row.target for row in report.subjects} | {one.target for one in report.failed}) > 1
     table = Table(box=None, padding=(0, 1, 0, 0))
     if several:
         table.add_column("target", overflow="fold")
