@@ -154,27 +154,47 @@ public:
         if (map.dims != 3 || map.c * kernels_.lanes != geometry_.outputs || !is_packed(map)) return -1;
         create_output(map, out, option);
         if (out.empty()) return -100;
-        const Padding& pad = geometry_.padding;
-        const size_t pixel = pixel_size();
-        ncnn::Mat padded(pad.left + map.w + pad.right, pad.top + map.h + pad.bottom, pixel, kernels_.lanes,
-                         option.workspace_allocator);
+        const bool is_whole = is_in_tiles(map, out);
+        ncnn::Mat padded = is_whole ? ncnn::Mat(map.w, pixel_size(), kernels_.lanes, option.workspace_allocator)
+                                    : with_place_for_padding(map, option);
         if (padded.empty()) return -100;
-        std::memset(padded.data, 0, padded.total() * pixel);
+        std::memset(padded.data, 0, padded.total() * pixel_size());
         for (int g = 0; g < out.c; ++g) {
             const ncnn::Mat group = map.channel(g);
-            for (int y = 0; y < map.h; ++y) {
-                std::memcpy(padded.row<uint8_t>(pad.top + y) + static_cast<size_t>(pad.left) * pixel,
-                            group.row<uint8_t>(y), static_cast<size_t>(map.w) * pixel);
-            }
-            kernels_.depthwise({padded.data, static_cast<std::ptrdiff_t>(padded.w) * kernels_.lanes,
-                                weights_.row<uint8_t>(0) + static_cast<size_t>(25 * g) * pixel,
-                                bias_.row<uint8_t>(0) + static_cast<size_t>(g) * pixel, out.channel(g).data, out.w,
-                                out.h, geometry_.stride, geometry_.relu()});
+            if (!is_whole) copy_between_padding(group, padded);
+            const ncnn::Mat& from = is_whole ? group : padded;
+            kernels_.depthwise({from.data, static_cast<std::ptrdiff_t>(from.w) * kernels_.lanes,
+                                is_whole ? padded.data : nullptr, map.h, vectors(weights_, 25 * g), vectors(bias_, g),
+                                out.channel(g).data, out.w, out.h, geometry_.stride, geometry_.relu()});
         }
         return 0;
     }
 
 private:
+    // Whether the kernel computes the map without a copy between padding.
+    bool is_in_tiles(const ncnn::Mat& map, const ncnn::Mat& out) const {
+        return geometry_.padding.left == 2 && geometry_.padding.top == 2 && map.w == geometry_.stride * out.w &&
+               out.w % kernels_.depthwise_pixels == 0;
+    }
+
+    ncnn::Mat with_place_for_padding(const ncnn::Mat& map, const ncnn::Option& option) const {
+        const Padding& pad = geometry_.padding;
+        return {pad.left + map.w + pad.right, pad.top + map.h + pad.bottom, pixel_size(), kernels_.lanes,
+                option.workspace_allocator};
+    }
+
+    void copy_between_padding(const ncnn::Mat& group, ncnn::Mat& padded) const {
+        const size_t left = static_cast<size_t>(geometry_.padding.left) * pixel_size();
+        for (int y = 0; y < group.h; ++y) {
+            std::memcpy(padded.row<uint8_t>(geometry_.padding.top + y) + left, group.row<uint8_t>(y),
+                        static_cast<size_t>(group.w) * pixel_size());
+        }
+    }
+
+    const uint8_t* vectors(const ncnn::Mat& mat, int first) const {
+        return mat.row<const uint8_t>(0) + static_cast<size_t>(first) * pixel_size();
+    }
+
     // (channels, 5, 5) -> (groups, 5, 5, lanes)
     std::vector<float> in_order(const float* weights) const override {
         std::vector<float> ordered;

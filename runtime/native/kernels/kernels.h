@@ -35,8 +35,13 @@ struct Product {
 
 // A 5x5 depthwise convolution of one channel group. Strides of rows are in elements.
 struct Depthwise {
-    const void* from;  // with its padding
+    const void* from;
     std::ptrdiff_t row_stride;
+    // Null if `from` has its padding. Otherwise a row of zeros as long as those of the source, which has none: 2 pixels
+    // before each row and each column of it are zero, and what windows read after them. Its width is the stride times
+    // that of the output, which is a multiple of Kernels::depthwise_pixels.
+    const void* zeros;
+    int source_height;    // if there is no padding
     const void* weights;  // [5 rows][5 columns][lane]
     const void* bias;     // [lane]
     void* out;
@@ -64,6 +69,7 @@ struct Kernels {
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
     // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32 on ARM, where ncnn's layer is used.
     void (*sigmoid)(void* elements, std::size_t count);
+    int depthwise_pixels;  // of a tile of a depthwise convolution
 };
 
 extern const Kernels kSingleKernels;  // 64-bit ARM

@@ -177,10 +177,15 @@ inline void add_column(typename Lanes::Vector* sums, const typename Lanes::Vecto
     (add(Count<pixels>()), ...);
 }
 
-// One tile of a row that begins at `row`.
-template <class Lanes, int stride, int pixels, int... columns>
-inline void depthwise_tile(const Depthwise& layer, const typename Lanes::Element* row, typename Lanes::Element* out,
-                           int x, std::integer_sequence<int, columns...>) {
+// The source rows of a row of windows, each from column 0 of the window of the first pixel on.
+template <class Lanes>
+using WindowRows = const typename Lanes::Element* [5];
+
+// One tile of a row. The columns before `first` and those not in the sequence are zero. A call would save registers.
+template <class Lanes, int stride, int pixels, int first, int... columns>
+__attribute__((always_inline)) inline void depthwise_tile(const Depthwise& layer, const WindowRows<Lanes>& rows,
+                                                          typename Lanes::Element* out, int x,
+                                                          std::integer_sequence<int, columns...>) {
     using Element = typename Lanes::Element;
     using Vector = typename Lanes::Vector;
     constexpr int n = Lanes::kCount;
@@ -189,12 +194,12 @@ inline void depthwise_tile(const Depthwise& layer, const typename Lanes::Element
     Vector sums[pixels];
     const Vector bias = Lanes::load(static_cast<const Element*>(layer.bias));
     for (int p = 0; p < pixels; ++p) sums[p] = bias;
-    const auto add_row = [&](int i) {
+    const auto add_row = [&](int i) __attribute__((always_inline)) {
         const Element* const of_row = weights + 5 * i * n;
-        const Element* const from = row + i * layer.row_stride + x * stride * n;
+        const Element* const from = rows[i] + (x * stride + first) * n;
         Vector taps[5];
         for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(of_row + t * n);
-        (add_column<Lanes, stride, columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
+        (add_column<Lanes, stride, first + columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
     };
     add_row(0), add_row(1), add_row(2), add_row(3), add_row(4);  // GCC would keep a loop, and wait at its end
     const Vector least = lowest<Lanes>(layer.relu);
@@ -202,15 +207,46 @@ inline void depthwise_tile(const Depthwise& layer, const typename Lanes::Element
     for (int p = 0; p < pixels; ++p) Lanes::store(to + p * n, Lanes::max(least, sums[p]));
 }
 
+// `left` and `right` columns of the tile's windows are zero.
+template <class Lanes, int stride, int pixels, int left, int right>
+inline void depthwise_columns(const Depthwise& layer, const WindowRows<Lanes>& rows, typename Lanes::Element* out,
+                              int x) {
+    constexpr int columns = stride * (pixels - 1) + 5 - left - right;
+    depthwise_tile<Lanes, stride, pixels, left>(layer, rows, out, x, std::make_integer_sequence<int, columns>());
+}
+
+// A row of whole tiles, of which the first and the last have columns outside the map.
+template <class Lanes, int stride>
+inline void depthwise_between_zeros(const Depthwise& layer, const WindowRows<Lanes>& rows,
+                                    typename Lanes::Element* out) {
+    constexpr int most = Lanes::kDepthwisePixels, left = 2, right = 3 - stride;
+    if (layer.width == most) return depthwise_columns<Lanes, stride, most, left, right>(layer, rows, out, 0);
+    depthwise_columns<Lanes, stride, most, left, 0>(layer, rows, out, 0);
+    const int last = layer.width - most;
+    for (int x = most; x < last; x += most) depthwise_columns<Lanes, stride, most, 0, 0>(layer, rows, out, x);
+    depthwise_columns<Lanes, stride, most, 0, right>(layer, rows, out, last);
+}
+
 template <class Lanes, int stride>
 void depthwise_rows(const Depthwise& layer) {
     using Element = typename Lanes::Element;
-    const Element* row = static_cast<const Element*>(layer.from);
+    const Element* const from = static_cast<const Element*>(layer.from);
+    const Element* const zeros = static_cast<const Element*>(layer.zeros);
     Element* out = static_cast<Element*>(layer.out);
-    for (int y = 0; y < layer.height; ++y, row += stride * layer.row_stride, out += layer.width * Lanes::kCount) {
+    for (int y = 0; y < layer.height; ++y, out += layer.width * Lanes::kCount) {
+        WindowRows<Lanes> rows;
+        for (int i = 0; i < 5; ++i) {
+            const int source = stride * y + i - (zeros == nullptr ? 0 : 2);
+            const bool is_inside = zeros == nullptr || (source >= 0 && source < layer.source_height);
+            const Element* const row = is_inside ? from + source * layer.row_stride : zeros;
+            rows[i] = zeros == nullptr ? row : row - 2 * Lanes::kCount;
+        }
+        if (zeros != nullptr) {
+            depthwise_between_zeros<Lanes, stride>(layer, rows, out);
+            continue;
+        }
         for_tiles<Lanes::kDepthwisePixels>(layer.width, [&](auto pixels, int x) {
-            constexpr int columns = stride * (pixels.value - 1) + 5;
-            depthwise_tile<Lanes, stride, pixels.value>(layer, row, out, x, std::make_integer_sequence<int, columns>());
+            depthwise_columns<Lanes, stride, pixels.value, 0, 0>(layer, rows, out, x);
         });
     }
 }
@@ -260,7 +296,7 @@ constexpr Kernels kernels_of() {
             Lanes::convert,      stem_row<Lanes>,
             product_all<Lanes>,  depthwise<Lanes>,
             max_pool_row<Lanes>, interleave<Lanes>,
-            Lanes::kSigmoid};
+            Lanes::kSigmoid,     Lanes::kDepthwisePixels};
 }
 
 }  // namespace

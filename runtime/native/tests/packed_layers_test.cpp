@@ -200,6 +200,12 @@ void test_kernels(Arithmetic arithmetic) {
             }
             test_convolution({"ConvolutionDepthWise", 16, 16, 5, stride, 1, 3, 16, true, 0}, arithmetic, width + 1,
                              height + 1);
+            for (int tiles : {1, 2, 4}) {  // of 10 pixels on ARM and 8 on x86, which need no padding
+                for (int pixels : {8, 10}) {
+                    test_convolution({"ConvolutionDepthWise", 16, 16, 5, stride, 2, 2, 16, true, tiles == 1 ? 1 : 0},
+                                     arithmetic, stride * tiles * pixels, height + 1);
+                }
+            }
         }
         for (int channels : {1, 4, 8, 24}) test_max_pool(arithmetic, width, height, channels);
     }
