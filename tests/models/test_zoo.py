@@ -17,6 +17,8 @@ from pocketdet.models.ops import box_iou
 from pocketdet.models.postprocess import reference_stages
 from pocketdet.models.thundernet import ThunderNet
 from pocketdet.models.zoo import FOD, weights_file, zoo_names, zoo_weights
+from pocketdet.models.zoo.figures import read_figures
+from pocketdet.runtime.bundle import hash_file
 from pocketdet.training.evaluation import detect
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,11 @@ def test_every_detector_has_its_card_and_is_small() -> None:
         assert {"name", "data", "licence", "recipe", "seed", "accuracy"} <= set(read_card(path))
         assert read_card(path)["name"] == name
         assert name in path.with_suffix(".md").read_text(encoding="utf-8")
+        figures = read_figures(name)
+        assert figures, f"{name} has no figures: docs/guides/zoo.md says how they are written"
+        assert figures.sha256 == hash_file(path).sha256
+        assert {row.precision for row in figures.measured} >= {"fp32", "fp16"}
+        assert {row.core for row in figures.modelled} in ({"cortex-a76", "cortex-a55"}, set())
 
 
 def test_names_and_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
