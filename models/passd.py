@@ -118,7 +118,7 @@ CHANNELS = 2 * KERNEL * KERNEL  # of an offset field
 def attend_offsets(deltas: Tensor, sides: Sequence[float], stride: int) -> list[Tensor]:
     """Proposed deltas (N, 4 * A, h, w) of default boxes with `sides` pixels -> A offset fields (N, 18, h, w).
 
-    Deltas lie as (dx, dy, dw, dh) of each default box; offsets are in cells of the map, as `deform_conv2d`
+    Deltas lie as (dx, dy, dw, dh) of each default box; offsets are in cells of the map, as `DeformConv2d`
     takes them. The nine taps move to the centres of the ninths of the adjusted box: with taps R = -1, 0, 1,
     box height b and centre shift d in cells, `R * (b / 3) + d - R` (equation 4), where the shift is clipped
     to half a cell by `tanh(delta) / 2` (equation 2, times the box size as equation 4 has it). All fields are

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reference_deform_conv import deform_conv2d
 from tiny_bundle import GOLDEN, blob, common_fields, graph, weights_file, write_manifest
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from pocketdet.models.config import Preprocessing, ResizeRule
-from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.ops.resize import normalise, resize_image, to_original
 from pocketdet.runtime.bundle import write_golden

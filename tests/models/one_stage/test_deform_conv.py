@@ -8,10 +8,11 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
+from reference_deform_conv import deform_conv2d
 from torch.nn import functional as F
 
 from pocketdet.errors import UsageError
-from pocketdet.models.ops.deform_conv import DeformConv2d, deform_conv2d
+from pocketdet.models.ops.deform_conv import DeformConv2d
 
 # kernel (rows, columns), stride, padding, dilation, groups, offset groups, (height, width)
 GRID = [

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from reference_deform_conv import deform_conv2d
 
-from pocketdet.models.ops.deform_conv import DeformConv2d, deform_conv2d, deform_products
+from pocketdet.models.ops.deform_conv import DeformConv2d, deform_products
 
 # images, channels in and out, kernel, (height, width), spread of the offsets in cells
 GRID = [

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from reference_deform_conv import deform_conv2d
 
 from pocketdet.models.backbones import RESNET101, MobileNetConfig, ResNetConfig, VGGConfig
-from pocketdet.models.ops.deform_conv import deform_conv2d
 from pocketdet.models.ops.one_stage_decode import one_stage_decode
 from pocketdet.models.passd import PASSD, PASSDConfig, attend_offsets
 from pocketdet.models.random_init import calibrated_random_init
