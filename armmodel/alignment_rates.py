@@ -20,7 +20,7 @@ from typing import Any, Final
 from pocketdet.armmodel.alignment import model_graph
 from pocketdet.armmodel.cores import Core, find_cores
 from pocketdet.armmodel.instrument import Instrument, find_instrument
-from pocketdet.errors import PocketdetError
+from pocketdet.errors import error_exit_code
 from pocketdet.export.passes.channel_alignment.cost import NEON_RATES, Work, layer_work
 from pocketdet.io import atomic_write
 from pocketdet.runtime.ncnn_graph import Graph, Layer, ParamValue, Shape, infer_shapes
@@ -104,7 +104,7 @@ def model_chain(
     Args:
         chain: The layers.
         core: The core.
-        precision: The arithmetic, one of `subject.PRECISIONS`.
+        precision: The arithmetic, an `Arithmetic`.
         lanes: The most channels that ncnn packs in it.
         instrument: The programs that do it.
 
@@ -153,32 +153,29 @@ def fit_rates(modelled: Iterable[tuple[Work, float]]) -> dict[str, Any]:
     return rates
 
 
+@error_exit_code
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="alignment_rates", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--core", default="cortex-a76")
     parser.add_argument("--out", type=Path, default=NEON_RATES)
     given = parser.parse_args(arguments)
-    try:
-        (core,) = find_cores([given.core])
-        instrument = find_instrument()
-        found = {
-            target: {
-                "core": core.name,
-                "llvm": instrument.llvm.version,
-                "unit": "modelled cycles",
-                "rates": fit_rates(
-                    layer
-                    for chain in make_chains()
-                    for layer in model_chain(chain, core, precision, lanes, instrument)
-                ),
-            }
-            for target, (precision, lanes) in TARGETS.items()
+    (core,) = find_cores([given.core])
+    instrument = find_instrument()
+    found = {
+        target: {
+            "core": core.name,
+            "llvm": instrument.llvm.version,
+            "unit": "modelled cycles",
+            "rates": fit_rates(
+                layer
+                for chain in make_chains()
+                for layer in model_chain(chain, core, precision, lanes, instrument)
+            ),
         }
-        atomic_write(given.out, json.dumps(found, indent=1) + "\n")
-    except PocketdetError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+        for target, (precision, lanes) in TARGETS.items()
+    }
+    atomic_write(given.out, json.dumps(found, indent=1) + "\n")
     sys.stdout.write(f"wrote {given.out}\n")
     return 0
 

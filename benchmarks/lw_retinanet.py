@@ -25,7 +25,7 @@ from pocketdet.benchmarks.interleaved import Ratio, Summary, run_interleaved, sp
 from pocketdet.benchmarks.plan import InterleavedPlan
 from pocketdet.benchmarks.predict.workload import bundle_work
 from pocketdet.datasets.standard_frames import standard_frame
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.evaluation.figures import COLOURS, INK, MARKS, MUTED, WIDTH, drawn, plain_axes
 from pocketdet.models.counting import TABLE_3, Table3Row
 from pocketdet.runtime.detector import Detector
@@ -171,6 +171,7 @@ def _draw(axes: "Axes", timed: Sequence[Timed], across: Sequence[float]) -> None
     axes.margins(0.12)
 
 
+@error_exit_code
 def main() -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="lw_retinanet", description=(__doc__ or "").split("\n", 1)[0])
@@ -180,21 +181,14 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, help="also draw Figure 6 to this PNG or JPEG file")
     args = parser.parse_args()
     console = Console()
-    try:
-        with ExitStack() as stack:
-            detectors = [stack.enter_context(Detector(path, engine="ncnn")) for path in args.bundles]
-            image = read_image(args.image) if args.image else standard_frame()
-            timed = measure(detectors, image, args.rounds, console)
-        console.print(
-            timed_table(
-                timed, f"Table 3 of Light-Weight RetinaNet and its AP; {args.rounds} rounds, 1 thread"
-            )
-        )
-        if args.plot:
-            write_figure(args.plot, timed)
-    except PocketdetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    with ExitStack() as stack:
+        detectors = [stack.enter_context(Detector(path, engine="ncnn")) for path in args.bundles]
+        image = read_image(args.image) if args.image else standard_frame()
+        timed = measure(detectors, image, args.rounds, console)
+    title = f"Table 3 of Light-Weight RetinaNet and its AP; {args.rounds} rounds, 1 thread"
+    console.print(timed_table(timed, title))
+    if args.plot:
+        write_figure(args.plot, timed)
     return 0
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from pocketdet.benchmarks.machine import is_emulated
 from pocketdet.datasets.standard_frames import standard_frame
-from pocketdet.errors import PocketdetError, UsageError
+from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.options import ENGINES, DetectorOptions
@@ -145,6 +145,7 @@ def speed_line(times: StageTimes, rois: str) -> str:
     return f"{times.fps:.1f} fps on this machine (1000 / median total{rois})"
 
 
+@error_exit_code
 def main() -> int:
     """Run the command line; returns 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="stage_times", description=(__doc__ or "").split("\n", 1)[0])
@@ -154,14 +155,10 @@ def main() -> int:
     parser.add_argument("--engine", choices=ENGINES, default="ncnn")
     args = parser.parse_args()
     console = Console()
-    try:
-        with Detector(args.bundle, DetectorOptions(engine=args.engine)) as detector:
-            image = read_image(args.image) if args.image else standard_frame()
-            times = measure_stages(detector, image, args.frames)
-            name, rois = detector.bundle.manifest.name, count_rois(detector, image)
-    except PocketdetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    with Detector(args.bundle, DetectorOptions(engine=args.engine)) as detector:
+        image = read_image(args.image) if args.image else standard_frame()
+        times = measure_stages(detector, image, args.frames)
+        name, rois = detector.bundle.manifest.name, count_rois(detector, image)
     console.print(stage_table(times, f"{name}, {args.engine}, 1 thread, {args.frames} frames"))
     console.print(speed_line(times, rois))
     return 0

@@ -31,19 +31,23 @@ def random_thundernet(config: DetectorConfig, seed: int, batch_norm_bias: float 
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):  # what torch draws here is overwritten
         model = build_detector(config)
+    _draw_weights(model, batch_norm_bias, generator)
+    images = natural_images(8, config.input_size, generator)
+    calibrate_batch_norm(model, images)
+    _calibrate_outputs(model, images)
+    return model.eval()
+
+
+def _draw_weights(model: nn.Module, batch_norm_bias: float, generator: torch.Generator) -> None:
+    """Overwrite the weights of all layers; `batch_norm_bias` is the mean of the biases of batch norms."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            fan_in = module.weight[0].numel()
-            module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+        if isinstance(module, nn.Conv2d | nn.Linear | DeformConv2d):
+            module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=generator)
             if module.bias is not None:
                 module.bias.normal_(0, 0.1, generator=generator)
         elif isinstance(module, _BatchNorm):
             module.weight.uniform_(0.8, 1.2, generator=generator)
             module.bias.normal_(batch_norm_bias, 0.2, generator=generator)
-    images = natural_images(8, config.input_size, generator)
-    calibrate_batch_norm(model, images)
-    _calibrate_outputs(model, images)
-    return model.eval()
 
 
 def natural_images(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -123,14 +127,7 @@ def calibrated_random_init(model: OneStageDetector, size: tuple[int, int], seed:
     The weights depend on the architecture, `size` and `seed` alone (on one machine and torch).
     """
     generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear | DeformConv2d):
-            module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=generator)
-            if module.bias is not None:
-                module.bias.normal_(0, 0.1, generator=generator)
-        elif isinstance(module, _BatchNorm):
-            module.weight.uniform_(0.8, 1.2, generator=generator)
-            module.bias.normal_(BATCH_NORM_BIAS, 0.2, generator=generator)
+    _draw_weights(model, BATCH_NORM_BIAS, generator)
     images = natural_images(IMAGES, size, generator)
     calibrate_batch_norm(model, images)
     for predictor in model.predictors():

@@ -26,7 +26,7 @@ from pocketdet.benchmarks.predict.coefficients import (
     DeviceModels,
     FitRecord,
 )
-from pocketdet.benchmarks.predict.prediction import range_of, ratio_band
+from pocketdet.benchmarks.predict.prediction import range_of, ratio_band, rounded
 from pocketdet.benchmarks.predict.published import PublishedRun, read_runs, read_workloads
 from pocketdet.benchmarks.predict.workload import BY_PRECISION, Classes, Workload, amounts
 from pocketdet.errors import error_exit_code
@@ -167,17 +167,13 @@ def make_models(
 def _record(fit: DeviceFit, precision: str) -> FitRecord:
     low, high = fit.band
     return FitRecord(
-        rates=dict(zip(BY_PRECISION[precision], map(_rounded, fit.rates), strict=True)),
+        rates=dict(zip(BY_PRECISION[precision], map(rounded, fit.rates), strict=True)),
         models=len(fit.models),
-        median_error=_rounded(np.median(fit.errors)),
-        p90_error=_rounded(np.quantile(fit.errors, 0.9)),
-        ratio_low=_rounded(low),
-        ratio_high=_rounded(high),
+        median_error=rounded(np.median(fit.errors)),
+        p90_error=rounded(np.quantile(fit.errors, 0.9)),
+        ratio_low=rounded(low),
+        ratio_high=rounded(high),
     )
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.8g}")
 
 
 def print_errors(fitted: Sequence[tuple[PublishedRun, Mapping[str, DeviceFit]]], console: Console) -> None:

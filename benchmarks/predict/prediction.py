@@ -165,8 +165,8 @@ def range_of(works: Sequence[Workload], precision: str) -> Range:
     """
     every = [shares(work, precision) for work in works]
     macs = [work.macs for work in works]
-    most = {name: _digits(max(s[name] for s in every)) for name in every[0]}
-    return Range(macs=(_digits(min(macs)), _digits(max(macs))), largest_shares=most)
+    most = {name: rounded(max(s[name] for s in every)) for name in every[0]}
+    return Range(macs=(rounded(min(macs)), rounded(max(macs))), largest_shares=most)
 
 
 def _milliseconds(work: Workload, fit: FitRecord, precision: str) -> float:
@@ -174,5 +174,6 @@ def _milliseconds(work: Workload, fit: FitRecord, precision: str) -> float:
     return float(amounts(work, BY_PRECISION[precision]) @ rates)
 
 
-def _digits(value: float) -> float:
+def rounded(value: float) -> float:
+    """Round to the eight digits of the file of coefficients."""
     return float(f"{value:.8g}")
