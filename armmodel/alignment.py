@@ -35,7 +35,7 @@ class AlignmentCycles:
     Attributes:
         instrument: The programs that do it.
         core: The core.
-        precision: The arithmetic, one of `subject.PRECISIONS`.
+        precision: The arithmetic, an `Arithmetic`.
     """
 
     instrument: Instrument
@@ -77,7 +77,7 @@ def model_graph(
         graph: The graph.
         inputs: Shape of every input, (c, h, w) without batch.
         core: The core.
-        precision: The arithmetic, one of `subject.PRECISIONS`.
+        precision: The arithmetic, an `Arithmetic`.
         instrument: The programs that do it.
 
     Returns:

@@ -15,8 +15,7 @@ from typing import Final
 
 from pocketdet.armmodel.cores import OUTER_KIB, OUTER_WAYS, Core
 from pocketdet.armmodel.instrument import INSTALL, Emulator, Llvm
-from pocketdet.armmodel.symbols import Symbols, parse_symbols
-from pocketdet.armmodel.trace import Trace, parse_trace
+from pocketdet.armmodel.trace import Symbols, Trace, parse_symbols, parse_trace
 from pocketdet.benchmarks.targets.base import last_line, run_process
 from pocketdet.errors import EngineError, UsageError
 

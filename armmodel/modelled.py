@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pocketdet.armmodel.account import Account, Amount
 from pocketdet.armmodel.cores import Core, Kernels
-from pocketdet.armmodel.costs import CostStore
+from pocketdet.armmodel.frame import Account, Amount
 from pocketdet.armmodel.instrument import Instrument, cache_folder
-from pocketdet.armmodel.network import LayerFacts
-from pocketdet.armmodel.pipeline import ITERATIONS, PipelineModel
-from pocketdet.armmodel.subject import Run, Subject
-from pocketdet.armmodel.symbols import short_name
+from pocketdet.armmodel.pipeline import ITERATIONS, CostStore, PipelineModel
+from pocketdet.armmodel.subject import LayerFacts, Run, Subject
+from pocketdet.armmodel.trace import short_name
 from pocketdet.benchmarks.layers import layer_label
 
 

@@ -1,29 +1,109 @@
-"""What is modelled: a detector bundle through pocketdet-run, or any network of ncnn through run_network."""
+"""What is modelled: a detector bundle through pocketdet-run, or any network of ncnn through run_network.
+
+`LayerFacts` is what is known of a layer before it runs: shapes, MACs, arithmetic, module.
+"""
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from pocketdet.armmodel.account import CountedFrame
 from pocketdet.armmodel.cores import Core
 from pocketdet.armmodel.emulate import count_blocks, read_symbols
-from pocketdet.armmodel.frame import Marks, last_frame
+from pocketdet.armmodel.frame import CountedFrame, Marks, execution_order, last_frame
 from pocketdet.armmodel.instrument import INSTALL, Instrument
-from pocketdet.armmodel.network import LayerFacts, layers_in_order
 from pocketdet.benchmarks.devices import stage_bundle
 from pocketdet.benchmarks.images import stage_images
 from pocketdet.errors import EngineError, GraphError, UsageError
 from pocketdet.runtime.bundle import Bundle
-from pocketdet.runtime.ncnn_graph import Graph, Shape, read_graph
-from pocketdet.runtime.ncnn_graph.validate import infer_shapes
+from pocketdet.runtime.ncnn_graph import (
+    Graph,
+    Layer,
+    Shape,
+    count_macs,
+    feature_mask,
+    infer_shapes,
+    read_graph,
+)
+from pocketdet.runtime.ncnn_graph.feature_mask import NO_FP16_ARITHMETIC
+
+Kind = Literal["fp32", "fp16", "int8"]
+_INT8_TERM = {"Convolution": 8, "ConvolutionDepthWise": 8, "InnerProduct": 8, "Gemm": 18}
+"""The parameter of ncnn that says that a layer computes in int8."""
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer.
+
+    Attributes:
+        name: ncnn's name of it.
+        type: ncnn's type, such as "Convolution".
+        module: The PyTorch module whose values its first output has, "" if that is not known.
+        output: Shape of its first output, None if that is not known.
+        macs: Multiply-accumulates, 0 if they are not known.
+        kind: The arithmetic of its products.
+    """
+
+    name: str
+    type: str
+    module: str
+    output: Shape | None
+    macs: int
+    kind: Kind
+
+    def limit(self, core: Core) -> float:
+        """The fewest cycles that the products take on the SIMD units of a core."""
+        return self.macs / (core.macs_per_instruction(self.kind) * core.fma_pipes)
+
+
+def layers_in_order(
+    graph: Graph,
+    inputs: Mapping[str, Shape],
+    outputs: Sequence[str],
+    modules: Mapping[str, str],
+    *,
+    half: bool,
+) -> list[LayerFacts]:
+    """Describe the layers in the order in which ncnn runs them.
+
+    Args:
+        graph: The network.
+        inputs: Shapes of its inputs.
+        outputs: The blobs that are extracted, in this order.
+        modules: PyTorch module by blob.
+        half: Whether ncnn computes in half precision unless a layer forbids it.
+
+    Returns:
+        The layers that run.
+    """
+    shapes = infer_shapes(graph, inputs, partial=True)
+    macs = {cost.name: cost.macs or 0 for cost in count_macs(graph, shapes)}
+    return [
+        LayerFacts(
+            layer.name,
+            layer.type,
+            modules.get(layer.outputs[0], "") if layer.outputs else "",
+            shapes.get(layer.outputs[0]) if layer.outputs else None,
+            macs[layer.name],
+            kind_of(layer, half=half),
+        )
+        for layer in execution_order(graph, outputs)
+    ]
+
+
+def kind_of(layer: Layer, *, half: bool) -> Kind:
+    """The arithmetic of a layer's products."""
+    if layer.type in _INT8_TERM and layer.int_param(_INT8_TERM[layer.type], 0):
+        return "int8"
+    return "fp16" if half and not feature_mask(layer) & NO_FP16_ARITHMETIC else "fp32"
+
 
 Tick = Callable[[], None]
 FRAMES_ONLY = "--frames-only"
 """The option of `pocketdet-run bench` that leaves out what machines differ in."""
-PRECISIONS = ("fp32", "fp16-storage", "fp16", "bf16-storage")
 
 
 @dataclass(frozen=True)
@@ -128,7 +208,7 @@ class NetworkSubject:
     Attributes:
         param: The .param file.
         weights: The .bin file; None for weights of zero.
-        precision: The arithmetic, one of `PRECISIONS`.
+        precision: The arithmetic, an `Arithmetic`.
         inputs: Shapes of the inputs that the .param file does not give; the key "" stands for all of them.
     """
 

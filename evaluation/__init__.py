@@ -1,11 +1,9 @@
 """How well detections match annotated images: COCO and VOC average precision, curves, misses."""
 
-from pocketdet.evaluation.coco import ClassAccuracy, CocoAccuracy, coco_accuracy
-from pocketdet.evaluation.curves import write_curves
+from pocketdet.evaluation.coco import ClassAccuracy, CocoAccuracy, coco_accuracy, write_curves
 from pocketdet.evaluation.detections import Detections
 from pocketdet.evaluation.figures import Cost, write_trade_off
-from pocketdet.evaluation.gallery import write_gallery
-from pocketdet.evaluation.misses import Miss, MissKind, worst_misses
+from pocketdet.evaluation.misses import Miss, MissKind, worst_misses, write_gallery
 from pocketdet.evaluation.voc import VocAccuracy, VocClass, voc_accuracy
 
 __all__ = [

@@ -34,8 +34,7 @@ from pocketdet.export.convert import (
     write_ncnn,
     write_onnx,
 )
-from pocketdet.export.detection_proof import compare_on_images
-from pocketdet.export.golden import GoldenChoice, choose_golden
+from pocketdet.export.golden import GoldenChoice, choose_golden, compare_on_images
 from pocketdet.export.options import ExportOptions, golden_images, other_images
 from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8

@@ -21,7 +21,7 @@ from pocketdet.runtime.bundle.one_stage import OUTPUTS, OneStageManifest
 from pocketdet.runtime.bundle.schema import Manifest
 from pocketdet.runtime.bundle.two_stage import TwoStageManifest
 from pocketdet.runtime.engines.base import Array, Engine, GraphName
-from pocketdet.runtime.engines.native_engine import NativeEngine
+from pocketdet.runtime.engines.native_library import NativeEngine
 from pocketdet.runtime.options import DetectorOptions
 from pocketdet.runtime.output_fields import Regions, compare_output, output_regions
 from pocketdet.runtime.parity import Check, StageValues, Tolerances, compare, compare_detections

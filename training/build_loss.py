@@ -19,8 +19,7 @@ from pocketdet.training.loss_config import (
     ThunderNetLossConfig,
 )
 from pocketdet.training.mimicdet_loss import MimicDetLoss, MimicDetTerms
-from pocketdet.training.passd_loss import PASSDLoss, PASSDTerms
-from pocketdet.training.retinanet_loss import RetinaNetLoss, RetinaNetTerms
+from pocketdet.training.one_stage_loss import PASSDLoss, PASSDTerms, RetinaNetLoss, RetinaNetTerms
 from pocketdet.training.thundernet_loss import ThunderNetLoss, ThunderNetTerms
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pocketdet.datasets import Dataset, ImageAnnotations, evenly_spaced, read_st
 from pocketdet.datasets.records import coverage_text, evenly_spaced_indices
 from pocketdet.evaluation import Detections, coco_accuracy
 from pocketdet.evaluation.figures import INK, MUTED, WIDTH, drawn, shortened
-from pocketdet.evaluation.gallery import FOUND_COLOUR, TRUE_COLOUR
+from pocketdet.evaluation.misses import FOUND_COLOUR, TRUE_COLOUR
 from pocketdet.models.build import AnyConfig, AnyDetector, build_detector
 from pocketdet.models.one_stage import OneStageDetector
 from pocketdet.models.postprocess import detect_one_stage, reference_stages

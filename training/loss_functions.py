@@ -18,6 +18,8 @@ from pocketdet.training.distributed import SINGLE_PROCESS, DistributedContext
 ModelT = TypeVar("ModelT", bound=nn.Module)
 SettingsT = TypeVar("SettingsT")
 
+UNIT = (1.0, 1.0, 1.0, 1.0)  # deltas of boxes are not scaled
+
 
 class DetectorLoss(nn.Module, Generic[ModelT, SettingsT]):
     """A model with the loss of its family, as one module that DistributedDataParallel can wrap.

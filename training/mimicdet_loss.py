@@ -12,9 +12,9 @@ from pocketdet.models.ops import clip_boxes, encode_boxes
 from pocketdet.models.ops.one_stage_boxes import decode_step
 from pocketdet.spec.one_stage import Four
 from pocketdet.training.loss_config import MimicDetLossConfig
-from pocketdet.training.loss_functions import DetectorLoss, Priors, accuracy, by_prior, make_priors
+from pocketdet.training.loss_functions import UNIT, DetectorLoss, Priors, accuracy, by_prior, make_priors
 from pocketdet.training.matching import GROUND, Targets, best_iou, covered, match_by_centre
-from pocketdet.training.thundernet_targets import draw, quick_nms
+from pocketdet.training.thundernet_loss import draw, quick_nms
 
 OBJECTS = 4  # one proposal in so many of the T-head's is an object
 
@@ -70,7 +70,6 @@ def sample_proposals(proposed: Proposed, settings: MimicDetLossConfig, generator
 
 
 SCALES = (1.0, 2.0)  # eta of section 3.2
-UNIT = (1.0, 1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)

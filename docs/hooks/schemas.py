@@ -1,4 +1,4 @@
-"""The pages of the two JSON schemas, generated from the pydantic models that read and write the files."""
+"""The pages of two JSON schemas and of training recipes, generated from the models that read the files."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from mkdocs.structure.files import File, Files
 
 from pocketdet.benchmarks.record import Record as BenchRecord
 from pocketdet.runtime.bundle import manifest_schema
+from pocketdet.training.recipe import REQUIRED, RecipeField, RecipeTable, recipe_tables
 
 MANIFEST_PAGE = "reference/bundle-manifest.md"
 RECORD_PAGE = "reference/bench-record.md"
@@ -34,7 +35,7 @@ The JSON file that [`pocketdet bench`](command-line.md#pocketdet-bench) writes f
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add both pages and both schemas."""
+    """Add the pages, and both schemas."""
     record = BenchRecord.model_json_schema()
     for page, intro, schema in (
         (MANIFEST_PAGE, _MANIFEST_INTRO, manifest_schema()),
@@ -43,6 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content="\n".join([intro, *_models(schema)])))
         text = json.dumps(schema, indent=2)
         files.append(File.generated(config, page.replace(".md", ".schema.json"), content=text))
+    files.append(File.generated(config, RECIPE_PAGE, content="\n".join(_recipe_page())))
     return files
 
 
@@ -103,3 +105,45 @@ def _range(value: dict[str, Any]) -> str:
 def _text(text: str, *, cell: bool = False) -> str:
     text = text.replace("<", "&lt;")
     return text.replace("|", "\\|").replace("\n", " ") if cell else text
+
+
+RECIPE_PAGE = "reference/recipe.md"
+_RECIPE_INTRO = """# Training recipes
+
+The TOML file that [`pocketdet train`](command-line.md#pocketdet-train) reads; the
+[training guide](../guides/train.md) shows how to write one for your own images. Paths are relative to the
+file. An unknown field or a value out of its range is an error that names the field.
+
+`--resume` accepts other values of `schedule.images` and `schedule.learning_rate`, and of what does not change
+the weights: paths, `save_every`, `evaluation` and `nms`.
+"""
+
+
+def _recipe_page() -> Iterator[str]:
+    yield _RECIPE_INTRO
+    for table in recipe_tables().values():
+        yield from _recipe_table(table)
+
+
+def _recipe_table(table: RecipeTable) -> Iterator[str]:
+    titles = {"": "Fields above all tables", "data": "[[data]], one for each dataset"}
+    yield f"## {titles.get(table.name, f'[{table.name}]')}\n"
+    if table.name:
+        yield f"{table.meaning}\n"
+    yield "| field | value | default | meaning |\n|---|---|---|---|"
+    for field in table.fields:
+        cells = (f"`{field.name}`", _recipe_value(field), _recipe_default(field.default), field.meaning)
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    yield ""
+
+
+def _recipe_value(field: RecipeField) -> str:
+    return f"{field.kind}, {field.limits}" if field.limits else field.kind
+
+
+def _recipe_default(value: object) -> str:
+    if value is REQUIRED:
+        return "required"
+    if value is None:
+        return ""
+    return f"`{round(value, 4) if isinstance(value, float) else json.dumps(value)}`"

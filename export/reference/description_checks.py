@@ -16,14 +16,14 @@ import onnx
 from numpy.typing import NDArray
 
 from pocketdet.errors import UsageError
-from pocketdet.export.reference.field_places import (
+from pocketdet.export.reference.origin_checks import (
     FieldPlace,
+    check_origins,
     depends_on_grid,
     field_places,
     grid_text,
     ranges,
 )
-from pocketdet.export.reference.origin_checks import check_origins
 from pocketdet.export.reference.output_origins import OriginTracer
 from pocketdet.models.config import Preprocessing
 from pocketdet.runtime.engines.base import Array

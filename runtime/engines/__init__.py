@@ -2,8 +2,7 @@
 
 from pocketdet.runtime.bundle import Bundle
 from pocketdet.runtime.engines.base import Engine
-from pocketdet.runtime.engines.native_engine import NativeEngine
-from pocketdet.runtime.engines.native_library import has_library
+from pocketdet.runtime.engines.native_library import NativeEngine, has_library
 from pocketdet.runtime.engines.ncnn_engine import NcnnEngine
 from pocketdet.runtime.options import DetectorOptions, EngineName
 

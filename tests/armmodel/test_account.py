@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pocketdet.armmodel.account import CountedFrame
-from pocketdet.armmodel.frame import Part
+from pocketdet.armmodel.frame import CountedFrame, Part
 from pocketdet.armmodel.pipeline import BlockCost
 from pocketdet.armmodel.trace import Block
 from pocketdet.errors import EngineError

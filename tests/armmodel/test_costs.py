@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketdet.armmodel.costs import CostStore
+from pocketdet.armmodel.pipeline import CostStore
 from pocketdet.errors import UsageError
 
 WORD = st.integers(0, 2**32 - 1)

@@ -11,8 +11,7 @@ from tiny_bundle import rehash, tiny_bundle, tiny_bundle_template
 
 from pocketdet.armmodel import estimate as module
 from pocketdet.armmodel.devices import DEVICES, SNAPDRAGON_845, UNPUBLISHED, Device
-from pocketdet.armmodel.estimate import FEWEST, Spread, estimate, spread_on
-from pocketdet.armmodel.targets import find_targets
+from pocketdet.armmodel.estimate import FEWEST, Spread, estimate, find_targets, spread_on
 from pocketdet.armmodel.validation import Validation, load_validation
 from pocketdet.benchmarks.predict import Prediction, load_models
 from pocketdet.benchmarks.predict.prediction import ratio_band

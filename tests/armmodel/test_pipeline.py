@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from pocketdet.armmodel.costs import CostStore
 from pocketdet.armmodel.instrument import Llvm, find_llvm
-from pocketdet.armmodel.pipeline import ITERATIONS, PipelineModel, assembly, parse_analysis, parse_disassembly
+from pocketdet.armmodel.pipeline import (
+    ITERATIONS,
+    CostStore,
+    PipelineModel,
+    assembly,
+    parse_analysis,
+    parse_disassembly,
+)
 from pocketdet.errors import UsageError
 
 FMLA, SUBS, LOOP, CALL, UNKNOWN = 0x4E22CC20, 0x71000421, 0x54FFFFC1, 0x94000020, 0x00000001

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pocketdet.armmodel.symbols import parse_symbols, short_name
+from pocketdet.armmodel.trace import parse_symbols, short_name
 from pocketdet.errors import EngineError
 
 LISTING = """\

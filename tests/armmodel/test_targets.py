@@ -4,7 +4,7 @@ import pytest
 
 from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.devices import DEVICES
-from pocketdet.armmodel.targets import Target, find_targets, modelled_device, unpublished_devices
+from pocketdet.armmodel.estimate import Target, find_targets, modelled_device, unpublished_devices
 from pocketdet.benchmarks.phones import load_phones
 from pocketdet.benchmarks.predict import load_models
 from pocketdet.errors import UsageError

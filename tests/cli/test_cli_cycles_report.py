@@ -13,12 +13,12 @@ from rich.console import Console
 
 from pocketdet.armmodel.cores import CORES
 from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled, NamedFigures
-from pocketdet.armmodel.network import LayerFacts
 from pocketdet.armmodel.plots import plot_layers, plot_validation
+from pocketdet.armmodel.subject import LayerFacts
 from pocketdet.armmodel.validation import Point, Validation, errors_of, known_errors, one_factor
 from pocketdet.benchmarks.record import Record
 from pocketdet.benchmarks.record_io import write_record
-from pocketdet.cli.cycles_measured import print_side_by_side, read_measured, with_measured
+from pocketdet.cli.cycles import print_side_by_side, read_measured, with_measured
 from pocketdet.cli.cycles_report import Clock, print_modelled, print_pair, record_of
 from pocketdet.errors import UsageError
 from pocketdet.io import atomic_write

@@ -28,7 +28,7 @@ from pocketdet.evaluation import (
     write_gallery,
     write_trade_off,
 )
-from pocketdet.evaluation.gallery import view
+from pocketdet.evaluation.misses import view
 
 NAMES = ("bolt", "nut", "pin")
 Box = tuple[float, float, float, float]

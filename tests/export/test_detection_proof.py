@@ -9,8 +9,8 @@ from foreign_onnx import make_foreign
 from numpy.typing import NDArray
 from one_stage_loops import decode_by_loops
 
-from pocketdet.export.detection_proof import IMAGES, compare_on_images
 from pocketdet.export.exporter import export_reference
+from pocketdet.export.golden import IMAGES, compare_on_images
 from pocketdet.export.reference.base import synthetic_image
 from pocketdet.export.reference.description import read_description
 from pocketdet.export.reference.factory import reference_from_onnx

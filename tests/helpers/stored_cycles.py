@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pocketdet.armmodel.cores import Core
 from pocketdet.armmodel.modelled import Figures, LayerFigures, Modelled, NamedFigures
-from pocketdet.armmodel.network import LayerFacts
-from pocketdet.armmodel.subject import BundleSubject
+from pocketdet.armmodel.subject import BundleSubject, LayerFacts
 
 NETWORKS, FRAME = 25e6, 28e6
 """Cycles of the two networks and of the whole frame, on each core."""

@@ -23,7 +23,7 @@ from pocketdet.training.loss_config import (
 from pocketdet.training.loss_functions import all_levels, by_prior, make_priors
 from pocketdet.training.matching import Targets, match_priors
 from pocketdet.training.mimicdet_loss import propose, sample_proposals
-from pocketdet.training.passd_loss import PASSDLoss
+from pocketdet.training.one_stage_loss import PASSDLoss
 from pocketdet.training.start import initialise
 
 SIZE, NONE = (96, 64), torch.zeros(0, 4)

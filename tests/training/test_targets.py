@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from pocketdet.models.ops import box_iou, decode_boxes, make_anchors, nms, ps_roi_align
 from pocketdet.training.loss_config import ThunderNetLossConfig
 from pocketdet.training.matching import match_anchors
-from pocketdet.training.thundernet_loss import dense_ps_roi_align
-from pocketdet.training.thundernet_targets import (
+from pocketdet.training.thundernet_loss import (
     UNIT,
     anchor_targets,
+    dense_ps_roi_align,
     quick_nms,
     roi_targets,
     training_proposals,

@@ -117,7 +117,7 @@ def _print_layers(modelled: "Modelled", top: int, console: Console) -> None:
 
 
 def _print_functions(modelled: "Modelled", top: int, console: Console) -> None:
-    from pocketdet.armmodel.symbols import short_name
+    from pocketdet.armmodel.trace import short_name
 
     table = _table("function", "M cycles", "share", "IPC", title="most expensive functions")
     for function in modelled.functions[:top]:
@@ -138,7 +138,7 @@ def print_pair(
         top: Rows of the table of functions.
         console: Where to print.
     """
-    from pocketdet.armmodel.symbols import short_name
+    from pocketdet.armmodel.trace import short_name
 
     console.print(f"first:  {_title(first)}", markup=False, soft_wrap=True)
     console.print(f"second: {_title(second)}", markup=False, soft_wrap=True)

@@ -15,8 +15,7 @@ from pocketdet.cli.arguments import SIZE_HELP, optional_size, require_bundle
 from pocketdet.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from pocketdet.cli.annotated import AnnotatedFiles, Window
-    from pocketdet.cli.detect_report import Summary
+    from pocketdet.cli.detect_report import AnnotatedFiles, Summary, Window
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.sources import Frame
 
@@ -65,8 +64,7 @@ def detect(
     """
     from cv2.utils import logging as cv2_logging
 
-    from pocketdet.cli.annotated import AnnotatedFiles, Window
-    from pocketdet.cli.detect_report import Summary, print_problems, print_summary
+    from pocketdet.cli.detect_report import AnnotatedFiles, Summary, Window, print_problems, print_summary
     from pocketdet.runtime.detector import Detector
     from pocketdet.runtime.options import DetectorOptions
     from pocketdet.runtime.sources import iter_source

@@ -17,8 +17,8 @@ from pocketdet.cli.arguments import require_bundle
 from pocketdet.errors import UsageError
 
 if TYPE_CHECKING:
+    from pocketdet.armmodel.estimate import Target
     from pocketdet.armmodel.instrument import Instrument
-    from pocketdet.armmodel.targets import Target
     from pocketdet.benchmarks.predict import DeviceModel, DeviceModels, Prediction
 
 NOT_INCLUDED = (
@@ -61,8 +61,7 @@ def predict(
 
     Example: pocketdet predict snet49.pocketdet --device "Snapdragon 855+" --device "Raspberry Pi 5"
     """
-    from pocketdet.armmodel.estimate import estimate
-    from pocketdet.armmodel.targets import find_targets
+    from pocketdet.armmodel.estimate import estimate, find_targets
     from pocketdet.benchmarks.predict import load_models
     from pocketdet.cli.cycles_report import CyclesProgress
     from pocketdet.runtime.bundle import load_bundle
@@ -164,7 +163,7 @@ def _list_devices(
     models: "DeviceModels", queries: list[str], threads: int, console: Console, *, as_json: bool
 ) -> None:
     """List the devices with `threads` threads, and the phones, that match one of the queries; all without."""
-    from pocketdet.armmodel.targets import modelled_device, unknown_device, unpublished_devices
+    from pocketdet.armmodel.estimate import modelled_device, unknown_device, unpublished_devices
     from pocketdet.benchmarks.phones import load_phones
     from pocketdet.benchmarks.predict.coefficients import tokens
 
@@ -201,8 +200,7 @@ def _list_devices(
 
 def _print_devices(devices: "Sequence[DeviceModel]", threads: int, console: Console) -> None:
     """A line per device with the error of each method."""
-    from pocketdet.armmodel.estimate import spread_on
-    from pocketdet.armmodel.targets import modelled_device
+    from pocketdet.armmodel.estimate import modelled_device, spread_on
     from pocketdet.armmodel.validation import load_validation
 
     validation = load_validation()

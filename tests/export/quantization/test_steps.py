@@ -11,7 +11,7 @@ from pocketdet.export.quantization.activation_ranges import observe
 from pocketdet.export.quantization.equalise import equalised, factors, find_edges
 from pocketdet.export.quantization.layers import float_weights
 from pocketdet.export.quantization.measure import ErrorSum
-from pocketdet.export.quantization.search import Sensitivity, fewest_excluded, most_harm_first
+from pocketdet.export.quantization.quantize import Sensitivity, fewest_excluded, most_harm_first
 from pocketdet.export.quantization.settings import take_items
 from pocketdet.runtime.ncnn_graph import encode, infer_shapes
 
