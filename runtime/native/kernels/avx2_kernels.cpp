@@ -10,8 +10,9 @@ struct Avx2Lanes {
     using Element = float;
     using Vector = __m256;
     using Indexed = const float*;  // elements are broadcast from memory
-    static constexpr int kCount = 8, kStemPixels = 4, kProductPixels = 6,
-                         kDepthwisePixels = 8;  // 12 sums of 16 registers
+    // 12 sums of 16 registers
+    static constexpr int kCount = 8, kStemPixels = 4, kProductPixels = 6, kDepthwisePixels = 8;
+    static constexpr bool kJoinsRows = false;
 
     static Vector load(const Element* from) { return _mm256_loadu_ps(from); }
     static void store(Element* to, Vector v) { _mm256_storeu_ps(to, v); }

@@ -11,6 +11,7 @@ struct HalfLanes {
     using Vector = float16x8_t;
     using Indexed = Vector;  // whose elements are factors
     static constexpr int kCount = 8, kStemPixels = 8, kProductPixels = 8, kDepthwisePixels = 10;
+    static constexpr bool kJoinsRows = true;
 
     static Vector load(const Element* from) { return vld1q_f16(from); }
     static void store(Element* to, Vector v) { vst1q_f16(to, v); }

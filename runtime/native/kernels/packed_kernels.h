@@ -201,7 +201,11 @@ __attribute__((always_inline)) inline void depthwise_tile(const Depthwise& layer
         for (int t = 0; t < 5; ++t) taps[t] = Lanes::load(of_row + t * n);
         (add_column<Lanes, stride, first + columns>(sums, taps, Lanes::load(from + columns * n), all), ...);
     };
-    add_row(0), add_row(1), add_row(2), add_row(3), add_row(4);  // GCC would keep a loop, and wait at its end
+    if constexpr (Lanes::kJoinsRows) {  // a loop would wait for its sums at the end of each row
+        add_row(0), add_row(1), add_row(2), add_row(3), add_row(4);
+    } else {
+        for (int i = 0; i < 5; ++i) add_row(i);
+    }
     const Vector least = lowest<Lanes>(layer.relu);
     Element* const to = in_register(out + x * n);
     for (int p = 0; p < pixels; ++p) Lanes::store(to + p * n, Lanes::max(least, sums[p]));

@@ -11,6 +11,7 @@ struct SingleLanes {
     using Vector = float32x4_t;
     using Indexed = Vector;  // whose elements are factors
     static constexpr int kCount = 4, kStemPixels = 8, kProductPixels = 8, kDepthwisePixels = 10;
+    static constexpr bool kJoinsRows = true;
 
     static Vector load(const Element* from) { return vld1q_f32(from); }
     static void store(Element* to, Vector v) { vst1q_f32(to, v); }
