@@ -213,8 +213,8 @@ __attribute__((always_inline)) inline void depthwise_tile(const Depthwise& layer
 
 // `left` and `right` columns of the tile's windows are zero.
 template <class Lanes, int stride, int pixels, int left, int right>
-inline void depthwise_columns(const Depthwise& layer, const WindowRows<Lanes>& rows, typename Lanes::Element* out,
-                              int x) {
+__attribute__((always_inline)) inline void depthwise_columns(const Depthwise& layer, const WindowRows<Lanes>& rows,
+                                                             typename Lanes::Element* out, int x) {
     constexpr int columns = stride * (pixels - 1) + 5 - left - right;
     depthwise_tile<Lanes, stride, pixels, left>(layer, rows, out, x, std::make_integer_sequence<int, columns>());
 }
