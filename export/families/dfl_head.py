@@ -7,10 +7,10 @@ share this form.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
+from pocketdet.export.families.base import Mismatch
 from pocketdet.export.families.grids import HeadTensor, Size, by_stride, head_tensors, text_of
 from pocketdet.export.families.head_parts import HeadPart, head_parts
-from pocketdet.export.families.presets import Head, Preset, complete, differs, sides
+from pocketdet.export.families.presets import Head, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedField, DescribedLevel
 from pocketdet.spec.one_stage import DistanceCoding, Scores
@@ -79,22 +79,11 @@ def dfl_levels(
     return _paired(title, size, choices, classes, boxes, len(model.outputs))
 
 
-def dfl_match(
-    model: OnnxSummary, options: FamilyOptions, size: Size, levels: Sequence[DflLevel], preset: Preset
-) -> Match:
-    """Describe a head with two tensors for each grid.
-
-    Args:
-        model: the file.
-        options: what the caller says.
-        size: (height, width) of the input in pixels.
-        levels: as `dfl_levels` finds them.
-        preset: the settings that are not in the file.
-    """
+def dfl_head(levels: Sequence[DflLevel]) -> Head:
+    """Describe a head with two tensors for each grid, as `dfl_levels` finds them."""
     described = [level.described() for level in levels]
     reasons = [*(level.reason() for level in levels), POINTS]
-    head = Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
-    return complete(model, options, size, head, preset)
+    return Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
 
 
 def _is_raw(parts: Sequence[HeadPart]) -> bool:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
-from pocketdet.export.families.dfl_head import BINS, BOX_CHANNELS, CODING, SCORES, dfl_levels, dfl_match
+from pocketdet.export.families.base import FamilyOptions, Mismatch
+from pocketdet.export.families.dfl_head import BINS, BOX_CHANNELS, CODING, SCORES, dfl_head, dfl_levels
 from pocketdet.export.families.grids import HeadTensor, Size, head_tensors, strides_of_rows, text_of
 from pocketdet.export.families.head_parts import head_parts
 from pocketdet.export.families.presets import (
@@ -14,7 +14,6 @@ from pocketdet.export.families.presets import (
     Head,
     Preset,
     PresetFamily,
-    complete,
     differs,
     sides,
 )
@@ -23,12 +22,6 @@ from pocketdet.export.reference.description import DescribedLevel
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import Selection
 
-PRESET = Preset(
-    "the demos of NanoDet",
-    Preprocessing("BGR", BGR_IMAGENET_MEAN, BGR_IMAGENET_STD, "letterbox", (0, 0, 0)),
-    Selection(score_threshold=0.35, nms_iou=0.6, best_class_only=True),
-    (320, 320),
-)
 _CHOICES = ((8, 16, 32), (8, 16, 32, 64))
 
 
@@ -37,21 +30,24 @@ class NanoDet(PresetFamily):
 
     name = "nanodet"
     title = "NanoDet, NanoDet-Plus"
-    preset = PRESET
+    preset = Preset(
+        "the demos of NanoDet",
+        Preprocessing("BGR", BGR_IMAGENET_MEAN, BGR_IMAGENET_STD, "letterbox", (0, 0, 0)),
+        Selection(score_threshold=0.35, nms_iou=0.6, best_class_only=True),
+        (320, 320),
+    )
 
     @override
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         tensors = head_tensors(model)
         if len(tensors) == len(model.outputs) == 1:
-            return self._joined(model, options, size, tensors[0])
+            return self._joined(model, size, tensors[0])
         if not options.forced and is_picodet(model):
             return differs("NanoDet has no hard swish: this graph has one, as PicoDet", 2)
         levels = dfl_levels(model, size, "NanoDet", _CHOICES)
-        return levels if isinstance(levels, Mismatch) else dfl_match(model, options, size, levels, PRESET)
+        return levels if isinstance(levels, Mismatch) else dfl_head(levels)
 
-    def _joined(
-        self, model: OnnxSummary, options: FamilyOptions, size: Size, rows: HeadTensor
-    ) -> Match | Mismatch:
+    def _joined(self, model: OnnxSummary, size: Size, rows: HeadTensor) -> Head | Mismatch:
         """NanoDet 1.x and NanoDet-Plus: rows of class scores and bins."""
         parts = head_parts(model, rows.name, rows.channels)
         kinds = [part.kind for part in parts]
@@ -81,7 +77,7 @@ class NanoDet(PresetFamily):
             f"{'NanoDet-Plus (four strides)' if plus else 'NanoDet 1.x (three strides)'}: not in the file; "
             "offset replaces it",
         )
-        return complete(model, options, size, Head(classes, levels, CODING, SCORES, reasons), PRESET)
+        return Head(classes, levels, CODING, SCORES, reasons)
 
 
 def is_picodet(model: OnnxSummary) -> bool:
@@ -90,7 +86,6 @@ def is_picodet(model: OnnxSummary) -> bool:
     return "paddle" in model.producer.lower() or any(name in model.operators for name in hard)
 
 
-PICODET_PRESET = replace(PRESET, source="the demos of PicoDet")
 PICODET_STRIDES = (8, 16, 32, 64)
 
 
@@ -99,10 +94,10 @@ class PicoDet(PresetFamily):
 
     name = "picodet"
     title = "PicoDet"
-    preset = PICODET_PRESET
+    preset = replace(NanoDet.preset, source="the demos of PicoDet")
 
     @override
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         levels = dfl_levels(model, size, "PicoDet", (PICODET_STRIDES,))
         if isinstance(levels, Mismatch):
             return levels
@@ -110,4 +105,4 @@ class PicoDet(PresetFamily):
             return differs(
                 "PicoDet is written by Paddle, or has hard swish: this graph has neither, as NanoDet", 4
             )
-        return dfl_match(model, options, size, levels, PICODET_PRESET)
+        return dfl_head(levels)

@@ -163,19 +163,24 @@ class PresetFamily(ABC):
     preset: Preset
 
     def match(self, model: OnnxSummary, options: FamilyOptions) -> Match | Mismatch:
-        """Describe a file, or say what differs; an input of any size gets the preset's."""
+        """Describe a file, or say what differs; an input of any size gets the preset's.
+
+        Raises:
+            UsageError: if another number of class names is given than the head has classes.
+        """
         usual = self.preset.input_size
         size = model.input_size or options.input_size or usual
         model = model if model.input_size == size else model.at(size)
         found = self.describe(model, options, size)
         given = options.input_size or model.image.fixed_size or model.metadata.get("imgsz")
-        if isinstance(found, Mismatch) or given or size == usual:
-            return found
-        return self.describe(model.at(usual), options, usual)
+        if not (isinstance(found, Mismatch) or given or size == usual):
+            model, size = model.at(usual), usual
+            found = self.describe(model, options, size)
+        return found if isinstance(found, Mismatch) else self._complete(model, options, size, found)
 
     @abstractmethod
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
-        """Describe a file, or say what differs.
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
+        """Describe how the outputs of a file are read, or say what differs.
 
         Args:
             model: the file, with shapes for `size`.
@@ -183,27 +188,18 @@ class PresetFamily(ABC):
             size: (height, width) of the input in pixels.
         """
 
-
-def complete(model: OnnxSummary, options: FamilyOptions, size: Size, head: Head, preset: Preset) -> Match:
-    """The complete description of a file whose head is known.
-
-    Args:
-        model: the file.
-        options: what the caller says.
-        size: (height, width) of the input in pixels.
-        head: how the outputs are read.
-        preset: the settings that are not in the file.
-
-    Raises:
-        UsageError: if another number of class names is given than the head has classes.
-    """
-    names, named = choose_class_names(head.classes, options.class_names, model.metadata)
-    if options.class_names is None and preset.class_names is not None:
-        names, named = preset.class_names, f"one class, {preset.class_names[0]!r}; --names replaces its name"
-    description = Description(
-        size, names, tuple(head.levels), (head.coding,), head.scores, preset.selection, preset.preprocessing
-    )
-    return Match(description, (named, *head.reasons, *preset.reasons()))
+    def _complete(self, model: OnnxSummary, options: FamilyOptions, size: Size, head: Head) -> Match:
+        """Complete a description by the preset. Raises `UsageError` for another number of class names."""
+        preset = self.preset
+        names, named = choose_class_names(head.classes, options.class_names, model.metadata)
+        if options.class_names is None and preset.class_names is not None:
+            names = preset.class_names
+            named = f"one class, {names[0]!r}; --names replaces its name"
+        levels, codings = tuple(head.levels), (head.coding,)
+        description = Description(
+            size, names, levels, codings, head.scores, preset.selection, preset.preprocessing
+        )
+        return Match(description, (named, *head.reasons, *preset.reasons()))
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,14 @@ from typing import Any
 
 from pocketdet.errors import UsageError
 from pocketdet.export.families.base import Family, FamilyOptions, Match, Mismatch
-from pocketdet.export.families.blazeface import BlazeFace
-from pocketdet.export.families.centerface import CenterFace
-from pocketdet.export.families.fastestdet import FastestDet
+from pocketdet.export.families.faces import BlazeFace, CenterFace, Scrfd, YuNet
 from pocketdet.export.families.nanodet import NanoDet, PicoDet
 from pocketdet.export.families.rtmdet import RtmDet
-from pocketdet.export.families.scrfd import Scrfd
-from pocketdet.export.families.ssd import SSD_FAMILIES
-from pocketdet.export.families.ultraface import UltraFace
+from pocketdet.export.families.ssd import SSD_FAMILIES, UltraFace
 from pocketdet.export.families.ultralytics import Ultralytics
 from pocketdet.export.families.yolo_anchors import YOLOV5_ANCHORS, YOLOV7_ANCHORS, YoloWithAnchors
-from pocketdet.export.families.yolo_fastestv2 import YoloFastestV2
+from pocketdet.export.families.yolo_fastestv2 import FastestDet, YoloFastestV2
 from pocketdet.export.families.yolox import Yolov6, Yolox
-from pocketdet.export.families.yunet import YuNet
 from pocketdet.export.onnx_graph.image_input import runs_at_any_size
 from pocketdet.export.onnx_graph.load import refuse_quantized
 from pocketdet.export.onnx_graph.summary import OnnxSummary, summarise

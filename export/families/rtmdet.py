@@ -2,7 +2,7 @@
 
 from typing_extensions import override
 
-from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
+from pocketdet.export.families.base import FamilyOptions, Mismatch
 from pocketdet.export.families.dfl_head import field_of
 from pocketdet.export.families.grids import HeadTensor, Size, by_stride, cells_at, head_tensors, text_of
 from pocketdet.export.families.head_parts import HeadPart, file_factors, head_parts
@@ -12,7 +12,6 @@ from pocketdet.export.families.presets import (
     Head,
     Preset,
     PresetFamily,
-    complete,
     differs,
 )
 from pocketdet.export.onnx_graph.summary import OnnxSummary
@@ -20,12 +19,6 @@ from pocketdet.export.reference.description import DescribedLevel
 from pocketdet.models.config import Preprocessing
 from pocketdet.spec.one_stage import DistanceCoding, Scores, Selection
 
-PRESET = Preset(
-    "the configuration of RTMDet in MMDetection and its demo",
-    Preprocessing("BGR", BGR_IMAGENET_MEAN, BGR_IMAGENET_STD, "letterbox_top_left", (114, 114, 114)),
-    Selection(score_threshold=0.3, nms_iou=0.65, max_detections=300),
-    (640, 640),
-)
 STRIDES = (8, 16, 32)
 _POINTS = (
     "points at the corner of each cell (MlvlPointGenerator of offset 0): not in the file; offset replaces it"
@@ -37,18 +30,21 @@ class RtmDet(PresetFamily):
 
     name = "rtmdet"
     title = "RTMDet"
-    preset = PRESET
+    preset = Preset(
+        "the configuration of RTMDet in MMDetection and its demo",
+        Preprocessing("BGR", BGR_IMAGENET_MEAN, BGR_IMAGENET_STD, "letterbox_top_left", (114, 114, 114)),
+        Selection(score_threshold=0.3, nms_iou=0.65, max_detections=300),
+        (640, 640),
+    )
 
     @override
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         tensors = head_tensors(model)
         if len(tensors) == len(model.outputs) == 1:
-            return self._joined(model, options, size, tensors[0])
-        return self._maps(model, options, size, tensors)
+            return self._joined(model, size, tensors[0])
+        return self._maps(model, size, tensors)
 
-    def _maps(
-        self, model: OnnxSummary, options: FamilyOptions, size: Size, tensors: tuple[HeadTensor, ...]
-    ) -> Match | Mismatch:
+    def _maps(self, model: OnnxSummary, size: Size, tensors: tuple[HeadTensor, ...]) -> Head | Mismatch:
         parts = {tensor.name: head_parts(model, tensor.name, tensor.channels) for tensor in tensors}
         sides = {
             t.name for t in tensors if _are_distances(parts[t.name]) and file_factors(model, t.name) != (1,)
@@ -82,12 +78,9 @@ class RtmDet(PresetFamily):
             f"{stride} in the graph"
             for stride in STRIDES
         ]
-        head = Head(counts.pop(), levels, DistanceCoding(unit="pixel"), activation, (*reasons, _POINTS))
-        return complete(model, options, size, head, PRESET)
+        return Head(counts.pop(), levels, DistanceCoding(unit="pixel"), activation, (*reasons, _POINTS))
 
-    def _joined(
-        self, model: OnnxSummary, options: FamilyOptions, size: Size, rows: HeadTensor
-    ) -> Match | Mismatch:
+    def _joined(self, model: OnnxSummary, size: Size, rows: HeadTensor) -> Head | Mismatch:
         parts = head_parts(model, rows.name, rows.channels)
         found = ", ".join(f"{part.channels} {part.kind}" for part in parts)
         form = "RTMDet in one tensor has rows of sigmoid scores and 4 distances, multiplied by the stride"
@@ -110,8 +103,7 @@ class RtmDet(PresetFamily):
             f"{rows}: {classes} sigmoid scores, then 4 distances in pixels, in rows of the strides {STRIDES}",
             _POINTS,
         )
-        head = Head(classes, levels, DistanceCoding(unit="pixel"), Scores(activation="none"), reasons)
-        return complete(model, options, size, head, PRESET)
+        return Head(classes, levels, DistanceCoding(unit="pixel"), Scores(activation="none"), reasons)
 
 
 def _are_distances(parts: tuple[HeadPart, ...]) -> bool:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from pocketdet.export.families.base import FamilyOptions, Match, Mismatch
+from pocketdet.export.families.base import FamilyOptions, Mismatch
 from pocketdet.export.families.grids import Size
 from pocketdet.export.families.head_parts import Kind
-from pocketdet.export.families.presets import Preset, PresetFamily, complete, differs, sides
+from pocketdet.export.families.presets import Head, Preset, PresetFamily, differs, sides
 from pocketdet.export.families.ssd_head import (
     DECODED_SCORES,
     RAW_SCORES,
@@ -21,10 +21,68 @@ from pocketdet.export.families.ssd_head import (
     torchvision_ssd300,
     torchvision_ssdlite,
 )
-from pocketdet.export.families.ultraface import ultraface_anchors
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.models.config import Preprocessing
-from pocketdet.spec.one_stage import Selection
+from pocketdet.spec.one_stage import Selection, default_grid
+
+# vision/ssd/config/fd_config.py: anchor sides in pixels for each stride
+_MIN_BOXES = {8: (10, 16, 24), 16: (32, 48), 32: (64, 96), 64: (128, 192, 256)}
+
+
+class UltraFace(PresetFamily):
+    """UltraFace: softmax scores with the background first, and boxes of four grids in one tensor each."""
+
+    name = "ultraface"
+    title = "UltraFace (RFB, slim)"
+    preset = Preset(
+        "the demo of UltraFace",
+        Preprocessing("RGB", (127, 127, 127), (128, 128, 128), "stretch", (0, 0, 0)),
+        Selection(score_threshold=0.7, nms_iou=0.3, clip=False, max_detections=1000),
+        (240, 320),
+        ("face",),
+    )
+
+    @override
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
+        found = ssd_tensors(model, "UltraFace", ("softmax",))
+        if isinstance(found, Mismatch):
+            return found
+        grids = ultraface_anchors(size)
+        count = sum(grid.count for grid in grids)
+        if found.scores.channels != 2 or found.scores.count != count:
+            return differs(
+                f"UltraFace has 2 scores for each of {count} anchors of an input of {sides(size)}: found "
+                f"{found.scores}",
+                2,
+            )
+        if found.decoded:
+            return decoded_head(model, found, "UltraFace")
+        rule = (
+            "anchors: not in the file; squares of "
+            + ", ".join(map(str, _MIN_BOXES.values()))
+            + " pixels at the strides "
+            "8, 16, 32, 64, from fd_config.py of UltraFace"
+        )
+        return raw_head(found, grids, DECODED_SCORES, rule)
+
+
+def ultraface_anchors(size: Size) -> list[SsdGrid]:
+    """The anchors of UltraFace: `generate_priors` of its vision/utils/box_utils.py.
+
+    Cells divide the input equally, so that a cell is not square where a side is no multiple of the stride.
+    The sides of an anchor are at most those of the input.
+
+    Args:
+        size: (height, width) of the input.
+    """
+    grids = []
+    for stride, lengths in _MIN_BOXES.items():
+        height, width = default_grid(size, stride)
+        cell = (size[1] / width, size[0] / height)
+        anchors = tuple((float(min(side, size[1])), float(min(side, size[0]))) for side in lengths)
+        grids.append(SsdGrid((height, width), cell, anchors))
+    return grids
+
 
 Rule = Callable[[Size], list[SsdGrid] | None]
 
@@ -62,7 +120,7 @@ class SsdDecoded(PresetFamily):
     preset = _PYTORCH_SSD
 
     @override
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         found = ssd_tensors(model, self.title, ("softmax",))
         if isinstance(found, Mismatch):
             return found
@@ -71,8 +129,7 @@ class SsdDecoded(PresetFamily):
         faces = sum(grid.count for grid in ultraface_anchors(size))
         if not options.forced and (found.scores.count, found.scores.channels) == (faces, 2):
             return differs(f"{self.title}: {faces} anchors of one class are UltraFace's", 2)
-        head = decoded_head(model, found, self.title)
-        return head if isinstance(head, Mismatch) else complete(model, options, size, head, _PYTORCH_SSD)
+        return decoded_head(model, found, self.title)
 
 
 @dataclass(frozen=True)
@@ -95,7 +152,7 @@ class SsdRaw(PresetFamily):
     like: str = ""
 
     @override
-    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Match | Mismatch:
+    def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         kinds: tuple[Kind, ...] = ("raw", "softmax") if options.forced else (self.kind,)
         found = ssd_tensors(model, self.title, kinds)
         if isinstance(found, Mismatch):
@@ -116,7 +173,7 @@ class SsdRaw(PresetFamily):
             )
         rule = f"anchors: not in the file; {count} by the rule of {self.preset.source.split(',')[0]}"
         scores = DECODED_SCORES if found.softmax else RAW_SCORES
-        return complete(model, options, size, raw_head(found, grids, scores, rule), self.preset)
+        return raw_head(found, grids, scores, rule)
 
 
 SSD_FAMILIES = (
