@@ -109,13 +109,17 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arit
         throw EngineError(label_ + "/" + spec.bin +
                           ": ncnn " NCNN_VERSION_STRING " refuses the weights, or they do not fit " + spec.param);
     }
-    layer_timer_ = std::make_unique<LayerTimer>(*net_);
 }
 
 Network::~Network() = default;
 
+LayerTimer& Network::layer_timer() {
+    if (layer_timer_ == nullptr) layer_timer_ = std::make_unique<LayerTimer>(*net_);
+    return *layer_timer_;
+}
+
 std::vector<ncnn::Mat> Network::run(const ncnn::Mat& input, int rois) const {
-    layer_timer_->begin();
+    if (layer_timer_ != nullptr) layer_timer_->begin();
     ncnn::Extractor extractor = net_->create_extractor();
     extractor.set_light_mode(true);
     if (extractor.input(spec_.input.blob.c_str(), input) != 0) {
@@ -125,7 +129,7 @@ std::vector<ncnn::Mat> Network::run(const ncnn::Mat& input, int rois) const {
     for (const TensorSpec& output : spec_.outputs) {
         ncnn::Mat mat;
         const int status = extractor.extract(output.blob.c_str(), mat);
-        layer_timer_->extracted();
+        if (layer_timer_ != nullptr) layer_timer_->extracted();
         if (status != 0) {
             throw EngineError(label_ + ": ncnn failed in " + spec_.param + " at blob '" + output.blob + "' (status " +
                               std::to_string(status) + ")");

@@ -43,8 +43,8 @@ public:
     // gives (`rois` for the count of RoIs). Throws EngineError.
     std::vector<ncnn::Mat> run(const ncnn::Mat& input, int rois) const;
 
-    // The clock of its layers; off at first.
-    LayerTimer& layer_timer() { return *layer_timer_; }
+    // The clock of its layers, made by the first call; off at first.
+    LayerTimer& layer_timer();
 
 private:
     GraphSpec spec_;
@@ -52,7 +52,7 @@ private:
     std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_;  // both outlive the net
     std::unique_ptr<ncnn::Allocator> workspace_;          // shared by the threads of a layer
     std::unique_ptr<ncnn::Net> net_;
-    std::unique_ptr<LayerTimer> layer_timer_;
+    std::unique_ptr<LayerTimer> layer_timer_;  // if it was asked for
 };
 
 }  // namespace pocketdet
