@@ -135,7 +135,7 @@ jobjectArray stages_of(JNIEnv* env, jclass, jlong handle) {
 }
 
 jfloatArray detect_frame(JNIEnv* env, jclass, jlong handle, jobject first, jobject second, jobject third,
-                         jintArray layout, jdoubleArray milliseconds, jbooleanArray pinned) {
+                         jintArray layout, jdoubleArray milliseconds, jbooleanArray pinned, jintArray rois) {
     return java::guarded(env, jfloatArray{nullptr}, [&] {
         Handle& h = of(handle);
         const Frame frame = frame_of(env, first, second, third, layout);
@@ -150,6 +150,9 @@ jfloatArray detect_frame(JNIEnv* env, jclass, jlong handle, jobject first, jobje
         java::check(env);
         const auto holds = static_cast<jboolean>(on_cores.holds());
         env->SetBooleanArrayRegion(pinned, 0, 1, &holds);
+        java::check(env);
+        const auto seen = static_cast<jint>(detections.rois);
+        env->SetIntArrayRegion(rois, 0, 1, &seen);
         java::check(env);
         return rows_of(env, detections.found);
     });

@@ -11,7 +11,7 @@ jint max_threads_of(JNIEnv*, jclass);
 jobject info_of(JNIEnv* env, jclass, jlong handle);
 jobjectArray stages_of(JNIEnv* env, jclass, jlong handle);
 jfloatArray detect_frame(JNIEnv* env, jclass, jlong handle, jobject first, jobject second, jobject third,
-                         jintArray layout, jdoubleArray milliseconds, jbooleanArray pinned);
+                         jintArray layout, jdoubleArray milliseconds, jbooleanArray pinned, jintArray rois);
 jobjectArray self_test(JNIEnv* env, jclass, jlong handle);
 void close_handle(JNIEnv* env, jclass, jlong handle);
 jbyteArray rgb_of(JNIEnv* env, jclass, jobject first, jobject second, jobject third, jintArray layout);

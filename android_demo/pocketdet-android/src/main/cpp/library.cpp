@@ -25,7 +25,7 @@ bool register_natives(JNIEnv* env) {
         method("maxThreads", "()I", max_threads_of),
         method("info", "(J)Lio/pocketdet/BundleInfo;", info_of),
         method("stages", "(J)[Ljava/lang/String;", stages_of),
-        method("detect", "(J" BUFFERS "[D[Z)[F", detect_frame),
+        method("detect", "(J" BUFFERS "[D[Z[I)[F", detect_frame),
         method("selfTest", "(J)[Lio/pocketdet/SelfTest$Check;", self_test),
         method("close", "(J)V", close_handle),
         method("rgb", "(" BUFFERS ")[B", rgb_of),

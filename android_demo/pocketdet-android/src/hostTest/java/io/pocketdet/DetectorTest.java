@@ -65,7 +65,9 @@ public class DetectorTest {
         DetectorOptions defaults = DetectorOptions.defaults();
         try (Detector detector = Detector.open(Fixtures.bundle("tiny-one-stage"), defaults)) {
             assertEquals("one-stage", detector.info().kind());
-            StageTimes times = detector.detect(Fixtures.noise(40, 30, 0)).times();
+            Detections found = detector.detect(Fixtures.noise(40, 30, 0));
+            assertEquals(0, found.rois());
+            StageTimes times = found.times();
             assertArrayEquals(new String[] {"convert", "preprocess", "model", "boxes"}, times.stages());
             assertEquals(times.milliseconds()[2], times.infer(), 1e-9);
             assertEquals(times.milliseconds()[3], times.post(), 1e-9);
@@ -107,7 +109,9 @@ public class DetectorTest {
         assertEquals(all.score(0), few.score(0), 0);
         assertTrue(sure.size() > 0 && sure.size() < all.size());
         assertTrue(sure.score(sure.size() - 1) > 0.5f);
-        assertTrue(detect("shipped", DetectorOptions.builder().rois(1), image).size() < all.size());
+        Detections ofOne = detect("shipped", DetectorOptions.builder().rois(1), image);
+        assertEquals(1, ofOne.rois());
+        assertTrue(ofOne.size() < all.size() && all.rois() > 1);
         Detections alone = detect("tiny", DetectorOptions.builder().nmsIou(0f), image);
         assertTrue(alone.size() < detect("tiny", DetectorOptions.builder().nmsIou(1f), image).size());
     }

@@ -20,14 +20,16 @@ public final class Detections {
     private final int height;
     private final StageTimes times;
     private final boolean pinned;
+    private final int rois;
 
-    Detections(float[] rows, List<String> names, Frame frame, StageTimes times, boolean pinned) {
+    Detections(float[] rows, List<String> names, Frame frame, StageTimes times, boolean pinned, int rois) {
         this.rows = rows;
         this.names = names;
         this.width = frame.width();
         this.height = frame.height();
         this.times = times;
         this.pinned = pinned;
+        this.rois = rois;
     }
 
     /** Returns the number of detections. */
@@ -88,6 +90,11 @@ public final class Detections {
     /** Returns whether the frame ran on the requested big cores. The system may refuse, e.g. in the background. */
     public boolean pinned() {
         return pinned;
+    }
+
+    /** Returns the proposals that the head classified, on which the time depends; 0 for a one-stage detector. */
+    public int rois() {
+        return rois;
     }
 
     private float value(int i, int column) {

@@ -84,10 +84,11 @@ public final class Detector implements AutoCloseable {
             long open = openHandle();
             double[] milliseconds = new double[stages.length];
             boolean[] pinned = new boolean[1];
-            float[] rows =
-                    Native.detect(open, frame.first, frame.second, frame.third, frame.layout(), milliseconds, pinned);
+            int[] rois = new int[1];
+            float[] rows = Native.detect(
+                    open, frame.first, frame.second, frame.third, frame.layout(), milliseconds, pinned, rois);
             StageTimes times = new StageTimes(stages, milliseconds);
-            return new Detections(rows, info.classNames(), frame, times, pinned[0]);
+            return new Detections(rows, info.classNames(), frame, times, pinned[0], rois[0]);
         }
     }
 

@@ -42,10 +42,10 @@ final class Native {
 
     /**
      * Returns rows of x1, y1, x2, y2, score, label. `layout` is that of {@link Frame}. Fills `milliseconds`, one per
-     * stage, and `pinned[0]`: whether the frame ran on big cores.
+     * stage, `pinned[0]`: whether the frame ran on big cores, and `rois[0]`: proposals that the head saw.
      */
     static native float[] detect(long handle, ByteBuffer first, ByteBuffer second, ByteBuffer third, int[] layout,
-            double[] milliseconds, boolean[] pinned);
+            double[] milliseconds, boolean[] pinned, int[] rois);
 
     static native SelfTest.Check[] selfTest(long handle);
 

@@ -229,9 +229,10 @@ public final class MainActivity extends WorkingActivity implements Engine.Listen
             int cores = !state.choice.bigCores ? 0
                     : result.found.pinned()    ? R.string.cores_big
                                                : R.string.cores_refused;
-            List<String> lines = StatusText.lines(Texts.status(this), state.entry.name, state.precision,
-                    state.choice.threads, cores == 0 ? "" : getString(cores),
-                    new double[] {times.pre(), times.infer(), times.post()}, stats, cameraRate.perSecond(now));
+            List<String> lines =
+                    StatusText.lines(Texts.status(this), state.entry.name, state.precision, state.choice.threads,
+                            cores == 0 ? "" : getString(cores), new double[] {times.pre(), times.infer(), times.post()},
+                            Texts.rois(this, result.found), stats, cameraRate.perSecond(now));
             if (warmth.isKnown()) {
                 lines.add(Texts.warmth(this, warmth));
             }

@@ -113,8 +113,9 @@ public final class MediaActivity extends WorkingActivity {
                 readable(media, () -> video(media, detector, title));
             } else {
                 Result result = bundles.marks().during(digest, () -> detect(image, detector));
-                String boxes =
-                        getString(R.string.status_still, count(result), milliseconds(result.found.times().total()));
+                String boxes = getString(R.string.status_still, count(result),
+                        milliseconds(result.found.times().total()), Texts.rois(this, result.found))
+                                       .trim();
                 onScreen(() -> showFrame(image, result, title, boxes));
             }
         }
@@ -141,8 +142,9 @@ public final class MediaActivity extends WorkingActivity {
                     Bitmap image = ImageLoader.argb(frame);
                     Result result = detect(image, detector);
                     stats.add(result.found.times().total());
-                    String line = getString(
-                            R.string.status_video, count(result), step + 1, steps, milliseconds(stats.percentile(50)));
+                    String line = getString(R.string.status_video, count(result), step + 1, steps,
+                            milliseconds(stats.percentile(50)), Texts.rois(this, result.found))
+                                          .trim();
                     onScreen(() -> showFrame(image, result, title, line));
                 }
             }

@@ -2,6 +2,7 @@ package io.pocketdet.app;
 
 import android.content.Context;
 import io.pocketdet.BundleInfo;
+import io.pocketdet.Detections;
 import io.pocketdet.SelfTest;
 import io.pocketdet.app.logic.AppState;
 import io.pocketdet.app.logic.BundleCatalog;
@@ -29,6 +30,11 @@ final class Texts {
     static String[] status(Context context) {
         return new String[] {context.getString(R.string.status_model), context.getString(R.string.status_times),
                 context.getString(R.string.status_rates)};
+    }
+
+    /** A note on the proposals that the head classified; empty for a one-stage detector. */
+    static String rois(Context context, Detections found) {
+        return found.rois() == 0 ? "" : context.getString(R.string.status_rois, found.rois());
     }
 
     /** That a model is looked for or loaded; null if neither. */

@@ -15,14 +15,14 @@ public final class StatusText {
      * Lines from the top. `partMs` is before, in and after the networks, of the last frame.
      *
      * @param formats in the user's language, for texts: the model's name, its precision, a number of threads, a note on
-     *     cores; milliseconds before, in and after the networks; the median, the count of frames it is of, and frames a
-     *     second of inference and camera
+     *     cores; milliseconds before, in and after the networks, a note on RoIs; the median, the count of frames it is
+     *     of, and frames a second of inference and camera
      */
     public static List<String> lines(String[] formats, String model, String precision, int threads, String cores,
-            double[] partMs, FrameStats stats, double cameraFps) {
+            double[] partMs, String rois, FrameStats stats, double cameraFps) {
         List<String> lines = new ArrayList<>();
         lines.add(String.format(formats[0], model, precision, String.valueOf(threads), cores).trim());
-        lines.add(String.format(formats[1], number(partMs[0]), number(partMs[1]), number(partMs[2])));
+        lines.add(String.format(formats[1], number(partMs[0]), number(partMs[1]), number(partMs[2]), rois).trim());
         lines.add(String.format(formats[2], number(stats.percentile(50)), String.valueOf(stats.count()),
                 number(stats.fps()), number(cameraFps)));
         return lines;

@@ -76,8 +76,8 @@ public final class DrawScreens {
         }
         double[] parts = {found.times().pre(), found.times().infer(), found.times().post()};
         String[] formats = {texts.get("status_model"), texts.get("status_times"), texts.get("status_rates")};
-        List<String> status = StatusText.lines(
-                formats, detector.info().name(), detector.info().storage(), 1, "", parts, stats, Double.NaN);
+        List<String> status = StatusText.lines(formats, detector.info().name(), detector.info().storage(), 1, "", parts,
+                texts.get("status_rois", found.rois()), stats, Double.NaN);
         PhoneScreen screen = overImage(Box.of(found));
         screen.status(status, day.colour("panel"));
         write("android-camera.png", screen.finish());
