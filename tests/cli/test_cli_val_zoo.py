@@ -118,7 +118,7 @@ def test_what_belongs_to_targets_is_refused(
         ((*every, "--out", tmp_path, "--score", 0), "--score is for named targets"),
         ((*every, "--out", tmp_path, "--only", "ncnn-int8"), "--only ncnn-int8 needs --calib DIR"),
         (("val", *labelled(project)), "nothing to measure"),
-        (("val", weights, *labelled(project), "--calib", tmp_path), "--calib needs it"),
+        (("val", weights, *labelled(project), "--calib", tmp_path), "--calib is for --zoo"),
     ):
         ending = command(*words)
         assert (ending.code, sentence in ending.err) == (2, True), ending.err

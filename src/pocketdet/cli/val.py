@@ -138,8 +138,13 @@ def val(
         run = ZooRun(source, only or (), out, calib, limit, skip_bad, threads, workers)
         gates.check(run.report(Console(highlight=False)))
         return
-    if calib is not None or not targets:
-        raise UsageError("nothing to measure: name a checkpoint or a bundle, or pass --zoo; --calib needs it")
+    if calib is not None:
+        raise UsageError(
+            "--calib is for --zoo: make an int8 bundle with pocketdet export --precision int8 --calib DIR "
+            "and measure that"
+        )
+    if not targets:
+        raise UsageError("nothing to measure: name a checkpoint or a bundle, or pass --zoo")
     targets, checkpoint_kwargs = _files(targets), _checkpoint_kwargs(arch, names, input_size)
     import torch  # after what is refused without it, since it takes seconds
 

@@ -48,7 +48,7 @@ def zoo(
         table.add_row(name, *cells)
     console.print(table)
     for line in _notes(every, precision):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False)
 
 
 def _cells(found: "ZooFigures", precision: "Precision") -> list[str]:
