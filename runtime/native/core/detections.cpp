@@ -26,7 +26,9 @@ void classify(const HeadOutput& head, size_t r, float score_threshold, DetectWor
         workspace.exponentials[c] = std::exp(static_cast<double>(logits[c]) - highest);
         sum += workspace.exponentials[c];
     }
+    const double clearly_below = 0.999 * static_cast<double>(score_threshold) * sum;  // whatever the rounding
     for (size_t label = 0; label + 1 < head.classes; ++label) {
+        if (workspace.exponentials[label + 1] < clearly_below) continue;
         const float probability = static_cast<float>(workspace.exponentials[label + 1] / sum);
         if (!(probability > score_threshold)) continue;
         size_t& left = workspace.pools[label].left;

@@ -1,19 +1,30 @@
 #include "proposals.h"
 
+#include <limits>
+
 #include "ranking.h"
 
 namespace pocketdet {
 
-static void rank_objectness(const FeatureMap& scores, int size_count, std::vector<uint64_t>& keys) {
+// Ranks the `most` best anchors. Of more keys than that the others are dropped now and then, and what is below those
+// that are left is not ranked.
+static void rank_objectness(const FeatureMap& scores, int size_count, size_t most, std::vector<uint64_t>& keys) {
     keys.clear();
+    float lowest = -std::numeric_limits<float>::infinity();
     for (int size = 0; size < size_count; ++size) {
         const float* background = scores.plane(size);
         const float* foreground = scores.plane(size_count + size);
         for (int cell = 0; cell < scores.plane_size(); ++cell) {
             const float logit = foreground[cell] - background[cell];
-            if (std::isfinite(logit)) keys.push_back(rank_key(logit, static_cast<uint32_t>(cell * size_count + size)));
+            if (logit < lowest || !std::isfinite(logit)) continue;
+            keys.push_back(rank_key(logit, static_cast<uint32_t>(cell * size_count + size)));
+            if (keys.size() < 3 * most) continue;
+            std::nth_element(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(most - 1), keys.end());
+            keys.resize(most);
+            lowest = rank_score(keys.back());
         }
     }
+    keep_top(keys, most);
 }
 
 static Box decode_anchor(const FeatureMap& deltas, const AnchorGrid& grid, int index) {
@@ -27,8 +38,7 @@ static Box decode_anchor(const FeatureMap& deltas, const AnchorGrid& grid, int i
 
 void propose(const FeatureMap& scores, const FeatureMap& deltas, const AnchorGrid& grid, const ProposalOptions& options,
              ProposalWorkspace& workspace, std::vector<Proposal>& proposals) {
-    rank_objectness(scores, grid.size_count, workspace.keys);
-    keep_top(workspace.keys, options.pre_nms_top_n);
+    rank_objectness(scores, grid.size_count, options.pre_nms_top_n, workspace.keys);
     workspace.kept.clear();
     proposals.clear();
     for (const uint64_t key : workspace.keys) {

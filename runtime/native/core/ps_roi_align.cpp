@@ -6,6 +6,10 @@
 
 #include <cstring>
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace pocketdet {
 
 namespace {
@@ -78,18 +82,46 @@ void place_all_taps(const FeatureMap& features, const Box* rois, size_t count, c
     }
 }
 
-// lanes[cell * kLanes + lane] = channel (first + lane * step), for `used` lanes.
-void interleave(const FeatureMap& features, int first, int step, int used, std::vector<float>& lanes) {
-    for (int lane = 0; lane < used; ++lane) {
-        const float* plane = features.plane(first + lane * step);
-        float* target = lanes.data() + lane;
-        for (int cell = 0; cell < features.plane_size(); ++cell) target[cell * kLanes] = plane[cell];
-    }
-}
-
 // Four floats that the compiler keeps in one register.
 typedef float Four __attribute__((vector_size(16)));
 constexpr int kFours = kLanes / 4;
+
+#if defined(__aarch64__)
+// The first cells of four channels, as far as they fill vectors. Returns their number.
+int interleave_four(const float* const (&planes)[4], int cells, float* target) {
+    int cell = 0;
+    for (; cell + 4 <= cells; cell += 4) {
+        const float32x4_t a = vld1q_f32(planes[0] + cell), b = vld1q_f32(planes[1] + cell);
+        const float32x4_t c = vld1q_f32(planes[2] + cell), d = vld1q_f32(planes[3] + cell);
+        const float32x4_t even = vzip1q_f32(a, c), odd = vzip1q_f32(b, d);
+        const float32x4_t even_high = vzip2q_f32(a, c), odd_high = vzip2q_f32(b, d);
+        float* const to = target + cell * kLanes;
+        vst1q_f32(to, vzip1q_f32(even, odd));
+        vst1q_f32(to + kLanes, vzip2q_f32(even, odd));
+        vst1q_f32(to + 2 * kLanes, vzip1q_f32(even_high, odd_high));
+        vst1q_f32(to + 3 * kLanes, vzip2q_f32(even_high, odd_high));
+    }
+    return cell;
+}
+#else
+int interleave_four(const float* const (&)[4], int, float*) { return 0; }
+#endif
+
+// lanes[cell * kLanes + lane] = channel (first + lane * step), for `used` lanes.
+void interleave(const FeatureMap& features, int first, int step, int used, std::vector<float>& lanes) {
+    const auto plane = [&](int lane) { return features.plane(first + lane * step); };
+    int done = 0;
+    for (int lane = 0; lane < used; ++lane) {
+        if (lane % 4 == 0) {
+            done = lane + 4 > used ? 0
+                                   : interleave_four({plane(lane), plane(lane + 1), plane(lane + 2), plane(lane + 3)},
+                                                     features.plane_size(), lanes.data() + lane);
+        }
+        const float* const from = plane(lane);
+        float* const target = lanes.data() + lane;
+        for (int cell = done; cell < features.plane_size(); ++cell) target[cell * kLanes] = from[cell];
+    }
+}
 
 struct Cell {
     Four parts[kFours];

@@ -16,7 +16,7 @@ namespace pocketdet {
 namespace {
 
 constexpr char kHandOn[] = "PocketdetHandOn";
-constexpr char kShuffledHalves[] = "PocketdetShuffledHalves";
+constexpr char kShuffled[] = "PocketdetShuffled";
 
 class HandOn : public PackedLayer {
 public:
@@ -32,10 +32,10 @@ public:
     }
 };
 
-// Channels 0, C, 1, C + 1, ... of two maps of C channels: the first half of them, and the others.
-class ShuffledHalves : public PackedLayer {
+// Channels 0, C, 1, C + 1, ... of two maps of C channels: all of them, or the first half of them and the others.
+class Shuffled : public PackedLayer {
 public:
-    explicit ShuffledHalves(const Kernels& kernels) : PackedLayer(kernels) { one_blob_only = false; }
+    explicit Shuffled(const Kernels& kernels) : PackedLayer(kernels) { one_blob_only = false; }
 
     int create_pipeline(const ncnn::Option& option) override {
         ncnn::ParamDict groups, halves;
@@ -69,11 +69,12 @@ public:
         const ncnn::Mat &a = inputs[0], &b = inputs[1];
         const bool alike = a.dims == 3 && b.dims == 3 && a.w == b.w && a.h == b.h && a.c == b.c;
         if (!alike || !is_packed(a) || !is_packed(b)) return by_ncnn(inputs, outputs, option);
+        const int groups = outputs.size() == 1 ? 2 * a.c : a.c;
         for (ncnn::Mat& half : outputs) {
-            half.create(a.w, a.h, a.c, a.elemsize, a.elempack, option.blob_allocator);
+            half.create(a.w, a.h, groups, a.elemsize, a.elempack, option.blob_allocator);
             if (half.empty()) return -100;
         }
-        const auto group = [&](int i) { return outputs[i < a.c ? 0 : 1].channel(i % a.c).data; };
+        const auto group = [&](int i) { return outputs[i / groups].channel(i % groups).data; };
         for (int c = 0; c < a.c; ++c) {
             kernels_.interleave(a.channel(c).data, b.channel(c).data, a.w * a.h, group(2 * c), group(2 * c + 1));
         }
@@ -86,7 +87,8 @@ private:
         std::vector<ncnn::Mat> joined(1), shuffled(1);
         int status = ncnns_[0]->forward(inputs, joined, option);
         if (status == 0) status = ncnns_[1]->forward(joined[0], shuffled[0], option);
-        return status == 0 ? ncnns_[2]->forward(shuffled, outputs, option) : status;
+        if (outputs.size() == 1) outputs = shuffled;
+        return status == 0 && outputs.size() == 2 ? ncnns_[2]->forward(shuffled, outputs, option) : status;
     }
 
     std::unique_ptr<ncnn::Layer> ncnns_[3];
@@ -130,23 +132,32 @@ struct GraphText {
     std::set<std::string> blobs;
 };
 
-bool is_shuffled_end(const GraphText& graph, size_t i) {
-    const LayerLine &concat = graph.layers[i], &shuffle = graph.layers[i + 1], &slice = graph.layers[i + 2];
+bool is_shuffled(const GraphText& graph, size_t i) {
+    const LayerLine &concat = graph.layers[i], &shuffle = graph.layers[i + 1];
     return concat.type == "Concat" && concat.inputs.size() == 2 && concat.has_only({0}) && concat.get(0, 0) == 0 &&
            shuffle.type == "ShuffleChannel" && shuffle.has_only({0, 1}) && shuffle.get(0, 1) == 2 &&
-           shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs && slice.type == "Slice" &&
-           slice.outputs.size() == 2 && slice.inputs == shuffle.outputs && slice.has_only({-23300, 1}) &&
-           slice.get(1, 0) == 0 && (graph.lines[i + 2] + " ").find(" -23300=2,-233,-233 ") != std::string::npos;
+           shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs;
 }
 
-void join_shuffled_end(GraphText& graph, size_t i) {
+bool is_halved(const GraphText& graph, size_t i) {
+    const LayerLine &shuffle = graph.layers[i], &slice = graph.layers[i + 1];
+    return slice.type == "Slice" && slice.outputs.size() == 2 && slice.inputs == shuffle.outputs &&
+           slice.has_only({-23300, 1}) && slice.get(1, 0) == 0 && slice.has("-23300=2,-233,-233");
+}
+
+void join_shuffled(GraphText& graph, size_t i) {
     const std::string &joined = graph.layers[i].outputs[0], &shuffled = graph.layers[i + 1].outputs[0];
     const std::string second = joined + "/second", also = shuffled + "/second";
     if (graph.blobs.count(second) + graph.blobs.count(also) > 0) return;
     graph.put(i, kHandOn, graph.layers[i].inputs, {joined, second});
-    graph.put(i + 1, kHandOn, {joined, second}, {shuffled, also});
-    graph.put(i + 2, kShuffledHalves, {shuffled, also}, graph.layers[i + 2].outputs);
-    graph.count_more_blobs(2);
+    if (i + 2 < graph.lines.size() && is_halved(graph, i + 1)) {
+        graph.put(i + 1, kHandOn, {joined, second}, {shuffled, also});
+        graph.put(i + 2, kShuffled, {shuffled, also}, graph.layers[i + 2].outputs);
+        graph.count_more_blobs(2);
+    } else {
+        graph.put(i + 1, kShuffled, {joined, second}, {shuffled});
+        graph.count_more_blobs(1);
+    }
 }
 
 bool is_fully_connected_with_relu(const GraphText& graph, size_t i) {
@@ -165,11 +176,11 @@ void join_relu(GraphText& graph, size_t i) {
 std::string with_joined_layers(ncnn::Net& net, const std::string& param, const Kernels& kernels) {
     void* const userdata = const_cast<Kernels*>(&kernels);
     net.register_custom_layer(kHandOn, create_packed<HandOn>, nullptr, userdata);
-    net.register_custom_layer(kShuffledHalves, create_packed<ShuffledHalves>, nullptr, userdata);
+    net.register_custom_layer(kShuffled, create_packed<Shuffled>, nullptr, userdata);
     GraphText graph(param);
     for (size_t i = 2; i + 1 < graph.lines.size(); ++i) {
         if (is_fully_connected_with_relu(graph, i)) join_relu(graph, i);
-        if (i + 2 < graph.lines.size() && is_shuffled_end(graph, i)) join_shuffled_end(graph, i);
+        if (is_shuffled(graph, i)) join_shuffled(graph, i);
     }
     return graph.text();
 }

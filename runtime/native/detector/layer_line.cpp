@@ -7,14 +7,15 @@
 namespace pocketdet {
 
 LayerLine::LayerLine(const std::string& text) {
-    std::istringstream words(text);
+    std::istringstream line(text);
     std::string word;
     int input_count = 0, output_count = 0;
-    words >> type >> name >> input_count >> output_count;
-    for (int i = 0; i < input_count + output_count && words >> word; ++i) {
+    line >> type >> name >> input_count >> output_count;
+    for (int i = 0; i < input_count + output_count && line >> word; ++i) {
         (i < input_count ? inputs : outputs).push_back(word);
     }
-    while (words >> word) {
+    while (line >> word) {
+        words.push_back(word);
         const size_t equals = word.find('=');
         if (equals == std::string::npos) continue;
         char* end = nullptr;
@@ -27,6 +28,8 @@ int LayerLine::get(int id, int otherwise) const {
     const auto found = params.find(id);
     return found == params.end() ? otherwise : found->second;
 }
+
+bool LayerLine::has(const std::string& text) const { return std::count(words.begin(), words.end(), text) == 1; }
 
 bool LayerLine::has_only(std::initializer_list<int> ids) const {
     return std::all_of(params.begin(), params.end(),

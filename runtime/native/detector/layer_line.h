@@ -17,10 +17,14 @@ struct LayerLine {
     int get(int id, int otherwise) const;
     // Whether every parameter that is given is one of these.
     bool has_only(std::initializer_list<int> ids) const;
+    // Whether a parameter is given as in `text`, such as "-23311=1,0".
+    bool has(const std::string& text) const;
 
     std::string type, name;
     std::vector<std::string> inputs, outputs;  // blobs
     std::map<int, int> params;
+    std::vector<std::string> words;  // of the parameters
+    bool is_end = false;             // no layer of the graph reads the outputs, if the graph was looked at
 };
 
 }  // namespace pocketdet

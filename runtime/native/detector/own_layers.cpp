@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <sstream>
 
 #include <ncnn/cpu.h>
@@ -47,10 +48,19 @@ std::string with_types(ncnn::Net& net, const std::string& param, const std::vect
     for (const OwnLayer& layer : layers) {
         net.register_custom_layer(layer.type, layer.create, nullptr, layer.userdata);
     }
-    std::istringstream lines(param);
-    std::string result, text;
-    while (std::getline(lines, text)) {
+    std::vector<std::string> lines;
+    std::set<std::string> read;
+    std::istringstream stream(param);
+    for (std::string text; std::getline(stream, text);) {
+        lines.push_back(text);
         const LayerLine line(text);
+        read.insert(line.inputs.begin(), line.inputs.end());
+    }
+    std::string result;
+    for (std::string& text : lines) {
+        LayerLine line(text);
+        line.is_end = std::none_of(line.outputs.begin(), line.outputs.end(),
+                                   [&](const std::string& blob) { return read.count(blob) != 0; });
         const auto own = std::find_if(layers.begin(), layers.end(), [&](const OwnLayer& layer) {
             return line.type == layer.ncnn_type && layer.computes(line);
         });

@@ -86,7 +86,9 @@ protected:
     virtual std::vector<float> in_order(const float* weights) const = 0;
 
     int keep(const float* weights, const float* bias) {
-        bias_ = elements_of({bias, bias + geometry_.outputs});
+        std::vector<float> filled(bias, bias + geometry_.outputs);
+        filled.resize(static_cast<size_t>(filled_up(geometry_.outputs)));
+        bias_ = elements_of(filled);
         weights_ = elements_of(in_order(weights));
         return weights_.empty() || bias_.empty() ? -100 : 0;
     }

@@ -23,8 +23,10 @@ bool is_stem(const LayerLine& line, const Kernels& kernels) {
 bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
     const bool has_sigmoid = g.activation == kSigmoid && kernels.sigmoid != nullptr;
+    const bool fills_vectors = g.outputs % kernels.lanes == 0;
+    const bool is_of_planes = line.is_end && is_rectified(g) && kernels.to_planes != nullptr;
     return is_plain(line, 1) && g.int8_scales == 0 && (is_rectified(g) || has_sigmoid) && g.stride == 1 &&
-           line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights > 0 &&
+           line.get(7, 1) == 1 && g.outputs > 0 && (fills_vectors || is_of_planes) && g.weights > 0 &&
            g.weights % (g.outputs * kernels.lanes) == 0;
 }
 
@@ -116,22 +118,16 @@ public:
     using PackedConvolution::PackedConvolution;
 
     int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
-        const int blocks = geometry_.weights / geometry_.outputs / kernels_.lanes;
         const bool is_vector = map.dims == 1;
-        if (!is_packed(map) || !(is_vector ? map.w == blocks : map.dims == 3 && map.c == blocks)) return -1;
-        const int groups = geometry_.outputs / kernels_.lanes;
+        if (!is_packed(map) || !(is_vector ? map.w == blocks() : map.dims == 3 && map.c == blocks())) return -1;
+        if (geometry_.outputs % kernels_.lanes != 0) return write_planes_of(map, out, option);
         if (is_vector) {
-            out.create(groups, pixel_size(), kernels_.lanes, option.blob_allocator);
+            out.create(geometry_.outputs / kernels_.lanes, pixel_size(), kernels_.lanes, option.blob_allocator);
         } else {
             create_output(map, out, option);
         }
         if (out.empty()) return -100;
-        const int pixels = is_vector ? 1 : map.w * map.h;
-        const auto stride = [&](const ncnn::Mat& mat) {
-            return static_cast<std::ptrdiff_t>(is_vector ? 1 : mat.cstep) * kernels_.lanes;
-        };
-        kernels_.product({map.data, stride(map), kernels_.lanes, blocks, pixels, weights_.data, bias_.data, out.data,
-                          stride(out), kernels_.lanes, groups, geometry_.relu()});
+        multiply(map, out.data, is_vector ? 1 : out.cstep);
         if (geometry_.activation == kSigmoid) {
             for (int c = 0; c < out.c; ++c) {
                 kernels_.sigmoid(out.channel(c).data, static_cast<size_t>(out.w * out.h * kernels_.lanes));
@@ -141,6 +137,29 @@ public:
     }
 
 private:
+    int blocks() const { return geometry_.weights / geometry_.outputs / kernels_.lanes; }
+
+    // group_stride: of the output, in vectors.
+    void multiply(const ncnn::Mat& map, void* out, size_t group_stride) const {
+        const bool is_vector = map.dims == 1;
+        const std::ptrdiff_t lanes = kernels_.lanes;
+        kernels_.product({map.data, static_cast<std::ptrdiff_t>(is_vector ? 1 : map.cstep) * lanes, lanes, blocks(),
+                          is_vector ? 1 : map.w * map.h, weights_.data, bias_.data, out,
+                          static_cast<std::ptrdiff_t>(group_stride) * lanes, lanes,
+                          filled_up(geometry_.outputs) / kernels_.lanes, geometry_.relu()});
+    }
+
+    int write_planes_of(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const {
+        const bool is_vector = map.dims == 1;
+        const ncnn::Mat packed(is_vector ? 1 : map.w, map.h, filled_up(geometry_.outputs) / kernels_.lanes,
+                               pixel_size(), kernels_.lanes, option.workspace_allocator);
+        if (packed.empty()) return -100;
+        multiply(map, packed.data, packed.cstep);
+        write_planes(packed, geometry_.outputs, out, option);
+        if (is_vector && !out.empty()) out = out.reshape(geometry_.outputs, option.blob_allocator);
+        return out.empty() ? -100 : 0;
+    }
+
     std::vector<float> in_order(const float* weights) const override {
         return in_batches(weights, geometry_.outputs, geometry_.weights / geometry_.outputs, 2);
     }

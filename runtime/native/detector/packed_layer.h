@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,17 @@ protected:
         return ordered;
     }
 
+    // The channels of `packed`, which has room for more, as planes of floats; `to` is empty without memory.
+    void write_planes(const ncnn::Mat& packed, int channels, ncnn::Mat& to, const ncnn::Option& option) const {
+        to.create(packed.w, packed.h, channels, sizeof(float), option.blob_allocator);
+        if (to.empty()) return;
+        for (int g = 0; g * kernels_.lanes < channels; ++g) {
+            const int first = g * kernels_.lanes;
+            kernels_.to_planes(packed.channel(g).data, packed.w * packed.h, std::min(kernels_.lanes, channels - first),
+                               to.channel(first), static_cast<std::ptrdiff_t>(to.cstep));
+        }
+    }
+
     // As much of each row as both have.
     void copy_rows(const ncnn::Mat& from, ncnn::Mat& to) const {
         const size_t size = static_cast<size_t>(std::min(from.w, to.w)) * kernels_.element_size;
@@ -61,6 +73,25 @@ protected:
     }
 
     const Kernels& kernels_;
+};
+
+// A layer that leaves to ncnn's what the kernels do not compute, such as maps whose channels do not fill vectors.
+class PackedOrNcnns : public PackedLayer {
+public:
+    PackedOrNcnns(const Kernels& kernels, int ncnn_type) : PackedLayer(kernels), ncnn_type_(ncnn_type) {}
+
+    int load_param(const ncnn::ParamDict& params) override {
+        ncnns_.reset(ncnn::create_layer_cpu(ncnn_type_));
+        return ncnns_ ? ncnns_->load_param(params) : -1;
+    }
+    int create_pipeline(const ncnn::Option& option) override { return ncnns_->create_pipeline(option); }
+    int destroy_pipeline(const ncnn::Option& option) override { return ncnns_ ? ncnns_->destroy_pipeline(option) : 0; }
+
+protected:
+    std::unique_ptr<ncnn::Layer> ncnns_;
+
+private:
+    const int ncnn_type_;
 };
 
 template <class Type>

@@ -10,10 +10,12 @@ namespace pocketdet {
 
 struct Kernels;
 
-// Convolution: 3x3 of stride 2 from at most 4 channels, 1x1 of stride 1. ConvolutionDepthWise: 5x5 of stride 1 or 2.
+// Convolution: 3x3 of stride 2 from at most 4 channels, 1x1 of stride 1, in half precision also into channels that do
+// not fill vectors, as an output of the graph. ConvolutionDepthWise: 5x5 of stride 1 or 2.
 void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
-// Pooling: the maximum of 3x3 with stride 2 and padding 1.
+// Pooling: the maximum of 3x3 with stride 2 and padding 1. Interp: to twice the size, nearest pixels. In half precision
+// also Reduction: the mean of each channel, and Crop: the first channels, as an output of the graph.
 void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
 // Gemm: rows times a constant matrix plus a constant row.

@@ -70,8 +70,67 @@ struct HalfLanes {
     }
 };
 
+using Square = HalfLanes::Vector[8];
+
+// One step rotates the bits of an element's place in the square by one; three exchange rows and columns.
+inline void shuffle(Square& square) {
+    Square next;
+    for (int i = 0; i < 4; ++i) {
+        next[2 * i] = HalfLanes::zip_low(square[i], square[i + 4]);
+        next[2 * i + 1] = HalfLanes::zip_high(square[i], square[i + 4]);
+    }
+    for (int i = 0; i < 8; ++i) square[i] = next[i];
+}
+
+// `planes` is 8 if `is_whole`: a comparison for each of them would be a third of the time.
+template <bool is_whole>
+int squares_to_planes(const __fp16* from, int pixels, int planes, float* to, std::ptrdiff_t plane_stride) {
+    int x = 0;
+    for (; x + 8 <= pixels; x += 8) {
+        Square square;
+        for (int i = 0; i < 8; ++i) square[i] = HalfLanes::load(from + (x + i) * 8);
+        for (int step = 0; step < 3; ++step) shuffle(square);
+        float* plane = to + x;
+        for (int i = 0; i < 8; ++i, plane += plane_stride) {
+            if (!is_whole && i == planes) break;
+            vst1q_f32(plane, vcvt_f32_f16(vget_low_f16(square[i])));
+            vst1q_f32(plane + 4, vcvt_high_f32_f16(square[i]));
+        }
+    }
+    return x;
+}
+
+void to_planes(const void* group, int pixels, int planes, float* to, std::ptrdiff_t plane_stride) {
+    const auto* const from = static_cast<const __fp16*>(group);
+    int x = planes == 8 ? squares_to_planes<true>(from, pixels, planes, to, plane_stride)
+                        : squares_to_planes<false>(from, pixels, planes, to, plane_stride);
+    for (; x < pixels; ++x) {
+        for (int i = 0; i < planes; ++i) to[i * plane_stride + x] = static_cast<float>(from[x * 8 + i]);
+    }
+}
+
+void mean(const void* group, int pixels, void* to) {
+    const auto* const from = static_cast<const __fp16*>(group);
+    float32x4_t low = vdupq_n_f32(0), high = low;
+    for (int x = 0; x < pixels; ++x) {
+        const float16x8_t values = HalfLanes::load(from + x * 8);
+        low = vaddq_f32(low, vcvt_f32_f16(vget_low_f16(values)));
+        high = vaddq_f32(high, vcvt_high_f32_f16(values));
+    }
+    const float32x4_t count = vdupq_n_f32(static_cast<float>(pixels));
+    const float16x4_t first = vcvt_f16_f32(vdivq_f32(low, count));
+    HalfLanes::store(static_cast<__fp16*>(to), vcvt_high_f16_f32(first, vdivq_f32(high, count)));
+}
+
+constexpr Kernels half_kernels() {
+    Kernels kernels = kernels_of<HalfLanes>();
+    kernels.to_planes = to_planes;
+    kernels.mean = mean;
+    return kernels;
+}
+
 }  // namespace
 
-const Kernels kHalfKernels = kernels_of<HalfLanes>();
+const Kernels kHalfKernels = half_kernels();
 
 }  // namespace pocketdet

@@ -67,9 +67,16 @@ struct Kernels {
     void (*max_pool)(const MaxPoolRow&);
     // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
+    // Each pixel of a row of a channel group twice.
+    void (*double_row)(const void* from, int pixels, void* to);
     // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32 on ARM, where ncnn's layer is used.
     void (*sigmoid)(void* elements, std::size_t count);
     int depthwise_pixels;  // of a tile of a depthwise convolution
+    // The first `planes` channels of a group, each as a plane of floats, `plane_stride` floats after the one before it.
+    // Null except in half precision, as is the next.
+    void (*to_planes)(const void* group, int pixels, int planes, float* to, std::ptrdiff_t plane_stride) = nullptr;
+    // The mean of the pixels of a group, summed in float32.
+    void (*mean)(const void* group, int pixels, void* to) = nullptr;
 };
 
 extern const Kernels kSingleKernels;  // 64-bit ARM

@@ -295,12 +295,24 @@ void interleave(const void* a, const void* b, int pixels, void* first, void* sec
 }
 
 template <class Lanes>
+void double_row(const void* from, int pixels, void* to) {
+    const auto* const source = static_cast<const typename Lanes::Element*>(from);
+    auto* const target = static_cast<typename Lanes::Element*>(to);
+    for (int i = 0; i < pixels * Lanes::kCount; i += Lanes::kCount) {
+        const auto pixel = Lanes::load(source + i);
+        Lanes::store(target + 2 * i, pixel);
+        Lanes::store(target + 2 * i + Lanes::kCount, pixel);
+    }
+}
+
+template <class Lanes>
 constexpr Kernels kernels_of() {
-    return {Lanes::kCount,       sizeof(typename Lanes::Element),
-            Lanes::convert,      stem_row<Lanes>,
-            product_all<Lanes>,  depthwise<Lanes>,
-            max_pool_row<Lanes>, interleave<Lanes>,
-            Lanes::kSigmoid,     Lanes::kDepthwisePixels};
+    return {Lanes::kCount,          sizeof(typename Lanes::Element),
+            Lanes::convert,         stem_row<Lanes>,
+            product_all<Lanes>,     depthwise<Lanes>,
+            max_pool_row<Lanes>,    interleave<Lanes>,
+            double_row<Lanes>,      Lanes::kSigmoid,
+            Lanes::kDepthwisePixels};
 }
 
 }  // namespace

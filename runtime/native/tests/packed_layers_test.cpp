@@ -96,8 +96,8 @@ void test_convolution(const Layer& l, Arithmetic arithmetic, int width, int heig
 }
 
 // A convolution of a vector is a product with a matrix.
-void test_vector(Arithmetic arithmetic) {
-    const Layer l{"Convolution", 40, 24, 1, 1, 0, 0, 1, true, 1};
+void test_vector(Arithmetic arithmetic, int outputs) {
+    const Layer l{"Convolution", 40, outputs, 1, 1, 0, 0, 1, true, 1};
     const LayerNet net(l.param(), arithmetic, true,
                        stored(drawn_weights(static_cast<size_t>(l.outputs * (l.planes + 1)), 6)));
     const ncnn::Mat map = drawn_halves(7).maps(1, 1, l.planes);
@@ -119,6 +119,18 @@ void test_max_pool(Arithmetic arithmetic, int width, int height, int channels) {
     }
 }
 
+constexpr char kMean[] = "Reduction l 1 1 in0 out0 0=3 1=0 -23303=2,1,2 4=1 5=1";
+constexpr char kDouble[] = "Interp l 1 1 in0 out0 0=1 1=2.0 2=2.0 6=0";
+
+void check_equal(const ncnn::Mat& found, const ncnn::Mat& expected, double tolerance = 0) {
+    CHECK(found.w == expected.w && found.h == expected.h && found.c == expected.c && found.dims == expected.dims);
+    for (int c = 0; c < found.c; ++c) {
+        for (int i = 0; i < found.w * found.h; ++i) {
+            CHECK_NEAR(found.channel(c)[i], static_cast<double>(expected.channel(c)[i]), tolerance);
+        }
+    }
+}
+
 std::string end_of_unit(const std::string& shuffle, const std::string& slice) {
     return "7767517\n5 6\nInput i 0 1 in0\nInput j 0 1 in1\nConcat a 2 1 in0 in1 a 0=0\nShuffleChannel b 1 1 a b " +
            shuffle + "\nSlice c 1 2 b out0 out1 " + slice + "\n";
@@ -127,13 +139,64 @@ std::string end_of_unit(const std::string& shuffle, const std::string& slice) {
 void test_shuffle(Arithmetic arithmetic, int passed, int computed) {
     const std::string param = end_of_unit("0=2 1=0", "-23300=2,-233,-233 1=0");
     const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
-    CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffledHalves");
+    CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffled");
     const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
     for (const char* half : {"out0", "out1"}) {
         const ncnn::Mat found = ours.run(inputs, half), expected = theirs.run(inputs, half);
         CHECK(found.c == (passed + computed) / 2 && expected.c == found.c && found.w == 5 && found.h == 3);
         for (int c = 0; c < found.c; ++c) {
             for (int i = 0; i < 15; ++i) CHECK(found.channel(c)[i] == expected.channel(c)[i]);
+        }
+    }
+}
+
+// The end of a unit that no other follows.
+void test_whole_shuffle(Arithmetic arithmetic, int passed, int computed) {
+    const std::string param =
+        "7767517\n4 4\nInput i 0 1 in0\nInput j 0 1 in1\nConcat a 2 1 in0 in1 a 0=0\nShuffleChannel b 1 1 a out0 0=2\n";
+    const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
+    CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(3) == "PocketdetShuffled");
+    const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
+    check_equal(ours.run(inputs, "out0"), theirs.run(inputs, "out0"));
+}
+
+// A layer without weights against ncnn's; their values may differ by `tolerance`.
+void test_simple(Arithmetic arithmetic, const std::string& line, const char* own, int channels, double tolerance) {
+    const std::string param = "7767517\n2 2\nInput in 0 1 in0\n" + line + "\n";
+    const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
+    CHECK(ours.type() == own && theirs.type() == line.substr(0, line.find(' ')));
+    for (const auto& [width, height] : {std::pair{20, 4}, {5, 3}, {1, 1}}) {
+        const ncnn::Mat input = drawn_halves(11).maps(width, height, channels);
+        check_equal(ours.run(input), theirs.run(input), tolerance);
+    }
+}
+
+// The mean of each channel against its sum in double precision.
+void test_mean(int channels, int width, int height) {
+    const std::string param = "7767517\n2 2\nInput in 0 1 in0\n" + std::string(kMean) + "\n";
+    const ncnn::Mat input = drawn_halves(12).maps(width, height, channels);
+    const ncnn::Mat found = LayerNet(param, Arithmetic::fp16, true, {}).run(input);
+    CHECK(found.c == channels && found.w == 1 && found.h == 1);
+    for (int c = 0; c < channels; ++c) {
+        double sum = 0;
+        for (int i = 0; i < width * height; ++i) sum += static_cast<double>(input.channel(c)[i]);
+        const double mean = sum / (width * height);
+        CHECK_NEAR(found.channel(c)[0], mean, std::ldexp(std::abs(mean), -11) + 1e-6);
+    }
+}
+
+void test_half_layers() {
+    for (int channels : {1, 4, 8, 248}) test_mean(channels, 10, 10), test_mean(channels, 3, 5);
+    for (int channels : {245, 8, 6, 1}) {
+        const std::string crop = "Crop l 1 1 in0 out0 -23309=1,0 -23310=1," + std::to_string(channels) + " -23311=1,0";
+        for (int more : {0, 3, 8}) {
+            test_simple(Arithmetic::fp16, crop, "PocketdetCrop", channels + more, 0);
+        }
+    }
+    for (const auto& [width, height] : {std::pair{20, 4}, {5, 3}, {1, 1}}) {
+        for (int outputs : {50, 100, 4, 9}) {
+            test_convolution({"Convolution", 16, outputs, 1, 1, 0, 0, 1, outputs != 50, outputs == 4 ? 1 : 0},
+                             Arithmetic::fp16, width, height);
         }
     }
 }
@@ -169,10 +232,13 @@ void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outp
 }
 
 void test_kernels(Arithmetic arithmetic) {
-    test_vector(arithmetic);
+    for (int outputs : {24, 50}) test_vector(arithmetic, outputs);
     for (const auto& [passed, computed] : {std::pair{8, 8}, {24, 24}, {16, 16}, {8, 24}, {6, 6}, {4, 4}}) {
         test_shuffle(arithmetic, passed, computed);
+        test_whole_shuffle(arithmetic, passed, computed);
     }
+    for (int channels : {1, 4, 8, 24}) test_simple(arithmetic, kDouble, "PocketdetDouble", channels, 0);
+    if (kernels_for(arithmetic)->to_planes != nullptr) test_half_layers();
     for (int rows : {1, 7, 20}) {
         test_head(arithmetic, rows, 245, 64, 36);
         test_head(arithmetic, rows, 16, 40, 8);
@@ -249,7 +315,32 @@ void test_other_layers_stay(Arithmetic arithmetic) {
     }
     for (const char* slice :
          {"-23300=2,8,-233 1=0", "-23300=2,-233,-233 1=1", "-23300=2,-233,-2330 1=0", "-23302=1,8 1=0"}) {
-        CHECK(!is_own(end_of_unit("0=2 1=0", slice), arithmetic));
+        ncnn::Net net;
+        const std::string text = with_own_layers(net, end_of_unit("0=2 1=0", slice), arithmetic);
+        CHECK(text.find(std::string("Slice c 1 2 b out0 out1 ") + slice) != std::string::npos);
+    }
+    for (const char* added : {" 9=4", " 4=1", " 3=2"}) {  // of planes, but not ours
+        CHECK(!is_own(std::string("Convolution c 1 1 a b 0=18 1=1 6=288") + added, arithmetic));
+    }
+    const bool is_half = kernels_for(arithmetic) != nullptr && kernels_for(arithmetic)->to_planes != nullptr;
+    const std::string crop = "Crop l 1 1 a b -23309=1,0 -23310=1,5 -23311=1,0",
+                      planes = "Convolution c 1 1 a b 0=18 1=1 6=288";
+    for (const std::string& line : {std::string(kMean), crop, planes}) {
+        CHECK(is_own(line, arithmetic) == is_half);
+    }
+    for (const std::string& line : {crop, planes}) {  // for the ends of graphs
+        CHECK(!is_own(line + "\nNoop e 1 1 b d", arithmetic));
+    }
+    for (const char* mean : {"0=0 1=0 -23303=2,1,2 4=1 5=1", "0=3 1=1 4=1 5=1", "0=3 1=0 -23303=1,1 4=1 5=1",
+                             "0=3 1=0 -23303=2,1,2 4=0 5=1", "0=3 1=0 -23303=2,1,2 2=2.0 4=1 5=1"}) {
+        CHECK(!is_own(std::string("Reduction l 1 1 a b ") + mean, arithmetic));
+    }
+    for (const char* cut : {"-23309=1,1 -23310=1,5 -23311=1,0", "-23309=1,0 -23310=1,5 -23311=1,1", "1=2 3=5"}) {
+        CHECK(!is_own(std::string("Crop l 1 1 a b ") + cut, arithmetic));
+    }
+    CHECK(is_own(kDouble, arithmetic) == (kernels_for(arithmetic) != nullptr));
+    for (const char* size : {"0=2 1=2.0 2=2.0 6=0", "0=1 1=2.0 2=3.0 6=0", "0=1 1=2.0 2=2.0 6=1", "0=1 3=4 4=4"}) {
+        CHECK(!is_own(std::string("Interp l 1 1 a b ") + size, arithmetic));
     }
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 6=144", arithmetic));               // from 6
