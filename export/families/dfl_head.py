@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pocketdet.export.families.base import Mismatch
 from pocketdet.export.families.grids import HeadTensor, Size, by_stride, head_tensors, text_of
-from pocketdet.export.families.head_parts import HeadPart, head_parts
+from pocketdet.export.families.head_parts import part_kinds
 from pocketdet.export.families.presets import Head, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedField, DescribedLevel
@@ -67,9 +67,9 @@ def dfl_levels(
         choices: the sets of strides that it comes with.
     """
     tensors = head_tensors(model)
-    parts = {t.name: head_parts(model, t.name, t.channels) for t in tensors}
-    boxes = [t for t in tensors if t.channels == BOX_CHANNELS and _is_raw(parts[t.name])]
-    classes = [t for t in tensors if [part.kind for part in parts[t.name]] == ["sigmoid"]]
+    kinds = part_kinds(model, tensors)
+    boxes = [t for t in tensors if t.channels == BOX_CHANNELS and kinds[t.name] == ("raw",)]
+    classes = [t for t in tensors if kinds[t.name] == ("sigmoid",)]
     if not boxes or not classes:
         return differs(
             f"{title} has class tensors that end in a sigmoid and box tensors of {BOX_CHANNELS} channels "
@@ -84,10 +84,6 @@ def dfl_head(levels: Sequence[DflLevel]) -> Head:
     described = [level.described() for level in levels]
     reasons = [*(level.reason() for level in levels), POINTS]
     return Head(levels[0].classes.channels, described, CODING, SCORES, reasons)
-
-
-def _is_raw(parts: Sequence[HeadPart]) -> bool:
-    return [part.kind for part in parts] == ["raw"]
 
 
 def _paired(

@@ -23,7 +23,7 @@ from pocketdet.export.families.grids import (
     stride_of,
     text_of,
 )
-from pocketdet.export.families.head_parts import file_factors, head_parts
+from pocketdet.export.families.head_parts import file_factors, part_kinds
 from pocketdet.export.families.presets import Head, Preset, PresetFamily, differs, sides
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 from pocketdet.export.reference.description import DescribedLevel
@@ -72,10 +72,9 @@ def face_tensors(
         anchors: rows for each cell.
     """
     tensors = head_tensors(model)
-    parts = {t.name: head_parts(model, t.name, t.channels) for t in tensors}
-    kinds = {name: [part.kind for part in found] for name, found in parts.items()}
-    single = [t for t in tensors if t.channels == 1 and kinds[t.name] == ["sigmoid"]]
-    boxes = [t for t in tensors if t.channels == 4 and kinds[t.name] == ["raw"]]
+    kinds = part_kinds(model, tensors)
+    single = [t for t in tensors if t.channels == 1 and kinds[t.name] == ("sigmoid",)]
+    boxes = [t for t in tensors if t.channels == 4 and kinds[t.name] == ("raw",)]
     points = [t for t in tensors if t.channels == KEYPOINT_CHANNELS]
     strides = sorted({stride for choice in choices for stride in choice})
     box_by = by_stride(boxes, size, strides, anchors)
@@ -241,9 +240,9 @@ class CenterFace(PresetFamily):
     @override
     def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         tensors = head_tensors(model)
-        kinds = {t.name: [part.kind for part in head_parts(model, t.name, t.channels)] for t in tensors}
-        heat = [t for t in tensors if t.channels == 1 and kinds[t.name] == ["sigmoid"]]
-        pairs = [t for t in tensors if t.channels == 2 and kinds[t.name] == ["raw"]]
+        kinds = part_kinds(model, tensors)
+        heat = [t for t in tensors if t.channels == 1 and kinds[t.name] == ("sigmoid",)]
+        pairs = [t for t in tensors if t.channels == 2 and kinds[t.name] == ("raw",)]
         points = [t for t in tensors if t.channels == KEYPOINT_CHANNELS]
         form = (
             f"CenterFace has maps of the stride {STRIDE}: 1 sigmoid score, 2 sizes, 2 offsets and perhaps "
@@ -307,9 +306,9 @@ class BlazeFace(PresetFamily):
     @override
     def describe(self, model: OnnxSummary, options: FamilyOptions, size: Size) -> Head | Mismatch:
         tensors = head_tensors(model)
-        kinds = {t.name: [part.kind for part in head_parts(model, t.name, t.channels)] for t in tensors}
-        scores = [t for t in tensors if t.channels == 1 and kinds[t.name] in (["raw"], ["sigmoid"])]
-        boxes = [t for t in tensors if t.channels == _BLAZEFACE_CHANNELS and kinds[t.name] == ["raw"]]
+        kinds = part_kinds(model, tensors)
+        scores = [t for t in tensors if t.channels == 1 and kinds[t.name] in (("raw",), ("sigmoid",))]
+        boxes = [t for t in tensors if t.channels == _BLAZEFACE_CHANNELS and kinds[t.name] == ("raw",)]
         form = f"BlazeFace has scores of 1 value and boxes of {_BLAZEFACE_CHANNELS} raw values"
         if not scores or len(scores) + len(boxes) != len(model.outputs) or any(t.grid for t in tensors):
             return differs(

@@ -4,7 +4,7 @@ An output is followed back through operators that only move values, so that a fa
 channels are, whatever the exporter calls them and however it reshapes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from pocketdet.export.families.grids import HeadTensor
 from pocketdet.export.onnx_graph.graph import GraphIndex, attributes_of
 from pocketdet.export.onnx_graph.summary import OnnxSummary
 
@@ -57,6 +58,11 @@ def head_parts(model: OnnxSummary, name: str, channels: int) -> tuple[HeadPart, 
         return tuple(part for source, length in inputs for part in head_parts(model, source, length))
     found = {head_parts(model, source, channels) for source in node.input}
     return found.pop() if len(found) == 1 else (HeadPart(channels, "computed"),)
+
+
+def part_kinds(model: OnnxSummary, tensors: Iterable[HeadTensor]) -> dict[str, tuple[Kind, ...]]:
+    """How the parts of each tensor are computed, by its name."""
+    return {t.name: tuple(part.kind for part in head_parts(model, t.name, t.channels)) for t in tensors}
 
 
 def level_tensors(model: OnnxSummary, name: str) -> tuple[str, ...]:
