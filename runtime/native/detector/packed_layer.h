@@ -55,7 +55,7 @@ protected:
         return ordered;
     }
 
-    // The channels of `packed`, which has room for more, as planes of floats; `to` is empty without memory.
+    // The first `channels` of `packed`, as planes of floats; `to` is empty if memory could not be allocated.
     void write_planes(const ncnn::Mat& packed, int channels, ncnn::Mat& to, const ncnn::Option& option) const {
         to.create(packed.w, packed.h, channels, sizeof(float), option.blob_allocator);
         if (to.empty()) return;

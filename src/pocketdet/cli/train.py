@@ -126,9 +126,8 @@ def _init(path: Path, data: Path, weights: str | None, images: int | None) -> No
     config = recipe.config
     for name, dataset in (("training", recipe.training), ("evaluation", recipe.evaluation)):
         if dataset is not None:
-            count, objects = len(dataset.images), dataset.objects
-            many = f"{count} image{'s' * (count != 1)}, {objects} object{'s' * (objects != 1)}"
-            _say(console, f"{name}: {many}")
+            images_found = f"{len(dataset.images)} image{'s' * (len(dataset.images) != 1)}"
+            _say(console, f"{name}: {images_found}, {dataset.objects} object{'s' * (dataset.objects != 1)}")
             if dataset.problems:
                 count = len(dataset.problems)
                 _say(console, f"  {count} problem{'s' * (count > 1)}, the first: {dataset.problems[0]}")
