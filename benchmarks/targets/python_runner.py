@@ -163,6 +163,7 @@ def _header(command: str, bundle: Bundle, detector: Detector) -> dict[str, Any]:
             **_versions(detector.engine),
             "cpu_features": [],
             "threads": detector.options.threads,
+            "own_layers": False,
             "precision_asked": detector.requested_precision,
             "precision": detector.precision,
         },

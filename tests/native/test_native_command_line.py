@@ -96,6 +96,12 @@ def test_a_bench_keeps_every_frame(runner: Runner, small_bundle: Path) -> None:
     assert "layers" not in record
     assert record["machine"]["architecture"] == os.uname().machine
     assert record["engine"]["ncnn"].startswith("ncnn 1.0.")
+    assert record["engine"]["own_layers"] is True
+
+
+def test_a_bench_of_the_layers_of_ncnn_says_so(runner: Runner, small_bundle: Path) -> None:
+    words = ("bench", small_bundle, "--frames", "1", "--warmup", "0", "--ncnn-layers")
+    assert runner.json(*words)["engine"]["own_layers"] is False
 
 
 def test_a_bench_ends_in_time(runner: Runner, small_bundle: Path) -> None:

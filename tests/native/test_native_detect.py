@@ -52,6 +52,7 @@ def test_detections_are_those_of_python(
         (["--rois", "7"], {"rois": 7}),
         (["--max-detections", "3"], {"max_detections": 3}),
         (["--precision", "fp16"], {"precision": "fp16"}),
+        (["--ncnn-layers"], {}),
     ],
 )
 def test_options_mean_the_same(

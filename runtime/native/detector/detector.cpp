@@ -35,6 +35,7 @@ Detector::Detector(const Bundle& bundle, const DetectorOptions& options)
       asked_(checked(options).precision.value_or(manifest_.arithmetic())),
       precision_(arithmetic_in_use(asked_)),
       threads_(options.threads),
+      own_layers_(options.own_layers()),
       preprocessor_(manifest_),
       pipeline_(make_pipeline(bundle, options)),
       stages_{"preprocess"} {

@@ -26,6 +26,7 @@ public:
     Arithmetic asked() const { return asked_; }          // by the options, else the narrowest of the bundle's graphs
     Arithmetic precision() const { return precision_; }  // in use on this processor
     int threads() const { return threads_; }
+    bool own_layers() const { return own_layers_; }  // or ncnn computes every layer
     // What `Detections::milliseconds` are of; one-stage detectors have other stages than two-stage ones.
     const std::vector<std::string>& stages() const { return stages_; }
 
@@ -41,6 +42,7 @@ private:
     Manifest manifest_;
     Arithmetic asked_, precision_;
     int threads_;
+    bool own_layers_;
     Preprocessor preprocessor_;
     std::unique_ptr<Pipeline> pipeline_;
     std::vector<std::string> stages_;

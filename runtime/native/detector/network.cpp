@@ -83,23 +83,22 @@ std::vector<std::string> ncnn_cpu_features() {
 
 std::string ncnn_build() { return "ncnn " NCNN_VERSION_STRING " (" POCKETDET_NCNN_OPTIONS ")"; }
 
-Network::Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois, int threads)
+Network::Network(const Bundle& bundle, const GraphSpec& spec, const DetectorOptions& options, int rois)
     : spec_(spec),
       label_(bundle.folder.path()),
       blobs_(std::make_unique<ncnn::UnlockedPoolAllocator>()),
-      workspace_(workspace_for(threads)),
+      workspace_(workspace_for(options.threads)),
       net_(std::make_unique<ncnn::Net>()) {
     check_network(bundle, spec, rois);
     const std::vector<uint8_t>& param = bundle.graph_files.at(spec.param);
-    const Arithmetic arithmetic = arithmetic_in_use(asked.value_or(spec.arithmetic));
-    net_->opt.num_threads = threads;
+    const Arithmetic arithmetic = arithmetic_in_use(options.precision.value_or(spec.arithmetic));
+    net_->opt.num_threads = options.threads;
     net_->opt.use_vulkan_compute = false;
     set_arithmetic(net_->opt, arithmetic);
     net_->opt.blob_allocator = blobs_.get();
     net_->opt.workspace_allocator = workspace_.get();
     const std::string text(param.begin(), param.end());
-    // our layers run on one thread
-    const std::string graph = threads == 1 ? with_own_layers(*net_, text, arithmetic) : text;
+    const std::string graph = options.own_layers() ? with_own_layers(*net_, text, arithmetic) : text;
     if (net_->load_param_mem(graph.c_str()) != 0) {
         throw EngineError(label_ + "/" + spec.param + ": ncnn " NCNN_VERSION_STRING " refuses the graph");
     }

@@ -11,6 +11,7 @@
 
 #include "bundle.h"
 #include "layer_timer.h"
+#include "options.h"
 
 namespace ncnn {
 class Net;
@@ -31,10 +32,10 @@ std::string ncnn_build();
 
 class Network {
 public:
-    // Throws GraphError for a graph that check_network refuses, EngineError if ncnn refuses it. `asked`, or else what
-    // the graph was made for, is used if this processor has it. `rois` is the most RoIs that the manifest has a run
-    // take, 0 for a graph whose shapes do not depend on them.
-    Network(const Bundle& bundle, const GraphSpec& spec, std::optional<Arithmetic> asked, int rois, int threads);
+    // Throws GraphError for a graph that check_network refuses, EngineError if ncnn refuses it. The precision asked
+    // for, or else what the graph was made for, is used if this processor has it. `rois` is the most RoIs that the
+    // manifest has a run take, 0 for a graph whose shapes do not depend on them.
+    Network(const Bundle& bundle, const GraphSpec& spec, const DetectorOptions& options, int rois);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;

@@ -37,7 +37,7 @@ OutputView view_of(const ncnn::Mat& mat) {
 OneStagePipeline::OneStagePipeline(const Bundle& bundle, const OneStageParts& parts, const DetectorOptions& options)
     : Pipeline(bundle.manifest),
       decoder_(overridden(parts.decode, options, bundle.manifest.name)),
-      model_(bundle, parts.model, options.precision, 0, options.threads) {
+      model_(bundle, parts.model, options, 0) {
     for (const TensorSpec& output : parts.model.outputs) roles_.push_back(output.role);
     for (const std::string& name : decoder_.outputs()) {
         read_.push_back(static_cast<size_t>(std::find(roles_.begin(), roles_.end(), name) - roles_.begin()));

@@ -48,8 +48,8 @@ TwoStagePipeline::TwoStagePipeline(const Bundle& bundle, const TwoStageParts& pa
       parts_(parts),
       rois_(options.rois.value_or(parts.proposals.post_nms_top_n)),
       detect_options_(detect_options(parts, input_, options)),
-      features_(bundle, parts_.features, options.precision, parts_.proposals.post_nms_top_n, options.threads),
-      head_(bundle, parts_.head, options.precision, parts_.proposals.post_nms_top_n, options.threads) {}
+      features_(bundle, parts_.features, options, parts_.proposals.post_nms_top_n),
+      head_(bundle, parts_.head, options, parts_.proposals.post_nms_top_n) {}
 
 std::vector<std::string> TwoStagePipeline::stages() const {
     return {"features", "proposals", "roi_align", "head", "boxes"};

@@ -92,6 +92,7 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
         {"max-detections", "COUNT", "most detections of one image (the bundle's)"},
         kSizeOption,
         {"threads", "COUNT", "1, or up to 4 where ncnn was built with OpenMP (1)"},
+        kNcnnLayersOption,
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };
@@ -102,6 +103,7 @@ std::vector<OptionSpec> with_detector_options(std::vector<OptionSpec> own) {
 DetectorOptions detector_options(const Arguments& arguments) {
     DetectorOptions options;
     options.threads = arguments.integer("threads", 1, 256).value_or(1);
+    options.ncnn_layers = arguments.has("ncnn-layers");
     if (arguments.has("precision")) {
         options.precision = arithmetic_of(arguments.choice("precision", {kArithmetics.begin(), kArithmetics.end()}));
     }

@@ -19,6 +19,7 @@ struct OptionSpec {
     const char* help;
 };
 
+constexpr OptionSpec kNcnnLayersOption = {"ncnn-layers", "", "ncnn computes every layer, without our own kernels"};
 constexpr OptionSpec kSizeOption = {"size", "SIDE|HEIGHTxWIDTH", "an input size of the bundle (its first)"};
 
 class Arguments {

@@ -39,6 +39,7 @@ OrderedJson header_of(const char* command, const Bundle& bundle, const Detector&
              {{"ncnn", ncnn_build()},
               {"cpu_features", ncnn_cpu_features()},
               {"threads", detector.threads()},
+              {"own_layers", detector.own_layers()},
               {"precision_asked", name_of(detector.asked())},
               {"precision", name_of(detector.precision())},
               {"precision_note", why_other(detector.asked(), detector.precision())}}}};

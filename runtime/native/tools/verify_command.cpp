@@ -22,6 +22,7 @@ const std::vector<OptionSpec>& option_specs() {
     static const std::vector<OptionSpec> specs = {
         {"precision", kPrecisions, "arithmetic asked of ncnn; tolerances follow what is used (the bundle's)"},
         {"size", "SIDE|HEIGHTxWIDTH", "this input size of the bundle alone (all of them)"},
+        kNcnnLayersOption,
         {"digest", "SHA256", "refuse the bundle unless its manifest.json has this hash"},
         {"help", "", "this text"},
     };
@@ -59,8 +60,7 @@ int run_verify(const std::vector<std::string>& args, const Sink& out) {
         return 0;
     }
     if (arguments.positional().size() != 1) arguments.fail("expected one bundle");
-    DetectorOptions options;
-    options.precision = detector_options(arguments).precision;
+    const DetectorOptions options = detector_options(arguments);
     const std::string& path = arguments.positional()[0];
     const Bundle bundle = load_bundle(path, arguments.text("digest", ""), input_size(arguments));
     Detector detector(bundle, options);
