@@ -49,6 +49,15 @@ def test_a_missing_requirement_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> 
     assert "not ready" in result.stdout
 
 
+def test_long_paths_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/home/someone/.cache/pocketdet/" + "qemu-aarch64-plugins-" * 4 + "/qemu-aarch64"
+    monkeypatch.setattr(module, "cycles_parts", lambda: [module.Part("qemu", "works", path)])
+    monkeypatch.setattr(module, "try_engine", lambda name: module.Engine(name, "works", ""))
+    result = runner.invoke(app, ["doctor"], env={"COLUMNS": "80"})
+    rows = [line.split("│") for line in result.stdout.splitlines()]
+    assert path in "".join(row[3].strip() for row in rows if len(row) == 5)
+
+
 @pytest.mark.parametrize(
     ("code", "detail"),
     [

@@ -219,7 +219,8 @@ def _print(
     for engine in engines:
         table.add_row(marks[engine.status], engine.name, escape(engine.detail or " ".join(engine.features)))
     console.print(table)
-    table = Table("", "part", "", title="for pocketdet cycles, optional", title_justify="left")
+    table = Table("", "part", title="for pocketdet cycles, optional", title_justify="left")
+    table.add_column("", overflow="fold")  # paths are copied from it
     for part in parts:
         table.add_row(marks[part.status], part.name, escape(part.detail))
     console.print(table)
