@@ -79,6 +79,7 @@ class GraphExport:
             report = self.quantized.report
             lines += [f"-[!] int8 {self.name}: {warning}" for warning in report.warnings]
             lines.append(f"-[✓] {self.name} {report.summary()}")
+            lines += [f"-[i] int8 {self.name}: {line}" for line in report.kept_lines()]
         return lines
 
 

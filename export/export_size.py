@@ -35,6 +35,7 @@ from pocketdet.export.convert import (
     write_onnx,
 )
 from pocketdet.export.golden import GoldenChoice, choose_golden, compare_on_images
+from pocketdet.export.int8_gain import write_int8_gain
 from pocketdet.export.options import ExportOptions, golden_images, other_images
 from pocketdet.export.passes.channel_alignment import alignment_target
 from pocketdet.export.plan_precision import Planned, plan_precision, wants_int8
@@ -91,6 +92,8 @@ def export_size(
         graphs, layout = _convert_all(
             golden.applied_to(folded), graphs, layout, scratch, planned, options, require, calibration, log
         )
+    has_int8 = layout.weight_storage == "int8"
+    gain = _int8_gain(graphs, planned, options, scratch) if has_int8 else []
     _write_golden(original, reference, golden, scratch, log)
     manifest = _write_manifest(
         original,
@@ -109,6 +112,8 @@ def export_size(
         require(_compare_detections(scratch, deployed_reference, others))
     if options.slim:
         manifest = _slim_down(manifest, scratch)
+    for line in gain:
+        log(f"-[i] {line}")
     return manifest, folds
 
 
@@ -153,6 +158,14 @@ def _convert_all(
         for line in part.lines():
             log(line)
     return graphs, layout
+
+
+def _int8_gain(graphs: Graphs, planned: Planned, options: ExportOptions, scratch: Path) -> list[str]:
+    """Predict what int8 gains on the machines that the graphs are aligned for, if these are ARM."""
+    if options.target is None or not alignment_target(options.target).is_arm:
+        return []
+    rois = max((len(rows) for rows in planned.inputs.get("head", ())), default=1)
+    return write_int8_gain(graphs, rois, scratch)
 
 
 def _layout(planned: Planned) -> Layout:

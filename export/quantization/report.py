@@ -115,6 +115,20 @@ class QuantizeReport:
             f"{self.sizes.fp32} bytes in fp32, {self.sizes.fp16} in fp16, {self.sizes.int8} now"
         )
 
+    def kept_lines(self) -> list[str]:
+        """A line for each reason why layers stay in fp32, that of the most multiply-accumulates first."""
+        total = sum(layer.macs for layer in self.layers)
+        by_reason: dict[str, list[LayerReport]] = {}
+        for layer in self.layers:
+            if not layer.int8:
+                by_reason.setdefault(layer.why, []).append(layer)
+        shares = {why: sum(layer.macs for layer in found) / total for why, found in by_reason.items()}
+        lines = []
+        for why in sorted(shares, key=lambda why: (-shares[why], why)):
+            count = f"{len(by_reason[why])} of {len(self.layers)} layers stay in fp32"
+            lines.append(f"{count}, {shares[why]:.1%} of the MACs: {why}")
+        return lines
+
     def lines(self) -> list[str]:
         """All warnings, variants, steps and layers, a line each."""
         lines = [f"warning: {warning}" for warning in self.warnings]

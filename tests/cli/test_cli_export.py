@@ -308,4 +308,7 @@ def test_ctrl_c_leaves_nothing(weights: Path, tmp_path: Path, reached: str) -> N
 
 
 def test_next_commands_can_be_pasted() -> None:
-    assert "verify 'my bundles/x.pocketdet' --layers" in next_commands(Path("my bundles/x.pocketdet"))
+    path = Path("my bundles/x.pocketdet")
+    assert "verify 'my bundles/x.pocketdet' --layers" in next_commands(path)
+    assert "cycles" not in next_commands(path)
+    assert "cycles 'my bundles/x.pocketdet' --core a76" in next_commands(path, is_int8=True)

@@ -15,7 +15,8 @@ from pocketdet.datasets.records import ImageAnnotations
 from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import ApMetric, ap_limit
-from pocketdet.export import ExportOptions, export_detector
+from pocketdet.export import ExportOptions, export_detector, int8_gain
+from pocketdet.export.int8_gain import GAIN_FILE, write_int8_gain
 from pocketdet.export.options import downscale
 from pocketdet.export.precision import LayerChoice
 from pocketdet.export.quantization import QuantizeSettings
@@ -75,6 +76,44 @@ def test_every_layer_holds_and_little_is_lost(bundle: Path, log: list[str]) -> N
     assert counts["head"] == 2
     assert any(line.startswith(f"-[✓] features int8: {counts['features']} of ") for line in log)
     assert any("only 10 calibration items" in line for line in log)
+    kept = [line for line in log if "stay in fp32" in line]
+    assert any("depthwise convolutions cost accuracy in int8" in line for line in kept)
+    of_features = [line for line in kept if line.startswith("-[i] int8 features: ")]
+    total = int(of_features[0].split(" of ")[1].split()[0])
+    assert sum(int(line.split()[3]) for line in of_features) == total - counts["features"]
+
+
+def test_the_gain_on_arm_is_predicted(bundle: Path, log: list[str]) -> None:
+    """Of the ThunderNet, int8 pays on the big core if the other layers are in half precision."""
+    with load_bundle(bundle) as loaded:
+        document = json.loads(loaded.read_bytes(GAIN_FILE))
+    assert document["measured"] is False
+    title = "-[i] int8 on ARM, predicted from modelled cycles, not measured"
+    start = next(i for i, line in enumerate(log) if line.startswith(title))
+    for core, row in zip(document["cores"], log[start + 2 :], strict=False):
+        fp16, small, large = (
+            core[f"predicted_cycles_{name}"] for name in ("fp16", "int8_others_fp16", "int8_others_fp32")
+        )
+        assert small < large
+        assert row.split()[:2] == ["-[i]", core["core"]]
+        assert f"{fp16 / 1e6:.1f}" in row
+        assert f"{small / 1e6:.1f}, {fp16 / small:.2f} times" in row
+        assert f"{large / 1e6:.1f}, {fp16 / large:.2f} times" in row
+    assert [core["core"] for core in document["cores"]] == ["cortex-a76", "cortex-a55"]
+    big = document["cores"][0]
+    assert big["predicted_cycles_int8_others_fp16"] < big["predicted_cycles_fp16"]
+    assert any("--precision fp16" in line for line in log[start:])
+
+
+def test_a_graph_of_unknown_layers_has_no_prediction(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8_gain, "predict_gain", lambda works: ())
+    with load_bundle(bundle) as loaded:
+        folder = loaded.folder
+        (folder / GAIN_FILE).unlink()
+        lines = write_int8_gain(loaded.manifest.graphs, 1, folder)
+        assert not (folder / GAIN_FILE).exists()
+    assert len(lines) == 1
+    assert "is not predicted" in lines[0]
 
 
 def test_it_says_what_it_is(bundle: Path, trained_bundle: Path) -> None:

@@ -142,6 +142,11 @@ class AlignmentTarget:
     machines: str
     direct_convolution: bool = False
 
+    @property
+    def is_arm(self) -> bool:
+        """Whether the machines are 64-bit ARM."""
+        return self.name.startswith("neon-")
+
 
 ALIGNMENT_TARGETS = MappingProxyType(
     {
