@@ -9,7 +9,7 @@ from pocketdet.export.align_graph import align_graph, write_channel_orders
 from pocketdet.export.layer_map import match_layers
 from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
 from pocketdet.export.passes.keep_in_fp32 import keep_in_fp32
-from pocketdet.export.precision import GraphPlan, Risk, find_risks, measure_peaks
+from pocketdet.export.precision import GraphPlan, Risk, find_risks, measure_peaks, offset_layers
 from pocketdet.export.quantization import Quantized
 from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.network import Network
@@ -25,6 +25,7 @@ from pocketdet.runtime.output_fields import WHOLE, Regions, compare_output
 from pocketdet.runtime.parity import Check
 from pocketdet.runtime.verification import TOLERANCES
 
+RANGE_ITEMS = 16  # of int8 calibration; all would take as long again as calibrating
 RequireChecks = Callable[[list[Check]], None]
 """Records checks, and raises `CheckFailed` if one of them failed."""
 
@@ -206,22 +207,35 @@ def _convert_to_half(
     range_inputs: Sequence[Array],
 ) -> GraphExport:
     """Step 6b: mask the planned layers, and those that alignment added and that could overflow."""
+    ncnn, risks = _mask(part, graph, scratch, plan.fp32, range_inputs)
+    require(_check_engine("masks", part, ncnn))
+    spec = part.spec.model_copy(update={"arithmetic": plan.arithmetic})
+    return replace(part, spec=spec, risks=risks)
+
+
+def _mask(
+    part: GraphExport, graph: Graph, scratch: Path, fp32: Sequence[str], range_inputs: Sequence[Array]
+) -> tuple[NcnnEngine, tuple[Risk, ...]]:
+    """Write a graph with layers in fp32: those named, and those that could overflow in half precision.
+
+    Returns:
+        An engine for the written graph, and the layers that are not named.
+
+    Raises:
+        CheckFailed: if the written graph could overflow.
+    """
     spec, role = part.spec, part.spec.inputs[0].role
     risks: list[Risk] = []
-    graph = keep_in_fp32(graph, plan.fp32)
+    graph = keep_in_fp32(graph, fp32)
     for _ in range(2):
         write_graph(graph, scratch / spec.param, scratch / spec.bin)
         ncnn = fp32_engine(part, scratch)
         found = find_risks(graph, measure_peaks(ncnn, part.name, graph, role, range_inputs))
+        if not found:
+            return ncnn, tuple(risks)
         graph = keep_in_fp32(graph, [risk.layer for risk in found])
         risks += found
-        if not found:
-            break
-    else:
-        raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
-    require(_check_engine("masks", part, ncnn))
-    spec = spec.model_copy(update={"arithmetic": plan.arithmetic})
-    return replace(part, spec=spec, risks=tuple(risks))
+    raise CheckFailed(f"graph {part.name!r} could still overflow in half precision: {risks[-1]}")
 
 
 def _convert_to_int8(
@@ -232,18 +246,20 @@ def _convert_to_int8(
     require: RequireChecks,
     calibration: Calibration,
 ) -> GraphExport:
-    """Step 6b: quantize; checked on the first and the last calibration image, which the ranges fit."""
+    """Step 6b: quantize; checked on the first and the last calibration image, which the ranges fit.
+
+    Layers that half precision is not for are masked: the bundle may run with it, though it asks for fp32.
+    """
     spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch, part.regions)
     items = calibration.inputs[part.name]
     part = replace(part, spec=spec, quantized=quantized)
+    names = {layer.name for layer in quantized.graph.layers}
+    fp32 = [*(name for name in plan.fp32 if name in names), *offset_layers(quantized.graph)]
+    ncnn, risks = _mask(part, quantized.graph, scratch, fp32, items[:RANGE_ITEMS])
     checked = replace(part, examples=(items[0], items[-1]))
     tolerance = TOLERANCES["int8"]
-    require(
-        _check_engine(
-            "int8", checked, fp32_engine(part, scratch), tolerance.of_graph(part.name), tolerance.least_snr_db
-        )
-    )
-    return part
+    require(_check_engine("int8", checked, ncnn, tolerance.of_graph(part.name), tolerance.least_snr_db))
+    return replace(part, risks=risks)
 
 
 def check_network(

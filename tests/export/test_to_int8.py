@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from damage import rehash
+from overflowing import overflowing
 
 from pocketdet.datasets import Dataset
 from pocketdet.datasets.records import ImageAnnotations
@@ -27,6 +28,7 @@ from pocketdet.runtime.bundle import load_bundle
 from pocketdet.runtime.detector import Detector
 from pocketdet.runtime.images import read_image
 from pocketdet.runtime.ncnn_graph import read_graph, write_graph
+from pocketdet.runtime.ncnn_graph.feature_mask import kept_in_fp32
 
 INT8 = ExportOptions(name="int8", precision="int8")
 
@@ -174,6 +176,24 @@ def test_single_layers_stay_as_they_were(
     counts = int8_layers(path)
     assert counts["head"] == 0
     assert 20 < counts["features"] < int8_layers(bundle)["features"]
+
+
+@pytest.mark.slow
+def test_layers_that_could_overflow_in_half_precision_are_masked(
+    trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+) -> None:
+    """The bundle asks for fp32 and may be run with --precision fp16."""
+    assert kept_in_fp32(read_graph(bundle / "features.ncnn.param")) == []
+    broken = overflowing(trained_model, "a branch of the backbone")
+    lines: list[str] = []
+    path = export_detector(broken, tmp_path, replace(INT8, calibration=scenes), log=lines.append).path
+    kept = kept_in_fp32(read_graph(path / "features.ncnn.param"))
+    assert [name.rpartition("_")[0] for name in kept] == ["convrelu", "convdw"]
+    for name in kept:
+        assert any(f"{name}'" in line and "kept in fp32" in line for line in lines)
+    with load_bundle(path) as loaded:
+        assert loaded.manifest.precision.arithmetic == "fp32"
+    assert verify(path, layers=True).ok
 
 
 @pytest.mark.slow

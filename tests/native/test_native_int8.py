@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 from native_runner import Runner
+from overflowing import overflowing
 from same_detections import difference, found_in
 
 from pocketdet.export import ExportOptions, export_detector
@@ -24,11 +25,17 @@ def scenes(scene_files: list[Path], tmp_path_factory: pytest.TempPathFactory) ->
     return sorted(folder.iterdir())
 
 
+def exported(scenes: list[Path], folder: Path, place: str | None) -> Path:
+    model = load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
+    if place is not None:
+        model = overflowing(model, place)
+    options = ExportOptions(name="int8", precision="int8", calibration=tuple(scenes))
+    return export_detector(model, folder, options).path
+
+
 @pytest.fixture(scope="module")
 def int8_bundle(scenes: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = load_checkpoint(zoo_weights(FOD), input_size=(96, 96))
-    options = ExportOptions(name="int8", precision="int8", calibration=tuple(scenes))
-    return export_detector(model, tmp_path_factory.mktemp("int8"), options).path
+    return exported(scenes, tmp_path_factory.mktemp("int8"), None)
 
 
 def test_it_finds_what_python_finds(runner: Runner, int8_bundle: Path, scenes: list[Path]) -> None:
@@ -59,3 +66,17 @@ def test_arm_finds_what_x86_finds(
     differs = difference(here, there, pixels=0.1, score=1e-3)
     assert differs.lost == 0, differs
     assert differs.total > 50
+
+
+@pytest.mark.parametrize("place", [None, "a branch of the backbone"])
+def test_other_layers_may_compute_in_half_precision(
+    arm_runner: Callable[[str], Runner],
+    int8_bundle: Path,
+    scenes: list[Path],
+    tmp_path: Path,
+    place: str | None,
+) -> None:
+    path = int8_bundle if place is None else exported(scenes, tmp_path, place)
+    document = arm_runner("cortex-a76").json("verify", path, "--precision", "fp16")
+    assert document["engine"]["precision"] == "fp16"
+    assert document["ok"] is True

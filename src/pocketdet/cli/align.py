@@ -148,8 +148,9 @@ def _modelling(core: str, target: str) -> "AlignmentCycles":
     from pocketdet.armmodel.alignment import AlignmentCycles
     from pocketdet.armmodel.cores import find_cores
     from pocketdet.armmodel.instrument import find_instrument
+    from pocketdet.export.passes.channel_alignment import alignment_target
 
-    if not target.startswith("neon-"):
+    if not alignment_target(target).is_arm:
         raise UsageError(f"--tune {core} models an ARM core: give --target neon-fp16 or neon-fp32")
     (found,) = find_cores([core])
     return AlignmentCycles(find_instrument(), found, target.removeprefix("neon-"))
