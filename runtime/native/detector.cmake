@@ -17,9 +17,9 @@ add_library(pocketdet_detector STATIC
   detector/files.cpp detector/golden.cpp detector/graph_check.cpp detector/image_file.cpp detector/joined_layers.cpp
   detector/jpeg.cpp detector/json_fields.cpp detector/layer_line.cpp detector/layer_timer.cpp detector/manifest.cpp
   detector/manifest_one_stage.cpp detector/manifest_two_stage.cpp detector/network.cpp detector/one_stage_pipeline.cpp
-  detector/options.cpp detector/output_fields.cpp detector/own_layers.cpp detector/packed_convolutions.cpp
-  detector/packed_pooling.cpp detector/packed_products.cpp detector/parity.cpp detector/precision.cpp
-  detector/preprocessor.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
+  detector/options.cpp detector/output_fields.cpp detector/own_layers.cpp detector/packed_activations.cpp
+  detector/packed_convolutions.cpp detector/packed_pooling.cpp detector/packed_products.cpp detector/parity.cpp
+  detector/precision.cpp detector/preprocessor.cpp detector/sha256.cpp detector/stages.cpp detector/two_stage.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)")
   target_sources(pocketdet_detector PRIVATE detector/packed_bytes.cpp kernels/byte_kernels.cpp kernels/half_kernels.cpp
     kernels/single_kernels.cpp)

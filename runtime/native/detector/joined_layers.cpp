@@ -139,10 +139,12 @@ bool is_shuffled(const GraphText& graph, size_t i) {
            shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs;
 }
 
+// Halves are equal parts: check_graph has seen that they are all channels, or a part is -233, what is left of them.
 bool is_halved(const GraphText& graph, size_t i) {
     const LayerLine &shuffle = graph.layers[i], &slice = graph.layers[i + 1];
+    const std::vector<float> parts = slice.numbers(-23300);
     return slice.type == "Slice" && slice.outputs.size() == 2 && slice.inputs == shuffle.outputs &&
-           slice.has_only({-23300, 1}) && slice.get(1, 0) == 0 && slice.has("-23300=2,-233,-233");
+           slice.has_only({-23300, 1}) && slice.get(1, 0) == 0 && parts.size() == 2 && parts[0] == parts[1];
 }
 
 void join_shuffled(GraphText& graph, size_t i) {

@@ -6,6 +6,10 @@
 
 namespace pocketdet {
 
+namespace {
+constexpr int kArray = -23300;  // minus the number of a parameter that is an array
+}  // namespace
+
 LayerLine::LayerLine(const std::string& text) {
     std::istringstream line(text);
     std::string word;
@@ -27,6 +31,20 @@ LayerLine::LayerLine(const std::string& text) {
 int LayerLine::get(int id, int otherwise) const {
     const auto found = params.find(id);
     return found == params.end() ? otherwise : found->second;
+}
+
+std::vector<float> LayerLine::numbers(int id) const {
+    const std::string key = std::to_string(id) + "=";
+    std::vector<float> found;
+    for (const std::string& word : words) {
+        if (word.rfind(key, 0) != 0) continue;
+        std::istringstream elements(word.substr(key.size()));
+        for (std::string element; std::getline(elements, element, ',');) {
+            found.push_back(std::strtof(element.c_str(), nullptr));
+        }
+    }
+    if (id <= kArray && !found.empty()) found.erase(found.begin());  // their number
+    return found;
 }
 
 bool LayerLine::has(const std::string& text) const { return std::count(words.begin(), words.end(), text) == 1; }

@@ -17,6 +17,8 @@ struct LayerLine {
     int get(int id, int otherwise) const;
     // Whether every parameter that is given is one of these.
     bool has_only(std::initializer_list<int> ids) const;
+    // The elements of a parameter that is an array, or its one value; empty if it is not given.
+    std::vector<float> numbers(int id) const;
     // Whether a parameter is given as in `text`, such as "-23311=1,0".
     bool has(const std::string& text) const;
 

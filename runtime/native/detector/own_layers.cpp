@@ -77,6 +77,7 @@ std::string with_own_layers(ncnn::Net& net, const std::string& param, Arithmetic
     if (kernels == nullptr) return with_types(net, param, layers);
     add_convolutions(*kernels, layers);
     add_pooling(*kernels, layers);
+    add_activations(*kernels, layers);
     add_products(*kernels, layers);
     add_byte_layers_for(arithmetic, layers);
     return with_joined_layers(net, with_types(net, param, layers), *kernels);

@@ -36,8 +36,8 @@ int filled(int count) { return (count + kByteBlock - 1) / kByteBlock * kByteBloc
 
 bool is_byte_pointwise(const LayerLine& line) {
     const Geometry g(line);
-    const bool has_sigmoid = g.activation == kSigmoid && g.outputs % kByteBlock == 0;
-    return is_plain(line, 1) && g.int8_scales != 0 && (is_rectified(g) || has_sigmoid) && g.stride == 1 &&
+    const bool fills_groups = g.outputs % kByteBlock == 0;
+    return is_plain(line, 1) && g.int8_scales != 0 && (is_rectified(g) || fills_groups) && g.stride == 1 &&
            line.get(7, 1) == 1 && g.outputs >= kByteBlock && g.weights > 0 && g.weights % (g.outputs * kByteBlock) == 0;
 }
 
@@ -63,10 +63,10 @@ public:
         const auto stride = [](const ncnn::Mat& mat) { return static_cast<std::ptrdiff_t>(mat.cstep) * kByteBlock; };
         kByteKernels.product({bytes.row<const int8_t>(0), stride(bytes), kByteBlock, blocks(), map.w * map.h,
                               bytes_.data(), scales_.data(), offsets_.data(), groups.data, stride(groups), kByteBlock,
-                              groups.c, geometry_.relu()});
-        if (geometry_.activation == kSigmoid) {
+                              groups.c, geometry_.activation == Activation::Kind::relu});
+        if (!is_rectified(geometry_)) {
             for (int c = 0; c < groups.c; ++c) {
-                kernels_.sigmoid(groups.channel(c).data, static_cast<size_t>(map.w * map.h * kByteBlock));
+                kernels_.activate(activation_, groups.channel(c).data, static_cast<size_t>(map.w * map.h * kByteBlock));
             }
         }
         if (fills_groups()) {

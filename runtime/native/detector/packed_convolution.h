@@ -13,8 +13,7 @@
 
 namespace pocketdet {
 
-constexpr int kNoActivation = 0, kRelu = 1, kSigmoid = 4;  // of ncnn
-constexpr int kNoMatrixProduct = 32;                       // ncnn's feature mask of a first convolution on x86
+constexpr int kNoMatrixProduct = 32;  // ncnn's feature mask of a first convolution on x86
 
 struct Padding {
     int left, top, right, bottom;
@@ -32,9 +31,8 @@ struct Geometry {
           has_bias(params.get(5, 0) != 0),
           weights(params.get(6, 0)),
           int8_scales(params.get(8, 0)),
-          activation(params.get(9, 0)) {}
+          activation(static_cast<Activation::Kind>(params.get(9, 0))) {}
 
-    bool relu() const { return activation == kRelu; }
     int width(const ncnn::Mat& map) const { return places(padding.left + map.w + padding.right); }
     int height(const ncnn::Mat& map) const { return places(padding.top + map.h + padding.bottom); }
     int places(int side) const { return side < kernel ? 0 : (side - kernel) / stride + 1; }
@@ -44,11 +42,20 @@ struct Geometry {
     bool has_bias;
     int weights;
     int int8_scales;  // not 0 for a layer in int8
-    int activation;   // ncnn's number
+    Activation::Kind activation;
 };
 
 inline bool is_rectified(const Geometry& geometry) {
-    return geometry.activation == kNoActivation || geometry.activation == kRelu;
+    return geometry.activation == Activation::Kind::none || geometry.activation == Activation::Kind::relu;
+}
+
+// Whether the kernels have the activation of a convolution.
+inline bool is_activation(const LayerLine& line) {
+    const std::vector<float> numbers = line.numbers(-23310);
+    const Activation::Kind kind = Geometry(line).activation;
+    if (kind == Activation::Kind::leaky_relu) return numbers.size() == 1 && is_slope(numbers[0]);
+    if (kind == Activation::Kind::hard_swish) return numbers.size() == 2;
+    return numbers.empty() && (is_rectified(Geometry(line)) || kind == Activation::Kind::sigmoid);
 }
 
 // A square kernel of `size`, without dilation, with no parameter but those of Geometry and the group. A layer in int8
@@ -56,9 +63,9 @@ inline bool is_rectified(const Geometry& geometry) {
 inline bool is_plain(const LayerLine& line, int size) {
     const Geometry g(line);
     const auto& [left, top, right, bottom] = g.padding;
-    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 8, 9, 31}) && g.kernel == size &&
-           (line.get(31, 0) == 0 || line.get(31, 0) == kNoMatrixProduct) && g.int8_scales >= 0 && g.int8_scales <= 2 &&
-           line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
+    return line.has_only({0, 1, 11, 2, 12, 3, 13, 4, 14, 15, 16, 5, 6, 7, 8, 9, -23310, 31}) && g.kernel == size &&
+           (line.get(31, 0) == 0 || line.get(31, 0) == kNoMatrixProduct) && is_activation(line) && g.int8_scales >= 0 &&
+           g.int8_scales <= 2 && line.get(11, size) == size && line.get(2, 1) == 1 && line.get(12, 1) == 1 &&
            line.get(13, g.stride) == g.stride && std::min({left, top, right, bottom}) >= 0 &&
            std::max({left, top, right, bottom}) < size;
 }
@@ -69,6 +76,8 @@ public:
 
     int load_param(const ncnn::ParamDict& params) override {
         geometry_ = Geometry(params);
+        const ncnn::Mat numbers = params.get(10, ncnn::Mat());
+        activation_ = {geometry_.activation, numbers.w > 0 ? numbers[0] : 0, numbers.w > 1 ? numbers[1] : 0};
         return 0;
     }
 
@@ -123,6 +132,7 @@ protected:
     }
 
     Geometry geometry_{ncnn::ParamDict()};
+    Activation activation_;
     ncnn::Mat weights_, bias_;
 };
 

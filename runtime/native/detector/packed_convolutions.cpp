@@ -15,26 +15,23 @@ constexpr int kStemSlack = 24;  // elements that the kernel reads past the end o
 
 bool is_stem(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    return is_plain(line, 3) && (g.int8_scales == 0 || kernels.element_size == 2) && is_rectified(g) && g.stride == 2 &&
+    return is_plain(line, 3) && (g.int8_scales == 0 || kernels.element_size == 2) && g.stride == 2 &&
            line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 &&
            g.weights / (9 * g.outputs) >= 1 && g.weights / (9 * g.outputs) <= kMostPlanes;
 }
 
 bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    const bool has_sigmoid = g.activation == kSigmoid && kernels.sigmoid != nullptr;
     const bool fills_vectors = g.outputs % kernels.lanes == 0;
     const bool is_of_planes = line.is_end && is_rectified(g) && kernels.to_planes != nullptr;
-    return is_plain(line, 1) && g.int8_scales == 0 && (is_rectified(g) || has_sigmoid) && g.stride == 1 &&
-           line.get(7, 1) == 1 && g.outputs > 0 && (fills_vectors || is_of_planes) && g.weights > 0 &&
-           g.weights % (g.outputs * kernels.lanes) == 0;
+    return is_plain(line, 1) && g.int8_scales == 0 && g.stride == 1 && line.get(7, 1) == 1 && g.outputs > 0 &&
+           (fills_vectors || is_of_planes) && g.weights > 0 && g.weights % (g.outputs * kernels.lanes) == 0;
 }
 
 bool is_depthwise(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    return is_plain(line, 5) && g.int8_scales == 0 && is_rectified(g) && (g.stride == 1 || g.stride == 2) &&
-           g.outputs > 0 && g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs &&
-           g.weights == 25 * g.outputs;
+    return is_plain(line, 5) && g.int8_scales == 0 && (g.stride == 1 || g.stride == 2) && g.outputs > 0 &&
+           g.outputs % kernels.lanes == 0 && line.get(7, 1) == g.outputs && g.weights == 25 * g.outputs;
 }
 
 // Rows of a map between zeros, written when they are asked for. Of the rows in use at a time no two may be a multiple
@@ -99,8 +96,7 @@ public:
                 }
             }
             for (int g = 0; g < out.c; ++g) outs[static_cast<size_t>(g)] = out.channel(g).row<void>(y);
-            kernels_.stem(
-                {rows.data(), planes(), weights_.data, bias_.data, outs.data(), out.c, out.w, geometry_.relu()});
+            kernels_.stem({rows.data(), planes(), weights_.data, bias_.data, outs.data(), out.c, out.w, activation_});
         }
         return 0;
     }
@@ -128,11 +124,6 @@ public:
         }
         if (out.empty()) return -100;
         multiply(map, out.data, is_vector ? 1 : out.cstep);
-        if (geometry_.activation == kSigmoid) {
-            for (int c = 0; c < out.c; ++c) {
-                kernels_.sigmoid(out.channel(c).data, static_cast<size_t>(out.w * out.h * kernels_.lanes));
-            }
-        }
         return 0;
     }
 
@@ -146,7 +137,7 @@ private:
         kernels_.product({map.data, static_cast<std::ptrdiff_t>(is_vector ? 1 : map.cstep) * lanes, lanes, blocks(),
                           is_vector ? 1 : map.w * map.h, weights_.data, bias_.data, out,
                           static_cast<std::ptrdiff_t>(group_stride) * lanes, lanes,
-                          filled_up(geometry_.outputs) / kernels_.lanes, geometry_.relu()});
+                          filled_up(geometry_.outputs) / kernels_.lanes, activation_});
     }
 
     int write_planes_of(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const {
@@ -184,7 +175,7 @@ public:
             const ncnn::Mat& from = is_whole ? group : padded;
             kernels_.depthwise({from.data, static_cast<std::ptrdiff_t>(from.w) * kernels_.lanes,
                                 is_whole ? padded.data : nullptr, map.h, vectors(weights_, 25 * g), vectors(bias_, g),
-                                out.channel(g).data, out.w, out.h, geometry_.stride, geometry_.relu()});
+                                out.channel(g).data, out.w, out.h, geometry_.stride, activation_});
         }
         return 0;
     }

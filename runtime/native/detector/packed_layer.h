@@ -15,6 +15,9 @@
 
 namespace pocketdet {
 
+// Of a leaky ReLU that is the maximum of x and slope * x, also of infinities.
+inline bool is_slope(float slope) { return slope > 0 && slope <= 1; }
+
 class PackedLayer : public ncnn::Layer {
 public:
     explicit PackedLayer(const Kernels& kernels) : kernels_(kernels) {

@@ -1,4 +1,4 @@
-// Layers on packed maps by the kernels of kernels/, with ReLU in the same pass. Each function appends the layers of one
+// Layers on packed maps by the kernels of kernels/, with their activation. Each function appends the layers of one
 // kind.
 #pragma once
 
@@ -17,6 +17,9 @@ void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers);
 // Pooling: the maximum of 3x3 with stride 2 and padding 1. Interp: to twice the size, nearest pixels. In half precision
 // also Reduction: the mean of each channel, and Crop: the first channels, as an output of the graph.
 void add_pooling(const Kernels& kernels, std::vector<OwnLayer>& layers);
+
+// ReLU with a slope, Sigmoid, Swish and HardSwish, in place.
+void add_activations(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
 // Gemm: rows times a constant matrix plus a constant row.
 void add_products(const Kernels& kernels, std::vector<OwnLayer>& layers);

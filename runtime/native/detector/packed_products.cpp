@@ -41,8 +41,9 @@ private:
         const ncnn::Mat from = with_width(rows, filled_up(inputs_), option);
         if (from.empty()) return -100;
         const int lanes = kernels_.lanes;
+        const Activation activation{relu_ ? Activation::Kind::relu : Activation::Kind::none};
         kernels_.product({from.data, lanes, from.w, from.w / lanes, from.h, weights_.data, bias_.data, to.data, lanes,
-                          to.w, to.w / lanes, relu_});
+                          to.w, to.w / lanes, activation});
         return 0;
     }
 

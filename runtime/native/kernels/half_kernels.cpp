@@ -19,7 +19,9 @@ struct HalfLanes {
     static Vector zip_low(Vector a, Vector b) { return vzip1q_f16(a, b); }
     static Vector zip_high(Vector a, Vector b) { return vzip2q_f16(a, b); }
     static Vector max(Vector a, Vector b) { return vmaxq_f16(a, b); }
+    static Vector min(Vector a, Vector b) { return vminq_f16(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f16(sum, a, b); }
+    static Vector subtract_product(Vector sum, Vector a, Vector b) { return vfmsq_f16(sum, a, b); }
     // What add_scaled takes lanes of: only half of the registers can be indexed.
     static Indexed load_indexed(const Element* from) {
         Vector v = vld1q_f16(from);
@@ -32,33 +34,22 @@ struct HalfLanes {
         asm("fmla %0.8h, %1.8h, %2.h[%3]" : "+w"(sum) : "w"(a), "x"(b), "n"(lane));
         return sum;
     }
-    // exp(-x) = 2^whole * 2^part, the latter by a cubic polynomial; one step of Newton's method for the reciprocal. The
-    // result is within 5e-4 of the sigmoid of the element.
-    static Vector sigmoid(Vector x) {
-        const Vector exponent = vmulq_n_f16(x, static_cast<Element>(-1.442695f));
-        const Vector bounded = vmaxq_f16(vminq_f16(exponent, splat(15)), splat(-13));
-        const Vector rounded = vaddq_f16(bounded, splat(1536));  // whole in its last bits
-        const Vector part = vsubq_f16(bounded, vsubq_f16(rounded, splat(1536)));
-        Vector power = vfmaq_f16(splat(0.2402265f), splat(0.0555041f), part);
-        power = vfmaq_f16(splat(0.6931472f), power, part);
-        power = vfmaq_f16(splat(1), power, part);
-        const int16x8_t whole_exponent = vshlq_n_s16(vreinterpretq_s16_f16(rounded), 10);
-        const int16x8_t shifted = vaddq_s16(vreinterpretq_s16_f16(power), whole_exponent);
-        const Vector sum = vaddq_f16(vreinterpretq_f16_s16(shifted), splat(1));
-        const Vector guess = vrecpeq_f16(sum);
-        return vmulq_f16(guess, vrecpsq_f16(sum, guess));
+    // Of sigmoids: the largest argument whose exp is a half, what added to a number rounds it to an integer in its last
+    // bits, and the coefficients of 2^-x for -0.5 to 0.5.
+    static constexpr float kMostSigmoid = 10.39f, kRounding = 1536;
+    static constexpr float kPowers[] = {-.0555041f, .2402265f, -.6931472f, 1};
+    static Vector add_to_exponent(Vector v, Vector rounded) {
+        const int16x8_t whole = vshlq_n_s16(vreinterpretq_s16_f16(rounded), 10);
+        return vreinterpretq_f16_s16(vaddq_s16(vreinterpretq_s16_f16(v), whole));
     }
-    static void sigmoid_all(void* elements, std::size_t count) {
-        auto* const values = static_cast<Element*>(elements);
-        std::size_t i = 0;
-        for (; i + 4 * kCount <= count; i += 4 * kCount) {
-            Vector results[4];
-            for (std::size_t k = 0; k < 4; ++k) results[k] = sigmoid(load(values + i + k * kCount));
-            for (std::size_t k = 0; k < 4; ++k) store(values + i + k * kCount, results[k]);
-        }
-        for (; i < count; i += kCount) store(values + i, sigmoid(load(values + i)));
+    // One step of Newton's method.
+    template <int count>
+    static void invert(Vector (&x)[count]) {
+        Vector guess[count];
+        for (int k = 0; k < count; ++k) guess[k] = vrecpeq_f16(x[k]);
+        for (int k = 0; k < count; ++k) x[k] = vrecpsq_f16(x[k], guess[k]);
+        for (int k = 0; k < count; ++k) x[k] = x[k] * guess[k];
     }
-    static constexpr auto kSigmoid = sigmoid_all;
     static void convert(const float* from, int count, void* to) {
         Element* out = static_cast<Element*>(to);
         int i = 0;

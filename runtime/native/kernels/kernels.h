@@ -8,6 +8,13 @@ namespace pocketdet {
 
 // Elements are __fp16 or float, as `Kernels::element_size` says. Rows of a group are `lanes` elements a pixel.
 
+// A function of each element. Kinds have the numbers of ncnn's activations of convolutions; Swish has none.
+struct Activation {
+    enum class Kind { none = 0, relu = 1, leaky_relu = 2, sigmoid = 4, hard_swish = 6, swish = 100 };
+    Kind kind = Kind::none;
+    float a = 0, b = 0;  // leaky_relu: its slope, 0 to 1; hard_swish: x * clamp(a * x + b, 0, 1)
+};
+
 // One row of a 3x3 convolution of stride 2 from plain planes into channel groups.
 struct StemRow {
     const void* const* rows;  // 3 for each plane, each with 2 * width + 1 elements from the left edge of the window on
@@ -16,7 +23,7 @@ struct StemRow {
     const void* bias;     // [group][lane]
     void* const* outs;    // a row for each group
     int groups, width;    // of the output
-    bool relu;
+    Activation activation;
 };
 
 // A matrix product: a 1x1 convolution, or a Gemm whose pixels are rows. Strides are in elements. One
@@ -30,7 +37,7 @@ struct Product {
     void* out;
     std::ptrdiff_t out_group_stride, out_pixel_stride;
     int groups;
-    bool relu;
+    Activation activation;
 };
 
 // A 5x5 depthwise convolution of one channel group. Strides of rows are in elements.
@@ -46,7 +53,7 @@ struct Depthwise {
     const void* bias;     // [lane]
     void* out;
     int width, height, stride;  // of the output; 1 or 2
-    bool relu;
+    Activation activation;
 };
 
 // One row of 3x3 maximum pooling of stride 2 and padding 1, of one channel group.
@@ -69,8 +76,9 @@ struct Kernels {
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
     // Each pixel of a row of a channel group twice.
     void (*double_row)(const void* from, int pixels, void* to);
-    // 1 / (1 + exp(-x)) of elements that fill vectors; null in float32 on ARM, where ncnn's layer is used.
-    void (*sigmoid)(void* elements, std::size_t count);
+    // In place. A sigmoid is within 1e-3 in half precision, 2e-7 in float32; Swish is within 1.2e-3 and 4e-7 times the
+    // element, or times 1 if that is larger. HardSwish of minus infinity is NaN.
+    void (*activate)(const Activation&, void* elements, std::size_t count);
     int depthwise_pixels;  // of a tile of a depthwise convolution
     // The first `planes` channels of a group, each as a plane of floats, `plane_stride` floats after the one before it.
     // Null except in half precision, as is the next.

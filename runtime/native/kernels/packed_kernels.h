@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels.h"
+#include "packed_activations.h"
 
 namespace pocketdet {
 namespace {
@@ -26,8 +27,8 @@ inline void for_tiles(int width, Tile tile) {
 
 // What ReLU, or none, leaves as it is: outputs are written without branches.
 template <class Lanes>
-inline typename Lanes::Vector lowest(bool relu) {
-    return Lanes::splat(relu ? 0 : -std::numeric_limits<float>::infinity());
+inline typename Lanes::Vector lowest(const Activation& activation) {
+    return Lanes::splat(activation.kind == Activation::Kind::relu ? 0 : -std::numeric_limits<float>::infinity());
 }
 
 // A pointer that GCC keeps: it would add an offset to another pointer at each store, and could not join two stores.
@@ -75,7 +76,7 @@ inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights
         add_tap<Lanes, 1>(sums, weights, values, all);
         add_tap<Lanes, 2>(sums, weights, values, all);
     }
-    const Vector least = lowest<Lanes>(row.relu);
+    const Vector least = lowest<Lanes>(row.activation);
     for (int g = 0; g < groups; ++g) {
         Element* const out = in_register(static_cast<Element*>(row.outs[first + g]) + x * n);
         for (int p = 0; p < pixels; ++p) Lanes::store(out + p * n, Lanes::max(least, sums[g][p]));
@@ -98,6 +99,7 @@ void stem_row(const StemRow& row) {
     }
     if (row.groups - first == 2) stem_groups<Lanes, 2>(row, weights, first);
     if (row.groups - first == 1) stem_groups<Lanes, 1>(row, weights, first);
+    for (int g = 0; g < row.groups; ++g) finish<Lanes>(row.activation, row.outs[g], row.width * Lanes::kCount);
 }
 
 // sums[group][pixel] += weights * the element `lane` of values[pixel].
@@ -127,7 +129,7 @@ inline void product_tile(const Product& product, const typename Lanes::Element* 
         for (int p = 0; p < pixels; ++p) values[p] = Lanes::load_indexed(from + p * product.pixel_stride);
         (add_input<Lanes, groups, pixels, lanes>(sums, weights, values), ...);
     }
-    const Vector least = lowest<Lanes>(product.relu);
+    const Vector least = lowest<Lanes>(product.activation);
     const std::ptrdiff_t out_stride = is_map ? n : product.out_pixel_stride;
     const std::ptrdiff_t group_stride = is_map ? product.out_group_stride : n;
     Element* const out = static_cast<Element*>(product.out) + first * group_stride + x * out_stride;
@@ -160,8 +162,12 @@ void product_in_layout(const Product& product) {
 
 template <class Lanes>
 void product_all(const Product& product) {
-    product.out_pixel_stride == Lanes::kCount ? product_in_layout<Lanes, true>(product)
-                                              : product_in_layout<Lanes, false>(product);
+    if (product.out_pixel_stride != Lanes::kCount) return product_in_layout<Lanes, false>(product);
+    product_in_layout<Lanes, true>(product);
+    auto* group = static_cast<typename Lanes::Element*>(product.out);
+    for (int g = 0; g < product.groups; ++g, group += product.out_group_stride) {
+        finish<Lanes>(product.activation, group, product.pixels * Lanes::kCount);
+    }
 }
 
 // sums[pixel] += the weight for `column` of the window * value, where the window of the pixel has it.
@@ -206,7 +212,7 @@ __attribute__((always_inline)) inline void depthwise_tile(const Depthwise& layer
     } else {
         for (int i = 0; i < 5; ++i) add_row(i);
     }
-    const Vector least = lowest<Lanes>(layer.relu);
+    const Vector least = lowest<Lanes>(layer.activation);
     Element* const to = in_register(out + x * n);
     for (int p = 0; p < pixels; ++p) Lanes::store(to + p * n, Lanes::max(least, sums[p]));
 }
@@ -258,6 +264,7 @@ void depthwise_rows(const Depthwise& layer) {
 template <class Lanes>
 void depthwise(const Depthwise& layer) {
     layer.stride == 1 ? depthwise_rows<Lanes, 1>(layer) : depthwise_rows<Lanes, 2>(layer);
+    finish<Lanes>(layer.activation, layer.out, layer.width * layer.height * Lanes::kCount);
 }
 
 template <class Lanes>
@@ -311,7 +318,7 @@ constexpr Kernels kernels_of() {
             Lanes::convert,         stem_row<Lanes>,
             product_all<Lanes>,     depthwise<Lanes>,
             max_pool_row<Lanes>,    interleave<Lanes>,
-            double_row<Lanes>,      Lanes::kSigmoid,
+            double_row<Lanes>,      activate<Lanes>,
             Lanes::kDepthwisePixels};
 }
 

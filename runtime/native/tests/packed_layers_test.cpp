@@ -1,5 +1,6 @@
 // Our layers on packed maps against plain loops and against ncnn's, on 64-bit ARM and on x86 with AVX2; elsewhere
 // ncnn's layers stay.
+#include <algorithm>
 #include <cmath>
 
 #include "check.h"
@@ -17,7 +18,7 @@ struct Layer {
     const char* type;
     int planes, outputs, kernel, stride, pad_before, pad_after, group;
     bool has_bias;
-    int activation;  // none, ReLU: 0, 1; sigmoid: 4
+    int activation;  // of ncnn: none, ReLU, leaky ReLU: 0, 1, 2; sigmoid, HardSwish: 4, 6
 
     int taps() const { return planes / group * kernel * kernel; }
     std::string param() const {
@@ -39,6 +40,8 @@ struct Layer {
             add(id, value);
         }
         if (group > 1) add(7, group);
+        if (activation == 2) text += " -23310=1,0.1";
+        if (activation == 6) text += " -23310=2,0.2,0.5";
         return text + "\n";
     }
 };
@@ -48,6 +51,30 @@ std::vector<float> drawn_weights(size_t count, unsigned seed) {
     std::vector<float> weights(count);
     for (float& weight : weights) weight = drawn.next();
     return weights;
+}
+
+// As ncnn defines activations, by their numbers; 100 is Swish.
+double activated(int activation, double x) {
+    switch (activation) {
+        case 1:
+            return std::max(x, 0.);
+        case 2:
+            return x < 0 ? 0.1 * x : x;
+        case 4:
+            return 1 / (1 + std::exp(-x));
+        case 6:
+            return x == -INFINITY ? 0 : x * std::clamp(0.2 * x + 0.5, 0., 1.);
+        case 100:
+            return x == -INFINITY ? 0 : x / (1 + std::exp(-x));
+        default:
+            return x;
+    }
+}
+
+// What an activation adds to the error of an element.
+double activation_error(int activation, Arithmetic arithmetic, double x) {
+    if (activation < 2) return 0;
+    return (arithmetic == Arithmetic::fp16 ? 1.2e-3 : 1e-6) * std::max(1., std::abs(x));
 }
 
 struct Sum {
@@ -68,8 +95,6 @@ Sum sum_at(const Layer& l, const ncnn::Mat& input, const std::vector<float>& wei
         sum.value += product;
         sum.magnitude += std::abs(product);
     }
-    if (l.activation == 1) sum.value = std::max(sum.value, 0.);
-    if (l.activation == 4) sum.value = 1. / (1. + std::exp(-sum.value));
     return sum;
 }
 
@@ -84,13 +109,15 @@ void test_convolution(const Layer& l, Arithmetic arithmetic, int width, int heig
     const ncnn::Mat expected = theirs.run(input), found = ours.run(input);
     CHECK(found.w == (width + l.pad_before + l.pad_after - l.kernel) / l.stride + 1);
     CHECK(found.w == expected.w && found.h == expected.h && found.c == l.outputs && expected.c == l.outputs);
-    const double of_sigmoid = l.activation != 4 ? 0 : arithmetic == Arithmetic::fp16 ? 1e-3 : 1e-6;
     const double rounding = std::ldexp(1., arithmetic == Arithmetic::fp16 ? -11 : -24) * (l.taps() + 2);
     for (int o = 0; o < l.outputs; ++o) {
         for (int i = 0; i < found.w * found.h; ++i) {
             const Sum sum = sum_at(l, input, weights, o, i / found.w, i % found.w);
-            CHECK_NEAR(found.channel(o)[i], sum.value, rounding * sum.magnitude + of_sigmoid);
-            CHECK_NEAR(found.channel(o)[i], expected.channel(o)[i], 2 * (rounding * sum.magnitude + of_sigmoid));
+            const double slope = l.activation == 6 ? 1.5 : 1;  // the steepest of the function
+            const double most =
+                slope * rounding * sum.magnitude + activation_error(l.activation, arithmetic, sum.value);
+            CHECK_NEAR(found.channel(o)[i], activated(l.activation, sum.value), most);
+            CHECK_NEAR(found.channel(o)[i], expected.channel(o)[i], 2 * most);
         }
     }
 }
@@ -136,8 +163,9 @@ std::string end_of_unit(const std::string& shuffle, const std::string& slice) {
            shuffle + "\nSlice c 1 2 b out0 out1 " + slice + "\n";
 }
 
-void test_shuffle(Arithmetic arithmetic, int passed, int computed) {
-    const std::string param = end_of_unit("0=2 1=0", "-23300=2,-233,-233 1=0");
+// `half` is the text of a size of the slices.
+void test_shuffle(Arithmetic arithmetic, int passed, int computed, const std::string& half_size) {
+    const std::string param = end_of_unit("0=2 1=0", "-23300=2," + half_size + "," + half_size + " 1=0");
     const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
     CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffled");
     const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
@@ -182,6 +210,65 @@ void test_mean(int channels, int width, int height) {
         for (int i = 0; i < width * height; ++i) sum += static_cast<double>(input.channel(c)[i]);
         const double mean = sum / (width * height);
         CHECK_NEAR(found.channel(c)[0], mean, std::ldexp(std::abs(mean), -11) + 1e-6);
+    }
+}
+
+constexpr char kLeakyRelu[] = "ReLU l 1 1 in0 out0 0=0.1", kSigmoid[] = "Sigmoid l 1 1 in0 out0",
+               kSwish[] = "Swish l 1 1 in0 out0", kHardSwish[] = "HardSwish l 1 1 in0 out0 0=0.2 1=0.5";
+
+// Numbers of all magnitudes, which halves hold, zeros and infinities.
+std::vector<float> of_all_magnitudes() {
+    std::vector<float> numbers{0.f, -0.f, INFINITY, -INFINITY};
+    for (int exponent = -14; exponent < 16; ++exponent) {
+        for (int i = 0; i < 256; ++i) {
+            numbers.push_back(std::ldexp(1.f + static_cast<float>(i) / 256, exponent));
+            numbers.push_back(-numbers.back());
+        }
+    }
+    return numbers;
+}
+
+// A layer of its own against the function and against ncnn's layer, on maps that fill vectors and others.
+void test_activation(Arithmetic arithmetic, const std::string& line, const char* own, int activation, int channels,
+                     int width, int height) {
+    const std::string param = "7767517\n2 2\nInput in 0 1 in0\n" + line + "\n";
+    const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
+    CHECK(ours.type() == own && theirs.type() == line.substr(0, line.find(' ')));
+    const std::vector<float> numbers = of_all_magnitudes();
+    ncnn::Mat input(width, height, channels);
+    for (int c = 0, i = 0; c < channels; ++c) {
+        for (int k = 0; k < width * height; ++k)
+            input.channel(c)[k] = numbers[static_cast<size_t>(i++) % numbers.size()];
+    }
+    const ncnn::Mat found = ours.run(input), expected = theirs.run(input);
+    CHECK(found.w == width && found.h == height && found.c == channels);
+    for (int c = 0; c < channels; ++c) {
+        for (int k = 0; k < width * height; ++k) {
+            const double x = static_cast<double>(input.channel(c)[k]), value = activated(activation, x);
+            const float result = found.channel(c)[k], theirs_result = expected.channel(c)[k];
+            if (std::isinf(value)) CHECK(result == static_cast<float>(value));
+            // HardSwish of minus infinity is NaN in ncnn's vectors, and 0 in its single elements
+            if (std::isinf(x)) CHECK(!std::isnan(result) || std::isnan(theirs_result) || activation == 6);
+            if (std::isinf(x)) continue;
+            CHECK_NEAR(result, value, activation_error(activation, arithmetic, x));
+        }
+    }
+}
+
+void test_activations(Arithmetic arithmetic) {
+    const struct {
+        const char *line, *own;
+        int activation;
+    } layers[] = {{kLeakyRelu, "PocketdetLeakyRelu", 2},
+                  {kSigmoid, "PocketdetSigmoid", 4},
+                  {kHardSwish, "PocketdetHardSwish", 6},
+                  {kSwish, "PocketdetSwish", 100}};
+    for (const auto& layer : layers) {
+        for (int channels : {1, 4, 6, 24}) {
+            for (const auto& [width, height] : {std::pair{80, 50}, {5, 3}, {1, 1}}) {
+                test_activation(arithmetic, layer.line, layer.own, layer.activation, channels, width, height);
+            }
+        }
     }
 }
 
@@ -234,9 +321,12 @@ void test_head(Arithmetic arithmetic, int rows, int inputs, int hidden, int outp
 void test_kernels(Arithmetic arithmetic) {
     for (int outputs : {24, 50}) test_vector(arithmetic, outputs);
     for (const auto& [passed, computed] : {std::pair{8, 8}, {24, 24}, {16, 16}, {8, 24}, {6, 6}, {4, 4}}) {
-        test_shuffle(arithmetic, passed, computed);
+        for (const std::string& half : {std::string("-233"), std::to_string((passed + computed) / 2)}) {
+            test_shuffle(arithmetic, passed, computed, half);
+        }
         test_whole_shuffle(arithmetic, passed, computed);
     }
+    test_activations(arithmetic);
     for (int channels : {1, 4, 8, 24}) test_simple(arithmetic, kDouble, "PocketdetDouble", channels, 0);
     if (kernels_for(arithmetic)->to_planes != nullptr) test_half_layers();
     for (int rows : {1, 7, 20}) {
@@ -249,8 +339,11 @@ void test_kernels(Arithmetic arithmetic) {
                              arithmetic, width, height);
         }
         test_convolution({"Convolution", 4, 32, 3, 2, 0, 2, 1, true, 1}, arithmetic, width + 2, height + 2);
-        if (kernels_for(arithmetic)->sigmoid != nullptr) {
-            test_convolution({"Convolution", 16, 24, 1, 1, 0, 0, 1, true, 4}, arithmetic, width, height);
+        for (int activation : {2, 4, 6}) {
+            test_convolution({"Convolution", 16, 24, 1, 1, 0, 0, 1, true, activation}, arithmetic, width, height);
+            test_convolution({"Convolution", 3, 16, 3, 2, 1, 1, 1, true, activation}, arithmetic, width, height);
+            test_convolution({"ConvolutionDepthWise", 16, 16, 5, 1, 2, 2, 16, true, activation}, arithmetic, width,
+                             height);
         }
         for (int outputs : {8, 16, 24}) {
             for (int planes : {8, 40}) {
@@ -293,9 +386,22 @@ void test_other_layers_stay(Arithmetic arithmetic) {
                                     depthwise + " 9=1", pool, gemm}) {
         CHECK(is_own(line, arithmetic) == (kernels_for(arithmetic) != nullptr));
     }
+    for (const std::string& line : {stem, pointwise, depthwise}) {
+        for (const char* added : {" 9=2 -23310=1,1.0e-01", " 9=4", " 9=6 -23310=2,1.6e-01,0.5"}) {
+            CHECK(is_own(line + added, arithmetic) == (kernels_for(arithmetic) != nullptr));
+        }
+    }
+    for (const char* line : {kLeakyRelu, kSigmoid, kSwish, kHardSwish}) {
+        CHECK(is_own(line, arithmetic) == (kernels_for(arithmetic) != nullptr));
+        CHECK(!is_own(std::string(line) + " 31=1", arithmetic));
+    }
+    for (const char* slope : {"", " 0=0", " 0=-0.1", " 0=1.5"}) {
+        CHECK(!is_own(std::string("ReLU c 1 1 a b") + slope, arithmetic));
+    }
     for (const Arithmetic other : {Arithmetic::fp16_storage, Arithmetic::bf16_storage}) CHECK(!is_own(stem, other));
     for (const char* added :
-         {"9=2 -23310=1,1.0e-01", "8=102", "2=2", "11=7", "13=3", "4=-233", "18=1.0", "19=1", "31=2", "15=9"}) {
+         {"9=2", "9=2 -23310=1,-0.1", "9=2 -23310=1,1.5", "9=3 -23310=2,0,6", "9=5", "9=6 -23310=1,0.2", "8=102", "2=2",
+          "11=7", "13=3", "4=-233", "18=1.0", "19=1", "31=2", "15=9"}) {
         for (const std::string& line : {stem, pointwise, depthwise}) CHECK(!is_own(line + " " + added, arithmetic));
     }
     for (const char* added : {"0=1", "4=1", "5=0", "3=0", "11=2", "15=0", "7=1", "31=2"}) {
@@ -304,12 +410,12 @@ void test_other_layers_stay(Arithmetic arithmetic) {
     for (const char* added : {"10=-1", "2=1", "3=0", "4=1", "5=0", "6=0", "14=1", "18=2", "0=1.0", "31=2"}) {
         CHECK(!is_own(gemm + " " + added, arithmetic));
     }
-    for (const char* relu : {"ReLU d 1 1 b c 0=1.000000e-01", "ReLU d 1 1 e c"}) {
+    for (const char* relu : {"ReLU d 1 1 b c 0=-1.000000e-01", "ReLU d 1 1 e c"}) {
         ncnn::Net net;
         const std::string text = "7767517\n3 3\nInput i 0 1 a\n" + gemm + "\n" + relu + "\n";
         CHECK(with_own_layers(net, text, arithmetic).find(relu) != std::string::npos);
     }
-    CHECK(!is_own("ReLU c 1 1 a b", arithmetic) && !is_own("Convolution c 1 1 a b 0=18 1=1 6=288 9=4", arithmetic));
+    CHECK(!is_own("Convolution c 1 1 a b 0=18 1=1 6=288 9=4", arithmetic));
     for (const char* shuffle : {"0=3 1=0", "0=2 1=1"}) {
         CHECK(!is_own(end_of_unit(shuffle, "-23300=2,-233,-233 1=0"), arithmetic));
     }
