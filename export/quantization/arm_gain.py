@@ -23,7 +23,7 @@ Amounts = tuple[float, float, float]
 """Of a layer: multiply-accumulates (of pooling: values compared or added), values read, values written."""
 
 LANES: Final = 8  # halves in a vector; the kernels read and write whole vectors of channels
-_PLAIN_ACTIVATIONS: Final = (0, 1, 4)  # of ncnn: none, ReLU, sigmoid
+_PLAIN_ACTIVATIONS: Final = (0, 1, 2, 4, 6)  # of ncnn: none, ReLU, leaky ReLU, sigmoid, HardSwish
 _PRODUCT: Final = "1x1"
 _FREE: Final = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten", "Dropout"})
 _GROUPS: Final = {

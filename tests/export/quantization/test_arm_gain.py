@@ -36,7 +36,7 @@ def test_layers_are_in_the_groups_that_kernels_distinguish() -> None:
     x = b.conv(x, 24, 1)
     x = b.add("Swish", b.conv(x, 32, 3))
     x = b.add("ReLU", b.conv(x, 32, 3, 2))
-    x = b.conv(x, 16, 1, _9=2, _10=(0.1,))
+    x = b.conv(x, 16, 1, _9=5)
     x = b.depthwise(b.conv(x, 20, 1))
     x = b.shuffle(b.conv(x, 20, 3, _2=2, _4=2))
     b.add("Pooling", x, {0: 0, 1: 3, 2: 2, 3: 1, 5: 1})
