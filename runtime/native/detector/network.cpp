@@ -46,6 +46,14 @@ bool has_shape(const ncnn::Mat& mat, const std::vector<int>& shape, int rois) {
     return true;
 }
 
+// Where the net has the blob of a name, or -1, which ncnn refuses when it runs.
+int blob_index(const ncnn::Net& net, const std::string& name) {
+    const std::vector<ncnn::Blob>& blobs = net.blobs();
+    const auto found =
+        std::find_if(blobs.begin(), blobs.end(), [&](const ncnn::Blob& blob) { return blob.name == name; });
+    return found == blobs.end() ? -1 : static_cast<int>(found - blobs.begin());
+}
+
 // Threads of one layer may ask for memory at once.
 std::unique_ptr<ncnn::Allocator> workspace_for(int threads) {
     if (threads == 1) return std::make_unique<ncnn::UnlockedPoolAllocator>();
@@ -108,6 +116,8 @@ Network::Network(const Bundle& bundle, const GraphSpec& spec, const DetectorOpti
         throw EngineError(label_ + "/" + spec.bin +
                           ": ncnn " NCNN_VERSION_STRING " refuses the weights, or they do not fit " + spec.param);
     }
+    input_ = blob_index(*net_, spec.input.blob);
+    for (const TensorSpec& output : spec.outputs) outputs_.push_back(blob_index(*net_, output.blob));
 }
 
 Network::~Network() = default;
@@ -121,13 +131,14 @@ std::vector<ncnn::Mat> Network::run(const ncnn::Mat& input, int rois) const {
     if (layer_timer_ != nullptr) layer_timer_->begin();
     ncnn::Extractor extractor = net_->create_extractor();
     extractor.set_light_mode(true);
-    if (extractor.input(spec_.input.blob.c_str(), input) != 0) {
+    if (extractor.input(input_, input) != 0) {
         throw EngineError(label_ + ": ncnn refuses an input for '" + spec_.input.blob + "'");
     }
     std::vector<ncnn::Mat> outputs;
-    for (const TensorSpec& output : spec_.outputs) {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+        const TensorSpec& output = spec_.outputs[i];
         ncnn::Mat mat;
-        const int status = extractor.extract(output.blob.c_str(), mat);
+        const int status = extractor.extract(outputs_[i], mat);
         if (layer_timer_ != nullptr) layer_timer_->extracted();
         if (status != 0) {
             throw EngineError(label_ + ": ncnn failed in " + spec_.param + " at blob '" + output.blob + "' (status " +

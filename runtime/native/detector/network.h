@@ -53,6 +53,8 @@ private:
     std::unique_ptr<ncnn::UnlockedPoolAllocator> blobs_;  // both outlive the net
     std::unique_ptr<ncnn::Allocator> workspace_;          // shared by the threads of a layer
     std::unique_ptr<ncnn::Net> net_;
+    int input_;                 // places of blobs in the net: ncnn would compare names with each blob's at each run
+    std::vector<int> outputs_;  // as in the manifest
     std::unique_ptr<LayerTimer> layer_timer_;  // if it was asked for
 };
 
