@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "resize.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #elif defined(__aarch64__)
@@ -34,26 +36,29 @@ inline void put_shares(size_t column, int32_t fraction, uint16_t* shares) {
 }
 
 #if defined(__aarch64__)
-// Of a table of 4 pixels and the pixels after them, 8 bytes each: channel `c` of the former, then of the latter, as 16
-// bits. 255 is zero.
-struct ChannelTable {
-    uint8_t bytes[16];
-};
-
+// Of 4 pixels and the pixels after them, 8 bytes each.
 template <int kStep>
-constexpr ChannelTable channel_table(int c) {
-    ChannelTable table{};
-    for (int k = 0; k < 4; ++k) {
-        table.bytes[2 * k] = static_cast<uint8_t>(8 * k + c);
-        table.bytes[8 + 2 * k] = static_cast<uint8_t>(8 * k + kStep + c);
-        table.bytes[2 * k + 1] = table.bytes[8 + 2 * k + 1] = 255;
-    }
-    return table;
+constexpr ChannelPlaces places_in_eights() {
+    ChannelPlaces places{};
+    for (int k = 0; k < 4; ++k) places.put(k, 8 * k, 8 * k + kStep);
+    return places;
 }
 
 inline uint8x16_t two_pixels(const uint8_t* first, const uint8_t* second) {
     const uint64x2_t both = vcombine_u64(vreinterpret_u64_u8(vld1_u8(first)), vdup_n_u64(0));
     return vreinterpretq_u8_u64(vld1q_lane_u64(reinterpret_cast<const uint64_t*>(second), both, 1));
+}
+
+// mix_four of the pixels at `places` of `bytes`.
+inline void mix_at(const ChannelPlaces& places, uint8x16x2_t bytes, const uint16_t* shares, int32_t* out,
+                   size_t plane) {
+    const uint16x8_t weights = vld1q_u16(shares);
+    uint16x8_t values[3];  // loops of their own: a processor that executes in order would wait within one channel
+    for (int c = 0; c < 3; ++c) values[c] = vreinterpretq_u16_u8(vqtbl2q_u8(bytes, vld1q_u8(places.bytes[c])));
+    uint32x4_t sums[3];
+    for (int c = 0; c < 3; ++c) sums[c] = vmull_u16(vget_low_u16(values[c]), vget_low_u16(weights));
+    for (int c = 0; c < 3; ++c) sums[c] = vmlal_high_u16(sums[c], values[c], weights);
+    for (size_t c = 0; c < 3; ++c) vst1q_s32(out + c * plane, vreinterpretq_s32_u32(sums[c]));
 }
 #endif
 
@@ -78,15 +83,8 @@ inline void mix_four(const uint8_t* const (&pixels)[4], const uint16_t* shares, 
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + plane), _mm_unpackhi_epi64(low[0], low[1]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * plane), _mm_unpacklo_epi64(high[0], high[1]));
 #elif defined(__aarch64__)
-    static constexpr ChannelTable kTables[3] = {channel_table<kStep>(0), channel_table<kStep>(1),
-                                                channel_table<kStep>(2)};
-    const uint8x16x2_t bytes = {{two_pixels(pixels[0], pixels[1]), two_pixels(pixels[2], pixels[3])}};
-    const uint16x8_t weights = vld1q_u16(shares);
-    for (size_t c = 0; c < 3; ++c) {
-        const uint16x8_t values = vreinterpretq_u16_u8(vqtbl2q_u8(bytes, vld1q_u8(kTables[c].bytes)));
-        const uint32x4_t first = vmull_u16(vget_low_u16(values), vget_low_u16(weights));
-        vst1q_s32(out + c * plane, vreinterpretq_s32_u32(vmlal_high_u16(first, values, weights)));
-    }
+    static constexpr ChannelPlaces kPlaces = places_in_eights<kStep>();
+    mix_at(kPlaces, {{two_pixels(pixels[0], pixels[1]), two_pixels(pixels[2], pixels[3])}}, shares, out, plane);
 #else
     for (size_t i = 0; i < 4; ++i) {
         const int32_t fraction = shares[2 * i + 1];

@@ -2,6 +2,10 @@
 
 #include "ranking.h"
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace pocketdet {
 
 void KeptBoxes::clear() { size_ = 0; }
@@ -20,8 +24,65 @@ void KeptBoxes::push(const Box& box, float area) {
     ++size_;
 }
 
+#if defined(__aarch64__)
+namespace {
+
+// A comparison of the IoU with a threshold without the division. The quotient rounds to a float above the threshold if
+// it is above the midpoint between the threshold and the next float, which no quotient of floats is. Near it the
+// remainder `intersection - threshold * united` has at most 24 bits, so that it is exact, and elsewhere its rounding
+// keeps it on its side. Holds where nothing underflows: see `can_compare`.
+class IouComparison {
+public:
+    static bool can_compare(float area, float threshold) { return area >= 0x1p-40f && threshold >= 0x1p-20f; }
+
+    IouComparison(const Box& box, float area, float threshold)
+        : x1_(vdupq_n_f32(box.x1)),
+          y1_(vdupq_n_f32(box.y1)),
+          x2_(vdupq_n_f32(box.x2)),
+          y2_(vdupq_n_f32(box.y2)),
+          area_(vdupq_n_f32(area)),
+          threshold_(vdupq_n_f32(threshold)),
+          half_step_(vmulq_n_f32(vsubq_f32(next(threshold_), threshold_), 0.5f)) {}
+
+    // All bits of an element for an IoU above the threshold.
+    uint32x4_t above(const float* x1, const float* y1, const float* x2, const float* y2, const float* area) const {
+        const float32x4_t zero = vdupq_n_f32(0), right = vminq_f32(vld1q_f32(x2), x2_);
+        const float32x4_t bottom = vminq_f32(vld1q_f32(y2), y2_);
+        const float32x4_t width = vmaxq_f32(vsubq_f32(right, vmaxq_f32(vld1q_f32(x1), x1_)), zero);
+        const float32x4_t height = vmaxq_f32(vsubq_f32(bottom, vmaxq_f32(vld1q_f32(y1), y1_)), zero);
+        const float32x4_t intersection = vmulq_f32(width, height);
+        const float32x4_t united = vsubq_f32(vaddq_f32(vld1q_f32(area), area_), intersection);
+        const float32x4_t remainder = vfmsq_f32(intersection, threshold_, united);
+        return vandq_u32(vcgtq_f32(remainder, vmulq_f32(half_step_, united)), vcgtq_f32(united, zero));
+    }
+
+private:
+    static float32x4_t next(float32x4_t values) {
+        return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(values), vdupq_n_u32(1)));
+    }
+
+    float32x4_t x1_, y1_, x2_, y2_, area_, threshold_, half_step_;
+};
+
+}  // namespace
+#endif
+
 bool KeptBoxes::overlaps(const Box& box, float area, float iou_threshold) const {
     const size_t used = (size_ + kBlock - 1) / kBlock;
+#if defined(__aarch64__)
+    if (IouComparison::can_compare(area, iou_threshold)) {
+        const IouComparison comparison(box, area, iou_threshold);
+        for (size_t b = 0; b < used; ++b) {
+            const Block& k = blocks_[b];
+            uint32x4_t hits = vdupq_n_u32(0);
+            for (size_t i = 0; i < kBlock; i += 4) {
+                hits = vorrq_u32(hits, comparison.above(k.x1 + i, k.y1 + i, k.x2 + i, k.y2 + i, k.area + i));
+            }
+            if (vmaxvq_u32(hits) != 0) return true;
+        }
+        return false;
+    }
+#endif
     for (size_t b = 0; b < used; ++b) {
         const Block& block = blocks_[b];
         int hit = 0;

@@ -15,41 +15,34 @@
 namespace pocketdet {
 
 #if defined(__aarch64__)
-// Bytes 4 * i to 4 * i + 3 of a vector as 4 floats plus 2^23, which have the integer in their last bits. `kZero` and
-// `kExponent` are elements of the vector behind it.
-template <uint8_t kZero, uint8_t kExponent>
-struct FloatOrder {
-    constexpr FloatOrder() {
-        for (uint8_t k = 0; k < 16; ++k) {
-            bytes[k][0] = k;
-            bytes[k][1] = bytes[k][2] = kZero;
-            bytes[k][3] = kExponent;
-        }
-    }
-    uint8_t bytes[16][4]{};
-};
-
-// Channel `c` of 16 bytes: a product with the reciprocal, and its correction by what is left over (Markstein 1990).
+// Channel `c` of 16 bytes: products with the reciprocal, whose rounding error is added as a second product (Brisebarre,
+// Muller and Raina 2004).
 class Quotients {
 public:
     Quotients(const NormaliseTable& table, size_t c)
         : mean_(vdupq_n_f32(table.mean[c])),
-          std_(vdupq_n_f32(table.std[c])),
-          reciprocal_(vdupq_n_f32(1 / table.std[c])) {}
+          reciprocal_(vdupq_n_f32(1 / table.std[c])),
+          error_(vdupq_n_f32(static_cast<float>(1 / static_cast<double>(table.std[c]) - 1 / table.std[c]))) {}
 
     void write(const uint8_t* bytes, float* out) const {
-        static constexpr FloatOrder<16, 17> kOrder;  // 0x4B00 is the exponent of 2^23
-        const uint8x16x2_t source = {{vld1q_u8(bytes), vreinterpretq_u8_u16(vdupq_n_u16(0x4B00))}};
-        for (int i = 0; i < 4; ++i) {
-            const float32x4_t shifted = vreinterpretq_f32_u8(vqtbl2q_u8(source, vld1q_u8(kOrder.bytes[4 * i])));
-            const float32x4_t difference = vsubq_f32(vsubq_f32(shifted, vdupq_n_f32(0x1p23f)), mean_);
-            const float32x4_t guess = vmulq_f32(difference, reciprocal_);
-            vst1q_f32(out + 4 * i, vfmaq_f32(guess, vfmsq_f32(difference, guess, std_), reciprocal_));
+        const uint8x16_t source = vld1q_u8(bytes), zeros = vdupq_n_u8(0);
+        const uint8x16_t halves[2] = {vzip1q_u8(source, zeros), vzip2q_u8(source, zeros)};
+        const uint16x8_t exponents = vdupq_n_u16(0x4B00);  // of 2^23, which has an integer in its last bits
+        for (int i = 0; i < 2; ++i) {
+            const uint16x8_t eight = vreinterpretq_u16_u8(halves[i]);
+            vst1q_f32(out + 8 * i, quotients(vzip1q_u16(eight, exponents)));
+            vst1q_f32(out + 8 * i + 4, quotients(vzip2q_u16(eight, exponents)));
         }
     }
 
 private:
-    float32x4_t mean_, std_, reciprocal_;
+    float32x4_t quotients(uint16x8_t shifted) const {
+        const float32x4_t values = vsubq_f32(vreinterpretq_f32_u16(shifted), vdupq_n_f32(0x1p23f));
+        const float32x4_t differences = vsubq_f32(values, mean_);
+        return vfmaq_f32(vmulq_f32(differences, error_), differences, reciprocal_);
+    }
+
+    float32x4_t mean_, reciprocal_, error_;
 };
 
 // Whether Quotients has the floats of the table.

@@ -4,6 +4,7 @@
 // from which all RoIs read.
 #include "ps_roi_align.h"
 
+#include <algorithm>
 #include <cstring>
 
 #if defined(__aarch64__)
@@ -46,23 +47,63 @@ struct BinTaps {
     }
 };
 
-// Taps of all bins of one RoI on one axis whose map has `size` cells; `counts` are 0 before.
-void place_taps(float from, float to, int size, const PsRoiOptions& options, AxisTap* taps, int32_t* counts) {
-    const float scale = 1.0f / options.stride;
-    const float samples = static_cast<float>(options.sampling_ratio);
-    const float start = from * scale - 0.5f;
-    const float end = to * scale - 0.5f;
-    const float bin = (end - start) / static_cast<float>(options.pool_size);
-    const float share = 1.0f / samples;
-    for (int k = 0; k < options.sampling_ratio; ++k) {
-        const float offset = (static_cast<float>(k) + 0.5f) * bin / samples;
-        for (int j = 0; j < options.pool_size; ++j) {
-            BinTaps bin_taps{taps + j * 2 * options.sampling_ratio, counts[j]};
-            bin_taps.add_sample(start + static_cast<float>(j) * bin + offset, size, share);
-            counts[j] = bin_taps.count;
+// The taps of a bin of two samples, if both lie between two cells and the second not before the first: the same as of
+// BinTaps, without branches, which would be hard to predict. Otherwise returns 0.
+int32_t place_two(float first, float second, int size, float share, AxisTap* taps) {
+    if (!(first > 0.0f && second >= first && second < static_cast<float>(size - 1))) return 0;
+    const int32_t low = static_cast<int32_t>(first), next_low = static_cast<int32_t>(second);
+    const float fraction = first - static_cast<float>(low), next_fraction = second - static_cast<float>(next_low);
+    const float high_weight = fraction * share, next_high_weight = next_fraction * share;
+    if (high_weight == 0.0f || next_high_weight == 0.0f) return 0;
+    taps[0] = {low, (1.0f - fraction) * share};
+    taps[1] = {low + 1, high_weight};
+    taps[2] = taps[3] = {0, 0.0f};
+    const int32_t apart = std::min(next_low - low, 2);
+    taps[apart] = {next_low, taps[apart].weight + (1.0f - next_fraction) * share};
+    taps[apart + 1] = {next_low + 1, taps[apart + 1].weight + next_high_weight};
+    return apart + 2;
+}
+
+// Places the taps of RoIs on one axis whose map has `size` cells.
+class TapPlacer {
+public:
+    // offsets: of the samples of a bin from its start, written for each RoI.
+    TapPlacer(int size, const PsRoiOptions& options, std::vector<float>& offsets)
+        : size_(size),
+          bins_(options.pool_size),
+          scale_(1.0f / options.stride),
+          samples_(static_cast<float>(options.sampling_ratio)),
+          share_(1.0f / samples_),
+          offsets_(offsets) {
+        offsets_.resize(static_cast<size_t>(options.sampling_ratio));
+    }
+
+    // Of all bins of an RoI.
+    void place(float from, float to, AxisTap* taps, int32_t* counts) {
+        const float start = from * scale_ - 0.5f;
+        const float end = to * scale_ - 0.5f;
+        const float bin = (end - start) / static_cast<float>(bins_);
+        for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] = (static_cast<float>(k) + 0.5f) * bin / samples_;
+        for (int j = 0; j < bins_; ++j, taps += 2 * offsets_.size()) {
+            counts[j] = place_bin(start + static_cast<float>(j) * bin, taps);
         }
     }
-}
+
+private:
+    int32_t place_bin(float start, AxisTap* taps) const {
+        if (offsets_.size() == 2) {
+            const int32_t count = place_two(start + offsets_[0], start + offsets_[1], size_, share_, taps);
+            if (count != 0) return count;
+        }
+        BinTaps bin_taps{taps};
+        for (const float offset : offsets_) bin_taps.add_sample(start + offset, size_, share_);
+        return bin_taps.count;
+    }
+
+    int size_, bins_;
+    float scale_, samples_, share_;
+    std::vector<float>& offsets_;
+};
 
 void place_all_taps(const FeatureMap& features, const Box* rois, size_t count, const PsRoiOptions& options,
                     PsRoiWorkspace& workspace) {
@@ -72,13 +113,12 @@ void place_all_taps(const FeatureMap& features, const Box* rois, size_t count, c
     workspace.y_taps.resize(count * taps_per_roi);
     workspace.x_counts.assign(count * bins, 0);
     workspace.y_counts.assign(count * bins, 0);
+    TapPlacer columns(features.width, options, workspace.offsets), rows(features.height, options, workspace.offsets);
     for (size_t r = 0; r < count; ++r) {
         const Box& roi = rois[r];
         if (!is_finite(roi)) continue;  // no taps: zeros
-        place_taps(roi.x1, roi.x2, features.width, options, &workspace.x_taps[r * taps_per_roi],
-                   &workspace.x_counts[r * bins]);
-        place_taps(roi.y1, roi.y2, features.height, options, &workspace.y_taps[r * taps_per_roi],
-                   &workspace.y_counts[r * bins]);
+        columns.place(roi.x1, roi.x2, &workspace.x_taps[r * taps_per_roi], &workspace.x_counts[r * bins]);
+        rows.place(roi.y1, roi.y2, &workspace.y_taps[r * taps_per_roi], &workspace.y_counts[r * bins]);
     }
 }
 

@@ -25,6 +25,7 @@ struct AxisTap {
 struct PsRoiWorkspace {
     std::vector<AxisTap> x_taps, y_taps;      // [RoI][bin][2n]
     std::vector<int32_t> x_counts, y_counts;  // [RoI][bin]
+    std::vector<float> offsets;               // [sample]: from the start of a bin of the axis at hand
     std::vector<float> lanes;                 // [cell][lane]: channels of one bin as SIMD lanes
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mix_pixels.h"
+#include "near_columns.h"
 #include "normalise_bytes.h"
 
 namespace pocketdet {
@@ -32,9 +33,13 @@ void place_taps(int source, int target, std::vector<PixelTap>& taps) {
 // The columns of the result and the rows between source and result: 3 planes, padded to whole vectors.
 struct Columns {
     explicit Columns(const ResizeWorkspace& workspace)
-        : taps(workspace.columns), shares(workspace.shares), plane((taps.size() + 15) / 16 * 16) {}
+        : taps(workspace.columns),
+          near(workspace.near_columns),
+          shares(workspace.shares),
+          plane((taps.size() + 15) / 16 * 16) {}
 
     const std::vector<PixelTap>& taps;
+    const std::vector<NearColumns>& near;
     const std::vector<uint16_t>& shares;
     size_t plane;  // elements
 };
@@ -42,6 +47,9 @@ struct Columns {
 // mix_four reads eight bytes of a pixel, so the last pixels of a row are interpolated value by value.
 template <int kStep>
 void mix_packed(const uint8_t* row, int source_width, const Columns& columns, int32_t* out) {
+#if defined(__aarch64__)
+    if (!columns.near.empty()) return mix_near(row, columns.near, columns.shares.data(), out, columns.plane);
+#endif
     const PixelTap* const taps = columns.taps.data();
     size_t safe_end = columns.taps.size();
     while (safe_end != 0 && taps[safe_end - 1].left * kStep + 8 > source_width * kStep) --safe_end;
@@ -174,6 +182,10 @@ void resize_into(const ImageView& image, const ResizeOptions& options, ResizeWor
     const Placement placed = compute_placement(options.rule, {image.height, image.width}, options.target);
     place_taps(image.width, placed.width, workspace.columns);
     place_taps(image.height, placed.height, workspace.rows);
+#if defined(__aarch64__)
+    if (image.format != PixelFormat::nv21)
+        find_near_columns(workspace.columns, pixel_step(image.format), image.width, workspace.near_columns);
+#endif
     const Columns columns(workspace);
     workspace.shares.resize(2 * columns.plane);
     for (size_t x = 0; x < columns.taps.size(); ++x) put_shares(x, columns.taps[x].fraction, workspace.shares.data());

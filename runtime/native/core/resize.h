@@ -44,9 +44,31 @@ struct PixelTap {
     int32_t left, right, fraction;
 };
 
+// Four columns of a row whose pixels are among 32 bytes: for each channel the places of the left pixels' bytes, then of
+// the right ones', as 16 bits. What is at place 255 is zero.
+struct ChannelPlaces {
+    uint8_t bytes[3][16];
+
+    // left, right: of a column, the places of the first bytes of its pixels.
+    constexpr void put(int column, int left, int right) {
+        for (int c = 0; c < 3; ++c) {
+            bytes[c][2 * column] = static_cast<uint8_t>(left + c);
+            bytes[c][8 + 2 * column] = static_cast<uint8_t>(right + c);
+            bytes[c][2 * column + 1] = bytes[c][8 + 2 * column + 1] = 255;
+        }
+    }
+};
+
+// Four columns whose pixels lie within 32 bytes of a row, the first of which it has.
+struct NearColumns {
+    int32_t first;
+    ChannelPlaces places;
+};
+
 // Buffers of both functions, reused between calls.
 struct ResizeWorkspace {
     std::vector<PixelTap> columns, rows;
+    std::vector<NearColumns> near_columns;      // all columns, or empty
     std::vector<uint16_t> shares;               // of the columns: see mix_pixels.h
     std::array<std::vector<int32_t>, 2> cache;  // two source rows after the horizontal pass, 3 planes each
     std::vector<uint8_t> line;                  // one destination row, 3 planes
