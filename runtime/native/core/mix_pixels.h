@@ -44,11 +44,6 @@ constexpr ChannelPlaces places_in_eights() {
     return places;
 }
 
-inline uint8x16_t two_pixels(const uint8_t* first, const uint8_t* second) {
-    const uint64x2_t both = vcombine_u64(vreinterpret_u64_u8(vld1_u8(first)), vdup_n_u64(0));
-    return vreinterpretq_u8_u64(vld1q_lane_u64(reinterpret_cast<const uint64_t*>(second), both, 1));
-}
-
 // mix_four of the pixels at `places` of `bytes`.
 inline void mix_at(const ChannelPlaces& places, uint8x16x2_t bytes, const uint16_t* shares, int32_t* out,
                    size_t plane) {
@@ -84,7 +79,8 @@ inline void mix_four(const uint8_t* const (&pixels)[4], const uint16_t* shares, 
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * plane), _mm_unpacklo_epi64(high[0], high[1]));
 #elif defined(__aarch64__)
     static constexpr ChannelPlaces kPlaces = places_in_eights<kStep>();
-    mix_at(kPlaces, {{two_pixels(pixels[0], pixels[1]), two_pixels(pixels[2], pixels[3])}}, shares, out, plane);
+    const auto two = [&](int i) { return vcombine_u8(vld1_u8(pixels[i]), vld1_u8(pixels[i + 1])); };
+    mix_at(kPlaces, {{two(0), two(2)}}, shares, out, plane);
 #else
     for (size_t i = 0; i < 4; ++i) {
         const int32_t fraction = shares[2 * i + 1];
