@@ -7,7 +7,7 @@ IMAGE  ?= docs/images/scene.jpg
 OUT    ?= demo
 NATIVE := $(shell find runtime/native -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types pyright docs format-check format tidy actionlint help clean
+.PHONY: demo test test-all native native-static native-aarch64 runners wheels release-notes arm-model native-sanitize native-sanitize-aarch64 native-fuzz hostile hostile-arm fuzz arm-parity android-check apk native-test lint types pyright docs format-check format tidy actionlint help clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,7 +60,7 @@ $(VENV)/native.stamp: $(VENV)/tools.stamp
 	@$(PIP) install -q -c constraints.txt unearth
 	@touch $@
 
-native native-static native-aarch64 native-sanitize native-fuzz: $(VENV)/native.stamp
+native native-static native-aarch64 native-sanitize native-sanitize-aarch64 native-fuzz: $(VENV)/native.stamp
 	@echo "== the C++ detector (some minutes the first time; progress is in build/$(NATIVE_OUT).log)"
 	@ncnn="$$($(BIN)/python runtime/native/build_ncnn.py $(NCNN_OPTIONS))" && mkdir -p build && { \
 	  $(BIN)/cmake -S runtime/native -B build/$(NATIVE_OUT) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
@@ -108,6 +108,11 @@ native-sanitize: NCNN_OPTIONS := --sanitize
 native-sanitize: NATIVE_OUT := native-sanitize
 native-sanitize: NATIVE_OPTIONS := -DPOCKETDET_SANITIZE=ON
 native-sanitize: ## the same with AddressSanitizer and UndefinedBehaviorSanitizer
+native-sanitize-aarch64: NCNN_OPTIONS := --target aarch64
+native-sanitize-aarch64: NATIVE_OUT := native-sanitize-aarch64
+native-sanitize-aarch64: NATIVE_OPTIONS := --toolchain $(CURDIR)/runtime/native/aarch64.cmake -DPOCKETDET_SANITIZE=ON
+native-sanitize-aarch64: export ASAN_OPTIONS := detect_leaks=0 # an emulated process cannot be traced
+native-sanitize-aarch64: ## the same for 64-bit ARM, emulated; ncnn itself is built without
 native-fuzz: NCNN_OPTIONS := --sanitize
 native-fuzz: NATIVE_OUT := native-fuzz
 native-fuzz: NATIVE_OPTIONS := -DPOCKETDET_SANITIZE=ON -DPOCKETDET_FUZZ=ON -DPOCKETDET_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++

@@ -9,5 +9,6 @@ endif()
 # so that ctest can run what was built; QEMU_CPU chooses the processor
 find_program(qemu_aarch64 NAMES qemu-aarch64-static qemu-aarch64)
 if(qemu_aarch64)
-  set(CMAKE_CROSSCOMPILING_EMULATOR "${qemu_aarch64}")
+  # where Debian keeps the libraries of programs that are not static
+  set(CMAKE_CROSSCOMPILING_EMULATOR "${qemu_aarch64};-L;/usr/aarch64-linux-gnu")
 endif()
