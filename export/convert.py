@@ -23,6 +23,7 @@ from pocketdet.runtime.engines.onnx_engine import OnnxEngine
 from pocketdet.runtime.ncnn_graph import Graph, validate, write_graph
 from pocketdet.runtime.output_fields import WHOLE, Regions, compare_output
 from pocketdet.runtime.parity import Check
+from pocketdet.runtime.precision import Arithmetic
 from pocketdet.runtime.verification import TOLERANCES
 
 RANGE_ITEMS = 16  # of int8 calibration; all would take as long again as calibrating
@@ -173,7 +174,10 @@ def convert(
         graph, part = _align(part, graph, scratch, target, require)
     if plan.storage == "int8":
         assert calibration is not None
-        return _convert_to_int8(part, graph, scratch, plan, require, calibration)
+        arithmetic: Arithmetic = "fp16" if target is not None and target.has_half else plan.arithmetic
+        return _convert_to_int8(
+            part, graph, scratch, replace(plan, arithmetic=arithmetic), require, calibration
+        )
     if plan.arithmetic == "fp32":
         return part
     return _convert_to_half(part, graph, scratch, plan, require, range_inputs)
@@ -248,7 +252,7 @@ def _convert_to_int8(
 ) -> GraphExport:
     """Step 6b: quantize; checked on the first and the last calibration image, which the ranges fit.
 
-    Layers that half precision is not for are masked: the bundle may run with it, though it asks for fp32.
+    Layers that half precision is not for are masked whatever the plan asks for: any bundle may run with it.
     """
     spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch, part.regions)
     items = calibration.inputs[part.name]
@@ -259,7 +263,8 @@ def _convert_to_int8(
     checked = replace(part, examples=(items[0], items[-1]))
     tolerance = TOLERANCES["int8"]
     require(_check_engine("int8", checked, ncnn, tolerance.of_graph(part.name), tolerance.least_snr_db))
-    return replace(part, risks=risks)
+    spec = part.spec.model_copy(update={"arithmetic": plan.arithmetic})
+    return replace(part, spec=spec, risks=risks)
 
 
 def check_network(

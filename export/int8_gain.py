@@ -8,6 +8,7 @@ from typing import Any, Final
 from pocketdet.export.quantization.arm_gain import CoreGain, arm_rates, layer_works, predict_gain
 from pocketdet.runtime.bundle.schema import Graphs
 from pocketdet.runtime.ncnn_graph import infer_shapes, read_graph
+from pocketdet.runtime.precision import narrowest
 
 GAIN_FILE: Final = "reference/gain.int8.json"
 _TITLE: Final = (
@@ -15,10 +16,6 @@ _TITLE: Final = (
     "how many times as fast as in fp16"
 )
 _HEAD: Final = ("core", "fp16", "int8, others fp16", "int8, others fp32")
-_ADVICE: Final = (
-    "others: layers that are not int8; they compute in fp32, or in fp16 if the bundle runs with --precision "
-    "fp16"
-)
 
 
 def write_int8_gain(graphs: Graphs, rois: int, folder: Path) -> list[str]:
@@ -46,7 +43,10 @@ def write_int8_gain(graphs: Graphs, rois: int, folder: Path) -> list[str]:
         "cores": [_record(gain) for gain in gains],
     }
     (folder / GAIN_FILE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return [_TITLE, *_table(gains), _errors(), _ADVICE]
+    asked = narrowest(spec.arithmetic for spec in graphs.by_name().values())
+    advice = "" if asked == "fp16" else "; --precision fp16 overrides that"
+    others = f"others: layers that are not int8; this bundle asks for {asked} in them{advice}"
+    return [_TITLE, *_table(gains), _errors(), others]
 
 
 def _record(gain: CoreGain) -> dict[str, Any]:

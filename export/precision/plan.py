@@ -191,7 +191,8 @@ def make_plan(
         half = next((key for key, precision in wanted.items() if precision == "fp16"), None)
         if half is not None:
             raise UsageError(
-                f"layer {half!r} is to be fp16: layers that are not int8 in an int8 bundle are fp32"
+                f"layer {half!r} is to be fp16: a line for an int8 bundle says int8 or fp32, and layers that "
+                "are neither compute in fp16 with --target neon-fp16"
             )
         return {part.name: _plan_int8(part, wanted) for part in parts}
     return {part.name: _plan(part, wanted, modules[part.name], margin, log) for part in parts}

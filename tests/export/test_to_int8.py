@@ -104,7 +104,20 @@ def test_the_gain_on_arm_is_predicted(bundle: Path, log: list[str]) -> None:
     assert [core["core"] for core in document["cores"]] == ["cortex-a76", "cortex-a55"]
     big = document["cores"][0]
     assert big["predicted_cycles_int8_others_fp16"] < big["predicted_cycles_fp16"]
-    assert any("--precision fp16" in line for line in log[start:])
+    assert "-[i] others: layers that are not int8; this bundle asks for fp16 in them" in log[start:]
+
+
+def test_what_it_asks_for_depends_on_the_machines(
+    trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
+) -> None:
+    """Half precision in layers that are not int8, if the channels are aligned for machines that have it."""
+    lines: list[str] = []
+    options = replace(INT8, calibration=scenes[:4], target="neon-fp32")
+    other = export_detector(trained_model, tmp_path, options, log=lines.append).path
+    for path, arithmetic in ((bundle, "fp16"), (other, "fp32")):
+        with load_bundle(path) as loaded:
+            assert {g.arithmetic for g in loaded.manifest.graphs.by_name().values()} == {arithmetic}
+    assert lines[-1].endswith("this bundle asks for fp32 in them; --precision fp16 overrides that")
 
 
 def test_a_graph_of_unknown_layers_has_no_prediction(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +195,7 @@ def test_single_layers_stay_as_they_were(
 def test_layers_that_could_overflow_in_half_precision_are_masked(
     trained_model: ThunderNet, scenes: tuple[Path, ...], bundle: Path, tmp_path: Path
 ) -> None:
-    """The bundle asks for fp32 and may be run with --precision fp16."""
+    """The other layers of the bundle compute in half precision, on processors that have it."""
     assert kept_in_fp32(read_graph(bundle / "features.ncnn.param")) == []
     broken = overflowing(trained_model, "a branch of the backbone")
     lines: list[str] = []
@@ -192,7 +205,7 @@ def test_layers_that_could_overflow_in_half_precision_are_masked(
     for name in kept:
         assert any(f"{name}'" in line and "kept in fp32" in line for line in lines)
     with load_bundle(path) as loaded:
-        assert loaded.manifest.precision.arithmetic == "fp32"
+        assert loaded.manifest.precision.arithmetic == "fp16"
     assert verify(path, layers=True).ok
 
 
@@ -262,7 +275,7 @@ def test_what_makes_no_sense_is_refused(
         (ExportOptions(int8=QuantizeSettings(max_output_error=0.1)), "no layer is to be int8"),
         (
             replace(INT8, calibration=scenes, layers=(LayerChoice("conv_94", "fp16"),)),
-            "'features/conv_94' is to be fp16: layers that are not int8 in an int8 bundle are fp32",
+            "'features/conv_94' is to be fp16: a line for an int8 bundle says int8 or fp32",
         ),
     ):
         with pytest.raises(UsageError, match=words):

@@ -147,6 +147,11 @@ class AlignmentTarget:
         """Whether the machines are 64-bit ARM."""
         return self.name.startswith("neon-")
 
+    @property
+    def has_half(self) -> bool:
+        """Whether the machines compute in half precision."""
+        return self.name == "neon-fp16"
+
 
 ALIGNMENT_TARGETS = MappingProxyType(
     {
