@@ -114,10 +114,11 @@ protected:
         return keep(values.data(), bias);
     }
 
-    // `out` is empty if it would be, or if there is no memory.
-    void create_output(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const {
-        out.create(geometry_.width(map), geometry_.height(map), geometry_.outputs / kernels_.lanes, pixel_size(),
-                   kernels_.lanes, option.blob_allocator);
+    // Of vectors, or of half vectors if `pack` is half of their elements. `out` is empty if it would be, or if there is
+    // no memory.
+    void create_output(const ncnn::Mat& map, ncnn::Mat& out, int pack, const ncnn::Option& option) const {
+        out.create(geometry_.width(map), geometry_.height(map), geometry_.outputs / pack,
+                   static_cast<size_t>(pack) * kernels_.element_size, pack, option.blob_allocator);
     }
 
     static int8_t int8_at(const ncnn::Mat& weights, int i, float scale) {

@@ -10,14 +10,19 @@ namespace pocketdet {
 
 namespace {
 
-constexpr int kMostPlanes = 4;
-constexpr int kStemSlack = 24;  // elements that the kernel reads past the end of a row
+constexpr int kMostPlanes = 4, kMostRows = 6;  // of a stem: its inputs, the rows of its kernel
+constexpr int kStemSlack = 24;                 // elements that the kernel reads past the end of a row
+
+// The elements that ncnn packs together where channels fill half of the last vector: 4 of 8. 0 where it packs none.
+int half_pack(const Kernels& kernels) { return kernels.lanes == 8 ? 4 : 0; }
 
 bool is_stem(const LayerLine& line, const Kernels& kernels) {
     const Geometry g(line);
-    return is_plain(line, 3) && (g.int8_scales == 0 || kernels.element_size == 2) && g.stride == 2 &&
-           line.get(7, 1) == 1 && g.outputs > 0 && g.outputs % kernels.lanes == 0 && g.weights % (9 * g.outputs) == 0 &&
-           g.weights / (9 * g.outputs) >= 1 && g.weights / (9 * g.outputs) <= kMostPlanes;
+    const bool has_size = is_plain(line, 2) || is_plain(line, 3) || is_plain(line, 6);
+    const int taps = g.kernel * g.kernel * g.outputs, rest = g.outputs % kernels.lanes;
+    return has_size && (g.int8_scales == 0 || kernels.element_size == 2) && g.stride == 2 && line.get(7, 1) == 1 &&
+           g.outputs > 0 && (rest == 0 || rest == half_pack(kernels)) && g.weights % taps == 0 &&
+           g.weights / taps >= 1 && g.weights / taps <= kMostPlanes;
 }
 
 bool is_pointwise(const LayerLine& line, const Kernels& kernels) {
@@ -38,7 +43,7 @@ bool is_depthwise(const LayerLine& line, const Kernels& kernels) {
 // of kSlots apart.
 class RowRing {
 public:
-    static constexpr int kSlots = 4;
+    static constexpr int kSlots = 8;
 
     RowRing(size_t row_bytes, int height, const ncnn::Option& option)
         : rows_(static_cast<int>(row_bytes), kSlots + 1, 1u, option.workspace_allocator), height_(height) {
@@ -73,8 +78,11 @@ public:
 
     int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
         if (map.dims != 3 || map.c != planes() || map.elemsize != sizeof(float)) return -1;
-        create_output(map, out, option);
-        if (out.empty()) return -100;
+        const bool fills_vectors = geometry_.outputs % kernels_.lanes == 0;
+        create_output(map, out, fills_vectors ? kernels_.lanes : half_pack(kernels_), option);
+        const int groups = filled_up(geometry_.outputs) / kernels_.lanes;
+        ncnn::Mat whole(fills_vectors ? 1 : out.w, groups, pixel_size(), kernels_.lanes, option.workspace_allocator);
+        if (out.empty() || whole.empty()) return -100;
         const Padding& pad = geometry_.padding;
         const int row_elements = pad.left + map.w + pad.right + kStemSlack;
         const size_t left = static_cast<size_t>(pad.left) * kernels_.element_size;
@@ -83,29 +91,47 @@ public:
             rings.emplace_back(static_cast<size_t>(row_elements) * kernels_.element_size, map.h, option);
             if (rings.back().empty()) return -100;
         }
-        std::array<const void*, 3 * kMostPlanes> rows{};
-        std::vector<void*> outs(static_cast<size_t>(out.c));
+        const int kernel = geometry_.kernel;
+        std::array<const void*, kMostRows * kMostPlanes> rows{};
+        std::vector<void*> outs(static_cast<size_t>(groups));
         for (int y = 0; y < out.h; ++y) {
             for (int c = 0; c < planes(); ++c) {
-                for (int i = 0; i < 3; ++i) {
+                for (int i = 0; i < kernel; ++i) {
                     const auto convert = [&](int row, uint8_t* to) {
                         kernels_.convert(map.channel(c).row(row), map.w, to + left);
                     };
-                    rows[static_cast<size_t>(3 * c + i)] =
+                    rows[static_cast<size_t>(kernel * c + i)] =
                         rings[static_cast<size_t>(c)].at(2 * y - pad.top + i, convert);
                 }
             }
-            for (int g = 0; g < out.c; ++g) outs[static_cast<size_t>(g)] = out.channel(g).row<void>(y);
-            kernels_.stem({rows.data(), planes(), weights_.data, bias_.data, outs.data(), out.c, out.w, activation_});
+            for (int g = 0; g < groups; ++g) {
+                outs[static_cast<size_t>(g)] = fills_vectors ? out.channel(g).row<void>(y) : whole.row<void>(g);
+            }
+            kernels_.stem(
+                {kernel, rows.data(), planes(), weights_.data, bias_.data, outs.data(), groups, out.w, activation_});
+            if (fills_vectors) continue;
+            kernels_.element_size == 2 ? write_halves<uint64_t>(whole, out, y)
+                                       : write_halves<std::array<uint64_t, 2>>(whole, out, y);
         }
         return 0;
     }
 
 private:
-    int planes() const { return geometry_.weights / (9 * geometry_.outputs); }
+    int planes() const { return geometry_.weights / (taps() * geometry_.outputs); }
+    int taps() const { return geometry_.kernel * geometry_.kernel; }
+
+    // Row `y` of `out` from the row of each group, whose vectors have the elements of two channels of `out`.
+    template <class Half>  // of the size of half a vector
+    static void write_halves(const ncnn::Mat& groups, ncnn::Mat& out, int y) {
+        for (int c = 0; c < out.c; ++c) {
+            const Half* const from = groups.row<const Half>(c / 2) + c % 2;
+            Half* const to = out.channel(c).row<Half>(y);
+            for (int x = 0; x < out.w; ++x) to[x] = from[2 * x];
+        }
+    }
 
     std::vector<float> in_order(const float* weights) const override {
-        return in_batches(weights, geometry_.outputs, 9 * planes(), 3);
+        return in_batches(weights, geometry_.outputs, taps() * planes(), 3);
     }
 };
 
@@ -120,7 +146,7 @@ public:
         if (is_vector) {
             out.create(geometry_.outputs / kernels_.lanes, pixel_size(), kernels_.lanes, option.blob_allocator);
         } else {
-            create_output(map, out, option);
+            create_output(map, out, kernels_.lanes, option);
         }
         if (out.empty()) return -100;
         multiply(map, out.data, is_vector ? 1 : out.cstep);
@@ -162,7 +188,7 @@ public:
 
     int forward(const ncnn::Mat& map, ncnn::Mat& out, const ncnn::Option& option) const override {
         if (map.dims != 3 || map.c * kernels_.lanes != geometry_.outputs || !is_packed(map)) return -1;
-        create_output(map, out, option);
+        create_output(map, out, kernels_.lanes, option);
         if (out.empty()) return -100;
         const bool is_whole = is_in_tiles(map, out);
         ncnn::Mat padded = is_whole ? ncnn::Mat(map.w, pixel_size(), kernels_.lanes, option.workspace_allocator)

@@ -10,8 +10,8 @@ namespace pocketdet {
 
 struct Kernels;
 
-// Convolution: 3x3 of stride 2 from at most 4 channels, 1x1 of stride 1, in half precision also into channels that do
-// not fill vectors, as an output of the graph. ConvolutionDepthWise: 5x5 of stride 1 or 2.
+// Convolution: 2x2, 3x3 and 6x6 of stride 2 from at most 4 channels, 1x1 of stride 1, in half precision also into
+// channels that do not fill vectors, as an output of the graph. ConvolutionDepthWise: 5x5 of stride 1 or 2.
 void add_convolutions(const Kernels& kernels, std::vector<OwnLayer>& layers);
 
 // Pooling: the maximum of 3x3 with stride 2 and padding 1. Interp: to twice the size, nearest pixels. In half precision

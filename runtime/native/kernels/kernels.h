@@ -15,11 +15,12 @@ struct Activation {
     float a = 0, b = 0;  // leaky_relu: its slope, 0 to 1; hard_swish: x * clamp(a * x + b, 0, 1)
 };
 
-// One row of a 3x3 convolution of stride 2 from plain planes into channel groups.
+// One row of a 2x2, 3x3 or 6x6 convolution of stride 2 from plain planes into channel groups.
 struct StemRow {
-    const void* const* rows;  // 3 for each plane, each with 2 * width + 1 elements from the left edge of the window on
+    int kernel;
+    const void* const* rows;  // `kernel` for each plane, each from the left edge of the first window on
     int planes;
-    const void* weights;  // [batch of 3 groups, the last one may have fewer][plane][3 rows][3 columns][group][lane]
+    const void* weights;  // [batch of 3 groups, the last one may have fewer][plane][row][column][group][lane]
     const void* bias;     // [group][lane]
     void* const* outs;    // a row for each group
     int groups, width;    // of the output

@@ -57,24 +57,25 @@ inline void add_tap(typename Lanes::Vector (&sums)[groups][pixels], const typena
     (add_scaled<Lanes, (2 * all + tap) % n>(sums, all, of_tap, values[(2 * all + tap) / n]), ...);
 }
 
-template <class Lanes, int groups, int pixels>
-inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights, int first, int x) {
+// `taps` are the columns of the kernel.
+template <class Lanes, int groups, int pixels, int... taps>
+inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights, int first, int x,
+                      std::integer_sequence<int, taps...>) {
     using Element = typename Lanes::Element;
     using Vector = typename Lanes::Vector;
-    constexpr int n = Lanes::kCount;
+    constexpr int n = Lanes::kCount, kernel = sizeof...(taps);
+    constexpr int loads = (2 * (pixels - 1) + kernel - 1) / n + 1;  // of the columns of the windows
     constexpr std::make_integer_sequence<int, pixels> all{};
     Vector sums[groups][pixels];
     for (int g = 0; g < groups; ++g) {
         const Vector bias = Lanes::load(static_cast<const Element*>(row.bias) + (first + g) * n);
         for (int p = 0; p < pixels; ++p) sums[g][p] = bias;
     }
-    for (int k = 0; k < 3 * row.planes; ++k, weights += 3 * groups * n) {
+    for (int k = 0; k < kernel * row.planes; ++k, weights += kernel * groups * n) {
         const Element* from = static_cast<const Element*>(row.rows[k]) + 2 * x;
-        typename Lanes::Indexed values[2 * pixels / n + 1];
-        for (int i = 0; i < 2 * pixels / n + 1; ++i) values[i] = Lanes::load_indexed(from + i * n);
-        add_tap<Lanes, 0>(sums, weights, values, all);
-        add_tap<Lanes, 1>(sums, weights, values, all);
-        add_tap<Lanes, 2>(sums, weights, values, all);
+        typename Lanes::Indexed values[loads];
+        for (int i = 0; i < loads; ++i) values[i] = Lanes::load_indexed(from + i * n);
+        (add_tap<Lanes, taps>(sums, weights, values, all), ...);
     }
     const Vector least = lowest<Lanes>(row.activation);
     for (int g = 0; g < groups; ++g) {
@@ -83,23 +84,30 @@ inline void stem_tile(const StemRow& row, const typename Lanes::Element* weights
     }
 }
 
-template <class Lanes, int groups>
+template <class Lanes, int kernel, int groups>
 void stem_groups(const StemRow& row, const typename Lanes::Element* weights, int first) {
-    for_tiles<Lanes::kStemPixels>(
-        row.width, [&](auto pixels, int x) { stem_tile<Lanes, groups, pixels.value>(row, weights, first, x); });
+    for_tiles<Lanes::kStemPixels>(row.width, [&](auto pixels, int x) {
+        stem_tile<Lanes, groups, pixels.value>(row, weights, first, x, std::make_integer_sequence<int, kernel>());
+    });
+}
+
+template <class Lanes, int kernel>
+void stem_row_of(const StemRow& row) {
+    const auto* weights = static_cast<const typename Lanes::Element*>(row.weights);
+    int first = 0;
+    for (; first + 3 <= row.groups; first += 3) {
+        stem_groups<Lanes, kernel, 3>(row, weights, first);
+        weights += kernel * kernel * row.planes * 3 * Lanes::kCount;
+    }
+    if (row.groups - first == 2) stem_groups<Lanes, kernel, 2>(row, weights, first);
+    if (row.groups - first == 1) stem_groups<Lanes, kernel, 1>(row, weights, first);
+    for (int g = 0; g < row.groups; ++g) finish<Lanes>(row.activation, row.outs[g], row.width * Lanes::kCount);
 }
 
 template <class Lanes>
 void stem_row(const StemRow& row) {
-    const auto* weights = static_cast<const typename Lanes::Element*>(row.weights);
-    int first = 0;
-    for (; first + 3 <= row.groups; first += 3) {
-        stem_groups<Lanes, 3>(row, weights, first);
-        weights += 9 * row.planes * 3 * Lanes::kCount;
-    }
-    if (row.groups - first == 2) stem_groups<Lanes, 2>(row, weights, first);
-    if (row.groups - first == 1) stem_groups<Lanes, 1>(row, weights, first);
-    for (int g = 0; g < row.groups; ++g) finish<Lanes>(row.activation, row.outs[g], row.width * Lanes::kCount);
+    if (row.kernel == 2) return stem_row_of<Lanes, 2>(row);
+    row.kernel == 3 ? stem_row_of<Lanes, 3>(row) : stem_row_of<Lanes, 6>(row);
 }
 
 // sums[group][pixel] += weights * the element `lane` of values[pixel].

@@ -339,6 +339,16 @@ void test_kernels(Arithmetic arithmetic) {
                              arithmetic, width, height);
         }
         test_convolution({"Convolution", 4, 32, 3, 2, 0, 2, 1, true, 1}, arithmetic, width + 2, height + 2);
+        for (int outputs : {8, 16, 48}) {
+            test_convolution({"Convolution", 3, outputs, 6, 2, 2, 2, 1, outputs != 8, outputs != 8 ? 1 : 0}, arithmetic,
+                             width + 1, height + 1);
+        }
+        test_convolution({"Convolution", 4, 16, 6, 2, 3, 1, 1, true, 1}, arithmetic, width + 1, height + 1);
+        for (int outputs : {4, 8, 12, 28}) {  // 4 more than fill vectors of 8 are packed by 4
+            test_convolution({"Convolution", 3, outputs, 2, 2, 0, 0, 1, outputs == 28, outputs == 28 ? 2 : 0},
+                             arithmetic, width + 1, height + 1);
+            test_convolution({"Convolution", 3, outputs, 3, 2, 1, 1, 1, true, 1}, arithmetic, width, height);
+        }
         for (int activation : {2, 4, 6}) {
             test_convolution({"Convolution", 16, 24, 1, 1, 0, 0, 1, true, activation}, arithmetic, width, height);
             test_convolution({"Convolution", 3, 16, 3, 2, 1, 1, 1, true, activation}, arithmetic, width, height);
@@ -379,11 +389,13 @@ bool is_own(const std::string& text, Arithmetic arithmetic) {
 void test_other_layers_stay(Arithmetic arithmetic) {
     const std::string stem = "Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=648",
                       pointwise = "Convolution c 1 1 a b 0=24 1=1 5=1 6=384",
+                      six = "Convolution c 1 1 a b 0=24 1=6 3=2 4=2 5=1 6=2592",
+                      two = "Convolution c 1 1 a b 0=12 1=2 3=2 5=1 6=144",
                       depthwise = "ConvolutionDepthWise c 1 1 a b 0=24 1=5 3=2 4=2 5=1 6=600 7=24",
                       pool = "Pooling c 1 1 a b 1=3 2=2 3=1 5=1",
                       gemm = "Gemm c 1 1 a b 10=4 2=0 3=1 4=0 5=1 6=1 7=0 8=36 9=245";
-    for (const std::string& line : {stem, stem + " 9=1", stem + " 31=32", pointwise, pointwise + " 9=1", depthwise,
-                                    depthwise + " 9=1", pool, gemm}) {
+    for (const std::string& line : {stem, stem + " 9=1", stem + " 31=32", six, two, pointwise, pointwise + " 9=1",
+                                    depthwise, depthwise + " 9=1", pool, gemm}) {
         CHECK(is_own(line, arithmetic) == (kernels_for(arithmetic) != nullptr));
     }
     for (const std::string& line : {stem, pointwise, depthwise}) {
@@ -449,6 +461,7 @@ void test_other_layers_stay(Arithmetic arithmetic) {
         CHECK(!is_own(std::string("Interp l 1 1 a b ") + size, arithmetic));
     }
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=3 3=2 4=1 5=1 6=3456", arithmetic));  // from 16 channels
+    CHECK(!is_own("Convolution c 1 1 a b 0=24 1=5 3=2 4=1 5=1 6=1800", arithmetic));  // 5x5
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 6=144", arithmetic));               // from 6
     CHECK(!is_own("Convolution c 1 1 a b 0=24 1=1 3=2 6=384", arithmetic));
     CHECK(!is_own("Convolution c 1 1 a b 0=6 1=3 3=2 4=1 5=1 6=162", arithmetic));
