@@ -115,13 +115,14 @@ def fit_core(core: str, samples: Sequence[Sample]) -> CoreRates:
         core: Its name.
         samples: Of this core, two or more.
     """
-    errors = [abs(wrong - 1) for _, wrong in left_out(core, samples)]
+    found = list(left_out(core, samples))
+    errors = [abs(wrong - 1) for _, wrong in found]
     return CoreRates(
         core=core,
         rates=fit_rates(samples),
         median_error=round(float(np.median(errors)), _DIGITS),
         largest_error=round(max(errors), _DIGITS),
-        networks=len(samples),
+        networks=len({sample.name for sample, _ in found}),
     )
 
 

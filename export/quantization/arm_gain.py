@@ -24,6 +24,7 @@ Amounts = tuple[float, float, float]
 
 LANES: Final = 8  # halves in a vector; the kernels read and write whole vectors of channels
 _PLAIN_ACTIVATIONS: Final = (0, 1, 2, 4, 6)  # of ncnn: none, ReLU, leaky ReLU, sigmoid, HardSwish
+_STEM_KERNELS: Final = ((2, 2), (3, 3), (6, 6))
 _PRODUCT: Final = "1x1"
 _FREE: Final = frozenset({"Input", "MemoryData", "Split", "Noop", "Reshape", "Flatten", "Dropout"})
 _GROUPS: Final = {
@@ -108,8 +109,12 @@ def _convolution_group(kind: str, convolution: Convolution, source: Shape, out: 
     if kind != "Convolution":
         return "deconvolution" if kind == "Deconvolution" else "deformable"
     if source[0] <= 4:
-        is_stem = convolution.stride == (2, 2) and convolution.kernel == (3, 3) and out[0] % LANES == 0
-        return "stem" if is_stem and is_plain else "first"
+        has_form = convolution.kernel in _STEM_KERNELS and convolution.stride == (2, 2)
+        fills_halves = out[0] % (LANES // 2) == 0  # channels that fill half of a vector are split afterwards
+        if has_form and fills_halves and is_plain:
+            return "stem"
+        if out[0] > 4:  # into few channels it is no first convolution
+            return "first"
     if convolution.kernel == (1, 1) and convolution.stride == (1, 1):
         return _PRODUCT if is_even and is_plain else "1x1, other"
     is_winograd = convolution.kernel == (3, 3) and convolution.stride == convolution.dilation == (1, 1)
@@ -126,9 +131,10 @@ class CoreRates(_Strict):
     Attributes:
         core: its name.
         rates: cycles per unit of each amount, by kind (`LayerWork.kind`) and group.
-        median_error: of how many times as fast int8 is, over networks that the fit left out in turn.
+        median_error: of how many times as fast int8 is, over networks that the fit left out in turn; those
+            with layers like which no other has any have none.
         largest_error: the largest of these.
-        networks: number of networks.
+        networks: number of networks with an error.
     """
 
     core: str

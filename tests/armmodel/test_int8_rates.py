@@ -63,6 +63,16 @@ def test_the_error_is_that_of_a_network_that_the_fit_does_not_have() -> None:
     assert fit_core("cortex-a76", every).largest_error == pytest.approx(1, rel=1e-3)
 
 
+def test_a_network_with_a_layer_that_no_other_has_is_left_out_of_the_errors() -> None:
+    own = sample("own", 3)
+    own = replace(own, works=(replace(own.works[0], group="first"), *own.works[1:]))
+    every = [sample("a", 1), sample("b", 2), own]
+    assert {one.name for one, _ in left_out("cortex-a76", every)} == {"a", "b"}
+    fitted = fit_core("cortex-a76", every)
+    assert fitted.networks == 2
+    assert all("first" in groups for kind, groups in fitted.rates.items() if kind != "fp32")
+
+
 def test_a_twin_has_int8_where_an_export_could() -> None:
     b = Builder()
     x = b.conv(b.input(3, 32, 32), 16, 3, 2)

@@ -41,6 +41,10 @@ def test_layers_are_in_the_groups_that_kernels_distinguish() -> None:
     x = b.shuffle(b.conv(x, 20, 3, _2=2, _4=2))
     b.add("Pooling", x, {0: 0, 1: 3, 2: 2, 3: 1, 5: 1})
     b.conv(b.input(3, 32, 32), 16, 6, 2)
+    b.conv(b.input(3, 32, 32), 12, 2, 2)
+    b.conv(b.input(3, 32, 32), 10, 2, 2)
+    b.conv(b.input(3, 32, 32), 16, 5, 2)
+    b.conv(b.input(1, 32, 32), 1, 3)
     assert [work.group for work in works_of(b.graph(), b.inputs)] == [
         "stem",
         "depthwise 5x5",
@@ -56,7 +60,11 @@ def test_layers_are_in_the_groups_that_kernels_distinguish() -> None:
         "dense, odd channels",
         "copy",
         "pooling",
+        "stem",
+        "stem",
         "first",
+        "first",
+        "3x3, odd channels",
     ]
 
 
