@@ -32,14 +32,21 @@ public:
     }
 };
 
-// Channels 0, C, 1, C + 1, ... of two maps of C channels: all of them, or the first half of them and the others.
+// Channels 0, C, 1, C + 1, ... of two maps of C channels, or in reverse channels 0, 2, 4, ... and then 1, 3, 5, ...:
+// all of them, or the first half of them and the others.
 class Shuffled : public PackedLayer {
 public:
     explicit Shuffled(const Kernels& kernels) : PackedLayer(kernels) { one_blob_only = false; }
 
+    int load_param(const ncnn::ParamDict& params) override {
+        reverse_ = params.get(1, 0);
+        return 0;
+    }
+
     int create_pipeline(const ncnn::Option& option) override {
         ncnn::ParamDict groups, halves;
         groups.set(0, 2);
+        groups.set(1, reverse_);
         ncnn::Mat sizes(2);
         if (sizes.empty()) return -100;
         static_cast<int*>(sizes.data)[0] = static_cast<int*>(sizes.data)[1] = -233;  // what is left, equally
@@ -75,7 +82,12 @@ public:
             if (half.empty()) return -100;
         }
         const auto group = [&](int i) { return outputs[i / groups].channel(i % groups).data; };
+        const auto joined = [&](int i) { return (i < a.c ? a.channel(i) : b.channel(i - a.c)).data; };
         for (int c = 0; c < a.c; ++c) {
+            if (reverse_ != 0) {
+                kernels_.separate(joined(2 * c), joined(2 * c + 1), a.w * a.h, group(c), group(a.c + c));
+                continue;
+            }
             kernels_.interleave(a.channel(c).data, b.channel(c).data, a.w * a.h, group(2 * c), group(2 * c + 1));
         }
         return 0;
@@ -92,6 +104,7 @@ private:
     }
 
     std::unique_ptr<ncnn::Layer> ncnns_[3];
+    int reverse_ = 0;
 };
 
 // A graph's text, line by line. Each blob has one reader, and an output of the graph has none (graph/wiring.h): no
@@ -136,7 +149,7 @@ bool is_shuffled(const GraphText& graph, size_t i) {
     const LayerLine &concat = graph.layers[i], &shuffle = graph.layers[i + 1];
     return concat.type == "Concat" && concat.inputs.size() == 2 && concat.has_only({0}) && concat.get(0, 0) == 0 &&
            shuffle.type == "ShuffleChannel" && shuffle.has_only({0, 1}) && shuffle.get(0, 1) == 2 &&
-           shuffle.get(1, 0) == 0 && shuffle.inputs == concat.outputs;
+           (shuffle.get(1, 0) == 0 || shuffle.get(1, 0) == 1) && shuffle.inputs == concat.outputs;
 }
 
 // Halves are equal parts: check_graph has seen that they are all channels, or a part is -233, what is left of them.
@@ -151,13 +164,16 @@ void join_shuffled(GraphText& graph, size_t i) {
     const std::string &joined = graph.layers[i].outputs[0], &shuffled = graph.layers[i + 1].outputs[0];
     const std::string second = joined + "/second", also = shuffled + "/second";
     if (graph.blobs.count(second) + graph.blobs.count(also) > 0) return;
+    const std::string order = graph.layers[i + 1].get(1, 0) == 0 ? "" : " 1=1";
     graph.put(i, kHandOn, graph.layers[i].inputs, {joined, second});
     if (i + 2 < graph.lines.size() && is_halved(graph, i + 1)) {
         graph.put(i + 1, kHandOn, {joined, second}, {shuffled, also});
         graph.put(i + 2, kShuffled, {shuffled, also}, graph.layers[i + 2].outputs);
+        graph.lines[i + 2] += order;
         graph.count_more_blobs(2);
     } else {
         graph.put(i + 1, kShuffled, {joined, second}, {shuffled});
+        graph.lines[i + 1] += order;
         graph.count_more_blobs(1);
     }
 }

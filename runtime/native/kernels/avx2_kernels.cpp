@@ -24,6 +24,13 @@ struct Avx2Lanes : SinglePowers {
     static Vector zip(Vector a, Vector b) {
         return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), halves);
     }
+    static Vector even(Vector a, Vector b) { return unzip<0x88>(a, b); }
+    static Vector odd(Vector a, Vector b) { return unzip<0xdd>(a, b); }
+    template <int elements>  // of both, in each half
+    static Vector unzip(Vector a, Vector b) {
+        const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, elements));
+        return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+    }
     static Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }
     static Vector min(Vector a, Vector b) { return _mm256_min_ps(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return _mm256_fmadd_ps(a, b, sum); }

@@ -18,6 +18,8 @@ struct HalfLanes {
     static Vector splat(float value) { return vdupq_n_f16(static_cast<Element>(value)); }
     static Vector zip_low(Vector a, Vector b) { return vzip1q_f16(a, b); }
     static Vector zip_high(Vector a, Vector b) { return vzip2q_f16(a, b); }
+    static Vector even(Vector a, Vector b) { return vuzp1q_f16(a, b); }
+    static Vector odd(Vector a, Vector b) { return vuzp2q_f16(a, b); }
     static Vector max(Vector a, Vector b) { return vmaxq_f16(a, b); }
     static Vector min(Vector a, Vector b) { return vminq_f16(a, b); }
     static Vector add_product(Vector sum, Vector a, Vector b) { return vfmaq_f16(sum, a, b); }

@@ -75,6 +75,8 @@ struct Kernels {
     void (*max_pool)(const MaxPoolRow&);
     // Channels 0 of `a`, 0 of `b`, 1 of `a`, ... of two channel groups: the first group of them, and the second.
     void (*interleave)(const void* a, const void* b, int pixels, void* first, void* second);
+    // Channels 0, 2, ... of `a`, then of `b`: a channel group. Channels 1, 3, ...: another.
+    void (*separate)(const void* a, const void* b, int pixels, void* even, void* odd);
     // Each pixel of a row of a channel group twice.
     void (*double_row)(const void* from, int pixels, void* to);
     // In place. A sigmoid is within 1e-3 in half precision, 2e-7 in float32; Swish is within 1.2e-3 and 4e-7 times the

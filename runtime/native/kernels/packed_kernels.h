@@ -298,14 +298,16 @@ void max_pool_row(const MaxPoolRow& row) {
     if (2 * pairs < row.source_width) Lanes::store(out + pairs * n, Lanes::max(left, highest(2 * pairs)));
 }
 
-template <class Lanes>
-void interleave(const void* a, const void* b, int pixels, void* first, void* second) {
+// `first` and `second` of the vectors of each pixel.
+template <class Lanes, typename Lanes::Vector (*first_of)(typename Lanes::Vector, typename Lanes::Vector),
+          typename Lanes::Vector (*second_of)(typename Lanes::Vector, typename Lanes::Vector)>
+void rearrange(const void* a, const void* b, int pixels, void* first, void* second) {
     using Element = typename Lanes::Element;
     for (int i = 0; i < pixels * Lanes::kCount; i += Lanes::kCount) {
         const auto x = Lanes::load(static_cast<const Element*>(a) + i),
                    y = Lanes::load(static_cast<const Element*>(b) + i);
-        Lanes::store(static_cast<Element*>(first) + i, Lanes::zip_low(x, y));
-        Lanes::store(static_cast<Element*>(second) + i, Lanes::zip_high(x, y));
+        Lanes::store(static_cast<Element*>(first) + i, first_of(x, y));
+        Lanes::store(static_cast<Element*>(second) + i, second_of(x, y));
     }
 }
 
@@ -322,11 +324,17 @@ void double_row(const void* from, int pixels, void* to) {
 
 template <class Lanes>
 constexpr Kernels kernels_of() {
-    return {Lanes::kCount,          sizeof(typename Lanes::Element),
-            Lanes::convert,         stem_row<Lanes>,
-            product_all<Lanes>,     depthwise<Lanes>,
-            max_pool_row<Lanes>,    interleave<Lanes>,
-            double_row<Lanes>,      activate<Lanes>,
+    return {Lanes::kCount,
+            sizeof(typename Lanes::Element),
+            Lanes::convert,
+            stem_row<Lanes>,
+            product_all<Lanes>,
+            depthwise<Lanes>,
+            max_pool_row<Lanes>,
+            rearrange<Lanes, Lanes::zip_low, Lanes::zip_high>,
+            rearrange<Lanes, Lanes::even, Lanes::odd>,
+            double_row<Lanes>,
+            activate<Lanes>,
             Lanes::kDepthwisePixels};
 }
 

@@ -163,9 +163,10 @@ std::string end_of_unit(const std::string& shuffle, const std::string& slice) {
            shuffle + "\nSlice c 1 2 b out0 out1 " + slice + "\n";
 }
 
-// `half` is the text of a size of the slices.
-void test_shuffle(Arithmetic arithmetic, int passed, int computed, const std::string& half_size) {
-    const std::string param = end_of_unit("0=2 1=0", "-23300=2," + half_size + "," + half_size + " 1=0");
+// `shuffle` and `half_size` are the text of its parameters and of a size of the slices.
+void test_shuffle(Arithmetic arithmetic, int passed, int computed, const std::string& shuffle,
+                  const std::string& half_size) {
+    const std::string param = end_of_unit(shuffle, "-23300=2," + half_size + "," + half_size + " 1=0");
     const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
     CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(4) == "PocketdetShuffled");
     const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
@@ -179,9 +180,10 @@ void test_shuffle(Arithmetic arithmetic, int passed, int computed, const std::st
 }
 
 // The end of a unit that no other follows.
-void test_whole_shuffle(Arithmetic arithmetic, int passed, int computed) {
+void test_whole_shuffle(Arithmetic arithmetic, int passed, int computed, const std::string& shuffle) {
     const std::string param =
-        "7767517\n4 4\nInput i 0 1 in0\nInput j 0 1 in1\nConcat a 2 1 in0 in1 a 0=0\nShuffleChannel b 1 1 a out0 0=2\n";
+        "7767517\n4 4\nInput i 0 1 in0\nInput j 0 1 in1\nConcat a 2 1 in0 in1 a 0=0\nShuffleChannel b 1 1 a out0 " +
+        shuffle + "\n";
     const LayerNet ours(param, arithmetic, true, {}), theirs(param, arithmetic, false, {});
     CHECK(ours.type(2) == "PocketdetHandOn" && ours.type(3) == "PocketdetShuffled");
     const std::vector<ncnn::Mat> inputs{drawn_halves(3).maps(5, 3, passed), drawn_halves(4).maps(5, 3, computed)};
@@ -322,9 +324,10 @@ void test_kernels(Arithmetic arithmetic) {
     for (int outputs : {24, 50}) test_vector(arithmetic, outputs);
     for (const auto& [passed, computed] : {std::pair{8, 8}, {24, 24}, {16, 16}, {8, 24}, {6, 6}, {4, 4}}) {
         for (const std::string& half : {std::string("-233"), std::to_string((passed + computed) / 2)}) {
-            test_shuffle(arithmetic, passed, computed, half);
+            test_shuffle(arithmetic, passed, computed, "0=2 1=0", half);
+            test_shuffle(arithmetic, passed, computed, "0=2 1=1", half);
         }
-        test_whole_shuffle(arithmetic, passed, computed);
+        for (const char* shuffle : {"0=2", "0=2 1=1"}) test_whole_shuffle(arithmetic, passed, computed, shuffle);
     }
     test_activations(arithmetic);
     for (int channels : {1, 4, 8, 24}) test_simple(arithmetic, kDouble, "PocketdetDouble", channels, 0);
@@ -428,7 +431,7 @@ void test_other_layers_stay(Arithmetic arithmetic) {
         CHECK(with_own_layers(net, text, arithmetic).find(relu) != std::string::npos);
     }
     CHECK(!is_own("Convolution c 1 1 a b 0=18 1=1 6=288 9=4", arithmetic));
-    for (const char* shuffle : {"0=3 1=0", "0=2 1=1"}) {
+    for (const char* shuffle : {"0=3 1=0", "0=3 1=1", "0=2 1=2"}) {
         CHECK(!is_own(end_of_unit(shuffle, "-23300=2,-233,-233 1=0"), arithmetic));
     }
     for (const char* slice :
