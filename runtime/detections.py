@@ -82,10 +82,11 @@ class Detections:
                 "expected boxes (N, 4), scores (N,) and labels (N,), "
                 f"found {shapes[0]}, {shapes[1]} and {shapes[2]}"
             )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+        labels = self.labels.tolist()  # min and max of a short list take less time than of an array
+        if labels and not 0 <= min(labels) <= max(labels) < len(self.class_names):
             raise UsageError(
                 f"expected labels from 0 to {len(self.class_names) - 1}, the number of class names less one, "
-                f"found {self.labels.min()} to {self.labels.max()}"
+                f"found {min(labels)} to {max(labels)}"
             )
 
     @property

@@ -137,8 +137,10 @@ def write_image(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     whole, data = False, np.empty(0, np.uint8)
+    # a setting that a format does not have is a warning of OpenCV's
+    settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if target.suffix.lower() in (".jpg", ".jpeg") else []
     with contextlib.suppress(cv2.error):
-        whole, data = cv2.imencode(target.suffix.lower(), bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        whole, data = cv2.imencode(target.suffix.lower(), bgr, settings)
     if not whole:
         raise ImageError(
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels do not fit this format; "
