@@ -13,9 +13,10 @@ from typing import Protocol
 from pocketdet.errors import UsageError
 from pocketdet.export.precision import GraphPlan, offset_layers
 from pocketdet.export.quantization import Quantized, QuantizeSettings, quantize
+from pocketdet.export.quantization.arm_gain import layer_works, slower_layers
 from pocketdet.runtime.bundle.schema import GraphSpec
 from pocketdet.runtime.engines.base import Array, GraphName
-from pocketdet.runtime.ncnn_graph import Graph, write_graph
+from pocketdet.runtime.ncnn_graph import Graph, infer_shapes, write_graph
 from pocketdet.runtime.output_fields import Regions
 from pocketdet.runtime.parity import TOLERANCES
 
@@ -71,8 +72,10 @@ def to_int8(
 ) -> tuple[GraphSpec, Quantized]:
     """Quantize a graph, and write its ncnn files and its table.
 
-    Layers of the plan that alignment removed are ignored. Equalised blobs are removed from the layer map
-    since each of their channels is another multiple of the PyTorch value.
+    Layers of the plan that alignment removed are ignored. If the layers that are not int8 compute in fp16,
+    which is for ARM, those that are predicted to be slower in int8 there stay as they are, unless the plan
+    asks for int8. Equalised blobs are removed from the layer map since each of their channels is another
+    multiple of the PyTorch value.
 
     Args:
         name: of the graph.
@@ -98,7 +101,9 @@ def to_int8(
     inputs = {blob: items[0].shape}
     names = {layer.name for layer in graph.layers}
     exclude = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
-    settings = replace(calibration.settings, exclude=tuple(exclude))
+    works = layer_works(graph, infer_shapes(graph, inputs)) if plan.arithmetic == "fp16" else []
+    slower = tuple(layer for layer in slower_layers(works) if layer not in plan.int8)
+    settings = replace(calibration.settings, exclude=tuple(exclude), slower=slower)
     if regions and settings.max_output_error is None:
         settings = replace(settings, max_output_error=MOST_FIELD_ERROR)
     metric = calibration.metric

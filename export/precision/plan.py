@@ -145,6 +145,7 @@ class GraphPlan:
         arithmetic: of the whole graph.
         fp32: ncnn layers that stay in fp32 while others are in half precision or int8, in the order of
             execution. They include the layers that compute the offsets of deformable convolutions.
+        int8: ncnn layers that a choice wants in int8, slower or not.
         modules: the PyTorch modules whose weights are not rounded.
         risks: the layers of `fp32` that should be fp16 and could overflow.
     """
@@ -152,6 +153,7 @@ class GraphPlan:
     storage: Storage = "fp32"
     arithmetic: Arithmetic = "fp32"
     fp32: tuple[str, ...] = ()
+    int8: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     risks: tuple[Risk, ...] = ()
 
@@ -185,8 +187,8 @@ def make_plan(
         for part in parts
         for name in part.layers
     }
-    wanted: dict[str, LayerPrecision] = dict.fromkeys(called, base)
-    wanted |= resolve(choices, called)
+    chosen = resolve(choices, called)
+    wanted = dict.fromkeys(called, base) | chosen
     if "int8" in wanted.values():
         half = next((key for key, precision in wanted.items() if precision == "fp16"), None)
         if half is not None:
@@ -194,14 +196,17 @@ def make_plan(
                 f"layer {half!r} is to be fp16: a line for an int8 bundle says int8 or fp32, and layers that "
                 "are neither compute in fp16 with --target neon-fp16"
             )
-        return {part.name: _plan_int8(part, wanted) for part in parts}
+        return {part.name: _plan_int8(part, wanted, chosen) for part in parts}
     return {part.name: _plan(part, wanted, modules[part.name], margin, log) for part in parts}
 
 
-def _plan_int8(part: PlanPart, wanted: Mapping[str, LayerPrecision]) -> GraphPlan:
+def _plan_int8(
+    part: PlanPart, wanted: Mapping[str, LayerPrecision], chosen: Mapping[str, LayerPrecision]
+) -> GraphPlan:
     """The layers that must not be int8; `pocketdet.export.quantization` finds those that can be."""
     fp32 = tuple(name for name in part.layers if wanted[f"{part.name}/{name}"] == "fp32")
-    return GraphPlan() if len(fp32) == len(part.layers) else GraphPlan(storage="int8", fp32=fp32)
+    int8 = tuple(name for name in part.layers if chosen.get(f"{part.name}/{name}") == "int8")
+    return GraphPlan() if len(fp32) == len(part.layers) else GraphPlan(storage="int8", fp32=fp32, int8=int8)
 
 
 def _plan(

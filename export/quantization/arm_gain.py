@@ -7,7 +7,7 @@ detector with its own kernels, on one thread. Nothing is measured.
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,12 @@ RATES: Final = Path(__file__).with_name("arm_rates.json")
 
 Amounts = tuple[float, float, float]
 """Of a layer: multiply-accumulates (of pooling: values compared or added), values read, values written."""
+
+LEAST_LOSS: Final = 0.0025
+"""Of the cycles of a graph in fp16: what a layer must lose in int8 to count as slower.
+
+Below, the rates are no proof, and the kernel of the first convolution is the same in both.
+"""
 
 LANES: Final = 8  # halves in a vector; the kernels read and write whole vectors of channels
 _PLAIN_ACTIVATIONS: Final = (0, 1, 2, 4, 6)  # of ncnn: none, ReLU, leaky ReLU, sigmoid, HardSwish
@@ -178,6 +184,28 @@ class CoreGain:
     fp16: float
     int8: float
     int8_fp32: float
+
+
+def slower_layers(works: Sequence[LayerWork], rates: ArmRates | None = None) -> tuple[str, ...]:
+    """The layers that are predicted to be slower in int8 than in fp16 on every core, others in fp16.
+
+    Args:
+        works: of all layers of a graph, in any precision.
+        rates: by default those that ship.
+
+    Returns:
+        Their names, without layers that lose less than `LEAST_LOSS`, or that no fitted network has in int8.
+    """
+    losses = [_losses(works, core) for core in (rates or arm_rates()).cores]
+    return tuple(work.name for work in works if all(loss[work.name] > LEAST_LOSS for loss in losses))
+
+
+def _losses(works: Sequence[LayerWork], core: CoreRates) -> dict[str, float]:
+    """What each layer loses in int8, of the cycles of all in fp16; 0 without rates."""
+    half = {work.name: core.cycles(work, "fp16") or 0.0 for work in works}
+    small = {work.name: core.cycles(work, replace(work, int8=True).kind("fp16")) for work in works}
+    total = sum(half.values())
+    return {name: 0.0 if int8 is None else (int8 - half[name]) / total for name, int8 in small.items()}
 
 
 def predict_gain(works: Sequence[LayerWork], rates: ArmRates | None = None) -> tuple[CoreGain, ...]:

@@ -39,6 +39,7 @@ from pocketdet.runtime.output_fields import Regions
 GraphMetric = Callable[[Graph], float]
 """The cost of a graph in place of the fp32 one, for example average precision lost; higher is worse."""
 
+SLOWER = "predicted to be slower in int8 on ARM; a line of --layers overrides that"
 SAME = 1e-4  # the largest relative change of an fp32 output by equalisation
 
 
@@ -96,18 +97,20 @@ def exclusion_reasons(
     """The layers that stay in fp32 before anything is measured, with the reason.
 
     Raises:
-        UsageError: if the graph has no layer of a name in `settings.exclude`.
+        UsageError: if the graph has no layer of a name in `settings.exclude` or `settings.slower`.
     """
     layers = layers_of_interest(graph)
-    unknown = [name for name in settings.exclude if all(name != layer.name for layer in graph.layers)]
+    names = {layer.name for layer in graph.layers}
+    unknown = [name for name in (*settings.exclude, *settings.slower) if name not in names]
     if unknown:
         raise UsageError(f"the layer {unknown[0]!r} was to be kept in fp32 and the graph has no such layer")
-    reasons = {
+    reasons = {layer.name: SLOWER for layer in layers if layer.name in settings.slower}
+    impossible = {
         layer.name: exclusion_reason(layer, shapes[layer.inputs[0]], depthwise=settings.depthwise)
         for layer in layers
     }
-    reasons |= {layer.name: "it was asked for" for layer in layers if layer.name in settings.exclude}
-    return {name: reason for name, reason in reasons.items() if reason}
+    reasons |= {name: reason for name, reason in impossible.items() if reason}
+    return reasons | {layer.name: "it was asked for" for layer in layers if layer.name in settings.exclude}
 
 
 def choices(
@@ -161,9 +164,10 @@ class Search:
         self.excluded = exclusion_reasons(graph, valid.shapes, settings)
         self.names = [x.name for x in layers_of_interest(graph) if x.name not in self.excluded]
         if not self.names:
+            reasons = "".join(f"; {reason}" for reason in dict.fromkeys(self.excluded.values()))
             raise GraphError(
                 f"{graph.source or 'the graph'}: no layer can be quantised, of those that ncnn has in int8 "
-                f"{len(self.excluded)} stay in fp32"
+                f"{len(self.excluded)} stay in fp32{reasons}"
             )
         self.regions = regions
         self.measure = Measure(graph, items, regions)

@@ -31,6 +31,7 @@ class QuantizeSettings:
             norm over all held-out items; None sets no limit.
         max_metric: the largest value of the metric; None without a metric.
         exclude: names of layers that stay in fp32.
+        slower: names of layers that stay in fp32 because they are predicted to be slower in int8 on ARM.
         held_out: the largest number of items to measure errors on instead of calibrating.
         workers: processes that share the items while ranges are observed; the result is the same.
 
@@ -44,6 +45,7 @@ class QuantizeSettings:
     max_output_error: float | None = None
     max_metric: float | None = None
     exclude: tuple[str, ...] = ()
+    slower: tuple[str, ...] = ()
     held_out: int = 16
     workers: int = 1
 

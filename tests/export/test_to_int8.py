@@ -17,6 +17,7 @@ from pocketdet.datasets.scenes import random_scene, render_scene
 from pocketdet.errors import UsageError
 from pocketdet.evaluation.evaluate import ApMetric, ap_limit
 from pocketdet.export import ExportOptions, export_detector, int8_gain
+from pocketdet.export import to_int8 as to_int8_step
 from pocketdet.export.int8_gain import GAIN_FILE, write_int8_gain
 from pocketdet.export.options import downscale
 from pocketdet.export.precision import LayerChoice
@@ -189,6 +190,36 @@ def test_single_layers_stay_as_they_were(
     counts = int8_layers(path)
     assert counts["head"] == 0
     assert 20 < counts["features"] < int8_layers(bundle)["features"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "asked", "is_kept"),
+    [("neon-fp16", "head/*", True), ("neon-fp16", "*", False), ("neon-fp32", "head/*", False)],
+)
+def test_layers_that_are_predicted_to_be_slower_stay_unless_asked_for(
+    trained_model: ThunderNet,
+    scenes: tuple[Path, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    asked: str,
+    is_kept: bool,
+) -> None:
+    """No layer of a ThunderNet is: here, all of the head and some of the features count as such."""
+    monkeypatch.setattr(
+        to_int8_step,
+        "slower_layers",
+        lambda works: tuple(work.name for work in works if work.group == "1x1")[-4:],
+    )
+    lines: list[str] = []
+    options = replace(
+        INT8, calibration=scenes[:4], target=target, layers=(LayerChoice(asked, "int8"),), overwrite=True
+    )
+    path = export_detector(trained_model, tmp_path, options, log=lines.append).path
+    assert int8_layers(path)["head"] == 2
+    kept = [line for line in lines if "predicted to be slower in int8 on ARM" in line]
+    assert [line.startswith("-[i] int8 features: 4 of ") for line in kept] == [True] * is_kept
 
 
 @pytest.mark.slow

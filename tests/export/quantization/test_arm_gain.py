@@ -12,6 +12,7 @@ from pocketdet.export.quantization.arm_gain import (
     arm_rates,
     layer_works,
     predict_gain,
+    slower_layers,
 )
 from pocketdet.export.quantization.layers import to_int8, weight_scales
 from pocketdet.runtime.ncnn_graph import Graph, infer_shapes
@@ -121,6 +122,33 @@ def test_a_layer_that_no_fitted_network_has_is_not_predicted() -> None:
     work = LayerWork("a", "1x1", (1.0, 1.0, 1.0), int8=True)
     assert predict_gain([work], rates(every))
     assert predict_gain([work, LayerWork("b", "grouped", (1.0, 1.0, 1.0), int8=False)], rates(every)) == ()
+
+
+def test_a_layer_is_slower_if_it_is_on_every_core_and_loses_much() -> None:
+    groups = ("both", "one", "as fast", "fp16 only", "unknown")
+
+    def core(*int8: float) -> CoreRates:
+        half = dict.fromkeys(groups[:4], (1.0, 1.0, 1.0))
+        small = {group: (rate, 1.0, 1.0) for group, rate in zip(groups[:3], int8, strict=True)}
+        of_all = {"fp16": half, "int8, others fp16": small}
+        return CoreRates(core="", rates=of_all, median_error=0.0, largest_error=0.0, networks=1)
+
+    found = ArmRates(unit="", llvm="", cores=(core(2.0, 2.0, 1.0001), core(1.1, 0.9, 1.0001)))
+    for int8 in (False, True):
+        works = [LayerWork(f"a {group}", group, (100.0, 10.0, 1.0), int8) for group in groups]
+        small = LayerWork("small", "both", (1.0, 1.0, 1.0), int8)
+        assert slower_layers([*works, small], found) == ("a both",)
+    assert slower_layers([], found) == ()
+
+
+def test_the_convolution_behind_focus_is_slower_and_the_products_of_snet_are_not() -> None:
+    b = Builder()
+    b.conv(b.input(12, 208, 208), 16, 3)
+    x = b.conv(b.input(3, 320, 320), 24, 3, 2)
+    b.conv(b.conv(x, 64, 1), 256, 1)
+    works = works_of(b.graph(), b.inputs)
+    assert slower_layers(works) == (works[0].name,)
+    assert works[0].group == "3x3, odd channels"
 
 
 def test_the_shipped_rates_have_int8_for_every_group_that_they_have_it_for_in_half_precision() -> None:

@@ -201,6 +201,22 @@ def test_layers_that_are_asked_for_stay(made):
         quantize(graph, b.inputs, random_items(10), QuantizeSettings(exclude=("nobody",)))
 
 
+def test_layers_that_are_predicted_to_be_slower_stay(made):
+    b, graph, _ = made
+    slower = ("convolution_0", "convolutiondepthwise_1")
+    settings = QuantizeSettings(slower=slower, equalise=False)
+    report = quantize(graph, b.inputs, random_items(10), settings).report
+    why = {layer.name: layer.why for layer in report.layers}
+    assert why["convolution_0"].startswith("predicted to be slower in int8 on ARM")
+    assert why["convolutiondepthwise_1"] == "depthwise convolutions cost accuracy in int8"
+    assert any("1 of " in line and "predicted to be slower in int8" in line for line in report.kept_lines())
+    with pytest.raises(UsageError, match="'nobody'"):
+        quantize(graph, b.inputs, random_items(10), QuantizeSettings(slower=("nobody",)))
+    every = tuple(layer.name for layer in graph.layers)
+    with pytest.raises(GraphError, match="no layer can be quantised.*predicted to be slower"):
+        quantize(graph, b.inputs, random_items(10), QuantizeSettings(slower=every))
+
+
 def test_depthwise_layers_on_request(made):
     b, graph, _ = made
     found = quantize(graph, b.inputs, random_items(), QuantizeSettings(depthwise=True))
