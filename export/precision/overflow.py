@@ -123,8 +123,9 @@ def _risk(layer: Layer, peaks: Peaks, limit: float) -> Risk | None:
             peak = float(peaks[blob].max(initial=0.0))
             if peak > limit:
                 return Risk(layer.name, layer.type, peak, f"{verb} values up to {peak:.3g} ({blob})")
-    floats = [weight.values() for weight in layer.weights.values() if weight.storage != "int8"]
-    stored = [float(np.abs(values).max(initial=0.0)) for values in floats]
+    # the scales and the bias of an int8 layer stay in fp32; the scale of a channel of zeros is huge
+    halves = [] if _is_int8(layer) else [weight.values() for weight in layer.weights.values()]
+    stored = [float(np.abs(values).max(initial=0.0)) for values in halves]
     if max(stored, default=0.0) > LARGEST_HALF:
         return Risk(layer.name, layer.type, max(stored), f"has a weight of {max(stored):.3g}")
     bound = bound_of_sums(layer, [peaks[blob] for blob in layer.inputs])
@@ -143,12 +144,14 @@ def bound_of_sums(layer: Layer, inputs: Sequence[Peak]) -> float | None:
         0 for a layer that adds nothing and for int8 weights, whose products are summed as integers; None if
         no bound is known for the type.
     """
-    if any(weight.storage == "int8" for weight in layer.weights.values()):
-        return 0.0
-    if layer.type in _ADDS_NOTHING:
+    if _is_int8(layer) or layer.type in _ADDS_NOTHING:
         return 0.0
     rule = _RULES.get(layer.type)
     return None if rule is None else rule(layer, inputs)
+
+
+def _is_int8(layer: Layer) -> bool:
+    return any(weight.storage == "int8" for weight in layer.weights.values())
 
 
 def _convolution(layer: Layer, inputs: Sequence[Peak]) -> float | None:

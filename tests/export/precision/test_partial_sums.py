@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pocketdet.export.precision.overflow import bound_of_sums, channel_peaks
-from pocketdet.runtime.ncnn_graph import Layer, encode
+from pocketdet.export.precision.overflow import bound_of_sums, channel_peaks, find_risks
+from pocketdet.runtime.ncnn_graph import Graph, Layer, encode
 
 Array = NDArray[np.float32]
 
@@ -154,3 +154,17 @@ def test_int8_layers_add_integers() -> None:
     weight = np.full((4, 2, 1, 1), 100, np.int8)
     layer = Layer("Convolution", "c", ["a"], ["b"], {0: 4, 1: 1}, {"weight": encode(weight, "int8")})
     assert bound_of_sums(layer, [np.array([1e6, 1e6])]) == 0
+
+
+def test_the_scales_of_an_int8_layer_are_no_halves() -> None:
+    """The scale of a channel of zeros is 127 divided by almost nothing."""
+    weights = {
+        "weight": encode(np.zeros((4, 2, 1, 1), np.int8), "int8"),
+        "weight_scales": encode(np.full(4, 1e15, np.float32), "raw"),
+    }
+    layer = Layer("Convolution", "c", ["a"], ["b"], {0: 4, 1: 1, 8: 2}, weights)
+    graph = Graph([Layer("Input", "i", [], ["a"]), layer])
+    peaks = {"a": np.ones(2), "b": np.ones(4)}
+    assert find_risks(graph, peaks) == []
+    layer.weights["weight"] = encode(np.zeros((4, 2, 1, 1), np.float32), "fp32")
+    assert "has a weight of 1e+15" in str(find_risks(graph, peaks)[0])
