@@ -1,6 +1,6 @@
-"""Modelled cycles of the layers of a detector and of its int8 twin, of which the rates of int8 are made.
+"""Modelled cycles of the layers of a detector and of its int8 copy, of which the rates of int8 are made.
 
-The int8 twin of a bundle has all layers in int8 that an export could quantize, with scales that are not
+The int8 copy of a bundle has all layers in int8 that an export could quantize, with scales that are not
 calibrated: time does not depend on them.
 """
 
@@ -25,7 +25,7 @@ from pocketdet.io import atomic_write
 from pocketdet.runtime.bundle import Bundle, hash_file, load_bundle
 from pocketdet.runtime.ncnn_graph import Graph, Shape, infer_shapes, read_graph, write_graph
 
-LARGEST_INPUT: Final = 4.0  # of every int8 layer of a twin
+LARGEST_INPUT: Final = 4.0  # of every int8 layer of a copy
 
 Cycles = dict[str, float]
 """Modelled cycles by layer, "graph/layer"."""
@@ -33,7 +33,7 @@ Cycles = dict[str, float]
 _CYCLES: Final = TypeAdapter(Cycles)
 
 
-def int8_twin(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
+def int8_copy(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     """Quantize all layers that an export could quantize, with scales that are not calibrated."""
     choices = [
         LayerScales(
@@ -48,15 +48,15 @@ def int8_twin(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     return rewrite(graph, choices)
 
 
-def write_twin(bundle: Bundle, folder: Path) -> None:
-    """Write the int8 twin of an fp32 bundle into an empty folder."""
+def write_int8_copy(bundle: Bundle, folder: Path) -> None:
+    """Write the int8 copy of an fp32 bundle into an empty folder."""
     for name in bundle.manifest.files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle.path(name), folder / name)
     for spec in bundle.manifest.graphs.by_name().values():
         graph = read_graph(folder / spec.param, folder / spec.bin)
         shapes = infer_shapes(graph, spec.input_shapes(bundle.manifest.max_rois))
-        write_graph(int8_twin(graph, shapes), folder / spec.param, folder / spec.bin)
+        write_graph(int8_copy(graph, shapes), folder / spec.param, folder / spec.bin)
     layout = bundle.manifest.layout.model_copy(update={"weight_storage": "int8"})
     write_manifest(
         folder, lambda files: bundle.manifest.model_copy(update={"files": files, "layout": layout})
@@ -106,11 +106,11 @@ def _read(file: Path) -> Cycles | None:
         return None
 
 
-def twin_cycles(
+def int8_copy_cycles(
     bundle: Bundle, arithmetics: Sequence[str], cores: Sequence[Core], instrument: Instrument, kept: Path
 ) -> dict[str, dict[str, Cycles]]:
-    """Model the int8 twin of a bundle, by arithmetic of its other layers and by core, as `layer_cycles`."""
-    with tempfile.TemporaryDirectory(prefix="pocketdet-twin-") as name:
-        write_twin(bundle, Path(name))
-        with load_bundle(name) as twin:
-            return {one: layer_cycles(twin, one, cores, instrument, kept) for one in arithmetics}
+    """Model the int8 copy of a bundle, by arithmetic of its other layers and by core, as `layer_cycles`."""
+    with tempfile.TemporaryDirectory(prefix="pocketdet-int8-") as name:
+        write_int8_copy(bundle, Path(name))
+        with load_bundle(name) as copy:
+            return {one: layer_cycles(copy, one, cores, instrument, kept) for one in arithmetics}

@@ -2,7 +2,7 @@
 
     python -m pocketdet.armmodel.int8_rates BUNDLE... --kept FOLDER [--out FILE]
 
-Each bundle, in fp32, and its int8 twin are modelled in half precision and in fp32; of the twin that is the
+Each bundle, in fp32, and its int8 copy are modelled in half precision and in fp32; of the copy that is the
 arithmetic of the layers that are not int8. FOLDER keeps what was modelled. The rates of a group of layers are
 fitted by non-negative least squares of the errors of their cycles, relative for large layers. The command
 prints how many times as fast each bundle is in int8 as in fp16: modelled, and predicted by the rates of the
@@ -24,7 +24,7 @@ from scipy.optimize import nnls
 
 from pocketdet.armmodel.cores import find_cores
 from pocketdet.armmodel.instrument import Instrument, find_instrument
-from pocketdet.armmodel.int8_cycles import Cycles, int8_twin, layer_cycles, twin_cycles
+from pocketdet.armmodel.int8_cycles import Cycles, int8_copy, int8_copy_cycles, layer_cycles
 from pocketdet.errors import UsageError, error_exit_code
 from pocketdet.export.quantization.arm_gain import (
     RATES,
@@ -44,7 +44,6 @@ SETUPS: Final = (("fp16", False), ("fp16", True), ("fp32", True), ("fp32", False
 
 _SMALL: Final = 0.002  # of a network's cycles: errors of smaller layers are not relative
 _DIGITS: Final = 4
-_COLUMNS: Final = ("int8, others fp16", "modelled", "predicted", "int8, others fp32", "modelled", "predicted")
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,14 @@ def read_samples(
     for path in bundles:
         with load_bundle(path) as bundle:
             if bundle.manifest.layout.weight_storage != "fp32":
-                raise UsageError(f"{path}: expected a bundle in fp32, of which the int8 twin is made")
+                raise UsageError(f"{path}: expected a bundle in fp32, of which the int8 copy is made")
             works = tuple(_works(bundle))
             found = {
                 (others, False): layer_cycles(bundle, others, cores, instrument, kept)
                 for others in ("fp16", "fp32")
             }
-            twin = twin_cycles(bundle, ("fp16", "fp32"), cores, instrument, kept)
-        found |= {(others, True): cycles for others, cycles in twin.items()}
+            copy = int8_copy_cycles(bundle, ("fp16", "fp32"), cores, instrument, kept)
+        found |= {(others, True): cycles for others, cycles in copy.items()}
         for core in cores:
             cycles = tuple(found[setup][core.name] for setup in SETUPS)
             samples[core.name].append(Sample(bundle.manifest.name, works, cycles))
@@ -99,12 +98,12 @@ def read_samples(
 
 
 def _works(bundle: Bundle) -> Iterator[LayerWork]:
-    """The work of the layers of the int8 twin, named "graph/layer"."""
+    """The work of the layers of the int8 copy, named "graph/layer"."""
     for name, spec in bundle.manifest.graphs.by_name().items():
         graph = read_graph(bundle.path(spec.param), bundle.path(spec.bin))
         inputs = spec.input_shapes(bundle.manifest.max_rois)
-        twin = int8_twin(graph, infer_shapes(graph, inputs))
-        for work in layer_works(twin, infer_shapes(twin, inputs)):
+        copy = int8_copy(graph, infer_shapes(graph, inputs))
+        for work in layer_works(copy, infer_shapes(copy, inputs)):
             yield LayerWork(f"{name}/{work.name}", work.group, work.amounts, work.int8)
 
 

@@ -1,4 +1,4 @@
-"""The rates of int8 on ARM: the int8 twin of a graph, the fit, its errors, and what is kept."""
+"""The rates of int8 on ARM: the int8 copy of a graph, the fit, its errors, and what is kept."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from graph_builder import Builder
 
 from pocketdet.armmodel import int8_cycles
 from pocketdet.armmodel.cores import CORES, Core
-from pocketdet.armmodel.int8_cycles import int8_twin, layer_cycles
+from pocketdet.armmodel.int8_cycles import int8_copy, layer_cycles
 from pocketdet.armmodel.int8_rates import SETUPS, Sample, fit_core, fit_rates, left_out, main
 from pocketdet.errors import UsageError
 from pocketdet.export.quantization.arm_gain import LayerWork
@@ -73,13 +73,13 @@ def test_a_network_with_a_layer_that_no_other_has_is_left_out_of_the_errors() ->
     assert all("first" in groups for kind, groups in fitted.rates.items() if kind != "fp32")
 
 
-def test_a_twin_has_int8_where_an_export_could() -> None:
+def test_a_copy_has_int8_where_an_export_could() -> None:
     b = Builder()
     x = b.conv(b.input(3, 32, 32), 16, 3, 2)
     b.conv(b.depthwise(x, 5), 24, 1)
     graph = b.graph()
-    twin = int8_twin(graph, infer_shapes(graph, b.inputs))
-    storages = [layer.weights["weight"].storage for layer in twin.layers if layer.weights]
+    copy = int8_copy(graph, infer_shapes(graph, b.inputs))
+    storages = [layer.weights["weight"].storage for layer in copy.layers if layer.weights]
     assert storages == ["int8", "fp32", "int8"]
 
 
