@@ -9,7 +9,7 @@ from pocketdet.export.align_graph import align_graph, write_channel_orders
 from pocketdet.export.layer_map import match_layers
 from pocketdet.export.passes.channel_alignment import Alignment, AlignmentTarget
 from pocketdet.export.passes.keep_in_fp32 import keep_in_fp32
-from pocketdet.export.precision import GraphPlan, Risk, find_risks, measure_peaks, offset_layers
+from pocketdet.export.precision import GraphPlan, Risk, find_risks, fp32_layers, measure_peaks
 from pocketdet.export.quantization import Quantized
 from pocketdet.export.reference.base import Reference
 from pocketdet.export.reference.network import Network
@@ -257,8 +257,7 @@ def _convert_to_int8(
     spec, quantized = to_int8(part.name, part.spec, graph, plan, calibration, scratch, part.regions)
     items = calibration.inputs[part.name]
     part = replace(part, spec=spec, quantized=quantized)
-    names = {layer.name for layer in quantized.graph.layers}
-    fp32 = [*(name for name in plan.fp32 if name in names), *offset_layers(quantized.graph)]
+    fp32 = fp32_layers(plan, quantized.graph)
     ncnn, risks = _mask(part, quantized.graph, scratch, fp32, items[:RANGE_ITEMS])
     checked = replace(part, examples=(items[0], items[-1]))
     tolerance = TOLERANCES["int8"]

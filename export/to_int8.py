@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pocketdet.errors import UsageError
-from pocketdet.export.precision import GraphPlan, offset_layers
+from pocketdet.export.precision import GraphPlan, fp32_layers
 from pocketdet.export.quantization import Quantized, QuantizeSettings, quantize
 from pocketdet.export.quantization.arm_gain import layer_works, slower_layers
 from pocketdet.runtime.bundle.schema import GraphSpec
@@ -99,11 +99,9 @@ def to_int8(
     if not items:
         raise UsageError(f"int8: the calibration images give no input of the {name} graph, not one RoI")
     inputs = {blob: items[0].shape}
-    names = {layer.name for layer in graph.layers}
-    exclude = dict.fromkeys((*(n for n in plan.fp32 if n in names), *offset_layers(graph)))
     works = layer_works(graph, infer_shapes(graph, inputs)) if plan.arithmetic == "fp16" else []
     slower = tuple(layer for layer in slower_layers(works) if layer not in plan.int8)
-    settings = replace(calibration.settings, exclude=tuple(exclude), slower=slower)
+    settings = replace(calibration.settings, exclude=fp32_layers(plan, graph), slower=slower)
     if regions and settings.max_output_error is None:
         settings = replace(settings, max_output_error=MOST_FIELD_ERROR)
     metric = calibration.metric

@@ -12,8 +12,8 @@ from pocketdet.export.precision.plan import (
     LayerChoice,
     LayerPrecision,
     PlanPart,
+    fp32_layers,
     make_plan,
-    offset_layers,
     read_layer_file,
 )
 
@@ -24,8 +24,8 @@ __all__ = [
     "PlanPart",
     "Risk",
     "find_risks",
+    "fp32_layers",
     "make_plan",
     "measure_peaks",
-    "offset_layers",
     "read_layer_file",
 ]

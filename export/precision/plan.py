@@ -261,6 +261,12 @@ def _holds(layer: Layer, weight: Array) -> bool:
     return False
 
 
+def fp32_layers(plan: GraphPlan, graph: Graph) -> tuple[str, ...]:
+    """The layers that an int8 graph keeps in fp32: those of the plan that it still has, and of offsets."""
+    names = {layer.name for layer in graph.layers}
+    return tuple(dict.fromkeys((*(name for name in plan.fp32 if name in names), *offset_layers(graph))))
+
+
 def offset_layers(graph: Graph) -> tuple[str, ...]:
     """The names, in order, of the layers that compute the offsets of deformable convolutions.
 
